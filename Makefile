@@ -1,0 +1,65 @@
+# Everything a newcomer needs. `make help` lists the targets.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve simulator test check format lock docs clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.run ## Sign in and send a mail against the simulator (ARGS=--once stops after the walk)
+	@$(BIN)/m365-mcp demo $(ARGS)
+
+serve: $(VENV)/.run ## Start the server with the settings in .env
+	@$(BIN)/m365-mcp serve $(ARGS)
+
+simulator: $(VENV)/.run ## Start the stand-in for Entra ID and Microsoft Graph
+	@$(BIN)/m365-mcp simulator $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests (ARGS="-k mail" to choose)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m m365_mcp.reference --check
+
+format: $(VENV)/.dev ## Format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev ## Write the generated parts of the documents
+	@$(BIN)/python -m m365_mcp.reference
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
+lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
+	@$(COMPILE) -U -o requirements/run.txt
+	@$(subst pyproject.toml,,$(COMPILE)) -U --group build -o requirements/build.txt
+	@$(COMPILE) -U --group dev -o requirements/dev.txt
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# `.run` holds what the product needs, `.dev` also what the tests and checks need.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name it with: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV) (once, about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+
+INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check
+$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	@$(INSTALL) --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what the tests and checks need"
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,177 @@
+"""The composition root: settings in, a ready ASGI application out. Owns every long-lived object and its end.
+
+The only module that builds them; may know everything below it in `docs/architecture.md`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from fastmcp import FastMCP
+from fastmcp.server.http import StarletteWithLifespan
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from m365_mcp import __version__, health, logs
+from m365_mcp.branding import ICON
+from m365_mcp.clouds import graph_scopes
+from m365_mcp.entra.on_behalf_of import OnBehalfOf
+from m365_mcp.entra.proxy import EntraProxy
+from m365_mcp.entra.signing_keys import SigningKeys
+from m365_mcp.entra.token_endpoint import TokenEndpoint
+from m365_mcp.entra.verifier import EntraTokenVerifier, Expected
+from m365_mcp.graph.client import GraphClient
+from m365_mcp.metrics import Metrics
+from m365_mcp.settings import Settings
+from m365_mcp.storage.opening import Storage, open_storage
+from m365_mcp.storage.secrets import derive, make_fernet
+from m365_mcp.tools import INSTRUCTIONS, TOOLS
+from m365_mcp.tools.caller import SERVICES, Services
+from m365_mcp.tools.outcome import ToolOutcome, explained
+from m365_mcp.web.discovery import Discovery
+from m365_mcp.web.guard import HostOriginGuard
+from m365_mcp.web.honest import HonestErrors
+from m365_mcp.web.requests import OAuthRequests
+
+MCP_PATH = "/mcp"
+MAX_MCP_BODY = 16 * 1024 * 1024  # bytes; above Graph's own limit, so that the tool can say what is too large
+_log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The long-lived objects of one server process."""
+
+    settings: Settings
+    http: httpx2.AsyncClient
+    storage: Storage
+    keys: SigningKeys
+    auth: EntraProxy
+    services: Services
+    metrics: Metrics
+
+    @property
+    def checks(self) -> tuple[health.Check, ...]:
+        """What must work for this server to be useful."""
+        return health.Check("storage", self.storage.ping), health.Check("entra", self.keys.warm)
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self.http.aclose()
+        await self.storage.close()
+
+
+def build_parts(settings: Settings) -> Parts:
+    """Build everything; only choosing the store touches the outside."""
+    secret = settings.azure_client_secret.get_secret_value()
+    signing_secret = settings.jwt_signing_key.get_secret_value() if settings.jwt_signing_key else secret
+    fernet = make_fernet([key.get_secret_value() for key in settings.storage_encryption_key], signing_secret)
+    scopes = graph_scopes(settings.cloud, settings.graph)
+    metrics = Metrics()
+    http = _http_client(settings)
+    storage = open_storage(settings, fernet)
+    tenant = f"{settings.authority}/{settings.azure_tenant_id}"
+    endpoint = TokenEndpoint(f"{tenant}/oauth2/v2.0/token", settings.azure_client_id, secret, http, metrics)
+    keys = SigningKeys(f"{tenant}/discovery/v2.0/keys", http)
+    auth = EntraProxy(
+        settings,
+        endpoint=endpoint,
+        verifier=EntraTokenVerifier(_expected_token(settings, tenant), keys),
+        records=storage.records,
+        signing_key=derive(signing_secret, "jwt"),
+        graph_scopes=scopes,
+    )
+    services = Services(OnBehalfOf(endpoint, scopes), GraphClient(settings.graph, http, metrics))
+    return Parts(settings, http, storage, keys, auth, services, metrics)
+
+
+def _expected_token(settings: Settings, tenant: str) -> Expected:
+    return Expected(
+        issuer=f"{tenant}/v2.0",
+        audiences=(settings.azure_client_id, f"api://{settings.azure_client_id}"),
+        tenant_id=settings.azure_tenant_id,
+        scope=settings.mcp_scope_name,
+    )
+
+
+def _http_client(settings: Settings) -> httpx2.AsyncClient:
+    trust: Any = ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
+    return httpx2.AsyncClient(
+        verify=trust,
+        timeout=httpx2.Timeout(30.0, connect=3.0, pool=3.0),
+        limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
+        headers={"User-Agent": f"m365-mcp/{__version__}"},
+    )
+
+
+def build_server(parts: Parts) -> FastMCP[Any]:
+    """Return the MCP server with its tools, without an HTTP application around it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
+        yield {SERVICES: parts.services}
+
+    server: FastMCP[Any] = FastMCP(
+        name="M365 mail",
+        instructions=INSTRUCTIONS,
+        version=__version__,
+        icons=[ICON],
+        auth=parts.auth,
+        lifespan=lifespan,
+        middleware=[ToolOutcome(parts.metrics)],
+        mask_error_details=True,
+    )
+    for function in TOOLS:
+        server.add_tool(explained(function))
+    return server
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the whole application: probes outside, then the edge, then FastMCP."""
+    parts = build_parts(settings)
+    inner = build_server(parts).http_app(
+        path=MCP_PATH,
+        json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
+        stateless_http=settings.fastmcp_stateless_http,
+        host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
+    )
+    inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        _start_metrics(parts)
+        async with inner.lifespan(inner):
+            _allow_large_messages(inner)
+            yield
+        await parts.close()
+
+    return Starlette(routes=[*health.routes(parts.checks), Mount("/", _edge(inner, parts))], lifespan=lifespan)
+
+
+def _edge(inner: ASGIApp, parts: Parts) -> ASGIApp:
+    checked = OAuthRequests(inner, parts.auth.is_our_resource)
+    guarded = HostOriginGuard(Discovery(checked, MCP_PATH), parts.settings)
+    return HonestErrors(guarded, parts.metrics)
+
+
+def _allow_large_messages(inner: StarletteWithLifespan) -> None:
+    # FastMCP 4.1 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
+    # before the tool can explain. The session manager exists only once the lifespan has begun.
+    route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
+    route.endpoint.app.session_manager.asgi_app.max_body_size = MAX_MCP_BODY
+
+
+def _start_metrics(parts: Parts) -> None:
+    port = parts.settings.mcp_metrics_port
+    if not port:
+        return
+    try:
+        parts.metrics.listen(parts.settings.mcp_host, port)
+    except OSError:
+        _log.warning("metrics_port_taken", port=port, advice="set MCP_METRICS_PORT to a free port, or 0 for none")

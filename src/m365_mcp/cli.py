@@ -1,0 +1,145 @@
+"""The command line: serve, demo, doctor, simulator, version. Reads the settings once and hands them down."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import uvicorn
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from m365_mcp import __version__, logs, settings
+from m365_mcp.errors import M365Error, SettingsMistake
+
+DRAIN_SECONDS = 30  # how long calls in flight may take to end after SIGTERM
+
+app = App(
+    name="m365-mcp",
+    help="An MCP server that sends mail as the signed-in person, through Microsoft Graph.",
+    version=__version__,
+    help_format="markdown",
+)
+
+
+@app.command
+def serve() -> None:
+    """Start the server with the settings from the environment and `.env`.
+
+    Example: `AZURE_CLIENT_ID=… AZURE_CLIENT_SECRET=… AZURE_TENANT_ID=… m365-mcp serve`
+
+    Example: `cp .env.example .env`, fill in the three ids, then `m365-mcp serve`
+    """
+    from m365_mcp.app import create_app  # FastMCP takes a second to import; --help should not
+
+    chosen = settings.load()
+    logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
+    application = create_app(chosen)
+    logs.get(__name__).info("starting", endpoint=f"{chosen.mcp_server_base_url}/mcp", port=chosen.mcp_port)
+    uvicorn.run(
+        application,
+        host=chosen.mcp_host,
+        port=chosen.mcp_port,
+        log_config=None,
+        access_log=False,  # it would log codes and states in query strings
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+@app.command
+def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8000) -> None:
+    """Sign in and send a mail against the simulator, step by step; needs no tenant and no Redis.
+
+    Example: `m365-mcp demo` stays up afterwards, so that you can connect your own MCP client
+
+    Example: `m365-mcp demo --once` ends after the walk
+
+    Args:
+        once: end after the walk instead of staying up.
+        port: port of the server; another free one is taken when it is in use.
+    """
+    from m365_mcp.demo.run import run_demo
+
+    sys.exit(asyncio.run(run_demo(Console(), once=once, port=port)))
+
+
+@app.command
+def doctor() -> None:
+    """Check the settings, the store, Entra ID and Graph, and say what to change.
+
+    Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
+    """
+    from m365_mcp.doctor import examine
+
+    chosen = settings.load()
+    logs.configure("error", chosen.mcp_log_format)
+    sys.exit(asyncio.run(examine(chosen, Console())))
+
+
+@app.command
+def simulator(
+    *,
+    port: int = 8443,
+    control_port: int = 8444,
+    redirect_uri: tuple[str, ...] = ("http://localhost:8000/auth/callback",),
+    state_dir: Path | None = None,
+    ready_file: Path | None = None,
+) -> None:
+    """Start the stand-in for Entra ID and Microsoft Graph, with a page that shows the mailboxes.
+
+    Example: `m365-mcp simulator`, then open http://127.0.0.1:8444/
+
+    Args:
+        port: HTTPS port of Entra ID and Graph; 0 takes a free one.
+        control_port: HTTP port of the mailbox page and the control plane; 0 takes a free one.
+        redirect_uri: redirect URIs of the simulated app registration.
+        state_dir: where the certificate is kept; a temporary folder when left out.
+        ready_file: written once both ports listen: addresses, ids and the CA file, as JSON.
+    """
+    from m365_simulator.run import Options
+    from m365_simulator.run import serve as serve_simulator
+
+    options = Options(
+        port=port,
+        control_port=control_port,
+        redirect_uris=redirect_uri,
+        state_dir=state_dir,
+        ready_file=ready_file,
+    )
+    asyncio.run(serve_simulator(options))
+
+
+@app.command
+def version() -> None:
+    """Print the version.
+
+    Example: `m365-mcp version`
+    """
+    Console().print(__version__, highlight=False)
+
+
+def main() -> None:
+    """Run the command line; an error is a message and an exit code, never a traceback."""
+    try:
+        app()
+    except SettingsMistake as mistake:
+        _show_mistakes(mistake)
+        sys.exit(2)
+    except M365Error as error:
+        Console(stderr=True).print(f"[red]{error.sentence}[/] {error.advice}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _show_mistakes(mistake: SettingsMistake) -> None:
+    table = Table("Variable", "What is wrong", title="The server cannot start", title_style="bold red")
+    for name, problem in mistake.mistakes:
+        table.add_row(name, problem)
+    console = Console(stderr=True)
+    console.print(table)
+    console.print(mistake.advice)

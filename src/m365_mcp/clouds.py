@@ -1,0 +1,43 @@
+"""The Microsoft clouds: which Entra ID and which Graph belong together.
+
+Source: Microsoft Entra "National clouds" and Microsoft Graph "National cloud deployments".
+Knows nothing of the rest of the project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+CloudName = Literal["global", "usgov", "usgov-dod", "china"]
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One Microsoft cloud.
+
+    Attributes:
+        authority: address of Entra ID.
+        graph: address of Microsoft Graph; it is also the prefix of Graph's scopes.
+    """
+
+    authority: str
+    graph: str
+
+
+CLOUDS: dict[CloudName, Cloud] = {
+    "global": Cloud("https://login.microsoftonline.com", "https://graph.microsoft.com"),
+    "usgov": Cloud("https://login.microsoftonline.us", "https://graph.microsoft.us"),
+    "usgov-dod": Cloud("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+    "china": Cloud("https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
+}
+
+
+def graph_scopes(cloud: Cloud, graph_base_url: str) -> tuple[str, ...]:
+    """Return the two delegated permissions as full URLs, as Entra ID wants them at its token endpoint.
+
+    The prefix is the Graph root of the cloud the tokens are for; a stand-in's own address is never a prefix.
+    """
+    known = {known_cloud.graph for known_cloud in CLOUDS.values()}
+    prefix = graph_base_url if graph_base_url in known else cloud.graph
+    return f"{prefix}/Mail.Send", f"{prefix}/User.Read"

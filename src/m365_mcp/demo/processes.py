@@ -1,0 +1,138 @@
+"""Starts the simulator and the server as child processes and ends them, by id, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from m365_mcp.errors import Unavailable
+from m365_mcp.settings import foreign_environment
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A running simulator: addresses and the ids of its app registration."""
+
+    authority: str
+    graph: str
+    ca_file: str
+    control: str
+    mailbox_page: str
+    tenant_id: str
+    client_id: str
+    client_secret: str
+
+
+def free_port(preferred: int = 0) -> int:
+    """Return `preferred` if nothing listens there on loopback, else a free port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def running_simulator(folder: Path, server_url: str) -> AsyncIterator[Simulator]:
+    """Run the simulator with an app registration for the server at `server_url`."""
+    ready_file = folder / "simulator.json"
+    arguments = ["--port", "0", "--control-port", "0", "--state-dir", str(folder), "--ready-file", str(ready_file)]
+    arguments += ["--redirect-uri", f"{server_url}/auth/callback"]
+    async with _running("simulator", arguments, {}, folder) as process:
+        async with asyncio.timeout(START_SECONDS):
+            while not ready_file.exists():
+                await _still_alive(process, folder)
+        ready: dict[str, Any] = json.loads(ready_file.read_text())
+        yield Simulator(**{name: ready[name] for name in Simulator.__dataclass_fields__})
+
+
+@asynccontextmanager
+async def running_server(folder: Path, server_url: str, port: int, simulator: Simulator) -> AsyncIterator[None]:
+    """Run the server against `simulator` until it says it is ready."""
+    environment = {
+        "AZURE_AUTHORITY_HOST": simulator.authority,
+        "GRAPH_BASE_URL": simulator.graph,
+        "SSL_CERT_FILE": simulator.ca_file,
+        "AZURE_TENANT_ID": simulator.tenant_id,
+        "AZURE_CLIENT_ID": simulator.client_id,
+        "AZURE_CLIENT_SECRET": simulator.client_secret,
+        "MCP_SERVER_BASE_URL": server_url,
+        "MCP_HOST": "127.0.0.1",
+        "MCP_PORT": str(port),
+        "MCP_METRICS_PORT": "0",
+        "REDIS_URL": "memory://",
+    }
+    async with _running("serve", [], environment, folder) as process, httpx2.AsyncClient(trust_env=False) as client:
+        async with asyncio.timeout(START_SECONDS):
+            while not await _is_ready(client, f"{server_url}/readyz"):
+                await _still_alive(process, folder)
+        yield
+
+
+@asynccontextmanager
+async def _running(
+    command: str, arguments: list[str], environment: dict[str, str], folder: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    # The folder is also the working directory, so that no .env of the reader's own takes part.
+    log = (folder / f"{command}.log").open("wb")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "m365_mcp",
+        command,
+        *arguments,
+        cwd=folder,
+        env={**foreign_environment(), "NO_PROXY": "localhost,127.0.0.1", **environment},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,  # Ctrl-C reaches us, and we end the children in order
+    )
+    try:
+        yield process
+    finally:
+        log.close()
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def _still_alive(process: asyncio.subprocess.Process, folder: Path) -> None:
+    if process.returncode is not None:
+        raise Unavailable(f"A part of the demo stopped while starting. Its log says:\n{_logs(folder)}", advice="")
+    await asyncio.sleep(0.05)
+
+
+def _logs(folder: Path) -> str:
+    return "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob("*.log")))
+
+
+async def _is_ready(client: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx2.HTTPError:
+        return False

@@ -1,0 +1,60 @@
+"""Runs every check and prints, for each failure, the cause and what mends it."""
+
+from __future__ import annotations
+
+import json
+
+import httpx2
+from rich.console import Console
+from rich.table import Table
+
+from m365_mcp.app import Parts, build_parts
+from m365_mcp.errors import GraphUnavailable, M365Error
+from m365_mcp.health import Check
+from m365_mcp.settings import Settings
+
+_TITLES = {
+    "storage": "Store of the sign-ins",
+    "entra": "Entra ID's signing keys for this tenant",
+    "graph": "Microsoft Graph",
+}
+
+
+async def examine(settings: Settings, console: Console) -> int:
+    """Print one line a check and return 0 when all pass, else 1."""
+    parts = build_parts(settings)
+    try:
+        table = Table("Check", "Result", "What to do", title="m365-mcp doctor", show_lines=True)
+        table.add_row("Settings", "[green]ok[/]", f"redirect URI: {settings.mcp_server_base_url}/auth/callback")
+        failed = 0
+        for check in (*parts.checks, Check("graph", lambda: _reach_graph(parts))):
+            with console.status(f"Checking {check.name}…"):
+                error = await check.run()
+            table.add_row(_TITLES[check.name], *_verdict(error, parts))
+            failed += error is not None
+    finally:
+        await parts.close()
+    console.print(table)
+    return 1 if failed else 0
+
+
+def _verdict(error: M365Error | None, parts: Parts) -> tuple[str, str]:
+    if error is None:
+        return "[green]ok[/]", ""
+    advice = {
+        "storage_unavailable": "Check REDIS_URL; redis-cli ping should answer PONG.",
+        "entra_unavailable": f"Check AZURE_TENANT_ID and that {parts.settings.authority} can be reached.",
+        "graph_unavailable": f"Check that {parts.settings.graph} can be reached.",
+    }.get(error.code, error.advice)
+    return f"[red]{error.code}[/]", f"{error.sentence} {advice}"
+
+
+async def _reach_graph(parts: Parts) -> None:
+    """Return when Graph refuses a request without a token in its own words."""
+    try:
+        reply = await parts.http.get(f"{parts.settings.graph}/v1.0/me")
+        code = reply.json()["error"]["code"]
+    except (httpx2.HTTPError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise GraphUnavailable from error
+    if code != "InvalidAuthenticationToken":
+        raise GraphUnavailable("What answers at GRAPH_BASE_URL does not speak like Microsoft Graph.")

@@ -1,0 +1,1 @@
+"""Everything that speaks to Microsoft Entra ID: sign-in proxy, token endpoint, signing keys, On-Behalf-Of."""

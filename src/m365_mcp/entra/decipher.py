@@ -1,0 +1,119 @@
+"""Pure: what an error of Entra's token endpoint means, as one of our errors.
+
+Sources: "Microsoft Entra authentication and authorization error codes" and "OAuth 2.0 On-Behalf-Of flow". Entra
+warns not to build on the numbers alone, so `error` and `suberror` decide where they can, and the number refines.
+May know only `errors`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from m365_mcp.errors import (
+    AppRegistrationMistake,
+    ClientSecretExpired,
+    ClientSecretRejected,
+    ConsentMissing,
+    EntraUnavailable,
+    M365Error,
+    PersonNotAllowed,
+    SignInNeeded,
+    StepUpNeeded,
+)
+
+_BY_CODE: dict[int, type[M365Error]] = {
+    65001: ConsentMissing,  # nobody consented to the Graph permissions
+    7000215: ClientSecretRejected,
+    7000222: ClientSecretExpired,
+    # Conditional access and policies that signing in again cannot satisfy.
+    50105: PersonNotAllowed,  # not assigned to the application
+    53003: PersonNotAllowed,  # blocked by conditional access
+    53000: PersonNotAllowed,  # device not compliant
+    53001: PersonNotAllowed,  # device not joined
+    53002: PersonNotAllowed,  # application not approved
+    530032: PersonNotAllowed,  # security defaults
+    530035: PersonNotAllowed,
+    # More proof is wanted: multi-factor sign-in, external challenge.
+    50072: StepUpNeeded,
+    50074: StepUpNeeded,
+    50076: StepUpNeeded,
+    50078: StepUpNeeded,
+    50079: StepUpNeeded,
+    50158: StepUpNeeded,
+    # The registration and our settings disagree.
+    500131: AppRegistrationMistake,  # assertion's audience is another application
+    50027: AppRegistrationMistake,
+    240002: AppRegistrationMistake,
+    7000114: AppRegistrationMistake,  # application may not use On-Behalf-Of
+    7000218: AppRegistrationMistake,
+    700016: AppRegistrationMistake,  # application not found in the tenant
+    7000112: AppRegistrationMistake,  # application disabled
+    90002: AppRegistrationMistake,  # tenant not found
+    50194: AppRegistrationMistake,
+    500011: AppRegistrationMistake,
+    500112: AppRegistrationMistake,  # redirect URI differs
+    650057: AppRegistrationMistake,  # permission not in the registration
+    # Passing troubles.
+    50196: EntraUnavailable,
+    90055: EntraUnavailable,
+    90006: EntraUnavailable,
+    90012: EntraUnavailable,
+    90024: EntraUnavailable,
+    90033: EntraUnavailable,
+    50033: EntraUnavailable,
+    50000: EntraUnavailable,
+}
+
+# RFC 6749 section 5.2 and RFC 8707 section 2, and Entra's own additions.
+_BY_ERROR: dict[str, type[M365Error]] = {
+    "interaction_required": StepUpNeeded,
+    "login_required": SignInNeeded,
+    "consent_required": ConsentMissing,
+    "invalid_grant": SignInNeeded,
+    "temporarily_unavailable": EntraUnavailable,
+    "server_error": EntraUnavailable,
+    "invalid_client": ClientSecretRejected,
+}
+
+_CONSENT_REQUIRED = "consent_required"
+
+
+def decipher(status: int, body: Any, *, retry_after: float | None = None) -> M365Error:
+    """Return what a reply of the token endpoint means when it is not a token.
+
+    Args:
+        status: HTTP status.
+        body: the decoded JSON body, or None when it was not JSON.
+        retry_after: seconds from the `Retry-After` header.
+    """
+    if status == 429 or status >= 500 or not isinstance(body, Mapping):
+        return EntraUnavailable(retry_after=retry_after if retry_after is not None else 5)
+    kind = _classify(body)
+    reference = _reference(body)
+    if kind is EntraUnavailable:
+        return EntraUnavailable(retry_after=retry_after if retry_after is not None else 5, reference=reference)
+    return kind(reference=reference)
+
+
+def _classify(body: Mapping[str, Any]) -> type[M365Error]:
+    if body.get("suberror") == _CONSENT_REQUIRED:
+        return ConsentMissing
+    for code in aadsts_codes(body):
+        if code in _BY_CODE:
+            return _BY_CODE[code]
+    return _BY_ERROR.get(str(body.get("error")), AppRegistrationMistake)
+
+
+def aadsts_codes(body: Mapping[str, Any]) -> list[int]:
+    """Return the AADSTS numbers of an Entra error, from `error_codes` or else from the description."""
+    listed = body.get("error_codes")
+    if isinstance(listed, list) and listed:
+        return [code for code in listed if isinstance(code, int)]
+    return [int(found) for found in re.findall(r"AADSTS(\d+)", str(body.get("error_description", "")))[:1]]
+
+
+def _reference(body: Mapping[str, Any]) -> str | None:
+    codes = aadsts_codes(body)
+    return f"AADSTS{codes[0]}" if codes else None

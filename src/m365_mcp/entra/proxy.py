@@ -1,0 +1,148 @@
+"""The OAuth 2.1 proxy in front of Entra ID: FastMCP's AzureProvider, with what it leaves open closed.
+
+MCP clients register here (DCR or CIMD), the person signs in at Entra, and the client gets a token of ours that
+stands for the Entra tokens in the store. May know `errors`, `redirects`, `settings`, `entra.*`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from fastmcp.server.auth.identity_assertion import normalize_resource_url
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
+from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
+from fastmcp.server.auth.providers.azure import AzureProvider
+from key_value.aio.protocols import AsyncKeyValue
+from mcp.server.auth.provider import AuthorizationParams, AuthorizeError, RegistrationError
+from mcp.shared.auth import InvalidRedirectUriError, OAuthClientInformationFull
+from pydantic import AnyUrl
+
+from m365_mcp.entra.token_endpoint import TokenEndpoint
+from m365_mcp.entra.upstream import UpstreamClient
+from m365_mcp.entra.verifier import EntraTokenVerifier
+from m365_mcp.redirects import is_allowed
+from m365_mcp.settings import LOOPBACK_HOSTS, Settings
+
+EARLY_REFRESH_SECONDS = 300  # an assertion must not end while a tool call is using it
+SECONDS_PER_HOUR = 3600
+
+
+class StrictClient(ProxyDCRClient):
+    """A registered client that may only use redirect URIs that are both allowed here and its own.
+
+    FastMCP 4.1 lets a client that registered one allowed URI use any other allowed one, with any query.
+    """
+
+    def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
+        """Return the URI to use. Raises InvalidRedirectUriError (answered without a redirect)."""
+        resolved = super().validate_redirect_uri(redirect_uri)
+        own = [] if self.allow_unregistered_redirect_uris else [str(uri) for uri in self.redirect_uris or ()]
+        if self.cimd_document is not None:
+            own = self.cimd_document.redirect_uris
+        allowed = is_allowed(str(resolved), self.allowed_redirect_uri_patterns or ())
+        if not allowed or (own and not is_allowed(str(resolved), [_any_loopback_port(uri) for uri in own])):
+            raise InvalidRedirectUriError(_REDIRECT_REFUSED)
+        return resolved
+
+
+def _any_loopback_port(uri: str) -> str:
+    # RFC 8252 section 7.3: the port of a loopback redirect URI is chosen anew at every sign-in.
+    parts = urlsplit(uri.replace(":*", ""))
+    return parts._replace(netloc=parts.netloc.rpartition(":")[0]).geturl() if _has_loopback_port(parts) else uri
+
+
+def _has_loopback_port(parts: SplitResult) -> bool:
+    return parts.hostname in LOOPBACK_HOSTS and parts.port is not None
+
+
+class EntraProxy(AzureProvider):
+    """Signs MCP clients in through Entra ID.
+
+    Args:
+        settings: the operator's choices.
+        endpoint: Entra's token endpoint, shared with the On-Behalf-Of exchange.
+        verifier: checks Entra's tokens.
+        records: the encrypted store.
+        signing_key: 32 bytes that sign our tokens.
+        graph_scopes: asked for at sign-in so that consent covers them; never part of our own token requests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        endpoint: TokenEndpoint,
+        verifier: EntraTokenVerifier,
+        records: AsyncKeyValue,
+        signing_key: bytes,
+        graph_scopes: tuple[str, ...],
+    ) -> None:
+        super().__init__(
+            client_id=settings.azure_client_id,
+            client_secret=settings.azure_client_secret.get_secret_value(),
+            tenant_id=settings.azure_tenant_id,
+            required_scopes=[settings.mcp_scope_name],
+            base_url=settings.mcp_server_base_url,
+            base_authority=urlsplit(settings.authority).netloc,
+            # openid and profile make Entra put oid and tid into the access token.
+            additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
+            allowed_client_redirect_uris=list(settings.mcp_allowed_redirect_uris),
+            client_storage=records,
+            jwt_signing_key=signing_key,
+            require_authorization_consent=True,
+            fastmcp_access_token_expiry_seconds=settings.mcp_session_hours * SECONDS_PER_HOUR,
+            token_expiry_threshold_seconds=EARLY_REFRESH_SECONDS,
+        )
+        self._allowed = settings.mcp_allowed_redirect_uris
+        self._endpoint = endpoint
+        # FastMCP 4.1 builds its own verifier and offers no parameter for another one.
+        self._token_validator = verifier
+
+    async def register_client(self, client_info: OAuthClientInformationFull) -> None:
+        """Register a client (RFC 7591) whose redirect URIs are all allowed here.
+
+        Raises:
+            RegistrationError: `invalid_redirect_uri`.
+        """
+        for uri in client_info.redirect_uris or ():
+            if not is_allowed(str(uri), self._allowed):
+                raise RegistrationError("invalid_redirect_uri", _REDIRECT_REFUSED)
+        await super().register_client(client_info)
+
+    async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
+        """Return the client with that id, held to its redirect URIs, or None."""
+        client = await super().get_client(client_id)
+        return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
+
+    async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
+        """Start a sign-in and return where the browser goes next.
+
+        Raises:
+            AuthorizeError: `invalid_target` for a `resource` that is not this server (RFC 8707 section 2; AzureProvider
+                4.1 drops the parameter before anybody looks at it).
+        """
+        if params.resource and not self.is_our_resource(params.resource):
+            raise AuthorizeError("invalid_target", f"This server's resource is {self._resource_url}.")
+        return await super().authorize(client, params)
+
+    def is_our_resource(self, resource: str) -> bool:
+        """Return whether a resource indicator names this server's MCP endpoint."""
+        return normalize_resource_url(resource) == normalize_resource_url(str(self._resource_url))
+
+    def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
+        return is_allowed(redirect_uri, self._allowed)
+
+    def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
+        # The seam is duck-typed (see entra.upstream); its annotation is narrower than its documentation.
+        client: Any = UpstreamClient(self._endpoint)
+        upstream: AsyncOAuth2Client = client
+        return upstream
+
+    async def _extract_upstream_claims(self, idp_tokens: dict[str, Any]) -> dict[str, Any] | None:
+        # AzureProvider 4.1 copies name, address, roles and groups into a token that is signed, not encrypted,
+        # and kept by the client. Nothing here needs them there.
+        return None
+
+
+_REDIRECT_REFUSED = "This redirect URI is not allowed here; the operator can add it to MCP_ALLOWED_REDIRECT_URIS."

@@ -1,0 +1,89 @@
+"""Entra's public signing keys, kept per `kid` and kept when Entra cannot be reached.
+
+Source: "Signing key rollover in the Microsoft identity platform": refresh regularly and on an unknown `kid`, keep the
+last good set on error. FastMCP 4.1's verifier drops its keys after an hour and refuses everybody for 30 s after one
+failed fetch. May know `errors`, `trouble`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import httpx2
+import jwt
+
+from m365_mcp import logs, trouble
+from m365_mcp.errors import EntraUnavailable
+
+FRESH_SECONDS = 3600.0
+KEPT_SECONDS = 24 * 3600.0  # how long keys serve while Entra does not answer
+UNKNOWN_KEY_PAUSE_SECONDS = 2.0  # between fetches that an unknown kid asks for
+FETCH_SECONDS = 3.0
+
+_log = logs.get(__name__)
+
+
+class SigningKeys:
+    """The key set behind one JWKS address.
+
+    Args:
+        url: the JWKS address.
+        http: the shared client.
+        clock: seconds that only grow; for tests.
+    """
+
+    def __init__(self, url: str, http: httpx2.AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = url
+        self._http = http
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """Return the key `kid`, or None when Entra does not know it.
+
+        Raises:
+            EntraUnavailable: the key is not at hand and the key set cannot be fetched now.
+        """
+        age = self._clock() - self._fetched_at
+        if kid in self._keys and age < FRESH_SECONDS:
+            return self._keys[kid]
+        try:
+            await self._refresh()
+        except EntraUnavailable as error:
+            if kid in self._keys and age < KEPT_SECONDS:
+                return self._keys[kid]
+            raise trouble.record(error) from error.__cause__
+        return self._keys.get(kid)
+
+    async def warm(self) -> None:
+        """Fetch the keys if there are none yet. Raises EntraUnavailable."""
+        if not self._keys:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        asked_at = self._clock()
+        async with self._fetching:
+            if self._fetched_at >= asked_at:
+                return  # another request fetched them while this one waited
+            if self._tried_at >= asked_at or asked_at - self._fetched_at < UNKNOWN_KEY_PAUSE_SECONDS:
+                raise EntraUnavailable(retry_after=UNKNOWN_KEY_PAUSE_SECONDS)
+            self._tried_at = self._clock()
+            self._keys = await self._fetch()
+            self._fetched_at = self._clock()
+
+    async def _fetch(self) -> dict[str, jwt.PyJWK]:
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                reply = await self._http.get(self._url)
+            reply.raise_for_status()
+            # RFC 7517 section 5: keys that are not understood are passed over.
+            keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(reply.json()).keys if key.key_id}
+        except (httpx2.HTTPError, TimeoutError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
+            _log.warning("signing_keys_unavailable", kept=len(self._keys))
+            raise EntraUnavailable("Microsoft Entra ID's signing keys cannot be fetched.") from error
+        return keys

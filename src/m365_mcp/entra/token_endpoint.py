@@ -1,0 +1,110 @@
+"""One POST to Entra's token endpoint, for all three grants: authenticated, bounded in time and in tries.
+
+A code is redeemed once (AADSTS54005), so only a connection that was never made is tried again; a refresh and an
+exchange may be repeated. No wait is longer than what is left of the deadline, whatever `Retry-After` says.
+May know `errors`, `trouble`, `metrics`, `retry_after` and `entra.decipher`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from m365_mcp import trouble
+from m365_mcp.entra.decipher import decipher
+from m365_mcp.errors import EntraUnavailable, M365Error
+from m365_mcp.metrics import Metrics
+from m365_mcp.retry_after import parse_retry_after
+
+DEADLINE_SECONDS = 10.0
+MAX_TRIES = 3
+FIRST_PAUSE_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class TokenEndpoint:
+    """Entra's token endpoint of one tenant, as seen by one application.
+
+    Attributes:
+        url: `https://{authority}/{tenant}/oauth2/v2.0/token`.
+        client_id: the application.
+        client_secret: sent in the body with the id, the form Entra documents first and always accepts.
+        http: the shared client.
+        metrics: where requests are counted.
+    """
+
+    url: str
+    client_id: str
+    client_secret: str
+    http: httpx2.AsyncClient
+    metrics: Metrics
+
+    async def request(self, form: Mapping[str, str], *, repeatable: bool) -> dict[str, Any]:
+        """Return the token reply for `form`.
+
+        Args:
+            form: the grant's own fields; the client's credentials are added here.
+            repeatable: whether the grant may be sent again after an answer that may pass (429, 5xx, silence).
+
+        Raises:
+            M365Error: what `decipher` makes of the reply; EntraUnavailable when there is none in time.
+        """
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        pause = FIRST_PAUSE_SECONDS
+        for tries_left in reversed(range(MAX_TRIES)):
+            try:
+                return await self._once(form, deadline)
+            except _NeverConnected as problem:
+                error: EntraUnavailable = problem
+            except EntraUnavailable as problem:
+                if not repeatable:
+                    raise
+                error = problem
+            wait = max(pause, error.retry_after or 0)
+            if not tries_left or time.monotonic() + wait >= deadline:
+                raise error
+            await asyncio.sleep(wait)
+            pause *= 2
+        raise AssertionError("the loop above returns or raises")
+
+    async def _once(self, form: Mapping[str, str], deadline: float) -> dict[str, Any]:
+        grant = form["grant_type"].rpartition(":")[2]
+        try:
+            reply = await self._post(form, deadline)
+            token = _read(reply)
+        except M365Error as error:
+            self.metrics.token_requests.labels(grant, error.code).inc()
+            raise trouble.record(error) from error.__cause__
+        self.metrics.token_requests.labels(grant, "ok").inc()
+        return token
+
+    async def _post(self, form: Mapping[str, str], deadline: float) -> httpx2.Response:
+        data = {**form, "client_id": self.client_id, "client_secret": self.client_secret}
+        try:
+            async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
+                return await self.http.post(self.url, data=data, headers={"Accept": "application/json"})
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise _NeverConnected(retry_after=None) from error
+        except (httpx2.HTTPError, TimeoutError) as error:
+            raise EntraUnavailable(retry_after=None) from error
+
+
+class _NeverConnected(EntraUnavailable):
+    """No byte of the request was sent."""
+
+
+def _read(reply: httpx2.Response) -> dict[str, Any]:
+    retry_after = parse_retry_after(reply.headers.get("Retry-After"))
+    try:
+        body = reply.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        body = None
+    if reply.status_code == 200 and isinstance(body, dict) and isinstance(body.get("access_token"), str):
+        return body
+    raise decipher(reply.status_code if reply.status_code != 200 else 502, body, retry_after=retry_after)

@@ -1,0 +1,301 @@
+"""Everything that can go wrong, as one tree; each error carries a code, a sentence and a piece of advice.
+
+    M365Error
+      InvalidArgument            invalid_argument            the call itself must change
+        MessageTooLarge          message_too_large
+      SignInNeeded               sign_in_needed              the person must sign in again
+        StepUpNeeded             step_up_needed
+      AdministratorNeeded        administrator_needed        somebody must change a setting
+        ConsentMissing           consent_missing
+        TokenVersionMistake      token_version_mistake
+        ClientSecretRejected     client_secret_rejected
+        ClientSecretExpired      client_secret_expired
+        AppRegistrationMistake   app_registration_mistake
+        PersonNotAllowed         person_not_allowed
+        MailboxMissing           mailbox_missing
+        PermissionMissing        permission_missing
+      MessageRefused             message_refused             Graph said no to this message
+      Unavailable                unavailable                 try again later
+        StorageUnavailable       storage_unavailable
+        EntraUnavailable         entra_unavailable
+        GraphUnavailable         graph_unavailable
+        Throttled                throttled
+      OutcomeUnknown             outcome_unknown             it may have been sent
+      InternalError              internal_error              a fault of ours
+      SettingsMistake            settings_mistake            the server cannot start
+
+The sentence never holds text that came from outside: no token, address, subject or upstream message.
+May know nothing of the rest of the project.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class M365Error(Exception):
+    """A failure that can be explained.
+
+    Args:
+        sentence: what happened, one sentence; the class's own when left out.
+        advice: what to do about it; the class's own when left out.
+        retry_after: seconds after which trying again makes sense, if known.
+        reference: an id from the other side (AADSTS code, Graph request-id) that support staff can look up.
+    """
+
+    code: ClassVar[str] = "error"
+    sentence: str = "Something went wrong."
+    advice: str = "Try again; if it persists, tell the people who run this server."
+    status: ClassVar[int] = 500  # the HTTP status this error has when it is the answer to an HTTP request
+
+    def __init__(
+        self,
+        sentence: str | None = None,
+        *,
+        advice: str | None = None,
+        retry_after: float | None = None,
+        reference: str | None = None,
+    ) -> None:
+        self.sentence = sentence or type(self).sentence
+        self.advice = advice or type(self).advice
+        self.retry_after = retry_after
+        self.reference = reference
+        super().__init__(self.explain())
+
+    def explain(self) -> str:
+        """Return the error as text for a person or a model: code, sentence, advice, reference."""
+        text = f"{self.code}: {self.sentence} What to do: {self.advice}"
+        if self.retry_after is not None:
+            text += f" Retry after {round(self.retry_after)} seconds."
+        return f"{text} (reference: {self.reference})" if self.reference else text
+
+
+class InvalidArgument(M365Error):
+    """An argument of the call cannot be used; nothing was done."""
+
+    code = "invalid_argument"
+    sentence = "An argument of the call cannot be used."
+    advice = "Correct the argument and call again."
+    status = 400
+
+
+class MessageTooLarge(InvalidArgument):
+    """The message is larger than Microsoft Graph takes in one request."""
+
+    code = "message_too_large"
+    sentence = "The message is larger than Microsoft Graph takes in one request."
+    advice = "Shorten the body or send it in several messages."
+    status = 413
+
+
+class SignInNeeded(M365Error):
+    """The sign-in has ended for good: revoked, expired, or the account was disabled."""
+
+    code = "sign_in_needed"
+    sentence = "The sign-in with Microsoft has ended."
+    advice = "Disconnect and reconnect this server in your MCP client, and sign in again."
+    status = 401
+
+
+class StepUpNeeded(SignInNeeded):
+    """Microsoft asks for more proof before it gives a token (multi-factor sign-in, conditional access)."""
+
+    code = "step_up_needed"
+    sentence = "Microsoft asks for more proof of who you are, for example multi-factor authentication."
+    advice = "Reconnect this server in your MCP client and complete what Microsoft asks for when you sign in."
+
+
+class AdministratorNeeded(M365Error):
+    """A setting in Microsoft 365 or Entra ID must be changed by somebody who may."""
+
+    code = "administrator_needed"
+    sentence = "Microsoft refused the request because of a setting."
+    advice = "Ask the administrator of your Microsoft 365 tenant."
+    status = 403
+
+
+class ConsentMissing(AdministratorNeeded):
+    """Nobody has agreed yet that this application may act for the person (AADSTS65001)."""
+
+    code = "consent_missing"
+    sentence = "This application has not been allowed to send mail and read your profile on your behalf."
+    advice = (
+        "An administrator opens the app registration in the Azure portal, API permissions, and chooses "
+        "'Grant admin consent' for Mail.Send and User.Read; then try again."
+    )
+
+
+class TokenVersionMistake(AdministratorNeeded):
+    """The app registration issues version 1 tokens; this server needs version 2."""
+
+    code = "token_version_mistake"
+    sentence = "The app registration issues version 1 access tokens, and this server needs version 2."
+    advice = (
+        "In the Azure portal open the app registration, Manifest, set requestedAccessTokenVersion to 2 "
+        "(api.requestedAccessTokenVersion), save, wait a minute and sign in again."
+    )
+
+
+class ClientSecretRejected(AdministratorNeeded):
+    """Entra ID does not accept the client secret (AADSTS7000215)."""
+
+    code = "client_secret_rejected"
+    sentence = "Microsoft Entra ID does not accept this server's client secret."
+    advice = (
+        "Set AZURE_CLIENT_SECRET to the secret's Value (not its Secret ID) from Certificates & secrets, "
+        "and restart the server."
+    )
+    status = 503
+
+
+class ClientSecretExpired(AdministratorNeeded):
+    """The client secret has run out (AADSTS7000222)."""
+
+    code = "client_secret_expired"
+    sentence = "This server's client secret has expired."
+    advice = (
+        "Create a new client secret under Certificates & secrets, set AZURE_CLIENT_SECRET to its Value and "
+        "restart the server; nobody has to sign in again."
+    )
+    status = 503
+
+
+class AppRegistrationMistake(AdministratorNeeded):
+    """The app registration and this server's settings do not fit together."""
+
+    code = "app_registration_mistake"
+    sentence = "The app registration and this server's settings do not fit together."
+    advice = (
+        "Check AZURE_CLIENT_ID, AZURE_TENANT_ID and MCP_SCOPE_NAME against the app registration: Application ID URI "
+        "api://<client id>, the scope under 'Expose an API', the redirect URI, and the Graph permissions."
+    )
+    status = 503
+
+
+class PersonNotAllowed(AdministratorNeeded):
+    """A policy of the tenant keeps this person out (not assigned, blocked by conditional access)."""
+
+    code = "person_not_allowed"
+    sentence = "A policy of your organisation does not allow you to use this application."
+    advice = "Ask your administrator to assign you to the application or to review the conditional access policy."
+
+
+class MailboxMissing(AdministratorNeeded):
+    """The person has no Exchange Online mailbox (Graph: MailboxNotEnabledForRESTAPI)."""
+
+    code = "mailbox_missing"
+    sentence = "The signed-in account has no Exchange Online mailbox."
+    advice = "Ask the administrator to assign an Exchange Online licence, or sign in with an account that has one."
+
+
+class PermissionMissing(AdministratorNeeded):
+    """The Graph token lacks a permission (Graph: ErrorAccessDenied, Authorization_RequestDenied)."""
+
+    code = "permission_missing"
+    sentence = "Microsoft Graph refused the request because a permission is missing."
+    advice = (
+        "An administrator grants admin consent for Mail.Send and User.Read in the app registration, "
+        "and checks that the account has an Exchange Online licence."
+    )
+
+
+class MessageRefused(M365Error):
+    """Microsoft Graph looked at this message and refused it."""
+
+    code = "message_refused"
+    sentence = "Microsoft Graph refused the message."
+    advice = "Check the recipients and the content, then send again."
+    status = 400
+
+
+class Unavailable(M365Error):
+    """Something this server depends on does not answer; no state was lost."""
+
+    code = "unavailable"
+    sentence = "A service this server depends on does not answer."
+    advice = "Try again in a moment; there is no need to sign in again."
+    status = 503
+
+    def __init__(
+        self,
+        sentence: str | None = None,
+        *,
+        advice: str | None = None,
+        retry_after: float | None = 5,
+        reference: str | None = None,
+    ) -> None:
+        super().__init__(sentence, advice=advice, retry_after=retry_after, reference=reference)
+
+
+class StorageUnavailable(Unavailable):
+    """The store behind the sign-ins (Redis) does not answer in time."""
+
+    code = "storage_unavailable"
+    sentence = "The store that holds the sign-ins does not answer."
+
+
+class EntraUnavailable(Unavailable):
+    """Microsoft Entra ID does not answer, or answers with a fault of its own."""
+
+    code = "entra_unavailable"
+    sentence = "Microsoft Entra ID does not answer."
+
+
+class GraphUnavailable(Unavailable):
+    """Microsoft Graph could not be reached, or refused for a passing reason; nothing was done."""
+
+    code = "graph_unavailable"
+    sentence = "Microsoft Graph could not be reached."
+
+
+class Throttled(Unavailable):
+    """Microsoft asks for fewer requests (429); the request was not carried out."""
+
+    code = "throttled"
+    sentence = "Microsoft asks this server to slow down."
+    advice = "Wait for the time given, then try again once."
+
+
+class OutcomeUnknown(M365Error):
+    """The request went out and no clear answer came back; it is never repeated by itself."""
+
+    code = "outcome_unknown"
+    sentence = "The message was handed to Microsoft Graph, but no clear answer came back: it may or may not be sent."
+    advice = "Do not send it again by yourself; ask the person to look in Sent Items first."
+    status = 502
+
+
+class InternalError(M365Error):
+    """A fault in this server."""
+
+    code = "internal_error"
+    sentence = "This server has a fault and could not complete the request."
+    advice = "Tell the people who run it and give them the time of the call; the log says more."
+
+
+class SettingsMistake(M365Error):
+    """One or more settings cannot be used; the server does not start.
+
+    Args:
+        mistakes: pairs of (variable name, what is wrong with it), all of them at once.
+    """
+
+    code = "settings_mistake"
+    advice = "Correct the variables in the environment or in .env; .env.example explains each of them."
+
+    def __init__(self, mistakes: tuple[tuple[str, str], ...]) -> None:
+        self.mistakes = mistakes
+        names = ", ".join(name for name, _ in mistakes)
+        super().__init__(f"{len(mistakes)} setting(s) cannot be used: {names}.")
+
+
+def every_error() -> list[type[M365Error]]:
+    """Return all error classes, in the order the tree above names them."""
+    found: list[type[M365Error]] = []
+    todo: list[type[M365Error]] = [M365Error]
+    while todo:
+        parent = todo.pop(0)
+        children = parent.__subclasses__()
+        found += children
+        todo = children + todo
+    return found

@@ -1,0 +1,101 @@
+"""One request to Microsoft Graph: address, headers, time limits, and what a broken connection means.
+
+A read is repeated within a deadline; of a send, only a connection that was never made.
+May know `errors`, `metrics`, `retry_after` and `graph.decipher`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass
+
+import httpx2
+
+from m365_mcp.errors import GraphUnavailable, OutcomeUnknown
+from m365_mcp.graph.decipher import Reply
+from m365_mcp.metrics import Metrics
+from m365_mcp.retry_after import parse_retry_after
+
+READ_SECONDS = 8.0
+FIRST_PAUSE_SECONDS = 0.5
+SEND_SECONDS = 30.0
+CONNECT_TRIES = 2
+
+
+@dataclass(frozen=True)
+class GraphClient:
+    """Speaks to one Graph.
+
+    Attributes:
+        base_url: `https://graph.microsoft.com` or the like; `/v1.0` is added.
+        http: the shared client.
+        metrics: where the time is measured.
+    """
+
+    base_url: str
+    http: httpx2.AsyncClient
+    metrics: Metrics
+
+    async def get(self, path: str, token: str) -> Reply:
+        """Return the reply to a read, which is repeated within a deadline while Graph has a passing trouble.
+
+        Raises:
+            GraphUnavailable: there was no answer in time.
+        """
+        deadline = time.monotonic() + READ_SECONDS
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                reply = await self._request("GET", path, token, None, max(left, 0.1))
+            except _Interrupted as error:
+                raise GraphUnavailable from error.__cause__
+            wait = max(pause, parse_retry_after(reply.headers.get("retry-after")) or 0)
+            if (reply.status != 429 and reply.status < 500) or wait >= left:
+                return reply
+            await asyncio.sleep(wait)
+            pause *= 2
+
+    async def post(self, path: str, token: str, body: bytes) -> Reply:
+        """Return the reply to a request that has an effect.
+
+        Raises:
+            GraphUnavailable: no byte was sent.
+            OutcomeUnknown: it was sent, and no whole answer came back.
+        """
+        try:
+            return await self._request("POST", path, token, body, SEND_SECONDS)
+        except _Interrupted as error:
+            raise OutcomeUnknown from error.__cause__
+
+    async def _request(self, method: str, path: str, token: str, body: bytes | None, seconds: float) -> Reply:
+        # Correlation only; Graph does not use it to recognise a repeated request.
+        headers = {"Authorization": f"Bearer {token}", "client-request-id": str(uuid.uuid4())}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        url = f"{self.base_url}/v1.0{path}"
+        with self.metrics.graph_seconds.labels(path.partition("?")[0]).time():
+            try:
+                async with asyncio.timeout(seconds):
+                    reply = await self._connect_and_send(method, url, headers, body)
+            except (httpx2.HTTPError, TimeoutError) as error:
+                raise _Interrupted from error
+        lowered = {name.lower(): value for name, value in reply.headers.items()}
+        return Reply(reply.status_code, lowered, reply.content)
+
+    async def _connect_and_send(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None
+    ) -> httpx2.Response:
+        for tries_left in reversed(range(CONNECT_TRIES)):
+            try:
+                return await self.http.request(method, url, headers=headers, content=body)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+                if not tries_left:
+                    raise GraphUnavailable from error
+        raise AssertionError("the loop above returns or raises")
+
+
+class _Interrupted(Exception):
+    """The request began and did not end with an answer."""

@@ -1,0 +1,112 @@
+"""Pure: what a reply of Microsoft Graph means, as one of our errors.
+
+Sources: Graph "Error responses and resource types", "Throttling guidance", and the Outlook error codes seen in
+public issue threads. Codes decide, messages never. May know only `errors` and `retry_after`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from m365_mcp.errors import (
+    GraphUnavailable,
+    M365Error,
+    MailboxMissing,
+    MessageRefused,
+    MessageTooLarge,
+    OutcomeUnknown,
+    PermissionMissing,
+    PersonNotAllowed,
+    SignInNeeded,
+    Throttled,
+)
+from m365_mcp.retry_after import parse_retry_after
+
+_BY_CODE: dict[str, type[M365Error]] = {
+    # No licence, a guest, an on-premises mailbox: Graph says 404, the source of this project saw 403.
+    "MailboxNotEnabledForRESTAPI": MailboxMissing,
+    "MailboxNotSupportedForRESTAPI": MailboxMissing,
+    "ErrorAccessDenied": PermissionMissing,
+    "Authorization_RequestDenied": PermissionMissing,
+    "ErrorSendAsDenied": PermissionMissing,
+    "ErrorMessageSubmissionBlocked": PersonNotAllowed,
+    "ErrorMessageSizeExceeded": MessageTooLarge,
+    "RequestEntityTooLarge": MessageTooLarge,
+    "InvalidAuthenticationToken": SignInNeeded,
+}
+
+_SENTENCES: dict[str, tuple[str, str]] = {
+    "ErrorInvalidRecipients": (
+        "Microsoft Graph does not accept one of the recipients.",
+        "Check every address and send again.",
+    ),
+    "ErrorQuotaExceeded": ("The mailbox is full.", "Free some space in the mailbox, then send."),
+    "ErrorExceededMaxRecipientLimit": (
+        "The message has more recipients than this mailbox may write to.",
+        "Send it in several messages.",
+    ),
+    "ErrorExceededMessageLimit": (
+        "The mailbox has reached its sending limit.",
+        "Wait until tomorrow, then send again.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: status, headers with lower-case names, raw body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """Graph's own id of the request, for support."""
+        return self.headers.get("request-id")
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body as an object, or an empty one when it is not JSON (gateways answer with HTML)."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, UnicodeDecodeError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def error_code(self) -> str:
+        """Graph's error code, or an empty string."""
+        error = self.json.get("error")
+        return str(error.get("code", "")) if isinstance(error, dict) else ""
+
+
+def decipher(reply: Reply, *, changes_something: bool) -> M365Error:
+    """Return what a reply other than success means.
+
+    Args:
+        reply: status 400 and above, or a success status that should not have come.
+        changes_something: whether the request could have had an effect, as sending has.
+    """
+    kind = _BY_CODE.get(reply.error_code)
+    if reply.status == 429:
+        return Throttled(retry_after=parse_retry_after(reply.headers.get("retry-after")), reference=reply.request_id)
+    if reply.status >= 500 or reply.status < 400:
+        # Graph answers 5xx also after it has taken a message, so only a read is known to have had no effect.
+        return _unclear(reply, changes_something)
+    if kind is None:
+        kind = {401: SignInNeeded, 403: PermissionMissing, 413: MessageTooLarge}.get(reply.status, MessageRefused)
+    sentence, advice = _SENTENCES.get(reply.error_code, (None, None))
+    return kind(sentence, advice=advice, reference=reply.request_id)
+
+
+def _unclear(reply: Reply, changes_something: bool) -> M365Error:
+    if changes_something:
+        return OutcomeUnknown(reference=reply.request_id)
+    wait = parse_retry_after(reply.headers.get("retry-after"))
+    return GraphUnavailable(
+        "Microsoft Graph has a fault of its own.", retry_after=5 if wait is None else wait, reference=reply.request_id
+    )

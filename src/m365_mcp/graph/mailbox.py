@@ -1,0 +1,80 @@
+"""The verbs of Graph mail for one signed-in person.
+
+May know `errors`, `mail` and `graph.*`; where the Graph token comes from is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from m365_mcp.errors import OutcomeUnknown
+from m365_mcp.graph.client import GraphClient
+from m365_mcp.graph.decipher import Reply, decipher
+from m365_mcp.mail import Message
+
+ME = "/me?$select=displayName,mail,userPrincipalName"
+SEND = "/me/sendMail"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Who is signed in; `mail` is None for an account without a mailbox."""
+
+    display_name: str | None
+    mail: str | None
+    user_principal_name: str
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Where the person's Graph token comes from.
+
+    Attributes:
+        get: returns a token.
+        reject: says that Graph refused a token, so that the next one is a new one.
+    """
+
+    get: Callable[[], Awaitable[str]]
+    reject: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """One person's mailbox."""
+
+    graph: GraphClient
+    tokens: Tokens
+
+    async def send(self, message: Message) -> str | None:
+        """Send `message` once and return Graph's request id.
+
+        Raises:
+            OutcomeUnknown: it may have been sent; it is not repeated.
+            M365Error: it was not sent.
+        """
+        body = message.encode()
+        reply = await self._with_token(lambda token: self.graph.post(SEND, token, body))
+        if reply.status != 202:
+            raise decipher(reply, changes_something=True)
+        if "retry-after" in reply.headers:
+            # Graph may accept and throttle in one answer; whether the message goes out is then anybody's guess.
+            raise OutcomeUnknown(reference=reply.request_id)
+        return reply.request_id
+
+    async def profile(self) -> Profile:
+        """Return who is signed in. Raises M365Error."""
+        reply = await self._with_token(lambda token: self.graph.get(ME, token))
+        found = reply.json
+        if reply.status != 200 or "userPrincipalName" not in found:
+            raise decipher(reply, changes_something=False)
+        return Profile(found.get("displayName"), found.get("mail"), found["userPrincipalName"])
+
+    async def _with_token(self, request: Callable[[str], Awaitable[Reply]]) -> Reply:
+        token = await self.tokens.get()
+        reply = await request(token)
+        if reply.status != 401:
+            return reply
+        # 401 means Graph did not look at the request, so a fresh token may be tried once, also for a send.
+        self.tokens.reject(token)
+        return await request(await self.tokens.get())

@@ -1,0 +1,89 @@
+"""Structured logging, and what may never be logged: tokens, codes, addresses, subjects, bodies.
+
+Our own events carry ids, counts and codes only. Records of libraries pass through `redact` as a second fence,
+and the talkative ones are held at a level at which they do not print what they handle.
+May know nothing of the rest of the project.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+# FastMCP 4.1 logs tool arguments, authorization codes and redirect URIs at DEBUG, and logs client failures that
+# our own events already describe at INFO; httpx2 logs full URLs at INFO, uvicorn's access log logs query strings.
+_HELD_BACK = {
+    "fastmcp": logging.WARNING,
+    "mcp": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
+}
+
+_ADDRESS = re.compile(r"[^\s@<>\"'=]+@[^\s@<>\"']+\.[A-Za-z]{2,}")
+_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]*\.?[\w-]*")  # a JSON Web Token, whole or cut
+_OPAQUE = re.compile(r"\b(?=[\w~.-]*\d)(?=[\w~.-]*[A-Za-z])[\w~-]{32,}\b")  # codes, states, refresh tokens
+_QUERY = re.compile(r"\?[^\s\"'>]+")
+_GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Return `text` without addresses, tokens, codes and query strings. Request ids (GUIDs) stay."""
+    text = _QUERY.sub("?[query]", _ADDRESS.sub("[address]", _TOKEN.sub("[token]", text)))
+    return _OPAQUE.sub(lambda found: found.group() if _GUID.match(found.group()) else "[opaque]", text)
+
+
+def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {
+        key: redact(value) if isinstance(value, str) and key != "timestamp" else value for key, value in event.items()
+    }
+
+
+def configure(level: str, style: str) -> None:
+    """Send every log record of the process to standard error, redacted.
+
+    Args:
+        level: `debug`, `info`, `warning` or `error`.
+        style: `json`, `text`, or `auto` (text in a terminal).
+    """
+    as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # A traceback's last line is the exception's text, so it is formatted first and redacted with the rest.
+    final: list[Any] = [structlog.processors.format_exc_info, _redact_event]
+    renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final, renderer],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    _quiet_libraries()
+
+
+def _quiet_libraries() -> None:
+    for name, lowest in _HELD_BACK.items():
+        logger = logging.getLogger(name)
+        logger.handlers.clear()  # FastMCP brings a handler of its own
+        logger.propagate = True
+        logger.setLevel(lowest)
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """Return a logger; call it with an event name and key=value pairs."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger

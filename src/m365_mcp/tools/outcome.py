@@ -1,0 +1,101 @@
+"""The one place where an error becomes what a model reads, and where a call is counted and logged.
+
+May know `errors`, `logs`, `metrics` and FastMCP's middleware; logs names and codes, never arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import wraps
+from typing import Any
+
+from fastmcp.exceptions import FastMCPError, NotFoundError, ToolError, ValidationError
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools import ToolResult
+from mcp_types import CallToolRequestParams
+from pydantic import ValidationError as PydanticValidationError
+
+from m365_mcp import logs
+from m365_mcp.errors import InternalError, InvalidArgument, M365Error, OutcomeUnknown
+from m365_mcp.metrics import Metrics
+
+_log = logs.get(__name__)
+_READ_ONLY = frozenset({"get_my_profile"})
+
+
+def explained(function: Any) -> Any:
+    """Return `function` with M365Error raised in a form FastMCP passes on.
+
+    FastMCP 4.1 masks every exception that is not its own and logs it with a traceback before any middleware sees it.
+    """
+
+    @wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await function(*args, **kwargs)
+        except M365Error as error:
+            raise ToolError(error.explain(), log_level=logging.DEBUG) from error
+
+    return call
+
+
+class ToolOutcome(Middleware):
+    """Gives every failed call a code, a sentence and advice, and counts every call."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def on_call_tool(
+        self, context: MiddlewareContext[CallToolRequestParams], call_next: CallNext[CallToolRequestParams, ToolResult]
+    ) -> ToolResult:
+        """Run the tool; turn what it raises into text a model can act on."""
+        tool = context.message.name
+        try:
+            result = await call_next(context)
+        except NotFoundError:
+            self._count("unknown", "unknown_tool")
+            raise
+        except FastMCPError as failure:
+            error = _explain(failure)
+            self._count(tool, error.code, error.reference)
+            raise ToolError(_as_text(tool, error), log_level=logging.DEBUG) from failure
+        self._count(tool, "ok")
+        return result
+
+    def _count(self, tool: str, outcome: str, reference: str | None = None) -> None:
+        self._metrics.tool_calls.labels(tool, outcome).inc()
+        _log.info("tool_called", tool=tool, outcome=outcome, reference=reference)
+
+
+def _explain(failure: FastMCPError) -> M365Error:
+    cause = failure.__cause__
+    if isinstance(cause, M365Error):
+        return cause
+    if isinstance(failure, ValidationError) and isinstance(cause, PydanticValidationError):
+        return InvalidArgument(_arguments_in_words(cause))
+    return InternalError()
+
+
+def _arguments_in_words(error: PydanticValidationError) -> str:
+    """Name each argument and what is wrong with it, without what was passed."""
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    return " ".join(f"'{_place(detail['loc'])}': {_wrong(detail)}." for detail in details)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    name, *rest = location or ("arguments",)
+    return str(name) + "".join(f" entry {part + 1}" for part in rest if isinstance(part, int))
+
+
+def _wrong(detail: Any) -> str:
+    known = {
+        "missing_argument": "is required",
+        "missing_keyword_only_argument": "is required",
+        "unexpected_keyword_argument": "is not an argument of this tool",
+    }
+    return known.get(detail["type"]) or str(detail["msg"]).removeprefix("Input ")
+
+
+def _as_text(tool: str, error: M365Error) -> str:
+    effect = "" if tool in _READ_ONLY or isinstance(error, OutcomeUnknown) else " Nothing was sent."
+    return error.explain().replace(" What to do:", f"{effect} What to do:", 1)

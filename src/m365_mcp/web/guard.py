@@ -1,0 +1,82 @@
+"""Checks `Host` and `Origin` against the public URL (MCP 2026-07-28, "Streamable HTTP": servers MUST validate Origin).
+
+Compared with the public URL and not with what the socket sees, so that it holds behind TLS termination. Health probes
+call by address and pass; so do the public metadata documents, which are the same for everybody and reflect nothing.
+May know `settings` and `web.replies`.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from m365_mcp.settings import LOOPBACK_HOSTS, Settings
+from m365_mcp.web.replies import json_reply
+
+OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
+
+
+class HostOriginGuard:
+    """Lets through requests that were meant for this server.
+
+    Args:
+        app: what is guarded.
+        settings: the public URL, and further hosts and origins.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._hosts = {settings.public_host, *LOOPBACK_HOSTS, *(host.lower() for host in settings.mcp_allowed_hosts)}
+        own = _origin(settings.mcp_server_base_url)
+        self._origins = {own, *(_origin(origin) for origin in settings.mcp_allowed_origins)}
+        self._is_local = settings.public_host in LOOPBACK_HOSTS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] != "http" or scope["path"].startswith(OPEN_PREFIXES):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if _host_name(headers.get("host", "")) not in self._hosts:
+            # RFC 9110 section 15.5.20: the request was directed at a server that cannot answer for that host.
+            reply = json_reply(421, "misdirected_request", _WRONG_HOST)
+        elif "origin" in headers and not self._is_known(headers["origin"]):
+            reply = json_reply(403, "forbidden_origin", _WRONG_ORIGIN)
+        else:
+            await self._app(scope, receive, send)
+            return
+        await reply(scope, receive, send)
+
+    def _is_known(self, origin: str) -> bool:
+        # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
+        local_page = self._is_local and urlsplit(origin).hostname in LOOPBACK_HOSTS
+        return local_page or _origin(origin) in self._origins
+
+
+def _host_name(host: str) -> str:
+    """Return the lower-case name in a `Host` header, without port and without a trailing dot."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _origin(url: str) -> str:
+    """Return scheme, host and port of a URL in one spelling (RFC 6454 section 4)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:
+        return url
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+_WRONG_HOST = (
+    "This request names a host this server does not answer for. Use the address in MCP_SERVER_BASE_URL, or have the "
+    "operator add the host to MCP_ALLOWED_HOSTS."
+)
+_WRONG_ORIGIN = (
+    "A page of another site tried to call this server. If it may, the operator adds its origin to MCP_ALLOWED_ORIGINS."
+)

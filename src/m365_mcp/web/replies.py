@@ -1,0 +1,66 @@
+"""How an error looks over HTTP: JSON for programs (RFC 6749 section 5.2), a page for people.
+
+May know `errors`.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from m365_mcp.errors import M365Error
+
+PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def json_reply(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
+    """Return an OAuth-style JSON error that no cache keeps."""
+    return JSONResponse(
+        {"error": error, "error_description": description}, status, {"Cache-Control": "no-store", **(headers or {})}
+    )
+
+
+def error_as_json(error: M365Error) -> Response:
+    """Return a passing trouble for a program, in the OAuth word on which clients keep their tokens."""
+    return json_reply(error.status, "temporarily_unavailable", error.explain(), _retry_header(error))
+
+
+def error_as_page(error: M365Error) -> Response:
+    """Return `error` for a person in a browser."""
+    reference = f"<p class=reference>Reference: {escape(error.reference)}</p>" if error.reference else ""
+    html = _PAGE.format(
+        sentence=escape(error.sentence), advice=escape(error.advice), code=escape(error.code), reference=reference
+    )
+    return HTMLResponse(html, error.status, {**PAGE_HEADERS, **_retry_header(error)})
+
+
+def _retry_header(error: M365Error) -> dict[str, str]:
+    return {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Sign-in did not finish</title><style>
+:root {{ color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --edge: #d0d7de; --accent: #b35900; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --ink: #e6edf3; --paper: #161b22; --edge: #30363d; --accent: #f0a35e; }} }}
+body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0;
+  display: grid; place-items: center; min-height: 100vh; }}
+main {{ max-width: 34rem; margin: 1rem; padding: 1.5rem 2rem; border: 1px solid var(--edge); border-radius: 12px; }}
+h1 {{ font-size: 1.3rem; margin-top: 0; }} h2 {{ font-size: 1rem; margin-bottom: 0; color: var(--accent); }}
+.reference {{ font-size: .85rem; opacity: .75; }}
+</style></head><body><main>
+<h1>Sign-in did not finish</h1>
+<p>{sentence}</p>
+<h2>What to do</h2>
+<p>{advice}</p>
+<p class=reference>Code: {code}</p>{reference}
+</main></body></html>
+"""

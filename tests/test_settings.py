@@ -1,0 +1,198 @@
+"""Settings: every variable of the source with its default, and mistakes told all at once."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from m365_mcp import settings
+from m365_mcp.clouds import graph_scopes
+from m365_mcp.errors import SettingsMistake
+from m365_mcp.settings import CLAUDE_CALLBACKS, Settings
+
+IDS = {
+    "AZURE_CLIENT_ID": "66666666-7777-4888-9999-aaaaaaaaaaaa",
+    "AZURE_CLIENT_SECRET": "a~secret.of-an-app",
+    "AZURE_TENANT_ID": "11111111-2222-4333-8444-555555555555",
+}
+
+
+@pytest.fixture(autouse=True)
+def only_the_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give every test an environment with the three ids and no .env."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in IDS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+
+def mistakes() -> dict[str, str]:
+    with pytest.raises(SettingsMistake) as caught:
+        settings.load()
+    return dict(caught.value.mistakes)
+
+
+def test_three_ids_are_enough_and_the_rest_has_the_documented_defaults() -> None:
+    """The source's defaults hold when only the ids are set."""
+    chosen = settings.load()
+
+    assert chosen.azure_client_id == IDS["AZURE_CLIENT_ID"]
+    assert chosen.azure_client_secret.get_secret_value() == IDS["AZURE_CLIENT_SECRET"]
+    assert chosen.azure_tenant_id == IDS["AZURE_TENANT_ID"]
+    assert chosen.mcp_server_base_url == "http://localhost:8000"
+    assert chosen.mcp_scope_name == "mcp-access"
+    assert (chosen.mcp_host, chosen.mcp_port) == ("0.0.0.0", 8000)
+    assert settings.DEFAULT_REDIS_URL == "redis://localhost:6379/0"
+    assert chosen.redis_url is None
+    assert chosen.fastmcp_stateless_http is True
+    assert chosen.authority == "https://login.microsoftonline.com"
+    assert chosen.graph == "https://graph.microsoft.com"
+    assert chosen.mcp_session_hours == 168
+    assert set(CLAUDE_CALLBACKS) < set(chosen.mcp_allowed_redirect_uris)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_missing_id_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Each of the three ids is required, and its variable is named."""
+    monkeypatch.delenv(name)
+
+    assert mistakes() == {name: "is required and not set"}
+
+
+def test_every_mistake_is_reported_at_once_and_no_value_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All wrong variables are named together; what they hold is not repeated."""
+    wrong = {
+        "AZURE_CLIENT_SECRET": "your-client-secret-value",
+        "AZURE_TENANT_ID": "contoso.onmicrosoft.com",
+        "MCP_SERVER_BASE_URL": "no-scheme-here",
+        "MCP_PORT": "eighty-eighty",
+        "REDIS_URL": "http://secret-host.example.com",
+        "STORAGE_ENCRYPTION_KEY": "not-a-key-at-all",
+        "JWT_SIGNING_KEY": "short-one",
+        "AZURE_AUTHORITY_HOST": "http://login.example.com",
+        "GRAPH_BASE_URL": "http://graph.example.com",
+        "AZURE_CLOUD": "moon",
+        "MCP_SESSION_HOURS": "0",
+    }
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+
+    found = mistakes()
+
+    assert set(found) == set(wrong)
+    told = " ".join(found.values())
+    assert not [value for value in wrong.values() if len(value) > 5 and value in told]
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://mcp.example.com", "https://"),
+        ("https://mcp.example.com/?a=b", "query"),
+        ("https://user@mcp.example.com", "user name"),
+        ("ftp://mcp.example.com", "full URL"),
+    ],
+)
+def test_unusable_public_url_is_refused(monkeypatch: pytest.MonkeyPatch, url: str, problem: str) -> None:
+    """A public URL that OAuth clients would not accept is refused with the reason."""
+    monkeypatch.setenv("MCP_SERVER_BASE_URL", url)
+
+    assert problem in mistakes()["MCP_SERVER_BASE_URL"]
+
+
+def test_trailing_slashes_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses are the same with and without a trailing slash, as AKS injects them."""
+    monkeypatch.setenv("MCP_SERVER_BASE_URL", "https://mcp.example.com/")
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/")
+    monkeypatch.setenv("GRAPH_BASE_URL", "https://graph.microsoft.com/v1.0/")
+
+    chosen = settings.load()
+
+    assert chosen.mcp_server_base_url == "https://mcp.example.com"
+    assert chosen.authority == "https://login.microsoftonline.com"
+    assert chosen.graph == "https://graph.microsoft.com"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "authority", "graph"),
+    [
+        ("usgov", "https://login.microsoftonline.us", "https://graph.microsoft.us"),
+        ("usgov-dod", "https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+        ("China", "https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
+    ],
+)
+def test_cloud_sets_both_hosts_and_the_scopes(
+    monkeypatch: pytest.MonkeyPatch, cloud: str, authority: str, graph: str
+) -> None:
+    """A national cloud has its own Entra ID, its own Graph, and scopes with Graph's own prefix."""
+    monkeypatch.setenv("AZURE_CLOUD", cloud)
+
+    chosen = settings.load()
+
+    assert (chosen.authority, chosen.graph) == (authority, graph)
+    assert graph_scopes(chosen.cloud, chosen.graph) == (f"{graph}/Mail.Send", f"{graph}/User.Read")
+
+
+def test_scopes_keep_microsofts_prefix_in_front_of_a_stand_in() -> None:
+    """A stand-in's address is where Graph is called, never the prefix of a scope."""
+    scopes = graph_scopes(settings.load().cloud, "https://localhost:9443")
+
+    assert scopes == ("https://graph.microsoft.com/Mail.Send", "https://graph.microsoft.com/User.Read")
+
+
+def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several keys or addresses stand in one variable, separated by commas."""
+    keys = [Fernet.generate_key().decode() for _ in range(2)]
+    monkeypatch.setenv("STORAGE_ENCRYPTION_KEY", " , ".join(keys))
+    monkeypatch.setenv("MCP_ALLOWED_REDIRECT_URIS", "https://a.example.com/cb, https://b.example.com/cb")
+
+    chosen = settings.load()
+
+    assert [key.get_secret_value() for key in chosen.storage_encryption_key] == keys
+    assert chosen.mcp_allowed_redirect_uris == ("https://a.example.com/cb", "https://b.example.com/cb")
+
+
+def test_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`.env` in the working directory counts, and a variable of the environment counts more."""
+    (tmp_path / ".env").write_text("MCP_PORT=8100\nMCP_SCOPE_NAME=from-file\n")
+    monkeypatch.setenv("MCP_PORT", "8200")
+
+    chosen = settings.load()
+
+    assert (chosen.mcp_port, chosen.mcp_scope_name) == (8200, "from-file")
+
+
+def test_ca_file_must_be_readable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A private CA that cannot be read stops the start, instead of every later connection."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+
+    assert "PEM" in mistakes()["SSL_CERT_FILE"]
+
+
+def test_child_processes_inherit_none_of_our_settings() -> None:
+    """The demo's children get their settings from the demo, not from the reader's shell."""
+    inherited = settings.foreign_environment()
+
+    assert not set(IDS) & set(inherited)
+    assert "PATH" in inherited
+
+
+def test_example_file_names_every_setting_with_its_default() -> None:
+    """`.env.example` is complete, and what it shows is what the code does."""
+    example = Path(__file__).parents[1].joinpath(".env.example").read_text()
+    shown = dict(
+        line.lstrip("# ").split("=", 1) for line in example.splitlines() if "=" in line and "=" in line.split()[-1]
+    )
+    chosen = settings.load()
+
+    assert {name.upper() for name in Settings.model_fields} == set(shown)
+    for name in (
+        "MCP_SERVER_BASE_URL",
+        "MCP_SCOPE_NAME",
+        "MCP_HOST",
+        "MCP_PORT",
+        "MCP_SESSION_HOURS",
+        "MCP_METRICS_PORT",
+    ):
+        assert str(getattr(chosen, name.lower())) == shown[name]
