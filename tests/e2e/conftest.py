@@ -1,0 +1,59 @@
+"""Real processes for the end-to-end tests, shared within a test worker and brought back to a known state for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.person import Assistant, PersonAtBrowser
+from tests.e2e.programs import Redis, Server, Simulator, make_redis, make_server, start_simulator
+
+
+@pytest.fixture(scope="session")
+def shared_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    simulator = start_simulator(tmp_path_factory.mktemp("simulator"))
+    yield simulator
+    assert simulator.program.end() == 0
+
+
+@pytest.fixture
+def simulator(shared_simulator: Simulator) -> Simulator:
+    """The simulator as it is when freshly started."""
+    shared_simulator.control("POST", "reset")
+    return shared_simulator
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    redis = make_redis(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    yield redis
+    redis.program.end()
+
+
+@pytest.fixture(scope="session")
+def shared_server(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, shared_redis: Redis
+) -> Iterator[Server]:
+    server = make_server(tmp_path_factory.mktemp("server"), shared_simulator, REDIS_URL=shared_redis.url)
+    server.start()
+    yield server
+    server.program.end()
+
+
+@pytest.fixture
+def server(shared_server: Server, simulator: Simulator) -> Server:
+    """A running server with a Redis, against a simulator in its first state."""
+    return shared_server
+
+
+@pytest.fixture
+def ada(server: Server, simulator: Simulator) -> Assistant:
+    """Ada's assistant, not yet signed in."""
+    return Assistant(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here: it starts real processes. One worker keeps them all, so that they start once."""
+    for item in items:
+        if "/e2e/" in str(item.path):
+            item.add_marker(pytest.mark.e2e)

