@@ -52,6 +52,15 @@ def ada(server: Server, simulator: Simulator) -> Assistant:
     return Assistant(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
 
 
+@pytest.fixture
+async def signed_in_ada(ada: Assistant, simulator: Simulator) -> Assistant:
+    """Ada's assistant, signed in and with a Graph token in the server's hands; the simulator's log begins here."""
+    result = await ada.call("get_my_profile")
+    assert not result.is_error
+    simulator.control("DELETE", "requests")
+    return ada
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything here: it starts real processes. One worker keeps them all, so that they start once."""
     for item in items:

@@ -1,4 +1,4 @@
-"""A small, honest client of the simulator for its tests: signs people in, gets tokens, asks Graph and the control plane."""
+"""A small, honest client for the simulator's tests: signs people in, gets tokens, asks Graph and the control plane."""
 
 import base64
 import hashlib

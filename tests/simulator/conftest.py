@@ -1,4 +1,4 @@
-"""Fixtures of the simulator's tests: a fresh simulator called in-process, with a clock that stands still until it is set."""
+"""Fixtures of the simulator's tests: a fresh simulator, called in-process, whose clock stands still until it is set."""
 
 import itertools
 from collections.abc import AsyncIterator
