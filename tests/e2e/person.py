@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 from fastmcp import Client
 from fastmcp.client.auth import OAuth
+from fastmcp.client.auth.oauth import ClientNotFoundError
 from fastmcp.client.transports import StreamableHttpTransport
 from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
@@ -69,8 +70,13 @@ class PersonOAuth(OAuth):
         self._target = ""
 
     async def redirect_handler(self, authorization_url: str) -> None:
+        try:
+            self._target = await self.person.sign_in(authorization_url)
+        except SignInFailed as failure:
+            if "is not registered" in failure.page.text:
+                raise ClientNotFoundError from failure  # on which FastMCP's client registers anew, as in its own handler
+            raise
         self.sign_ins += 1
-        self._target = await self.person.sign_in(authorization_url)
 
     async def callback_handler(self) -> AuthorizationCodeResult:
         return AuthorizationCodeResult(**dict(parse_qsl(urlsplit(self._target).query)))

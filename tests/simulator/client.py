@@ -1,8 +1,10 @@
 """A small, honest client for the simulator's tests: signs people in, gets tokens, asks Graph and the control plane."""
 
+import asyncio
 import base64
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -20,6 +22,16 @@ BODY_AUTH = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 TOKEN_PATH = f"/{TENANT_ID}/oauth2/v2.0/token"
 AUTHORIZE_PATH = f"/{TENANT_ID}/oauth2/v2.0/authorize"
 Json = dict[str, Any]
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Wait until a condition holds, at most so long; for what happens elsewhere and cannot be awaited."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = holds()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(0.01)
 
 
 def challenge(verifier: str = VERIFIER) -> str:

@@ -9,7 +9,7 @@ import pytest
 from m365_simulator import Simulator
 from m365_simulator.app import TENANT_ID
 
-from .client import ON_BEHALF_OF, Client, Json
+from .client import ON_BEHALF_OF, Client, Json, until
 
 SEND = {"method": "POST", "path": "/v1.0/me/sendMail"}
 
@@ -154,8 +154,7 @@ async def test_stopping_ends_delays_and_stalls(client: Client, simulator: Simula
     await arm(client, what)
 
     sending = asyncio.create_task(client.send(headers))
-    while not any(record["struck"] for record in await client.control("GET", "faults")):
-        await asyncio.sleep(0)
+    await until(lambda: simulator.tenant.faults.armed[0].struck == 1)
     simulator.close()
 
     if "stall" in what:
