@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import MAX_RECIPIENTS, MAX_REQUEST_BYTES, Message, build_message

@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from m365_mcp.app import Parts, build_parts
-from m365_mcp.errors import GraphUnavailable, M365Error
+from m365_mcp.errors import AppRegistrationMistake, EntraUnavailable, GraphUnavailable, M365Error
 from m365_mcp.health import Check
 from m365_mcp.settings import Settings
 
 _TITLES = {
     "storage": "Store of the sign-ins",
-    "entra": "Entra ID's signing keys for this tenant",
+    "entra": "Entra ID's signing keys",
+    "tenant": "The tenant in Entra ID",
     "graph": "Microsoft Graph",
 }
 
@@ -27,7 +28,8 @@ async def examine(settings: Settings, console: Console) -> int:
         table = Table("Check", "Result", "What to do", title="m365-mcp doctor", show_lines=True)
         table.add_row("Settings", "[green]ok[/]", f"redirect URI: {settings.mcp_server_base_url}/auth/callback")
         failed = 0
-        for check in (*parts.checks, Check("graph", lambda: _reach_graph(parts))):
+        further = Check("tenant", lambda: _find_tenant(parts)), Check("graph", lambda: _reach_graph(parts))
+        for check in (*parts.checks, *further):
             with console.status(f"Checking {check.name}…"):
                 error = await check.run()
             table.add_row(_TITLES[check.name], *_verdict(error, parts))
@@ -43,10 +45,23 @@ def _verdict(error: M365Error | None, parts: Parts) -> tuple[str, str]:
         return "[green]ok[/]", ""
     advice = {
         "storage_unavailable": "Check REDIS_URL; redis-cli ping should answer PONG.",
-        "entra_unavailable": f"Check AZURE_TENANT_ID and that {parts.settings.authority} can be reached.",
+        "entra_unavailable": f"Check that {parts.settings.authority} can be reached (proxy, firewall, SSL_CERT_FILE).",
         "graph_unavailable": f"Check that {parts.settings.graph} can be reached.",
     }.get(error.code, error.advice)
     return f"[red]{error.code}[/]", f"{error.sentence} {advice}"
+
+
+async def _find_tenant(parts: Parts) -> None:
+    """Return when Entra ID knows the tenant under the address that tokens will carry as their issuer."""
+    tenant = f"{parts.settings.authority}/{parts.settings.azure_tenant_id}/v2.0"
+    try:
+        issuer = (await parts.http.get(f"{tenant}/.well-known/openid-configuration")).json().get("issuer")
+    except (httpx2.HTTPError, json.JSONDecodeError, AttributeError) as error:
+        raise EntraUnavailable from error
+    if issuer != tenant:
+        raise AppRegistrationMistake(
+            "Entra ID does not know this tenant.", advice="Set AZURE_TENANT_ID to the Directory (tenant) ID."
+        )
 
 
 async def _reach_graph(parts: Parts) -> None:

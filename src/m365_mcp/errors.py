@@ -291,11 +291,9 @@ class SettingsMistake(M365Error):
 
 def every_error() -> list[type[M365Error]]:
     """Return all error classes, in the order the tree above names them."""
-    found: list[type[M365Error]] = []
-    todo: list[type[M365Error]] = [M365Error]
-    while todo:
-        parent = todo.pop(0)
-        children = parent.__subclasses__()
-        found += children
-        todo = children + todo
-    return found
+
+    def below(parent: type[M365Error]) -> list[type[M365Error]]:
+        children = [child for child in parent.__subclasses__() if child.__module__ == __name__]
+        return [kind for child in children for kind in (child, *below(child))]
+
+    return below(M365Error)

@@ -1,4 +1,4 @@
-"""Real processes for the end-to-end tests, shared within a test worker and brought back to a known state for each test."""
+"""Real processes for the end-to-end tests, shared within a test worker and reset for each test."""
 
 from collections.abc import Iterator
 

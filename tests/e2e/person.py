@@ -74,7 +74,7 @@ class PersonOAuth(OAuth):
             self._target = await self.person.sign_in(authorization_url)
         except SignInFailed as failure:
             if "is not registered" in failure.page.text:
-                raise ClientNotFoundError from failure  # on which FastMCP's client registers anew, as in its own handler
+                raise ClientNotFoundError from failure  # the client then registers anew
             raise
         self.sign_ins += 1
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
+import jwt
 
 from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS, TENANT_ID
 from m365_simulator.permissions import GRAPH
@@ -21,6 +22,8 @@ ON_BEHALF_OF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 BODY_AUTH = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 TOKEN_PATH = f"/{TENANT_ID}/oauth2/v2.0/token"
 AUTHORIZE_PATH = f"/{TENANT_ID}/oauth2/v2.0/authorize"
+CAE = '{"access_token":{"xms_cc":{"values":["CP1"]}}}'
+"""The `claims` by which a client declares that it handles claims challenges."""
 Json = dict[str, Any]
 
 
@@ -67,7 +70,17 @@ def redirect_query(response: httpx2.Response) -> dict[str, str]:
     return dict(httpx2.URL(response.headers["location"]).params)
 
 
-def mail(to: str | tuple[str, ...] = "grace@contoso.example", **changes: Any) -> Json:
+def read(token: str) -> Json:
+    """Return the claims of a token without checking it."""
+    return dict(jwt.decode(token, options={"verify_signature": False}))
+
+
+def codes(response: httpx2.Response) -> list[int]:
+    """Return the AADSTS codes of an error."""
+    return list(response.json()["error_codes"])
+
+
+def mail(to: str | tuple[str, ...] = "grace@contoso.example", /, **changes: Any) -> Json:
     """Return a good body of sendMail with changes to the message."""
     addresses = (to,) if isinstance(to, str) else to
     message = {
@@ -110,7 +123,7 @@ class Client:
         """Ask the token endpoint, with the secret in the body."""
         return await self.microsoft.post(TOKEN_PATH, data=BODY_AUTH | form, **changes)
 
-    async def redeem(self, code: str, **changes: str | None) -> httpx2.Response:
+    async def redeem(self, code: str, /, **changes: str | None) -> httpx2.Response:
         """Redeem a code; None leaves a field out."""
         good: dict[str, str | None] = {
             "grant_type": "authorization_code",

@@ -2,13 +2,13 @@
 
 import json
 
+import httpx2
 import pytest
 
-from m365_simulator import Simulator
-from m365_simulator.app import CLIENT_ID, TENANT_ID
+from m365_simulator.app import CLIENT_ID
 from m365_simulator.permissions import GRAPH
 
-from .client import ALL_SCOPES, API_SCOPE, AUTHORIZE_PATH, Client, authorization, redirect_query
+from .client import AUTHORIZE_PATH, Client, authorization, redirect_query
 
 STEP_UP = json.dumps({"access_token": {"acrs": {"essential": True, "value": "c1"}}})
 
@@ -23,6 +23,9 @@ STEP_UP = json.dumps({"access_token": {"acrs": {"essential": True, "value": "c1"
         ({"redirect_uri": "http://127.0.0.1:8000/auth/callback"}, 50011),
         ({"redirect_uri": "https://evil.example/auth/callback"}, 50011),
         ({"redirect_uri": "http://localhost@evil.example/auth/callback"}, 50011),
+        ({"redirect_uri": "http://localhost:8000@evil.example/auth/callback"}, 50011),
+        ({"redirect_uri": "http://localhost:8000\\@evil.example/auth/callback"}, 50011),
+        ({"redirect_uri": "http://me@localhost:8000/auth/callback"}, 50011),
         ({"redirect_uri": "http://localhost:8000/auth/callback?" + "x" * 256}, 50011),
     ],
 )
@@ -82,9 +85,9 @@ async def test_mistake_is_sent_to_the_client(client: Client, changes: dict[str, 
 
 async def test_repeated_parameter_is_refused(client: Client) -> None:
     """A parameter that comes twice makes the request malformed."""
-    pairs = [*authorization().items(), ("scope", "openid")]
+    query_string = f"{httpx2.QueryParams(authorization())}&scope=openid"
 
-    query = redirect_query(await client.microsoft.get(AUTHORIZE_PATH, params=pairs))
+    query = redirect_query(await client.microsoft.get(AUTHORIZE_PATH, params=query_string))
 
     assert "AADSTS9002313" in query["error_description"]
 

@@ -1,42 +1,21 @@
 """The two grants of a sign-in: authorization code and refresh token."""
 
-import base64
-from typing import Any
-
 import jwt
 import pytest
 
 from m365_simulator import Simulator
-from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID
+from m365_simulator.app import CLIENT_ID, TENANT_ID
 
 from .client import (
     API_SCOPE,
-    BODY_AUTH,
     MAIL_SEND,
-    TOKEN_PATH,
     USER_READ,
     VERIFIER,
     Client,
     Json,
+    codes,
+    read,
 )
-from .conftest import START
-
-GUID = "0aa9a0a0-1111-4222-8333-444455556666"
-
-
-def read(token: str) -> Json:
-    """Return the claims of a token without checking it."""
-    return dict(jwt.decode(token, options={"verify_signature": False}))
-
-
-def codes(response: Any) -> list[int]:
-    """Return the AADSTS codes of an error."""
-    return list(response.json()["error_codes"])
-
-
-async def refresh_form(client: Client) -> dict[str, str]:
-    """Return a good refresh without client authentication."""
-    return {"grant_type": "refresh_token", "refresh_token": (await client.tokens())["refresh_token"]}
 
 
 async def test_code_gives_tokens_for_our_api(client: Client) -> None:
@@ -121,7 +100,7 @@ async def test_wrong_redemption(client: Client, changes: dict[str, str | None], 
     """Verifier, redirect URI and scope must fit the authorization request."""
     good = await client.code()
 
-    assert codes(await client.redeem(**({"code": good} | changes))) == [code]
+    assert codes(await client.redeem(good, **changes)) == [code]
 
 
 async def test_plain_challenge_and_none(client: Client) -> None:

@@ -93,6 +93,30 @@ async def test_people_can_be_changed(client: Client) -> None:
     assert (await client.send(await client.graph_headers("linus@contoso.example"))).status_code == 202
 
 
+async def test_people_can_be_added_until_the_reset(client: Client) -> None:
+    """A new person signs in and sends; the same name twice is refused; a reset forgets it."""
+    eve = await client.control("POST", "people", {"name": "eve"})
+
+    sent = await client.send(await client.graph_headers("eve@contoso.example"))
+    again = await client.tester.post("/_control/people", json={"name": "eve"})
+    state = await client.control("POST", "reset")
+
+    assert (eve["display_name"], eve["mail"], sent.status_code) == ("Eve", "eve@contoso.example", 202)
+    assert (again.status_code, again.json()["code"]) == (400, "person_exists")
+    assert len(state["people"]) == 3
+
+
+async def test_people_answer_to_all_their_names(client: Client, simulator: Simulator) -> None:
+    """The control plane takes a sign-in name wherever it takes a handle."""
+    await client.control("PATCH", "people/grace@contoso.example", {"enabled": False})
+    fault = await client.control(
+        "POST", "faults", {"where": {"person": "ada@contoso.example"}, "what": {"status": 500}}
+    )
+
+    assert simulator.tenant.people["grace"].enabled is False
+    assert fault["fault"]["where"]["person"] == "ada"
+
+
 async def test_app_can_be_changed(client: Client) -> None:
     """Redirect URIs and scope name are replaced as a whole."""
     app = await client.control(
@@ -150,6 +174,7 @@ async def test_reset_puts_everything_back(client: Client) -> None:
         ("POST", "consents", {"scopes": ["api://x/y"], "person": "ada"}, "unknown_scope", 400),
         ("POST", "consents", {"scopes": [MAIL_SEND], "person": "charles"}, "unknown_person", 404),
         ("PATCH", "clock", {}, "bad_change", 400),
+        ("POST", "people", {"name": "Eve Smith"}, "bad_change", 400),
         ("POST", "keys/roll", {"now": True}, "bad_change", 400),
         ("PATCH", "people/ada", [], "bad_change", 400),
     ],

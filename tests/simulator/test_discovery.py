@@ -49,8 +49,7 @@ async def test_key_set_verifies_tokens(client: Client) -> None:
 
         key = keys[jwt.get_unverified_header(token)["kid"]]
 
-        options = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
-        assert jwt.decode(token, key, algorithms=["RS256"], options=options)["ver"] == "2.0"
+        assert jwt.PyJWS().decode(token, key, algorithms=["RS256"])
 
 
 async def test_rolled_key_was_published_before_and_old_one_stays(client: Client, simulator: Simulator) -> None:

@@ -9,8 +9,7 @@ from m365_simulator import Simulator
 from m365_simulator.permissions import GRAPH
 from m365_simulator.tokens import sign
 
-from .client import MAIL_READ, MAIL_SEND, USER_READ, Client, mail
-from .test_on_behalf_of import CAE, read
+from .client import CAE, MAIL_READ, MAIL_SEND, USER_READ, Client, mail, read
 
 SENT_ITEMS = "/v1.0/me/mailFolders/sentitems/messages"
 

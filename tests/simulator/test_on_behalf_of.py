@@ -11,14 +11,7 @@ from m365_simulator.app import CLIENT_ID
 from m365_simulator.permissions import GRAPH
 from m365_simulator.tokens import sign
 
-from .client import BODY_AUTH, MAIL_SEND, ON_BEHALF_OF, USER_READ, Client, Json
-
-CAE = json.dumps({"access_token": {"xms_cc": {"values": ["CP1"]}}})
-
-
-def read(token: str) -> Json:
-    """Return the claims of a token without checking it."""
-    return dict(jwt.decode(token, options={"verify_signature": False}))
+from .client import BODY_AUTH, CAE, MAIL_SEND, ON_BEHALF_OF, USER_READ, Client, Json, read
 
 
 async def assertion(client: Client) -> str:
@@ -123,6 +116,7 @@ async def test_forged_and_malformed_assertions(client: Client) -> None:
         ({"scope": f"{MAIL_SEND} api://{CLIENT_ID}/mcp-access"}, 28000),
         ({"scope": f"{GRAPH}/Mail.Fly"}, 650053),
         ({"claims": "[]"}, 9002313),
+        ({"claims": '{"access_token": {"xms_cc": {"values": 1}}}'}, 9002313),
     ],
 )
 async def test_wrong_request(client: Client, changes: dict[str, str], code: int) -> None:

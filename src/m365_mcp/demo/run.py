@@ -12,6 +12,7 @@ import httpx2
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from rich.console import Console, Group
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -56,7 +57,11 @@ async def _walk(console: Console, server_url: str, simulator: Simulator) -> None
             console.print(_as_text(step))
             status.update(f"Step {step.number} done…")
     profile, receipt = await _call_tools(f"{server_url}/mcp", walk.access_token)
-    console.print(_as_text(Step("10", "Use MCP with the token", f"POST {server_url}/mcp", ("200, two tools listed",))))
+    console.print(
+        _as_text(
+            Step("10", "Use MCP with the token", f"POST {server_url}/mcp", ("200, tools: send_mail, get_my_profile",))
+        )
+    )
     console.print(f"     [cyan]get_my_profile[/] → {profile['displayName']} <{profile['mail']}>")
     console.print(f"     [cyan]send_mail[/]      → status {receipt['status']}, {', '.join(receipt['recipients'])}\n")
     console.print(_as_panel(await _delivered(simulator)))
@@ -86,32 +91,31 @@ def _direct_client(
 async def _delivered(simulator: Simulator) -> dict[str, Any]:
     async with httpx2.AsyncClient(trust_env=False) as client:
         outbox = (await client.get(f"{simulator.control}/_control/outbox")).json()
-    messages: list[dict[str, Any]] = outbox["messages"] if isinstance(outbox, dict) else outbox
-    if not messages:
+    if not outbox:
         raise InternalError("The mail did not arrive in the simulator.")
-    return messages[-1]
+    delivered: dict[str, Any] = outbox[-1]
+    return delivered
 
 
-def _as_text(step: Step) -> Text:
-    text = Text()
-    text.append(f"{step.number:>4} ", style="bold magenta")
-    text.append(step.title, style="bold")
-    text.append(f"\n     {step.asked}", style="dim")
-    for line in step.answered:
-        text.append("\n     ← ", style="green")
-        text.append(line)
-    return text
+def _as_text(step: Step) -> Group:
+    title = Text.assemble((f"{step.number:>4} ", "bold magenta"), (step.title, "bold"))
+    answers = [Text.assemble(("← ", "green"), line) for line in step.answered]
+    lines = [Text(step.asked, style="dim"), *answers]
+    return Group(title, *(Padding(line, (0, 0, 0, 5)) for line in lines))
 
 
 def _as_panel(message: dict[str, Any]) -> Panel:
     head = Table.grid(padding=(0, 2))
-    head.add_row("From", str(message["from"]))
-    head.add_row("To", ", ".join(map(str, message["to"])))
+    head.add_row("From", _people([message["from"]]))
+    head.add_row("To", _people(message["to"]))
     head.add_row("Subject", Text(message["subject"], style="bold"))
     head.add_row("Format", message["body"]["contentType"])
-    return Panel(
-        Group(head, "", Text(message["body"]["content"])), title="Delivered", border_style="green", expand=False
-    )
+    content = Group(head, "", Text(message["body"]["content"]))
+    return Panel(content, title="Delivered", border_style="green", expand=False)
+
+
+def _people(people: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{person.get('name') or ''} <{person['address']}>".strip() for person in people)
 
 
 def _where_to_go(server_url: str, simulator: Simulator) -> Panel:

@@ -19,9 +19,10 @@ from m365_mcp.errors import EntraUnavailable
 
 FRESH_SECONDS = 3600.0
 KEPT_SECONDS = 24 * 3600.0  # how long keys serve while Entra does not answer
-UNKNOWN_KEY_PAUSE_SECONDS = 2.0  # between fetches that an unknown kid asks for
+UNKNOWN_KEY_PAUSE_SECONDS = 1.0  # between fetches that an unknown kid asks for
 FETCH_SECONDS = 3.0
 
+_NOT_FETCHED = "Microsoft Entra ID's signing keys cannot be fetched."
 _log = logs.get(__name__)
 
 
@@ -70,8 +71,10 @@ class SigningKeys:
         async with self._fetching:
             if self._fetched_at >= asked_at:
                 return  # another request fetched them while this one waited
-            if self._tried_at >= asked_at or asked_at - self._fetched_at < UNKNOWN_KEY_PAUSE_SECONDS:
-                raise EntraUnavailable(retry_after=UNKNOWN_KEY_PAUSE_SECONDS)
+            if self._tried_at >= asked_at:
+                raise EntraUnavailable(_NOT_FETCHED)  # another request has just found out that it fails
+            # A key may be rolled right after a fetch; the rest of the pause is waited out, not answered with an error.
+            await asyncio.sleep(self._fetched_at + UNKNOWN_KEY_PAUSE_SECONDS - asked_at)
             self._tried_at = self._clock()
             self._keys = await self._fetch()
             self._fetched_at = self._clock()
@@ -85,5 +88,5 @@ class SigningKeys:
             keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(reply.json()).keys if key.key_id}
         except (httpx2.HTTPError, TimeoutError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
             _log.warning("signing_keys_unavailable", kept=len(self._keys))
-            raise EntraUnavailable("Microsoft Entra ID's signing keys cannot be fetched.") from error
+            raise EntraUnavailable(_NOT_FETCHED) from error
         return keys

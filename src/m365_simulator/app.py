@@ -1,0 +1,137 @@
+"""Builds the simulator: the state, and the two ASGI apps over it (the Microsoft side and the tester's side)."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from m365_simulator.app_registration import AppRegistration, Secret
+from m365_simulator.control import control_routes
+from m365_simulator.entra.authorize import authorize, choose_account, consent, log_out, prove
+from m365_simulator.entra.discovery import instance, keys, metadata
+from m365_simulator.entra.token import token
+from m365_simulator.fault_injection import FaultInjection
+from m365_simulator.graph.me import me
+from m365_simulator.graph.messages import sent_items
+from m365_simulator.graph.problems import GraphError, error_response, new_trace
+from m365_simulator.graph.send_mail import send_mail
+from m365_simulator.graph.throttle import Throttle
+from m365_simulator.keys import MakeKey, make_rsa_key
+from m365_simulator.mailbox_page import mailbox_routes
+from m365_simulator.observation import Observation
+from m365_simulator.people import Person
+from m365_simulator.tenant import Directory, Tenant
+from m365_simulator.tester_guard import TesterGuard
+
+TENANT_ID = "11111111-2222-4333-8444-555555555555"
+CLIENT_ID = "66666666-7777-4888-9999-aaaaaaaaaaaa"
+CLIENT_SECRET = "simulator~secret.for-trying-out"  # noqa: S105 - a sample, printed for everybody who tries it out
+REDIRECT_URIS = ("http://localhost:8000/auth/callback",)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """The state, the app that plays Microsoft (serve it with TLS), and the app for the tester (plain HTTP).
+
+    Call `close` before stopping a server.
+    """
+
+    tenant: Tenant
+    microsoft: ASGIApp
+    tester: ASGIApp
+    closing: asyncio.Event
+
+    def close(self) -> None:
+        """End stalled answers and event streams, which would never end by themselves."""
+        self.closing.set()
+        self.tenant.mail.announce()
+
+
+def create_simulator(
+    *,
+    authority: str = "https://localhost:8443",
+    redirect_uris: tuple[str, ...] = REDIRECT_URIS,
+    scope_name: str = "mcp-access",
+    people: tuple[Person, ...] = (),
+    hosts: tuple[str, ...] = ("localhost",),
+    seed: int | None = None,
+    read_clock: Callable[[], float] | None = None,
+    make_key: MakeKey = make_rsa_key,
+) -> Simulator:
+    """Build a simulator that clients reach at `authority`; ValueError for a redirect URI that cannot be registered."""
+    app = AppRegistration(CLIENT_ID, (Secret(CLIENT_SECRET),), redirect_uris, scope_name)
+    directory = Directory(TENANT_ID, authority.rstrip("/"), app, people=people, seed=seed)
+    tenant = Tenant(directory, read_clock=read_clock, make_key=make_key)
+    closing = asyncio.Event()
+    return Simulator(tenant, _microsoft(tenant, closing), _tester(tenant, closing, hosts), closing)
+
+
+def _microsoft(tenant: Tenant, closing: asyncio.Event) -> ASGIApp:
+    app = Starlette(
+        routes=[*_graph_routes(), *_entra_routes()], exception_handlers={404: _unknown_segment, 405: _wrong_method}
+    )
+    app.state.tenant = tenant
+    app.state.throttle = Throttle(tenant)
+    return Observation(FaultInjection(app, tenant, closing), tenant)
+
+
+def _entra_routes() -> list[Route]:
+    return [
+        Route("/common/discovery/instance", instance),
+        Route("/{tenant}/v2.0/.well-known/openid-configuration", metadata),
+        Route("/{tenant}/.well-known/openid-configuration", metadata),
+        Route("/{tenant}/discovery/v2.0/keys", keys),
+        Route("/{tenant}/discovery/keys", keys),
+        Route("/{tenant}/oauth2/v2.0/authorize", authorize),
+        Route("/{tenant}/oauth2/v2.0/token", token, methods=["GET", "POST"]),
+        Route("/{tenant}/oauth2/v2.0/logout", log_out),
+        Route("/{tenant}/login", choose_account, methods=["POST"]),
+        Route("/{tenant}/proof", prove, methods=["POST"]),
+        Route("/{tenant}/consent", consent, methods=["POST"]),
+    ]
+
+
+def _graph_routes() -> list[Route]:
+    return [
+        Route("/v1.0/me", me),
+        Route("/v1.0/me/sendMail", send_mail, methods=["POST"]),
+        Route("/v1.0/me/mailFolders/sentitems/messages", sent_items),
+        Route("/v1.0/me/mailFolders('sentitems')/messages", sent_items),
+    ]
+
+
+def _tester(tenant: Tenant, closing: asyncio.Event, hosts: tuple[str, ...]) -> ASGIApp:
+    app = Starlette(routes=[*control_routes(), *mailbox_routes()])
+    app.state.tenant = tenant
+    app.state.closing = closing
+    return TesterGuard(app, hosts)
+
+
+async def _unknown_segment(request: Request, _: Exception) -> Response:
+    """Answer for what is not modelled: Graph's envelope below /v1.0, Entra's JSON elsewhere."""
+    if not _is_graph(request):
+        return JSONResponse({"error": "not_found", "error_description": f"No such endpoint: {request.url.path}"}, 404)
+    segment = request.url.path.rpartition("/")[2]
+    return _graph_refusal(request, GraphError(400, "BadRequest", f"Resource not found for the segment '{segment}'."))
+
+
+async def _wrong_method(request: Request, _: Exception) -> Response:
+    if not _is_graph(request):
+        return JSONResponse({"error": "invalid_request", "error_description": "Another HTTP method is needed."}, 405)
+    return _graph_refusal(
+        request, GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+    )
+
+
+def _is_graph(request: Request) -> bool:
+    return request.url.path.startswith(("/v1.0", "/beta"))
+
+
+def _graph_refusal(request: Request, problem: GraphError) -> Response:
+    tenant: Tenant = request.app.state.tenant
+    return error_response(problem, new_trace(tenant.clock.today(), request.headers))

@@ -1,0 +1,177 @@
+"""What the control plane accepts: one model per kind of change; what is misspelt is refused as a whole."""
+
+import uuid
+from dataclasses import asdict, replace
+from typing import Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from starlette.requests import Request
+
+from m365_simulator.app_registration import AppRegistration, Secret
+from m365_simulator.entra.problems import EntraError
+from m365_simulator.entra.scopes import read_scopes
+from m365_simulator.people import Person
+from m365_simulator.switches import Switches
+
+T = TypeVar("T")
+DOCUMENTATION = "See GET /_control/state for names, and the docstrings of faults.py and switches.py for meanings."
+
+
+class ControlError(Exception):
+    """A wrong request to the control plane."""
+
+    def __init__(self, code: str, sentence: str, advice: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+        self.advice = advice
+        self.status = status
+
+
+class Change(BaseModel):
+    """The base of all changes: exact names, exact kinds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """The fields that were sent, apart from those that are acts rather than fields."""
+        return self.model_dump(exclude_unset=True, exclude={"revoked"})
+
+
+class PersonChange(Change):
+    """`revoked: true` ends all sessions of the person; the rest replaces fields."""
+
+    display_name: str = ""
+    mail: str | None = None
+    licensed: bool = True
+    enabled: bool = True
+    must_do_mfa: bool = False
+    sign_in_frequency_seconds: float | None = None
+    revoked: bool = False
+
+
+class NewPerson(Change):
+    """A person to add until the next reset; what is left out follows from `name` (`eve` is `eve@contoso.example`)."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    display_name: str = ""
+    user_principal_name: str = ""
+    licensed: bool = True
+
+    def build(self, domain: str) -> Person:
+        """Return the person, with a new object id."""
+        upn = self.user_principal_name or f"{self.name}@{domain}"
+        return Person(
+            name=self.name,
+            display_name=self.display_name or self.name.title(),
+            given_name=self.name.title(),
+            surname="",
+            user_principal_name=upn,
+            object_id=str(uuid.uuid4()),
+            mail=upn if self.licensed else None,
+            licensed=self.licensed,
+        )
+
+
+class SecretChange(Change):
+    """A client secret; `expires_at` in epoch seconds."""
+
+    value: str
+    expires_at: float | None = None
+
+
+class AppChange(Change):
+    """Fields of the app registration; lists replace the whole list."""
+
+    token_version: int | None = None
+    secrets: list[SecretChange] = []
+    redirect_uris: list[str] = []
+    expires_in: int | None = None
+    scope_name: str = ""
+    display_name: str = ""
+    enabled: bool = True
+
+    def apply(self, app: AppRegistration) -> AppRegistration:
+        """Return the changed registration; ControlError for values that Entra would not store."""
+        changes = self.fields
+        if "secrets" in changes:
+            changes["secrets"] = tuple(Secret(secret.value, secret.expires_at) for secret in self.secrets)
+        if "redirect_uris" in changes:
+            changes["redirect_uris"] = tuple(self.redirect_uris)
+        if self.token_version not in (None, 1, 2) or (self.expires_in is not None and self.expires_in < 1):
+            raise ControlError("bad_change", "token_version is null, 1 or 2, and expires_in at least 1.", DOCUMENTATION)
+        try:
+            return replace(app, **changes)  # type: ignore[arg-type]
+        except ValueError as problem:
+            raise ControlError("bad_change", str(problem), "Register https, or http for localhost only.") from problem
+
+
+class SwitchesChange(BaseModel):
+    """Some of the switches by name; the others keep their value."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    def apply(self, switches: Switches) -> Switches:
+        """Return the changed switches; ControlError for an unknown name or a wrong value."""
+        wanted = self.model_extra or {}
+        unknown = wanted.keys() - asdict(switches).keys()
+        if unknown:
+            raise ControlError("unknown_switch", f"There is no switch named {min(unknown)!r}.", DOCUMENTATION)
+        return validate(Switches, asdict(switches) | wanted)
+
+
+class ConsentChange(Change):
+    """Scopes as the `scope` parameter writes them, for one person or, with `admin: true`, for everybody."""
+
+    scopes: list[str]
+    person: str | None = None
+    admin: bool = False
+
+    @model_validator(mode="after")
+    def _person_or_admin(self) -> Self:
+        if (self.person is None) != self.admin:
+            raise ValueError("name a person, or say admin: true")
+        return self
+
+    def scopes_in_full(self, app: AppRegistration) -> tuple[str, ...]:
+        """Return the scopes written in full; ControlError for one that does not exist."""
+        try:
+            return read_scopes(" ".join(self.scopes), app).in_full(app)
+        except EntraError as problem:
+            raise ControlError(
+                "unknown_scope", str(problem), "Write Graph scopes with https://graph.microsoft.com/."
+            ) from problem
+
+
+class ClockChange(Change):
+    """How many seconds the simulator's clock is ahead of the real one."""
+
+    offset_seconds: float
+
+
+class Roll(Change):
+    """An emergency roll signs with a key never published before and withdraws all others at once."""
+
+    emergency: bool = False
+
+
+async def read_change(request: Request, kind: type[T]) -> T:
+    """Return the request's JSON body as a value of this kind; ControlError when it does not fit."""
+    try:
+        value = await request.json() if await request.body() else {}
+    except ValueError as problem:
+        raise ControlError(
+            "not_json", "The body is not JSON.", "Send an object with Content-Type application/json."
+        ) from problem
+    return validate(kind, value)
+
+
+def validate(kind: type[T], value: object) -> T:
+    """Return the JSON value as this kind; ControlError names the first thing that is wrong."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise ControlError("bad_change", f"{where}: {first['msg']}.", DOCUMENTATION) from problem

@@ -1,0 +1,1 @@
+"""The HTTP skin of the simulated Microsoft Entra ID v2.0: discovery, authorization endpoint and token endpoint."""

@@ -1,0 +1,71 @@
+"""The people of the sample tenant: who they are and what state their account is in. Knows no HTTP."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One account of the directory; `name` is the short handle that the control plane uses (`ada`)."""
+
+    name: str
+    display_name: str
+    given_name: str
+    surname: str
+    user_principal_name: str
+    object_id: str
+    mail: str | None
+    job_title: str | None = None
+    office_location: str | None = None
+    licensed: bool = True
+    """Whether Exchange Online gives this person a mailbox."""
+    enabled: bool = True
+    """A disabled account is refused with AADSTS50057."""
+    must_do_mfa: bool = False
+    """A conditional access policy asks for MFA before Graph may be reached (AADSTS50076)."""
+    sign_in_frequency_seconds: float | None = None
+    """A conditional access policy asks for a new sign-in after so many seconds (AADSTS70043)."""
+
+    def answers_to(self, username: str) -> bool:
+        """Tell whether the text is this person's handle, sign-in name, address or object id."""
+        known = (self.name, self.user_principal_name, self.mail or "", self.object_id)
+        return bool(username) and username.casefold() in {text.casefold() for text in known}
+
+
+def sample_people() -> tuple[Person, ...]:
+    """Return Ada and Grace, who have mailboxes, and Linus, who has none."""
+    return (
+        Person(
+            name="ada",
+            display_name="Ada Lovelace",
+            given_name="Ada",
+            surname="Lovelace",
+            user_principal_name="ada@contoso.example",
+            object_id="aaaaaaaa-0001-4000-8000-00000000ada0",
+            mail="ada@contoso.example",
+            job_title="Analyst",
+            office_location="London",
+        ),
+        Person(
+            name="grace",
+            display_name="Grace Hopper",
+            given_name="Grace",
+            surname="Hopper",
+            user_principal_name="grace@contoso.example",
+            object_id="aaaaaaaa-0002-4000-8000-00000009ace0",
+            mail="grace@contoso.example",
+            job_title="Rear Admiral",
+            office_location="Arlington",
+        ),
+        Person(
+            name="linus",
+            display_name="Linus Pauling",
+            given_name="Linus",
+            surname="Pauling",
+            user_principal_name="linus@contoso.example",
+            object_id="aaaaaaaa-0003-4000-8000-00000011c500",
+            mail=None,
+            job_title="Chemist",
+            office_location="Pasadena",
+            licensed=False,
+        ),
+    )

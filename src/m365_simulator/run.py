@@ -1,0 +1,206 @@
+"""Serves the simulator: both apps in one event loop, a ready file when both listen, a calm stop on a signal."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import uvicorn
+
+from m365_simulator.app import CLIENT_SECRET, REDIRECT_URIS, Simulator, create_simulator
+from m365_simulator.certificate import Files, write_certificates
+from m365_simulator.fault_injection import ResettableProtocol
+
+STOP_SECONDS = 3
+"""How long a connection may take to finish once the simulator stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to serve; a port of 0 takes a free one. The first of `hosts` stands in all addresses.
+
+    Only listen on more than loopback (`host`) where everybody who can reach the ports may read and change everything.
+    """
+
+    port: int = 8443
+    control_port: int = 8444
+    redirect_uris: tuple[str, ...] = REDIRECT_URIS
+    state_dir: Path | None = None
+    ready_file: Path | None = None
+    host: str = "127.0.0.1"
+    hosts: tuple[str, ...] = ("localhost",)
+    seed: int | None = None
+    scope_name: str = "mcp-access"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Everything that a client, a tester or a script needs to know of a running simulator."""
+
+    authority: str
+    graph: str
+    ca_file: str
+    control: str
+    mailbox_page: str
+    tenant_id: str
+    client_id: str
+    client_secret: str
+    scope_name: str
+    pid: int
+
+
+async def serve(options: Options, on_ready: Callable[[Ready], None] | None = None) -> None:
+    """Serve until SIGINT, SIGTERM or cancellation; OSError when a port is taken, ValueError for a bad redirect URI."""
+    with contextlib.ExitStack() as stack:
+        state_dir = options.state_dir or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="m365-simulator-"))
+        )
+        files = write_certificates(state_dir.absolute(), options.hosts)
+        microsoft = _listen(stack, options.host, options.port)
+        tester = _listen(stack, options.host, options.control_port)
+        authority = f"https://{options.hosts[0]}:{_port(microsoft)}"
+        simulator = create_simulator(
+            authority=authority,
+            redirect_uris=options.redirect_uris,
+            scope_name=options.scope_name,
+            hosts=options.hosts,
+            seed=options.seed,
+        )
+        ready = _ready(simulator, options, files, f"http://127.0.0.1:{_port(tester)}")
+        servers = [(_Server(_tls_config(simulator, files)), microsoft), (_Server(_plain_config(simulator)), tester)]
+        await _serve_all(simulator, servers, lambda: _announce(ready, options.ready_file, on_ready))
+
+
+class _Server(uvicorn.Server):
+    """A server that tells when it listens, and leaves the signals to `serve`, which stops two servers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen and say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def _serve_all(
+    simulator: Simulator, servers: list[tuple[_Server, list[socket.socket]]], announce: Callable[[], None]
+) -> None:
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group, _signals(stop):
+        tasks = [group.create_task(server.serve(sockets=sockets)) for server, sockets in servers]
+        try:
+            for server, _ in servers:
+                await server.listening.wait()
+            announce()
+            await stop.wait()
+        finally:
+            simulator.close()
+            for server, _ in servers:
+                server.should_exit = True
+            await asyncio.shield(asyncio.wait(tasks))
+
+
+@contextlib.asynccontextmanager
+async def _signals(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Let SIGINT and SIGTERM set the event, where this thread may say so (only the main thread of the process)."""
+    loop = asyncio.get_running_loop()
+    caught = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+            caught.append(number)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+
+
+def _tls_config(simulator: Simulator, files: Files) -> uvicorn.Config:
+    return uvicorn.Config(
+        simulator.microsoft,
+        http=ResettableProtocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=str(files.server),
+        ssl_keyfile=str(files.key),
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+def _plain_config(simulator: Simulator) -> uvicorn.Config:
+    return uvicorn.Config(
+        simulator.tester,
+        http="h11",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+def _listen(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.socket]:
+    """Bind the port; for the loopback address on both of its families, because `localhost` may mean either."""
+    sockets = [stack.enter_context(_bind(host, port))]
+    if host == "127.0.0.1":
+        with contextlib.suppress(OSError):
+            sockets.append(stack.enter_context(_bind("::1", _port(sockets))))
+    return sockets
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if ":" in host:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _port(sockets: list[socket.socket]) -> int:
+    return int(sockets[0].getsockname()[1])
+
+
+def _ready(simulator: Simulator, options: Options, files: Files, control: str) -> Ready:
+    tenant = simulator.tenant
+    return Ready(
+        authority=tenant.authority,
+        graph=tenant.authority,
+        ca_file=str(files.ca),
+        control=control,
+        mailbox_page=f"{control}/",
+        tenant_id=tenant.tenant_id,
+        client_id=tenant.app.client_id,
+        client_secret=CLIENT_SECRET,
+        scope_name=options.scope_name,
+        pid=os.getpid(),
+    )
+
+
+def _announce(ready: Ready, ready_file: Path | None, on_ready: Callable[[Ready], None] | None) -> None:
+    if ready_file is not None:
+        temporary = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(asdict(ready), indent=2) + "\n", "utf-8")
+        temporary.replace(ready_file)
+    if on_ready is not None:
+        on_ready(ready)

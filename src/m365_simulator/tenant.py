@@ -1,0 +1,92 @@
+"""The state of the simulated tenant in one object: everything that a reset puts back. Knows no HTTP."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from m365_simulator.app_registration import AppRegistration
+from m365_simulator.faults import FaultList
+from m365_simulator.keys import Clock, KeyRing, MakeKey, make_rsa_key
+from m365_simulator.mail import PostOffice
+from m365_simulator.people import Person, sample_people
+from m365_simulator.request_log import RequestLog
+from m365_simulator.sign_ins import SignIns
+from m365_simulator.switches import Switches
+
+SHORTEST_LIFE, LONGEST_LIFE = 3600, 5399
+"""An access token lives a random 60 to 90 minutes (page "Configurable token lifetimes"), in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What never changes while the simulator runs; `authority` is scheme, host and port of the Microsoft side."""
+
+    tenant_id: str
+    authority: str
+    app: AppRegistration
+    domain: str = "contoso.example"
+    display_name: str = "Contoso (simulator)"
+    people: tuple[Person, ...] = ()
+    seed: int | None = None
+
+
+class Tenant:
+    """The directory and all that happened to it since the start or the last reset."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        read_clock: Callable[[], float] | None = None,
+        make_key: MakeKey = make_rsa_key,
+    ) -> None:
+        self.directory = directory
+        self.clock = Clock() if read_clock is None else Clock(read_clock)
+        self.mail = PostOffice()
+        self._make_key = make_key
+        self.reset()
+
+    def reset(self) -> None:
+        """Put everything back to the start: people, app, consents, mail, keys, clock, switches, faults and the log."""
+        self.app = self.directory.app
+        self.people = {person.name: person for person in self.directory.people or sample_people()}
+        self.sign_ins = SignIns()
+        self.switches = Switches()
+        self.keys = KeyRing(self._make_key)
+        self.requests = RequestLog()
+        self.faults = FaultList()
+        self.clock.offset_seconds = 0.0
+        self._dice = random.Random(self.directory.seed)  # noqa: S311 - jitter, no secret
+        self.mail.outbox.clear()
+        self.mail.mailboxes.clear()
+        self.mail.announce()
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant's GUID."""
+        return self.directory.tenant_id
+
+    @property
+    def authority(self) -> str:
+        """Scheme, host and port under which clients reach Entra and Graph."""
+        return self.directory.authority
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of v2.0 tokens."""
+        return f"{self.authority}/{self.tenant_id}/v2.0"
+
+    def find_person(self, username: str) -> Person | None:
+        """Return the person with this handle, sign-in name, address or object id."""
+        return next((person for person in self.people.values() if person.answers_to(username)), None)
+
+    def change_person(self, name: str, **changes: object) -> Person:
+        """Replace fields of a person; KeyError for an unknown name."""
+        self.people[name] = replace(self.people[name], **changes)  # type: ignore[arg-type]
+        return self.people[name]
+
+    def token_life(self) -> int:
+        """Return how many seconds the next access token lives."""
+        if self.app.expires_in is not None:
+            return self.app.expires_in
+        return self._dice.randint(SHORTEST_LIFE, LONGEST_LIFE)

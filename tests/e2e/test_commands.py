@@ -1,0 +1,170 @@
+"""The commands as a person starts them: the demo, bad settings, a clean stop."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from m365_mcp.settings import foreign_environment
+from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, make_server
+
+M365_MCP = [sys.executable, "-m", "m365_mcp"]
+
+
+def run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with none of our settings but the given ones."""
+    return subprocess.run(
+        [*M365_MCP, *arguments],
+        cwd=folder,
+        env={**foreign_environment(), "COLUMNS": "160", **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+def children_of(parent: int) -> list[int]:
+    """Return the ids of a process's children."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False)
+    return [int(word) for word in found.stdout.split()]
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_demo_walks_through_ten_steps_and_ends(tmp_path: Path) -> None:
+    """`m365-mcp demo --once` shows every step and the delivered mail, and exits 0."""
+    ran = run("demo", "--once", "--port", str(free_port()), folder=tmp_path, REDIS_URL="redis://nowhere.invalid")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.findall(r"^ *(\d+(?:-\d+)?) \w", ran.stdout, re.MULTILINE) == [
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6-7",
+        "8",
+        "9",
+        "10",
+    ]
+    assert "get_my_profile → Ada Lovelace <ada@contoso.example>" in ran.stdout
+    assert "Meeting notes ✉ 會議記錄" in ran.stdout
+    assert "Grace Hopper <grace@contoso.example>" in ran.stdout
+
+
+def test_demo_stays_up_for_a_real_client_and_stops_cleanly(tmp_path: Path) -> None:
+    """Without --once server and mailbox page stay up; Ctrl-C ends everything the demo started."""
+    port = free_port()
+    log = tmp_path / "demo.log"
+    program = Program([*M365_MCP, "demo", "--port", str(port)], log, {"COLUMNS": "160"})
+    program.start()
+    program.wait_until(lambda: "Ctrl-C stops everything" in log.read_text())
+    assert program.process is not None
+    children = children_of(program.process.pid)
+    page = re.search(r"Mailboxes +(http://\S+)", log.read_text())
+    assert page is not None
+
+    assert httpx2.get(f"http://localhost:{port}/readyz", trust_env=False).status_code == 200
+    assert httpx2.get(page.group(1), trust_env=False).status_code == 200
+    code = program.end(signal.SIGINT)
+
+    assert code == 0
+    assert len(children) == 2
+    assert not [child for child in children if is_running(child)]
+    assert "Traceback" not in log.read_text()
+
+
+def test_bad_settings_are_told_all_at_once(tmp_path: Path) -> None:
+    """A server that cannot start names every variable, exits with 2 and shows no traceback."""
+    ran = run("serve", folder=tmp_path, MCP_PORT="none", AZURE_TENANT_ID="common", REDIS_URL="x")
+
+    assert ran.returncode == 2
+    for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "MCP_PORT", "REDIS_URL"):
+        assert name in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "doctor", "simulator", "version"])
+def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) -> None:
+    """`--help` works without any settings and shows how to call the command."""
+    ran = run(command, "--help", folder=tmp_path)
+
+    assert ran.returncode == 0
+    assert "Example" in ran.stdout
+
+
+def test_version_is_printed(tmp_path: Path) -> None:
+    """`m365-mcp version` prints the version and nothing else."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("version", folder=tmp_path).stdout)
+
+
+def test_doctor_finds_nothing_wrong_with_a_good_setup(simulator: Simulator, tmp_path: Path) -> None:
+    """With everything in place the doctor exits 0."""
+    ran = run("doctor", folder=tmp_path, **simulator.settings, MCP_DATA_DIR=str(tmp_path))
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_doctor_says_what_to_change(simulator: Simulator, tmp_path: Path) -> None:
+    """A Redis that is away and a tenant that does not exist are both named, with the variable."""
+    wrong = {
+        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "AZURE_TENANT_ID": "00000000-aaaa-4bbb-8ccc-dddddddddddd",
+    }
+
+    ran = run("doctor", folder=tmp_path, **{**simulator.settings, **wrong})
+
+    assert ran.returncode == 1
+    assert "REDIS_URL" in ran.stdout
+    assert "AZURE_TENANT_ID" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+def test_taken_port_is_a_message_and_no_traceback(simulator: Simulator, tmp_path: Path) -> None:
+    """Starting twice on one port says so."""
+    server = make_server(tmp_path, simulator, REDIS_URL="memory://")
+    server.start()
+    second = run("serve", folder=tmp_path, **server.program.environment)
+    server.program.end()
+
+    assert second.returncode != 0
+    assert "address already in use" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_taken_metrics_port_does_not_stop_the_server(simulator: Simulator, tmp_path: Path) -> None:
+    """Two servers on one machine both start; the second logs that its metrics are off."""
+    port = str(free_port())
+    first = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_METRICS_PORT=port)
+    first.start()
+    second = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_METRICS_PORT=port)
+    second.start()
+    metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    second.program.end()
+    first.program.end()
+
+    assert "m365_mcp_tool_calls_total" in metrics
+    assert "metrics_port_taken" in second.log
+
+
+def test_server_is_found_by_fastmcps_inspector_command() -> None:
+    """The object that `fastmcp dev inspector` asks for is a factory that needs no import side effect."""
+    program = "import m365_mcp.inspector as m; print(callable(m.create_server))"
+
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=foreign_environment(), capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout == "True\n"

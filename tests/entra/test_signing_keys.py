@@ -1,0 +1,124 @@
+"""Signing keys: fetched once, kept while Entra is away, fetched again for a key that was rolled."""
+
+import asyncio
+import json
+
+import httpx2
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from m365_mcp.entra.signing_keys import FRESH_SECONDS, KEPT_SECONDS, SigningKeys
+from m365_mcp.errors import EntraUnavailable
+
+
+def public_key(kid: str) -> dict[str, object]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    return {**jwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True), "kid": kid, "use": "sig"}
+
+
+class KeyServer:
+    """Entra's key endpoint over an in-process transport, with a count and a way to fail."""
+
+    def __init__(self, *kids: str) -> None:
+        self.keys = [public_key(kid) for kid in kids]
+        self.fetches = 0
+        self.answer: httpx2.Response | None = None
+
+    def __call__(self, _: httpx2.Request) -> httpx2.Response:
+        self.fetches += 1
+        return self.answer or httpx2.Response(200, content=json.dumps({"keys": self.keys}))
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def keys_from(server: KeyServer, clock: Clock) -> SigningKeys:
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(server))
+    return SigningKeys("https://entra.example.com/keys", http, clock)
+
+
+async def test_one_fetch_serves_everybody_for_an_hour(clock: Clock) -> None:
+    """Simultaneous and later look-ups share one fetch; after an hour there is another."""
+    server = KeyServer("a", "b")
+    keys = keys_from(server, clock)
+
+    found = await asyncio.gather(*(keys.find("a") for _ in range(20)))
+    clock.now += FRESH_SECONDS - 1
+    assert await keys.find("b") is not None
+
+    assert all(found)
+    assert server.fetches == 1
+    clock.now += 2
+    await keys.find("a")
+    assert server.fetches == 2
+
+
+async def test_rolled_key_is_found_by_fetching_again(clock: Clock) -> None:
+    """An unknown kid asks Entra once more; a kid that is still unknown then is unknown."""
+    server = KeyServer("a")
+    keys = keys_from(server, clock)
+    await keys.find("a")
+    server.keys.append(public_key("b"))
+    clock.now += 10
+
+    assert await keys.find("b") is not None
+    clock.now += 10
+    assert await keys.find("c") is None
+    assert server.fetches == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx2.Response(500), httpx2.Response(200, content=b"<html>"), httpx2.Response(200, content=b'{"keys":[]}')],
+    ids=["500", "html", "empty"],
+)
+async def test_known_keys_serve_while_entra_is_away_for_a_day(clock: Clock, answer: httpx2.Response) -> None:
+    """Stale keys are better than signing everybody out; after a day the outage is told."""
+    server = KeyServer("a")
+    keys = keys_from(server, clock)
+    await keys.find("a")
+    server.answer = answer
+
+    clock.now += FRESH_SECONDS + 1
+    assert await keys.find("a") is not None
+    clock.now += KEPT_SECONDS
+    with pytest.raises(EntraUnavailable):
+        await keys.find("a")
+
+
+async def test_recovery_needs_no_waiting(clock: Clock) -> None:
+    """The first look-up after a failed one asks again."""
+    server = KeyServer("a")
+    server.answer = httpx2.Response(503)
+    keys = keys_from(server, clock)
+    with pytest.raises(EntraUnavailable):
+        await keys.find("a")
+    server.answer = None
+    clock.now += 0.1
+
+    assert await keys.find("a") is not None
+
+
+async def test_one_failure_is_shared_by_all_who_wait(clock: Clock) -> None:
+    """Twenty look-ups during an outage cost one fetch, not twenty in a row."""
+    server = KeyServer("a")
+    server.answer = httpx2.Response(503)
+    keys = keys_from(server, clock)
+
+    results = await asyncio.gather(*(keys.find("a") for _ in range(20)), return_exceptions=True)
+
+    assert all(isinstance(result, EntraUnavailable) for result in results)
+    assert server.fetches == 1

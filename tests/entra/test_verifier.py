@@ -1,0 +1,107 @@
+"""Which of Entra's tokens are accepted: signed by Entra, for us, of our tenant, of version 2, of a person, now."""
+
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from m365_mcp.entra.signing_keys import SigningKeys
+from m365_mcp.entra.verifier import EntraTokenVerifier, Expected, is_version_one
+
+TENANT, APP, KID = "the-tenant", "the-app", "the-key"
+ISSUER = f"https://login.example.com/{TENANT}/v2.0"
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def token(key: Any = KEY, kid: str = KID, algorithm: str = "RS256", **changes: Any) -> str:
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "aud": APP,
+        "tid": TENANT,
+        "oid": "ada",
+        "ver": "2.0",
+        "scp": "mcp-access",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 3600,
+        **changes,
+    }
+    # A time is given as its distance from now, because tests are collected long before they run.
+    moments = {name: now + int(value.total_seconds()) for name, value in claims.items() if isinstance(value, timedelta)}
+    present = {name: value for name, value in (claims | moments).items() if value is not None}
+    return jwt.encode(present, key, algorithm, {"kid": kid})
+
+
+@pytest.fixture
+def verifier() -> EntraTokenVerifier:
+    public = jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True)
+    reply = httpx2.Response(200, content=json.dumps({"keys": [{**public, "kid": KID}]}))
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: reply))
+    keys = SigningKeys("https://login.example.com/keys", http)
+    return EntraTokenVerifier(Expected(ISSUER, (APP, f"api://{APP}"), TENANT, "mcp-access"), keys)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"aud": f"api://{APP}"},
+        {"scp": "other mcp-access"},
+        {"exp": timedelta(seconds=-30)},
+        {"nbf": timedelta(seconds=30)},
+        {"iat": timedelta(seconds=30)},
+    ],
+)
+async def test_good_token_is_accepted(verifier: EntraTokenVerifier, changes: dict[str, Any]) -> None:
+    """Both spellings of the audience, further scopes and a minute of clock skew are fine."""
+    found = await verifier.verify_token(token(**changes))
+
+    assert found is not None
+    assert found.claims["oid"] == "ada"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://sts.windows.net/the-tenant/"},
+        {"iss": "https://login.example.com/another/v2.0"},
+        {"aud": "00000003-0000-0000-c000-000000000000"},
+        {"tid": "another"},
+        {"ver": "1.0"},
+        {"scp": "other"},
+        {"scp": None},
+        {"scp": "mcp-access-more"},
+        {"idtyp": "app"},
+        {"exp": timedelta(seconds=-3600)},
+        {"exp": None},
+        {"nbf": timedelta(seconds=3600)},
+        {"iat": timedelta(seconds=3600)},
+        {"key": OTHER_KEY},
+        {"kid": "unknown"},
+        {"key": "a-shared-secret-of-some-length-that-is-long", "algorithm": "HS256"},
+    ],
+    ids=lambda changes: "-".join(changes),
+)
+async def test_wrong_token_is_refused(verifier: EntraTokenVerifier, changes: dict[str, Any]) -> None:
+    """One wrong claim, key or algorithm is enough."""
+    assert await verifier.verify_token(token(**changes)) is None
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "a.b.c", "eyJhbGciOiJub25lIn0.e30."])
+async def test_what_is_no_token_is_refused(verifier: EntraTokenVerifier, text: str) -> None:
+    """Garbage and unsigned tokens are refused, not crashed on."""
+    assert await verifier.verify_token(text) is None
+
+
+def test_version_one_is_recognised_for_the_advice() -> None:
+    """Only a token that says version 1 is one."""
+    assert is_version_one(token(ver="1.0"))
+    assert not is_version_one(token())
+    assert not is_version_one("garbage")

@@ -1,0 +1,81 @@
+"""Graph's replies: what was sent, what was not, and what nobody can know."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from m365_mcp.errors import (
+    GraphUnavailable,
+    M365Error,
+    MailboxMissing,
+    MessageRefused,
+    MessageTooLarge,
+    OutcomeUnknown,
+    PermissionMissing,
+    SignInNeeded,
+    Throttled,
+)
+from m365_mcp.graph.decipher import Reply, decipher
+
+
+def reply(status: int, code: str | None = None, **headers: str) -> Reply:
+    body = json.dumps({"error": {"code": code, "message": "about ada@contoso.example"}}).encode() if code else b""
+    lowered = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, {"request-id": "the-id", **lowered}, body)
+
+
+@pytest.mark.parametrize(
+    ("received", "kind"),
+    [
+        (reply(404, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
+        (reply(403, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
+        (reply(403, "ErrorAccessDenied"), PermissionMissing),
+        (reply(403), PermissionMissing),
+        (reply(401, "InvalidAuthenticationToken"), SignInNeeded),
+        (reply(401), SignInNeeded),
+        (reply(413), MessageTooLarge),
+        (reply(400, "ErrorMessageSizeExceeded"), MessageTooLarge),
+        (reply(400, "ErrorInvalidRecipients"), MessageRefused),
+        (reply(429, "ApplicationThrottled"), Throttled),
+        (reply(500, "ErrorInternalServerError"), OutcomeUnknown),
+        (reply(503, "ErrorServerBusy"), OutcomeUnknown),
+        (reply(504), OutcomeUnknown),
+        (reply(507, "InsufficientStorage"), OutcomeUnknown),
+        (reply(200), OutcomeUnknown),
+    ],
+)
+def test_replies_to_a_send_are_told_apart(received: Reply, kind: type[M365Error]) -> None:
+    """A clear no is not sent; anything that may come after the fact is unknown."""
+    assert type(decipher(received, changes_something=True)) is kind
+
+
+def test_trouble_while_reading_is_only_trouble() -> None:
+    """A read has no effect, so its failure is never an unknown outcome."""
+    error = decipher(reply(503, retry_after="9"), changes_something=False)
+
+    assert type(error) is GraphUnavailable
+    assert error.retry_after == 9
+
+
+def test_explanation_holds_the_request_id_and_no_text_of_graphs() -> None:
+    """What is shown can be looked up, and leaks nothing."""
+    error = decipher(reply(400, "ErrorInvalidRecipients"), changes_something=True)
+
+    assert "the-id" in error.explain()
+    assert "contoso" not in error.explain()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"error":"x"}', b'{"error":null}', b"\xff"])
+def test_odd_bodies_are_no_obstacle(body: bytes) -> None:
+    """Gateways answer with HTML, nothing, or half of something."""
+    assert type(decipher(Reply(400, {}, body), changes_something=True)) is MessageRefused
+
+
+@given(st.integers(200, 599).filter(lambda status: status != 202), st.binary(max_size=200))
+def test_a_send_without_a_clear_no_is_never_reported_as_not_sent(status: int, body: bytes) -> None:
+    """Outside 4xx, whatever the body, the outcome is unknown."""
+    error = decipher(Reply(status, {}, body), changes_something=True)
+
+    assert isinstance(error, OutcomeUnknown) is not (400 <= status < 500)

@@ -1,0 +1,32 @@
+"""Every error has a code of its own, one sentence and one piece of advice."""
+
+import pytest
+
+from m365_mcp import errors
+from m365_mcp.errors import M365Error, every_error
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.code)
+def test_error_explains_itself(kind: type[M365Error]) -> None:
+    """Sentence and advice are sentences, and the error stands in the tree at the top of the module."""
+    assert kind.sentence.endswith(".")
+    assert kind.advice.endswith(".")
+    assert f"{kind.__name__} " in (errors.__doc__ or "")
+    assert f" {kind.code} " in (errors.__doc__ or "").replace("\n", " \n")
+
+
+def test_codes_are_unique() -> None:
+    """A code names one error."""
+    codes = [kind.code for kind in every_error()]
+
+    assert len(codes) == len(set(codes))
+
+
+def test_explanation_has_a_fixed_form() -> None:
+    """Code, sentence, advice, wait and reference, in that order."""
+    error = errors.Throttled(retry_after=6.7, reference="the-id")
+
+    assert error.explain() == (
+        "throttled: Microsoft asks this server to slow down. "
+        "What to do: Wait for the time given, then try again once. Retry after 7 seconds. (reference: the-id)"
+    )
