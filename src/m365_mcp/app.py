@@ -133,12 +133,16 @@ def build_server(parts: Parts) -> FastMCP[Any]:
 
 
 def create_app(settings: Settings) -> Starlette:
+    """Return the whole application for the settings."""
+    return assemble(build_parts(settings))
+
+
+def assemble(parts: Parts) -> Starlette:
     """Return the whole application: probes outside, then the edge, then FastMCP."""
-    parts = build_parts(settings)
     inner = build_server(parts).http_app(
         path=MCP_PATH,
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
-        stateless_http=settings.fastmcp_stateless_http,
+        stateless_http=parts.settings.fastmcp_stateless_http,
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says

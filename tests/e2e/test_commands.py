@@ -9,8 +9,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
 
 from m365_mcp.settings import foreign_environment
+from tests.e2e.person import text_of
 from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, make_server
 
 M365_MCP = [sys.executable, "-m", "m365_mcp"]
@@ -159,12 +162,16 @@ def test_taken_metrics_port_does_not_stop_the_server(simulator: Simulator, tmp_p
     assert "metrics_port_taken" in second.log
 
 
-def test_server_is_found_by_fastmcps_inspector_command() -> None:
-    """The object that `fastmcp dev inspector` asks for is a factory that needs no import side effect."""
-    program = "import m365_mcp.inspector as m; print(callable(m.create_server))"
-
-    ran = subprocess.run(
-        [sys.executable, "-c", program], env=foreign_environment(), capture_output=True, text=True, check=True
+async def test_inspector_gets_the_server_over_stdio(tmp_path: Path) -> None:
+    """`fastmcp dev inspector -m m365_mcp.inspector` runs this module: tools are listed, and calling one says how."""
+    ids = {"AZURE_CLIENT_ID": "a", "AZURE_CLIENT_SECRET": "b", "AZURE_TENANT_ID": "c", "REDIS_URL": "memory://"}
+    transport = StdioTransport(
+        sys.executable, ["-m", "m365_mcp.inspector"], env={**foreign_environment(), **ids}, cwd=str(tmp_path)
     )
 
-    assert ran.stdout == "True\n"
+    async with Client(transport) as client:
+        names = [tool.name for tool in await client.list_tools()]
+        result = await client.call_tool("get_my_profile", raise_on_error=False)
+
+    assert names == ["send_mail", "get_my_profile"]
+    assert text_of(result).startswith("sign_in_needed: Nobody is signed in")
