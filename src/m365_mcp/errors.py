@@ -155,7 +155,7 @@ class ClientSecretExpired(AdministratorNeeded):
     sentence = "This server's client secret has expired."
     advice = (
         "Create a new client secret under Certificates & secrets, set AZURE_CLIENT_SECRET to its Value and "
-        "restart the server; nobody has to sign in again."
+        "restart the server. With JWT_SIGNING_KEY set nobody has to sign in again."
     )
     status = 503
 
@@ -281,6 +281,7 @@ class SettingsMistake(M365Error):
     """
 
     code = "settings_mistake"
+    sentence = "One or more settings cannot be used, so the server does not start."
     advice = "Correct the variables in the environment or in .env; .env.example explains each of them."
 
     def __init__(self, mistakes: tuple[tuple[str, str], ...]) -> None:

@@ -1,4 +1,4 @@
-"""A person in a real browser: consent, sign-in at the simulated Entra ID, and the mailbox page that updates by itself."""
+"""A person in a real browser: consent, sign-in at the simulated Entra ID, and the mailbox page updating by itself."""
 
 import asyncio
 import shutil
@@ -65,7 +65,7 @@ class BrowserOAuth(OAuth):
         self.seen.append(await page.inner_text("body"))
 
     async def _callback_listens(self) -> None:
-        while not listens(self.redirect_port):
+        while not listens(self.redirect_port):  # noqa: ASYNC110 - FastMCP's callback server has no event to wait for
             await asyncio.sleep(0.01)
 
 

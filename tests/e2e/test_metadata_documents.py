@@ -31,7 +31,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     config = uvicorn.Config(assemble(parts), port=parts.settings.mcp_port, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
         await asyncio.sleep(0.01)
     try:
         yield

@@ -62,7 +62,7 @@ async def _walk(console: Console, server_url: str, simulator: Simulator) -> None
             Step("10", "Use MCP with the token", f"POST {server_url}/mcp", ("200, tools: send_mail, get_my_profile",))
         )
     )
-    console.print(f"     [cyan]get_my_profile[/] → {profile['displayName']} <{profile['mail']}>")
+    console.print(f"     [cyan]get_my_profile[/] → {profile['displayName']} <{profile['mail']}>", highlight=False)
     console.print(f"     [cyan]send_mail[/]      → status {receipt['status']}, {', '.join(receipt['recipients'])}\n")
     console.print(_as_panel(await _delivered(simulator)))
 
