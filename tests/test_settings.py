@@ -141,6 +141,13 @@ def test_scopes_keep_microsofts_prefix_in_front_of_a_stand_in() -> None:
     assert scopes == ("https://graph.microsoft.com/Mail.Send", "https://graph.microsoft.com/User.Read")
 
 
+def test_public_url_follows_the_port_when_it_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on another port of this machine needs no second setting to be reachable there."""
+    monkeypatch.setenv("MCP_PORT", "8123")
+
+    assert settings.load().mcp_server_base_url == "http://localhost:8123"
+
+
 def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several keys or addresses stand in one variable, separated by commas."""
     keys = [Fernet.generate_key().decode() for _ in range(2)]

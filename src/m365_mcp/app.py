@@ -15,7 +15,7 @@ import httpx2
 from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from m365_mcp import __version__, health, logs
@@ -37,6 +37,7 @@ from m365_mcp.tools.outcome import ToolOutcome, explained
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.honest import HonestErrors
+from m365_mcp.web.replies import welcome_page
 from m365_mcp.web.requests import OAuthRequests
 
 MCP_PATH = "/mcp"
@@ -155,7 +156,9 @@ def assemble(parts: Parts) -> Starlette:
             yield
         await parts.close()
 
-    return Starlette(routes=[*health.routes(parts.checks), Mount("/", _edge(inner, parts))], lifespan=lifespan)
+    welcome = Route("/", lambda _: welcome_page(f"{parts.settings.mcp_server_base_url}{MCP_PATH}"))
+    edge = Mount("/", _edge(inner, parts))
+    return Starlette(routes=[*health.routes(parts.checks), welcome, edge], lifespan=lifespan)
 
 
 def _edge(inner: ASGIApp, parts: Parts) -> ASGIApp:

@@ -197,11 +197,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _lower_choices(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _complete(cls, values: dict[str, Any]) -> dict[str, Any]:
         for name in ("azure_cloud", "mcp_log_level", "mcp_log_format"):
             if isinstance(values.get(name), str):
                 values[name] = values[name].lower()
-        return values
+        # On another port than 8000 and without a public URL, this machine's address with that port is meant.
+        port = values.get("mcp_port")
+        return {"mcp_server_base_url": f"http://localhost:{port}", **values} if str(port).isdigit() else values
 
     @property
     def cloud(self) -> Cloud:

@@ -4,9 +4,10 @@ from typing import Any
 
 import httpx2
 import pytest
+import redis as redis_py
 
 from tests.e2e.person import Assistant
-from tests.e2e.programs import Server, Simulator
+from tests.e2e.programs import Redis, Server, Simulator
 
 EVIL = "https://evil.example"
 
@@ -251,3 +252,34 @@ async def test_our_token_carries_no_personal_data(ada: Assistant) -> None:
 
     assert set(claims) == {"iss", "aud", "client_id", "scope", "exp", "iat", "jti"}
     assert claims["exp"] - claims["iat"] == 168 * 3600
+
+
+def test_registrations_end_some_day(http: httpx2.Client, shared_redis: Redis) -> None:
+    """A registration is kept for 90 days from its last use, not for ever."""
+    client_id = register(http, "http://localhost:9/callback").json()["client_id"]
+
+    with redis_py.Redis.from_url(shared_redis.url, decode_responses=True) as redis:
+        seconds = redis.ttl(f"mcp-oauth-proxy-clients::{client_id}")
+
+    assert 89 * 24 * 3600 < seconds <= 90 * 24 * 3600
+
+
+def test_pages_cannot_be_framed_or_kept(http: httpx2.Client) -> None:
+    """Consent and error pages carry the headers that the MCP security guidance asks for."""
+    consent = http.get(authorize(http).headers["Location"])
+    dead_end = http.get("/auth/callback", params={"code": "x", "state": "unknown"})
+
+    assert (consent.status_code, dead_end.status_code) == (200, 400)
+    for page in (consent, dead_end):
+        assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+        assert page.headers["X-Frame-Options"] == "DENY"
+        assert page.headers["Cache-Control"] == "no-store"
+        assert page.headers["Referrer-Policy"] == "same-origin"
+
+
+def test_person_who_opens_the_address_is_told_what_it_is(http: httpx2.Client, server: Server) -> None:
+    """The root shows the address to add to a client."""
+    page = http.get("/")
+
+    assert page.status_code == 200
+    assert f"{server.url}/mcp" in page.text

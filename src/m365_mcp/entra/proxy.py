@@ -26,6 +26,7 @@ from m365_mcp.settings import LOOPBACK_HOSTS, Settings
 
 EARLY_REFRESH_SECONDS = 300  # an assertion must not end while a tool call is using it
 SECONDS_PER_HOUR = 3600
+REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
 
 
 class StrictClient(ProxyDCRClient):
@@ -109,11 +110,20 @@ class EntraProxy(AzureProvider):
             if not is_allowed(str(uri), self._allowed):
                 raise RegistrationError("invalid_redirect_uri", _REDIRECT_REFUSED)
         await super().register_client(client_info)
+        await self._keep_registration(str(client_info.client_id))
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """Return the client with that id, held to its redirect URIs, or None."""
         client = await super().get_client(client_id)
+        if client is not None:
+            await self._keep_registration(client_id)
         return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
+
+    async def _keep_registration(self, client_id: str) -> None:
+        """Give a registration an end, moved on while it is used; FastMCP 4.1 keeps every one for ever."""
+        client, seconds = await self._client_store.ttl(key=client_id)
+        if client is not None and (seconds is None or seconds < REGISTRATION_SECONDS / 2):
+            await self._client_store.put(key=client_id, value=client, ttl=REGISTRATION_SECONDS)
 
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
         """Start a sign-in and return where the browser goes next.

@@ -6,14 +6,14 @@ May know `errors`, `trouble`, `metrics` and `web.replies`.
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp import trouble
 from m365_mcp.errors import M365Error
 from m365_mcp.metrics import Metrics
-from m365_mcp.web.replies import error_as_json, error_as_page
+from m365_mcp.web.replies import error_as_json, error_as_page, protect_page
 
 # Where a person's browser is, not a program; /authorize is visited by both and decides by Accept.
 PAGES = ("/consent", "/auth/callback")
@@ -63,6 +63,8 @@ class _Answer:
                 self._metrics.http_refusals.labels(error.code).inc()
                 await self._with_cors(reply, message)(self._scope, self._receive, self._send)
                 return
+        if message["type"] == "http.response.start":
+            protect_page(MutableHeaders(raw=message["headers"]))
         await self._send(message)
 
     def _truer_reply(self, error: M365Error) -> Response | None:

@@ -8,16 +8,21 @@ from __future__ import annotations
 import math
 from html import escape
 
+from starlette.datastructures import MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from m365_mcp.errors import M365Error
 
+# MCP security best practices: no framing, no copies, and no address with a code in it for the next site.
+# `same-origin` and not `no-referrer`: the latter turns the Origin of our own consent form into "null".
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Content-Security-Policy": "frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
 }
+_OWN_PAGE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
 
 
 def json_reply(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
@@ -35,10 +40,28 @@ def error_as_json(error: M365Error) -> Response:
 def error_as_page(error: M365Error) -> Response:
     """Return `error` for a person in a browser."""
     reference = f"<p class=reference>Reference: {escape(error.reference)}</p>" if error.reference else ""
-    html = _PAGE.format(
-        sentence=escape(error.sentence), advice=escape(error.advice), code=escape(error.code), reference=reference
+    text = (
+        f"<p>{escape(error.sentence)}</p><h2>What to do</h2><p>{escape(error.advice)}</p>"
+        f"<p class=reference>Code: {escape(error.code)}</p>{reference}"
     )
-    return HTMLResponse(html, error.status, {**PAGE_HEADERS, **_retry_header(error)})
+    html = _PAGE.format(title="Sign-in did not finish", content=text)
+    return HTMLResponse(html, error.status, {**PAGE_HEADERS, **_OWN_PAGE, **_retry_header(error)})
+
+
+def welcome_page(endpoint: str) -> Response:
+    """Return what a person sees who opens the server's address in a browser."""
+    text = (
+        f"<p>This is an MCP server that sends mail as you. Add this address to your MCP client:</p>"
+        f"<p><code>{escape(endpoint)}</code></p>"
+    )
+    return HTMLResponse(_PAGE.format(title="M365 MCP Server", content=text), headers={**PAGE_HEADERS, **_OWN_PAGE})
+
+
+def protect_page(headers: MutableHeaders) -> None:
+    """Add what is missing to the headers of an HTML answer; others are left alone."""
+    if headers.get("content-type", "").startswith("text/html"):
+        for name, value in PAGE_HEADERS.items():
+            headers.setdefault(name, value)
 
 
 def _retry_header(error: M365Error) -> dict[str, str]:
@@ -47,7 +70,7 @@ def _retry_header(error: M365Error) -> dict[str, str]:
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Sign-in did not finish</title><style>
+<title>{title}</title><style>
 :root {{ color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --edge: #d0d7de; --accent: #b35900; }}
 @media (prefers-color-scheme: dark) {{
   :root {{ --ink: #e6edf3; --paper: #161b22; --edge: #30363d; --accent: #f0a35e; }} }}
@@ -55,12 +78,9 @@ body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var
   display: grid; place-items: center; min-height: 100vh; }}
 main {{ max-width: 34rem; margin: 1rem; padding: 1.5rem 2rem; border: 1px solid var(--edge); border-radius: 12px; }}
 h1 {{ font-size: 1.3rem; margin-top: 0; }} h2 {{ font-size: 1rem; margin-bottom: 0; color: var(--accent); }}
-.reference {{ font-size: .85rem; opacity: .75; }}
+.reference {{ font-size: .85rem; opacity: .75; }} code {{ overflow-wrap: anywhere; }}
 </style></head><body><main>
-<h1>Sign-in did not finish</h1>
-<p>{sentence}</p>
-<h2>What to do</h2>
-<p>{advice}</p>
-<p class=reference>Code: {code}</p>{reference}
+<h1>{title}</h1>
+{content}
 </main></body></html>
 """
