@@ -15,8 +15,8 @@ import httpx2
 from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp
 
 from m365_mcp import __version__, health, logs
 from m365_mcp.branding import ICON
@@ -157,14 +157,14 @@ def assemble(parts: Parts) -> Starlette:
         await parts.close()
 
     welcome = Route("/", lambda _: welcome_page(f"{parts.settings.mcp_server_base_url}{MCP_PATH}"))
-    edge = Mount("/", _edge(inner, parts))
-    return Starlette(routes=[*health.routes(parts.checks), welcome, edge], lifespan=lifespan)
-
-
-def _edge(inner: ASGIApp, parts: Parts) -> ASGIApp:
-    checked = OAuthRequests(inner, parts.auth.is_our_resource)
-    guarded = HostOriginGuard(Discovery(checked, MCP_PATH), parts.settings)
-    return HonestErrors(guarded, parts.metrics)
+    checked = Mount("/", OAuthRequests(inner, parts.auth.is_our_resource))
+    edge = [
+        # The first sees a request first and its answer last.
+        Middleware(HonestErrors, metrics=parts.metrics),
+        Middleware(Discovery, prefix=parts.settings.public_path, mcp_path=MCP_PATH),
+        Middleware(HostOriginGuard, settings=parts.settings),
+    ]
+    return Starlette(routes=[*health.routes(parts.checks), welcome, checked], middleware=edge, lifespan=lifespan)
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:

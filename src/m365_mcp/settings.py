@@ -225,6 +225,11 @@ class Settings(BaseSettings):
         """Host name (without port) of the public URL, lower case."""
         return (urlsplit(self.mcp_server_base_url).hostname or "").lower()
 
+    @property
+    def public_path(self) -> str:
+        """Path of the public URL without a trailing slash; empty when the server has the host to itself."""
+        return urlsplit(self.mcp_server_base_url).path
+
 
 def load(**overrides: Any) -> Settings:
     """Read and check the settings.

@@ -6,6 +6,7 @@ stands for the Entra tokens in the store. May know `errors`, `redirects`, `setti
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -95,6 +96,7 @@ class EntraProxy(AzureProvider):
             fastmcp_access_token_expiry_seconds=settings.mcp_session_hours * SECONDS_PER_HOUR,
             token_expiry_threshold_seconds=EARLY_REFRESH_SECONDS,
         )
+        self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = settings.mcp_allowed_redirect_uris
         self._endpoint = endpoint
         # FastMCP 4.1 builds its own verifier and offers no parameter for another one.
@@ -142,6 +144,10 @@ class EntraProxy(AzureProvider):
 
     def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
         return is_allowed(redirect_uri, self._allowed)
+
+    def _cookie_name(self, base_name: str) -> str:
+        # FastMCP 4.1 gives all servers of one host the same cookie names, and __Host- cookies all have Path=/.
+        return super()._cookie_name(f"{self._cookie_tag}_{base_name}")
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
         # The seam is duck-typed (see entra.upstream); its annotation is narrower than its documentation.

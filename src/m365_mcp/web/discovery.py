@@ -1,8 +1,9 @@
-"""Serves the metadata documents at every path clients ask for, and answers in JSON where there is none.
+"""Answers at every path a proxy or a client may use for this server: with its prefix or without, old names or new.
 
-Clients differ: RFC 9728 and RFC 8414 insert the path, older ones append it or ask only at the root, some ask for the
-OpenID Connect name. FastMCP 4.1 serves one path each, and its plain-text 404 makes some clients report a JSON error.
-May know `web.replies`.
+A public URL may have a path (`https://host/mcp-o365`), and an Ingress may strip that prefix or pass it on. Clients
+differ too: RFC 9728 and RFC 8414 insert the path into the metadata's address, older clients append it or ask only at
+the root, some ask for the OpenID Connect name. FastMCP 4.1 serves one path each, and its plain-text 404 makes some
+clients report a JSON error. May know `web.replies`.
 """
 
 from __future__ import annotations
@@ -16,24 +17,37 @@ SERVER = "/.well-known/oauth-authorization-server"  # RFC 8414 section 3
 OPENID = "/.well-known/openid-configuration"  # OpenID Connect Discovery section 4
 
 
-def aliases(mcp_path: str) -> dict[str, str]:
-    """Return which path is answered by which, for an MCP endpoint at `mcp_path` of the host's root."""
-    resource_forms = (RESOURCE, f"{mcp_path}{RESOURCE}")
-    server_forms = (OPENID, *(form for name in (SERVER, OPENID) for form in (f"{name}{mcp_path}", f"{mcp_path}{name}")))
+def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
+    """Return which path FastMCP serves for each path that is asked, the prefix of the public URL already removed.
+
+    Args:
+        prefix: path of the public URL without a trailing slash; empty for a whole host.
+        mcp_path: path of the MCP endpoint below it.
+    """
+    inserted = {"", prefix, mcp_path, f"{prefix}{mcp_path}"}
+    resource = {form for tail in inserted for form in (f"{RESOURCE}{tail}", f"{mcp_path}{RESOURCE}")}
+    server = {form for name in (SERVER, OPENID) for tail in inserted for form in (f"{name}{tail}", f"{mcp_path}{name}")}
     return {
         # The same endpoint with a slash too many: served as it is, not redirected to whatever Host says.
         f"{mcp_path}/": mcp_path,
-        **dict.fromkeys(resource_forms, f"{RESOURCE}{mcp_path}"),
-        **dict.fromkeys(server_forms, SERVER),
+        **dict.fromkeys(resource, f"{RESOURCE}{prefix}{mcp_path}"),
+        **dict.fromkeys(server, SERVER),
     }
 
 
 class Discovery:
-    """Rewrites the paths in `aliases` before `app` sees them."""
+    """Rewrites paths before `app` sees them.
 
-    def __init__(self, app: ASGIApp, mcp_path: str) -> None:
+    Args:
+        app: FastMCP's application and the probes, which know no prefix.
+        prefix: path of the public URL, or empty.
+        mcp_path: path of the MCP endpoint below it.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str, mcp_path: str) -> None:
         self._app = app
-        self._aliases = aliases(mcp_path)
+        self._prefix = prefix
+        self._aliases = aliases(prefix, mcp_path)
         self._served = {*self._aliases.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,9 +55,14 @@ class Discovery:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        asked: str = scope["path"]
+        asked = self._without_prefix(scope["path"])
         path = self._aliases.get(asked, asked)
         if "/.well-known/" in path and path not in self._served:
             await json_reply(404, "not_found", "There is no such metadata document here.")(scope, receive, send)
             return
         await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+    def _without_prefix(self, path: str) -> str:
+        if self._prefix and f"{path}/".startswith(f"{self._prefix}/"):
+            return path.removeprefix(self._prefix) or "/"
+        return path

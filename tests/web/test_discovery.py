@@ -1,0 +1,76 @@
+"""Paths: with the prefix of the public URL or without it, in old spellings and new ones."""
+
+import httpx2
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from m365_mcp.web.discovery import Discovery
+
+
+async def served_path(prefix: str, asked: str) -> str:
+    """Return the path the application sees, or the status when it sees none."""
+
+    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(Request(scope).url.path)(scope, receive, send)
+
+    transport = httpx2.ASGITransport(app=Discovery(tell, prefix, "/mcp"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://host.example") as client:
+        reply = await client.get(asked)
+    return reply.text if reply.status_code == 200 else str(reply.status_code)
+
+
+PRM, AS = "/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization-server"
+OIDC = "/.well-known/openid-configuration"
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        # The prefix is stripped or passed on; both are the same request.
+        ("/mcp", "/mcp"),
+        ("/mcp/", "/mcp"),
+        ("/o365/mcp", "/mcp"),
+        ("/o365/mcp/", "/mcp"),
+        ("/o365/authorize", "/authorize"),
+        ("/o365/auth/callback", "/auth/callback"),
+        ("/o365", "/"),
+        ("/o365/", "/"),
+        ("/o365/livez", "/livez"),
+        # What only begins like the prefix is something else.
+        ("/o365more/mcp", "/o365more/mcp"),
+        # The protected resource metadata: as published, at the root, appended, and after a proxy's rewrite.
+        (f"{PRM}/o365/mcp", f"{PRM}/o365/mcp"),
+        (f"{PRM}/o365", f"{PRM}/o365/mcp"),
+        (f"{PRM}/mcp", f"{PRM}/o365/mcp"),
+        (PRM, f"{PRM}/o365/mcp"),
+        (f"/o365{PRM}", f"{PRM}/o365/mcp"),
+        (f"/o365{PRM}/mcp", f"{PRM}/o365/mcp"),
+        (f"/o365/mcp{PRM}", f"{PRM}/o365/mcp"),
+        # The authorization server metadata: inserted, appended, bare, and under its OpenID name.
+        (f"{AS}/o365", AS),
+        (f"{AS}/o365/mcp", AS),
+        (AS, AS),
+        (f"/o365{AS}", AS),
+        (f"{OIDC}/o365", AS),
+        (f"/o365{OIDC}", AS),
+        (f"/o365/mcp{OIDC}", AS),
+        # What does not exist is a JSON 404 and reaches nobody.
+        (f"{AS}/another", "404"),
+        ("/.well-known/nothing", "404"),
+        ("/o365/.well-known/nothing", "404"),
+    ],
+)
+async def test_server_with_a_prefix_answers_at_every_path(asked: str, served: str) -> None:
+    """One public URL with a path, every proxy and every client."""
+    assert await served_path("/o365", asked) == served
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [(PRM, f"{PRM}/mcp"), (f"{PRM}/mcp", f"{PRM}/mcp"), (f"{AS}/mcp", AS), (f"/mcp{OIDC}", AS), (f"{AS}/x", "404")],
+)
+async def test_server_at_the_root_answers_at_every_path(asked: str, served: str) -> None:
+    """Without a prefix the same spellings work."""
+    assert await served_path("", asked) == served
