@@ -38,6 +38,7 @@ def test_three_ids_are_enough_and_the_rest_has_the_documented_defaults() -> None
     chosen = settings.load()
 
     assert chosen.azure_client_id == IDS["AZURE_CLIENT_ID"]
+    assert chosen.azure_client_secret is not None
     assert chosen.azure_client_secret.get_secret_value() == IDS["AZURE_CLIENT_SECRET"]
     assert chosen.azure_tenant_id == IDS["AZURE_TENANT_ID"]
     assert chosen.mcp_server_base_url == "http://localhost:8000"
@@ -168,6 +169,17 @@ def test_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.Monkey
     chosen = settings.load()
 
     assert (chosen.mcp_port, chosen.mcp_scope_name) == (8200, "from-file")
+
+
+def test_there_is_one_way_to_prove_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate or a federated token replaces the secret, and then JWT_SIGNING_KEY has to be set."""
+    monkeypatch.setenv("AZURE_CLIENT_CERTIFICATE_PATH", "app.pem")
+    assert "choose one" in mistakes()["AZURE_CLIENT_SECRET"]
+    monkeypatch.delenv("AZURE_CLIENT_SECRET")
+    assert set(mistakes()) == {"JWT_SIGNING_KEY"}
+    monkeypatch.setenv("JWT_SIGNING_KEY", "k" * 32)
+
+    assert settings.load().signing_secret == "k" * 32
 
 
 def test_ca_file_must_be_readable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

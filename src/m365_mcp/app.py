@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route
 from m365_mcp import __version__, health, logs
 from m365_mcp.branding import ICON
 from m365_mcp.clouds import graph_scopes
+from m365_mcp.entra.client_credential import choose_credential
 from m365_mcp.entra.on_behalf_of import OnBehalfOf
 from m365_mcp.entra.proxy import EntraProxy
 from m365_mcp.entra.signing_keys import SigningKeys
@@ -70,22 +71,21 @@ class Parts:
 
 def build_parts(settings: Settings) -> Parts:
     """Build everything; only choosing the store touches the outside."""
-    secret = settings.azure_client_secret.get_secret_value()
-    signing_secret = settings.jwt_signing_key.get_secret_value() if settings.jwt_signing_key else secret
-    fernet = make_fernet([key.get_secret_value() for key in settings.storage_encryption_key], signing_secret)
+    fernet = make_fernet([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secret)
     scopes = graph_scopes(settings.cloud, settings.graph)
     metrics = Metrics()
     http = _http_client(settings)
     storage = open_storage(settings, fernet)
     tenant = f"{settings.authority}/{settings.azure_tenant_id}"
-    endpoint = TokenEndpoint(f"{tenant}/oauth2/v2.0/token", settings.azure_client_id, secret, http, metrics)
+    credential = choose_credential(settings)
+    endpoint = TokenEndpoint(f"{tenant}/oauth2/v2.0/token", settings.azure_client_id, credential, http, metrics)
     keys = SigningKeys(f"{tenant}/discovery/v2.0/keys", http)
     auth = EntraProxy(
         settings,
         endpoint=endpoint,
         verifier=EntraTokenVerifier(_expected_token(settings, tenant), keys),
         records=storage.records,
-        signing_key=derive(signing_secret, "jwt"),
+        signing_key=derive(settings.signing_secret, "jwt"),
         graph_scopes=scopes,
     )
     services = Services(OnBehalfOf(endpoint, scopes), GraphClient(settings.graph, http, metrics))

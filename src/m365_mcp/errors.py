@@ -10,6 +10,7 @@
         TokenVersionMistake      token_version_mistake
         ClientSecretRejected     client_secret_rejected
         ClientSecretExpired      client_secret_expired
+        ClientAssertionRejected  client_assertion_rejected
         AppRegistrationMistake   app_registration_mistake
         PersonNotAllowed         person_not_allowed
         MailboxMissing           mailbox_missing
@@ -156,6 +157,19 @@ class ClientSecretExpired(AdministratorNeeded):
     advice = (
         "Create a new client secret under Certificates & secrets, set AZURE_CLIENT_SECRET to its Value and "
         "restart the server. With JWT_SIGNING_KEY set nobody has to sign in again."
+    )
+    status = 503
+
+
+class ClientAssertionRejected(AdministratorNeeded):
+    """Entra ID does not accept the certificate or the federated token (AADSTS700024, 700027, 70021x)."""
+
+    code = "client_assertion_rejected"
+    sentence = "Microsoft Entra ID does not accept this server's certificate or federated token."
+    advice = (
+        "Compare the app registration with what the server presents: for workload identity the federated "
+        "credential's issuer, subject (system:serviceaccount:<namespace>:<service account>) and audience; "
+        "for a certificate that it is uploaded and not expired."
     )
     status = 503
 

@@ -13,7 +13,16 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from m365_mcp.clouds import CLOUDS, Cloud, CloudName
@@ -22,6 +31,7 @@ from m365_mcp.errors import SettingsMistake
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
 LOOPBACK_CALLBACKS = ("http://localhost:*/*", "http://127.0.0.1:*/*", "http://[::1]:*/*")
+NOT_SET = "is required and not set"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -130,8 +140,17 @@ class Settings(BaseSettings):
     azure_client_id: Annotated[str, AfterValidator(_refuse_placeholder)] = Field(
         description="Application (client) ID of the app registration."
     )
-    azure_client_secret: Annotated[SecretStr, AfterValidator(_refuse_secret_placeholder)] = Field(
-        description="Value (not the Secret ID) of a client secret of the app registration."
+    azure_client_certificate_path: Path | None = Field(
+        None, description="PEM file with a certificate of the app registration and its key, instead of a secret."
+    )
+    azure_federated_token_file: Path | None = Field(
+        None, description="Projected token of AKS workload identity, instead of a secret; the webhook sets it."
+    )
+    azure_client_secret: Annotated[SecretStr, AfterValidator(_refuse_secret_placeholder)] | None = Field(
+        None,
+        validate_default=True,
+        description="Value (not the Secret ID) of a client secret of the app registration. "
+        "Required, unless one of the two above is set.",
     )
     azure_tenant_id: Annotated[str, AfterValidator(_check_tenant)] = Field(description="Directory (tenant) ID.")
     mcp_server_base_url: PublicUrl = Field(
@@ -168,8 +187,10 @@ class Settings(BaseSettings):
     )
     jwt_signing_key: Annotated[SecretStr, AfterValidator(_check_signing_key)] | None = Field(
         None,
+        validate_default=True,
         description="Signs the tokens handed to MCP clients (32 characters or more). "
-        "Unset: derived from the client secret, so changing that secret signs everybody out.",
+        "Unset: derived from the client secret, so changing that secret signs everybody out. "
+        "Required without a client secret.",
     )
     mcp_session_hours: int = Field(
         168, ge=1, le=2160, description="How long a client stays signed in without refreshing, in hours."
@@ -204,6 +225,31 @@ class Settings(BaseSettings):
         # On another port than 8000 and without a public URL, this machine's address with that port is meant.
         port = values.get("mcp_port")
         return {"mcp_server_base_url": f"http://localhost:{port}", **values} if str(port).isdigit() else values
+
+    @field_validator("azure_client_secret")
+    @classmethod
+    def _prove_identity_in_one_way(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        certificate = info.data.get("azure_client_certificate_path")
+        if value is None and certificate is None and info.data.get("azure_federated_token_file") is None:
+            raise ValueError(NOT_SET)
+        if value is not None and certificate is not None:
+            raise ValueError("and AZURE_CLIENT_CERTIFICATE_PATH are both set; choose one")
+        return value
+
+    @field_validator("jwt_signing_key")
+    @classmethod
+    def _sign_with_something(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("azure_client_secret", "") is None:
+            raise ValueError("is required when there is no AZURE_CLIENT_SECRET to derive it from")
+        return value
+
+    @property
+    def signing_secret(self) -> str:
+        """What the server's own keys are derived from."""
+        chosen = self.jwt_signing_key or self.azure_client_secret
+        if chosen is None:
+            raise AssertionError("the validators above see to it that one of the two is there")
+        return chosen.get_secret_value()
 
     @property
     def cloud(self) -> Cloud:
@@ -250,7 +296,7 @@ def load(**overrides: Any) -> Settings:
 
 def _in_words(detail: Any) -> str:
     if detail["type"] == "missing":
-        return "is required and not set"
+        return NOT_SET
     return str(detail["msg"]).removeprefix("Value error, ")
 
 

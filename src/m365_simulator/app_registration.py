@@ -18,6 +18,16 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class FederatedCredential:
+    """A trusted outside issuer; `public_key` (PEM) stands for the key set that Entra would fetch from the issuer."""
+
+    issuer: str
+    subject: str
+    public_key: str
+    audience: str = "api://AzureADTokenExchange"
+
+
+@dataclass(frozen=True, slots=True)
 class AppRegistration:
     """What an administrator sees under "App registrations"; `expires_in` (seconds) fixes the life of access tokens."""
 
@@ -29,6 +39,8 @@ class AppRegistration:
     token_version: int | None = 2
     enabled: bool = True
     expires_in: int | None = None
+    certificates: tuple[str, ...] = ()
+    federated_credentials: tuple[FederatedCredential, ...] = ()
 
     def __post_init__(self) -> None:
         for uri in self.redirect_uris:

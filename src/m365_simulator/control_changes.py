@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from starlette.requests import Request
 
-from m365_simulator.app_registration import AppRegistration, Secret
+from m365_simulator.app_registration import AppRegistration, FederatedCredential, Secret
 from m365_simulator.entra.problems import EntraError
 from m365_simulator.entra.scopes import read_scopes
 from m365_simulator.people import Person
@@ -81,6 +81,15 @@ class SecretChange(Change):
     expires_at: float | None = None
 
 
+class FederatedChange(Change):
+    """A trusted outside issuer, with its public key as PEM."""
+
+    issuer: str
+    subject: str
+    public_key: str
+    audience: str = "api://AzureADTokenExchange"
+
+
 class AppChange(Change):
     """Fields of the app registration; lists replace the whole list."""
 
@@ -91,14 +100,20 @@ class AppChange(Change):
     scope_name: str = ""
     display_name: str = ""
     enabled: bool = True
+    certificates: list[str] = []
+    federated_credentials: list[FederatedChange] = []
 
     def apply(self, app: AppRegistration) -> AppRegistration:
         """Return the changed registration; ControlError for values that Entra would not store."""
         changes = self.fields
         if "secrets" in changes:
             changes["secrets"] = tuple(Secret(secret.value, secret.expires_at) for secret in self.secrets)
-        if "redirect_uris" in changes:
-            changes["redirect_uris"] = tuple(self.redirect_uris)
+        for name in ("redirect_uris", "certificates"):
+            if name in changes:
+                changes[name] = tuple(getattr(self, name))
+        if "federated_credentials" in changes:
+            trusted = (FederatedCredential(**one.model_dump()) for one in self.federated_credentials)
+            changes["federated_credentials"] = tuple(trusted)
         if self.token_version not in (None, 1, 2) or (self.expires_in is not None and self.expires_in < 1):
             raise ControlError("bad_change", "token_version is null, 1 or 2, and expires_in at least 1.", DOCUMENTATION)
         try:

@@ -5,6 +5,7 @@ import asyncio
 import httpx2
 import pytest
 
+from m365_mcp.entra.client_credential import ClientSecret
 from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.errors import ConsentMissing
@@ -34,7 +35,7 @@ class Entra:
 
     def exchanger(self) -> OnBehalfOf:
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
-        endpoint = TokenEndpoint("https://login.example.com/token", "app", "secret", http, Metrics())
+        endpoint = TokenEndpoint("https://login.example.com/token", "app", ClientSecret("secret"), http, Metrics())
         return OnBehalfOf(endpoint, SCOPES, clock=lambda: self.now)
 
 

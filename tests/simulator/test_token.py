@@ -78,7 +78,8 @@ async def test_basic_credentials_are_decoded_by_switch(client: Client, decode: b
         (BODY_AUTH, (CLIENT_ID, CLIENT_SECRET), "invalid_request", 400, 9002313),
         ({"client_id": GUID}, (CLIENT_ID, CLIENT_SECRET), "invalid_request", 400, 9002313),
         ({"client_id": GUID, "client_secret": CLIENT_SECRET}, None, "unauthorized_client", 400, 700016),
-        ({"client_id": CLIENT_ID, "client_assertion": "x"}, None, "invalid_client", 401, 700027),
+        ({"client_id": CLIENT_ID, "client_assertion": "x"}, None, "invalid_request", 400, 900144),
+        (BODY_AUTH | {"client_assertion": "x"}, None, "invalid_request", 400, 9002313),
     ],
 )
 async def test_wrong_client_authentication(

@@ -13,6 +13,7 @@ from typing import Any
 
 from m365_mcp.errors import (
     AppRegistrationMistake,
+    ClientAssertionRejected,
     ClientSecretExpired,
     ClientSecretRejected,
     ConsentMissing,
@@ -27,6 +28,17 @@ _BY_CODE: dict[int, type[M365Error]] = {
     65001: ConsentMissing,  # nobody consented to the Graph permissions
     7000215: ClientSecretRejected,
     7000222: ClientSecretExpired,
+    # The certificate or the federated token: expired, not registered, wrong issuer, subject, audience.
+    50012: ClientAssertionRejected,
+    700021: ClientAssertionRejected,
+    700023: ClientAssertionRejected,
+    700024: ClientAssertionRejected,
+    700027: ClientAssertionRejected,
+    700030: ClientAssertionRejected,
+    70021: ClientAssertionRejected,
+    700211: ClientAssertionRejected,
+    700212: ClientAssertionRejected,
+    700213: ClientAssertionRejected,
     # Conditional access and policies that signing in again cannot satisfy.
     50105: PersonNotAllowed,  # not assigned to the application
     53003: PersonNotAllowed,  # blocked by conditional access

@@ -82,7 +82,8 @@ class EntraProxy(AzureProvider):
     ) -> None:
         super().__init__(
             client_id=settings.azure_client_id,
-            client_secret=settings.azure_client_secret.get_secret_value(),
+            # The secret itself goes to the token endpoint only; here it would sign cookies, which the key below does.
+            client_secret=None,
             tenant_id=settings.azure_tenant_id,
             required_scopes=[settings.mcp_scope_name],
             base_url=settings.mcp_server_base_url,

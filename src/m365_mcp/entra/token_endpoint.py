@@ -17,6 +17,7 @@ from typing import Any
 import httpx2
 
 from m365_mcp import trouble
+from m365_mcp.entra.client_credential import ClientCredential
 from m365_mcp.entra.decipher import decipher
 from m365_mcp.errors import EntraUnavailable, M365Error
 from m365_mcp.metrics import Metrics
@@ -34,14 +35,14 @@ class TokenEndpoint:
     Attributes:
         url: `https://{authority}/{tenant}/oauth2/v2.0/token`.
         client_id: the application.
-        client_secret: sent in the body with the id, the form Entra documents first and always accepts.
+        credential: proves that the requests come from it.
         http: the shared client.
         metrics: where requests are counted.
     """
 
     url: str
     client_id: str
-    client_secret: str
+    credential: ClientCredential
     http: httpx2.AsyncClient
     metrics: Metrics
 
@@ -85,7 +86,7 @@ class TokenEndpoint:
         return token
 
     async def _post(self, form: Mapping[str, str], deadline: float) -> httpx2.Response:
-        data = {**form, "client_id": self.client_id, "client_secret": self.client_secret}
+        data = {**form, "client_id": self.client_id, **self.credential.fields(self.url)}
         try:
             async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
                 return await self.http.post(self.url, data=data, headers={"Accept": "application/json"})

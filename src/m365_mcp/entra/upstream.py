@@ -21,7 +21,7 @@ class UpstreamClient:
 
     def __init__(self, endpoint: TokenEndpoint) -> None:
         self._endpoint = endpoint
-        self.client_secret = endpoint.client_secret
+        self.client_secret = None  # asked for only when tokens are revoked upstream, which Entra has no endpoint for
 
     async def fetch_token(self, url: str, **form: Any) -> dict[str, Any]:
         """Redeem an authorization code.

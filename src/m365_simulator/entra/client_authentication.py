@@ -1,9 +1,13 @@
-"""How an application proves who it is: a secret in the body or by HTTP Basic (RFC 6749 section 2.3)."""
+"""How an application proves who it is: a secret in the body or by HTTP Basic, or a signed assertion.
+
+Sources: RFC 6749 section 2.3, RFC 7523 section 2.2.
+"""
 
 import base64
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+from m365_simulator.entra.client_assertion import check_assertion
 from m365_simulator.entra.forms import Form
 from m365_simulator.entra.problems import EntraError
 from m365_simulator.tenant import Tenant
@@ -31,16 +35,16 @@ def authenticate_client(tenant: Tenant, form: Form, authorization: str | None) -
     if not tenant.app.enabled:
         raise EntraError(7000112, f"Application '{tenant.app.client_id}'({tenant.app.display_name}) is disabled.")
     if "client_assertion" in form:
-        raise EntraError(
-            700027,
-            "The certificate with identifier used to sign the client assertion is not registered on application.",
-        )
+        check_assertion(tenant, form)
+        return
     _check_secret(tenant, presented.secret)
 
 
 def _presented(tenant: Tenant, form: Form, authorization: str | None) -> Credentials:
     basic = _from_basic(authorization, tenant.switches.url_decode_basic_credentials)
     if basic is None:
+        if "client_assertion" in form and "client_secret" in form:
+            raise EntraError(9002313, "Invalid request. More than one client authentication method was used.")
         if "client_id" not in form:
             raise EntraError(900144, "The request body must contain the following parameter: 'client_id'.")
         return Credentials(form["client_id"], form.get("client_secret"))
