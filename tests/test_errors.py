@@ -3,7 +3,8 @@
 import pytest
 
 from m365_mcp import errors
-from m365_mcp.errors import M365Error, every_error
+from m365_mcp.errors import M365Error
+from m365_mcp.reference import every_error
 
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.code)

@@ -22,6 +22,7 @@ CODE = "Zx9-kP3_vQ7rT1yU8iO5pA2sD4fG6hJ0kL"
         f"Authorization code not found: {CODE}",
         f"GET /auth/callback?code={CODE}&state=abc HTTP/1.1",
         "小明@例え.example.org wrote",
+        "小明@пример.рф wrote",
     ],
 )
 def test_secrets_and_addresses_are_taken_out(text: str) -> None:

@@ -81,10 +81,15 @@ def test_unicode_survives_everywhere() -> None:
     assert sent["message"]["toRecipients"][0]["emailAddress"] == {"address": "小明@例え.jp", "name": "王小明"}
 
 
-@pytest.mark.parametrize("address", ["grace@bücher.example", "grace@xn--bcher-kva.example"])
-def test_internationalised_domain_has_one_spelling(address: str) -> None:
-    """Both spellings of an internationalised domain are the same recipient."""
-    assert build(to=[address]).to[0].address == "grace@bücher.example"
+@pytest.mark.parametrize("address", ["grace@bücher.example", "grace@xn--bcher-kva.example", "小明@例え.jp"])
+def test_internationalised_domain_keeps_the_spelling_it_was_given(address: str) -> None:
+    """Graph gets the form the caller chose, in letters or in ASCII."""
+    assert build(to=[address]).to[0].address == address
+
+
+def test_punctuation_in_a_quoted_name_is_part_of_the_name() -> None:
+    """A semicolon or a comma between quotes separates nothing."""
+    assert build(to=['"Hopper; Grace" <grace@contoso.example>']).to[0].name == "Hopper; Grace"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,9 @@ def test_internationalised_domain_has_one_spelling(address: str) -> None:
         "\u202egrace@contoso.example",
         '"boss@contoso.example" <eve@example.com>',
         "boss@contoso.example <eve@example.com>",
+        "boss＠contoso.example <eve@example.com>",
+        "=?utf-8?q?boss=40contoso.example?= <eve@example.com>",
+        f"{'a' * 300} <eve@example.com>",
         f"{'a' * 65}@contoso.example",
     ],
 )

@@ -92,7 +92,9 @@ def test_every_mistake_is_reported_at_once_and_no_value_is_shown(monkeypatch: py
         ("http://mcp.example.com", "https://"),
         ("https://mcp.example.com/?a=b", "query"),
         ("https://user@mcp.example.com", "user name"),
-        ("ftp://mcp.example.com", "full URL"),
+        ("ftp://mcp.example.com", "https://"),
+        ("https://mcp.example.com:port", "full URL"),
+        ("mcp.example.com", "full URL"),
     ],
 )
 def test_unusable_public_url_is_refused(monkeypatch: pytest.MonkeyPatch, url: str, problem: str) -> None:
@@ -215,3 +217,41 @@ def test_example_file_names_every_setting_with_its_default() -> None:
         "MCP_METRICS_PORT",
     ):
         assert str(getattr(chosen, name.lower())) == shown[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "redis://host:port/0"),
+        ("REDIS_URL", "redis://host/zero"),
+        ("GRAPH_BASE_URL", "https://user:password@graph.example.com"),
+        ("GRAPH_BASE_URL", "https://graph.example.com?x=1"),
+        ("AZURE_AUTHORITY_HOST", "https://login.example.com:port"),
+        ("AZURE_AUTHORITY_HOST", "https://user@login.example.com"),
+        ("AZURE_CLIENT_ID", " "),
+        ("AZURE_TENANT_ID", "Common"),
+        ("MCP_ALLOWED_ORIGINS", "inspector.example.com"),
+        ("MCP_ALLOWED_HOSTS", "inner.example.com:8443"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://app.example.com:*/cb"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://*.example.com/cb"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://app.example.com/*/cb"),
+    ],
+)
+def test_value_that_cannot_work_is_refused_at_start(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """What would fail at the first request is told before there is one."""
+    monkeypatch.setenv(name, value)
+
+    assert set(mistakes()) == {name}
+
+
+def test_ids_are_taken_as_tokens_carry_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upper case and white space, as portals and secret files give them, make no difference."""
+    monkeypatch.setenv("AZURE_CLIENT_ID", f" {IDS['AZURE_CLIENT_ID'].upper()}\n")
+    monkeypatch.setenv("AZURE_TENANT_ID", f"{IDS['AZURE_TENANT_ID'].upper()} ")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", f"{IDS['AZURE_CLIENT_SECRET']}\n")
+
+    chosen = settings.load()
+
+    assert (chosen.azure_client_id, chosen.azure_tenant_id) == (IDS["AZURE_CLIENT_ID"], IDS["AZURE_TENANT_ID"])
+    assert chosen.azure_client_secret is not None
+    assert chosen.azure_client_secret.get_secret_value() == IDS["AZURE_CLIENT_SECRET"]

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -52,6 +53,7 @@ class Parts:
 
     settings: Settings
     http: httpx2.AsyncClient
+    graph_http: httpx2.AsyncClient
     storage: Storage
     keys: SigningKeys
     auth: EntraProxy
@@ -65,7 +67,9 @@ class Parts:
 
     async def close(self) -> None:
         """Give back connections."""
+        await self.services.graph.finish_sends()
         await self.http.aclose()
+        await self.graph_http.aclose()
         await self.storage.close()
 
 
@@ -74,22 +78,24 @@ def build_parts(settings: Settings) -> Parts:
     fernet = make_fernet([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secret)
     scopes = graph_scopes(settings.cloud, settings.graph)
     metrics = Metrics()
-    http = _http_client(settings)
+    # Two pools, so that a slow Graph cannot keep anybody from signing in.
+    http, graph_http = _http_client(settings, 50), _http_client(settings, 200)
     storage = open_storage(settings, fernet)
     tenant = f"{settings.authority}/{settings.azure_tenant_id}"
     credential = choose_credential(settings)
     endpoint = TokenEndpoint(f"{tenant}/oauth2/v2.0/token", settings.azure_client_id, credential, http, metrics)
     keys = SigningKeys(f"{tenant}/discovery/v2.0/keys", http)
+    on_behalf_of = OnBehalfOf(endpoint, scopes)
     auth = EntraProxy(
         settings,
         endpoint=endpoint,
-        verifier=EntraTokenVerifier(_expected_token(settings, tenant), keys),
+        verifier=EntraTokenVerifier(_expected_token(settings, tenant), keys, on_behalf_of.is_ended),
         records=storage.records,
         signing_key=derive(settings.signing_secret, "jwt"),
         graph_scopes=scopes,
     )
-    services = Services(OnBehalfOf(endpoint, scopes), GraphClient(settings.graph, http, metrics))
-    return Parts(settings, http, storage, keys, auth, services, metrics)
+    services = Services(on_behalf_of, GraphClient(settings.graph, graph_http, metrics))
+    return Parts(settings, http, graph_http, storage, keys, auth, services, metrics)
 
 
 def _expected_token(settings: Settings, tenant: str) -> Expected:
@@ -101,12 +107,15 @@ def _expected_token(settings: Settings, tenant: str) -> Expected:
     )
 
 
-def _http_client(settings: Settings) -> httpx2.AsyncClient:
+def _http_client(settings: Settings, connections: int) -> httpx2.AsyncClient:
     trust: Any = ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
+    # One client serves everybody, so it keeps nobody's cookies.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx2.AsyncClient(
+        cookies=no_cookies,
         verify=trust,
-        timeout=httpx2.Timeout(30.0, connect=3.0, pool=3.0),
-        limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20),
+        timeout=httpx2.Timeout(30.0, connect=3.0, pool=10.0),
+        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=20),
         headers={"User-Agent": f"m365-mcp/{__version__}"},
     )
 
@@ -151,10 +160,12 @@ def assemble(parts: Parts) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(parts)
-        async with inner.lifespan(inner):
-            _allow_large_messages(inner)
-            yield
-        await parts.close()
+        try:
+            async with inner.lifespan(inner):
+                _allow_large_messages(inner)
+                yield
+        finally:
+            await parts.close()
 
     welcome = Route("/", lambda _: welcome_page(f"{parts.settings.mcp_server_base_url}{MCP_PATH}"))
     checked = Mount("/", OAuthRequests(inner, parts.auth.is_our_resource))

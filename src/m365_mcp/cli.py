@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,8 @@ def serve() -> None:
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
     application = create_app(chosen)
     logs.get(__name__).info("starting", endpoint=f"{chosen.mcp_server_base_url}/mcp", port=chosen.mcp_port)
+    # uvicorn hands the signal on when it has drained; a drained server has ended well, which is exit code 0.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
         application,
         host=chosen.mcp_host,

@@ -4,6 +4,7 @@
       InvalidArgument            invalid_argument            the call itself must change
         MessageTooLarge          message_too_large
       SignInNeeded               sign_in_needed              the person must sign in again
+        PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
       AdministratorNeeded        administrator_needed        somebody must change a setting
         ConsentMissing           consent_missing
@@ -16,6 +17,7 @@
         MailboxMissing           mailbox_missing
         PermissionMissing        permission_missing
       MessageRefused             message_refused             Graph said no to this message
+      ReadRefused                read_refused                Graph said no to a question
       Unavailable                unavailable                 try again later
         StorageUnavailable       storage_unavailable
         EntraUnavailable         entra_unavailable
@@ -96,6 +98,14 @@ class SignInNeeded(M365Error):
     sentence = "The sign-in with Microsoft has ended."
     advice = "Disconnect and reconnect this server in your MCP client, and sign in again."
     status = 401
+
+
+class PersonDeclined(SignInNeeded):
+    """The person cancelled the sign-in, or said no to a permission (AADSTS65004)."""
+
+    code = "person_declined"
+    sentence = "The sign-in was cancelled, or a permission was declined."
+    advice = "Start again from your MCP client when you want to go on."
 
 
 class StepUpNeeded(SignInNeeded):
@@ -222,6 +232,15 @@ class MessageRefused(M365Error):
     status = 400
 
 
+class ReadRefused(M365Error):
+    """Microsoft Graph refused to show something, for a reason of its own."""
+
+    code = "read_refused"
+    sentence = "Microsoft Graph refused to show it."
+    advice = "Check that the account still exists and may sign in; give the reference to your administrator."
+    status = 502
+
+
 class Unavailable(M365Error):
     """Something this server depends on does not answer; no state was lost."""
 
@@ -302,13 +321,3 @@ class SettingsMistake(M365Error):
         self.mistakes = mistakes
         names = ", ".join(name for name, _ in mistakes)
         super().__init__(f"{len(mistakes)} setting(s) cannot be used: {names}.")
-
-
-def every_error() -> list[type[M365Error]]:
-    """Return all error classes, in the order the tree above names them."""
-
-    def below(parent: type[M365Error]) -> list[type[M365Error]]:
-        children = [child for child in parent.__subclasses__() if child.__module__ == __name__]
-        return [kind for child in children for kind in (child, *below(child))]
-
-    return below(M365Error)

@@ -19,12 +19,14 @@ import structlog
 # our own events already describe at INFO; httpx2 logs full URLs at INFO, uvicorn's access log logs query strings.
 _HELD_BACK = {
     "fastmcp": logging.WARNING,
+    # Prints the state, the error text and the code of a callback as they come, at ERROR.
+    "fastmcp.server.auth.oauth_proxy.proxy": logging.CRITICAL,
     "mcp": logging.WARNING,
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,
 }
 
-_ADDRESS = re.compile(r"[^\s@<>\"'=]+@[^\s@<>\"']+\.[A-Za-z]{2,}")
+_ADDRESS = re.compile(r"[^\s@<>\"'=]+@[^\s@<>\"']+\.[^\W\d_]{2,}")
 _TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]*\.?[\w-]*")  # a JSON Web Token, whole or cut
 _OPAQUE = re.compile(r"\b(?=[\w~.-]*\d)(?=[\w~.-]*[A-Za-z])[\w~-]{32,}\b")  # codes, states, refresh tokens
 _QUERY = re.compile(r"\?[^\s\"'>]+")

@@ -7,10 +7,10 @@ May know only `errors`.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.headerregistry import Address
 from email.utils import getaddresses, parseaddr
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from m365_mcp.errors import InvalidArgument, MessageTooLarge
 ContentType = Literal["HTML", "Text"]
 CONTENT_TYPES: tuple[ContentType, ...] = ("HTML", "Text")
 MAX_RECIPIENTS = 500  # Exchange Online's default for one message
+MAX_NAME = 256  # what Exchange keeps of a display name
 MAX_REQUEST_BYTES = 4_000_000  # Graph takes about 4 MB in one write request
 
 
@@ -114,7 +115,8 @@ def _parse_recipient(where: str, value: str) -> Recipient:
     text = value.strip()
     if not text:
         raise InvalidArgument(f"{where} is empty.", advice=_ONE_ADDRESS)
-    if len(getaddresses([text])) != 1 or ";" in text or (text.count("@") > 1 and "<" not in text):
+    unquoted = re.sub(r'"[^"]*"', "", text)
+    if len(getaddresses([text])) != 1 or ";" in unquoted or (unquoted.count("@") > 1 and "<" not in text):
         raise InvalidArgument(f"{where} holds more than one address.", advice=_ONE_ADDRESS)
     name, address = parseaddr(text)
     if not address or ("<" in text) != text.endswith(">") or ("<" in text) != (address != text):
@@ -128,15 +130,17 @@ def _normalise(where: str, address: str) -> str:
         found = validate_email(address, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError:
         raise InvalidArgument(f"{where} is not a mail address.", advice=_ONE_ADDRESS) from None
-    return found.normalized
+    # An address that was given in ASCII stays in ASCII (xn--…); one in another script keeps its script.
+    return found.ascii_email or found.normalized if address.isascii() else found.normalized
 
 
 def _check_name(where: str, name: str) -> str | None:
-    if "@" in name:
-        # "boss@example.com <other@example.com>" shows one address and goes to another.
+    # "boss@example.com <other@example.com>" shows one address and goes to another; so do a full-width @ and an
+    # encoded word (RFC 2047), which a mail client would decode.
+    if "@" in unicodedata.normalize("NFKC", name) or "=?" in name:
         raise InvalidArgument(f"{where} has an address in its display name.", advice=_ONE_ADDRESS)
-    if name:
-        Address(display_name=name)  # refuses what cannot stand in a header
+    if len(name) > MAX_NAME:
+        raise InvalidArgument(f"{where} has a display name of {len(name)} characters.", advice=_ONE_ADDRESS)
     return name or None
 
 

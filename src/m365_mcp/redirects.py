@@ -35,7 +35,7 @@ def _climbs(path: str) -> bool:
 
 def _matches(wanted: SplitResult, port: int | None, entry: str) -> bool:
     allowed = urlsplit(entry.replace(":*", ""))
-    any_port = ":*" in entry or (allowed.hostname in _LOOPBACK and allowed.port is None)
+    any_port = allowed.hostname in _LOOPBACK and allowed.port is None
     return (
         wanted.scheme == allowed.scheme
         and wanted.hostname == allowed.hostname

@@ -15,7 +15,7 @@ from typing import Any
 
 from fastmcp import FastMCP
 
-from m365_mcp.errors import every_error
+from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
 from m365_mcp.tools import TOOLS
 
@@ -41,6 +41,16 @@ def _default(field: Any) -> str:
     if isinstance(field.default, tuple):
         return "Claude's two callbacks, loopback"
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def every_error() -> list[type[M365Error]]:
+    """Return all error classes, in the order the tree in `errors` names them."""
+
+    def below(parent: type[M365Error]) -> list[type[M365Error]]:
+        children = [child for child in parent.__subclasses__() if child.__module__ == M365Error.__module__]
+        return [kind for child in children for kind in (child, *below(child))]
+
+    return below(M365Error)
 
 
 def errors_table() -> str:

@@ -7,12 +7,10 @@ May know only `errors`.
 from __future__ import annotations
 
 import os
-import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from cryptography.fernet import Fernet
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -25,109 +23,22 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from m365_mcp import settings_checks as checks
 from m365_mcp.clouds import CLOUDS, Cloud, CloudName
 from m365_mcp.errors import SettingsMistake
+from m365_mcp.settings_checks import LOOPBACK_HOSTS as LOOPBACK_HOSTS
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
 LOOPBACK_CALLBACKS = ("http://localhost:*/*", "http://127.0.0.1:*/*", "http://[::1]:*/*")
 NOT_SET = "is required and not set"
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
-def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _refuse_placeholder(value: str) -> str:
-    if value.startswith(("your-", "<")):
-        raise ValueError("still holds the sample value; put the real one here")
-    return value
-
-
-def _refuse_secret_placeholder(value: SecretStr) -> SecretStr:
-    _refuse_placeholder(value.get_secret_value())
-    return value
-
-
-def _check_tenant(value: str) -> str:
-    if value in ("common", "organizations", "consumers"):
-        raise ValueError("must be the id of one tenant; common, organizations and consumers are not supported")
-    if "." in value:
-        raise ValueError("must be the Directory (tenant) ID, not a domain name: tokens carry the id as their issuer")
-    return _refuse_placeholder(value)
-
-
-def _check_public_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a full URL such as https://mcp.example.com")
-    if parts.query or parts.fragment or parts.username:
-        raise ValueError("must not have a query, a fragment or a user name")
-    # RFC 8414 section 2: an issuer is https; loopback is the accepted exception for development.
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        raise ValueError("must begin with https:// unless the host is localhost")
-    return value.rstrip("/")
-
-
-def _check_authority(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname:
-        raise ValueError("must be an https:// address such as https://login.microsoftonline.com")
-    if parts.path.strip("/") or parts.query:
-        raise ValueError("must be only scheme, host and port; the tenant is added by the server")
-    return value.rstrip("/")
-
-
-def _check_graph(value: str) -> str:
-    parts = urlsplit(value)
-    if not parts.hostname or parts.scheme not in ("https", "http"):
-        raise ValueError("must be an https:// address such as https://graph.microsoft.com")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        raise ValueError("must begin with https://, because tokens travel to it")
-    return value.rstrip("/").removesuffix("/v1.0")
-
-
-def _check_redis(value: str) -> str:
-    if urlsplit(value).scheme not in ("redis", "rediss", "memory"):
-        raise ValueError("must begin with redis://, rediss:// (TLS) or be memory://")
-    return value
-
-
-def _check_fernet_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for number, key in enumerate(value, start=1):
-        try:
-            Fernet(key.get_secret_value())
-        except ValueError:
-            raise ValueError(
-                f"key number {number} is not a Fernet key; make one with: openssl rand -base64 32 | tr '+/' '-_'"
-            ) from None
-    return value
-
-
-def _check_signing_key(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < 32:
-        raise ValueError("must have at least 32 characters; make one with: openssl rand -hex 32")
-    return value
-
-
-def _check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
-    for pattern in value:
-        if not urlsplit(pattern.replace(":*", "")).scheme:
-            raise ValueError("every entry must be a full redirect URI, for example https://app.example.com/callback")
-    return value
-
-
-def _check_ca_file(value: Path) -> Path:
-    try:
-        ssl.create_default_context(cafile=value)
-    except (OSError, ssl.SSLError):
-        raise ValueError("must name a readable PEM file with certificate authorities") from None
-    return value
-
-
-PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+PublicUrl = Annotated[str, AfterValidator(checks.check_public_url)]
+AppId = Annotated[str, BeforeValidator(checks.strip), AfterValidator(checks.check_app)]
+TenantId = Annotated[str, BeforeValidator(checks.strip), AfterValidator(checks.check_tenant)]
+ClientSecret = Annotated[SecretStr, BeforeValidator(checks.strip), AfterValidator(checks.refuse_secret_placeholder)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(checks.split)]
 
 
 class Settings(BaseSettings):
@@ -137,22 +48,20 @@ class Settings(BaseSettings):
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    azure_client_id: Annotated[str, AfterValidator(_refuse_placeholder)] = Field(
-        description="Application (client) ID of the app registration."
-    )
+    azure_client_id: AppId = Field(description="Application (client) ID of the app registration.")
     azure_client_certificate_path: Path | None = Field(
         None, description="PEM file with a certificate of the app registration and its key, instead of a secret."
     )
     azure_federated_token_file: Path | None = Field(
         None, description="Projected token of AKS workload identity, instead of a secret; the webhook sets it."
     )
-    azure_client_secret: Annotated[SecretStr, AfterValidator(_refuse_secret_placeholder)] | None = Field(
+    azure_client_secret: ClientSecret | None = Field(
         None,
         validate_default=True,
         description="Value (not the Secret ID) of a client secret of the app registration. "
         "Required, unless one of the two above is set.",
     )
-    azure_tenant_id: Annotated[str, AfterValidator(_check_tenant)] = Field(description="Directory (tenant) ID.")
+    azure_tenant_id: TenantId = Field(description="Directory (tenant) ID.")
     mcp_server_base_url: PublicUrl = Field(
         "http://localhost:8000", description="Public URL of this server; Entra redirects to it + /auth/callback."
     )
@@ -161,7 +70,7 @@ class Settings(BaseSettings):
     )
     mcp_host: str = Field("0.0.0.0", description="Address to listen on.")
     mcp_port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
-    redis_url: Annotated[str, AfterValidator(_check_redis)] | None = Field(
+    redis_url: Annotated[str, AfterValidator(checks.check_redis)] | None = Field(
         None,
         description="Redis or Valkey, redis:// or rediss://. Unset: redis://localhost:6379/0 when something answers "
         "there, else an encrypted store on disk for a single process. memory:// forgets at exit.",
@@ -172,20 +81,20 @@ class Settings(BaseSettings):
     azure_cloud: CloudName = Field(
         "global", description="Microsoft cloud: global, usgov, usgov-dod or china; sets the next two."
     )
-    azure_authority_host: Annotated[str, AfterValidator(_check_authority)] | None = Field(
+    azure_authority_host: Annotated[str, AfterValidator(checks.check_authority)] | None = Field(
         None, description="Entra ID's address, when it is not the cloud's own (https://login.microsoftonline.com)."
     )
-    graph_base_url: Annotated[str, AfterValidator(_check_graph)] | None = Field(
+    graph_base_url: Annotated[str, AfterValidator(checks.check_graph)] | None = Field(
         None, description="Microsoft Graph's address, when it is not the cloud's own (https://graph.microsoft.com)."
     )
     storage_encryption_key: Annotated[
-        tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_check_fernet_keys)
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_fernet_keys)
     ] = Field(
         (),
         description="Fernet keys for what is stored, comma separated; the first encrypts, all decrypt. "
         "Unset: derived from JWT_SIGNING_KEY or the client secret.",
     )
-    jwt_signing_key: Annotated[SecretStr, AfterValidator(_check_signing_key)] | None = Field(
+    jwt_signing_key: Annotated[SecretStr, AfterValidator(checks.check_signing_key)] | None = Field(
         None,
         validate_default=True,
         description="Signs the tokens handed to MCP clients (32 characters or more). "
@@ -195,15 +104,15 @@ class Settings(BaseSettings):
     mcp_session_hours: int = Field(
         168, ge=1, le=2160, description="How long a client stays signed in without refreshing, in hours."
     )
-    mcp_allowed_redirect_uris: Annotated[Words, AfterValidator(_check_redirect_patterns)] = Field(
+    mcp_allowed_redirect_uris: Annotated[Words, AfterValidator(checks.check_redirect_patterns)] = Field(
         (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS),
         description="Redirect URIs that MCP clients may use, comma separated, exact; only a loopback port and "
         "path, or a last path segment, may be *.",
     )
-    mcp_allowed_hosts: Words = Field(
+    mcp_allowed_hosts: Annotated[Words, AfterValidator(checks.check_hosts)] = Field(
         (), description="Further Host names this server answers to, beside that of MCP_SERVER_BASE_URL and loopback."
     )
-    mcp_allowed_origins: Words = Field(
+    mcp_allowed_origins: Annotated[Words, AfterValidator(checks.check_origins)] = Field(
         (), description="Further Origins whose pages may call this server, e.g. https://inspector.example.com."
     )
     mcp_data_dir: Path | None = Field(None, description="Folder of the store on disk. Unset: the user's data folder.")
@@ -212,7 +121,7 @@ class Settings(BaseSettings):
     mcp_log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="json for collectors, text for people; auto: text in a terminal, else json."
     )
-    ssl_cert_file: Annotated[Path, AfterValidator(_check_ca_file)] | None = Field(
+    ssl_cert_file: Annotated[Path, AfterValidator(checks.check_ca_file)] | None = Field(
         None, description="PEM file with the certificate authorities to trust, for a private CA."
     )
 

@@ -5,12 +5,20 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.person import Assistant, PersonAtBrowser
-from tests.e2e.programs import Redis, Server, Simulator, make_redis, make_server, start_simulator
+from tests.e2e.programs import Redis, Server, Simulator, end_all, make_redis, make_server, start_simulator
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """End what a test started and did not end, also when it failed."""
+    yield
+    end_all(shared=False)
 
 
 @pytest.fixture(scope="session")
 def shared_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     simulator = start_simulator(tmp_path_factory.mktemp("simulator"))
+    simulator.program.shared = True
     yield simulator
     assert simulator.program.end() == 0
 
@@ -25,9 +33,10 @@ def simulator(shared_simulator: Simulator) -> Simulator:
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     redis = make_redis(tmp_path_factory.mktemp("redis"))
+    redis.program.shared = True
     redis.start()
     yield redis
-    redis.program.end()
+    assert redis.program.end() == 0
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +44,10 @@ def shared_server(
     tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, shared_redis: Redis
 ) -> Iterator[Server]:
     server = make_server(tmp_path_factory.mktemp("server"), shared_simulator, REDIS_URL=shared_redis.url)
+    server.program.shared = True
     server.start()
     yield server
-    server.program.end()
+    assert server.program.end() == 0
 
 
 @pytest.fixture

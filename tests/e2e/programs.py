@@ -20,6 +20,16 @@ import httpx2
 from m365_mcp.settings import foreign_environment
 
 PATIENCE_SECONDS = 60.0
+RUNNING: list[Program] = []  # everything that was started, so that a failing test leaves nothing behind
+
+
+def end_all(*, shared: bool) -> None:
+    """Kill, by id, what is still running of what the tests of this process started."""
+    for program in [program for program in RUNNING if shared or not program.shared]:
+        if program.process is not None and program.process.poll() is None:
+            program.process.kill()
+            program.process.wait()
+        RUNNING.remove(program)
 
 
 def free_port() -> int:
@@ -36,8 +46,10 @@ class Program:
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    shared: bool = False  # outlives the test that starts it
 
     def start(self) -> None:
+        RUNNING.append(self)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.arguments,

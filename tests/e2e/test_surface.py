@@ -173,6 +173,19 @@ def test_foreign_resource_is_refused_at_token(http: httpx2.Client) -> None:
     assert (reply.status_code, reply.json()["error"]) == (400, "invalid_target")
 
 
+def test_resource_cannot_be_smuggled_in(http: httpx2.Client, server: Server) -> None:
+    """Two resources, a fragment, or a form of another kind are not looked past."""
+    form = {"grant_type": "authorization_code", "code": "x", "client_id": "x", "resource": f"{EVIL}/mcp"}
+    multipart = http.post("/token", files={name: (None, value) for name, value in form.items()})
+    own, foreign = f"{server.url}/mcp", f"{EVIL}/mcp"
+    twice = http.get("/authorize", params=[("client_id", "x"), ("resource", foreign), ("resource", own)])
+
+    assert (multipart.status_code, multipart.json()["error"]) == (400, "invalid_request")
+    assert (twice.status_code, twice.json()["error"]) == (400, "invalid_target")
+    assert "error=invalid_target" in authorize(http, resource=f"{own}#x").headers["Location"]
+    assert authorize(http, resource=own.upper().replace("/MCP", "/mcp")).headers["Location"].startswith(server.url)
+
+
 def test_pkce_is_required_and_only_s256(http: httpx2.Client) -> None:
     """No challenge and `plain` are refused."""
     for changes in ({"code_challenge": ""}, {"code_challenge_method": "plain"}):
@@ -202,6 +215,7 @@ def test_metadata_document_on_this_machine_is_not_fetched(http: httpx2.Client, c
         ({"Host": ""}, 421),
         ({"Origin": EVIL}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Host": "127.0.0.1"}, 401),
         ({"Origin": "http://localhost:6274"}, 401),
         ({}, 401),

@@ -24,9 +24,12 @@ class KeyServer:
         self.keys = [public_key(kid) for kid in kids]
         self.fetches = 0
         self.answer: httpx2.Response | None = None
+        self.hang: asyncio.Event | None = None
 
-    def __call__(self, _: httpx2.Request) -> httpx2.Response:
+    async def __call__(self, _: httpx2.Request) -> httpx2.Response:
         self.fetches += 1
+        if self.hang is not None:
+            await self.hang.wait()
         return self.answer or httpx2.Response(200, content=json.dumps({"keys": self.keys}))
 
 
@@ -63,6 +66,44 @@ async def test_one_fetch_serves_everybody_for_an_hour(clock: Clock) -> None:
     assert server.fetches == 1
     clock.now += 2
     await keys.find("a")
+    await settled(keys)
+    assert server.fetches == 2
+
+
+async def settled(keys: SigningKeys) -> None:
+    """Let a renewal in the background end."""
+    assert keys._renewal is not None
+    await keys._renewal
+
+
+@pytest.mark.parametrize("kid", [None, "the-name"])
+async def test_names_may_be_missing_when_there_is_one_key(clock: Clock, kid: str | None) -> None:
+    """RFC 7517 makes the kid optional: one nameless key is the key, also for tokens that name one."""
+    server = KeyServer("a")
+    del server.keys[0]["kid"]
+
+    assert await keys_from(server, clock).find(kid) is not None
+
+
+async def test_token_without_a_name_needs_exactly_one_key(clock: Clock) -> None:
+    """Which of several keys is meant is not guessed."""
+    assert await keys_from(KeyServer("a"), clock).find(None) is not None
+    assert await keys_from(KeyServer("a", "b"), clock).find(None) is None
+
+
+async def test_stale_key_is_used_without_waiting_for_entra(clock: Clock) -> None:
+    """While a renewal hangs, look-ups of a known key go on at once and share the one renewal."""
+    server = KeyServer("a")
+    keys = keys_from(server, clock)
+    await keys.find("a")
+    clock.now += FRESH_SECONDS + 1
+    server.hang = asyncio.Event()
+
+    found = [await keys.find("a") for _ in range(5)]
+
+    assert all(found)
+    server.hang.set()
+    await settled(keys)
     assert server.fetches == 2
 
 

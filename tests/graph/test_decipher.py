@@ -14,6 +14,7 @@ from m365_mcp.errors import (
     MessageTooLarge,
     OutcomeUnknown,
     PermissionMissing,
+    ReadRefused,
     SignInNeeded,
     Throttled,
 )
@@ -51,6 +52,11 @@ def test_replies_to_a_send_are_told_apart(received: Reply, kind: type[M365Error]
     assert type(decipher(received, changes_something=True)) is kind
 
 
+def test_refused_question_is_not_called_a_refused_message() -> None:
+    """Nobody wanted to send anything when the profile was asked for."""
+    assert type(decipher(reply(404, "Request_ResourceNotFound"), changes_something=False)) is ReadRefused
+
+
 def test_trouble_while_reading_is_only_trouble() -> None:
     """A read has no effect, so its failure is never an unknown outcome."""
     error = decipher(reply(503, retry_after="9"), changes_something=False)
@@ -75,7 +81,7 @@ def test_odd_bodies_are_no_obstacle(body: bytes) -> None:
 
 @given(st.integers(200, 599).filter(lambda status: status != 202), st.binary(max_size=200))
 def test_a_send_without_a_clear_no_is_never_reported_as_not_sent(status: int, body: bytes) -> None:
-    """Outside 4xx, whatever the body, the outcome is unknown."""
+    """Outside 4xx, and where a gateway stopped waiting, the outcome is unknown whatever the body."""
     error = decipher(Reply(status, {}, body), changes_something=True)
 
-    assert isinstance(error, OutcomeUnknown) is not (400 <= status < 500)
+    assert isinstance(error, OutcomeUnknown) is not (400 <= status < 500 and status not in (408, 499))

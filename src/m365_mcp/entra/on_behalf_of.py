@@ -8,15 +8,18 @@ nothing in use is ever closed. May know `errors`, `logs` and `entra.token_endpoi
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from m365_mcp.entra.token_endpoint import TokenEndpoint
+from m365_mcp.errors import SignInNeeded, StepUpNeeded
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 section 8.1
+ENDED_SECONDS = 2 * 3600.0  # longer than an assertion lives
 EARLY_SECONDS = 300.0  # a token is renewed this long before it ends, so that it outlives the call that uses it
 MAX_PEOPLE = 10_000
 
@@ -66,6 +69,7 @@ class OnBehalfOf:
         self._clock = clock
         self._tokens: LRUCache[tuple[str, str], GraphToken] = LRUCache(maxsize=MAX_PEOPLE)
         self._running: dict[tuple[str, str], asyncio.Task[GraphToken]] = {}
+        self._ended: TTLCache[str, bool] = TTLCache(maxsize=MAX_PEOPLE, ttl=ENDED_SECONDS)
 
     async def graph_token(self, caller: Caller) -> str:
         """Return a Graph token for `caller`, from memory or by one exchange shared with everybody who waits for it.
@@ -90,19 +94,35 @@ class OnBehalfOf:
         if known is not None and known.value == rejected:
             del self._tokens[caller.key]
 
+    def is_ended(self, assertion: str) -> bool:
+        """Return whether Entra has said that the sign-in behind this assertion is over.
+
+        The next request with it is then a 401, on which the client refreshes or has the person sign in; a tool error
+        alone would leave the client with a token that never works again.
+        """
+        return _fingerprint(assertion) in self._ended
+
     async def _exchange(self, caller: Caller) -> GraphToken:
         started = self._clock()
-        reply = await self._endpoint.request(
-            {
-                "grant_type": GRANT_TYPE,
-                "requested_token_use": "on_behalf_of",
-                "assertion": caller.assertion,
-                "scope": self._scopes,
-            },
-            repeatable=True,
-        )
-        lifetime = float(reply.get("expires_in", 0))
+        form = {
+            "grant_type": GRANT_TYPE,
+            "requested_token_use": "on_behalf_of",
+            "assertion": caller.assertion,
+            "scope": self._scopes,
+        }
+        try:
+            reply = await self._endpoint.request(form, repeatable=True)
+        except StepUpNeeded:
+            raise  # signing in again in the same way would end in the same place
+        except SignInNeeded:
+            self._ended[_fingerprint(caller.assertion)] = True
+            raise
+        lifetime = reply["expires_in"]
         # A very short-lived token is still used once; half its life keeps the early renewal from being the past.
         token = GraphToken(reply["access_token"], started + max(lifetime - EARLY_SECONDS, lifetime / 2))
         self._tokens[caller.key] = token
         return token
+
+
+def _fingerprint(assertion: str) -> str:
+    return hashlib.sha256(assertion.encode()).hexdigest()

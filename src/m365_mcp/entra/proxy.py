@@ -6,25 +6,34 @@ stands for the Entra tokens in the store. May know `errors`, `redirects`, `setti
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
+from cachetools import TTLCache
 from fastmcp.server.auth.identity_assertion import normalize_resource_url
-from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient, UpstreamTokenSet
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
 from key_value.aio.protocols import AsyncKeyValue
 from mcp.server.auth.provider import AuthorizationParams, AuthorizeError, RegistrationError
 from mcp.shared.auth import InvalidRedirectUriError, OAuthClientInformationFull
 from pydantic import AnyUrl
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse
 
+from m365_mcp.entra.decipher import decipher
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.upstream import UpstreamClient
 from m365_mcp.entra.verifier import EntraTokenVerifier
+from m365_mcp.errors import EntraUnavailable, PersonDeclined
 from m365_mcp.redirects import is_allowed
 from m365_mcp.settings import LOOPBACK_HOSTS, Settings
 
+EARLY_REFRESH_SECONDS_AT_MOST = 3.0  # what an early refresh may take of somebody's call
+EARLY_REFRESH_PAUSE_SECONDS = 30.0  # after one that failed
 EARLY_REFRESH_SECONDS = 300  # an assertion must not end while a tool call is using it
 SECONDS_PER_HOUR = 3600
 REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
@@ -101,7 +110,8 @@ class EntraProxy(AzureProvider):
         self._allowed = settings.mcp_allowed_redirect_uris
         self._endpoint = endpoint
         # FastMCP 4.1 builds its own verifier and offers no parameter for another one.
-        self._token_validator = verifier
+        self._token_validator = self._verifier = verifier
+        self._refresh_failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=EARLY_REFRESH_PAUSE_SECONDS)
 
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         """Register a client (RFC 7591) whose redirect URIs are all allowed here.
@@ -140,8 +150,34 @@ class EntraProxy(AzureProvider):
         return await super().authorize(client, params)
 
     def is_our_resource(self, resource: str) -> bool:
-        """Return whether a resource indicator names this server's MCP endpoint."""
-        return normalize_resource_url(resource) == normalize_resource_url(str(self._resource_url))
+        """Return whether a resource indicator names this server's MCP endpoint (RFC 8707 section 2: no fragment).
+
+        Scheme and host are compared without case; a query is passed over, because some clients add one.
+        """
+        parts = urlsplit(normalize_resource_url(resource))
+        spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
+        return "#" not in resource and spelled == normalize_resource_url(str(self._resource_url))
+
+    async def _try_transparent_refresh(self, upstream_token_set: UpstreamTokenSet) -> UpstreamTokenSet:
+        """Refresh early and quickly, or not at all while Entra does not answer and the token is still good.
+
+        FastMCP 4.1 tries at every request of a token's last minutes, one after the other, however long each takes.
+        """
+        key = upstream_token_set.upstream_token_id
+        if upstream_token_set.expires_at <= time.time():
+            return await super()._try_transparent_refresh(upstream_token_set)
+        if key in self._refresh_failures:
+            raise EntraUnavailable
+        try:
+            async with asyncio.timeout(EARLY_REFRESH_SECONDS_AT_MOST):
+                return await super()._try_transparent_refresh(upstream_token_set)
+        except (EntraUnavailable, TimeoutError):
+            self._refresh_failures[key] = True
+            raise
+
+    async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
+        """Take the browser back from Entra; a refusal is passed on in our words, never in the text of the URL."""
+        return await super()._handle_idp_callback(_in_our_words(request))
 
     def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
         return is_allowed(redirect_uri, self._allowed)
@@ -152,7 +188,7 @@ class EntraProxy(AzureProvider):
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
         # The seam is duck-typed (see entra.upstream); its annotation is narrower than its documentation.
-        client: Any = UpstreamClient(self._endpoint)
+        client: Any = UpstreamClient(self._endpoint, self._verifier)
         upstream: AsyncOAuth2Client = client
         return upstream
 
@@ -162,4 +198,31 @@ class EntraProxy(AzureProvider):
         return None
 
 
+def _in_our_words(request: Request) -> Request:
+    """Return the callback with Entra's error description, or whatever stands there, replaced by our explanation."""
+    query = request.query_params
+    if "error" not in query:
+        return request
+    known = query["error"] if query["error"] in _AUTHORIZE_ERRORS else "server_error"
+    body = {"error": known, "error_description": query.get("error_description", "")}
+    meant = PersonDeclined() if known == "access_denied" else decipher(400, body)
+    told = {"error": known, "error_description": meant.explain(), "state": query.get("state", "")}
+    return Request({**request.scope, "query_string": urlencode(told).encode()}, request.receive)
+
+
+# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own.
+_AUTHORIZE_ERRORS = (
+    "access_denied",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_resource",
+    "invalid_target",
+    "unauthorized_client",
+    "unsupported_response_type",
+    "server_error",
+    "temporarily_unavailable",
+    "interaction_required",
+    "login_required",
+    "consent_required",
+)
 _REDIRECT_REFUSED = "This redirect URI is not allowed here; the operator can add it to MCP_ALLOWED_REDIRECT_URIS."

@@ -8,6 +8,7 @@ failed fetch. May know `errors`, `trouble`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ from m365_mcp.errors import EntraUnavailable
 FRESH_SECONDS = 3600.0
 KEPT_SECONDS = 24 * 3600.0  # how long keys serve while Entra does not answer
 UNKNOWN_KEY_PAUSE_SECONDS = 1.0  # between fetches that an unknown kid asks for
+RETRY_SECONDS = 10.0  # between background fetches that fail
 FETCH_SECONDS = 3.0
 
 _NOT_FETCHED = "Microsoft Entra ID's signing keys cannot be fetched."
@@ -39,31 +41,51 @@ class SigningKeys:
         self._url = url
         self._http = http
         self._clock = clock
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._keys: list[jwt.PyJWK] = []
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._fetching = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
 
-    async def find(self, kid: str) -> jwt.PyJWK | None:
+    async def find(self, kid: str | None) -> jwt.PyJWK | None:
         """Return the key `kid`, or None when Entra does not know it.
 
         Raises:
             EntraUnavailable: the key is not at hand and the key set cannot be fetched now.
         """
+        known = self._choose(kid)
         age = self._clock() - self._fetched_at
-        if kid in self._keys and age < FRESH_SECONDS:
-            return self._keys[kid]
+        if known is not None and age < KEPT_SECONDS:
+            if age >= FRESH_SECONDS:
+                self._renew_in_background()  # nobody waits for it: the key at hand is good
+            return known
         try:
             await self._refresh()
         except EntraUnavailable as error:
-            if kid in self._keys and age < KEPT_SECONDS:
-                return self._keys[kid]
             raise trouble.record(error) from error.__cause__
-        return self._keys.get(kid)
+        return self._choose(kid)
+
+    def _choose(self, kid: str | None) -> jwt.PyJWK | None:
+        """Return the key of that name; where names are missing, which RFC 7517 allows, the only key there is."""
+        named = [key for key in self._keys if kid is not None and key.key_id == kid]
+        if named:
+            return named[0]
+        nameless = kid is None or not any(key.key_id for key in self._keys)
+        return self._keys[0] if nameless and len(self._keys) == 1 else None
 
     async def warm(self) -> None:
         """Fetch the keys if there are none yet. Raises EntraUnavailable."""
         if not self._keys:
+            await self._refresh()
+
+    def _renew_in_background(self) -> None:
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        if self._clock() - self._tried_at < RETRY_SECONDS:
+            return
+        with contextlib.suppress(EntraUnavailable):  # logged where it happens; the next look-up tries again
             await self._refresh()
 
     async def _refresh(self) -> None:
@@ -79,14 +101,20 @@ class SigningKeys:
             self._keys = await self._fetch()
             self._fetched_at = self._clock()
 
-    async def _fetch(self) -> dict[str, jwt.PyJWK]:
+    async def _fetch(self) -> list[jwt.PyJWK]:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 reply = await self._http.get(self._url)
             reply.raise_for_status()
             # RFC 7517 section 5: keys that are not understood are passed over.
-            keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(reply.json()).keys if key.key_id}
+            keys = [key for key in jwt.PyJWKSet.from_dict(reply.json()).keys if _signs_tokens(key)]
         except (httpx2.HTTPError, TimeoutError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
             _log.warning("signing_keys_unavailable", kept=len(self._keys))
             raise EntraUnavailable(_NOT_FETCHED) from error
+        if not keys:
+            raise EntraUnavailable(_NOT_FETCHED)
         return keys
+
+
+def _signs_tokens(key: jwt.PyJWK) -> bool:
+    return key.key_type == "RSA" and key.public_key_use in (None, "sig")

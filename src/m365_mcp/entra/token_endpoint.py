@@ -65,11 +65,13 @@ class TokenEndpoint:
                 error: EntraUnavailable = problem
             except EntraUnavailable as problem:
                 if not repeatable:
-                    raise
+                    raise trouble.record(problem) from problem.__cause__
                 error = problem
+            except M365Error as problem:
+                raise trouble.record(problem) from problem.__cause__
             wait = max(pause, error.retry_after or 0)
             if not tries_left or time.monotonic() + wait >= deadline:
-                raise error
+                raise trouble.record(error) from error.__cause__
             await asyncio.sleep(wait)
             pause *= 2
         raise AssertionError("the loop above returns or raises")
@@ -81,7 +83,7 @@ class TokenEndpoint:
             token = _read(reply)
         except M365Error as error:
             self.metrics.token_requests.labels(grant, error.code).inc()
-            raise trouble.record(error) from error.__cause__
+            raise
         self.metrics.token_requests.labels(grant, "ok").inc()
         return token
 
@@ -107,5 +109,13 @@ def _read(reply: httpx2.Response) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError):
         body = None
     if reply.status_code == 200 and isinstance(body, dict) and isinstance(body.get("access_token"), str):
-        return body
+        return {**body, "expires_in": _lifetime(body.get("expires_in"))}
     raise decipher(reply.status_code if reply.status_code != 200 else 502, body, retry_after=retry_after)
+
+
+def _lifetime(value: Any) -> int:
+    """Return `expires_in` in seconds; an hour, as Entra's shortest default, when it cannot be read."""
+    try:
+        return max(int(value), 1)
+    except (TypeError, ValueError, OverflowError):
+        return 3600

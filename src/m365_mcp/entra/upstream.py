@@ -12,15 +12,16 @@ from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
 from m365_mcp import trouble
 from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.entra.verifier import is_version_one
-from m365_mcp.errors import ConsentMissing, PersonNotAllowed, SignInNeeded, TokenVersionMistake
+from m365_mcp.entra.verifier import EntraTokenVerifier, is_version_one
+from m365_mcp.errors import AppRegistrationMistake, ConsentMissing, PersonNotAllowed, SignInNeeded, TokenVersionMistake
 
 
 class UpstreamClient:
     """Redeems codes and refresh tokens at Entra ID for one request of the OAuth proxy."""
 
-    def __init__(self, endpoint: TokenEndpoint) -> None:
+    def __init__(self, endpoint: TokenEndpoint, verifier: EntraTokenVerifier) -> None:
         self._endpoint = endpoint
+        self._verifier = verifier
         self.client_secret = None  # asked for only when tokens are revoked upstream, which Entra has no endpoint for
 
     async def fetch_token(self, url: str, **form: Any) -> dict[str, Any]:
@@ -28,12 +29,17 @@ class UpstreamClient:
 
         Raises:
             TokenVersionMistake: the registration issues version 1 tokens, which no later step would accept.
+            AppRegistrationMistake: the token would be refused later for another reason.
             M365Error: what Entra's refusal means.
         """
         fields = {name: str(value) for name, value in form.items() if value}
         token = await self._endpoint.request({"grant_type": "authorization_code", **fields}, repeatable=False)
         if is_version_one(token["access_token"]):
             raise trouble.record(TokenVersionMistake())
+        _, objection = await self._verifier.examine(token["access_token"])
+        if objection:
+            # Better a page now than a client that is refused for ever with a token it has just been given.
+            raise trouble.record(AppRegistrationMistake(f"Entra ID's token does not fit this server: {objection}."))
         return token
 
     async def refresh_token(self, url: str, *, refresh_token: str | None = None, **form: Any) -> dict[str, Any]:

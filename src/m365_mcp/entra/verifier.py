@@ -7,6 +7,7 @@ May know `errors`, `entra.signing_keys`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +39,19 @@ class Expected:
 
 
 class EntraTokenVerifier(TokenVerifier):
-    """Verifies version 2 access tokens of one tenant for one scope."""
+    """Verifies version 2 access tokens of one tenant for one scope.
 
-    def __init__(self, expected: Expected, keys: SigningKeys) -> None:
+    Args:
+        expected: what a good token says.
+        keys: Entra's signing keys.
+        is_ended: tells whether Entra has meanwhile said that this token's sign-in is over.
+    """
+
+    def __init__(
+        self, expected: Expected, keys: SigningKeys, is_ended: Callable[[str], bool] = lambda _: False
+    ) -> None:
         super().__init__(required_scopes=[expected.scope])
+        self._is_ended = is_ended
         self._expected = expected
         self._keys = keys
 
@@ -51,8 +61,9 @@ class EntraTokenVerifier(TokenVerifier):
         Raises:
             EntraUnavailable: the signing key is not at hand and cannot be fetched now.
         """
-        claims = await self._read(token)
-        if claims is None:
+        claims, objection = await self.examine(token)
+        if objection or self._is_ended(token):
+            _log.info("upstream_token_refused", reason=objection or "sign-in ended")
             return None
         return AccessToken(
             token=token,
@@ -63,17 +74,20 @@ class EntraTokenVerifier(TokenVerifier):
             claims=claims,
         )
 
-    async def _read(self, token: str) -> dict[str, Any] | None:
+    async def examine(self, token: str) -> tuple[dict[str, Any], str | None]:
+        """Return the token's claims, and what is wrong with it in a few words (None: nothing).
+
+        Raises:
+            EntraUnavailable: the signing key is not at hand and cannot be fetched now.
+        """
         try:
-            key = await self._keys.find(str(jwt.get_unverified_header(token).get("kid")))
-            claims = self._decode(token, key) if key else {}
-            reason = self._objection(claims) if key else "unknown signing key"
+            key = await self._keys.find(jwt.get_unverified_header(token).get("kid"))
+            if key is None:
+                return {}, "unknown signing key"
+            claims = self._decode(token, key)
         except jwt.PyJWTError as error:
-            reason = type(error).__name__
-        if reason:
-            _log.info("upstream_token_refused", reason=reason)
-            return None
-        return claims
+            return {}, _REASONS.get(type(error).__name__, "not a token of Entra ID")
+        return claims, self._objection(claims)
 
     def _decode(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
         return jwt.decode(
@@ -95,7 +109,18 @@ class EntraTokenVerifier(TokenVerifier):
             return "an app-only token"
         if self._expected.scope not in str(claims.get("scp", "")).split():
             return "scope missing"
-        return None
+        # Without either the person has no name, and what is remembered for one would be found by another.
+        return None if claims.get("oid") or claims.get("sub") else "no person (oid or sub)"
+
+
+_REASONS = {
+    "InvalidIssuerError": "another issuer",
+    "InvalidAudienceError": "another audience",
+    "ExpiredSignatureError": "expired",
+    "ImmatureSignatureError": "not yet valid",
+    "InvalidSignatureError": "wrong signature",
+    "MissingRequiredClaimError": "a claim is missing",
+}
 
 
 def is_version_one(token: str) -> bool:

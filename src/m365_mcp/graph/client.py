@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 
@@ -37,6 +37,7 @@ class GraphClient:
     base_url: str
     http: httpx2.AsyncClient
     metrics: Metrics
+    _sends: set[asyncio.Task[Reply]] = field(default_factory=set, init=False, repr=False)
 
     async def get(self, path: str, token: str) -> Reply:
         """Return the reply to a read, which is repeated within a deadline while Graph has a passing trouble.
@@ -65,10 +66,18 @@ class GraphClient:
             GraphUnavailable: no byte was sent.
             OutcomeUnknown: it was sent, and no whole answer came back.
         """
+        send = asyncio.create_task(self._request("POST", path, token, body, SEND_SECONDS))
+        self._sends.add(send)
+        send.add_done_callback(self._sends.discard)
         try:
-            return await self._request("POST", path, token, body, SEND_SECONDS)
+            # Shielded: a caller who cancels must not cut a request that Graph may already be carrying out.
+            return await asyncio.shield(send)
         except _Interrupted as error:
             raise OutcomeUnknown from error.__cause__
+
+    async def finish_sends(self) -> None:
+        """Return when no send is under way any more."""
+        await asyncio.gather(*self._sends, return_exceptions=True)
 
     async def _request(self, method: str, path: str, token: str, body: bytes | None, seconds: float) -> Reply:
         # Correlation only; Graph does not use it to recognise a repeated request.

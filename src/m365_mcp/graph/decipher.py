@@ -20,6 +20,7 @@ from m365_mcp.errors import (
     OutcomeUnknown,
     PermissionMissing,
     PersonNotAllowed,
+    ReadRefused,
     SignInNeeded,
     Throttled,
 )
@@ -37,6 +38,8 @@ _BY_CODE: dict[str, type[M365Error]] = {
     "RequestEntityTooLarge": MessageTooLarge,
     "InvalidAuthenticationToken": SignInNeeded,
 }
+
+_GATEWAY_GAVE_UP = (408, 499)  # somebody between us and Graph stopped waiting; Graph may have gone on
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "ErrorInvalidRecipients": (
@@ -94,11 +97,12 @@ def decipher(reply: Reply, *, changes_something: bool) -> M365Error:
     kind = _BY_CODE.get(reply.error_code)
     if reply.status == 429:
         return Throttled(retry_after=parse_retry_after(reply.headers.get("retry-after")), reference=reply.request_id)
-    if reply.status >= 500 or reply.status < 400:
+    if reply.status >= 500 or reply.status < 400 or reply.status in _GATEWAY_GAVE_UP:
         # Graph answers 5xx also after it has taken a message, so only a read is known to have had no effect.
         return _unclear(reply, changes_something)
     if kind is None:
-        kind = {401: SignInNeeded, 403: PermissionMissing, 413: MessageTooLarge}.get(reply.status, MessageRefused)
+        refused = MessageRefused if changes_something else ReadRefused
+        kind = {401: SignInNeeded, 403: PermissionMissing, 413: MessageTooLarge}.get(reply.status, refused)
     sentence, advice = _SENTENCES.get(reply.error_code, (None, None))
     return kind(sentence, advice=advice, reference=reply.request_id)
 

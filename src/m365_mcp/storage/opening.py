@@ -66,7 +66,11 @@ def open_storage(settings: Settings, fernet: MultiFernet) -> Storage:
         return _in_memory(fernet)
     _log.info("storage_opened", kind="redis", chosen="named" if settings.redis_url else "found at the default address")
     client = redis_client.connect(url)
-    return Storage("redis", SealedStore(GuardedStore(RedisStore(client=client)), fernet), client.aclose)
+    return Storage(
+        "redis",
+        SealedStore(GuardedStore(RedisStore(client=client), redis_client.MAX_CONNECTIONS), fernet),
+        client.aclose,
+    )
 
 
 def _in_memory(fernet: MultiFernet) -> Storage:

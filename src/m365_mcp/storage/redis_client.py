@@ -2,7 +2,7 @@
 
 `RedisStore(url=…)` of py-key-value 0.4.6 has a pool of 100 that fails instead of waiting, no time-outs worth the
 name (a frozen Redis held a request for 58 s) and does not decode a percent-encoded password; so the client is
-made here and handed to it. May know redis-py, nothing of the rest of the project.
+made here and handed to it. May know redis-py and `errors`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import redis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+
+from m365_mcp.errors import SettingsMistake
 
 SOCKET_SECONDS = 1.0
 MAX_CONNECTIONS = 64
@@ -23,6 +25,9 @@ def connect(url: str) -> Redis:
     Args:
         url: `redis://` or `rediss://` (TLS), with an ACL user and a percent-encoded password if need be, and
             redis-py's query options, which win over the values here.
+
+    Raises:
+        SettingsMistake: an option in the query does not exist.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -35,6 +40,11 @@ def connect(url: str) -> Redis:
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=2),
         decode_responses=True,
     )
+    try:
+        # Connects to nothing, and finds options that redis-py does not know.
+        pool.make_connection()  # type: ignore[no-untyped-call]
+    except TypeError:
+        raise SettingsMistake((("REDIS_URL", "has an option that the Redis client does not know"),)) from None
     return Redis(connection_pool=pool)
 
 

@@ -5,6 +5,7 @@ May know `errors`, `logs`, `metrics` and FastMCP's middleware; logs names and co
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import wraps
 from typing import Any
@@ -20,6 +21,7 @@ from m365_mcp.errors import InternalError, InvalidArgument, M365Error, OutcomeUn
 from m365_mcp.metrics import Metrics
 
 _log = logs.get(__name__)
+_FAULT_WHILE_SENDING = "This server has a fault, and it is not certain whether the message was sent."
 _READ_ONLY = frozenset({"get_my_profile"})
 
 
@@ -59,6 +61,9 @@ class ToolOutcome(Middleware):
             error = _explain(failure)
             self._count(tool, error.code, error.reference)
             raise ToolError(_as_text(tool, error), log_level=logging.DEBUG) from failure
+        except asyncio.CancelledError:
+            self._count(tool, "cancelled")  # the caller left; a send that had begun is finished all the same
+            raise
         self._count(tool, "ok")
         return result
 
@@ -97,5 +102,8 @@ def _wrong(detail: Any) -> str:
 
 
 def _as_text(tool: str, error: M365Error) -> str:
-    effect = "" if tool in _READ_ONLY or isinstance(error, OutcomeUnknown) else " Nothing was sent."
+    if isinstance(error, InternalError) and tool not in _READ_ONLY:
+        error = InternalError(_FAULT_WHILE_SENDING, advice=OutcomeUnknown.advice)
+    certain = tool not in _READ_ONLY and not isinstance(error, OutcomeUnknown | InternalError)
+    effect = " Nothing was sent." if certain else ""
     return error.explain().replace(" What to do:", f"{effect} What to do:", 1)

@@ -7,6 +7,7 @@ May know `settings` and `web.replies`.
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -29,8 +30,7 @@ class HostOriginGuard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._hosts = {settings.public_host, *LOOPBACK_HOSTS, *(host.lower() for host in settings.mcp_allowed_hosts)}
-        own = _origin(settings.mcp_server_base_url)
-        self._origins = {own, *(_origin(origin) for origin in settings.mcp_allowed_origins)}
+        self._origins = {read_origin(url) for url in (settings.mcp_server_base_url, *settings.mcp_allowed_origins)}
         self._is_local = settings.public_host in LOOPBACK_HOSTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,9 +50,10 @@ class HostOriginGuard:
         await reply(scope, receive, send)
 
     def _is_known(self, origin: str) -> bool:
+        asked = read_origin(origin)
         # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
-        local_page = self._is_local and urlsplit(origin).hostname in LOOPBACK_HOSTS
-        return local_page or _origin(origin) in self._origins
+        local_page = self._is_local and asked is not None and asked.host in LOOPBACK_HOSTS
+        return local_page or (asked is not None and asked in self._origins)
 
 
 def _host_name(host: str) -> str:
@@ -63,14 +64,22 @@ def _host_name(host: str) -> str:
         return ""
 
 
-def _origin(url: str) -> str:
-    """Return scheme, host and port of a URL in one spelling (RFC 6454 section 4)."""
+class Origin(NamedTuple):
+    """Scheme, host and port of a page (RFC 6454 section 4)."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def read_origin(url: str) -> Origin | None:
+    """Return the origin of a URL, or None for what has none (`null`, nonsense)."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     except ValueError:
-        return url
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+        return None
+    return Origin(parts.scheme, parts.hostname, port) if parts.hostname else None
 
 
 _WRONG_HOST = (

@@ -11,8 +11,10 @@ from html import escape
 from starlette.datastructures import MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from m365_mcp.errors import M365Error
+from m365_mcp.errors import M365Error, Unavailable
 
+OPERATOR_SECONDS = 60  # when somebody has to change a setting first
+_RELOAD = "Reload this page in a moment; if that does not help, start the sign-in again from your MCP client."
 # MCP security best practices: no framing, no copies, and no address with a code in it for the next site.
 # `same-origin` and not `no-referrer`: the latter turns the Origin of our own consent form into "null".
 PAGE_HEADERS = {
@@ -39,9 +41,10 @@ def error_as_json(error: M365Error) -> Response:
 
 def error_as_page(error: M365Error) -> Response:
     """Return `error` for a person in a browser."""
+    advice = _RELOAD if isinstance(error, Unavailable) else error.advice
     reference = f"<p class=reference>Reference: {escape(error.reference)}</p>" if error.reference else ""
     text = (
-        f"<p>{escape(error.sentence)}</p><h2>What to do</h2><p>{escape(error.advice)}</p>"
+        f"<p>{escape(error.sentence)}</p><h2>What to do</h2><p>{escape(advice)}</p>"
         f"<p class=reference>Code: {escape(error.code)}</p>{reference}"
     )
     html = _PAGE.format(title="Sign-in did not finish", content=text)
@@ -65,7 +68,9 @@ def protect_page(headers: MutableHeaders) -> None:
 
 
 def _retry_header(error: M365Error) -> dict[str, str]:
-    return {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
+    if error.status != 503:
+        return {}
+    return {"Retry-After": str(math.ceil(OPERATOR_SECONDS if error.retry_after is None else error.retry_after))}
 
 
 _PAGE = """<!doctype html>

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.web.replies import json_reply
@@ -33,6 +34,9 @@ class OAuthRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
+        if scope["type"] == "http" and scope["path"] == "/authorize" and _asks_twice(scope):
+            await json_reply(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
+            return
         posted = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in OAUTH_PATHS
         await (self._limited if posted else self._app)(scope, receive, send)
 
@@ -40,12 +44,24 @@ class OAuthRequests:
         if scope["path"] != "/token":
             await self._app(scope, receive, send)
             return
+        if not Headers(scope=scope).get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            await json_reply(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
+            return
         body = await _read(receive)
         resources = parse_qs(body.decode("latin-1")).get("resource", [])
         if all(self._is_our_resource(resource) for resource in resources):
             await self._app(scope, _replay(body), send)
             return
         await json_reply(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
+
+
+def _asks_twice(scope: Scope) -> bool:
+    # RFC 8707 allows several; a token here is for one, and of several only one would be looked at.
+    return len(parse_qs(scope["query_string"].decode("latin-1")).get("resource", [])) > 1
+
+
+_ONE_RESOURCE = "Ask for one resource, this server's."
+_FORM_WANTED = "Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3)."
 
 
 async def _read(receive: Receive) -> bytes:
