@@ -36,6 +36,7 @@ from m365_mcp.storage.secrets import derive, make_fernet
 from m365_mcp.tools import INSTRUCTIONS, TOOLS
 from m365_mcp.tools.caller import SERVICES, Services
 from m365_mcp.tools.outcome import ToolOutcome, explained
+from m365_mcp.web.cors import McpCors
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.honest import HonestErrors
@@ -174,6 +175,7 @@ def assemble(parts: Parts) -> Starlette:
         Middleware(HonestErrors, metrics=parts.metrics),
         Middleware(Discovery, prefix=parts.settings.public_path, mcp_path=MCP_PATH),
         Middleware(HostOriginGuard, settings=parts.settings),
+        Middleware(McpCors, settings=parts.settings, mcp_path=MCP_PATH),
     ]
     return Starlette(routes=[*health.routes(parts.checks), welcome, checked], middleware=edge, lifespan=lifespan)
 

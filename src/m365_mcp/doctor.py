@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from m365_mcp.app import Parts, build_parts
-from m365_mcp.errors import AppRegistrationMistake, EntraUnavailable, GraphUnavailable, M365Error
+from m365_mcp.errors import EntraUnavailable, GraphUnavailable, M365Error
 from m365_mcp.health import Check
+from m365_mcp.refusals import AppRegistrationMistake
 from m365_mcp.settings import Settings
 
 _TITLES = {

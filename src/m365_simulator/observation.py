@@ -90,6 +90,7 @@ def _facts(tenant: Tenant, scope: Scope, body: bytes) -> RequestFacts:
         fields=tuple(fields),
         scope=fields.get("scope"),
         resource=fields.get("resource"),
+        cookies="cookie" in headers,
     )
 
 

@@ -8,7 +8,10 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """Who asked for what; `fields` are the names of the form fields, `client_auth` is how the client proved itself."""
+    """Who asked for what; `fields` are the names of the form fields, `client_auth` is how the client proved itself.
+
+    `cookies` says whether any came along.
+    """
 
     id: int
     at: float
@@ -21,6 +24,7 @@ class RequestFacts:
     fields: tuple[str, ...] = ()
     scope: str | None = None
     resource: str | None = None
+    cookies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
-from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, text_of
+from tests.e2e.person import Assistant, PersonAtBrowser, PersonOAuth, direct_client, text_of
 from tests.e2e.programs import Server, Simulator
 
 OBO = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -95,8 +95,6 @@ async def test_simultaneous_first_calls_share_one_exchange(
 
 async def _sign_in_only(assistant: Assistant) -> None:
     """Sign in without calling a tool, so that no exchange has happened yet."""
-    from tests.e2e.person import PersonOAuth
-
     oauth = PersonOAuth(assistant.person, assistant.storage)
     transport = StreamableHttpTransport(assistant.endpoint, auth=oauth, httpx_client_factory=direct_client)
     async with Client(transport) as client:

@@ -91,6 +91,18 @@ async def test_version_one_tokens_are_explained_at_sign_in(ada: Assistant, simul
     assert page.headers["Cache-Control"] == "no-store"
 
 
+async def test_token_that_would_be_refused_later_ends_on_a_page(ada: Assistant, simulator: Simulator) -> None:
+    """A token this server cannot accept is told at sign-in, instead of sending the client round in circles."""
+    body = {"token_type": "Bearer", "access_token": "opaque", "refresh_token": "x", "expires_in": 3600}
+    where = {"grant_type": "authorization_code"}
+    simulator.control("POST", "faults", where=where, what={"status": 200, "body": body})
+
+    page = await failed_sign_in(ada)
+
+    assert "app_registration_mistake" in page.text
+    assert "not a token of Entra ID" in page.text
+
+
 async def test_rejected_client_secret_is_explained_at_sign_in(ada: Assistant, simulator: Simulator) -> None:
     """AADSTS7000215 while redeeming the code shows the operator's mistake, not Microsoft's text."""
     simulator.control("PATCH", "app", secrets=[{"value": "another~secret"}])

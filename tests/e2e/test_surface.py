@@ -230,6 +230,22 @@ def test_host_and_origin_are_checked(http: httpx2.Client, headers: dict[str, str
         assert reply.json()["error_description"]
 
 
+def test_pages_of_known_origins_may_call_mcp(http: httpx2.Client) -> None:
+    """A preflight of a local page is answered, the challenge can be read; a foreign page gets neither."""
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,mcp-name"}
+    known, foreign = {"Origin": "http://localhost:6274"}, {"Origin": EVIL}
+
+    preflight = http.options("/mcp", headers=asked | known)
+    challenge = http.post("/mcp", json={}, headers=known)
+    refused = http.options("/mcp", headers=asked | foreign)
+
+    assert preflight.status_code == 200
+    assert preflight.headers["Access-Control-Allow-Origin"] == "http://localhost:6274"
+    assert "WWW-Authenticate" in challenge.headers["Access-Control-Expose-Headers"]
+    assert refused.status_code == 403
+    assert "Access-Control-Allow-Origin" not in refused.headers
+
+
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/.well-known/oauth-protected-resource/mcp"])
 def test_probes_by_address_get_an_answer(http: httpx2.Client, path: str) -> None:
     """A kubelet calls by pod address; health and public metadata answer all the same."""

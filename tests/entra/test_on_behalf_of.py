@@ -8,8 +8,8 @@ import pytest
 from m365_mcp.entra.client_credential import ClientSecret
 from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf
 from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.errors import ConsentMissing
 from m365_mcp.metrics import Metrics
+from m365_mcp.refusals import ConsentMissing
 
 SCOPES = ("https://graph.microsoft.com/Mail.Send", "https://graph.microsoft.com/User.Read")
 

@@ -11,17 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from m365_mcp.errors import (
+from m365_mcp.errors import EntraUnavailable, M365Error, SignInNeeded, StepUpNeeded
+from m365_mcp.refusals import (
     AppRegistrationMistake,
     ClientAssertionRejected,
     ClientSecretExpired,
     ClientSecretRejected,
     ConsentMissing,
-    EntraUnavailable,
-    M365Error,
     PersonNotAllowed,
-    SignInNeeded,
-    StepUpNeeded,
 )
 
 _BY_CODE: dict[int, type[M365Error]] = {

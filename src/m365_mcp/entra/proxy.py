@@ -24,6 +24,7 @@ from pydantic import AnyUrl
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from m365_mcp import trouble
 from m365_mcp.entra.decipher import decipher
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.upstream import UpstreamClient
@@ -33,7 +34,7 @@ from m365_mcp.redirects import is_allowed
 from m365_mcp.settings import LOOPBACK_HOSTS, Settings
 
 EARLY_REFRESH_SECONDS_AT_MOST = 3.0  # what an early refresh may take of somebody's call
-EARLY_REFRESH_PAUSE_SECONDS = 30.0  # after one that failed
+EARLY_REFRESH_PAUSE_SECONDS = 5.0  # after one that failed
 EARLY_REFRESH_SECONDS = 300  # an assertion must not end while a tool call is using it
 SECONDS_PER_HOUR = 3600
 REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
@@ -167,13 +168,13 @@ class EntraProxy(AzureProvider):
         if upstream_token_set.expires_at <= time.time():
             return await super()._try_transparent_refresh(upstream_token_set)
         if key in self._refresh_failures:
-            raise EntraUnavailable
+            raise trouble.record(EntraUnavailable())
         try:
             async with asyncio.timeout(EARLY_REFRESH_SECONDS_AT_MOST):
                 return await super()._try_transparent_refresh(upstream_token_set)
-        except (EntraUnavailable, TimeoutError):
+        except (EntraUnavailable, TimeoutError) as error:
             self._refresh_failures[key] = True
-            raise
+            raise trouble.record(error if isinstance(error, EntraUnavailable) else EntraUnavailable()) from error
 
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Take the browser back from Entra; a refusal is passed on in our words, never in the text of the URL."""

@@ -13,7 +13,8 @@ from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 from m365_mcp import trouble
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import EntraTokenVerifier, is_version_one
-from m365_mcp.errors import AppRegistrationMistake, ConsentMissing, PersonNotAllowed, SignInNeeded, TokenVersionMistake
+from m365_mcp.errors import SignInNeeded
+from m365_mcp.refusals import AppRegistrationMistake, ConsentMissing, PersonNotAllowed, TokenVersionMistake
 
 
 class UpstreamClient:
