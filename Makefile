@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check format lock docs clean
+.PHONY: help demo serve simulator test check-deploy check format lock docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ simulator: $(VENV)/.run ## Start the stand-in for Entra ID and Microsoft Graph
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k mail" to choose)
 	@$(BIN)/python -m pytest $(ARGS)
+
+check-deploy: $(VENV)/.dev .venv-deploy/.done ## Manifests, image, Compose and ingress, really built and run
+	@$(BIN)/python -m pytest -m deploy -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .
@@ -41,9 +44,10 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(COMPILE) -U -o requirements/run.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U --group build -o requirements/build.txt
 	@$(COMPILE) -U --group dev -o requirements/dev.txt
+	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/deploy-image.in requirements/deploy-k8s.in -o requirements/deploy.txt
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-deploy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # `.run` holds what the product needs, `.dev` also what the tests and checks need.
 $(VENV)/bin/python:
@@ -63,3 +67,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
+
+# Tools of the deployment tests stand apart: one of them pins much of what the project uses.
+.venv-deploy/.done: requirements/deploy.txt deploy/install-test-tools.sh deploy/install-kustomize.sh
+	@echo "Installing what the deployment checks need"
+	@deploy/install-test-tools.sh
+	@$(PYTHON) -m venv .venv-deploy
+	@.venv-deploy/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+	@deploy/install-kustomize.sh .venv-deploy/bin
+	@touch $@

@@ -102,7 +102,7 @@ def test_ingresses_wait_long_enough_and_repeat_nothing(folder: str) -> None:
     """Every Ingress takes bodies as large as the server does, outwaits the longest call and never repeats a POST."""
     for ingress in of_kind(documents(folder), "Ingress"):
         annotations = ingress["metadata"]["annotations"]
-        assert annotations[f"{NGINX}/proxy-body-size"] == "5m"
+        assert annotations[f"{NGINX}/proxy-body-size"] == "16m"
         assert int(annotations[f"{NGINX}/proxy-read-timeout"]) > 40
         assert annotations[f"{NGINX}/proxy-next-upstream"] == "error timeout"
         assert ingress["spec"]["tls"][0]["hosts"] == [ingress["spec"]["rules"][0]["host"]]
