@@ -86,6 +86,7 @@ def doctor() -> None:
 @app.command
 def simulator(
     *,
+    host: str = "127.0.0.1",
     port: int = 8443,
     control_port: int = 8444,
     redirect_uri: tuple[str, ...] = ("http://localhost:8000/auth/callback",),
@@ -97,6 +98,8 @@ def simulator(
     Example: `m365-mcp simulator`, then open http://127.0.0.1:8444/
 
     Args:
+        host: address to listen on; only inside a container another one than loopback, because everybody who
+            reaches the ports may read and change everything.
         port: HTTPS port of Entra ID and Graph; 0 takes a free one.
         control_port: HTTP port of the mailbox page and the control plane; 0 takes a free one.
         redirect_uri: redirect URIs of the simulated app registration.
@@ -107,6 +110,7 @@ def simulator(
     from m365_simulator.run import serve as serve_simulator
 
     options = Options(
+        host=host,
         port=port,
         control_port=control_port,
         redirect_uris=redirect_uri,

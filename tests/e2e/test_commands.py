@@ -1,8 +1,10 @@
 """The commands as a person starts them: the demo, bad settings, a clean stop."""
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ from fastmcp.client.transports import StdioTransport
 
 from m365_mcp.settings import foreign_environment
 from tests.e2e.person import text_of
-from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, make_server
+from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, listens, make_server
 
 M365_MCP = [sys.executable, "-m", "m365_mcp"]
 
@@ -175,3 +177,22 @@ async def test_inspector_gets_the_server_over_stdio(tmp_path: Path) -> None:
 
     assert names == ["send_mail", "get_my_profile"]
     assert text_of(result).startswith("sign_in_needed: Nobody is signed in")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 without setting it up")
+def test_simulator_listens_where_it_is_told(tmp_path: Path) -> None:
+    """`simulator --host` binds that address for both ports, and no other."""
+    ready = tmp_path / "ready.json"
+    options = ["--host", "127.0.0.2", "--port", "0", "--control-port", "0", "--ready-file", str(ready)]
+    program = Program([*M365_MCP, "simulator", *options], tmp_path / "simulator.log")
+    program.start()
+    program.wait_until(ready.exists)
+    told = json.loads(ready.read_text())
+    ports = [int(told[name].rpartition(":")[2]) for name in ("authority", "control")]
+    elsewhere = [listens(port) for port in ports]
+    here = [socket.create_connection(("127.0.0.2", port)).close() for port in ports]
+    code = program.end()
+
+    assert elsewhere == [False, False]
+    assert here == [None, None]
+    assert code == 0

@@ -1,0 +1,52 @@
+"""One engine and one built image for all tests here; without root or a builder they skip and say why."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.containers import Engine, opened_engine, why_not
+from tests.e2e.programs import Simulator, start_simulator
+
+
+@pytest.fixture(scope="session")
+def bare_engine() -> Iterator[Engine]:
+    """An engine that knows the Python base image and nothing else."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with opened_engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def engine(bare_engine: Engine) -> Engine:
+    """An engine with the image built from the repository's Dockerfile."""
+    bare_engine.build(
+        *("--build-arg", "VERSION=1.2.3"),
+        *("--build-arg", "REVISION=abc"),
+        *("--build-arg", "CREATED=2026-11-23T00:00:00Z"),
+    )
+    return bare_engine
+
+
+@pytest.fixture(scope="session")
+def shared_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    simulator = start_simulator(tmp_path_factory.mktemp("simulator"))
+    yield simulator
+    assert simulator.program.end() == 0
+
+
+@pytest.fixture
+def simulator(shared_simulator: Simulator) -> Simulator:
+    """The simulator on this machine, as it is when freshly started."""
+    shared_simulator.control("POST", "reset")
+    return shared_simulator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here; keep each file, and all that uses the image, in one worker, so that it is built once."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            uses_image = "bare_engine" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.deploy)
+            item.add_marker(pytest.mark.xdist_group("containers" if uses_image else item.path.stem))
