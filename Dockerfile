@@ -41,7 +41,7 @@ ENV PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 WORKDIR /
 EXPOSE 8000 9090
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["probe", "/livez"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=90s --retries=3 CMD ["probe", "/livez"]
 # The server is PID 1 and hears SIGTERM itself: it takes no new connection, gives calls in flight up to 45 seconds,
 # and exits with 0 (143 under an init process). Exit code 2: the settings are wrong, and standard error says how.
 # So give it more than 45 seconds to stop: docker stop --time 55.

@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## Run the tests (ARGS="-k mail" to choose)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check-deploy: $(VENV)/.dev .venv-deploy/.done ## Manifests, image, Compose and ingress, really built and run
-	@$(BIN)/python -m pytest -m deploy -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -m deploy -n 0 $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .

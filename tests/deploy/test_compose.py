@@ -48,6 +48,7 @@ class Compose:
 def filled_in(tmp_path: Path) -> Path:
     """A folder as the operator has it after filling in .env: compose.yaml and .env, and nothing to build from."""
     shutil.copy(REPOSITORY / "compose.yaml", tmp_path)
+    shutil.copy(DEMO, tmp_path)
     sample = (REPOSITORY / ".env.example").read_text()
     for name in ("client-id", "client-secret-value", "tenant-id"):
         assert f"=your-{name}" in sample
@@ -99,14 +100,35 @@ def test_both_files_are_accepted(filled_in: Path) -> None:
     assert (real.stderr, demo.stderr) == ("", "")
 
 
-def test_missing_env_is_told_by_name(filled_in: Path) -> None:
-    """Without .env the real thing does not start half configured: Compose names the file."""
+def test_profile_demo_needs_no_env(filled_in: Path) -> None:
+    """Without .env the profile brings a server that knows the simulator, and the plain one gets no ids."""
     (filled_in / ".env").unlink()
 
-    ran = Compose(filled_in / "compose.yaml", {})("config", "--quiet", check=False)
+    shown = Compose(filled_in / "compose.yaml", {})("--profile", "demo", "config", "--format", "json").stdout
+    services = json.loads(shown)["services"]
 
-    assert ran.returncode != 0
-    assert ".env not found" in ran.stderr
+    assert set(services) == {"mcp-server", "redis", "demo", "simulator"}
+    assert services["demo"]["environment"]["AZURE_AUTHORITY_HOST"] == "https://localhost:8443"
+    assert not [name for name in services["mcp-server"]["environment"] if name.startswith("AZURE_")]
+
+
+async def test_profile_demo_sends_a_mail(engine: Engine, docker_host: dict[str, str], filled_in: Path) -> None:
+    """`docker compose up demo` beside no .env: simulator, Redis and server start, and the whole job works."""
+    (filled_in / ".env").unlink()
+    engine.podman("tag", IMAGE, "docker.io/library/m365-mcp-server:local")
+    ports = {name: str(free_port()) for name in ("DEMO_PORT", "DEMO_SIGN_IN_PORT", "DEMO_MAILBOX_PORT")}
+    compose = Compose(filled_in / "compose.yaml", {**docker_host, **ports})
+    try:
+        compose("up", "--no-build", "--detach", "--wait", "demo")
+        folder = engine.podman("volume", "inspect", "--format", "{{.Mountpoint}}", "m365-mcp_simulator").strip()
+        person = PersonAtBrowser(f"{folder}/ca.pem")
+        result = await Assistant(f"http://localhost:{ports['DEMO_PORT']}", person).call("send_mail", MAIL)
+        running = set(compose.health())
+    finally:
+        compose("--profile", "demo", "down", "--volumes", check=False)
+
+    assert not result.is_error, text_of(result)
+    assert running == {"demo", "redis", "simulator"}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +177,6 @@ def test_every_service_is_confined(filled_in: Path) -> None:
 
 def test_demo_takes_nothing_from_env(filled_in: Path) -> None:
     """Beside a filled-in .env too, the demo's server knows the simulator only, and only loopback reaches the demo."""
-    shutil.copy(DEMO, filled_in)
     services = Compose(filled_in / DEMO.name, {"AZURE_CLIENT_ID": "real-id"}).read()
     ports = [port for service in services.values() for port in service.get("ports", [])]
 
