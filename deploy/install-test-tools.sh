@@ -5,7 +5,7 @@ set -euo pipefail
 
 readonly packages=(
   podman buildah runc          # build and run; crun fails where cgroups are mixed
-  netavark aardvark-dns iptables # networks with names, published ports
+  netavark aardvark-dns iptables iproute2 # networks with names, published ports
   catatonit                    # the init process podman wants to find
   debootstrap                  # base images without a registry
   nginx-light                  # the ingress tests

@@ -29,7 +29,7 @@ CACHE = Path.home() / ".cache" / "m365-mcp-deploy"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 PATIENCE_SECONDS = 60.0
 IMAGE = "localhost/m365-mcp-server:test"
-PROGRAMS = ("podman", "buildah", "runc", "debootstrap", "iptables")
+PROGRAMS = ("podman", "buildah", "runc", "debootstrap", "iptables", "ip")
 
 CONTAINERS_CONF = """
 [containers]
@@ -231,19 +231,31 @@ class Engine:
             service.wait()
             log.close()
 
+    def pin_bridges(self) -> None:
+        """Fix the hardware addresses of this engine's bridges.
+
+        Podman lets a bridge take that of a container, so that it changes when that one is restarted, and the others
+        cannot reach their name server for 40 seconds. Docker fixes it itself.
+        """
+        for name in self.podman("network", "ls", "-q", "--filter", f"name={self.folder.name}").split():
+            bridge = self.podman("network", "inspect", "--format", "{{.NetworkInterface}}", name).strip()
+            address = Path("/sys/class/net", bridge, "address").read_text().strip()
+            run(["ip", "link", "set", "dev", bridge, "address", address])
+
     def _check_health_until(self, done: threading.Event) -> None:
         while not done.wait(0.5):
             for name in run(["podman", "ps", "-q"], env=self.environment, check=False).stdout.split():
                 Container(self, name).check_health()
 
     def close(self) -> None:
-        """End every container of this engine, and leave no mount, network or file."""
-        for words in (
-            ["podman", "rm", "-fa", "-t", "0"],
-            ["podman", "network", "prune", "-f"],
-            ["buildah", "rm", "-a"],
-        ):
-            run(words, env=self.environment, check=False)
+        """End every container of this engine, and leave no mount, network or file.
+
+        A container whose network another one shares can only be removed after that one, so several rounds are made.
+        Whatever cannot be removed is a failure: its files are left, and nothing is torn away from under it.
+        """
+        wait_for(self._is_emptied, f"the end of all containers of {self.folder}")
+        self.podman("network", "prune", "-f")
+        run(["buildah", "rm", "-a"], env=self.environment, check=False)
         for monitor in _processes_naming(self.folder):  # of commands run inside; they would linger for five minutes
             with contextlib.suppress(ProcessLookupError):
                 os.kill(monitor, signal.SIGKILL)
@@ -251,6 +263,10 @@ class Engine:
         for mount in reversed([mount for mount in mounts if mount.startswith(f"{self.folder}/")]):
             run(["umount", "-l", mount], check=False)
         shutil.rmtree(self.folder)
+
+    def _is_emptied(self) -> bool:
+        run(["podman", "rm", "-fa", "-v", "-t", "0"], env=self.environment, check=False)
+        return self.podman("ps", "-aq") == ""
 
 
 def _processes_naming(folder: Path) -> list[int]:

@@ -63,16 +63,23 @@ def docker_host(engine: Engine) -> Iterator[dict[str, str]]:
     engine.load(REDIS)
     with engine.docker_socket() as address:
         # A home of its own: the settings and plugins of whoever runs the tests are not to matter.
-        yield {**engine.environment, "DOCKER_HOST": address, "HOME": str(engine.folder)}
+        # And a project name of its own: podman keeps the names of all engines' networks in one place.
+        home = {"HOME": str(engine.folder), "COMPOSE_PROJECT_NAME": engine.folder.name}
+        yield {**engine.environment, "DOCKER_HOST": address, **home}
 
 
 @dataclass
 class Demo:
     """The demo, brought up."""
 
+    engine: Engine
     compose: Compose
     simulator: Simulator
     url: str
+
+    def up(self, *options: str) -> None:
+        self.compose("up", *options, "--detach", "--wait")
+        self.engine.pin_bridges()
 
     def is_healthy(self) -> bool:
         return self.compose.health() == {"mcp-server": "healthy", "redis": "healthy", "simulator": "healthy"}
@@ -82,14 +89,23 @@ class Demo:
 def demo(engine: Engine, docker_host: dict[str, str]) -> Iterator[Demo]:
     """Everything without a tenant and without .env: built, started, healthy, and taken down at the end."""
     ports = {name: str(free_port()) for name in ("DEMO_PORT", "DEMO_SIGN_IN_PORT", "DEMO_MAILBOX_PORT")}
-    compose = Compose(DEMO, {**docker_host, **ports})
+    url = f"http://localhost:{ports['DEMO_PORT']}"
+    simulator = Simulator({"control": f"http://127.0.0.1:{ports['DEMO_MAILBOX_PORT']}"}, Program([], Path()))
+    demo = Demo(engine, Compose(DEMO, {**docker_host, **ports}), simulator, url)
     try:
-        compose("up", "--build", "--detach", "--wait")
-        folder = engine.podman("volume", "inspect", "--format", "{{.Mountpoint}}", "m365-mcp-demo_simulator").strip()
-        ready = {"control": f"http://127.0.0.1:{ports['DEMO_MAILBOX_PORT']}", "ca_file": f"{folder}/ca.pem"}
-        yield Demo(compose, Simulator(ready, Program([], Path())), f"http://localhost:{ports['DEMO_PORT']}")
+        demo.up("--build")
+        yield demo
     finally:
-        compose("down", "--volumes", check=False)
+        demo.compose("down", "--volumes", check=False)
+
+
+@pytest.fixture
+def ada(demo: Demo) -> Assistant:
+    """Ada's assistant; her browser trusts the authority that the demo's simulator made for itself."""
+    demo.simulator.control("POST", "reset")
+    volume = f"{demo.engine.folder.name}_simulator"
+    folder = demo.engine.podman("volume", "inspect", "--format", "{{.Mountpoint}}", volume).strip()
+    return Assistant(demo.url, PersonAtBrowser(f"{folder}/ca.pem"))
 
 
 def test_both_files_are_accepted(filled_in: Path) -> None:
@@ -117,10 +133,12 @@ async def test_profile_demo_sends_a_mail(engine: Engine, docker_host: dict[str, 
     (filled_in / ".env").unlink()
     engine.podman("tag", IMAGE, "docker.io/library/m365-mcp-server:local")
     ports = {name: str(free_port()) for name in ("DEMO_PORT", "DEMO_SIGN_IN_PORT", "DEMO_MAILBOX_PORT")}
-    compose = Compose(filled_in / "compose.yaml", {**docker_host, **ports})
+    project = f"{engine.folder.name}-profile"
+    compose = Compose(filled_in / "compose.yaml", {**docker_host, **ports, "COMPOSE_PROJECT_NAME": project})
     try:
         compose("up", "--no-build", "--detach", "--wait", "demo")
-        folder = engine.podman("volume", "inspect", "--format", "{{.Mountpoint}}", "m365-mcp_simulator").strip()
+        engine.pin_bridges()
+        folder = engine.podman("volume", "inspect", "--format", "{{.Mountpoint}}", f"{project}_simulator").strip()
         person = PersonAtBrowser(f"{folder}/ca.pem")
         result = await Assistant(f"http://localhost:{ports['DEMO_PORT']}", person).call("send_mail", MAIL)
         running = set(compose.health())
@@ -216,11 +234,8 @@ def storage_check(url: str) -> str:
         return "no answer"
 
 
-async def test_demo_signs_in_and_sends_a_mail(demo: Demo) -> None:
+async def test_demo_signs_in_and_sends_a_mail(demo: Demo, ada: Assistant) -> None:
     """The whole flow works: the browser and the server reach the simulator by the same name."""
-    demo.simulator.control("POST", "reset")
-    ada = Assistant(demo.url, PersonAtBrowser(demo.simulator.ready["ca_file"]))
-
     result = await ada.call("send_mail", MAIL)
 
     assert not result.is_error, text_of(result)
@@ -228,10 +243,8 @@ async def test_demo_signs_in_and_sends_a_mail(demo: Demo) -> None:
     assert demo.is_healthy()
 
 
-async def test_redis_keeps_sign_ins_over_a_restart(demo: Demo) -> None:
+async def test_redis_keeps_sign_ins_over_a_restart(demo: Demo, ada: Assistant) -> None:
     """After a restart of server and Redis, and with a new Redis container on the old volume, nobody signs in again."""
-    demo.simulator.control("POST", "reset")
-    ada = Assistant(demo.url, PersonAtBrowser(demo.simulator.ready["ca_file"]))
     assert not (await ada.call("get_my_profile")).is_error
 
     demo.compose("restart", "redis", "mcp-server")
@@ -258,8 +271,8 @@ def test_redis_refuses_who_has_no_password(demo: Demo) -> None:
 def test_taking_down_leaves_nothing(engine: Engine, demo: Demo) -> None:
     """`down --volumes` removes containers, networks and volumes, and `up` works again from nothing."""
     demo.compose("down", "--volumes")
-    left = [engine.podman(kind, "ls", "-q", "--filter", "name=m365-mcp-demo") for kind in ("network", "volume")]
-    left.append(engine.podman("ps", "-aq", "--filter", "name=m365-mcp-demo"))
-    demo.compose("up", "--detach", "--wait")
+    left = [engine.podman(kind, "ls", "-q", "--filter", f"name={engine.folder.name}") for kind in ("network", "volume")]
+    left.append(engine.podman("ps", "-aq", "--filter", f"name={engine.folder.name}"))
+    demo.up()
 
     assert left == ["", "", ""]
