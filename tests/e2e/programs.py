@@ -24,12 +24,21 @@ RUNNING: list[Program] = []  # everything that was started, so that a failing te
 
 
 def end_all(*, shared: bool) -> None:
-    """Kill, by id, what is still running of what the tests of this process started."""
+    """End, by id, what is still running of what the tests of this process started."""
     for program in [program for program in RUNNING if shared or not program.shared]:
         if program.process is not None and program.process.poll() is None:
-            program.process.kill()
-            program.process.wait()
+            _end_quickly(program.process)
         RUNNING.remove(program)
+
+
+def _end_quickly(process: subprocess.Popen[bytes]) -> None:
+    # Asked first, so that a program with workers (nginx) takes them along.
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def free_port() -> int:
