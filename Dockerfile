@@ -11,9 +11,9 @@ RUN python -m venv /opt/tools && python -m venv --without-pip /opt/venv
 
 # Only wheels, so that no compiler is needed; only known hashes, so that nobody can slip another one in.
 COPY requirements/build.txt requirements/run.txt requirements/
-RUN /opt/tools/bin/pip install --only-binary :all: --require-hashes -r requirements/build.txt \
+RUN /opt/tools/bin/pip install --only-binary :all: --require-hashes --no-deps -r requirements/build.txt \
     && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-compile \
-        --only-binary :all: --require-hashes -r requirements/run.txt
+        --only-binary :all: --require-hashes --no-deps -r requirements/run.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY src src

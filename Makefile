@@ -58,13 +58,13 @@ $(VENV)/bin/python:
 
 INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check
 $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
-	@$(INSTALL) --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(INSTALL) --require-hashes --no-deps -r requirements/run.txt -r requirements/build.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the tests and checks need"
-	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --require-hashes --no-deps -r requirements/dev.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
 
@@ -73,6 +73,6 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the deployment checks need"
 	@deploy/install-test-tools.sh
 	@$(PYTHON) -m venv .venv-deploy
-	@.venv-deploy/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+	@.venv-deploy/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/deploy.txt
 	@deploy/install-kustomize.sh .venv-deploy/bin
 	@touch $@
