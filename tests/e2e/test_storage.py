@@ -147,7 +147,7 @@ async def test_nothing_readable_is_stored_in_redis(simulator: Simulator, redis: 
 
     assert len(raw) >= 4
     text = "\n".join(raw.values())
-    for secret in ("eyJ", "access_token", "refresh_token", "contoso", "FastMCP", "callback", "code_challenge"):
+    for secret in ("eyJhbGciOi", "access_token", "refresh_token", "contoso", "FastMCP", "callback", "code_challenge"):
         assert secret not in text
 
 
