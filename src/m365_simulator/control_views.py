@@ -14,9 +14,10 @@ View = dict[str, object]
 
 
 def state_view(tenant: Tenant) -> View:
-    """Show people, app registration, consents, switches, keys and clock."""
+    """Show tenants, people, app registration, consents, switches, keys and clock."""
     return {
         "tenant_id": tenant.tenant_id,
+        "tenants": [asdict(organization) for organization in tenant.organizations],
         "authority": tenant.authority,
         "people": [asdict(person) for person in tenant.people.values()],
         "app": app_view(tenant.app),

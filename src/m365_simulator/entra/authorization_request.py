@@ -33,7 +33,7 @@ def check_client(tenant: Tenant, segment: str, query: Mapping[str, str]) -> None
         raise EntraError(
             700016,
             f"Application with identifier '{client_id}' was not found in the directory "
-            f"'{tenant.directory.display_name}'.",
+            f"'{tenant.directory.home.display_name}'.",
         )
     if not tenant.app.enabled:
         raise EntraError(7000112, f"Application '{tenant.app.client_id}'({tenant.app.display_name}) is disabled.")

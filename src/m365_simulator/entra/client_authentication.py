@@ -28,7 +28,7 @@ def authenticate_client(tenant: Tenant, form: Form, authorization: str | None) -
         raise EntraError(
             700016,
             f"Application with identifier '{presented.client_id}' was not found in the directory "
-            f"'{tenant.directory.display_name}'. This can happen if the application has not been installed by the "
+            f"'{tenant.directory.home.display_name}'. This can happen if the application has not been installed by the "
             "administrator "
             "of the tenant or consented to by any user in the tenant.",
         )

@@ -57,7 +57,7 @@ def _document(tenant: Tenant, version_2: bool) -> dict[str, object]:
         "id_token_signing_alg_values_supported": ["RS256"],
         "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "issuer": tenant.issuer if version_2 else f"https://sts.windows.net/{tenant.tenant_id}/",
+        "issuer": tenant.issuer(tenant.tenant_id) if version_2 else f"https://sts.windows.net/{tenant.tenant_id}/",
         "request_uri_parameter_supported": False,
         "userinfo_endpoint": f"{tenant.authority}/oidc/userinfo",
         "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",

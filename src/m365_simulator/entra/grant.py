@@ -93,7 +93,7 @@ def token_response(tenant: Tenant, sign_in: SignIn, wish: Wish) -> TokenResponse
     if wish.id_token and "openid" in wish.scopes.oidc:
         body["id_token"] = id_token(tenant, sign_in, wish.scopes.oidc, wish.nonce)
     if wish.client_info:
-        body["client_info"] = client_info(tenant, tenant.people[sign_in.person])
+        body["client_info"] = client_info(tenant.people[sign_in.person])
     return body
 
 

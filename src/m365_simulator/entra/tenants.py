@@ -8,7 +8,7 @@ SHARED_ENDPOINTS = ("common", "organizations", "consumers")
 
 def check_tenant(tenant: Tenant, segment: str) -> None:
     """Raise EntraError unless the segment is the tenant's GUID or its verified domain."""
-    if segment.casefold() in (tenant.tenant_id, tenant.directory.domain):
+    if segment.casefold() in (tenant.tenant_id, tenant.directory.home.domain):
         return
     if segment in SHARED_ENDPOINTS:
         raise EntraError(
