@@ -117,6 +117,7 @@ class AppChange(Change):
     scope_name: str = ""
     display_name: str = ""
     enabled: bool = True
+    multi_tenant: bool = False
     certificates: list[str] = []
     federated_credentials: list[FederatedChange] = []
 

@@ -26,6 +26,8 @@ class AuthorizationRequest:
     code_challenge_method: str = "plain"
     nonce: str | None = None
     claims: str | None = None
+    tenant_id: str | None = None
+    """The tenant at whose endpoint it was asked; None for /organizations and /common."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from m365_simulator.entra.on_behalf_of import GRANT_TYPE as ON_BEHALF_OF
 from m365_simulator.entra.on_behalf_of import exchange
 from m365_simulator.entra.problems import EntraError, error_response, new_trace, token_headers
 from m365_simulator.entra.refresh_token import refresh
-from m365_simulator.entra.tenants import check_tenant
+from m365_simulator.entra.tenants import read_tenant
 from m365_simulator.tenant import Tenant
 
 GRANTS: Mapping[str, Callable[[Tenant, Form], TokenResponse]] = {
@@ -49,7 +49,7 @@ def _grant(tenant: Tenant, request: Request, form: Form) -> TokenResponse:
             "The grant type is not supported over the /common or /consumers endpoints. "
             "Please use the /organizations or tenant-specific endpoint.",
         )
-    check_tenant(tenant, segment)
+    read_tenant(tenant, segment)
     if "origin" in request.headers:
         # Page "OAuth 2.0 authorization code flow": no Origin header together with a confidential client's credentials.
         raise EntraError(
