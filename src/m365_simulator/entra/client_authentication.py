@@ -21,7 +21,7 @@ class Credentials:
     secret: str | None
 
 
-def authenticate_client(tenant: Tenant, form: Form, authorization: str | None) -> None:
+def authenticate_client(tenant: Tenant, tenant_id: str | None, form: Form, authorization: str | None) -> None:
     """Raise EntraError unless the request comes from the registered application."""
     presented = _presented(tenant, form, authorization)
     if presented.client_id.casefold() != tenant.app.client_id:
@@ -35,7 +35,7 @@ def authenticate_client(tenant: Tenant, form: Form, authorization: str | None) -
     if not tenant.app.enabled:
         raise EntraError(7000112, f"Application '{tenant.app.client_id}'({tenant.app.display_name}) is disabled.")
     if "client_assertion" in form:
-        check_assertion(tenant, form)
+        check_assertion(tenant, tenant_id, form)
         return
     _check_secret(tenant, presented.secret)
 
