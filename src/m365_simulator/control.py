@@ -26,6 +26,7 @@ from m365_simulator.control_changes import (
 from m365_simulator.control_views import app_view, fault_view, keys_view, outbox_view, record_view, state_view
 from m365_simulator.faults import Fault
 from m365_simulator.organizations import Organization
+from m365_simulator.sign_ins import Consent
 from m365_simulator.tenant import Tenant
 
 Answer = dict[str, object] | list[dict[str, object]]
@@ -156,9 +157,10 @@ async def _withdraw_consent(tenant: Tenant, request: Request) -> Answer:
     return state_view(tenant)
 
 
-def _consents(tenant: Tenant, change: ConsentChange) -> set[tuple[str | None, str]]:
+def _consents(tenant: Tenant, change: ConsentChange) -> set[Consent]:
     name = None if change.person is None else _person(tenant, change.person)
-    return {(name, scope) for scope in change.scopes_in_full(tenant.app)}
+    tenant_id = _organization(tenant, change.domain).id if name is None else tenant.people[name].tenant_id
+    return {Consent(tenant_id, scope, name) for scope in change.scopes_in_full(tenant.app)}
 
 
 async def _publish_key(tenant: Tenant, _: Request) -> Answer:

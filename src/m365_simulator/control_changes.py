@@ -155,16 +155,22 @@ class SwitchesChange(BaseModel):
 
 
 class ConsentChange(Change):
-    """Scopes as the `scope` parameter writes them, for one person or, with `admin: true`, for everybody."""
+    """Scopes as the `scope` parameter writes them, for one person or, with `admin: true`, for everybody in a tenant.
+
+    `domain` names that tenant, by its domain or GUID; without it it is the home tenant.
+    """
 
     scopes: list[str]
     person: str | None = None
     admin: bool = False
+    domain: str | None = None
 
     @model_validator(mode="after")
     def _person_or_admin(self) -> Self:
         if (self.person is None) != self.admin:
             raise ValueError("name a person, or say admin: true")
+        if self.domain is not None and not self.admin:
+            raise ValueError("a domain goes with admin: true, a person's tenant is known")
         return self
 
     def scopes_in_full(self, app: AppRegistration) -> tuple[str, ...]:

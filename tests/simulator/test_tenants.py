@@ -9,7 +9,7 @@ from m365_simulator import Simulator
 from m365_simulator.app import TENANT_ID
 from m365_simulator.organizations import CONTOSO, FABRIKAM
 
-from .client import Client, codes, mail, read, redirect_query
+from .client import ALL_SCOPES, MAIL_SEND, Client, codes, mail, read, redirect_query
 
 MARIE = "marie@fabrikam.example"
 
@@ -218,3 +218,19 @@ async def test_client_info_names_the_persons_tenant(client: Client) -> None:
 
     info = json.loads(base64.urlsafe_b64decode(body["client_info"] + "=="))
     assert (info["uid"], info["utid"]) == (read(body["access_token"])["oid"], FABRIKAM.id)
+
+
+async def test_administrators_consent_for_their_own_tenant(client: Client) -> None:
+    """What the home tenant's administrator granted is still asked in the other one, until its own grants it too."""
+    await allow_all_tenants(client)
+    shared = client.at("organizations")
+    grant = {"admin": True, "scopes": ALL_SCOPES.split()}
+    await client.control("POST", "consents", grant)
+    before = await shared.post_step("login", await shared.authorize(), username=MARIE)
+
+    state = await client.control("POST", "consents", grant | {"domain": "fabrikam.example"})
+
+    after = await shared.post_step("login", await shared.authorize(), username=MARIE)
+    assert "Permissions requested" in before.text
+    assert "code" in redirect_query(after)
+    assert {"tenant_id": FABRIKAM.id, "person": None, "admin": True, "scope": MAIL_SEND} in state["consents"]

@@ -15,7 +15,7 @@ from m365_simulator.entra.scopes import read_scopes
 from m365_simulator.entra.sign_in_pages import account_page, consent_page, proof_page
 from m365_simulator.entra.tenants import check_account, may_sign_in
 from m365_simulator.people import Person
-from m365_simulator.sign_ins import AuthorizationRequest, Flow, SignIn
+from m365_simulator.sign_ins import AuthorizationRequest, Consent, Flow, SignIn
 from m365_simulator.tenant import Tenant
 
 COOKIE = "simulator-browser"
@@ -84,8 +84,9 @@ async def consent(request: Request) -> Response:
         return show(tenant, request, problem)
     if form.get("action") != "accept" or not tenant.switches.user_consent_allowed:
         return _cancel(tenant, request, flow)
+    tenant_id = tenant.people[session.person].tenant_id
     for scope in read_scopes(flow.request.scope, tenant.app).in_full(tenant.app):
-        tenant.sign_ins.consents.add((session.person, scope))
+        tenant.sign_ins.consents.add(Consent(tenant_id, scope, session.person))
     return _finish(tenant, flow.request, session, flow)
 
 
@@ -156,7 +157,7 @@ def _needs_mfa(tenant: Tenant, wish: AuthorizationRequest, session: SignIn) -> b
 
 def _lacking(tenant: Tenant, wish: AuthorizationRequest, session: SignIn) -> tuple[str, ...]:
     wanted = read_scopes(wish.scope, tenant.app).in_full(tenant.app)
-    return tenant.sign_ins.missing_consents(session.person, wanted)
+    return tenant.sign_ins.missing_consents(tenant.people[session.person], wanted)
 
 
 def _flow(tenant: Tenant, token: str) -> Flow:
