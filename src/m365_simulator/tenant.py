@@ -16,6 +16,8 @@ from m365_simulator.switches import Switches
 
 SHORTEST_LIFE, LONGEST_LIFE = 3600, 5399
 """An access token lives a random 60 to 90 minutes (page "Configurable token lifetimes"), in seconds."""
+SHORTEST_CAE_LIFE, LONGEST_CAE_LIFE = 20 * 3600, 28 * 3600
+"""One that can be challenged lives 20 to 28 hours (page "Continuous access evaluation", "Token lifetime")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,10 @@ class Tenant:
         self.people[name] = replace(self.people[name], **changes)  # type: ignore[arg-type]
         return self.people[name]
 
-    def token_life(self) -> int:
+    def token_life(self, *, cae: bool = False) -> int:
         """Return how many seconds the next access token lives."""
         if self.app.expires_in is not None:
             return self.app.expires_in
+        if cae:
+            return self._dice.randint(SHORTEST_CAE_LIFE, LONGEST_CAE_LIFE)
         return self._dice.randint(SHORTEST_LIFE, LONGEST_LIFE)

@@ -48,7 +48,7 @@ def access_token_for_api(tenant: Tenant, sign_in: SignIn, names: tuple[str, ...]
 
 def access_token_for_graph(tenant: Tenant, sign_in: SignIn, names: tuple[str, ...], cae: bool) -> AccessToken:
     """Make a token for Graph: always in v1.0 format, because the resource chooses the format."""
-    claims = _common_claims(tenant, sign_in, names, GRAPH_APP_ID)
+    claims = _common_claims(tenant, sign_in, names, GRAPH_APP_ID, cae=cae)
     claims |= {"aud": GRAPH} | _version_1_claims(tenant, sign_in, tenant.people[sign_in.person])
     if cae:
         claims["xms_cc"] = ["CP1"]
@@ -110,13 +110,15 @@ def client_info(person: Person) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _common_claims(tenant: Tenant, sign_in: SignIn, names: tuple[str, ...], resource: str) -> Claims:
+def _common_claims(
+    tenant: Tenant, sign_in: SignIn, names: tuple[str, ...], resource: str, *, cae: bool = False
+) -> Claims:
     person = tenant.people[sign_in.person]
     now = int(tenant.clock.now())
     return {
         "iat": now,
         "nbf": now,
-        "exp": now + tenant.token_life(),
+        "exp": now + tenant.token_life(cae=cae),
         "aio": secrets.token_urlsafe(32),
         "oid": person.object_id,
         "rh": f"1.{secrets.token_urlsafe(24)}",
