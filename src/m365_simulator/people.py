@@ -36,6 +36,10 @@ class Person:
 
 def sample_people() -> tuple[Person, ...]:
     """Return Ada and Grace, who have mailboxes, Linus, who has none, and Marie, who works for the other tenant."""
+    return (*_people_of_contoso(), *_people_of_fabrikam())
+
+
+def _people_of_contoso() -> tuple[Person, ...]:
     return (
         Person(
             name="ada",
@@ -71,6 +75,11 @@ def sample_people() -> tuple[Person, ...]:
             office_location="Pasadena",
             licensed=False,
         ),
+    )
+
+
+def _people_of_fabrikam() -> tuple[Person, ...]:
+    return (
         Person(
             name="marie",
             display_name="Marie Curie",

@@ -33,9 +33,12 @@ _OIDC_MEANING = {
 
 
 def account_page(tenant: Tenant, flow: Flow) -> HTMLResponse:
-    """Return the choice of those who may sign in here; a person named by `login_hint` comes first."""
+    """Return the choice of those who may use the app; a person named by `login_hint` comes first.
+
+    Like a browser's own list it does not ask whose endpoint this is: choosing a foreign account is AADSTS50020.
+    """
     hint = flow.request.login_hint or ""
-    admitted = [person for person in tenant.people.values() if may_sign_in(tenant, flow.request.tenant_id, person)]
+    admitted = [person for person in tenant.people.values() if may_sign_in(tenant, None, person)]
     people = sorted(admitted, key=lambda person: not person.answers_to(hint))
     choices = "".join(_choice_html(person) for person in people)
     inner = (
