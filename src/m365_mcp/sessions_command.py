@@ -65,7 +65,13 @@ def _is_of(session: Session, person: str | None) -> bool:
 
 def _row(session: Session) -> tuple[str, str, str, str, str]:
     name = session.sign_in_name or "(no name)"
-    return name, session.object_id, session.client_id, _moment(session.started_at), _moment(session.current.at)
+    return (
+        name,
+        session.object_id,
+        session.client_name or session.client_id,
+        _moment(session.started_at),
+        _moment(session.current.at),
+    )
 
 
 def _moment(seconds: float) -> str:
