@@ -4,6 +4,7 @@
       InvalidArgument            invalid_argument            the call itself must change
         MessageTooLarge          message_too_large
         SignInAlreadyDone        sign_in_already_done
+        IdempotencyKeyReused     idempotency_key_reused
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
@@ -16,6 +17,7 @@
         EntraUnavailable         entra_unavailable
         GraphUnavailable         graph_unavailable
         Throttled                throttled
+        TooOften                 too_often
       OutcomeUnknown             outcome_unknown             it may have been sent
       InternalError              internal_error              a fault of ours
       SettingsMistake            settings_mistake            the server cannot start
@@ -84,6 +86,15 @@ class MessageTooLarge(InvalidArgument):
     sentence = "The message is larger than Microsoft Graph takes in one request."
     advice = "Shorten the body or send it in several messages."
     status = 413
+
+
+class IdempotencyKeyReused(InvalidArgument):
+    """An idempotency key was used before, for another message."""
+
+    code = "idempotency_key_reused"
+    sentence = "This idempotency_key was used for another message."
+    advice = "Use a new key for a new message, or the same arguments as before with the old one."
+    status = 409
 
 
 class SignInAlreadyDone(InvalidArgument):
@@ -209,6 +220,14 @@ class Throttled(Unavailable):
     code = "throttled"
     sentence = "Microsoft asks this server to slow down."
     advice = "Wait for the time given, then try again once."
+
+
+class TooOften(Unavailable):
+    """One address has been written to as often as the operator allows in an hour."""
+
+    code = "too_often"
+    sentence = "One of the recipients has been written to as often as is allowed in an hour."
+    advice = "Wait for the time given, or send one message that says it all; the operator sets M365_SEND_HOURLY_LIMIT."
 
 
 class OutcomeUnknown(M365Error):

@@ -57,6 +57,12 @@ class Metrics:
             ["source"],
             registry=self.registry,
         )
+        self.sends = Counter(
+            "m365_mcp_sends_total",
+            "Messages by outcome: sent, failed (not sent), unknown, repeat (answered from the ledger).",
+            ["outcome"],
+            registry=self.registry,
+        )
 
     def listen(self, host: str, port: int) -> None:
         """Serve `/metrics` on `port` from a thread of its own. Raises OSError when the port is taken."""

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from m365_mcp import logs
 from m365_mcp.errors import StorageUnavailable
@@ -23,6 +24,14 @@ RENEW_SECONDS = 1.0
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.03, 0.25
 _COLLECTION = "m365-leases"
 _log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A lease that was acquired: its name and its record."""
+
+    name: str
+    held: Held
 
 
 class Leases:
@@ -51,29 +60,36 @@ class Leases:
             TimeoutError: it was not to be had in that time.
             StorageUnavailable: the store does not answer.
         """
-        lease = await self._acquire(name, patience)
-        done = asyncio.Event()
-        keeper = asyncio.create_task(self._keep(name, lease, done))
-        try:
+        async with self.kept(await self.acquire((name,), patience)):
             yield
-        finally:
-            done.set()
-            await self._release(name, await keeper)
 
-    async def _acquire(self, name: str, patience: float) -> Held:
+    async def acquire(self, names: tuple[str, ...], patience: float) -> Lease:
+        """Return a lease on one of `names`, to be handed to `kept`; raises as `hold` does."""
         deadline = time.monotonic() + patience
         pause = FIRST_LOOK_SECONDS
         while True:
-            held = await self._records.read(_COLLECTION, name)
-            # One that cannot be read holds nothing, and is replaced.
-            if held.value is None:
-                lease = await self._records.swap(_COLLECTION, name, held, _holder(), self._seconds)
-                if lease is not None:
-                    return lease
+            for name in names:
+                held = await self._records.read(_COLLECTION, name)
+                # One that cannot be read holds nothing, and is replaced.
+                if held.value is None:
+                    lease = await self._records.swap(_COLLECTION, name, held, _holder(), self._seconds)
+                    if lease is not None:
+                        return Lease(name, lease)
             if time.monotonic() + pause > deadline:
                 raise TimeoutError
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LAST_LOOK_SECONDS)
+
+    @asynccontextmanager
+    async def kept(self, lease: Lease) -> AsyncIterator[None]:
+        """Keep a lease while the block runs, then give it back."""
+        done = asyncio.Event()
+        keeper = asyncio.create_task(self._keep(lease.name, lease.held, done))
+        try:
+            yield
+        finally:
+            done.set()
+            await self._release(lease.name, await keeper)
 
     async def _keep(self, name: str, lease: Held, done: asyncio.Event) -> Held:
         """Renew the lease until the work is done, and return it as it was last."""

@@ -1,0 +1,186 @@
+"""The ledger of sends: before Graph is asked, a send is written down, so that no repeat is ever a second mail.
+
+    nothing → sending → sent      a repeat returns the first receipt
+                      → failed    Graph did not take it; a repeat tries again
+                      → unknown   it may have been taken; a repeat says so and sends nothing
+    sending, and nobody works on it any more (the process died) → unknown
+
+Sources: Graph "user: sendMail" (no idempotency of any kind), Stripe's idempotency keys (stored answer, same key with
+another request is an error). May know `errors` and `storage.records`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from m365_mcp.errors import IdempotencyKeyReused, StorageUnavailable
+from m365_mcp.storage.records import Held, Records
+
+COLLECTION = "m365-sends"
+WORK_SECONDS = 90.0  # longer than any send works on a message; whoever is at it longer has died
+LOOK_SECONDS = 0.1
+_TRIES = 10
+
+State = Literal["sending", "sent", "failed", "unknown"]
+
+
+class Entry(BaseModel):
+    """What is written down of one send.
+
+    Attributes:
+        state: see the module.
+        fingerprint: of the message; a key stands for one message only.
+        message_id: our id of the message, which is also in the mail.
+        began_at: epoch seconds.
+        draft_id: Graph's id of the draft, once there is one.
+        receipt: what the first caller was told, once it was sent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    state: State
+    fingerprint: str
+    message_id: str
+    began_at: float
+    draft_id: str | None = None
+    receipt: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a caller wants sent.
+
+    Attributes:
+        person: tenant and object id.
+        fingerprint: of the message.
+        key: the caller's idempotency key, if it gave one.
+        is_second_copy: whether the caller wants another copy of a message that was sent before.
+    """
+
+    person: tuple[str, str]
+    fingerprint: str
+    key: str | None = None
+    is_second_copy: bool = False
+
+    def name(self) -> str:
+        """Return the record's key; two people never share one, and a deliberate copy has one of its own."""
+        if self.key is not None:
+            what = f"key {self.key}"
+        else:
+            what = f"message {self.fingerprint}" + (f" {secrets.token_hex(16)}" if self.is_second_copy else "")
+        return hashlib.sha256("\0".join((*self.person, what)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How long a repeat is recognised, in seconds: by its key, and by being the same message."""
+
+    key: float = 24 * 3600.0
+    message: float = 600.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A place in the ledger: either this call's own to work with, or what an earlier one has left.
+
+    Attributes:
+        name: the record's key.
+        held: the record as it was read or written.
+        entry: its content.
+        is_ours: whether this call is the one that sends.
+        seconds: how long the record is kept.
+    """
+
+    name: str
+    held: Held
+    entry: Entry
+    is_ours: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The sends of everybody, shared by all replicas.
+
+    Attributes:
+        records: where they are written.
+        windows: how long repeats are recognised.
+        clock: epoch seconds; for tests.
+    """
+
+    records: Records
+    windows: Windows = Windows()
+    clock: Callable[[], float] = time.time
+
+    async def claim(self, wish: Wish) -> Claim:
+        """Return this call's own place, or what became of the call it repeats; waits while that one runs.
+
+        Raises:
+            IdempotencyKeyReused: the key was used for another message.
+            StorageUnavailable: nothing was written, so nothing may be sent.
+        """
+        name = wish.name()
+        seconds = self.windows.message if wish.key is None else self.windows.key
+        for _ in range(_TRIES):
+            held = await self.records.read(COLLECTION, name)
+            entry = _read(held)
+            if entry is not None and entry.fingerprint != wish.fingerprint:
+                raise IdempotencyKeyReused
+            if entry is None or entry.state == "failed":
+                fresh = Entry(
+                    state="sending",
+                    fingerprint=wish.fingerprint,
+                    message_id=secrets.token_hex(16),
+                    began_at=self.clock(),
+                )
+                written = await self.records.swap(COLLECTION, name, held, fresh.model_dump(), seconds)
+                if written is not None:
+                    return Claim(name, written, fresh, is_ours=True, seconds=seconds)
+                continue  # somebody was faster
+            claim = await self._settled(Claim(name, held, entry, is_ours=False, seconds=seconds))
+            if claim.entry.state != "failed":
+                return claim
+        raise StorageUnavailable
+
+    async def _settled(self, claim: Claim) -> Claim:
+        """Wait until the running send has an outcome; one that nobody works on any more becomes unknown."""
+        while claim.entry.state == "sending":
+            if self.clock() - claim.entry.began_at > WORK_SECONDS:
+                return await self.note(claim, state="unknown")
+            await asyncio.sleep(LOOK_SECONDS)
+            held = await self.records.read(COLLECTION, claim.name)
+            entry = _read(held)
+            if entry is None:
+                break  # its window has passed meanwhile
+            claim = Claim(claim.name, held, entry, is_ours=False, seconds=claim.seconds)
+        return claim
+
+    async def note(self, claim: Claim, **changes: Any) -> Claim:
+        """Write down what has become of a send, unless somebody else has meanwhile, and return how it stands.
+
+        Raises:
+            StorageUnavailable: it may or may not be written; the record says `sending` and will count as unknown.
+        """
+        entry = claim.entry.model_copy(update=changes)
+        written = await self.records.swap(COLLECTION, claim.name, claim.held, entry.model_dump(), claim.seconds)
+        if written is not None:
+            return Claim(claim.name, written, entry, claim.is_ours, claim.seconds)
+        held = await self.records.read(COLLECTION, claim.name)
+        return Claim(claim.name, held, _read(held) or entry, claim.is_ours, claim.seconds)
+
+
+def _read(held: Held) -> Entry | None:
+    if held.value is None:
+        return None
+    try:
+        return Entry.model_validate(held.value)
+    except ValidationError:
+        return None

@@ -1,0 +1,280 @@
+"""Sending once: repeats by key and by message, races, crashes, outages; over a store two replicas share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from m365_mcp.errors import (
+    GraphUnavailable,
+    IdempotencyKeyReused,
+    MessageRefused,
+    OutcomeUnknown,
+    StorageUnavailable,
+    Throttled,
+    TooOften,
+)
+from m365_mcp.metrics import Metrics
+from m365_mcp.sending.delivery import Delivery, Receipt
+from m365_mcp.sending.frequency import HOUR, Frequency
+from m365_mcp.sending.ledger import WORK_SECONDS, Ledger, Windows, Wish
+from m365_mcp.sending.places import PLACES, MailboxPlaces
+from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.records import Records
+from tests.entra.test_session_properties import CrashingShelf
+from tests.shelves import make_records
+
+ADA, GRACE = ("t", "ada"), ("t", "grace")
+TO = ("grace@contoso.example",)
+
+
+class World:
+    """Replicas over one store, and a Graph that counts what it has accepted."""
+
+    def __init__(self, hourly: int = 0) -> None:
+        self.now = 1_000_000.0
+        self.accepted: Counter[str] = Counter()
+        self.under_way = self.most_at_once = 0
+        records = make_records()
+        self.shelf = CrashingShelf(records._shelf)
+        self.records = Records(self.shelf, records._seal)
+        self.hourly = hourly
+
+    def replica(self) -> Delivery:
+        clock = lambda: self.now  # noqa: E731
+        ledger = Ledger(self.records, Windows(), clock)
+        places = MailboxPlaces(Leases(self.records), patience=20)
+        return Delivery(ledger, places, Frequency(self.records, self.hourly, clock), Metrics())
+
+    async def graph(self, message_id: str) -> str:
+        """Accept a message."""
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        await asyncio.sleep(0.002)
+        self.under_way -= 1
+        self.accepted[message_id] += 1
+        return "request-1"
+
+    async def graph_that_loses_the_answer(self, message_id: str) -> str:
+        await self.graph(message_id)
+        raise OutcomeUnknown
+
+    @staticmethod
+    async def graph_that_refuses(_: str) -> str:
+        raise MessageRefused
+
+    @staticmethod
+    async def graph_out_of_reach(_: str) -> str:
+        raise GraphUnavailable
+
+
+def wish(fingerprint: str = "hello", key: str | None = None, **changes: bool) -> Wish:
+    return Wish(ADA, fingerprint, key, **changes)
+
+
+async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:
+    """H11: the same key and message, later and on another replica: the stored result, nothing new."""
+    world = World()
+    one, two = world.replica(), world.replica()
+
+    first = await one.send(wish(key="k"), TO, world.graph)
+    world.now += 23 * 3600
+    again = await two.send(wish(key="k"), TO, world.graph)
+
+    assert world.accepted.total() == 1
+    assert not first.is_repeat
+    assert again == Receipt(first.message_id, first.accepted_at, "request-1", is_repeat=True)
+
+
+async def test_equal_message_within_its_window_is_one_mail_and_a_wanted_copy_is_another() -> None:
+    """Without a key an equal message counts as a repeat; a deliberate second copy is sent."""
+    world = World()
+    replica = world.replica()
+
+    await replica.send(wish(), TO, world.graph)
+    repeat = await replica.send(wish(), TO, world.graph)
+    copy = await replica.send(wish(is_second_copy=True), TO, world.graph)
+
+    assert repeat.is_repeat
+    assert not copy.is_repeat
+    assert world.accepted.total() == 2
+
+
+async def test_h12_key_of_another_message_is_an_error() -> None:
+    """H12: the same key for another message is refused before anything is sent."""
+    world = World()
+    replica = world.replica()
+    await replica.send(wish("one", key="k"), TO, world.graph)
+
+    with pytest.raises(IdempotencyKeyReused):
+        await replica.send(wish("two", key="k"), TO, world.graph)
+    assert world.accepted.total() == 1
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -> None:
+    """H13: all get the same receipt, one of them as the sender."""
+    world = World()
+    replicas = [world.replica(), world.replica()]
+
+    receipts = await asyncio.gather(*(replicas[n % 2].send(wish(key=key), TO, world.graph) for n in range(50)))
+
+    assert world.accepted.total() == 1
+    assert len({receipt.message_id for receipt in receipts}) == 1
+    assert sum(not receipt.is_repeat for receipt in receipts) == 1
+
+
+async def test_h14_send_whose_process_died_is_unknown_and_stays_so() -> None:
+    """H14, H15: written down and never finished: a later call says unknown, and nothing is sent."""
+    world = World()
+    claim = await world.replica().ledger.claim(wish())
+    assert claim.is_ours
+    world.now += WORK_SECONDS + 1
+
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="earlier call"):
+            await world.replica().send(wish(), TO, world.graph)
+    assert world.accepted.total() == 0
+
+
+async def test_h16_without_the_store_nothing_is_sent() -> None:
+    """H16: the ledger cannot be written, so Graph is not asked; afterwards the same call sends."""
+    world = World()
+    world.shelf.dies = "before"
+
+    with pytest.raises(StorageUnavailable):
+        await world.replica().send(wish(), TO, world.graph)
+    assert world.accepted.total() == 0
+
+    assert not (await world.replica().send(wish(), TO, world.graph)).is_repeat
+    assert world.accepted.total() == 1
+
+
+async def test_h18_retry_after_unknown_says_the_same_and_sends_nothing() -> None:
+    """H18: a model that calls again after an unclear answer gets the same answer."""
+    world = World()
+    replica = world.replica()
+
+    for _ in range(3):
+        with pytest.raises(OutcomeUnknown):
+            await replica.send(wish(), TO, world.graph_that_loses_the_answer)
+    assert world.accepted.total() == 1
+
+
+async def test_h19_two_people_with_the_same_text_both_send() -> None:
+    """H19: keys and messages are a person's own."""
+    world = World()
+    replica = world.replica()
+
+    for person in (ADA, GRACE):
+        await replica.send(Wish(person, "hello", "k"), TO, world.graph)
+
+    assert world.accepted.total() == 2
+
+
+@pytest.mark.parametrize("failure", ["graph_that_refuses", "graph_out_of_reach"])
+async def test_message_that_was_not_taken_may_be_sent_again(failure: str) -> None:
+    """What Graph certainly did not accept leaves the way free for the next call."""
+    world = World()
+    replica = world.replica()
+    with pytest.raises((MessageRefused, GraphUnavailable)):
+        await replica.send(wish(), TO, getattr(world, failure))
+
+    receipt = await replica.send(wish(), TO, world.graph)
+
+    assert not receipt.is_repeat
+    assert world.accepted.total() == 1
+
+
+async def test_repeat_waits_for_a_send_that_fails_and_then_sends_itself() -> None:
+    """A repeat that waited for a refused send takes its place."""
+    world = World()
+    one, two = world.replica(), world.replica()
+    refused = asyncio.Event()
+
+    async def refuse(_: str) -> str:
+        await refused.wait()
+        raise MessageRefused
+
+    first = asyncio.create_task(one.send(wish(), TO, refuse))
+    await asyncio.sleep(0.05)
+    second = asyncio.create_task(two.send(wish(), TO, world.graph))
+    await asyncio.sleep(0.05)
+    refused.set()
+
+    with pytest.raises(MessageRefused):
+        await first
+    assert not (await second).is_repeat
+    assert world.accepted.total() == 1
+
+
+async def test_h21_caller_who_hangs_up_leaves_an_outcome() -> None:
+    """H21: the send goes on, ends, and the next call gets its receipt."""
+    world = World()
+    replica = world.replica()
+    call = asyncio.create_task(replica.send(wish(), TO, world.graph))
+    await asyncio.sleep(0)
+
+    call.cancel()
+    await replica.finish()
+
+    assert (await replica.send(wish(), TO, world.graph)).is_repeat
+    assert world.accepted.total() == 1
+
+
+async def test_bug_while_sending_is_unknown_and_never_a_second_mail() -> None:
+    """An exception nobody foresaw counts as unclear."""
+    world = World()
+
+    async def broken(message_id: str) -> str:
+        await world.graph(message_id)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await world.replica().send(wish(), TO, broken)
+    with pytest.raises(OutcomeUnknown):
+        await world.replica().send(wish(), TO, world.graph)
+    assert world.accepted.total() == 1
+
+
+async def test_mailbox_takes_four_at_a_time_over_all_replicas() -> None:
+    """Twelve messages of one person on two replicas never meet more than four at Graph."""
+    world = World()
+    replicas = [world.replica(), world.replica()]
+
+    await asyncio.gather(*(replicas[n % 2].send(wish(str(n)), TO, world.graph) for n in range(12)))
+
+    assert world.accepted.total() == 12
+    assert world.most_at_once <= PLACES
+
+
+async def test_mailbox_that_stays_busy_is_told_and_nothing_is_sent() -> None:
+    """Whoever waits too long for a place is told to come back."""
+    world = World()
+    places = MailboxPlaces(Leases(world.records), patience=0.1)
+    async with places.one(ADA), places.one(ADA), places.one(ADA), places.one(ADA):
+        with pytest.raises(Throttled):
+            async with places.one(ADA):
+                raise AssertionError("a fifth place")
+        async with places.one(GRACE):
+            pass
+
+
+async def test_g24_one_address_is_not_flooded() -> None:
+    """G24: after so many messages in an hour to one address the next waits; others and the next hour do not."""
+    world = World(hourly=3)
+    replica = world.replica()
+    for number in range(3):
+        await replica.send(wish(str(number)), ("Grace@contoso.example", "x@contoso.example"), world.graph)
+
+    with pytest.raises(TooOften) as refused:
+        await replica.send(wish("4"), TO, world.graph)
+    await replica.send(wish("5"), ("linus@contoso.example",), world.graph)
+    world.now += HOUR
+    await replica.send(wish("4"), TO, world.graph)
+
+    assert refused.value.retry_after is not None
+    assert 0 < refused.value.retry_after <= HOUR
+    assert world.accepted.total() == 5
