@@ -63,6 +63,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.settlements = Counter(
+            "m365_mcp_settlements_total",
+            "Unclear sends that were looked up, by what was found: sent, not_sent or unclear.",
+            ["found"],
+            registry=self.registry,
+        )
 
     def listen(self, host: str, port: int) -> None:
         """Serve `/metrics` on `port` from a thread of its own. Raises OSError when the port is taken."""

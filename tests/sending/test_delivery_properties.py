@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from m365_mcp.errors import M365Error, MessageRefused, OutcomeUnknown, Throttled
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import WORK_SECONDS
-from tests.sending.test_delivery import TO, World, wish
+from tests.sending.test_delivery import TO, Through, World, wish
 
 T = TypeVar("T")
 KEYS = st.sampled_from(["a", "b", "c"])
@@ -65,7 +65,7 @@ class Sends(RuleBasedStateMachine):
 
         before = self.accepted[key]
         try:
-            receipt = self.run(self.replicas[replica].send(wish(key, key=key), TO, dispatch))
+            receipt = self.run(self.replicas[replica].send(wish(key, key=key), TO, Through(dispatch)))
         except OutcomeUnknown:
             said = "unknown"
         except M365Error:
@@ -98,7 +98,7 @@ class Sends(RuleBasedStateMachine):
 
         self.world.shelf.dies = dies
         try:
-            self.run(self.replicas[replica].send(wish(key, key=key), TO, never))
+            self.run(self.replicas[replica].send(wish(key, key=key), TO, Through(never)))
         except M365Error:
             if dies == "after":
                 self.dead.add(key)  # it stands in the ledger, and nobody works on it

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import httpx2
 
@@ -22,6 +24,28 @@ READ_SECONDS = 8.0
 FIRST_PAUSE_SECONDS = 0.5
 SEND_SECONDS = 30.0
 CONNECT_TRIES = 2
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to Graph.
+
+    Attributes:
+        method: `GET`, `POST`, `PATCH` or `DELETE`.
+        path: below `/v1.0`.
+        token: the person's Graph token.
+        operation: its name in the metrics; a path holds ids.
+        headers: further ones.
+        body: JSON, or None.
+    """
+
+    method: str
+    path: str
+    token: str = field(repr=False)
+    operation: str
+    headers: Mapping[str, str] = NO_HEADERS
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -39,8 +63,14 @@ class GraphClient:
     metrics: Metrics
     _sends: set[asyncio.Task[Reply]] = field(default_factory=set, init=False, repr=False)
 
-    async def get(self, path: str, token: str) -> Reply:
+    async def get(self, path: str, token: str, *, operation: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
         """Return the reply to a read, which is repeated within a deadline while Graph has a passing trouble.
+
+        Args:
+            path: below `/v1.0`.
+            token: the person's Graph token.
+            operation: its name in the metrics; a path holds ids.
+            headers: further ones.
 
         Raises:
             GraphUnavailable: there was no answer in time.
@@ -50,7 +80,7 @@ class GraphClient:
         while True:
             left = deadline - time.monotonic()
             try:
-                reply = await self._request("GET", path, token, None, max(left, 0.1))
+                reply = await self._request(Call("GET", path, token, operation, headers), max(left, 0.1))
             except _Interrupted as error:
                 raise GraphUnavailable from error.__cause__
             wait = max(pause, parse_retry_after(reply.headers.get("retry-after")) or 0)
@@ -59,14 +89,14 @@ class GraphClient:
             await asyncio.sleep(wait)
             pause *= 2
 
-    async def post(self, path: str, token: str, body: bytes) -> Reply:
-        """Return the reply to a request that has an effect.
+    async def act(self, call: Call) -> Reply:
+        """Return the reply to a request that has an effect; it is made once.
 
         Raises:
             GraphUnavailable: no byte was sent.
             OutcomeUnknown: it was sent, and no whole answer came back.
         """
-        send = asyncio.create_task(self._request("POST", path, token, body, SEND_SECONDS))
+        send = asyncio.create_task(self._request(call, SEND_SECONDS))
         self._sends.add(send)
         send.add_done_callback(self._sends.discard)
         try:
@@ -79,16 +109,16 @@ class GraphClient:
         """Return when no send is under way any more."""
         await asyncio.gather(*self._sends, return_exceptions=True)
 
-    async def _request(self, method: str, path: str, token: str, body: bytes | None, seconds: float) -> Reply:
+    async def _request(self, call: Call, seconds: float) -> Reply:
         # Correlation only; Graph does not use it to recognise a repeated request.
-        headers = {"Authorization": f"Bearer {token}", "client-request-id": str(uuid.uuid4())}
-        if body is not None:
+        headers = {"Authorization": f"Bearer {call.token}", "client-request-id": str(uuid.uuid4()), **call.headers}
+        if call.body is not None:
             headers["Content-Type"] = "application/json"
-        url = f"{self.base_url}/v1.0{path}"
-        with self.metrics.graph_seconds.labels(path.partition("?")[0]).time():
+        url = f"{self.base_url}/v1.0{call.path}"
+        with self.metrics.graph_seconds.labels(call.operation).time():
             try:
                 async with asyncio.timeout(seconds):
-                    reply = await self._connect_and_send(method, url, headers, body)
+                    reply = await self._connect_and_send(call.method, url, headers, call.body)
             except (httpx2.HTTPError, TimeoutError) as error:
                 raise _Interrupted from error
         lowered = {name.lower(): value for name, value in reply.headers.items()}

@@ -1,6 +1,6 @@
-"""The verbs of Graph mail for one signed-in person.
+"""The verbs of Graph for one signed-in person: sending, and the profile. Drafts are in `graph.drafts`.
 
-May know `errors`, `mail` and `graph.*`; where the Graph token comes from is handed in.
+May know `errors` and `graph.*`; where the Graph token comes from is handed in.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from m365_mcp.errors import OutcomeUnknown
-from m365_mcp.graph.client import GraphClient
+from m365_mcp.graph.client import Call, GraphClient
 from m365_mcp.graph.decipher import Reply, claims_challenge, decipher
-from m365_mcp.mail import Message
 
 ME = "/me?$select=displayName,mail,userPrincipalName"
 SEND = "/me/sendMail"
@@ -49,15 +48,14 @@ class Mailbox:
     graph: GraphClient
     tokens: Tokens
 
-    async def send(self, message: Message) -> str | None:
-        """Send `message` once and return Graph's request id.
+    async def send(self, body: bytes) -> str | None:
+        """Send a message, given as the body of `POST /me/sendMail`, once; return Graph's request id.
 
         Raises:
             OutcomeUnknown: it may have been sent; it is not repeated.
             M365Error: it was not sent.
         """
-        body = message.encode()
-        reply = await self._with_token(lambda token: self.graph.post(SEND, token, body))
+        reply = await self.act("POST", SEND, "sendMail", body=body)
         if reply.status != 202:
             raise decipher(reply, changes_something=True)
         if "retry-after" in reply.headers:
@@ -67,11 +65,31 @@ class Mailbox:
 
     async def profile(self) -> Profile:
         """Return who is signed in. Raises M365Error."""
-        reply = await self._with_token(lambda token: self.graph.get(ME, token))
+        reply = await self.read(ME, "me")
         found = reply.json
         if reply.status != 200 or "userPrincipalName" not in found:
             raise decipher(reply, changes_something=False)
         return Profile(found.get("displayName"), found.get("mail"), found["userPrincipalName"])
+
+    async def read(self, path: str, operation: str, headers: dict[str, str] | None = None) -> Reply:
+        """Return the reply to a read; see `GraphClient.get`."""
+        return await self._with_token(
+            lambda token: self.graph.get(path, token, operation=operation, headers=headers or {})
+        )
+
+    async def act(
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        *,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        """Return the reply to a request with an effect; see `GraphClient.act`."""
+        return await self._with_token(
+            lambda token: self.graph.act(Call(method, path, token, operation, headers or {}, body))
+        )
 
     async def _with_token(self, request: Callable[[str], Awaitable[Reply]]) -> Reply:
         token = await self.tokens.get()

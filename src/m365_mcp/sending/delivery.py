@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from m365_mcp import logs, trouble
-from m365_mcp.errors import M365Error, OutcomeUnknown, StorageUnavailable
+from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
 from m365_mcp.sending.frequency import Frequency
 from m365_mcp.sending.ledger import Claim, Ledger, Wish
@@ -40,9 +41,31 @@ class Receipt:
     is_repeat: bool = False
 
 
-# Hands a message with this id to Graph and returns Graph's request id. OutcomeUnknown: it may have been taken; any
-# other M365Error: it was not.
-Dispatch = Callable[[str], Awaitable[str | None]]
+NoteDraft = Callable[[str], Awaitable[None]]
+Progress = Callable[[str], Awaitable[None]]
+
+
+class Dispatch(Protocol):
+    """A way of handing one message to Graph."""
+
+    async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
+        """Hand the message over with this id, and return Graph's request id.
+
+        Args:
+            message_id: our id of the message.
+            note_draft: to be called with Graph's id of a draft before it is sent.
+
+        Raises:
+            OutcomeUnknown: it may have been taken.
+            M365Error: it was not.
+        """
+
+    async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
+        """Find out what became of an unclear send: True sent, False not sent, None cannot be told."""
+
+
+async def _in_silence(_: str) -> None:
+    return
 
 
 @dataclass(frozen=True)
@@ -54,23 +77,33 @@ class Delivery:
         places: how many requests a mailbox takes at a time.
         frequency: how often one address may be written to.
         metrics: where outcomes are counted.
+        throttled_seconds: for how long a message that Graph throttles is offered again; 0: it is not.
     """
 
     ledger: Ledger
     places: MailboxPlaces
     frequency: Frequency
     metrics: Metrics
+    throttled_seconds: float = 0.0
     _running: set[asyncio.Task[Receipt]] = field(default_factory=set, init=False, repr=False)
 
-    async def send(self, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch) -> Receipt:
+    async def send(
+        self, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch, progress: Progress = _in_silence
+    ) -> Receipt:
         """Send the message once, or return the receipt of the call that has.
+
+        Args:
+            wish: what is to be sent, and for whom.
+            addresses: everybody it goes to.
+            dispatch: how it is handed to Graph.
+            progress: told what is waited for.
 
         Raises:
             OutcomeUnknown: it may have been sent; a repeat says the same and sends nothing.
             IdempotencyKeyReused: the key stands for another message.
             M365Error: it was not sent.
         """
-        task = asyncio.create_task(self._send(wish, addresses, dispatch))
+        task = asyncio.create_task(self._send(wish, addresses, dispatch, progress))
         self._running.add(task)
         task.add_done_callback(self._done)
         # Shielded: whoever hangs up must not leave a send without an outcome.
@@ -85,24 +118,73 @@ class Delivery:
         """Return when no send is under way any more."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _send(self, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch) -> Receipt:
+    async def _send(self, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch, progress: Progress) -> Receipt:
         claim = await self.ledger.claim(wish)
+        if not claim.is_ours and claim.entry.state == "unknown":
+            claim = await self._settle(claim, dispatch)
+            if claim.entry.state == "failed":
+                claim = await self.ledger.claim(wish)
         if not claim.is_ours:
             return self._repeat(claim)
+        work = _Work(claim)
         try:
             await self.frequency.count(wish.person, addresses)
             async with self.places.one(wish.person):
-                request_id = await dispatch(claim.entry.message_id)
+                request_id = await self._offer(work, dispatch, progress)
         except OutcomeUnknown as error:
-            await self._note(claim, "unknown")
-            raise OutcomeUnknown(error.sentence, reference=error.reference) from error
+            return await self._settled_or_unknown(work.claim, dispatch, error)
         except M365Error:
-            await self._note(claim, "failed")
+            await self._note(work.claim, "failed")
             raise
         except BaseException:
-            await self._note(claim, "unknown")
+            await self._note(work.claim, "unknown")
             raise
-        receipt = Receipt(claim.entry.message_id, datetime.now(UTC).isoformat(timespec="seconds"), request_id)
+        return await self._sent(work.claim, request_id)
+
+    async def _offer(self, work: _Work, dispatch: Dispatch, progress: Progress) -> str | None:
+        """Hand the message to Graph; one that it throttles, and so did not take, again where the operator allows."""
+
+        async def note_draft(draft_id: str) -> None:
+            work.claim = await self.ledger.note(work.claim, draft_id=draft_id)
+
+        deadline = time.monotonic() + self.throttled_seconds
+        while True:
+            try:
+                return await dispatch.send(work.claim.entry.message_id, note_draft)
+            except Throttled as error:
+                wait = error.retry_after or 0.0
+                if time.monotonic() + wait >= deadline:
+                    raise
+                await progress(f"Microsoft asks to wait {round(wait)} seconds before the message is sent.")
+                await asyncio.sleep(wait)
+
+    async def _settled_or_unknown(self, claim: Claim, dispatch: Dispatch, error: OutcomeUnknown) -> Receipt:
+        settled = await self._look(claim, dispatch)
+        if settled:
+            return await self._sent(claim, error.reference)
+        await self._note(claim, "unknown" if settled is None else "failed")
+        if settled is None:
+            raise OutcomeUnknown(error.sentence, reference=error.reference) from error
+        raise GraphUnavailable("Microsoft Graph did not send the message.", reference=error.reference) from error
+
+    async def _settle(self, claim: Claim, dispatch: Dispatch) -> Claim:
+        """Look up what became of an earlier call's message, and write it down."""
+        settled = await self._look(claim, dispatch)
+        if settled is None:
+            return claim
+        receipt = {"accepted_at": _now(), "request_id": None} if settled else None
+        return await self.ledger.note(claim, state="sent" if settled else "failed", receipt=receipt)
+
+    async def _look(self, claim: Claim, dispatch: Dispatch) -> bool | None:
+        try:
+            settled = await dispatch.settle(claim.entry.message_id, claim.entry.draft_id)
+        except M365Error:
+            settled = None
+        self.metrics.settlements.labels({True: "sent", False: "not_sent", None: "unclear"}[settled]).inc()
+        return settled
+
+    async def _sent(self, claim: Claim, request_id: str | None) -> Receipt:
+        receipt = Receipt(claim.entry.message_id, _now(), request_id)
         await self._note(claim, "sent", receipt={"accepted_at": receipt.accepted_at, "request_id": request_id})
         return receipt
 
@@ -122,3 +204,14 @@ class Delivery:
             raise OutcomeUnknown(_EARLIER)
         first = Receipt(entry.message_id, str(entry.receipt["accepted_at"]), entry.receipt.get("request_id"))
         return replace(first, is_repeat=True)
+
+
+@dataclass
+class _Work:
+    """A send under way, and its place in the ledger as it was last written."""
+
+    claim: Claim
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,83 @@
+"""Two ways of handing a message to Graph: in one request, or as a draft that can be looked up afterwards.
+
+May know `errors`, `mail` and `graph.*`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from m365_mcp.errors import M365Error, OutcomeUnknown
+from m365_mcp.graph.drafts import Drafts
+from m365_mcp.graph.mailbox import Mailbox
+from m365_mcp.mail import Message
+from m365_mcp.sending.delivery import NoteDraft
+
+# How long Graph is given to move a message that was sent out of the Drafts folder, in seconds between looks.
+LOOKS = (0.3, 0.7, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """`POST /me/sendMail`: the smallest permission, and no way to look afterwards."""
+
+    mailbox: Mailbox
+    message: Message
+
+    async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
+        """Send in one request; see `delivery.Dispatch`."""
+        return await self.mailbox.send(self.message.encode(message_id))
+
+    async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
+        """Return None: with `Mail.Send` alone nobody can look into Sent Items."""
+        return None
+
+
+@dataclass(frozen=True)
+class ByDraft:
+    """A draft, sent: what became of it can be looked up, and sending the same draft again is no second mail.
+
+    Attributes:
+        drafts: the person's drafts.
+        message: what is sent.
+        looks: pauses between looks, in seconds.
+    """
+
+    drafts: Drafts
+    message: Message
+    looks: tuple[float, ...] = LOOKS
+
+    async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
+        """Create a draft, note it, send it; see `delivery.Dispatch`. A draft that Graph refuses is thrown away."""
+        draft = await self.drafts.create(self.message.draft_as_graph(message_id), message_id)
+        try:
+            await note_draft(draft.id)
+            return await self.drafts.send(draft.id)
+        except OutcomeUnknown:
+            raise
+        except M365Error:
+            with contextlib.suppress(M365Error):  # a draft left behind is sent to nobody
+                await self.drafts.delete(draft.id)
+            raise
+
+    async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
+        """Look until the message has left the Drafts folder; one that stays there is sent once more."""
+        if draft_id is None:
+            return False  # it was never told to send: that comes after the draft was noted
+        if await self._has_left(message_id, draft_id):
+            return True
+        if await self.drafts.whereabouts(draft_id, message_id) != "draft":
+            return None  # the person has deleted it, or moved it where it cannot be found
+        with contextlib.suppress(OutcomeUnknown):
+            await self.drafts.send(draft_id)
+            return True
+        return True if await self._has_left(message_id, draft_id) else None
+
+    async def _has_left(self, message_id: str, draft_id: str) -> bool:
+        for pause in self.looks:
+            if await self.drafts.whereabouts(draft_id, message_id) == "sent":
+                return True
+            await asyncio.sleep(pause)
+        return False
