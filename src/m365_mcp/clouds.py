@@ -33,11 +33,14 @@ CLOUDS: dict[CloudName, Cloud] = {
 }
 
 
-def graph_scopes(cloud: Cloud, graph_base_url: str) -> tuple[str, ...]:
-    """Return the two delegated permissions as full URLs, as Entra ID wants them at its token endpoint.
+BASIC = ("Mail.Send", "User.Read")
+
+
+def graph_scopes(cloud: Cloud, graph_base_url: str, names: tuple[str, ...] = BASIC) -> tuple[str, ...]:
+    """Return delegated permissions as full URLs, as Entra ID wants them at its token endpoint.
 
     The prefix is the Graph root of the cloud the tokens are for; a stand-in's own address is never a prefix.
     """
     known = {known_cloud.graph for known_cloud in CLOUDS.values()}
     prefix = graph_base_url if graph_base_url in known else cloud.graph
-    return f"{prefix}/Mail.Send", f"{prefix}/User.Read"
+    return tuple(f"{prefix}/{name}" for name in names)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+import idna
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+TOOLSETS = ("drafts", "attachments", "replies", "schedule", "people")
 ORGANIZATIONS = "organizations"  # Entra's name for "people of any work or school tenant"
 
 
@@ -147,6 +149,28 @@ def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
         if "*" in parts.path.removesuffix("/*"):
             raise ValueError("* may only stand for the whole last segment of a path")
     return value
+
+
+def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of toolsets, each once."""
+    unknown = [name for name in value if name.lower() not in TOOLSETS]
+    if unknown:
+        raise ValueError(f"knows only these toolsets: {', '.join(TOOLSETS)}")
+    return tuple(dict.fromkeys(name.lower() for name in value))
+
+
+def check_domains(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the domains recipients may have, as they stand in DNS; the word none stands for no domain at all."""
+    if [name.lower() for name in value] == ["none"]:
+        return ()
+    try:
+        # RFC 5891: the form in which two spellings of one name are equal.
+        domains = tuple(idna.encode(name.strip().rstrip(".").lower(), uts46=True).decode() for name in value)
+    except idna.IDNAError:
+        raise ValueError("every entry must be a domain such as contoso.example; or the one word none") from None
+    if not all("." in name for name in domains):
+        raise ValueError("every entry must be a domain such as contoso.example; or the one word none")
+    return domains
 
 
 def check_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
