@@ -36,7 +36,13 @@ from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.upstream import UpstreamClient
 from m365_mcp.entra.verifier import EntraTokenVerifier, Expected
 from m365_mcp.graph.client import GraphClient
+from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
+from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.frequency import Frequency
+from m365_mcp.sending.ledger import Ledger, Windows
+from m365_mcp.sending.office import Office
+from m365_mcp.sending.places import MailboxPlaces
 from m365_mcp.settings import Settings
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.secrets import derive, make_seal
@@ -76,6 +82,7 @@ class Parts:
 
     async def close(self) -> None:
         """Give back connections."""
+        await self.services.office.delivery.finish()
         await self.services.graph.finish_sends()
         await self.http.aclose()
         await self.graph_http.aclose()
@@ -100,7 +107,7 @@ def build_parts(settings: Settings) -> Parts:
         http,
         metrics,
     )
-    scopes = graph_scopes(settings.cloud, settings.graph)
+    scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics)
     on_behalf_of = OnBehalfOf(
         endpoint, scopes, shared=GraphTokens(storage.records), leases=storage.leases, metrics=metrics
@@ -112,9 +119,37 @@ def build_parts(settings: Settings) -> Parts:
         storage,
         sign_ins,
         EntraProxy(settings, sign_ins, scopes),
-        Services(GraphAccess(on_behalf_of, sign_ins.renewal), GraphClient(settings.graph, graph_http, metrics)),
+        Services(
+            GraphAccess(on_behalf_of, sign_ins.renewal),
+            GraphClient(settings.graph, graph_http, metrics),
+            build_office(settings, storage, metrics),
+        ),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
+    )
+
+
+def build_office(settings: Settings, storage: Storage, metrics: Metrics) -> Office:
+    """Build what outgoing messages go through."""
+    windows = Windows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
+    delivery = Delivery(
+        Ledger(storage.records, windows),
+        MailboxPlaces(storage.leases),
+        Frequency(storage.records, settings.m365_send_hourly_limit),
+        metrics,
+        settings.m365_send_throttled_seconds,
+    )
+    return Office(_mail_rules(settings), delivery, by_draft=settings.m365_send_mode == "draft")
+
+
+def _mail_rules(settings: Settings) -> MailRules:
+    blocked = settings.m365_send_blocked_extensions
+    return MailRules(
+        allowed_domains=settings.m365_send_allowed_domains,
+        max_recipients=settings.m365_send_max_recipients,
+        allow_bcc=settings.m365_send_bcc,
+        allow_from=settings.m365_send_from,
+        blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(name.lower() for name in blocked),
     )
 
 

@@ -64,8 +64,8 @@ class Dispatch(Protocol):
         """Find out what became of an unclear send: True sent, False not sent, None cannot be told."""
 
 
-async def _in_silence(_: str) -> None:
-    return
+async def in_silence(_: str) -> None:
+    """Tell nobody about progress."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Delivery:
     _running: set[asyncio.Task[Receipt]] = field(default_factory=set, init=False, repr=False)
 
     async def send(
-        self, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch, progress: Progress = _in_silence
+        self, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch, progress: Progress = in_silence
     ) -> Receipt:
         """Send the message once, or return the receipt of the call that has.
 

@@ -15,6 +15,7 @@ from m365_mcp.entra.on_behalf_of import Caller, Refusal
 from m365_mcp.errors import SignInNeeded
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox, Tokens
+from m365_mcp.sending.office import Desk, Office
 
 SERVICES = "services"
 
@@ -25,12 +26,24 @@ class Services:
 
     access: GraphAccess
     graph: GraphClient
+    office: Office
 
 
 def caller_mailbox(context: Context = CurrentContext()) -> Mailbox:
     """Return the mailbox of whoever makes the current call."""
     services: Services = context.lifespan_context[SERVICES]
+    return _mailbox(services, _caller())
+
+
+def caller_desk(context: Context = CurrentContext()) -> Desk:
+    """Return the outgoing mail of whoever makes the current call."""
+    services: Services = context.lifespan_context[SERVICES]
     caller = _caller()
+    person = ("", "") if caller is None else caller.key
+    return services.office.desk(person, _mailbox(services, caller))
+
+
+def _mailbox(services: Services, caller: Caller | None) -> Mailbox:
     return Mailbox(services.graph, _no_tokens() if caller is None else _tokens(services.access, caller))
 
 
