@@ -30,10 +30,12 @@ def simulator(rsa_keys: list[RSAPrivateKey]) -> Simulator:
 
 @pytest.fixture
 async def client(simulator: Simulator) -> AsyncIterator[Client]:
-    """Open both sides of the simulator."""
+    """Open all sides of the simulator."""
     microsoft, tester = httpx2.ASGITransport(simulator.microsoft), httpx2.ASGITransport(simulator.tester)
+    uploads = httpx2.ASGITransport(simulator.uploads)
     async with (
         httpx2.AsyncClient(transport=microsoft, base_url="https://localhost:8443") as outside,
         httpx2.AsyncClient(transport=tester, base_url="http://127.0.0.1:8444") as inside,
+        httpx2.AsyncClient(transport=uploads, base_url="https://localhost:8445") as beside,
     ):
-        yield Client(outside, inside)
+        yield Client(outside, inside, beside)

@@ -47,13 +47,14 @@ async def running(options: Options) -> AsyncIterator[Ready]:
 
 @contextlib.asynccontextmanager
 async def opened(ready: Ready) -> AsyncIterator[Client]:
-    """Open both sides over the network, trusting only the simulator's own authority."""
+    """Open all sides over the network, trusting only the simulator's own authority."""
     trust = ssl.create_default_context(cafile=ready.ca_file)
     async with (
         httpx2.AsyncClient(base_url=ready.authority, verify=trust, trust_env=False, timeout=5) as outside,
         httpx2.AsyncClient(base_url=ready.control, trust_env=False, timeout=5) as inside,
+        httpx2.AsyncClient(base_url=ready.upload, verify=trust, trust_env=False, timeout=5) as beside,
     ):
-        yield Client(outside, inside)
+        yield Client(outside, inside, beside)
 
 
 @pytest.fixture
@@ -170,6 +171,8 @@ async def test_ready_file_says_everything_and_appears_whole(tmp_path: Path) -> N
         assert written["client_secret"] == CLIENT_SECRET
         assert (written["scope_name"], written["pid"]) == ("use-it", os.getpid())
         assert written["authority"].startswith("https://localhost:")
+        assert written["upload"].startswith("https://localhost:")
+        assert len({written["authority"], written["upload"], written["control"]}) == 3
         assert written["mailbox_page"] == f"{written['control']}/"
         assert written["ca_file"] == str(tmp_path / "state" / "ca.pem")
     assert sorted(os.listdir(tmp_path)) == ["ready.json", "state"]
