@@ -58,6 +58,17 @@ async def test_recipients_copy_has_no_extended_property(client: Client) -> None:
     assert len(await found(client, grace, "me/mailFolders/inbox/messages")) == 1
 
 
+@pytest.mark.parametrize("value", ["a) and (b", "it's", " and ", "(", "ü&#+%"])
+async def test_value_may_be_any_text(client: Client, value: str) -> None:
+    """Quotes are doubled; parentheses, the word `and` and other letters need no care."""
+    headers = await client.mail_headers()
+    await client.draft(headers, **marked(value))
+    quoted = by_marker(value.replace("'", "''"))
+
+    assert len(await found(client, headers, "me/messages", filter=f"isDraft eq true and {quoted}")) == 1
+    assert len(await found(client, headers, "me/messages", filter=f"{quoted} and isDraft eq true")) == 1
+
+
 async def test_changing_a_property_keeps_the_others(client: Client) -> None:
     """PATCH merges extended properties by id."""
     headers = await client.mail_headers()

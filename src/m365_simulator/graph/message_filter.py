@@ -23,8 +23,6 @@ _BY_EXTENDED = re.compile(
     rf"(?P=x)/value eq {_TEXT}\)",
     re.IGNORECASE,
 )
-_AND = re.compile(r" and (?=(?:[^']*'[^']*')*[^']*$)(?![^()]*\))")
-"""The word between two comparisons: outside quotes and outside parentheses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +40,23 @@ class Filter:
 
 def read_filter(text: str | None) -> Filter:
     """Return the filter; GraphError 400 for what the simulator does not understand."""
-    parts = _AND.split(text) if text is not None else []
+    parts = _clauses(text) if text is not None else []
     read = [_read_clause(part.strip()) for part in parts]
     names = tuple(name for name, _ in read)
     return Filter(names, tuple(clause for _, clause in read), "singleValueExtendedProperties" in names)
+
+
+def _clauses(text: str) -> list[str]:
+    """Split at every `and` that stands outside quotes and parentheses."""
+    clauses, depth, quoted = [""], 0, False
+    for piece in re.split(r"( and |['()])", text):
+        quoted ^= piece == "'"
+        depth += 0 if quoted else (piece == "(") - (piece == ")")
+        if piece == " and " and not quoted and depth == 0:
+            clauses.append("")
+        else:
+            clauses[-1] += piece
+    return clauses
 
 
 def _read_clause(text: str) -> tuple[str, Fits]:
