@@ -51,13 +51,16 @@ async def test_small_attachment_is_added_listed_and_deleted(client: Client) -> N
     added = await client.graph("POST", path, headers, json=small(isInline=True, contentId="c1"))
     other = await client.graph("POST", path, headers, json=small(name="b.txt"))
     listed = (await client.graph("GET", path, headers)).json()["value"]
+    one = await client.graph("GET", f"{path}/{other.json()['id']}", headers)
     deleted = await client.graph("DELETE", f"{path}/{other.json()['id']}", headers)
     again = await client.graph("DELETE", f"{path}/{other.json()['id']}", headers)
 
     assert (added.status_code, added.json()["size"], added.json()["isInline"]) == (201, 5, True)
     assert [one["name"] for one in listed] == ["a.txt", "b.txt"]
-    assert all("contentBytes" not in one for one in listed)
+    assert all("contentBytes" not in item for item in listed)
+    assert (one.json()["name"], one.json()["size"]) == ("b.txt", 5)
     assert [deleted.status_code, again.status_code] == [204, 404]
+    assert (await client.graph("GET", f"{path}/{other.json()['id']}", headers)).status_code == 404
     await client.graph("POST", f"{path.removesuffix('/attachments')}/send", headers)
     assert (await client.outbox())[0]["attachments"] == [
         {

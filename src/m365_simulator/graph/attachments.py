@@ -34,6 +34,15 @@ def list_attachments(call: Call) -> Outcome:
     )
 
 
+def get_attachment(call: Call) -> Outcome:
+    """Answer the metadata of one attachment."""
+    wanted = call.request.path_params["attachment"]
+    for one in call.item().attachments:
+        if one.id == wanted:
+            return Outcome(200, {"@odata.context": _context(call), **attachment_json(one)})
+    raise item_not_found()
+
+
 def delete_attachment(call: Call) -> Outcome:
     """Answer 204; a draft only can lose an attachment."""
     item = draft(call)

@@ -6,6 +6,7 @@ from m365_simulator.graph.attachments import (
     add_attachment,
     create_upload_session,
     delete_attachment,
+    get_attachment,
     list_attachments,
 )
 from m365_simulator.graph.call import Endpoint, mailbox_call
@@ -61,6 +62,7 @@ def _attachments() -> list[Route]:
         _route("GET", f"{_MESSAGE}/attachments", list_attachments, *READ),
         _route("POST", f"{_MESSAGE}/attachments", add_attachment, *WRITE),
         _route("POST", f"{_MESSAGE}/attachments/createUploadSession", create_upload_session, *WRITE),
+        _route("GET", f"{_MESSAGE}/attachments/{{attachment}}", get_attachment, *READ),
         _route("DELETE", f"{_MESSAGE}/attachments/{{attachment}}", delete_attachment, *WRITE),
     ]
 

@@ -74,7 +74,7 @@ def _find(tenant: Tenant, request: Request) -> tuple[UploadSession, Person]:
     if "authorization" in request.headers:
         raise GraphError(401, "InvalidAudienceForResource", "The audience claim value is invalid for current resource.")
     session = tenant.uploads.find(request.query_params.get("authtoken", ""), tenant.clock.now())
-    if session is None or not request.url.path.endswith(f"('{session.id}')"):
+    if session is None or not request.path_params["path"].endswith(f"('{session.id}')"):
         raise GraphError(404, "ErrorItemNotFound", "The upload session was not found, or has expired.")
     return session, tenant.people[session.person]
 
