@@ -7,10 +7,11 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from m365_simulator import Simulator, create_simulator
+from m365_simulator import Options, Simulator, create_simulator
 from m365_simulator.keys import make_rsa_key
 
 from .client import Client
+from .live import opened, running
 
 START = 1_800_000_000.0
 
@@ -39,3 +40,10 @@ async def client(simulator: Simulator) -> AsyncIterator[Client]:
         httpx2.AsyncClient(transport=uploads, base_url="https://localhost:8445") as beside,
     ):
         yield Client(outside, inside, beside)
+
+
+@pytest.fixture
+async def live() -> AsyncIterator[Client]:
+    """Serve a simulator on free ports and open both of its sides."""
+    async with running(Options(port=0, control_port=0, seed=1)) as ready, opened(ready) as client:
+        yield client
