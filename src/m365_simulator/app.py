@@ -1,4 +1,4 @@
-"""Builds the simulator: the state, and the two ASGI apps over it (the Microsoft side and the tester's side)."""
+"""Builds the simulator: the state, and the ASGI apps over it (two hosts of Microsoft's, and the tester's side)."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,15 +16,14 @@ from m365_simulator.entra.authorize import authorize, choose_account, consent, l
 from m365_simulator.entra.discovery import instance, keys, metadata
 from m365_simulator.entra.token import token
 from m365_simulator.fault_injection import FaultInjection
-from m365_simulator.graph.me import me
-from m365_simulator.graph.messages import sent_items
 from m365_simulator.graph.problems import GraphError, error_response, new_trace
-from m365_simulator.graph.send_mail import send_mail
+from m365_simulator.graph.routes import graph_routes
 from m365_simulator.graph.throttle import Throttle
 from m365_simulator.keys import MakeKey, make_rsa_key
 from m365_simulator.mailbox_page import mailbox_routes
 from m365_simulator.observation import Observation
 from m365_simulator.organizations import CONTOSO
+from m365_simulator.outlook.upload import upload
 from m365_simulator.people import Person
 from m365_simulator.tenant import Directory, Tenant
 from m365_simulator.tester_guard import TesterGuard
@@ -37,13 +36,15 @@ REDIRECT_URIS = ("http://localhost:8000/auth/callback",)
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """The state, the app that plays Microsoft (serve it with TLS), and the app for the tester (plain HTTP).
+    """The state, the apps that play Microsoft (serve both with TLS), and the app for the tester (plain HTTP).
 
+    `uploads` stands for another host of Microsoft's, which takes large attachments.
     Call `close` before stopping a server.
     """
 
     tenant: Tenant
     microsoft: ASGIApp
+    uploads: ASGIApp
     tester: ASGIApp
     closing: asyncio.Event
 
@@ -56,6 +57,7 @@ class Simulator:
 def create_simulator(
     *,
     authority: str = "https://localhost:8443",
+    upload_authority: str = "https://localhost:8445",
     redirect_uris: tuple[str, ...] = REDIRECT_URIS,
     scope_name: str = "mcp-access",
     people: tuple[Person, ...] = (),
@@ -64,20 +66,27 @@ def create_simulator(
     read_clock: Callable[[], float] | None = None,
     make_key: MakeKey = make_rsa_key,
 ) -> Simulator:
-    """Build a simulator that clients reach at `authority`; ValueError for a redirect URI that cannot be registered."""
+    """Build a simulator for clients at these addresses; ValueError for a redirect URI that cannot be registered."""
     app = AppRegistration(CLIENT_ID, (Secret(CLIENT_SECRET),), redirect_uris, scope_name)
-    directory = Directory(authority.rstrip("/"), app, people=people, seed=seed)
+    directory = Directory(authority.rstrip("/"), app, upload_authority.rstrip("/"), people=people, seed=seed)
     tenant = Tenant(directory, read_clock=read_clock, make_key=make_key)
     closing = asyncio.Event()
-    return Simulator(tenant, _microsoft(tenant, closing), _tester(tenant, closing, hosts), closing)
+    throttle = Throttle(tenant)
+    return Simulator(
+        tenant=tenant,
+        microsoft=_microsoft(tenant, throttle, closing),
+        uploads=_uploads(tenant, throttle, closing),
+        tester=_tester(tenant, closing, hosts),
+        closing=closing,
+    )
 
 
-def _microsoft(tenant: Tenant, closing: asyncio.Event) -> ASGIApp:
+def _microsoft(tenant: Tenant, throttle: Throttle, closing: asyncio.Event) -> ASGIApp:
     app = Starlette(
-        routes=[*_graph_routes(), *_entra_routes()], exception_handlers={404: _unknown_segment, 405: _wrong_method}
+        routes=[*graph_routes(), *_entra_routes()], exception_handlers={404: _unknown_segment, 405: _wrong_method}
     )
     app.state.tenant = tenant
-    app.state.throttle = Throttle(tenant)
+    app.state.throttle = throttle
     return Observation(FaultInjection(app, tenant, closing), tenant)
 
 
@@ -97,13 +106,14 @@ def _entra_routes() -> list[Route]:
     ]
 
 
-def _graph_routes() -> list[Route]:
-    return [
-        Route("/v1.0/me", me),
-        Route("/v1.0/me/sendMail", send_mail, methods=["POST"]),
-        Route("/v1.0/me/mailFolders/sentitems/messages", sent_items),
-        Route("/v1.0/me/mailFolders('sentitems')/messages", sent_items),
-    ]
+def _uploads(tenant: Tenant, throttle: Throttle, closing: asyncio.Event) -> ASGIApp:
+    app = Starlette(
+        routes=[Route("/api/v2.0/{path:path}", upload, methods=["PUT", "GET", "DELETE"])],
+        exception_handlers={404: _unknown_segment, 405: _wrong_method},
+    )
+    app.state.tenant = tenant
+    app.state.throttle = throttle
+    return Observation(FaultInjection(app, tenant, closing), tenant, whole_bodies=False)
 
 
 def _tester(tenant: Tenant, closing: asyncio.Event, hosts: tuple[str, ...]) -> ASGIApp:
@@ -114,7 +124,7 @@ def _tester(tenant: Tenant, closing: asyncio.Event, hosts: tuple[str, ...]) -> A
 
 
 async def _unknown_segment(request: Request, _: Exception) -> Response:
-    """Answer for what is not modelled: Graph's envelope below /v1.0, Entra's JSON elsewhere."""
+    """Answer for what is not modelled: Graph's envelope below /v1.0 and for uploads, Entra's JSON elsewhere."""
     if not _is_graph(request):
         return JSONResponse({"error": "not_found", "error_description": f"No such endpoint: {request.url.path}"}, 404)
     segment = request.url.path.rpartition("/")[2]
@@ -130,7 +140,7 @@ async def _wrong_method(request: Request, _: Exception) -> Response:
 
 
 def _is_graph(request: Request) -> bool:
-    return request.url.path.startswith(("/v1.0", "/beta"))
+    return request.url.path.startswith(("/v1.0", "/beta", "/api/"))
 
 
 def _graph_refusal(request: Request, problem: GraphError) -> Response:

@@ -20,12 +20,22 @@ from m365_simulator.control_changes import (
     NewTenant,
     PersonChange,
     Roll,
+    SendAsChange,
     SwitchesChange,
     read_change,
 )
-from m365_simulator.control_views import app_view, fault_view, keys_view, outbox_view, record_view, state_view
+from m365_simulator.control_views import (
+    app_view,
+    fault_view,
+    keys_view,
+    outbox_view,
+    record_view,
+    rights_view,
+    state_view,
+)
 from m365_simulator.faults import Fault
 from m365_simulator.organizations import Organization
+from m365_simulator.sending_rights import SendingRight
 from m365_simulator.sign_ins import Consent
 from m365_simulator.tenant import Tenant
 
@@ -46,6 +56,8 @@ def control_routes() -> list[Route]:
         ("POST", "tenants", _add_tenant),
         ("POST", "people", _add_person),
         ("PATCH", "people/{name}", _change_person),
+        ("POST", "send-as", _grant_sending),
+        ("DELETE", "send-as", _withdraw_sending),
         ("PATCH", "app", _change_app),
         ("PATCH", "switches", _change_switches),
         ("POST", "consents", _grant_consent),
@@ -78,6 +90,7 @@ async def _state(tenant: Tenant, _: Request) -> Answer:
 
 
 async def _outbox(tenant: Tenant, _: Request) -> Answer:
+    tenant.mail.release()
     return [outbox_view(message) for message in tenant.mail.outbox]
 
 
@@ -134,6 +147,21 @@ async def _change_person(tenant: Tenant, request: Request) -> Answer:
     return asdict(person)
 
 
+async def _grant_sending(tenant: Tenant, request: Request) -> Answer:
+    tenant.sending_rights.grant(_right(tenant, await read_change(request, SendAsChange)))
+    return rights_view(tenant)
+
+
+async def _withdraw_sending(tenant: Tenant, request: Request) -> Answer:
+    right = _right(tenant, await read_change(request, SendAsChange))
+    tenant.sending_rights.withdraw(right.person, right.address)
+    return rights_view(tenant)
+
+
+def _right(tenant: Tenant, change: SendAsChange) -> SendingRight:
+    return SendingRight(_person(tenant, change.person), change.address, change.kind, change.display_name)
+
+
 async def _change_app(tenant: Tenant, request: Request) -> Answer:
     tenant.app = (await read_change(request, AppChange)).apply(tenant.app)
     return app_view(tenant.app)
@@ -183,6 +211,7 @@ async def _drop_keys(tenant: Tenant, _: Request) -> Answer:
 
 async def _set_clock(tenant: Tenant, request: Request) -> Answer:
     tenant.clock.offset_seconds = (await read_change(request, ClockChange)).offset_seconds
+    tenant.mail.release()
     return {"offset_seconds": tenant.clock.offset_seconds, "now": tenant.clock.now()}
 
 

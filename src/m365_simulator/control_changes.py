@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import asdict, replace
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from starlette.requests import Request
@@ -67,17 +67,27 @@ class NewPerson(Change):
     def build(self, organization: Organization) -> Person:
         """Return the person, with a new object id."""
         upn = self.user_principal_name or f"{self.name}@{organization.domain}"
+        given_name, _, surname = (self.display_name or self.name.title()).partition(" ")
         return Person(
             name=self.name,
             display_name=self.display_name or self.name.title(),
-            given_name=self.name.title(),
-            surname="",
+            given_name=given_name,
+            surname=surname,
             user_principal_name=upn,
             object_id=str(uuid.uuid4()),
             mail=upn if self.licensed else None,
             tenant_id=organization.id,
             licensed=self.licensed,
         )
+
+
+class SendAsChange(Change):
+    """The right of a person to send in the name of a shared address, as it or on its behalf."""
+
+    person: str
+    address: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    kind: Literal["as", "on_behalf"] = "as"
+    display_name: str = ""
 
 
 class NewTenant(Change):

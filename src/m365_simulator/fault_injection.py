@@ -11,6 +11,7 @@ import socket
 import struct
 from dataclasses import dataclass, replace
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -50,6 +51,8 @@ class FaultInjection:
         scope[STRUCK_BY] = armed.id
         what, when = armed.fault.what, armed.fault.when
         real: Answer | None = None
+        if when == "halfway":
+            await _read_half(scope, receive)
         if when == "after":
             real = await self._carry_out(scope, receive)
         await self._wait(what.delay_seconds)
@@ -89,6 +92,16 @@ class FaultInjection:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
         except TimeoutError:
+            return
+
+
+async def _read_half(scope: Scope, receive: Receive) -> None:
+    """Let half of the announced body come in, and forget it."""
+    left = int(Headers(scope=scope).get("content-length", "0")) // 2
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if not message.get("more_body", False):
             return
 
 

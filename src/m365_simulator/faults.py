@@ -1,7 +1,8 @@
 """Faults on purpose: where one strikes, how often, what the client sees, and whether the effect came first.
 
-A fault with `when="before"` keeps the request from having any effect. With `when="after"` the request is carried out
-(the mail is in the outbox), and only then the client is shown the failure.
+A fault with `when="before"` keeps the request from having any effect, and so does `when="halfway"`, which first lets
+half of the request's body come in (only an upload is struck in the middle; other bodies were read as a whole). With
+`when="after"` the request is carried out (the mail is in the outbox), and only then the client is shown the failure.
 """
 
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Fault:
 
     what: What
     where: Where = field(default_factory=Where)
-    when: Literal["before", "after"] = "before"
+    when: Literal["before", "halfway", "after"] = "before"
     skip: int = 0
     times: int | None = 1
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from html import escape
 from urllib.parse import urlencode
 
-from m365_simulator.mail import Message, Recipient
+from m365_simulator.mail import Folder, Message, Recipient
 from m365_simulator.pages import RIBBON, initials_html
 from m365_simulator.people import Person
 from m365_simulator.tenant import Tenant
 
-FOLDERS = {"inbox": "Inbox", "sent": "Sent Items"}
+FOLDERS = {"inbox": "Inbox", "sent": "Sent Items", "drafts": "Drafts", "outbox": "Outbox"}
+GRAPH_NAMES: dict[str, Folder] = {"inbox": "inbox", "sent": "sentitems", "drafts": "drafts", "outbox": "outbox"}
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """No scripts, no forms, nothing from the network."""
 MAIL_STYLE = (
@@ -23,11 +24,15 @@ MAIL_STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the page is to show; `message` is the id of the open one."""
+    """What the page is to show; `message` is the id of the open one, or its Message-ID."""
 
     person: Person
     folder: str
     message: str | None = None
+
+    def names(self, message: Message) -> bool:
+        """Tell whether this is the open one."""
+        return self.message in (message.id, message.immutable_id, message.internet_message_id)
 
     def link(self, **changes: str | None) -> str:
         """Return the address of this view with changes; None leaves a parameter out."""
@@ -38,7 +43,7 @@ class View:
 def page_html(tenant: Tenant, view: View) -> str:
     """Return the whole page."""
     messages = _messages(tenant, view)
-    opened = next((message for message in messages if message.id == view.message), None)
+    opened = next((message for message in messages if view.names(message)), None)
     state = "reading" if opened else "listing"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -46,7 +51,7 @@ def page_html(tenant: Tenant, view: View) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="stylesheet" href="/assets/style.css"><link rel="icon" href="data:,">'
         '<script src="/assets/mailbox.js" defer></script></head>'
-        f'<body class="wide {state}" data-revision="{tenant.mail.fingerprint(tenant.clock.now())}">'
+        f'<body class="wide {state}" data-revision="{tenant.mail.fingerprint()}">'
         f'<p class="ribbon">{RIBBON}</p><header><h1>Simulated mailboxes</h1>{_people_html(tenant, view)}</header>'
         f"<main>{_list_pane_html(view, messages, opened)}{_reading_pane_html(view, opened, bool(messages))}</main>"
         '<p id="live" class="unseen" role="status" aria-live="polite"></p></body></html>'
@@ -54,11 +59,8 @@ def page_html(tenant: Tenant, view: View) -> str:
 
 
 def _messages(tenant: Tenant, view: View) -> list[Message]:
-    """Return the messages of the folder that have become visible, newest first."""
-    mailbox = tenant.mail.mailbox(view.person.name)
-    folder = mailbox.sent if view.folder == "sent" else mailbox.inbox
-    now = tenant.clock.now()
-    return [message for message in reversed(folder) if message.visible_at <= now]
+    """Return the messages of the folder, newest first."""
+    return tenant.mail.mailbox(view.person.name).folder(GRAPH_NAMES[view.folder])[::-1]
 
 
 def _people_html(tenant: Tenant, view: View) -> str:
@@ -91,19 +93,24 @@ def _empty_html(view: View) -> str:
         return (
             f'<div class="empty"><p><strong>No mailbox</strong></p><p>{name} has no Exchange Online licence.</p></div>'
         )
-    wait = "What arrives" if view.folder == "inbox" else f"What {name} sends"
+    wait = {
+        "inbox": "What arrives",
+        "sent": f"What {name} sends",
+        "drafts": f"What {name} prepares",
+        "outbox": f"What {name} sends later",
+    }[view.folder]
     return f'<div class="empty"><p><strong>No mail yet</strong></p><p>{wait} appears here by itself.</p></div>'
 
 
 def _row_html(view: View, message: Message, opened: Message | None) -> str:
     current = ' aria-current="true"' if message is opened else ""
-    other = message.sender.name or message.sender.address
-    if view.folder == "sent":
+    other = message.from_.name or message.from_.address
+    if view.folder != "inbox":
         other = "To " + ", ".join(recipient.name or recipient.address for recipient in message.recipients)
     return (
         f'<li><a data-id="{escape(message.id)}" href="{view.link(message=message.id)}"{current}>'
         f'<span class="other">{escape(other)}</span>'
-        f'{_time_html(message.sent_at, "%d %b %H:%M")}<span class="subject">{_subject_html(message)}</span></a></li>'
+        f'{_time_html(_when(message), "%d %b %H:%M")}<span class="subject">{_subject_html(message)}</span></a></li>'
     )
 
 
@@ -116,7 +123,8 @@ def _reading_pane_html(view: View, message: Message | None, any_mail: bool) -> s
     people = "".join(
         f"<dt>{label}</dt><dd>{_recipients_html(recipients)}</dd>"
         for label, recipients in (
-            ("From", (message.sender,)),
+            ("From", (message.from_,)),
+            ("Sender", (message.sender,) if message.sender.address != message.from_.address else ()),
             ("To", message.to),
             ("Cc", message.cc),
             ("Bcc", message.bcc),
@@ -127,10 +135,21 @@ def _reading_pane_html(view: View, message: Message | None, any_mail: bool) -> s
     return (
         '<section id="reading" class="pane" aria-label="Message"><article>'
         f'<a class="back" href="{view.link(message=None)}">Back to {FOLDERS[view.folder]}</a>'
-        f'<h2>{_subject_html(message)}</h2><dl class="facts">{people}<dt>Sent</dt>'
-        f"<dd>{_time_html(message.sent_at, '%A, %d %B %Y, %H:%M:%S UTC')}</dd></dl>"
+        f'<h2>{_subject_html(message)}</h2><dl class="facts">{people}<dt>{_label(message)}</dt>'
+        f"<dd>{_time_html(_when(message), '%A, %d %B %Y, %H:%M:%S UTC')}</dd></dl>"
         f"{_attachments_html(message)}{_headers_html(message)}{_body_html(message)}</article></section>"
     )
+
+
+def _when(message: Message) -> float:
+    """When it was sent, when it will be, or when the draft was made."""
+    return message.visible_at or message.created_at
+
+
+def _label(message: Message) -> str:
+    if not message.is_draft:
+        return "Sent"
+    return "To be sent" if message.visible_at else "Prepared"
 
 
 def _body_html(message: Message) -> str:

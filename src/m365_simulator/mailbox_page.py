@@ -30,7 +30,7 @@ def mailbox_routes() -> list[Route]:
 
 
 async def show(request: Request) -> Response:
-    """Answer `GET /?person=ada&folder=inbox|sent&message=<id>`."""
+    """Answer `GET /?person=ada&folder=inbox|sent|drafts|outbox&message=<id>`."""
     tenant: Tenant = request.app.state.tenant
     query = request.query_params
     person = tenant.people.get(query.get("person", "")) or next(iter(tenant.people.values()))
@@ -51,7 +51,7 @@ async def events(request: Request) -> Response:
         told = ""
         while not closing.is_set():
             seen = tenant.mail.revision
-            state = tenant.mail.fingerprint(tenant.clock.now())
+            state = tenant.mail.fingerprint()
             # A comment line keeps the connection open and finds out whether anybody still listens.
             yield ": still here\n\n" if state == told else f"event: mail\ndata: {json.dumps({'revision': state})}\n\n"
             told = state

@@ -1,7 +1,7 @@
 """ASGI middleware of the Microsoft side: reads what a request is about, and notes what the client saw.
 
-It knows where a person hides in a request (bearer token, assertion, refresh token, code), but keeps only the person's
-name.
+It knows where a person hides in a request (bearer token, assertion, refresh token, code, address of an upload), but
+keeps only the person's name.
 """
 
 from collections.abc import Mapping
@@ -20,20 +20,26 @@ Fields = Mapping[str, str]
 
 
 class Observation:
-    """Wraps the Microsoft side; what it learns it leaves in the scope for the faults and in the tenant's log."""
+    """Wraps the Microsoft side; what it learns it leaves in the scope for the faults and in the tenant's log.
 
-    def __init__(self, app: ASGIApp, tenant: Tenant) -> None:
+    Without `whole_bodies` a request is passed on while it still comes in, as an upload must be.
+    """
+
+    def __init__(self, app: ASGIApp, tenant: Tenant, *, whole_bodies: bool = True) -> None:
         self._app = app
         self._tenant = tenant
+        self._whole_bodies = whole_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await _read_body(receive)
+        body = await _read_body(receive) if self._whole_bodies else b""
         if body is None:
             return
+        if self._whole_bodies:
+            receive = _replay(body, receive)
         scope[FACTS] = _facts(self._tenant, scope, body)
         status: int | None = None
 
@@ -44,7 +50,7 @@ class Observation:
             await send(message)
 
         try:
-            await self._app(scope, _replay(body, receive), note_status)
+            await self._app(scope, receive, note_status)
         finally:
             self._tenant.requests.records.append(RequestRecord(scope[FACTS], status, scope.get(STRUCK_BY)))
 
@@ -91,6 +97,7 @@ def _facts(tenant: Tenant, scope: Scope, body: bytes) -> RequestFacts:
         scope=fields.get("scope"),
         resource=fields.get("resource"),
         cookies="cookie" in headers,
+        content_range=headers.get("content-range"),
     )
 
 
@@ -116,10 +123,13 @@ def _person(tenant: Tenant, headers: Headers, fields: Fields) -> str | None:
     if "username" in fields:
         chosen = tenant.find_person(fields["username"])
         return chosen.name if chosen else None
+    if "authtoken" in fields:
+        session = tenant.uploads.find(fields["authtoken"], tenant.clock.now())
+        return session.person if session else None
     signs = tenant.sign_ins
     known = signs.refresh_tokens.get(fields.get("refresh_token", "")) or signs.codes.get(fields.get("code", ""))
-    session = signs.sessions.get(known.sign_in) if known else None
-    return session.person if session else None
+    signed_in = signs.sessions.get(known.sign_in) if known else None
+    return signed_in.person if signed_in else None
 
 
 def _person_in_token(tenant: Tenant, token: str) -> str | None:

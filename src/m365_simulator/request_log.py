@@ -10,7 +10,7 @@ REMEMBERED = 10_000
 class RequestFacts:
     """Who asked for what; `fields` are the names of the form fields, `client_auth` is how the client proved itself.
 
-    `cookies` says whether any came along.
+    `cookies` says whether any came along, `content_range` which part of a file.
     """
 
     id: int
@@ -25,6 +25,7 @@ class RequestFacts:
     scope: str | None = None
     resource: str | None = None
     cookies: bool = False
+    content_range: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

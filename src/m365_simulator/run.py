@@ -1,4 +1,4 @@
-"""Serves the simulator: both apps in one event loop, a ready file when both listen, a calm stop on a signal."""
+"""Serves the simulator: all apps in one event loop, a ready file when all listen, a calm stop on a signal."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from m365_simulator.app import CLIENT_SECRET, REDIRECT_URIS, Simulator, create_simulator
 from m365_simulator.certificate import Files, write_certificates
@@ -25,11 +26,13 @@ STOP_SECONDS = 3
 class Options:
     """How to serve; a port of 0 takes a free one. The first of `hosts` stands in all addresses.
 
+    Uploads have a port of their own, as Microsoft has a host of its own for them.
     Only listen on more than loopback (`host`) where everybody who can reach the ports may read and change everything.
     """
 
     port: int = 8443
     control_port: int = 8444
+    upload_port: int = 0
     redirect_uris: tuple[str, ...] = REDIRECT_URIS
     state_dir: Path | None = None
     ready_file: Path | None = None
@@ -45,6 +48,7 @@ class Ready:
 
     authority: str
     graph: str
+    upload: str
     ca_file: str
     control: str
     mailbox_page: str
@@ -64,22 +68,27 @@ async def serve(options: Options, on_ready: Callable[[Ready], None] | None = Non
         )
         files = write_certificates(state_dir.absolute(), options.hosts)
         microsoft = _listen(stack, options.host, options.port)
+        uploads = _listen(stack, options.host, options.upload_port)
         tester = _listen(stack, options.host, options.control_port)
-        authority = f"https://{options.hosts[0]}:{_port(microsoft)}"
         simulator = create_simulator(
-            authority=authority,
+            authority=f"https://{options.hosts[0]}:{_port(microsoft)}",
+            upload_authority=f"https://{options.hosts[0]}:{_port(uploads)}",
             redirect_uris=options.redirect_uris,
             scope_name=options.scope_name,
             hosts=options.hosts,
             seed=options.seed,
         )
         ready = _ready(simulator, options, files, f"http://127.0.0.1:{_port(tester)}")
-        servers = [(_Server(_tls_config(simulator, files)), microsoft), (_Server(_plain_config(simulator)), tester)]
+        servers = [
+            (_Server(_tls_config(simulator.microsoft, files)), microsoft),
+            (_Server(_tls_config(simulator.uploads, files)), uploads),
+            (_Server(_plain_config(simulator.tester)), tester),
+        ]
         await _serve_all(simulator, servers, lambda: _announce(ready, options.ready_file, on_ready))
 
 
 class _Server(uvicorn.Server):
-    """A server that tells when it listens, and leaves the signals to `serve`, which stops two servers."""
+    """A server that tells when it listens, and leaves the signals to `serve`, which stops several servers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -130,9 +139,9 @@ async def _signals(stop: asyncio.Event) -> AsyncIterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _tls_config(simulator: Simulator, files: Files) -> uvicorn.Config:
+def _tls_config(app: ASGIApp, files: Files) -> uvicorn.Config:
     return uvicorn.Config(
-        simulator.microsoft,
+        app,
         http=ResettableProtocol,
         lifespan="off",
         log_config=None,
@@ -144,9 +153,9 @@ def _tls_config(simulator: Simulator, files: Files) -> uvicorn.Config:
     )
 
 
-def _plain_config(simulator: Simulator) -> uvicorn.Config:
+def _plain_config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        simulator.tester,
+        app,
         http="h11",
         lifespan="off",
         log_config=None,
@@ -187,6 +196,7 @@ def _ready(simulator: Simulator, options: Options, files: Files, control: str) -
     return Ready(
         authority=tenant.authority,
         graph=tenant.authority,
+        upload=tenant.directory.upload_authority,
         ca_file=str(files.ca),
         control=control,
         mailbox_page=f"{control}/",

@@ -42,7 +42,34 @@ class Switches:
     cae_needs_client_capability: bool = False
     """Challenge a revoked session only when its token says `xms_cc: cp1`; else the token lives on."""
 
+    immutable_id_survives_send: bool = True
+    """Page "Get immutable identifiers": the id of a draft finds the message in Sent Items."""
+    send_settles_seconds: float = 0.0
+    """How long after the 202 a draft still shows as one, and nothing stands in Sent Items or has arrived."""
+    settling_shows: Literal["draft", "nothing"] = "draft"
+    """Meanwhile its id finds the draft, or is 404 ("may not succeed immediately", page on immutable identifiers)."""
+    settling_draft_sends_again: bool = False
+    """A second `/send` meanwhile makes a second mail; otherwise it is 404 at once."""
+    deferred_folder: Literal["outbox", "drafts"] = "outbox"
+    """Where a message waits for its deferred time."""
+    reply_body_keeps_quote: bool = False
+    """`message.body` of a reply stands above the quoted original; otherwise it takes its place."""
+    patch_takes_headers: bool = False
+    """PATCH may change `internetMessageHeaders`, which the page "Update message" does not name."""
+
     request_bytes: int = 4 * 1024 * 1024
+    message_bytes: int = 150 * 1024 * 1024
+    """The most that all attachments of a message may have."""
+    inline_attachment_bytes: int = 3 * 1024 * 1024
+    """An attachment in one request must be smaller (page "Attach large files")."""
+    upload_session_minimum_bytes: int = 2 * 1024 * 1024
+    """An upload session is refused for a smaller file; 2 MiB was measured, the page says 3 MB."""
+    upload_chunk_bytes: int = 4 * 1024 * 1024
+    upload_session_seconds: float = 3600.0
+    uploads_answer_in_pascal_case: bool = True
+    """`NextExpectedRanges` on the upload host, as its page shows; otherwise `nextExpectedRanges` as on Graph."""
+    upload_window_bytes: int = 150 * 1024 * 1024
+    upload_window_seconds: float = 300.0
     recipients_per_message: int = 500
     recipients_per_day: int = 10_000
     mailbox_concurrency: int = 4

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from m365_simulator.app_registration import AppRegistration
 from m365_simulator.faults import FaultList
 from m365_simulator.keys import Clock, KeyRing, MakeKey, make_rsa_key
-from m365_simulator.mail import PostOffice
 from m365_simulator.organizations import CONTOSO, FABRIKAM, Organization
 from m365_simulator.people import Person, sample_people
+from m365_simulator.post_office import PostOffice
 from m365_simulator.request_log import RequestLog
+from m365_simulator.sending_rights import SendingRights
 from m365_simulator.sign_ins import SignIns
 from m365_simulator.switches import Switches
+from m365_simulator.uploads import Uploads
 
 SHORTEST_LIFE, LONGEST_LIFE = 3600, 5399
 """An access token lives a random 60 to 90 minutes (page "Configurable token lifetimes"), in seconds."""
@@ -24,11 +26,13 @@ SHORTEST_CAE_LIFE, LONGEST_CAE_LIFE = 20 * 3600, 28 * 3600
 class Directory:
     """What never changes while the simulator runs; `authority` is scheme, host and port of the Microsoft side.
 
+    `upload_authority` is the same for the host that takes large attachments, outlook.office.com in the real world.
     The app registration stands in `home`; `others` are the tenants of customers.
     """
 
     authority: str
     app: AppRegistration
+    upload_authority: str = "https://localhost:8445"
     home: Organization = CONTOSO
     others: tuple[Organization, ...] = (FABRIKAM,)
     people: tuple[Person, ...] = ()
@@ -47,7 +51,9 @@ class Tenant:
     ) -> None:
         self.directory = directory
         self.clock = Clock() if read_clock is None else Clock(read_clock)
-        self.mail = PostOffice()
+        self.mail = PostOffice(
+            self.clock.now, lambda: tuple(self.people.values()), lambda: self.sending_rights.addresses
+        )
         self._make_key = make_key
         self.reset()
 
@@ -63,9 +69,9 @@ class Tenant:
         self.faults = FaultList()
         self.clock.offset_seconds = 0.0
         self._dice = random.Random(self.directory.seed)  # noqa: S311 - jitter, no secret
-        self.mail.outbox.clear()
-        self.mail.mailboxes.clear()
-        self.mail.announce()
+        self.sending_rights = SendingRights()
+        self.uploads = Uploads()
+        self.mail.reset()
 
     @property
     def tenant_id(self) -> str:

@@ -92,16 +92,23 @@ def mail(to: str | tuple[str, ...] = "grace@contoso.example", /, **changes: Any)
 
 
 class Client:
-    """Both sides of one simulator, as a client and a tester see them; `segment` is the tenant in Entra's addresses."""
+    """All sides of one simulator, as a client and a tester see them; `segment` is the tenant in Entra's addresses."""
 
-    def __init__(self, microsoft: httpx2.AsyncClient, tester: httpx2.AsyncClient, segment: str = TENANT_ID) -> None:
+    def __init__(
+        self,
+        microsoft: httpx2.AsyncClient,
+        tester: httpx2.AsyncClient,
+        uploads: httpx2.AsyncClient,
+        segment: str = TENANT_ID,
+    ) -> None:
         self.microsoft = microsoft
         self.tester = tester
+        self.uploads = uploads
         self._segment = segment
 
     def at(self, segment: str) -> "Client":
         """Return a client with the same connections that uses another tenant's endpoints."""
-        return Client(self.microsoft, self.tester, segment)
+        return Client(self.microsoft, self.tester, self.uploads, segment)
 
     async def authorize(self, **changes: str | None) -> httpx2.Response:
         """Ask the authorization endpoint."""
@@ -166,6 +173,22 @@ class Client:
         response = await self.exchange(assertion, scope or f"{MAIL_SEND} {USER_READ} {MAIL_READ}")
         assert response.status_code == 200, response.text
         return {"Authorization": f"Bearer {response.json()['access_token']}"}
+
+    async def mail_headers(self, username: str = "ada@contoso.example", *scopes: str) -> dict[str, str]:
+        """Return the headers of a Graph request with these permissions, for everybody consented to by the admin."""
+        wanted = [f"{GRAPH}/{scope}" for scope in scopes or ("Mail.ReadWrite", "Mail.Send")]
+        await self.control("POST", "consents", {"admin": True, "scopes": wanted})
+        return await self.graph_headers(username, " ".join(wanted))
+
+    async def graph(self, method: str, path: str, headers: dict[str, str], **more: Any) -> httpx2.Response:
+        """Ask Graph for something below `/v1.0`."""
+        return await self.microsoft.request(method, f"/v1.0/{path}", headers=headers, **more)
+
+    async def draft(self, headers: dict[str, str], **changes: Any) -> Json:
+        """Create a draft and return it."""
+        response = await self.graph("POST", "me/messages", headers, json=mail(**changes)["message"])
+        assert response.status_code == 201, response.text
+        return dict(response.json())
 
     async def send(self, headers: dict[str, str], body: Json | None = None) -> httpx2.Response:
         """Send a mail."""

@@ -7,10 +7,11 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from m365_simulator import Simulator, create_simulator
+from m365_simulator import Options, Simulator, create_simulator
 from m365_simulator.keys import make_rsa_key
 
 from .client import Client
+from .live import opened, running
 
 START = 1_800_000_000.0
 
@@ -30,10 +31,19 @@ def simulator(rsa_keys: list[RSAPrivateKey]) -> Simulator:
 
 @pytest.fixture
 async def client(simulator: Simulator) -> AsyncIterator[Client]:
-    """Open both sides of the simulator."""
+    """Open all sides of the simulator."""
     microsoft, tester = httpx2.ASGITransport(simulator.microsoft), httpx2.ASGITransport(simulator.tester)
+    uploads = httpx2.ASGITransport(simulator.uploads)
     async with (
         httpx2.AsyncClient(transport=microsoft, base_url="https://localhost:8443") as outside,
         httpx2.AsyncClient(transport=tester, base_url="http://127.0.0.1:8444") as inside,
+        httpx2.AsyncClient(transport=uploads, base_url="https://localhost:8445") as beside,
     ):
-        yield Client(outside, inside)
+        yield Client(outside, inside, beside)
+
+
+@pytest.fixture
+async def live() -> AsyncIterator[Client]:
+    """Serve a simulator on free ports and open both of its sides."""
+    async with running(Options(port=0, control_port=0, seed=1)) as ready, opened(ready) as client:
+        yield client

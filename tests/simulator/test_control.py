@@ -145,6 +145,8 @@ async def test_reset_puts_everything_back(client: Client) -> None:
     await client.control("PATCH", "app", {"token_version": 1})
     await client.control("PATCH", "clock", {"offset_seconds": 5})
     await client.control("PATCH", "switches", {"send_seconds": 1})
+    await client.control("POST", "send-as", {"person": "ada", "address": "team@contoso.example"})
+    draft = await client.draft(await client.mail_headers("grace@contoso.example"))
     await client.control("POST", "faults", {"what": {"status": 500}})
 
     state = await client.control("POST", "reset")
@@ -153,6 +155,9 @@ async def test_reset_puts_everything_back(client: Client) -> None:
     assert await client.control("GET", "faults") == []
     assert (state["consents"], state["clock"]["offset_seconds"], state["app"]["token_version"]) == ([], 0.0, 2)
     assert (state["people"][0]["licensed"], state["switches"]["send_seconds"]) == (True, 0.0)
+    assert (state["send_as"], state["upload_sessions"]) == ([], 0)
+    grace = await client.mail_headers("grace@contoso.example")
+    assert (await client.graph("GET", f"me/messages/{draft['id']}", grace)).status_code == 404
     assert (await client.send(headers)).status_code == 401
 
 

@@ -32,7 +32,7 @@ async def test_message_is_listed_and_read(client: Client) -> None:
     await client.send(await client.graph_headers(), mail(bccRecipients=blind, subject="Loom"))
     (sent,) = await client.outbox()
 
-    inbox = (await client.tester.get("/", params={"person": "grace", "message": sent["id"]})).text
+    inbox = (await client.tester.get("/", params={"person": "grace", "message": sent["internetMessageId"]})).text
     own = (await client.tester.get("/", params={"person": "ada", "folder": "sent", "message": sent["id"]})).text
 
     assert "Loom" in inbox
@@ -47,7 +47,7 @@ async def test_html_mail_is_locked_in(client: Client) -> None:
     await client.send(await client.graph_headers(), mail(body=body))
     (sent,) = await client.outbox()
 
-    page = (await client.tester.get("/", params={"person": "grace", "message": sent["id"]})).text
+    page = (await client.tester.get("/", params={"person": "grace", "message": sent["internetMessageId"]})).text
 
     frame = page[page.index("<iframe") : page.index("</iframe>")]
     assert 'sandbox=""' in frame
@@ -72,7 +72,9 @@ async def test_everything_else_is_escaped(client: Client, simulator: Simulator) 
     (sent,) = await client.outbox()
 
     for folder, person in (("inbox", "grace"), ("sent", "ada")):
-        page = await client.tester.get("/", params={"person": person, "folder": folder, "message": sent["id"]})
+        page = await client.tester.get(
+            "/", params={"person": person, "folder": folder, "message": sent["internetMessageId"]}
+        )
         assert page.text.count("&lt;script&gt;") > 5
         assert SCRIPT not in page.text
 

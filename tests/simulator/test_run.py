@@ -15,11 +15,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from m365_simulator import Options, Ready, serve
+from m365_simulator import Options, serve
 from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID
 from m365_simulator.organizations import FABRIKAM
 
 from .client import Client, mail, until
+from .live import opened, running
 
 PROGRAM = """
 import asyncio, sys
@@ -27,40 +28,6 @@ from pathlib import Path
 from m365_simulator import Options, serve
 asyncio.run(serve(Options(port=0, control_port=0, ready_file=Path(sys.argv[1]))))
 """
-
-
-@contextlib.asynccontextmanager
-async def running(options: Options) -> AsyncIterator[Ready]:
-    """Serve in the background until the end of the block."""
-    ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(options, ready.set_result))
-    await asyncio.wait((task, asyncio.ensure_future(ready)), return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    try:
-        yield ready.result()
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-@contextlib.asynccontextmanager
-async def opened(ready: Ready) -> AsyncIterator[Client]:
-    """Open both sides over the network, trusting only the simulator's own authority."""
-    trust = ssl.create_default_context(cafile=ready.ca_file)
-    async with (
-        httpx2.AsyncClient(base_url=ready.authority, verify=trust, trust_env=False, timeout=5) as outside,
-        httpx2.AsyncClient(base_url=ready.control, trust_env=False, timeout=5) as inside,
-    ):
-        yield Client(outside, inside)
-
-
-@pytest.fixture
-async def live() -> AsyncIterator[Client]:
-    """Serve a simulator on free ports and open both of its sides."""
-    async with running(Options(port=0, control_port=0, seed=1)) as ready, opened(ready) as client:
-        yield client
 
 
 async def test_whole_way_over_tls(live: Client) -> None:
@@ -170,6 +137,8 @@ async def test_ready_file_says_everything_and_appears_whole(tmp_path: Path) -> N
         assert written["client_secret"] == CLIENT_SECRET
         assert (written["scope_name"], written["pid"]) == ("use-it", os.getpid())
         assert written["authority"].startswith("https://localhost:")
+        assert written["upload"].startswith("https://localhost:")
+        assert len({written["authority"], written["upload"], written["control"]}) == 3
         assert written["mailbox_page"] == f"{written['control']}/"
         assert written["ca_file"] == str(tmp_path / "state" / "ca.pem")
     assert sorted(os.listdir(tmp_path)) == ["ready.json", "state"]

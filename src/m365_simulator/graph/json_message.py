@@ -1,69 +1,50 @@
-"""Turns the JSON body of `sendMail` into a Message, or refuses it as Graph would (page "user: sendMail")."""
+"""Turns a message in JSON into the fields of a Message, or refuses it as Graph would (page "message resource type").
 
-import base64
-import json
-from datetime import datetime
+Who may send it, and to whom, is asked when it is sent (`submission`): a draft may be anything yet.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+from m365_simulator.graph.json_attachment import read_attachment
+from m365_simulator.graph.json_body import Json, read_object, read_parameters
 from m365_simulator.graph.problems import GraphError
-from m365_simulator.graph.recipients import check_recipients
-from m365_simulator.graph.schema import MESSAGE
-from m365_simulator.mail import Attachment, Message, Recipient
-from m365_simulator.people import Person
-from m365_simulator.switches import Switches
+from m365_simulator.graph.schema import EXTENDED_ID, MESSAGE
+from m365_simulator.mail import ExtendedProperty, Message, Recipient
 
 MOST_HEADERS = 5
-DEFERRED_SEND = "systemtime 0x3fef"
-"""PidTagDeferredSendTime, as the id of an extended property; its case does not matter."""
-Json = dict[str, Any]
+Fields = dict[str, Any]
 
 
-def read_json_message(body: bytes, sender: Person, switches: Switches) -> Message:
-    """Return the message; raises GraphError for anything that Graph would not take."""
-    message, save = _read_envelope(body)
-    MESSAGE.check(message, "message")
-    _check_sender(message, sender)
-    _check_headers(message)
-    content = message.get("body") or {}
-    to, cc, bcc, reply_to = (
-        _recipients(message, name) for name in ("toRecipients", "ccRecipients", "bccRecipients", "replyTo")
-    )
-    check_recipients((*to, *cc, *bcc), reply_to, switches)
-    return Message(
-        sender=Recipient(sender.mail or sender.user_principal_name, sender.display_name),
-        to=to,
-        cc=cc,
-        bcc=bcc,
-        reply_to=reply_to,
-        subject=message.get("subject") or "",
-        content_type="HTML" if str(content.get("contentType", "text")).casefold() == "html" else "Text",
-        content=content.get("content") or "",
-        headers=tuple((h["name"], h.get("value") or "") for h in message.get("internetMessageHeaders") or []),
-        attachments=tuple(_attachment(item) for item in message.get("attachments") or []),
-        importance=str(message.get("importance", "normal")).casefold(),
-        save_to_sent_items=save,
-        visible_at=_deferred_until(message),
-    )
-
-
-def _read_envelope(body: bytes) -> tuple[Json, bool]:
-    try:
-        envelope = json.loads(body)
-        json.dumps(envelope, ensure_ascii=False).encode()  # half of a surrogate pair is no text
-    except ValueError:
-        raise GraphError(
-            400, "BadRequest", "Unable to read JSON request payload. The payload is not valid JSON."
-        ) from None
-    if not isinstance(envelope, dict):
-        raise GraphError(400, "BadRequest", "Unable to read JSON request payload. An object is expected.")
-    by_name = {key[:1].lower() + key[1:]: value for key, value in envelope.items()}
-    for key in by_name.keys() - {"message", "saveToSentItems"}:
-        raise GraphError(
-            400, "RequestBodyRead", f"The parameter '{key}' in the request payload is not a valid parameter."
-        )
-    if not isinstance(by_name.get("message"), dict):
+def read_send_mail(body: bytes, own: Recipient) -> Message:
+    """Return the message of a `sendMail` request."""
+    parameters = read_parameters(body or b"{}", "message", "saveToSentItems")
+    if not isinstance(parameters.get("message"), dict):
         raise GraphError(400, "ErrorInvalidParameter", "The parameter 'Message' is required and must be an object.")
-    return by_name["message"], _read_save(by_name.get("saveToSentItems", True))
+    fields = read_fields(parameters["message"])
+    return new_message(own, fields | {"save_to_sent_items": _read_save(parameters.get("saveToSentItems", True))})
+
+
+def read_draft(body: bytes, own: Recipient) -> Message:
+    """Return the message of a request that creates a draft."""
+    return new_message(own, read_fields(read_object(body)))
+
+
+def new_message(own: Recipient, fields: Fields) -> Message:
+    """Return a new message of this mailbox."""
+    return replace(Message(sender=own, from_=own), **fields)
+
+
+def read_fields(message: Json) -> Fields:
+    """Return the fields that the JSON sets, and no others; GraphError for what Graph would not take."""
+    MESSAGE.check(message, "message")
+    fields: Fields = {}
+    for name, read in _READERS.items():
+        if name in message:
+            fields |= read(message[name])
+    return fields
 
 
 def _read_save(value: object) -> bool:
@@ -78,71 +59,97 @@ def _read_save(value: object) -> bool:
     )
 
 
-def _check_sender(message: Json, sender: Person) -> None:
-    """Nobody in this tenant may send as somebody else (page "Send Outlook messages from another user")."""
-    for name in ("from", "sender"):
-        address = ((message.get(name) or {}).get("emailAddress") or {}).get("address")
-        if address and not sender.answers_to(address):
-            raise GraphError(
-                403,
-                "ErrorSendAsDenied",
-                "The user account which was used to submit this request does not have the right to send mail on "
-                "behalf of the "
-                "specified sending account. Cannot submit message.",
-            )
+def _body(value: Any) -> Fields:
+    content = value or {}
+    is_html = str(content.get("contentType", "text")).casefold() == "html"
+    return {"content_type": "HTML" if is_html else "Text", "content": content.get("content") or ""}
 
 
-def _check_headers(message: Json) -> None:
-    headers = message.get("internetMessageHeaders")
-    if headers is None:
-        return
-    if not 1 <= len(headers) <= MOST_HEADERS:
+def _headers(value: Any) -> Fields:
+    if value is None:
+        return {}
+    if not 1 <= len(value) <= MOST_HEADERS:
         raise GraphError(
             400,
             "InvalidInternetMessageHeaderCollection",
             f"The collection must hold 1 to {MOST_HEADERS} internet message headers.",
         )
-    for header in headers:
-        name, value = header.get("name") or "", header.get("value") or ""
+    pairs = tuple((header.get("name") or "", header.get("value") or "") for header in value)
+    for name, text in pairs:
         if not name.casefold().startswith("x-"):
             raise GraphError(
                 400,
                 "InvalidInternetMessageHeader",
                 f"The internet message header name '{name}' should start with 'x-' or 'X-'.",
             )
-        if any(character in name + value for character in "\r\n"):
+        if any(character in name + text for character in "\r\n"):
             raise GraphError(400, "InvalidInternetMessageHeader", "An internet message header must be a single line.")
+    return {"headers": pairs}
 
 
-def _recipients(message: Json, name: str) -> tuple[Recipient, ...]:
-    addresses = ((item.get("emailAddress") or {}) for item in message.get(name) or [])
-    return tuple(Recipient(address.get("address") or "", address.get("name") or "") for address in addresses)
+def _extended(value: Any) -> Fields:
+    properties = tuple(ExtendedProperty(item.get("id") or "", item.get("value") or "") for item in value or [])
+    for one in properties:
+        if not EXTENDED_ID.fullmatch(one.id):
+            raise GraphError(400, "ErrorInvalidProperty", f"The id of the extended property '{one.id}' is malformed.")
+    return {"extended": properties, "visible_at": deferred_until(properties)}
 
 
-def _attachment(item: Json) -> Attachment:
-    if item.get("@odata.type") != "#microsoft.graph.fileAttachment":
-        raise GraphError(
-            400, "RequestBodyRead", "An attachment needs '@odata.type': '#microsoft.graph.fileAttachment'."
-        )
-    if not item.get("name") or item.get("contentBytes") is None:
-        raise GraphError(400, "ErrorRequiredPropertyMissing", "Required property 'name' or 'contentBytes' is missing.")
-    try:
-        content = base64.b64decode(item["contentBytes"], validate=True)
-    except ValueError:
-        raise GraphError(
-            400, "RequestBodyRead", "Cannot convert the attachment's contentBytes to 'Edm.Binary'."
-        ) from None
-    kind = item.get("contentType") or "application/octet-stream"
-    return Attachment(item["name"], kind, len(content), bool(item.get("isInline")))
-
-
-def _deferred_until(message: Json) -> float:
-    for item in message.get("singleValueExtendedProperties") or []:
-        if str(item.get("id")).casefold() == DEFERRED_SEND:
+def deferred_until(properties: tuple[ExtendedProperty, ...]) -> float:
+    """Read PidTagDeferredSendTime, in epoch seconds; 0 without one."""
+    for one in properties:
+        if one.is_named("SystemTime 0x3FEF"):
             try:
-                return datetime.fromisoformat(str(item.get("value"))).timestamp()
-            except ValueError:
+                when = datetime.fromisoformat(one.value)
+                return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+            except (ValueError, OverflowError):
                 raise GraphError(
                     400, "ErrorInvalidProperty", "The deferred send time is not a date and time."
                 ) from None
     return 0.0
+
+
+def _message_id(value: Any) -> Fields:
+    return {"internet_message_id": value} if value else {}
+
+
+def _recipients(field: str) -> Callable[[Any], Fields]:
+    return lambda value: {field: tuple(_recipient(item) for item in value or [])}
+
+
+def _one_recipient(field: str) -> Callable[[Any], Fields]:
+    def read(value: Any) -> Fields:
+        recipient = _recipient(value or {})
+        return {field: recipient} if recipient.address else {}
+
+    return read
+
+
+def _recipient(item: Json) -> Recipient:
+    address = item.get("emailAddress") or {}
+    return Recipient(address.get("address") or "", address.get("name") or "")
+
+
+def _flag(field: str) -> Callable[[Any], Fields]:
+    return lambda value: {field: bool(value)}
+
+
+_READERS: dict[str, Callable[[Any], Fields]] = {
+    "subject": lambda value: {"subject": value or ""},
+    "body": _body,
+    "toRecipients": _recipients("to"),
+    "ccRecipients": _recipients("cc"),
+    "bccRecipients": _recipients("bcc"),
+    "replyTo": _recipients("reply_to"),
+    "sender": _one_recipient("sender"),
+    "from": _one_recipient("from_"),
+    "importance": lambda value: {"importance": str(value).casefold()},
+    "internetMessageHeaders": _headers,
+    "internetMessageId": _message_id,
+    "attachments": lambda value: {"attachments": tuple(read_attachment(item) for item in value or [])},
+    "singleValueExtendedProperties": _extended,
+    "isReadReceiptRequested": _flag("is_read_receipt_requested"),
+    "isDeliveryReceiptRequested": _flag("is_delivery_receipt_requested"),
+    "isRead": _flag("is_read"),
+    "categories": lambda value: {"categories": tuple(str(item) for item in value or [])},
+}

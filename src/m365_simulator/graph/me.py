@@ -1,6 +1,6 @@
 """`GET /v1.0/me`: the profile of the signed-in person (page "Get a user")."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -40,8 +40,14 @@ async def me(request: Request) -> Response:
 def _profile(tenant: Tenant, caller: Caller, select: str | None) -> dict[str, object]:
     if not caller.has_any("User.Read", "User.ReadBasic.All"):
         raise GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
-    known = _properties(caller.person)
-    names = select.split(",") if select else DEFAULT_PROPERTIES
+    chosen = choose(caller.person, select.split(",") if select else DEFAULT_PROPERTIES)
+    fragment = f"users({','.join(chosen)})/$entity" if select else "users/$entity"
+    return {"@odata.context": f"{tenant.authority}/v1.0/$metadata#{fragment}", **chosen}
+
+
+def choose(person: Person, names: Iterable[str]) -> dict[str, object]:
+    """Return these properties of a person; GraphError 400 for one that does not exist."""
+    known = _properties(person)
     spelling = {name.casefold(): name for name in known}
     chosen: dict[str, object] = {}
     for name in (raw.strip() for raw in names):
@@ -51,8 +57,7 @@ def _profile(tenant: Tenant, caller: Caller, select: str | None) -> dict[str, ob
             )
             raise GraphError(400, "BadRequest", message)
         chosen[spelling[name.casefold()]] = known[spelling[name.casefold()]]
-    fragment = f"users({','.join(chosen)})/$entity" if select else "users/$entity"
-    return {"@odata.context": f"{tenant.authority}/v1.0/$metadata#{fragment}", **chosen}
+    return chosen
 
 
 def _properties(person: Person) -> Mapping[str, object]:

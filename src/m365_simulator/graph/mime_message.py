@@ -1,4 +1,4 @@
-"""Turns the MIME body of `sendMail` (base64 in text/plain) into a Message, or refuses it (page "user: sendMail")."""
+"""Turns a MIME body (base64 in text/plain) into a Message, or refuses it (page "user: sendMail")."""
 
 import base64
 import binascii
@@ -6,11 +6,9 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
 from email.utils import getaddresses
 
+from m365_simulator.graph.json_attachment import attachment_of
 from m365_simulator.graph.problems import GraphError
-from m365_simulator.graph.recipients import check_recipients
 from m365_simulator.mail import Attachment, Message, Recipient
-from m365_simulator.people import Person
-from m365_simulator.switches import Switches
 
 _OWN = (
     "from",
@@ -23,18 +21,19 @@ _OWN = (
     "content-type",
     "content-transfer-encoding",
     "date",
+    "in-reply-to",
 )
 
 
-def read_mime_message(body: bytes, sender: Person, switches: Switches) -> Message:
-    """Return the message; raises GraphError for bad base64, a foreign sender or wrong recipients."""
+def read_mime_message(body: bytes, own: Recipient) -> Message:
+    """Return the message; raises GraphError for bad base64."""
     mime = _parse(body)
-    _check_sender(mime, sender)
     to, cc, bcc, reply_to = (_recipients(mime, name) for name in ("To", "Cc", "Bcc", "Reply-To"))
-    check_recipients((*to, *cc, *bcc), reply_to, switches)
     part = mime.get_body(("html", "plain"))
+    in_reply_to = str(mime.get("In-Reply-To", "")).strip()
     return Message(
-        sender=Recipient(sender.mail or sender.user_principal_name, sender.display_name),
+        sender=own,
+        from_=next(iter(_recipients(mime, "From")), own),
         to=to,
         cc=cc,
         bcc=bcc,
@@ -44,6 +43,7 @@ def read_mime_message(body: bytes, sender: Person, switches: Switches) -> Messag
         content=str(part.get_content()) if part is not None else "",
         headers=tuple((name, str(value)) for name, value in mime.items() if name.casefold() not in _OWN),
         attachments=tuple(_attachment(item) for item in mime.iter_attachments()),
+        in_reply_to=in_reply_to,
     )
 
 
@@ -57,25 +57,13 @@ def _parse(body: bytes) -> EmailMessage:
     return message_from_bytes(raw, policy=policy.default)
 
 
-def _check_sender(mime: EmailMessage, sender: Person) -> None:
-    for recipient in _recipients(mime, "From"):
-        if not sender.answers_to(recipient.address):
-            raise GraphError(
-                403,
-                "ErrorSendAsDenied",
-                "The user account which was used to submit this request does not have the right to send mail on "
-                "behalf of the "
-                "specified sending account. Cannot submit message.",
-            )
-
-
 def _recipients(mime: EmailMessage, name: str) -> tuple[Recipient, ...]:
     pairs = getaddresses([str(value) for value in mime.get_all(name, [])])
     return tuple(Recipient(address, display) for display, address in pairs)
 
 
 def _attachment(part: MIMEPart) -> Attachment:
-    content = part.get_payload(decode=True)
-    size = len(content) if isinstance(content, bytes) else 0
+    payload = part.get_payload(decode=True)
+    content = payload if isinstance(payload, bytes) else b""
     inline = part.get_content_disposition() == "inline"
-    return Attachment(part.get_filename() or "attachment", part.get_content_type(), size, inline)
+    return attachment_of(part.get_filename() or "attachment", part.get_content_type(), content, inline)

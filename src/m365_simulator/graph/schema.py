@@ -1,14 +1,20 @@
-"""The shapes that the body of `sendMail` may have, and the refusal of everything else (page "message resource type").
+"""The shapes that messages and attachments may have, and the refusal of everything else (page "message resource type").
 
 A check takes a JSON value and the path to it, and raises GraphError when the value does not fit.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from m365_simulator.graph.problems import GraphError
 
 Check = Callable[[object, str], None]
+EXTENDED_ID = re.compile(
+    r"[a-z]+ (?:0x[0-9a-f]{1,8}|\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}? (?:Name .+|Id 0x[0-9a-f]{1,8}))",
+    re.IGNORECASE,
+)
+"""The three formats of an id (page "singleValueLegacyExtendedProperty resource type")."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ _RECIPIENT = Type("microsoft.graph.recipient", {"emailAddress": _ADDRESS.check})
 _BODY = Type("microsoft.graph.itemBody", {"contentType": one_of("Text", "HTML"), "content": text})
 _HEADER = Type("microsoft.graph.internetMessageHeader", {"name": text, "value": text})
 _EXTENDED = Type("microsoft.graph.singleValueLegacyExtendedProperty", {"id": text, "value": text})
-_ATTACHMENT = Type(
+ATTACHMENT = Type(
     "microsoft.graph.fileAttachment",
     {
         "name": text,
@@ -102,11 +108,20 @@ _ATTACHMENT = Type(
     },
 )
 _UNREMARKABLE = (
-    "id changeKey createdDateTime lastModifiedDateTime receivedDateTime sentDateTime hasAttachments internetMessageId "
-    "bodyPreview uniqueBody parentFolderId conversationId conversationIndex isRead isDraft webLink "
+    "id changeKey createdDateTime lastModifiedDateTime receivedDateTime sentDateTime hasAttachments "
+    "bodyPreview uniqueBody parentFolderId conversationId conversationIndex isDraft webLink "
     "inferenceClassification "
     "multiValueExtendedProperties flag extensions"
 )
+_SESSION_FIELDS: dict[str, Check] = {
+    "attachmentType": one_of("file", "item", "reference"),
+    "name": text,
+    "size": anything,
+    "contentType": text,
+    "contentId": text,
+    "isInline": flag,
+}
+ATTACHMENT_ITEM = Type("microsoft.graph.attachmentItem", _SESSION_FIELDS)
 MESSAGE = Type(
     "microsoft.graph.message",
     {
@@ -120,8 +135,10 @@ MESSAGE = Type(
         "sender": _RECIPIENT.check,
         "importance": one_of("low", "normal", "high"),
         "internetMessageHeaders": list_of(_HEADER.check),
-        "attachments": list_of(_ATTACHMENT.check),
+        "attachments": list_of(ATTACHMENT.check),
         "singleValueExtendedProperties": list_of(_EXTENDED.check),
+        "internetMessageId": text,
+        "isRead": flag,
         "isReadReceiptRequested": flag,
         "isDeliveryReceiptRequested": flag,
         "categories": list_of(text),

@@ -27,6 +27,19 @@ class Throttle:
         finally:
             self._running[mailbox] -= 1
 
+    def check_upload(self, mailbox: str, size: int) -> None:
+        """Raise GraphError 429 when so many bytes more are too many for the window."""
+        switches, now = self._tenant.switches, self._tenant.clock.now()
+        recent = self._tenant.mail.mailbox(mailbox).uploads
+        while recent and recent[0][0] <= now - switches.upload_window_seconds:
+            recent.popleft()
+        if sum(count for _, count in recent) + size > switches.upload_window_bytes:
+            raise self.refusal("Application is over its MailboxUpload limit.")
+
+    def note_upload(self, mailbox: str, size: int) -> None:
+        """Count bytes that were kept."""
+        self._tenant.mail.mailbox(mailbox).uploads.append((self._tenant.clock.now(), size))
+
     def refusal(self, message: str) -> GraphError:
         """Return the 429 that a throttled request gets."""
         seconds = self._tenant.switches.throttle_retry_after
