@@ -66,6 +66,7 @@ class LightClient:
     access_token: str = ""
     refresh_token: str = ""
     last_good: float = 0.0
+    requests: int = 0
 
     async def sign_in(self) -> None:
         """Register if need be, sign in and redeem the code. Raises TryLater and keeps what was reached."""
@@ -157,15 +158,19 @@ class LightClient:
             await self._sign_in_again()
         reply = await self.ask(request)
         if reply is not None and reply.status_code == 401:
-            refreshed = await self.refresh()
-            if refreshed == "ended":
-                self.tally.forced_sign_ins.append(self.person.username)
-                self.access_token = self.refresh_token = ""
-                await self._sign_in_again()
-            reply = None if refreshed == "later" else await self.ask(request)
+            reply = await self.ask(request) if await self.renew() else None
         good = reply is not None and reply.status_code == 200 and not self.tally.answers[-1].code
         self.last_good = time.monotonic() if good else self.last_good
         return good
+
+    async def renew(self) -> bool:
+        """Refresh, or sign in again if the session is over; return whether there are new tokens."""
+        refreshed = await self.refresh()
+        if refreshed == "ended":
+            self.tally.forced_sign_ins.append(self.person.username)
+            self.access_token = self.refresh_token = ""
+            await self._sign_in_again()
+        return refreshed != "later"
 
     async def _sign_in_again(self) -> None:
         while not self.access_token:
@@ -193,6 +198,7 @@ class LightClient:
 
     def _note(self, path: str, started: float, outcome: httpx2.Response | str) -> None:
         seconds = time.monotonic() - started
+        self.requests += 1
         if isinstance(outcome, str):
             self.tally.answers.append(Answer(path, outcome, seconds))
             return

@@ -1,0 +1,194 @@
+"""The ways in which the world is made to fail; each ends with everything in order again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tests.chaos.world import EXCHANGE, REFRESH, TOKEN_SECONDS, World
+
+SHORT_TOKEN_SECONDS = 4
+
+REFRESHES: dict[str, Any] = {"grant_type": REFRESH}
+EXCHANGES: dict[str, Any] = {"grant_type": EXCHANGE}
+KEYS: dict[str, Any] = {"path": "*/discovery/v2.0/keys"}
+PLACES = {"refresh": REFRESHES, "On-Behalf-Of": EXCHANGES, "keys": KEYS}
+KINDS: dict[str, dict[str, Any]] = {
+    "429": {"status": 429, "headers": {"Retry-After": "2"}, "body": {"error": "temporarily_unavailable"}},
+    "503": {"status": 503},
+    "HTML with 200": {"status": 200, "html": True},
+    "HTML with 500": {"status": 500, "html": True},
+    "silence": {"delay_seconds": 30},
+    "reset": {"reset": True},
+}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One kind of trouble.
+
+    Attributes:
+        name: as the table shows it.
+        strike: makes the trouble and ends it.
+        cuts: a server dies without a word, so that what it was answering breaks off.
+        signs_out: everything stored is lost, so that everybody signs in once more.
+        renewals: how often more than once in a token's life somebody's token may be renewed.
+    """
+
+    name: str
+    strike: Callable[[World], Awaitable[None]]
+    cuts: bool = False
+    signs_out: bool = False
+    renewals: int = 0
+
+
+async def redis_is_killed(world: World) -> None:
+    """Kill Redis, and start it again with what it wrote to disk."""
+    world.redis.program.end(signal.SIGKILL)
+    await world.crowd.answered(2)
+    await asyncio.to_thread(world.redis.start)
+
+
+async def redis_is_frozen(world: World) -> None:
+    """Stop Redis in the middle of everything and let it go on."""
+    world.redis.program.send(signal.SIGSTOP)
+    try:
+        await world.crowd.answered(2)
+    finally:
+        world.redis.program.send(signal.SIGCONT)
+
+
+async def redis_is_full(world: World) -> None:
+    """Leave Redis no memory to write anything."""
+    with world.admin() as admin:
+        admin.config_set("maxmemory-policy", "noeviction")
+        admin.config_set("maxmemory", "1mb")
+        await world.crowd.answered(5)
+        admin.config_set("maxmemory", "0")
+
+
+async def redis_takes_no_connections(world: World) -> None:
+    """Break all connections and let nobody in."""
+    with world.admin() as admin:
+        before = admin.config_get("maxclients")["maxclients"]
+        admin.config_set("maxclients", 1)
+        admin.client_kill_filter(_type="normal", skipme=True)
+        await world.crowd.answered(2)
+        admin.config_set("maxclients", before)
+
+
+async def server_is_killed(world: World) -> None:
+    """Kill a server and start it again."""
+    server = world.any_server()
+    await world.replicas.kill(server)
+    await world.crowd.answered(2)
+    await world.replicas.start_one(server)
+
+
+async def server_is_drained(world: World) -> None:
+    """Tell a server to stop, which it does in order, and start it again."""
+    server = world.any_server()
+    assert await world.replicas.drain(server) == 0
+    await world.crowd.answered()
+    await world.replicas.start_one(server)
+
+
+async def servers_are_replaced(world: World) -> None:
+    """Replace one server after the other, as a rolling update does."""
+    for server in world.replicas.servers:
+        assert await world.replicas.drain(server) == 0
+        await world.replicas.start_one(server)
+
+
+async def entra_is_at_fault(world: World, faults: dict[str, str]) -> None:
+    """Let Entra fail at these places in these ways while everybody needs it, for tokens end in seconds.
+
+    Keys are asked for when one is unknown, so the keys are rolled too, twice: the next one is known already.
+    """
+    async with _short_tokens(world):
+        armed = [_arm(world, place, kind) for place, kind in faults.items()]
+        if "keys" in faults:
+            for _ in range(2):
+                world.simulator.control("POST", "keys/roll")
+        await world.until(lambda: _struck(world) >= set(armed))
+        await world.crowd.answered(2)
+        world.simulator.control("DELETE", "faults")
+
+
+@asynccontextmanager
+async def _short_tokens(world: World) -> AsyncIterator[None]:
+    """Give everybody a token that ends in seconds, and ordinary ones again afterwards."""
+    world.simulator.control("PATCH", "app", expires_in=SHORT_TOKEN_SECONDS)
+    await world.everybody_is_renewed()
+    yield
+    world.simulator.control("PATCH", "app", expires_in=TOKEN_SECONDS)
+    await world.everybody_is_renewed()
+
+
+def _arm(world: World, place: str, kind: str) -> int:
+    armed = world.simulator.control("POST", "faults", where=PLACES[place], what=KINDS[kind], times=None)
+    return int(armed["id"])
+
+
+def _struck(world: World) -> set[int]:
+    return {armed["id"] for armed in world.simulator.control("GET", "faults") if armed["struck"]}
+
+
+async def keys_are_rolled(world: World) -> None:
+    """Sign with a key announced long ago, and then with one announced only now."""
+    for _ in range(2):
+        world.simulator.control("POST", "keys/roll")
+        await world.everybody_is_renewed()
+
+
+async def keys_are_rolled_in_an_emergency(world: World) -> None:
+    """Sign with a key nobody has seen and withdraw all others: every token of Entra's is worth nothing at once."""
+    world.simulator.control("POST", "keys/roll", emergency=True)
+    await world.everybody_is_renewed()
+
+
+async def redis_forgets(world: World) -> None:
+    """Delete everything that is stored."""
+    with world.admin() as admin:
+        admin.flushall()
+    size = len(world.crowd.clients)
+    await world.until(lambda: len(set(world.crowd.tally.forced_sign_ins)) >= size)
+
+
+STORE = (
+    Phase("Redis killed, restarted", redis_is_killed),
+    Phase("Redis frozen", redis_is_frozen),
+    Phase("Redis out of memory", redis_is_full),
+    Phase("Redis out of connections", redis_takes_no_connections),
+)
+SERVERS = (
+    Phase("a server killed, restarted", server_is_killed, cuts=True),
+    Phase("a server drained, restarted", server_is_drained),
+)
+ROLLING = Phase("all servers replaced", servers_are_replaced)
+ROLLS = (
+    Phase("Entra's keys rolled", keys_are_rolled),
+    Phase("Entra's keys rolled in an emergency", keys_are_rolled_in_an_emergency, renewals=1),
+)
+FLUSH = Phase("Redis flushed", redis_forgets, signs_out=True, renewals=1)
+
+
+def entra_fault(faults: dict[str, str]) -> Phase:
+    """Return the phase in which Entra fails at these places in these ways."""
+    name = "Entra: " + ", ".join(f"{kind} at {place}" for place, kind in faults.items())
+    return Phase(name, partial(entra_is_at_fault, faults=faults))
+
+
+EACH_FAULT_ONCE = (
+    entra_fault({"refresh": "429", "On-Behalf-Of": "503", "keys": "HTML with 200"}),
+    entra_fault({"refresh": "HTML with 500", "On-Behalf-Of": "reset", "keys": "silence"}),
+)
+EVERY_FAULT_EVERYWHERE = tuple(entra_fault({place: kind}) for place in PLACES for kind in KINDS)
+
+SHORT = (*STORE, *SERVERS, *EACH_FAULT_ONCE, *ROLLS)
+LONG = (*STORE, *SERVERS, ROLLING, *EVERY_FAULT_EVERYWHERE, *ROLLS)
