@@ -181,7 +181,7 @@ def test_there_is_one_way_to_prove_identity(monkeypatch: pytest.MonkeyPatch) -> 
     assert set(mistakes()) == {"JWT_SIGNING_KEY"}
     monkeypatch.setenv("JWT_SIGNING_KEY", "k" * 32)
 
-    assert settings.load().signing_secret == "k" * 32
+    assert settings.load().signing_secrets == ("k" * 32,)
 
 
 def test_ca_file_must_be_readable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,11 +22,18 @@ from starlette.routing import Mount, Route
 from m365_mcp import __version__, health, logs
 from m365_mcp.branding import ICON
 from m365_mcp.clouds import graph_scopes
+from m365_mcp.entra.callbacks import Callbacks
 from m365_mcp.entra.client_credential import choose_credential
+from m365_mcp.entra.graph_access import GraphAccess
+from m365_mcp.entra.graph_tokens import GraphTokens
 from m365_mcp.entra.on_behalf_of import OnBehalfOf
-from m365_mcp.entra.proxy import EntraProxy
+from m365_mcp.entra.proxy import EntraProxy, SignIns
+from m365_mcp.entra.renewal import Renewal
+from m365_mcp.entra.sessions import Sessions
 from m365_mcp.entra.signing_keys import SigningKeys
+from m365_mcp.entra.step_up import StepUps
 from m365_mcp.entra.token_endpoint import TokenEndpoint
+from m365_mcp.entra.upstream import UpstreamClient
 from m365_mcp.entra.verifier import EntraTokenVerifier, Expected
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.metrics import Metrics
@@ -56,15 +63,16 @@ class Parts:
     http: httpx2.AsyncClient
     graph_http: httpx2.AsyncClient
     storage: Storage
-    keys: SigningKeys
+    sign_ins: SignIns
     auth: EntraProxy
     services: Services
     metrics: Metrics
+    readiness: health.Readiness
 
     @property
     def checks(self) -> tuple[health.Check, ...]:
         """What must work for this server to be useful."""
-        return health.Check("storage", self.storage.ping), health.Check("entra", self.keys.warm)
+        return self.readiness.checks
 
     async def close(self) -> None:
         """Give back connections."""
@@ -76,39 +84,68 @@ class Parts:
 
 def build_parts(settings: Settings) -> Parts:
     """Build everything; only choosing the store touches the outside."""
-    fernet = make_fernet([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secret)
-    scopes = graph_scopes(settings.cloud, settings.graph)
     metrics = Metrics()
     # Two pools, so that a slow Graph cannot keep anybody from signing in.
-    http, graph_http = _http_client(settings, 50), _http_client(settings, 200)
-    storage = open_storage(settings, fernet)
-    tenant = f"{settings.authority}/{settings.azure_tenant_id}"
-    credential = choose_credential(settings)
-    endpoint = TokenEndpoint(f"{tenant}/oauth2/v2.0/token", settings.azure_client_id, credential, http, metrics)
-    keys = SigningKeys(f"{tenant}/discovery/v2.0/keys", http)
-    on_behalf_of = OnBehalfOf(endpoint, scopes)
-    auth = EntraProxy(
+    http, graph_http = _http_client(settings, 50, 10), _http_client(settings, 200, 20)
+    storage = open_storage(
         settings,
-        endpoint=endpoint,
-        verifier=EntraTokenVerifier(_expected_token(settings, tenant), keys, on_behalf_of.is_ended),
-        records=storage.records,
-        signing_key=derive(settings.signing_secret, "jwt"),
-        graph_scopes=scopes,
+        make_fernet([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
     )
-    services = Services(on_behalf_of, GraphClient(settings.graph, graph_http, metrics))
-    return Parts(settings, http, graph_http, storage, keys, auth, services, metrics)
+    keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
+    endpoint = TokenEndpoint(
+        settings.authority,
+        settings.azure_tenant_id,
+        settings.azure_client_id,
+        choose_credential(settings),
+        http,
+        metrics,
+    )
+    scopes = graph_scopes(settings.cloud, settings.graph)
+    sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics)
+    on_behalf_of = OnBehalfOf(
+        endpoint, scopes, shared=GraphTokens(storage.records), leases=storage.leases, metrics=metrics
+    )
+    return Parts(
+        settings,
+        http,
+        graph_http,
+        storage,
+        sign_ins,
+        EntraProxy(settings, sign_ins, scopes),
+        Services(GraphAccess(on_behalf_of, sign_ins.renewal), GraphClient(settings.graph, graph_http, metrics)),
+        metrics,
+        health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
+    )
 
 
-def _expected_token(settings: Settings, tenant: str) -> Expected:
+def build_sign_ins(
+    settings: Settings, storage: Storage, endpoint: TokenEndpoint, keys: SigningKeys, metrics: Metrics
+) -> SignIns:
+    """Build what people sign in with and stay signed in by."""
+    verifier = EntraTokenVerifier(_expected_token(settings), keys)
+    sessions = Sessions(storage.records, metrics, settings.mcp_refresh_grace_seconds)
+    step_ups = StepUps(storage.records)
+    scope = f"api://{settings.azure_client_id}/{settings.mcp_scope_name} openid profile offline_access"
+    return SignIns(
+        storage.flows,
+        sessions,
+        Renewal(sessions, storage.leases, endpoint, verifier, step_ups, scope),
+        Callbacks(storage.records),
+        UpstreamClient(endpoint, verifier, step_ups),
+        tuple(derive(secret, "jwt") for secret in settings.signing_secrets),
+    )
+
+
+def _expected_token(settings: Settings) -> Expected:
     return Expected(
-        issuer=f"{tenant}/v2.0",
+        authority=settings.authority,
         audiences=(settings.azure_client_id, f"api://{settings.azure_client_id}"),
-        tenant_id=settings.azure_tenant_id,
+        tenants=settings.tenants,
         scope=settings.mcp_scope_name,
     )
 
 
-def _http_client(settings: Settings, connections: int) -> httpx2.AsyncClient:
+def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.AsyncClient:
     trust: Any = ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
     # One client serves everybody, so it keeps nobody's cookies.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
@@ -116,7 +153,7 @@ def _http_client(settings: Settings, connections: int) -> httpx2.AsyncClient:
         cookies=no_cookies,
         verify=trust,
         timeout=httpx2.Timeout(30.0, connect=3.0, pool=10.0),
-        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=20),
+        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=kept),
         headers={"User-Agent": f"m365-mcp/{__version__}"},
     )
 
@@ -172,12 +209,13 @@ def assemble(parts: Parts) -> Starlette:
     checked = Mount("/", OAuthRequests(inner, parts.auth.is_our_resource))
     edge = [
         # The first sees a request first and its answer last.
+        Middleware(health.Draining, readiness=parts.readiness),
         Middleware(HonestErrors, metrics=parts.metrics),
         Middleware(Discovery, prefix=parts.settings.public_path, mcp_path=MCP_PATH),
         Middleware(HostOriginGuard, settings=parts.settings),
         Middleware(McpCors, settings=parts.settings, mcp_path=MCP_PATH),
     ]
-    return Starlette(routes=[*health.routes(parts.checks), welcome, checked], middleware=edge, lifespan=lifespan)
+    return Starlette(routes=[*health.routes(parts.readiness), welcome, checked], middleware=edge, lifespan=lifespan)
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:

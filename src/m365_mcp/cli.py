@@ -1,14 +1,12 @@
-"""The command line: serve, demo, doctor, simulator, version. Reads the settings once and hands them down."""
+"""The command line: serve, demo, doctor, sessions, simulator, version. Reads the settings once and hands them down."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import uvicorn
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
@@ -16,14 +14,14 @@ from rich.table import Table
 from m365_mcp import __version__, logs, settings
 from m365_mcp.errors import M365Error, SettingsMistake
 
-DRAIN_SECONDS = 45  # after SIGTERM: the longest call takes 10 s for Entra ID and 30 s for Graph
-
 app = App(
     name="m365-mcp",
     help="An MCP server that sends mail as the signed-in person, through Microsoft Graph.",
     version=__version__,
     help_format="markdown",
 )
+sessions = App(name="sessions", help="See who is signed in, and end sessions.")
+app.command(sessions)
 
 
 @app.command
@@ -34,22 +32,19 @@ def serve() -> None:
 
     Example: `cp .env.example .env`, fill in the three ids, then `m365-mcp serve`
     """
-    from m365_mcp.app import create_app  # FastMCP takes a second to import; --help should not
+    from m365_mcp.app import assemble, build_parts  # FastMCP takes a second to import; --help should not
+    from m365_mcp.serving import run
 
     chosen = settings.load()
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
-    application = create_app(chosen)
+    parts = build_parts(chosen)
     logs.get(__name__).info("starting", endpoint=f"{chosen.mcp_server_base_url}/mcp", port=chosen.mcp_port)
-    # uvicorn hands the signal on when it has drained; a drained server has ended well, which is exit code 0.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    uvicorn.run(
-        application,
+    run(
+        assemble(parts),
+        parts.readiness,
         host=chosen.mcp_host,
         port=chosen.mcp_port,
-        log_config=None,
-        access_log=False,  # it would log codes and states in query strings
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        delay=chosen.mcp_shutdown_delay_seconds,
     )
 
 
@@ -81,6 +76,45 @@ def doctor() -> None:
     chosen = settings.load()
     logs.configure("error", chosen.mcp_log_format)
     sys.exit(asyncio.run(examine(chosen, Console())))
+
+
+@sessions.command(name="list")
+def list_sessions(person: str | None = None) -> None:
+    """List the sessions in the store the settings name: one line a session.
+
+    Example: `m365-mcp sessions list`
+
+    Example: `m365-mcp sessions list ada@contoso.example`
+
+    Args:
+        person: only this person's: object id or sign-in name.
+    """
+    from m365_mcp.sessions_command import show
+
+    chosen = settings.load()
+    logs.configure("error", chosen.mcp_log_format)
+    asyncio.run(show(chosen, Console(), person))
+
+
+@sessions.command(name="end")
+def end_sessions(
+    person: str | None = None, *, everybody: Annotated[bool, Parameter(name="--all", negative=())] = False
+) -> None:
+    """End one person's sessions, or all, on every replica at once; who comes back has to sign in again.
+
+    Example: `m365-mcp sessions end ada@contoso.example`
+
+    Example: `m365-mcp sessions end --all`
+
+    Args:
+        person: whose: object id or sign-in name.
+        everybody: end the sessions of all people.
+    """
+    from m365_mcp.sessions_command import end
+
+    chosen = settings.load()
+    logs.configure("error", chosen.mcp_log_format)
+    asyncio.run(end(chosen, Console(), person, everybody=everybody))
 
 
 @app.command

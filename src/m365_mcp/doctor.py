@@ -53,16 +53,18 @@ def _verdict(error: M365Error | None, parts: Parts) -> tuple[str, str]:
 
 
 async def _find_tenant(parts: Parts) -> None:
-    """Return when Entra ID knows the tenant under the address that tokens will carry as their issuer."""
-    tenant = f"{parts.settings.authority}/{parts.settings.azure_tenant_id}/v2.0"
-    try:
-        issuer = (await parts.http.get(f"{tenant}/.well-known/openid-configuration")).json().get("issuer")
-    except (httpx2.HTTPError, json.JSONDecodeError, AttributeError) as error:
-        raise EntraUnavailable from error
-    if issuer != tenant:
-        raise AppRegistrationMistake(
-            "Entra ID does not know this tenant.", advice="Set AZURE_TENANT_ID to the Directory (tenant) ID."
-        )
+    """Return when Entra ID knows each tenant under the address that tokens will carry as their issuer."""
+    for tenant_id in parts.settings.tenants:
+        tenant = f"{parts.settings.authority}/{tenant_id}/v2.0"
+        try:
+            issuer = (await parts.http.get(f"{tenant}/.well-known/openid-configuration")).json().get("issuer")
+        except (httpx2.HTTPError, json.JSONDecodeError, AttributeError) as error:
+            raise EntraUnavailable from error
+        if issuer != tenant:
+            raise AppRegistrationMistake(
+                f"Entra ID does not know the tenant {tenant_id}.",
+                advice="Set AZURE_TENANT_ID (or AZURE_ALLOWED_TENANTS) to the Directory (tenant) ID.",
+            )
 
 
 async def _reach_graph(parts: Parts) -> None:

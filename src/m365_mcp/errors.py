@@ -3,9 +3,11 @@
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
         MessageTooLarge          message_too_large
+        SignInAlreadyDone        sign_in_already_done
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
+        AssertionRefused         assertion_refused
       AdministratorNeeded        administrator_needed        somebody must change a setting; see `refusals`
       MessageRefused             message_refused             Graph said no to this message
       ReadRefused                read_refused                Graph said no to a question
@@ -82,6 +84,14 @@ class MessageTooLarge(InvalidArgument):
     status = 413
 
 
+class SignInAlreadyDone(InvalidArgument):
+    """The browser came back from Entra a second time with the same sign-in."""
+
+    code = "sign_in_already_done"
+    sentence = "This sign-in is being completed already, or has been."
+    advice = "Close this page and go back to your MCP client; if it is not connected, start the sign-in there again."
+
+
 class SignInNeeded(M365Error):
     """The sign-in has ended for good: revoked, expired, or the account was disabled."""
 
@@ -100,11 +110,28 @@ class PersonDeclined(SignInNeeded):
 
 
 class StepUpNeeded(SignInNeeded):
-    """Microsoft asks for more proof before it gives a token (multi-factor sign-in, conditional access)."""
+    """Microsoft asks for more proof before it gives a token (multi-factor sign-in, conditional access).
+
+    Args:
+        sentence: what Microsoft asks for.
+        claims: JSON that makes the next sign-in ask for it, from Entra's refusal.
+        reference: the AADSTS code.
+    """
 
     code = "step_up_needed"
     sentence = "Microsoft asks for more proof of who you are, for example multi-factor authentication."
     advice = "Reconnect this server in your MCP client and complete what Microsoft asks for when you sign in."
+
+    def __init__(self, sentence: str | None = None, *, claims: str | None = None, reference: str | None = None) -> None:
+        self.claims = claims
+        super().__init__(sentence, reference=reference)
+
+
+class AssertionRefused(SignInNeeded):
+    """Entra does not accept the token that stands for the person any more (AADSTS50013, 500133); a new one may do."""
+
+    code = "assertion_refused"
+    sentence = "Microsoft does not accept this server's token for you any more."
 
 
 class MessageRefused(M365Error):

@@ -5,7 +5,14 @@ May know nothing of the rest of the project.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+
+# Why a session ended; `by_client` is RFC 7009.
+EndReason = Literal[
+    "by_client", "by_operator", "code_replayed", "refresh_token_reused", "ended_by_microsoft", "step_up"
+]
 
 
 class Metrics:
@@ -29,6 +36,25 @@ class Metrics:
             "m365_mcp_http_refusals_total",
             "HTTP requests answered with an explained error.",
             ["code"],
+            registry=self.registry,
+        )
+        self.sessions_begun = Counter("m365_mcp_sessions_begun_total", "Sign-ins completed.", registry=self.registry)
+        self.sessions_ended = Counter(
+            "m365_mcp_sessions_ended_total",
+            "Sessions that ended before their time.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.refreshes = Counter(
+            "m365_mcp_refreshes_total",
+            "Refresh tokens answered: with new tokens, or once more with the ones of a moment ago.",
+            ["answer"],
+            registry=self.registry,
+        )
+        self.graph_tokens = Counter(
+            "m365_mcp_graph_tokens_total",
+            "Where a call's Graph token came from: memory, store or exchange.",
+            ["source"],
             registry=self.registry,
         )
 

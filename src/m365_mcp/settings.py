@@ -61,7 +61,15 @@ class Settings(BaseSettings):
         description="Value (not the Secret ID) of a client secret of the app registration. "
         "Required, unless one of the two above is set.",
     )
-    azure_tenant_id: TenantId = Field(description="Directory (tenant) ID.")
+    azure_tenant_id: TenantId = Field(
+        description="Directory (tenant) ID; or organizations, for people of the tenants in AZURE_ALLOWED_TENANTS."
+    )
+    azure_allowed_tenants: Annotated[Words, AfterValidator(checks.check_tenants)] = Field(
+        (),
+        validate_default=True,
+        description="Directory (tenant) IDs whose people may sign in, comma separated; needed when AZURE_TENANT_ID "
+        "is organizations, and only then.",
+    )
     mcp_server_base_url: PublicUrl = Field(
         "http://localhost:8000", description="Public URL of this server; Entra redirects to it + /auth/callback."
     )
@@ -94,15 +102,29 @@ class Settings(BaseSettings):
         description="Fernet keys for what is stored, comma separated; the first encrypts, all decrypt. "
         "Unset: derived from JWT_SIGNING_KEY or the client secret.",
     )
-    jwt_signing_key: Annotated[SecretStr, AfterValidator(checks.check_signing_key)] | None = Field(
-        None,
+    jwt_signing_key: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_signing_keys)
+    ] = Field(
+        (),
         validate_default=True,
-        description="Signs the tokens handed to MCP clients (32 characters or more). "
-        "Unset: derived from the client secret, so changing that secret signs everybody out. "
-        "Required without a client secret.",
+        description="Signs the tokens handed to MCP clients (32 characters or more); several, comma separated: the "
+        "first signs, all are accepted. Unset: derived from the client secret, so changing that secret signs "
+        "everybody out. Required without a client secret.",
     )
     mcp_session_hours: int = Field(
         168, ge=1, le=2160, description="How long a client stays signed in without refreshing, in hours."
+    )
+    mcp_refresh_grace_seconds: int = Field(
+        30,
+        ge=0,
+        le=300,
+        description="How long a refresh token that was just used answers with the same new tokens again, in seconds.",
+    )
+    mcp_shutdown_delay_seconds: float = Field(
+        3.0,
+        ge=0,
+        le=60,
+        description="How long the server goes on after SIGTERM, with /readyz failing, before it takes no new calls.",
     )
     mcp_allowed_redirect_uris: Annotated[Words, AfterValidator(checks.check_redirect_patterns)] = Field(
         (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS),
@@ -147,18 +169,32 @@ class Settings(BaseSettings):
 
     @field_validator("jwt_signing_key")
     @classmethod
-    def _sign_with_something(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is None and info.data.get("azure_client_secret", "") is None:
+    def _sign_with_something(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        if not value and info.data.get("azure_client_secret", "") is None:
             raise ValueError("is required when there is no AZURE_CLIENT_SECRET to derive it from")
         return value
 
+    @field_validator("azure_allowed_tenants")
+    @classmethod
+    def _allow_somebody(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        shared = info.data.get("azure_tenant_id") == checks.ORGANIZATIONS
+        if shared and not value:
+            raise ValueError("is required when AZURE_TENANT_ID is organizations; name the tenants that may sign in")
+        if value and not shared and "azure_tenant_id" in info.data:
+            raise ValueError("is only for AZURE_TENANT_ID=organizations; one tenant needs no list")
+        return value
+
     @property
-    def signing_secret(self) -> str:
-        """What the server's own keys are derived from."""
-        chosen = self.jwt_signing_key or self.azure_client_secret
-        if chosen is None:
-            raise AssertionError("the validators above see to it that one of the two is there")
-        return chosen.get_secret_value()
+    def signing_secrets(self) -> tuple[str, ...]:
+        """What the server's own keys are derived from; the first is used for what is new, all for what exists."""
+        # The client secret stays in the list, so that naming a key for the first time signs nobody out.
+        chosen = (*self.jwt_signing_key, *filter(None, [self.azure_client_secret]))
+        return tuple(secret.get_secret_value() for secret in chosen)
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """The tenants whose people may sign in."""
+        return self.azure_allowed_tenants or (self.azure_tenant_id,)
 
     @property
     def cloud(self) -> Cloud:

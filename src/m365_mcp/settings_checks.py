@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+ORGANIZATIONS = "organizations"  # Entra's name for "people of any work or school tenant"
 
 
 def split(value: Any) -> Any:
@@ -47,12 +48,19 @@ def check_app(value: str) -> str:
 
 
 def check_tenant(value: str) -> str:
-    """Return the id of one tenant as tokens carry it."""
-    if value.lower() in ("common", "organizations", "consumers"):
-        raise ValueError("must be the id of one tenant; common, organizations and consumers are not supported")
+    """Return the id of one tenant as tokens carry it, or `organizations`."""
+    if value.lower() in ("common", "consumers"):
+        raise ValueError("must be the id of a tenant, or organizations; personal accounts cannot be served")
     if "." in value:
         raise ValueError("must be the Directory (tenant) ID, not a domain name: tokens carry the id as their issuer")
     return refuse_placeholder(value).lower()
+
+
+def check_tenants(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ids of tenants as tokens carry them."""
+    if ORGANIZATIONS in map(str.lower, value):
+        raise ValueError("must list the ids of tenants")
+    return tuple(map(check_tenant, value))
 
 
 def _read(url: str, example: str) -> SplitResult:
@@ -121,9 +129,9 @@ def check_fernet_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return value
 
 
-def check_signing_key(value: SecretStr) -> SecretStr:
-    """Check that a signing key is long enough."""
-    if len(value.get_secret_value()) < 32:
+def check_signing_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Check that every signing key is long enough."""
+    if any(len(key.get_secret_value()) < 32 for key in value):
         raise ValueError("must have at least 32 characters; make one with: openssl rand -hex 32")
     return value
 

@@ -24,11 +24,12 @@ from m365_simulator.graph.throttle import Throttle
 from m365_simulator.keys import MakeKey, make_rsa_key
 from m365_simulator.mailbox_page import mailbox_routes
 from m365_simulator.observation import Observation
+from m365_simulator.organizations import CONTOSO
 from m365_simulator.people import Person
 from m365_simulator.tenant import Directory, Tenant
 from m365_simulator.tester_guard import TesterGuard
 
-TENANT_ID = "11111111-2222-4333-8444-555555555555"
+TENANT_ID = CONTOSO.id
 CLIENT_ID = "66666666-7777-4888-9999-aaaaaaaaaaaa"
 CLIENT_SECRET = "simulator~secret.for-trying-out"  # noqa: S105 - a sample, printed for everybody who tries it out
 REDIRECT_URIS = ("http://localhost:8000/auth/callback",)
@@ -65,7 +66,7 @@ def create_simulator(
 ) -> Simulator:
     """Build a simulator that clients reach at `authority`; ValueError for a redirect URI that cannot be registered."""
     app = AppRegistration(CLIENT_ID, (Secret(CLIENT_SECRET),), redirect_uris, scope_name)
-    directory = Directory(TENANT_ID, authority.rstrip("/"), app, people=people, seed=seed)
+    directory = Directory(authority.rstrip("/"), app, people=people, seed=seed)
     tenant = Tenant(directory, read_clock=read_clock, make_key=make_key)
     closing = asyncio.Event()
     return Simulator(tenant, _microsoft(tenant, closing), _tester(tenant, closing, hosts), closing)

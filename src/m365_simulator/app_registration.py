@@ -1,4 +1,4 @@
-"""The one app registration of the tenant: its secrets, redirect URIs and exposed scope. Knows no HTTP."""
+"""The one app registration of the home tenant: its secrets, redirect URIs and exposed scope. Knows no HTTP."""
 
 import hmac
 import re
@@ -29,7 +29,10 @@ class FederatedCredential:
 
 @dataclass(frozen=True, slots=True)
 class AppRegistration:
-    """What an administrator sees under "App registrations"; `expires_in` (seconds) fixes the life of access tokens."""
+    """What an administrator sees under "App registrations"; `expires_in` (seconds) fixes the life of access tokens.
+
+    `multi_tenant` stands for the `signInAudience` "AzureADMultipleOrgs": work accounts of every tenant.
+    """
 
     client_id: str
     secrets: tuple[Secret, ...]
@@ -38,6 +41,7 @@ class AppRegistration:
     display_name: str = "M365 MCP Server"
     token_version: int | None = 2
     enabled: bool = True
+    multi_tenant: bool = False
     expires_in: int | None = None
     certificates: tuple[str, ...] = ()
     federated_credentials: tuple[FederatedCredential, ...] = ()

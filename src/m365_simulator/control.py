@@ -17,6 +17,7 @@ from m365_simulator.control_changes import (
     ConsentChange,
     ControlError,
     NewPerson,
+    NewTenant,
     PersonChange,
     Roll,
     SwitchesChange,
@@ -24,6 +25,8 @@ from m365_simulator.control_changes import (
 )
 from m365_simulator.control_views import app_view, fault_view, keys_view, outbox_view, record_view, state_view
 from m365_simulator.faults import Fault
+from m365_simulator.organizations import Organization
+from m365_simulator.sign_ins import Consent
 from m365_simulator.tenant import Tenant
 
 Answer = dict[str, object] | list[dict[str, object]]
@@ -40,6 +43,7 @@ def control_routes() -> list[Route]:
         ("GET", "faults", _faults),
         ("POST", "faults", _arm_fault),
         ("DELETE", "faults", _disarm_faults),
+        ("POST", "tenants", _add_tenant),
         ("POST", "people", _add_person),
         ("PATCH", "people/{name}", _change_person),
         ("PATCH", "app", _change_app),
@@ -103,8 +107,17 @@ async def _disarm_faults(tenant: Tenant, _: Request) -> Answer:
     return []
 
 
+async def _add_tenant(tenant: Tenant, request: Request) -> Answer:
+    added = (await read_change(request, NewTenant)).build()
+    if tenant.find_organization(added.domain) is not None:
+        raise ControlError("tenant_exists", f"There is already a tenant with the domain {added.domain!r}.", "Use it.")
+    tenant.organizations = (*tenant.organizations, added)
+    return asdict(added)
+
+
 async def _add_person(tenant: Tenant, request: Request) -> Answer:
-    person = (await read_change(request, NewPerson)).build(tenant.directory.domain)
+    change = await read_change(request, NewPerson)
+    person = change.build(_organization(tenant, change.domain))
     for text in (person.name, person.user_principal_name):
         if tenant.find_person(text) is not None:
             raise ControlError("person_exists", f"There is already a person named {text!r}.", "Choose another name.")
@@ -144,9 +157,10 @@ async def _withdraw_consent(tenant: Tenant, request: Request) -> Answer:
     return state_view(tenant)
 
 
-def _consents(tenant: Tenant, change: ConsentChange) -> set[tuple[str | None, str]]:
+def _consents(tenant: Tenant, change: ConsentChange) -> set[Consent]:
     name = None if change.person is None else _person(tenant, change.person)
-    return {(name, scope) for scope in change.scopes_in_full(tenant.app)}
+    tenant_id = _organization(tenant, change.domain).id if name is None else tenant.people[name].tenant_id
+    return {Consent(tenant_id, scope, name) for scope in change.scopes_in_full(tenant.app)}
 
 
 async def _publish_key(tenant: Tenant, _: Request) -> Answer:
@@ -175,6 +189,15 @@ async def _set_clock(tenant: Tenant, request: Request) -> Answer:
 async def _reset(tenant: Tenant, _: Request) -> Answer:
     tenant.reset()
     return state_view(tenant)
+
+
+def _organization(tenant: Tenant, domain: str | None) -> Organization:
+    """Return the tenant with this domain or GUID; without one the home tenant."""
+    organization = tenant.directory.home if domain is None else tenant.find_organization(domain)
+    if organization is None:
+        known = ", ".join(one.domain for one in tenant.organizations)
+        raise ControlError("unknown_tenant", f"There is no tenant {domain!r}.", f"Use one of: {known}.", 404)
+    return organization
 
 
 def _person(tenant: Tenant, username: str) -> str:

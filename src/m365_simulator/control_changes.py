@@ -10,6 +10,7 @@ from starlette.requests import Request
 from m365_simulator.app_registration import AppRegistration, FederatedCredential, Secret
 from m365_simulator.entra.problems import EntraError
 from m365_simulator.entra.scopes import read_scopes
+from m365_simulator.organizations import Organization
 from m365_simulator.people import Person
 from m365_simulator.switches import Switches
 
@@ -52,16 +53,20 @@ class PersonChange(Change):
 
 
 class NewPerson(Change):
-    """A person to add until the next reset; what is left out follows from `name` (`eve` is `eve@contoso.example`)."""
+    """A person to add until the next reset; what is left out follows from `name` (`eve` is `eve@contoso.example`).
+
+    `domain` names the tenant, by its domain or GUID; without it the person belongs to the home tenant.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     display_name: str = ""
     user_principal_name: str = ""
     licensed: bool = True
+    domain: str | None = None
 
-    def build(self, domain: str) -> Person:
+    def build(self, organization: Organization) -> Person:
         """Return the person, with a new object id."""
-        upn = self.user_principal_name or f"{self.name}@{domain}"
+        upn = self.user_principal_name or f"{self.name}@{organization.domain}"
         return Person(
             name=self.name,
             display_name=self.display_name or self.name.title(),
@@ -70,8 +75,20 @@ class NewPerson(Change):
             user_principal_name=upn,
             object_id=str(uuid.uuid4()),
             mail=upn if self.licensed else None,
+            tenant_id=organization.id,
             licensed=self.licensed,
         )
+
+
+class NewTenant(Change):
+    """A further tenant until the next reset; it gets a new GUID, and people are added to it by its domain."""
+
+    domain: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,250}\.[a-z]{2,63}$")
+    display_name: str = ""
+
+    def build(self) -> Organization:
+        """Return the tenant."""
+        return Organization(str(uuid.uuid4()), self.domain, self.display_name or self.domain.partition(".")[0].title())
 
 
 class SecretChange(Change):
@@ -100,6 +117,7 @@ class AppChange(Change):
     scope_name: str = ""
     display_name: str = ""
     enabled: bool = True
+    multi_tenant: bool = False
     certificates: list[str] = []
     federated_credentials: list[FederatedChange] = []
 
@@ -137,16 +155,22 @@ class SwitchesChange(BaseModel):
 
 
 class ConsentChange(Change):
-    """Scopes as the `scope` parameter writes them, for one person or, with `admin: true`, for everybody."""
+    """Scopes as the `scope` parameter writes them, for one person or, with `admin: true`, for everybody in a tenant.
+
+    `domain` names that tenant, by its domain or GUID; without it it is the home tenant.
+    """
 
     scopes: list[str]
     person: str | None = None
     admin: bool = False
+    domain: str | None = None
 
     @model_validator(mode="after")
     def _person_or_admin(self) -> Self:
         if (self.person is None) != self.admin:
             raise ValueError("name a person, or say admin: true")
+        if self.domain is not None and not self.admin:
+            raise ValueError("a domain goes with admin: true, a person's tenant is known")
         return self
 
     def scopes_in_full(self, app: AppRegistration) -> tuple[str, ...]:

@@ -14,15 +14,18 @@ View = dict[str, object]
 
 
 def state_view(tenant: Tenant) -> View:
-    """Show people, app registration, consents, switches, keys and clock."""
+    """Show tenants, people, app registration, consents, switches, keys and clock."""
     return {
         "tenant_id": tenant.tenant_id,
+        "tenants": [asdict(organization) for organization in tenant.organizations],
         "authority": tenant.authority,
         "people": [asdict(person) for person in tenant.people.values()],
         "app": app_view(tenant.app),
         "consents": [
-            {"person": person, "admin": person is None, "scope": scope}
-            for person, scope in sorted(tenant.sign_ins.consents, key=lambda consent: (consent[0] or "", consent[1]))
+            asdict(consent) | {"admin": consent.person is None}
+            for consent in sorted(
+                tenant.sign_ins.consents, key=lambda one: (one.person or "", one.tenant_id, one.scope)
+            )
         ],
         "switches": asdict(tenant.switches),
         "keys": keys_view(tenant.keys),

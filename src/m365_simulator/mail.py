@@ -68,7 +68,7 @@ class Mailbox:
 
 
 class PostOffice:
-    """Takes submitted messages, keeps them in the outbox and delivers them inside the tenant."""
+    """Takes submitted messages, keeps them in the outbox and delivers them inside the known tenants."""
 
     def __init__(self) -> None:
         self.outbox: list[Message] = []
@@ -116,17 +116,19 @@ class PostOffice:
 
     def _report_failures(self, message: Message, sender: Person, people: tuple[Person, ...]) -> None:
         """Put one non-delivery report in the sender's Inbox: a bad address is never an API error."""
-        lost = [r.address for r in message.recipients if _cannot_be_delivered(r.address, people)]
+        colleagues = tuple(person for person in people if person.tenant_id == sender.tenant_id)
+        lost = [r.address for r in message.recipients if _cannot_be_delivered(r.address, colleagues)]
         if lost and sender.licensed:
             self.mailbox(sender.name).inbox.append(_non_delivery_report(message, lost))
 
 
-def _cannot_be_delivered(address: str, people: tuple[Person, ...]) -> bool:
+def _cannot_be_delivered(address: str, colleagues: tuple[Person, ...]) -> bool:
+    """Tell what is known at once: names that do not resolve, and unknown addresses of the sender's own tenant."""
     domain = address.rpartition("@")[2].casefold()
     if domain in UNRESOLVABLE_DOMAINS or domain.endswith(".invalid"):
         return True
-    here = {person.user_principal_name.rpartition("@")[2].casefold() for person in people}
-    return domain in here and not any(person.licensed and person.answers_to(address) for person in people)
+    here = {person.user_principal_name.rpartition("@")[2].casefold() for person in colleagues}
+    return domain in here and not any(person.licensed and person.answers_to(address) for person in colleagues)
 
 
 def _non_delivery_report(message: Message, lost: list[str]) -> Message:
@@ -134,8 +136,9 @@ def _non_delivery_report(message: Message, lost: list[str]) -> Message:
     text = (
         f"<p>Your message could not be delivered to:</p><ul>{rows}</ul><p>Subject: {html.escape(message.subject)}</p>"
     )
+    domain = message.sender.address.rpartition("@")[2]
     return Message(
-        sender=Recipient("postmaster@contoso.example", "Mail delivery (simulator)"),
+        sender=Recipient(f"postmaster@{domain}", "Mail delivery (simulator)"),
         to=(message.sender,),
         subject=f"Undeliverable: {message.subject}",
         content_type="HTML",

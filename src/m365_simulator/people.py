@@ -1,6 +1,8 @@
-"""The people of the sample tenant: who they are and what state their account is in. Knows no HTTP."""
+"""The people of the sample tenants: who they are and what state their account is in. Knows no HTTP."""
 
 from dataclasses import dataclass
+
+from m365_simulator.organizations import CONTOSO, FABRIKAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,7 @@ class Person:
     user_principal_name: str
     object_id: str
     mail: str | None
+    tenant_id: str = CONTOSO.id
     job_title: str | None = None
     office_location: str | None = None
     licensed: bool = True
@@ -32,7 +35,11 @@ class Person:
 
 
 def sample_people() -> tuple[Person, ...]:
-    """Return Ada and Grace, who have mailboxes, and Linus, who has none."""
+    """Return Ada and Grace, who have mailboxes, Linus, who has none, and Marie, who works for the other tenant."""
+    return (*_people_of_contoso(), *_people_of_fabrikam())
+
+
+def _people_of_contoso() -> tuple[Person, ...]:
     return (
         Person(
             name="ada",
@@ -67,5 +74,22 @@ def sample_people() -> tuple[Person, ...]:
             job_title="Chemist",
             office_location="Pasadena",
             licensed=False,
+        ),
+    )
+
+
+def _people_of_fabrikam() -> tuple[Person, ...]:
+    return (
+        Person(
+            name="marie",
+            display_name="Marie Curie",
+            given_name="Marie",
+            surname="Curie",
+            user_principal_name="marie@fabrikam.example",
+            object_id="aaaaaaaa-0004-4000-8000-0000000c041e",
+            mail="marie@fabrikam.example",
+            tenant_id=FABRIKAM.id,
+            job_title="Professor",
+            office_location="Paris",
         ),
     )

@@ -49,6 +49,7 @@ class Ready:
     control: str
     mailbox_page: str
     tenant_id: str
+    other_tenant_id: str
     client_id: str
     client_secret: str
     scope_name: str
@@ -190,6 +191,7 @@ def _ready(simulator: Simulator, options: Options, files: Files, control: str) -
         control=control,
         mailbox_page=f"{control}/",
         tenant_id=tenant.tenant_id,
+        other_tenant_id=tenant.directory.others[0].id,
         client_id=tenant.app.client_id,
         client_secret=CLIENT_SECRET,
         scope_name=options.scope_name,

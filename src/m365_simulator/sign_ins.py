@@ -4,6 +4,8 @@ import secrets
 import uuid
 from dataclasses import dataclass, field, replace
 
+from m365_simulator.people import Person
+
 FLOW_SECONDS = 600.0
 CODE_SECONDS = 600.0
 """An authorization code lives about ten minutes (page "OAuth 2.0 authorization code flow")."""
@@ -26,6 +28,8 @@ class AuthorizationRequest:
     code_challenge_method: str = "plain"
     nonce: str | None = None
     claims: str | None = None
+    tenant_id: str | None = None
+    """The tenant at whose endpoint it was asked; None for /organizations and /common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,15 @@ class RefreshToken:
     used: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One scope, in full, agreed to by a person or, without one, by an administrator for everybody in the tenant."""
+
+    tenant_id: str
+    scope: str
+    person: str | None = None
+
+
 @dataclass(slots=True)
 class SignIns:
     """The memory of the authorization server, all of it lost on restart."""
@@ -82,8 +95,7 @@ class SignIns:
     flows: dict[str, Flow] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
-    consents: set[tuple[str | None, str]] = field(default_factory=set)
-    """(person, scope in full); None as person is the administrator's consent for everybody."""
+    consents: set[Consent] = field(default_factory=set)
 
     def start_flow(self, request: AuthorizationRequest, browser: str, now: float) -> Flow:
         """Remember a sign-in that begins now, and forget the ones that were given up."""
@@ -142,10 +154,12 @@ class SignIns:
         """Mark the token as used once."""
         self.refresh_tokens[token.value] = replace(token, used=True)
 
-    def missing_consents(self, person: str, scopes: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the scopes that neither this person nor an administrator has agreed to."""
-        return tuple(s for s in scopes if (person, s) not in self.consents and (None, s) not in self.consents)
+    def missing_consents(self, person: Person, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the scopes that neither this person nor an administrator of the person's tenant has agreed to."""
+        agreed = self.consented(person)
+        return tuple(scope for scope in scopes if scope not in agreed)
 
-    def consented(self, person: str) -> tuple[str, ...]:
+    def consented(self, person: Person) -> tuple[str, ...]:
         """Return, sorted, the scopes that count as agreed to for this person."""
-        return tuple(sorted({scope for who, scope in self.consents if who in (None, person)}))
+        mine = (one for one in self.consents if one.tenant_id == person.tenant_id and one.person in (None, person.name))
+        return tuple(sorted({one.scope for one in mine}))

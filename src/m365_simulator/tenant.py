@@ -8,6 +8,7 @@ from m365_simulator.app_registration import AppRegistration
 from m365_simulator.faults import FaultList
 from m365_simulator.keys import Clock, KeyRing, MakeKey, make_rsa_key
 from m365_simulator.mail import PostOffice
+from m365_simulator.organizations import CONTOSO, FABRIKAM, Organization
 from m365_simulator.people import Person, sample_people
 from m365_simulator.request_log import RequestLog
 from m365_simulator.sign_ins import SignIns
@@ -15,17 +16,21 @@ from m365_simulator.switches import Switches
 
 SHORTEST_LIFE, LONGEST_LIFE = 3600, 5399
 """An access token lives a random 60 to 90 minutes (page "Configurable token lifetimes"), in seconds."""
+SHORTEST_CAE_LIFE, LONGEST_CAE_LIFE = 20 * 3600, 28 * 3600
+"""One that can be challenged lives 20 to 28 hours (page "Continuous access evaluation", "Token lifetime")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """What never changes while the simulator runs; `authority` is scheme, host and port of the Microsoft side."""
+    """What never changes while the simulator runs; `authority` is scheme, host and port of the Microsoft side.
 
-    tenant_id: str
+    The app registration stands in `home`; `others` are the tenants of customers.
+    """
+
     authority: str
     app: AppRegistration
-    domain: str = "contoso.example"
-    display_name: str = "Contoso (simulator)"
+    home: Organization = CONTOSO
+    others: tuple[Organization, ...] = (FABRIKAM,)
     people: tuple[Person, ...] = ()
     seed: int | None = None
 
@@ -47,8 +52,9 @@ class Tenant:
         self.reset()
 
     def reset(self) -> None:
-        """Put everything back to the start: people, app, consents, mail, keys, clock, switches, faults and the log."""
+        """Put everything back to the start: people, tenants, app, consents, mail, keys and all else."""
         self.app = self.directory.app
+        self.organizations = (self.directory.home, *self.directory.others)
         self.people = {person.name: person for person in self.directory.people or sample_people()}
         self.sign_ins = SignIns()
         self.switches = Switches()
@@ -63,18 +69,21 @@ class Tenant:
 
     @property
     def tenant_id(self) -> str:
-        """The tenant's GUID."""
-        return self.directory.tenant_id
+        """The GUID of the home tenant."""
+        return self.directory.home.id
 
     @property
     def authority(self) -> str:
         """Scheme, host and port under which clients reach Entra and Graph."""
         return self.directory.authority
 
-    @property
-    def issuer(self) -> str:
-        """The `iss` of v2.0 tokens."""
-        return f"{self.authority}/{self.tenant_id}/v2.0"
+    def issuer(self, tenant_id: str) -> str:
+        """Return the `iss` of v2.0 tokens for people of this tenant."""
+        return f"{self.authority}/{tenant_id}/v2.0"
+
+    def find_organization(self, text: str) -> Organization | None:
+        """Return the tenant with this GUID or verified domain."""
+        return next((one for one in self.organizations if one.answers_to(text)), None)
 
     def find_person(self, username: str) -> Person | None:
         """Return the person with this handle, sign-in name, address or object id."""
@@ -85,8 +94,10 @@ class Tenant:
         self.people[name] = replace(self.people[name], **changes)  # type: ignore[arg-type]
         return self.people[name]
 
-    def token_life(self) -> int:
+    def token_life(self, *, cae: bool = False) -> int:
         """Return how many seconds the next access token lives."""
         if self.app.expires_in is not None:
             return self.app.expires_in
+        if cae:
+            return self._dice.randint(SHORTEST_CAE_LIFE, LONGEST_CAE_LIFE)
         return self._dice.randint(SHORTEST_LIFE, LONGEST_LIFE)

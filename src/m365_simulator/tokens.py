@@ -1,4 +1,7 @@
-"""Makes the tokens of the tenant (pages "Access token claims reference", "Access tokens") and reads them back."""
+"""Makes the tokens (pages "Access token claims reference", "Access tokens") and reads them back.
+
+`tid` and `iss` name the tenant of the person, wherever the app is registered.
+"""
 
 import base64
 import hashlib
@@ -32,7 +35,7 @@ def access_token_for_api(tenant: Tenant, sign_in: SignIn, names: tuple[str, ...]
     version_2 = tenant.app.token_version == 2
     claims = _common_claims(tenant, sign_in, names, tenant.app.client_id)
     if version_2:
-        claims |= {"aud": tenant.app.client_id, "iss": tenant.issuer, "ver": "2.0"}
+        claims |= {"aud": tenant.app.client_id, "iss": tenant.issuer(person.tenant_id), "ver": "2.0"}
         claims |= {"azp": tenant.app.client_id, "azpacr": "1"}
         if "profile" in oidc:
             claims |= {"name": person.display_name, "preferred_username": person.user_principal_name}
@@ -45,7 +48,7 @@ def access_token_for_api(tenant: Tenant, sign_in: SignIn, names: tuple[str, ...]
 
 def access_token_for_graph(tenant: Tenant, sign_in: SignIn, names: tuple[str, ...], cae: bool) -> AccessToken:
     """Make a token for Graph: always in v1.0 format, because the resource chooses the format."""
-    claims = _common_claims(tenant, sign_in, names, GRAPH_APP_ID)
+    claims = _common_claims(tenant, sign_in, names, GRAPH_APP_ID, cae=cae)
     claims |= {"aud": GRAPH} | _version_1_claims(tenant, sign_in, tenant.people[sign_in.person])
     if cae:
         claims["xms_cc"] = ["CP1"]
@@ -58,13 +61,13 @@ def id_token(tenant: Tenant, sign_in: SignIn, oidc: tuple[str, ...], nonce: str 
     now = int(tenant.clock.now())
     claims: Claims = {
         "aud": tenant.app.client_id,
-        "iss": tenant.issuer,
+        "iss": tenant.issuer(person.tenant_id),
         "iat": now,
         "nbf": now,
         "exp": now + 3600,
         "oid": person.object_id,
         "sub": _pairwise(person, tenant.app.client_id),
-        "tid": tenant.tenant_id,
+        "tid": person.tenant_id,
         "uti": secrets.token_urlsafe(16),
         "rh": f"1.{secrets.token_urlsafe(24)}",
         "ver": "2.0",
@@ -101,33 +104,35 @@ def read_signed(tenant: Tenant, token: str) -> Claims:
     return claims
 
 
-def client_info(tenant: Tenant, person: Person) -> str:
+def client_info(person: Person) -> str:
     """Return the `client_info` that Microsoft's own libraries ask for."""
-    text = json.dumps({"uid": person.object_id, "utid": tenant.tenant_id})
+    text = json.dumps({"uid": person.object_id, "utid": person.tenant_id})
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _common_claims(tenant: Tenant, sign_in: SignIn, names: tuple[str, ...], resource: str) -> Claims:
+def _common_claims(
+    tenant: Tenant, sign_in: SignIn, names: tuple[str, ...], resource: str, *, cae: bool = False
+) -> Claims:
     person = tenant.people[sign_in.person]
     now = int(tenant.clock.now())
     return {
         "iat": now,
         "nbf": now,
-        "exp": now + tenant.token_life(),
+        "exp": now + tenant.token_life(cae=cae),
         "aio": secrets.token_urlsafe(32),
         "oid": person.object_id,
         "rh": f"1.{secrets.token_urlsafe(24)}",
         "scp": " ".join(name for name in names if name not in OIDC_SCOPES),
         "sid": sign_in.id,
         "sub": _pairwise(person, resource),
-        "tid": tenant.tenant_id,
+        "tid": person.tenant_id,
         "uti": uuid.uuid4().hex,
     }
 
 
 def _version_1_claims(tenant: Tenant, sign_in: SignIn, person: Person) -> Claims:
     return {
-        "iss": f"https://sts.windows.net/{tenant.tenant_id}/",
+        "iss": f"https://sts.windows.net/{person.tenant_id}/",
         "ver": "1.0",
         "acr": "1",
         "amr": ["pwd", "mfa"] if sign_in.mfa else ["pwd"],

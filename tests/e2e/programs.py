@@ -216,6 +216,7 @@ def make_server(folder: Path, simulator: Simulator, **changes: str) -> Server:
         "MCP_HOST": "127.0.0.1",
         "MCP_PORT": str(port),
         "MCP_METRICS_PORT": "0",
+        "MCP_SHUTDOWN_DELAY_SECONDS": "0",
         "MCP_DATA_DIR": str(folder / "data"),
         **changes,
     }

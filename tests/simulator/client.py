@@ -92,19 +92,24 @@ def mail(to: str | tuple[str, ...] = "grace@contoso.example", /, **changes: Any)
 
 
 class Client:
-    """Both sides of one simulator, as a client and a tester see them."""
+    """Both sides of one simulator, as a client and a tester see them; `segment` is the tenant in Entra's addresses."""
 
-    def __init__(self, microsoft: httpx2.AsyncClient, tester: httpx2.AsyncClient) -> None:
+    def __init__(self, microsoft: httpx2.AsyncClient, tester: httpx2.AsyncClient, segment: str = TENANT_ID) -> None:
         self.microsoft = microsoft
         self.tester = tester
+        self._segment = segment
+
+    def at(self, segment: str) -> "Client":
+        """Return a client with the same connections that uses another tenant's endpoints."""
+        return Client(self.microsoft, self.tester, segment)
 
     async def authorize(self, **changes: str | None) -> httpx2.Response:
         """Ask the authorization endpoint."""
-        return await self.microsoft.get(AUTHORIZE_PATH, params=authorization(**changes))
+        return await self.microsoft.get(f"/{self._segment}/oauth2/v2.0/authorize", params=authorization(**changes))
 
     async def post_step(self, step: str, page: httpx2.Response, **fields: str) -> httpx2.Response:
         """Send the form of a sign-in page."""
-        return await self.microsoft.post(f"/{TENANT_ID}/{step}", data={"flow": flow_of(page), **fields})
+        return await self.microsoft.post(f"/{self._segment}/{step}", data={"flow": flow_of(page), **fields})
 
     async def sign_in(self, username: str = "ada@contoso.example", **changes: str | None) -> httpx2.Response:
         """Go through all pages as a willing person, and return the redirect at the end."""
@@ -121,7 +126,7 @@ class Client:
 
     async def post_token(self, form: dict[str, str], **changes: Any) -> httpx2.Response:
         """Ask the token endpoint, with the secret in the body."""
-        return await self.microsoft.post(TOKEN_PATH, data=BODY_AUTH | form, **changes)
+        return await self.microsoft.post(f"/{self._segment}/oauth2/v2.0/token", data=BODY_AUTH | form, **changes)
 
     async def redeem(self, code: str, /, **changes: str | None) -> httpx2.Response:
         """Redeem a code; None leaves a field out."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from cryptography.x509.oid import NameOID
 from m365_simulator import Simulator
 from m365_simulator.app import CLIENT_ID
 from m365_simulator.app_registration import FederatedCredential
+from m365_simulator.organizations import CONTOSO, FABRIKAM
+from m365_simulator.tenant import Tenant
 
 from .client import TOKEN_PATH, Client
 from .conftest import START
@@ -40,7 +43,15 @@ def certificate_for(key: RSAPrivateKey) -> x509.Certificate:
     )
 
 
-async def ask(client: Client, assertion: str, **changes: str) -> int:
+def register(tenant: Tenant, key: RSAPrivateKey, *, multi_tenant: bool = False) -> str:
+    """Let a certificate be the app's only credential, and return its thumbprint."""
+    certificate = certificate_for(key)
+    pem = certificate.public_bytes(Encoding.PEM).decode()
+    tenant.app = replace(tenant.app, secrets=(), certificates=(pem,), multi_tenant=multi_tenant)
+    return base64.urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).decode().rstrip("=")
+
+
+async def ask(client: Client, assertion: str, *, path: str = TOKEN_PATH, **changes: str) -> int:
     """Return the AADSTS number of the answer; 70000 says that the assertion itself was accepted."""
     form = {
         "grant_type": "refresh_token",
@@ -50,7 +61,7 @@ async def ask(client: Client, assertion: str, **changes: str) -> int:
         "client_assertion": assertion,
         **changes,
     }
-    reply = await client.microsoft.post(TOKEN_PATH, data=form)
+    reply = await client.microsoft.post(path, data=form)
     [code] = reply.json()["error_codes"]
     return int(code)
 
@@ -114,16 +125,37 @@ async def test_certificate_assertion_is_checked(
     client: Client, simulator: Simulator, rsa_keys: list[RSAPrivateKey], changes: dict[str, Any], number: int
 ) -> None:
     """Thumbprint, signature, subject, audience and times are compared with the registration."""
-    certificate = certificate_for(rsa_keys[0])
-    tenant = simulator.tenant
-    pem = certificate.public_bytes(Encoding.PEM).decode()
-    tenant.app = type(tenant.app)(tenant.app.client_id, (), tenant.app.redirect_uris, certificates=(pem,))
-    thumbprint = base64.urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).decode().rstrip("=")
-    claims = {"iss": CLIENT_ID, "sub": CLIENT_ID, "aud": f"{tenant.authority}{TOKEN_PATH}", **times(), **changes}
+    thumbprint = register(simulator.tenant, rsa_keys[0])
+    audience = f"{simulator.tenant.authority}{TOKEN_PATH}"
+    claims = {"iss": CLIENT_ID, "sub": CLIENT_ID, "aud": audience, **times(), **changes}
 
     assert await ask(client, jwt.encode(claims, rsa_keys[0], "PS256", {"x5t#S256": thumbprint})) == number
     assert await ask(client, jwt.encode(claims, rsa_keys[0], "PS256", {"x5t#S256": "other"})) == 700027
     assert await ask(client, jwt.encode(claims, rsa_keys[1], "PS256", {"x5t#S256": thumbprint})) == 700027
+
+
+@pytest.mark.parametrize(
+    ("asked", "audience", "number"),
+    [
+        ("organizations", "organizations", ACCEPTED),
+        ("common", "organizations", ACCEPTED),
+        ("organizations", CONTOSO.id, 700023),
+        (FABRIKAM.id, FABRIKAM.id, ACCEPTED),
+        (FABRIKAM.domain, FABRIKAM.id, ACCEPTED),
+        (FABRIKAM.id, CONTOSO.id, 700023),
+    ],
+)
+async def test_certificate_assertion_is_for_the_tenant_that_is_asked(
+    client: Client, simulator: Simulator, rsa_keys: list[RSAPrivateKey], asked: str, audience: str, number: int
+) -> None:
+    """A multi-tenant app writes the token endpoint it asks into the audience, not always its home's."""
+    tenant = simulator.tenant
+    thumbprint = register(tenant, rsa_keys[0], multi_tenant=True)
+    endpoint = f"{tenant.authority}/{audience}/oauth2/v2.0/token"
+    claims = {"iss": CLIENT_ID, "sub": CLIENT_ID, "aud": endpoint, **times()}
+    assertion = jwt.encode(claims, rsa_keys[0], "PS256", {"x5t#S256": thumbprint})
+
+    assert await ask(client, assertion, path=f"/{asked}/oauth2/v2.0/token") == number
 
 
 async def test_type_of_the_assertion_must_be_named(client: Client, federated: RSAPrivateKey) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from m365_simulator import Simulator
-from m365_simulator.app import CLIENT_ID, CLIENT_SECRET
+from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID
+from m365_simulator.sign_ins import Consent
 
 from .client import API_SCOPE, MAIL_SEND, REDIRECT_URI, VERIFIER, Client, mail
 
@@ -17,9 +18,9 @@ async def test_state_shows_the_tenant(client: Client) -> None:
     response = await client.tester.get("/_control/state")
 
     state = response.json()
-    assert [person["name"] for person in state["people"]] == ["ada", "grace", "linus"]
+    assert [person["name"] for person in state["people"]] == ["ada", "grace", "linus", "marie"]
     assert (state["app"]["client_id"], state["app"]["scope"]) == (CLIENT_ID, API_SCOPE)
-    assert {"person": "ada", "admin": False, "scope": MAIL_SEND} in state["consents"]
+    assert {"person": "ada", "tenant_id": TENANT_ID, "admin": False, "scope": MAIL_SEND} in state["consents"]
     assert state["switches"]["unlicensed_status"] == 404
     assert state["clock"] == {"offset_seconds": 0.0, "now": 1_800_000_000.0}
     assert CLIENT_SECRET not in response.text
@@ -82,8 +83,8 @@ async def test_consents_of_a_person_and_of_the_administrator(client: Client, sim
 
     await client.control("DELETE", "consents", both | {"admin": True})
 
-    assert simulator.tenant.sign_ins.consents == {("ada", MAIL_SEND)}
-    assert simulator.tenant.sign_ins.missing_consents("grace", (MAIL_SEND,)) == (MAIL_SEND,)
+    assert simulator.tenant.sign_ins.consents == {Consent(TENANT_ID, MAIL_SEND, "ada")}
+    assert simulator.tenant.sign_ins.missing_consents(simulator.tenant.people["grace"], (MAIL_SEND,)) == (MAIL_SEND,)
 
 
 async def test_people_can_be_changed(client: Client) -> None:
@@ -103,7 +104,7 @@ async def test_people_can_be_added_until_the_reset(client: Client) -> None:
 
     assert (eve["display_name"], eve["mail"], sent.status_code) == ("Eve", "eve@contoso.example", 202)
     assert (again.status_code, again.json()["code"]) == (400, "person_exists")
-    assert len(state["people"]) == 3
+    assert "eve" not in [person["name"] for person in state["people"]]
 
 
 async def test_people_answer_to_all_their_names(client: Client, simulator: Simulator) -> None:
@@ -171,10 +172,15 @@ async def test_reset_puts_everything_back(client: Client) -> None:
         ("PATCH", "switches", {"unlicensed_status": 500}, "bad_change", 400),
         ("POST", "consents", {"scopes": [MAIL_SEND]}, "bad_change", 400),
         ("POST", "consents", {"scopes": [MAIL_SEND], "person": "ada", "admin": True}, "bad_change", 400),
+        ("POST", "consents", {"scopes": [MAIL_SEND], "person": "ada", "domain": "contoso.example"}, "bad_change", 400),
+        ("POST", "consents", {"scopes": [MAIL_SEND], "admin": True, "domain": "x.example"}, "unknown_tenant", 404),
         ("POST", "consents", {"scopes": ["api://x/y"], "person": "ada"}, "unknown_scope", 400),
         ("POST", "consents", {"scopes": [MAIL_SEND], "person": "charles"}, "unknown_person", 404),
         ("PATCH", "clock", {}, "bad_change", 400),
         ("POST", "people", {"name": "Eve Smith"}, "bad_change", 400),
+        ("POST", "people", {"name": "eve", "domain": "nowhere.example"}, "unknown_tenant", 404),
+        ("POST", "tenants", {"domain": "fabrikam.example"}, "tenant_exists", 400),
+        ("POST", "tenants", {"domain": "Fabrikam"}, "bad_change", 400),
         ("POST", "keys/roll", {"now": True}, "bad_change", 400),
         ("PATCH", "people/ada", [], "bad_change", 400),
     ],

@@ -1,5 +1,6 @@
 """The On-Behalf-Of grant: what may be exchanged, and for what."""
 
+import base64
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from m365_simulator.permissions import GRAPH
 from m365_simulator.tokens import sign
 
 from .client import BODY_AUTH, CAE, MAIL_SEND, ON_BEHALF_OF, USER_READ, Client, Json, read
+from .conftest import START
 
 
 async def assertion(client: Client) -> str:
@@ -185,3 +187,48 @@ async def test_client_capability_is_written_into_the_token(client: Client) -> No
 
     assert read(capable["access_token"])["xms_cc"] == ["CP1"]
     assert "xms_cc" not in read(plain["access_token"])
+
+
+async def test_token_that_can_be_challenged_lives_long(client: Client) -> None:
+    """It lives 20 to 28 hours instead of about one, unless the app fixes the life of its tokens."""
+    first = await assertion(client)
+
+    capable: Any = (await client.exchange(first, claims=CAE)).json()
+    plain: Any = (await client.exchange(first)).json()
+    await client.control("PATCH", "app", {"expires_in": 61})
+    fixed: Any = (await client.exchange(first, claims=CAE)).json()
+
+    claims = read(capable["access_token"])
+    assert 20 * 3600 <= capable["expires_in"] == claims["exp"] - claims["iat"] <= 28 * 3600
+    assert plain["expires_in"] < 5400
+    assert fixed["expires_in"] == 61
+
+
+async def test_challenge_is_answered_for_a_live_session(client: Client) -> None:
+    """After a new sign-in, an exchange with `nbf` and the client's capability gives a token that Graph takes."""
+    await client.tokens()
+    await client.control("PATCH", "people/ada", {"revoked": True})
+    wish = {"access_token": {"nbf": {"essential": True, "value": str(int(START) + 60)}, "xms_cc": {"values": ["cp1"]}}}
+
+    response = await client.exchange(await assertion(client), claims=json.dumps(wish))
+
+    token = response.json()["access_token"]
+    assert read(token)["xms_cc"] == ["CP1"]
+    assert (await client.microsoft.get("/v1.0/me", headers={"Authorization": f"Bearer {token}"})).status_code == 200
+
+
+async def test_challenge_cannot_be_answered_for_a_revoked_session(client: Client) -> None:
+    """Graph's own challenge, sent back in an exchange, is AADSTS50173: the person has to sign in again."""
+    first = await assertion(client)
+    token = (await client.exchange(first, claims=CAE)).json()["access_token"]
+    await client.control("PATCH", "people/ada", {"revoked": True})
+    challenged = await client.microsoft.get("/v1.0/me", headers={"Authorization": f"Bearer {token}"})
+    encoded = challenged.headers["www-authenticate"].partition('claims="')[2].rstrip('"')
+    wish = json.loads(base64.b64decode(encoded))
+    wish["access_token"] |= json.loads(CAE)["access_token"]
+
+    refused = await client.exchange(first, claims=json.dumps(wish))
+
+    assert challenged.status_code == 401
+    assert {"nbf", "xms_cc"} == wish["access_token"].keys()
+    assert (refused.json()["error"], refused.json()["error_codes"]) == ("invalid_grant", [50173])

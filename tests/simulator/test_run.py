@@ -17,6 +17,7 @@ import pytest
 
 from m365_simulator import Options, Ready, serve
 from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID
+from m365_simulator.organizations import FABRIKAM
 
 from .client import Client, mail, until
 
@@ -165,6 +166,7 @@ async def test_ready_file_says_everything_and_appears_whole(tmp_path: Path) -> N
 
         assert written == asdict(ready)
         assert written["client_id"] == CLIENT_ID
+        assert (written["tenant_id"], written["other_tenant_id"]) == (TENANT_ID, FABRIKAM.id)
         assert written["client_secret"] == CLIENT_SECRET
         assert (written["scope_name"], written["pid"]) == ("use-it", os.getpid())
         assert written["authority"].startswith("https://localhost:")

@@ -92,5 +92,5 @@ def test_derived_keys_differ_by_purpose_and_are_stable() -> None:
     """The same secret gives the same key for one purpose, and another for another."""
     assert derive("secret", "jwt") == derive("secret", "jwt")
     assert derive("secret", "jwt") != derive("secret", "storage")
-    sealed_text = make_fernet([], "secret").encrypt(b"x")
-    assert make_fernet([], "secret").decrypt(sealed_text) == b"x"
+    sealed_text = make_fernet([], ["secret"]).encrypt(b"x")
+    assert make_fernet([], ["secret"]).decrypt(sealed_text) == b"x"

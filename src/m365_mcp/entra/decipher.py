@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from m365_mcp.errors import EntraUnavailable, M365Error, SignInNeeded, StepUpNeeded
+from m365_mcp.errors import AssertionRefused, EntraUnavailable, M365Error, SignInNeeded, StepUpNeeded
 from m365_mcp.refusals import (
     AppRegistrationMistake,
     ClientAssertionRejected,
@@ -51,6 +51,9 @@ _BY_CODE: dict[int, type[M365Error]] = {
     50078: StepUpNeeded,
     50079: StepUpNeeded,
     50158: StepUpNeeded,
+    # The assertion has run out, or the key that signed it was withdrawn.
+    50013: AssertionRefused,
+    500133: AssertionRefused,
     # The registration and our settings disagree.
     500131: AppRegistrationMistake,  # assertion's audience is another application
     50027: AppRegistrationMistake,
@@ -73,6 +76,24 @@ _BY_CODE: dict[int, type[M365Error]] = {
     90033: EntraUnavailable,
     50033: EntraUnavailable,
     50000: EntraUnavailable,
+}
+
+# What Microsoft asks for, in words.
+_SENTENCES: dict[int, str] = {
+    50072: "Microsoft asks you to register for multi-factor authentication.",
+    50074: "Microsoft asks for multi-factor authentication.",
+    50076: "Microsoft asks for multi-factor authentication.",
+    50078: "Microsoft asks for multi-factor authentication again, because the last one was too long ago.",
+    50079: "Microsoft asks you to register for multi-factor authentication.",
+    50158: "Microsoft asks for the additional proof that your organisation has set up with another provider.",
+    50173: "An administrator or you have revoked the sign-in with Microsoft.",
+    50057: "The Microsoft account is disabled.",
+    70043: "Your organisation asks you to sign in again from time to time, and the time is up.",
+    700082: "The sign-in with Microsoft was not used for 90 days and has ended.",
+    53000: "Your organisation allows this only from a managed device.",
+    53001: "Your organisation allows this only from a device that belongs to it.",
+    53003: "A conditional access policy of your organisation blocks this.",
+    50105: "You are not assigned to this application in your organisation.",
 }
 
 # RFC 6749 section 5.2 and RFC 8707 section 2, and Entra's own additions.
@@ -103,7 +124,15 @@ def decipher(status: int, body: Any, *, retry_after: float | None = None) -> M36
     reference = _reference(body)
     if kind is EntraUnavailable:
         return EntraUnavailable(retry_after=retry_after if retry_after is not None else 5, reference=reference)
-    return kind(reference=reference)
+    sentence = _sentence(body)
+    if kind is StepUpNeeded:
+        claims = body.get("claims")
+        return StepUpNeeded(sentence, claims=claims if isinstance(claims, str) else None, reference=reference)
+    return kind(sentence, reference=reference)
+
+
+def _sentence(body: Mapping[str, Any]) -> str | None:
+    return next((_SENTENCES[code] for code in aadsts_codes(body) if code in _SENTENCES), None)
 
 
 def _classify(body: Mapping[str, Any]) -> type[M365Error]:

@@ -1,27 +1,36 @@
 """The On-Behalf-Of exchange: the caller's token for this server becomes a token for Microsoft Graph.
 
-Source: "Microsoft identity platform and OAuth 2.0 On-Behalf-Of flow". Both Graph scopes are asked for in one
-exchange; any number of simultaneous calls of one person share one exchange; the cache holds values only, so that
-nothing in use is ever closed. May know `errors`, `logs` and `entra.token_endpoint`.
+Source: "Microsoft identity platform and OAuth 2.0 On-Behalf-Of flow". All Graph scopes are asked for in one exchange;
+its result is kept in this process and, encrypted, in the store, so that all calls of one person on all replicas share
+it; the cache holds values only, so that nothing in use is ever closed.
+May know `errors`, `metrics`, `storage.leases`, `entra.graph_tokens` and `entra.token_endpoint`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 
-from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.errors import SignInNeeded, StepUpNeeded
+from m365_mcp import trouble
+from m365_mcp.entra.graph_tokens import GraphToken, GraphTokens
+from m365_mcp.entra.token_endpoint import DEADLINE_SECONDS, TokenEndpoint
+from m365_mcp.errors import EntraUnavailable, StorageUnavailable
+from m365_mcp.metrics import Metrics
+from m365_mcp.storage.leases import Leases
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 section 8.1
-ENDED_SECONDS = 2 * 3600.0  # longer than an assertion lives
 EARLY_SECONDS = 300.0  # a token is renewed this long before it ends, so that it outlives the call that uses it
 MAX_PEOPLE = 10_000
+PATIENCE_SECONDS = DEADLINE_SECONDS + 2.0
+# Page "Claims challenges, claims requests, and client capabilities": says that we answer a challenge, so that Graph
+# tells of a revoked sign-in at once and its tokens may live longer.
+CAPABLE = {"xms_cc": {"values": ["cp1"]}}
 
 
 @dataclass(frozen=True)
@@ -32,11 +41,13 @@ class Caller:
         tenant_id: `tid` of the assertion.
         object_id: `oid` of the assertion; with the tenant it names the person for good.
         assertion: the person's access token for this server.
+        session_id: the session the request came with.
     """
 
     tenant_id: str
     object_id: str
     assertion: str = field(repr=False)
+    session_id: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -45,11 +56,16 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class GraphToken:
-    """A token for Graph and when it is to be renewed."""
+class Refusal:
+    """A Graph token that Graph did not take.
 
-    value: str = field(repr=False)
-    renew_at: float
+    Attributes:
+        token: the token.
+        claims: what Graph asks a new one for, JSON, if it said so.
+    """
+
+    token: str = field(repr=False)
+    claims: str | None = None
 
 
 class OnBehalfOf:
@@ -58,71 +74,106 @@ class OnBehalfOf:
     Args:
         endpoint: Entra's token endpoint.
         scopes: Graph scopes as full URLs, always asked for together.
-        clock: seconds that only grow; for tests.
+        shared: the tokens all replicas know.
+        leases: so that one replica at a time exchanges for a person.
+        metrics: where the sources of tokens are counted.
+        clock: epoch seconds; for tests.
     """
 
     def __init__(
-        self, endpoint: TokenEndpoint, scopes: tuple[str, ...], clock: Callable[[], float] = time.monotonic
+        self,
+        endpoint: TokenEndpoint,
+        scopes: tuple[str, ...],
+        *,
+        shared: GraphTokens,
+        leases: Leases,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._endpoint = endpoint
         self._scopes = " ".join(scopes)
+        self._shared = shared
+        self._leases = leases
+        self._metrics = metrics
         self._clock = clock
         self._tokens: LRUCache[tuple[str, str], GraphToken] = LRUCache(maxsize=MAX_PEOPLE)
         self._running: dict[tuple[str, str], asyncio.Task[GraphToken]] = {}
-        self._ended: TTLCache[str, bool] = TTLCache(maxsize=MAX_PEOPLE, ttl=ENDED_SECONDS)
 
-    async def graph_token(self, caller: Caller) -> str:
-        """Return a Graph token for `caller`, from memory or by one exchange shared with everybody who waits for it.
+    async def graph_token(self, caller: Caller, refused: Refusal | None = None) -> str:
+        """Return a Graph token for `caller`: from memory, from the store, or by one exchange shared with everybody.
+
+        Args:
+            caller: the person.
+            refused: the token that Graph has just refused, and must not come back.
 
         Raises:
             M365Error: what Entra's refusal means.
         """
-        known = self._tokens.get(caller.key)
-        if known is not None and self._clock() < known.renew_at:
-            return known.value
-        task = self._running.get(caller.key)
-        if task is None:
-            task = asyncio.create_task(self._exchange(caller))
-            self._running[caller.key] = task
-            task.add_done_callback(lambda _: self._running.pop(caller.key, None))
-        # Shielded: a client that hangs up must not take the exchange away from the others.
-        return (await asyncio.shield(task)).value
+        while True:
+            known = self._tokens.get(caller.key)
+            if known is not None and self._is_good(known, refused):
+                self._metrics.graph_tokens.labels("memory").inc()
+                return known.value
+            task = self._running.get(caller.key)
+            mine = task is None
+            if task is None:
+                task = asyncio.create_task(self._find(caller, refused))
+                self._running[caller.key] = task
+                task.add_done_callback(lambda _: self._running.pop(caller.key, None))
+            # Shielded: a client that hangs up must not take the exchange away from the others.
+            found = await asyncio.shield(task)
+            # Somebody else's search may have found just the token that Graph has refused.
+            if mine or refused is None or found.value != refused.token:
+                return found.value
 
-    def forget(self, caller: Caller, rejected: str) -> None:
-        """Drop the token that Graph rejected, unless a newer one has taken its place."""
-        known = self._tokens.get(caller.key)
-        if known is not None and known.value == rejected:
-            del self._tokens[caller.key]
+    def _is_good(self, token: GraphToken, refused: Refusal | None) -> bool:
+        return self._clock() < token.renew_at and (refused is None or token.value != refused.token)
 
-    def is_ended(self, assertion: str) -> bool:
-        """Return whether Entra has said that the sign-in behind this assertion is over.
+    async def _find(self, caller: Caller, refused: Refusal | None) -> GraphToken:
+        try:
+            token = await self._find_shared(caller, refused)
+        except StorageUnavailable:
+            # Without the store the token is not shared, which costs an exchange and nobody's call.
+            trouble.forget()
+            token = await self._exchange(caller, refused)
+        except TimeoutError as error:
+            raise trouble.record(EntraUnavailable()) from error
+        self._tokens[caller.key] = token
+        return token
 
-        The next request with it is then a 401, on which the client refreshes or has the person sign in; a tool error
-        alone would leave the client with a token that never works again.
-        """
-        return _fingerprint(assertion) in self._ended
+    async def _find_shared(self, caller: Caller, refused: Refusal | None) -> GraphToken:
+        _, token = await self._shared.read(caller.key, self._scopes)
+        if token is None or not self._is_good(token, refused):
+            async with self._leases.hold(f"exchange.{self._shared.key(caller.key, self._scopes)}", PATIENCE_SECONDS):
+                held, token = await self._shared.read(caller.key, self._scopes)
+                if token is None or not self._is_good(token, refused):
+                    token = await self._exchange(caller, refused)
+                    await self._shared.write(caller.key, self._scopes, held, token, self._clock())
+                    return token
+        self._metrics.graph_tokens.labels("store").inc()
+        return token
 
-    async def _exchange(self, caller: Caller) -> GraphToken:
+    async def _exchange(self, caller: Caller, refused: Refusal | None) -> GraphToken:
         started = self._clock()
         form = {
             "grant_type": GRANT_TYPE,
             "requested_token_use": "on_behalf_of",
             "assertion": caller.assertion,
             "scope": self._scopes,
+            "claims": _claims(refused.claims if refused else None),
         }
-        try:
-            reply = await self._endpoint.request(form, repeatable=True)
-        except StepUpNeeded:
-            raise  # signing in again in the same way would end in the same place
-        except SignInNeeded:
-            self._ended[_fingerprint(caller.assertion)] = True
-            raise
+        reply = await self._endpoint.request(form, repeatable=True, tenant=caller.tenant_id or None)
+        self._metrics.graph_tokens.labels("exchange").inc()
         lifetime = reply["expires_in"]
         # A very short-lived token is still used once; half its life keeps the early renewal from being the past.
-        token = GraphToken(reply["access_token"], started + max(lifetime - EARLY_SECONDS, lifetime / 2))
-        self._tokens[caller.key] = token
-        return token
+        return GraphToken(reply["access_token"], started + max(lifetime - EARLY_SECONDS, lifetime / 2))
 
 
-def _fingerprint(assertion: str) -> str:
-    return hashlib.sha256(assertion.encode()).hexdigest()
+def _claims(challenge: str | None) -> str:
+    """Return the `claims` of an exchange: what Graph asks for, and that this server can answer such challenges."""
+    try:
+        asked: Any = json.loads(challenge or "{}")
+        wanted = {**asked.get("access_token", {}), **CAPABLE}
+    except (ValueError, AttributeError, TypeError):
+        asked, wanted = {}, CAPABLE
+    return json.dumps({**asked, "access_token": wanted}, separators=(",", ":"))

@@ -1,71 +1,76 @@
-"""The OAuth 2.1 proxy in front of Entra ID: FastMCP's AzureProvider, with what it leaves open closed.
+"""The OAuth 2.1 proxy in front of Entra ID: FastMCP's AzureProvider for signing in, our own sessions for staying so.
 
-MCP clients register here (DCR or CIMD), the person signs in at Entra, and the client gets a token of ours that
-stands for the Entra tokens in the store. May know `errors`, `redirects`, `settings`, `entra.*`.
+MCP clients register here (DCR or CIMD), the person signs in at Entra, and the client gets tokens of ours that refer to
+a session in the store. Everything after the sign-in is in `sessions` and `renewal`; FastMCP 4.1's own token code reads
+and deletes in separate steps, answers every fault with 401 or 500, and forgets a refresh token before its successor
+has arrived. May know `errors`, `redirects`, `settings`, `entra.*`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import time
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from cachetools import TTLCache
+from fastmcp.server.auth import AccessToken
+from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.identity_assertion import normalize_resource_url
-from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient, UpstreamTokenSet
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
 from key_value.aio.protocols import AsyncKeyValue
-from mcp.server.auth.provider import AuthorizationParams, AuthorizeError, RegistrationError
-from mcp.shared.auth import InvalidRedirectUriError, OAuthClientInformationFull
-from pydantic import AnyUrl
+from mcp.server.auth.middleware.client_auth import AuthenticationError
+from mcp.server.auth.provider import (
+    AuthorizationCode,
+    AuthorizationParams,
+    AuthorizeError,
+    RefreshToken,
+    RegistrationError,
+    TokenError,
+)
+from mcp.server.auth.settings import RevocationOptions
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from m365_mcp import trouble
+from m365_mcp.entra.callbacks import Callbacks, SecondRound
 from m365_mcp.entra.decipher import decipher
-from m365_mcp.entra.token_endpoint import TokenEndpoint
+from m365_mcp.entra.mcp_tokens import McpTokens
+from m365_mcp.entra.registrations import REDIRECT_REFUSED, StrictClient
+from m365_mcp.entra.renewal import Renewal
+from m365_mcp.entra.session import new_session
+from m365_mcp.entra.sessions import Sessions, session_id_of
 from m365_mcp.entra.upstream import UpstreamClient
-from m365_mcp.entra.verifier import EntraTokenVerifier
-from m365_mcp.errors import EntraUnavailable, PersonDeclined
+from m365_mcp.errors import PersonDeclined, SignInAlreadyDone
 from m365_mcp.redirects import is_allowed
-from m365_mcp.settings import LOOPBACK_HOSTS, Settings
+from m365_mcp.settings import Settings
 
-EARLY_REFRESH_SECONDS_AT_MOST = 3.0  # what an early refresh may take of somebody's call
-EARLY_REFRESH_PAUSE_SECONDS = 5.0  # after one that failed
-EARLY_REFRESH_SECONDS = 300  # an assertion must not end while a tool call is using it
 SECONDS_PER_HOUR = 3600
 REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
 
 
-class StrictClient(ProxyDCRClient):
-    """A registered client that may only use redirect URIs that are both allowed here and its own.
+@dataclass(frozen=True)
+class SignIns:
+    """What the proxy is made of besides FastMCP.
 
-    FastMCP 4.1 lets a client that registered one allowed URI use any other allowed one, with any query.
+    Attributes:
+        flows: FastMCP's store of registrations and sign-ins under way.
+        sessions: the sessions.
+        renewal: keeps them fresh.
+        callbacks: the browser's returns.
+        upstream: redeems Entra's codes.
+        signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
     """
 
-    def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
-        """Return the URI to use. Raises InvalidRedirectUriError (answered without a redirect)."""
-        resolved = super().validate_redirect_uri(redirect_uri)
-        own = [] if self.allow_unregistered_redirect_uris else [str(uri) for uri in self.redirect_uris or ()]
-        if self.cimd_document is not None:
-            own = self.cimd_document.redirect_uris
-        allowed = is_allowed(str(resolved), self.allowed_redirect_uri_patterns or ())
-        if not allowed or (own and not is_allowed(str(resolved), [_any_loopback_port(uri) for uri in own])):
-            raise InvalidRedirectUriError(_REDIRECT_REFUSED)
-        return resolved
-
-
-def _any_loopback_port(uri: str) -> str:
-    # RFC 8252 section 7.3: the port of a loopback redirect URI is chosen anew at every sign-in.
-    parts = urlsplit(uri.replace(":*", ""))
-    return parts._replace(netloc=parts.netloc.rpartition(":")[0]).geturl() if _has_loopback_port(parts) else uri
-
-
-def _has_loopback_port(parts: SplitResult) -> bool:
-    return parts.hostname in LOOPBACK_HOSTS and parts.port is not None
+    flows: AsyncKeyValue
+    sessions: Sessions
+    renewal: Renewal
+    callbacks: Callbacks
+    upstream: UpstreamClient
+    signing_keys: tuple[bytes, ...]
 
 
 class EntraProxy(AzureProvider):
@@ -73,23 +78,11 @@ class EntraProxy(AzureProvider):
 
     Args:
         settings: the operator's choices.
-        endpoint: Entra's token endpoint, shared with the On-Behalf-Of exchange.
-        verifier: checks Entra's tokens.
-        records: the encrypted store.
-        signing_key: 32 bytes that sign our tokens.
+        sign_ins: what the proxy is made of.
         graph_scopes: asked for at sign-in so that consent covers them; never part of our own token requests.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        endpoint: TokenEndpoint,
-        verifier: EntraTokenVerifier,
-        records: AsyncKeyValue,
-        signing_key: bytes,
-        graph_scopes: tuple[str, ...],
-    ) -> None:
+    def __init__(self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...]) -> None:
         super().__init__(
             client_id=settings.azure_client_id,
             # The secret itself goes to the token endpoint only; here it would sign cookies, which the key below does.
@@ -101,18 +94,16 @@ class EntraProxy(AzureProvider):
             # openid and profile make Entra put oid and tid into the access token.
             additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
             allowed_client_redirect_uris=list(settings.mcp_allowed_redirect_uris),
-            client_storage=records,
-            jwt_signing_key=signing_key,
+            client_storage=sign_ins.flows,
+            jwt_signing_key=sign_ins.signing_keys[0],
             require_authorization_consent=True,
-            fastmcp_access_token_expiry_seconds=settings.mcp_session_hours * SECONDS_PER_HOUR,
-            token_expiry_threshold_seconds=EARLY_REFRESH_SECONDS,
         )
+        self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = settings.mcp_allowed_redirect_uris
-        self._endpoint = endpoint
-        # FastMCP 4.1 builds its own verifier and offers no parameter for another one.
-        self._token_validator = self._verifier = verifier
-        self._refresh_failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=EARLY_REFRESH_PAUSE_SECONDS)
+        self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._sign_ins = sign_ins
+        self._sessions = sign_ins.sessions
 
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         """Register a client (RFC 7591) whose redirect URIs are all allowed here.
@@ -122,7 +113,7 @@ class EntraProxy(AzureProvider):
         """
         for uri in client_info.redirect_uris or ():
             if not is_allowed(str(uri), self._allowed):
-                raise RegistrationError("invalid_redirect_uri", _REDIRECT_REFUSED)
+                raise RegistrationError("invalid_redirect_uri", REDIRECT_REFUSED)
         await super().register_client(client_info)
         await self._keep_registration(str(client_info.client_id))
 
@@ -159,26 +150,149 @@ class EntraProxy(AzureProvider):
         spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
         return "#" not in resource and spelled == normalize_resource_url(str(self._resource_url))
 
-    async def _try_transparent_refresh(self, upstream_token_set: UpstreamTokenSet) -> UpstreamTokenSet:
-        """Refresh early and quickly, or not at all while Entra does not answer and the token is still good.
-
-        FastMCP 4.1 tries at every request of a token's last minutes, one after the other, however long each takes.
-        """
-        key = upstream_token_set.upstream_token_id
-        if upstream_token_set.expires_at <= time.time():
-            return await super()._try_transparent_refresh(upstream_token_set)
-        if key in self._refresh_failures:
-            raise trouble.record(EntraUnavailable())
-        try:
-            async with asyncio.timeout(EARLY_REFRESH_SECONDS_AT_MOST):
-                return await super()._try_transparent_refresh(upstream_token_set)
-        except (EntraUnavailable, TimeoutError) as error:
-            self._refresh_failures[key] = True
-            raise trouble.record(error if isinstance(error, EntraUnavailable) else EntraUnavailable()) from error
-
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Take the browser back from Entra; a refusal is passed on in our words, never in the text of the URL."""
-        return await super()._handle_idp_callback(_in_our_words(request))
+        request = _in_our_words(request)
+        state = request.query_params.get("state")
+        if state is None or "code" not in request.query_params:
+            return await super()._handle_idp_callback(request)
+        async with self._sign_ins.callbacks.only_one(state) as callback:
+            if callback is None:
+                trouble.record(SignInAlreadyDone())
+                return HTMLResponse(status_code=SignInAlreadyDone.status)
+            answer = await super()._handle_idp_callback(request)
+            if callback.again is not None:
+                return await self._ask_again(state, callback.again)
+            callback.is_done = answer.status_code < 400
+            return answer
+
+    async def _ask_again(self, state: str, again: SecondRound) -> RedirectResponse:
+        """Send the browser to Entra once more, in the same sign-in, for what Microsoft wants besides."""
+        transaction = await self._transaction_store.get(key=state)
+        address = self._build_upstream_authorize_url(state, transaction.model_dump() if transaction else {})
+        parts = urlsplit(address)
+        # Page "OpenID Connect on the Microsoft identity platform": select_account and login_hint exclude each other.
+        query = {name: value for name, value in parse_qsl(parts.query) if name != "prompt"}
+        query |= {"claims": again.claims, **({"login_hint": again.login_hint} if again.login_hint else {})}
+        trouble.forget()
+        return RedirectResponse(parts._replace(query=urlencode(query)).geturl(), 302)
+
+    @property
+    def _tokens(self) -> McpTokens:
+        # The audience is known only once FastMCP has told the provider the endpoint's path.
+        keys = self._sign_ins.signing_keys
+        return McpTokens(keys, str(self.issuer_url), str(self._resource_url), self._access_seconds)
+
+    async def exchange_authorization_code(
+        self, client: OAuthClientInformationFull, authorization_code: AuthorizationCode
+    ) -> OAuthToken:
+        """Redeem a code of ours, once, for the first tokens of a session.
+
+        Raises:
+            TokenError: `invalid_grant`: it was redeemed before.
+            StorageUnavailable: the same code may be used again.
+        """
+        found = await self._code_store.get(key=authorization_code.code)
+        if found is None:
+            raise TokenError("invalid_grant", "The authorization code has expired.")
+        session_id = session_id_of(authorization_code.code)
+        scopes = tuple(authorization_code.scopes)
+        session = new_session(
+            session_id, str(client.client_id), scopes, found.idp_tokens, found.created_at, self._sessions.clock()
+        )
+        begun = await self._sessions.begin(authorization_code.code, session)
+        if begun is None:
+            raise TokenError("invalid_grant", "The authorization code was redeemed before.")
+        return self._tokens.issue(begun, begun.current)
+
+    async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
+        """Return the refresh token if it is one of ours, of this client, and its session lives."""
+        reference = self._tokens.read(refresh_token, "refresh")
+        if reference is None or reference.client_id != client.client_id:
+            return None
+        session = await self._sessions.find(reference.session_id)
+        if session is None:
+            return None
+        return RefreshToken(
+            token=refresh_token,
+            client_id=reference.client_id,
+            scopes=list(session.scopes),
+            expires_at=reference.expires_at,
+        )
+
+    async def exchange_refresh_token(
+        self, client: OAuthClientInformationFull, refresh_token: RefreshToken, scopes: list[str]
+    ) -> OAuthToken:
+        """Answer a refresh token with the next tokens of its session.
+
+        Raises:
+            TokenError: `invalid_grant`: the sign-in is over, or the token was used before and not just now.
+            M365Error: with status 503: the same refresh token may be used again.
+        """
+        reference = self._tokens.read(refresh_token.token, "refresh")
+        answer = None
+        if reference is not None:
+            answer = await self._sign_ins.renewal.new_pair(reference.session_id, reference.number)
+        if answer is None:
+            raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
+        return self._tokens.issue(*answer)
+
+    async def load_access_token(self, token: str) -> AccessToken | None:
+        """Return what an access token of ours stands for, with an assertion that outlives the call; None: sign in anew.
+
+        Raises:
+            M365Error: with status 503: whether it is good cannot be told now.
+        """
+        reference = self._tokens.read(token, "access")
+        if reference is None:
+            return None
+        session = await self._sessions.find(reference.session_id)
+        session = None if session is None else await self._sign_ins.renewal.fresh(session)
+        if session is None:
+            return None
+        return AccessToken(
+            token=session.upstream.access_token,
+            client_id=session.client_id,
+            scopes=list(session.scopes),
+            expires_at=reference.expires_at,
+            subject=session.subject,
+            claims={
+                "tid": session.tenant_id,
+                "oid": session.object_id,
+                "sub": session.subject,
+                "session": session.id,
+            },
+        )
+
+    def get_routes(self, mcp_path: str | None = None) -> list[Route]:
+        """Return the OAuth routes, with a revocation endpoint that public clients can use.
+
+        The MCP SDK 2.3's own insists on a `client_secret` field, which clients here never have.
+        """
+        routes = super().get_routes(mcp_path)
+        ours = Route("/revoke", self._revoke, methods=["POST"])
+        return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
+
+    async def _revoke(self, request: Request) -> Response:
+        """End the session a token belongs to (RFC 7009), on all replicas at once; its other tokens die with it."""
+        manager = self._cimd_manager
+        if manager is None:
+            raise AssertionError("metadata documents are never switched off here")
+        try:
+            client = await PrivateKeyJWTClientAuthenticator(
+                self, manager, self.token_endpoint_url
+            ).authenticate_request(request)
+        except AuthenticationError as error:
+            return JSONResponse({"error": "invalid_client", "error_description": error.message}, 401, _NOT_KEPT)
+        token = (await request.form()).get("token")
+        if not isinstance(token, str) or not token:
+            wanted = {"error": "invalid_request", "error_description": "Send the token as 'token'."}
+            return JSONResponse(wanted, 400, _NOT_KEPT)
+        reference = self._tokens.read(token, None)
+        # RFC 7009 section 2.2: a token that is none, or somebody else's, is no error.
+        if reference is not None and reference.client_id == client.client_id:
+            await self._sessions.end(reference.session_id, "by_client")
+        return Response(status_code=200, headers=_NOT_KEPT)
 
     def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
         return is_allowed(redirect_uri, self._allowed)
@@ -189,14 +303,9 @@ class EntraProxy(AzureProvider):
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
         # The seam is duck-typed (see entra.upstream); its annotation is narrower than its documentation.
-        client: Any = UpstreamClient(self._endpoint, self._verifier)
+        client: Any = self._sign_ins.upstream
         upstream: AsyncOAuth2Client = client
         return upstream
-
-    async def _extract_upstream_claims(self, idp_tokens: dict[str, Any]) -> dict[str, Any] | None:
-        # AzureProvider 4.1 copies name, address, roles and groups into a token that is signed, not encrypted,
-        # and kept by the client. Nothing here needs them there.
-        return None
 
 
 def _in_our_words(request: Request) -> Request:
@@ -226,4 +335,4 @@ _AUTHORIZE_ERRORS = (
     "login_required",
     "consent_required",
 )
-_REDIRECT_REFUSED = "This redirect URI is not allowed here; the operator can add it to MCP_ALLOWED_REDIRECT_URIS."
+_NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}

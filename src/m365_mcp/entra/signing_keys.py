@@ -23,6 +23,7 @@ KEPT_SECONDS = 24 * 3600.0  # how long keys serve while Entra does not answer
 UNKNOWN_KEY_PAUSE_SECONDS = 1.0  # between fetches that an unknown kid asks for
 RETRY_SECONDS = 10.0  # between background fetches that fail
 FETCH_SECONDS = 3.0
+SECOND_TRY_SECONDS = 0.2
 
 _NOT_FETCHED = "Microsoft Entra ID's signing keys cannot be fetched."
 _log = logs.get(__name__)
@@ -102,18 +103,33 @@ class SigningKeys:
             self._fetched_at = self._clock()
 
     async def _fetch(self) -> list[jwt.PyJWK]:
+        """Return the published keys; a failure is tried once more, within the same time."""
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                reply = await self._http.get(self._url)
+                try:
+                    return await self._fetch_once()
+                except _Unusable:
+                    await asyncio.sleep(SECOND_TRY_SECONDS)
+                    return await self._fetch_once()
+        except (_Unusable, TimeoutError) as error:
+            _log.warning("signing_keys_unavailable", kept=len(self._keys))
+            raise EntraUnavailable(_NOT_FETCHED) from error
+
+    async def _fetch_once(self) -> list[jwt.PyJWK]:
+        try:
+            reply = await self._http.get(self._url)
             reply.raise_for_status()
             # RFC 7517 section 5: keys that are not understood are passed over.
             keys = [key for key in jwt.PyJWKSet.from_dict(reply.json()).keys if _signs_tokens(key)]
-        except (httpx2.HTTPError, TimeoutError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
-            _log.warning("signing_keys_unavailable", kept=len(self._keys))
-            raise EntraUnavailable(_NOT_FETCHED) from error
+        except (httpx2.HTTPError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
+            raise _Unusable from error
         if not keys:
-            raise EntraUnavailable(_NOT_FETCHED)
+            raise _Unusable
         return keys
+
+
+class _Unusable(Exception):
+    """What came back is no key set."""
 
 
 def _signs_tokens(key: jwt.PyJWK) -> bool:

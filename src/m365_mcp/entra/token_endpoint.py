@@ -24,43 +24,47 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.retry_after import parse_retry_after
 
 DEADLINE_SECONDS = 10.0
-MAX_TRIES = 3
+MAX_TRIES = 2  # the first and, where the deadline allows, one more
 FIRST_PAUSE_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class TokenEndpoint:
-    """Entra's token endpoint of one tenant, as seen by one application.
+    """Entra's token endpoint, as seen by one application.
 
     Attributes:
-        url: `https://{authority}/{tenant}/oauth2/v2.0/token`.
+        authority: `https://login.microsoftonline.com` or the like.
+        tenant: whose endpoint is used when a request names no other: the id of a tenant, or `organizations`.
         client_id: the application.
         credential: proves that the requests come from it.
         http: the shared client.
         metrics: where requests are counted.
     """
 
-    url: str
+    authority: str
+    tenant: str
     client_id: str
     credential: ClientCredential
     http: httpx2.AsyncClient
     metrics: Metrics
 
-    async def request(self, form: Mapping[str, str], *, repeatable: bool) -> dict[str, Any]:
+    async def request(self, form: Mapping[str, str], *, repeatable: bool, tenant: str | None = None) -> dict[str, Any]:
         """Return the token reply for `form`.
 
         Args:
             form: the grant's own fields; the client's credentials are added here.
             repeatable: whether the grant may be sent again after an answer that may pass (429, 5xx, silence).
+            tenant: the person's own tenant, where it is known (On-Behalf-Of works nowhere else, AADSTS9001023).
 
         Raises:
             M365Error: what `decipher` makes of the reply; EntraUnavailable when there is none in time.
         """
+        url = f"{self.authority}/{tenant or self.tenant}/oauth2/v2.0/token"
         deadline = time.monotonic() + DEADLINE_SECONDS
         pause = FIRST_PAUSE_SECONDS
         for tries_left in reversed(range(MAX_TRIES)):
             try:
-                return await self._once(form, deadline)
+                return await self._once(url, form, deadline)
             except _NeverConnected as problem:
                 error: EntraUnavailable = problem
             except EntraUnavailable as problem:
@@ -76,10 +80,10 @@ class TokenEndpoint:
             pause *= 2
         raise AssertionError("the loop above returns or raises")
 
-    async def _once(self, form: Mapping[str, str], deadline: float) -> dict[str, Any]:
+    async def _once(self, url: str, form: Mapping[str, str], deadline: float) -> dict[str, Any]:
         grant = form["grant_type"].rpartition(":")[2]
         try:
-            reply = await self._post(form, deadline)
+            reply = await self._post(url, form, deadline)
             token = _read(reply)
         except M365Error as error:
             self.metrics.token_requests.labels(grant, error.code).inc()
@@ -87,11 +91,11 @@ class TokenEndpoint:
         self.metrics.token_requests.labels(grant, "ok").inc()
         return token
 
-    async def _post(self, form: Mapping[str, str], deadline: float) -> httpx2.Response:
-        data = {**form, "client_id": self.client_id, **self.credential.fields(self.url)}
+    async def _post(self, url: str, form: Mapping[str, str], deadline: float) -> httpx2.Response:
+        data = {**form, "client_id": self.client_id, **self.credential.fields(url)}
         try:
             async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
-                return await self.http.post(self.url, data=data, headers={"Accept": "application/json"})
+                return await self.http.post(url, data=data, headers={"Accept": "application/json"})
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise _NeverConnected(retry_after=None) from error
         except (httpx2.HTTPError, TimeoutError) as error:

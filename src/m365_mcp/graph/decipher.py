@@ -6,7 +6,9 @@ public issue threads. Codes decide, messages never. May know only `errors` and `
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +105,20 @@ def decipher(reply: Reply, *, changes_something: bool) -> M365Error:
         kind = {401: SignInNeeded, 403: PermissionMissing, 413: MessageTooLarge}.get(reply.status, refused)
     sentence, advice = _SENTENCES.get(reply.error_code, (None, None))
     return kind(sentence, advice=advice, reference=reply.request_id)
+
+
+def claims_challenge(reply: Reply) -> str | None:
+    """Return the claims (JSON) a 401 asks a new token for, or None.
+
+    Source: "Claims challenges, claims requests, and client capabilities"; the header holds them base64-encoded.
+    """
+    found = re.search(r'error="insufficient_claims".*?\bclaims="([^"]+)"', reply.headers.get("www-authenticate", ""))
+    if found is None:
+        return None
+    try:
+        return base64.b64decode(found.group(1) + "==").decode()
+    except (ValueError, UnicodeDecodeError):
+        return None
 
 
 def _unclear(reply: Reply, changes_something: bool) -> M365Error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from m365_mcp.errors import OutcomeUnknown
 from m365_mcp.graph.client import GraphClient
-from m365_mcp.graph.decipher import Reply, decipher
+from m365_mcp.graph.decipher import Reply, claims_challenge, decipher
 from m365_mcp.mail import Message
 
 ME = "/me?$select=displayName,mail,userPrincipalName"
@@ -32,11 +32,14 @@ class Tokens:
 
     Attributes:
         get: returns a token.
-        reject: says that Graph refused a token, so that the next one is a new one.
+        renew: returns another token than the one Graph has refused, which is handed in with what Graph asks for
+            (`claims`, JSON) if it says so.
+        give_up: says that Graph has refused the other one as well; the sign-in is over.
     """
 
     get: Callable[[], Awaitable[str]]
-    reject: Callable[[str], None]
+    renew: Callable[[str, str | None], Awaitable[str]]
+    give_up: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Mailbox:
         reply = await request(token)
         if reply.status != 401:
             return reply
-        # 401 means Graph did not look at the request, so a fresh token may be tried once, also for a send.
-        self.tokens.reject(token)
-        return await request(await self.tokens.get())
+        # 401 means Graph did not look at the request, so another token may be tried once, also for a send.
+        reply = await request(await self.tokens.renew(token, claims_challenge(reply)))
+        if reply.status == 401:
+            await self.tokens.give_up()
+        return reply

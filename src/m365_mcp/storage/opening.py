@@ -25,7 +25,11 @@ from platformdirs import user_data_path
 from m365_mcp import logs
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.storage import redis_client
+from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.guarded import GuardedStore
+from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.records import LocalShelf, Records, RedisShelf
+from m365_mcp.storage.seal import Seal
 from m365_mcp.storage.sealed import SealedStore
 
 Kind = Literal["redis", "disk", "memory"]
@@ -37,18 +41,22 @@ class Storage:
     """The opened store.
 
     Attributes:
-        kind: where records live.
-        records: encrypted, time-limited key-value store.
+        kind: where everything lives.
+        flows: encrypted, time-limited key-value store of FastMCP's OAuth proxy: registrations and sign-ins under way.
+        records: our own encrypted records, changed only from a known state.
+        leases: work that one replica at a time may do.
         close: gives back connections.
     """
 
     kind: Kind
-    records: AsyncKeyValue
+    flows: AsyncKeyValue
+    records: Records
+    leases: Leases
     close: Callable[[], Awaitable[None]]
 
     async def ping(self) -> None:
         """Return when the store answers. Raises StorageUnavailable."""
-        await self.records.get("ping", collection="m365-mcp-health")
+        await self.records.read("m365-health", "ping")
 
 
 def open_storage(settings: Settings, fernet: MultiFernet) -> Storage:
@@ -66,16 +74,20 @@ def open_storage(settings: Settings, fernet: MultiFernet) -> Storage:
         return _in_memory(fernet)
     _log.info("storage_opened", kind="redis", chosen="named" if settings.redis_url else "found at the default address")
     client = redis_client.connect(url)
-    return Storage(
-        "redis",
-        SealedStore(GuardedStore(RedisStore(client=client), redis_client.MAX_CONNECTIONS), fernet),
-        client.aclose,
-    )
+    guard = Guard(redis_client.MAX_CONNECTIONS)
+    records = Records(RedisShelf(client, guard), Seal(fernet))
+    flows = SealedStore(GuardedStore(RedisStore(client=client), guard), fernet)
+    return Storage("redis", flows, records, Leases(records), client.aclose)
 
 
 def _in_memory(fernet: MultiFernet) -> Storage:
     _log.warning("storage_opened", kind="memory", note="sign-ins are forgotten when the server stops")
-    return Storage("memory", SealedStore(GuardedStore(MemoryStore()), fernet), _nothing_to_close)
+    return _in_one_process("memory", GuardedStore(MemoryStore()), fernet)
+
+
+def _in_one_process(kind: Kind, store: GuardedStore, fernet: MultiFernet) -> Storage:
+    records = Records(LocalShelf(store), Seal(fernet))
+    return Storage(kind, SealedStore(store, fernet), records, Leases(records), _nothing_to_close)
 
 
 def _on_disk(settings: Settings, fernet: MultiFernet) -> Storage:
@@ -91,7 +103,7 @@ def _on_disk(settings: Settings, fernet: MultiFernet) -> Storage:
         collection_sanitization_strategy=FileTreeV1CollectionSanitizationStrategy(folder),
     )
     _log.info("storage_opened", kind="disk", note="for one server process; set REDIS_URL for more than one")
-    return Storage("disk", SealedStore(GuardedStore(store), fernet), _nothing_to_close)
+    return _in_one_process("disk", GuardedStore(store), fernet)
 
 
 def _app_folder(settings: Settings) -> str:

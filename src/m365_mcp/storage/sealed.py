@@ -1,25 +1,20 @@
-"""Encrypts what is stored and ties every record to its place.
+"""Encrypts what FastMCP's OAuth proxy stores; see `seal`.
 
-py-key-value's Fernet wrapper (0.4.6) accepts records that are not encrypted and records copied from another key, so
-that whoever can write to Redis can become any user. Here the collection and the key are part of what is
-encrypted, and anything that does not open, or opens for another place, counts as missing.
-May know `logs` and the key-value protocol.
+May know the key-value protocol and its own folder.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
-from cryptography.fernet import InvalidToken, MultiFernet
+from cryptography.fernet import MultiFernet
 from key_value.aio.protocols import AsyncKeyValue
 from key_value.aio.wrappers.base import BaseWrapper
 
-from m365_mcp import logs
+from m365_mcp.storage.seal import Seal
 
 _SEAL = "sealed"
-_log = logs.get(__name__)
 
 
 class SealedStore(BaseWrapper):
@@ -32,26 +27,13 @@ class SealedStore(BaseWrapper):
 
     def __init__(self, key_value: AsyncKeyValue, fernet: MultiFernet) -> None:
         self.key_value = key_value
-        self._fernet = fernet
+        self._sealer = Seal(fernet)
 
     def _seal(self, value: Mapping[str, Any], collection: str | None, key: str) -> dict[str, Any]:
-        text = json.dumps([collection, key, value], separators=(",", ":"))
-        return {_SEAL: self._fernet.encrypt(text.encode()).decode()}
+        return {_SEAL: self._sealer.close(value, collection, key)}
 
     def _open(self, stored: dict[str, Any] | None, collection: str | None, key: str) -> dict[str, Any] | None:
-        if stored is None:
-            return None
-        try:
-            text = self._fernet.decrypt(str(stored[_SEAL]).encode())
-            place_collection, place_key, value = json.loads(text)
-        except (KeyError, InvalidToken, ValueError):
-            _log.warning("record_unreadable", collection=collection)
-            return None
-        if (place_collection, place_key) != (collection, key):
-            _log.warning("record_misplaced", collection=collection)
-            return None
-        opened: dict[str, Any] = value
-        return opened
+        return None if stored is None else self._sealer.open(str(stored.get(_SEAL)), collection, key)
 
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """Return the record, or None when there is none that can be trusted."""

@@ -18,12 +18,12 @@ def derive(secret: str, purpose: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"m365-mcp {purpose}".encode()).derive(secret.encode())
 
 
-def make_fernet(keys: Sequence[str], fallback_secret: str) -> MultiFernet:
-    """Return what encrypts the store.
+def make_fernet(keys: Sequence[str], fallback_secrets: Sequence[str]) -> MultiFernet:
+    """Return what encrypts the store; the first key encrypts, all decrypt.
 
     Args:
-        keys: Fernet keys, the first encrypts and all decrypt.
-        fallback_secret: what a key is derived from when `keys` is empty.
+        keys: Fernet keys.
+        fallback_secrets: what keys are derived from when `keys` is empty.
     """
-    chosen = list(keys) or [base64.urlsafe_b64encode(derive(fallback_secret, "storage")).decode()]
-    return MultiFernet([Fernet(key) for key in chosen])
+    derived = (base64.urlsafe_b64encode(derive(secret, "storage")).decode() for secret in fallback_secrets)
+    return MultiFernet([Fernet(key) for key in keys or derived])

@@ -19,12 +19,13 @@ from m365_simulator.sign_ins import CODE_SECONDS, Code
 from m365_simulator.tenant import Tenant
 
 
-def redeem_code(tenant: Tenant, form: Form) -> TokenResponse:
-    """Exchange a code for tokens; EntraError when the code, its verifier, its redirect URI or the scope is wrong."""
+def redeem_code(tenant: Tenant, tenant_id: str | None, form: Form) -> TokenResponse:
+    """Exchange a code for tokens; EntraError when the code or what comes with it is wrong."""
     for name in ("code", "redirect_uri"):
         if name not in form:
             raise EntraError(900144, f"The request body must contain the following parameter: '{name}'.")
     code = _find_code(tenant, form["code"])
+    _check_tenant(tenant, tenant_id, code)
     if form["redirect_uri"] != code.request.redirect_uri:
         raise EntraError(
             500112,
@@ -49,6 +50,18 @@ def _find_code(tenant: Tenant, value: str) -> Code:
     if tenant.clock.now() - code.issued_at > CODE_SECONDS:
         raise EntraError(70008, "The provided authorization code or refresh token has expired due to inactivity.")
     return code
+
+
+def _check_tenant(tenant: Tenant, tenant_id: str | None, code: Code) -> None:
+    """Compare the endpoint with the one that issued the code; one of a shared endpoint also goes to the person's."""
+    issued_at = code.request.tenant_id
+    own = tenant.people[tenant.sign_ins.sessions[code.sign_in].person].tenant_id
+    if tenant_id != issued_at and not (issued_at is None and tenant_id == own):
+        raise EntraError(
+            700005,
+            "Provided Authorization Code is intended to use against other tenant, thus rejected. OAuth2 Authorization "
+            "Code must be redeemed against same tenant it was acquired for (/common or /{tenant-ID} as appropriate).",
+        )
 
 
 def _check_verifier(code: Code, verifier: str | None) -> None:

@@ -12,7 +12,7 @@ from starlette.datastructures import QueryParams
 from m365_simulator.app_registration import LONGEST_REDIRECT_URI
 from m365_simulator.entra.problems import EntraError
 from m365_simulator.entra.scopes import read_scopes
-from m365_simulator.entra.tenants import check_tenant
+from m365_simulator.entra.tenants import read_tenant
 from m365_simulator.sign_ins import AuthorizationRequest
 from m365_simulator.tenant import Tenant
 
@@ -22,9 +22,9 @@ SHORTEST_CHALLENGE, LONGEST_CHALLENGE = 43, 128
 """RFC 7636 section 4.1, in characters; an S256 challenge always has 43."""
 
 
-def check_client(tenant: Tenant, segment: str, query: Mapping[str, str]) -> None:
-    """Raise EntraError, to be shown as a page, unless tenant, app and redirect URI are known."""
-    check_tenant(tenant, segment)
+def check_client(tenant: Tenant, segment: str, query: Mapping[str, str]) -> str | None:
+    """Return the tenant that is asked; EntraError, to be shown as a page, unless app and redirect URI are known."""
+    tenant_id = read_tenant(tenant, segment)
     for name in ("client_id", "redirect_uri"):
         if not query.get(name):
             raise EntraError(900144, f"The request body must contain the following parameter: '{name}'.")
@@ -33,7 +33,7 @@ def check_client(tenant: Tenant, segment: str, query: Mapping[str, str]) -> None
         raise EntraError(
             700016,
             f"Application with identifier '{client_id}' was not found in the directory "
-            f"'{tenant.directory.display_name}'.",
+            f"'{tenant.directory.home.display_name}'.",
         )
     if not tenant.app.enabled:
         raise EntraError(7000112, f"Application '{tenant.app.client_id}'({tenant.app.display_name}) is disabled.")
@@ -46,9 +46,10 @@ def check_client(tenant: Tenant, segment: str, query: Mapping[str, str]) -> None
             "added to your "
             "application in the Azure portal.",
         )
+    return tenant_id
 
 
-def read_request(tenant: Tenant, query: QueryParams) -> AuthorizationRequest:
+def read_request(tenant: Tenant, tenant_id: str | None, query: QueryParams) -> AuthorizationRequest:
     """Return the request; raises EntraError, to be sent to the redirect URI, for what is missing or wrong."""
     if len(query.multi_items()) != len(query):
         raise EntraError(9002313, "Invalid request. Request is malformed or invalid: a parameter is repeated.")
@@ -74,6 +75,7 @@ def read_request(tenant: Tenant, query: QueryParams) -> AuthorizationRequest:
         code_challenge_method=query.get("code_challenge_method", "plain"),
         nonce=query.get("nonce"),
         claims=query.get("claims"),
+        tenant_id=tenant_id,
     )
 
 

@@ -13,8 +13,9 @@ from m365_simulator.entra.forms import read_form
 from m365_simulator.entra.problems import EntraError
 from m365_simulator.entra.scopes import read_scopes
 from m365_simulator.entra.sign_in_pages import account_page, consent_page, proof_page
+from m365_simulator.entra.tenants import check_account, may_sign_in
 from m365_simulator.people import Person
-from m365_simulator.sign_ins import AuthorizationRequest, Flow, SignIn
+from m365_simulator.sign_ins import AuthorizationRequest, Consent, Flow, SignIn
 from m365_simulator.tenant import Tenant
 
 COOKIE = "simulator-browser"
@@ -25,11 +26,11 @@ async def authorize(request: Request) -> Response:
     tenant: Tenant = request.app.state.tenant
     query = request.query_params
     try:
-        check_client(tenant, request.path_params["tenant"], query)
+        tenant_id = check_client(tenant, request.path_params["tenant"], query)
     except EntraError as problem:
         return show(tenant, request, problem)
     try:
-        wish = read_request(tenant, query)
+        wish = read_request(tenant, tenant_id, query)
     except EntraError as problem:
         # Only what is needed to find the way back is taken from a request that is wrong.
         mode = query.get("response_mode", "query")
@@ -50,7 +51,7 @@ async def choose_account(request: Request) -> Response:
         flow = _flow(tenant, form.get("flow", ""))
         if form.get("action") == "cancel":
             return _cancel(tenant, request, flow)
-        person = _person(tenant, form.get("username", ""))
+        person = _person(tenant, flow, form.get("username", ""))
     except EntraError as problem:
         return show(tenant, request, problem)
     session = tenant.sign_ins.sign_in(person.name, flow.browser, tenant.clock.now())
@@ -83,8 +84,9 @@ async def consent(request: Request) -> Response:
         return show(tenant, request, problem)
     if form.get("action") != "accept" or not tenant.switches.user_consent_allowed:
         return _cancel(tenant, request, flow)
+    tenant_id = tenant.people[session.person].tenant_id
     for scope in read_scopes(flow.request.scope, tenant.app).in_full(tenant.app):
-        tenant.sign_ins.consents.add((session.person, scope))
+        tenant.sign_ins.consents.add(Consent(tenant_id, scope, session.person))
     return _finish(tenant, flow.request, session, flow)
 
 
@@ -100,7 +102,11 @@ async def log_out(request: Request) -> Response:
 
 def _begin(tenant: Tenant, request: Request, wish: AuthorizationRequest, browser: str) -> Response:
     """Go on with a live session of this browser if `prompt` permits it; ask for an account otherwise."""
-    sessions = tenant.sign_ins.sessions_in(browser)
+    sessions = tuple(
+        session
+        for session in tenant.sign_ins.sessions_in(browser)
+        if may_sign_in(tenant, wish.tenant_id, tenant.people[session.person])
+    )
     if wish.login_hint:
         hinted = tenant.find_person(wish.login_hint)
         sessions = tuple(s for s in sessions if hinted is not None and s.person == hinted.name)
@@ -151,7 +157,7 @@ def _needs_mfa(tenant: Tenant, wish: AuthorizationRequest, session: SignIn) -> b
 
 def _lacking(tenant: Tenant, wish: AuthorizationRequest, session: SignIn) -> tuple[str, ...]:
     wanted = read_scopes(wish.scope, tenant.app).in_full(tenant.app)
-    return tenant.sign_ins.missing_consents(session.person, wanted)
+    return tenant.sign_ins.missing_consents(tenant.people[session.person], wanted)
 
 
 def _flow(tenant: Tenant, token: str) -> Flow:
@@ -163,10 +169,11 @@ def _flow(tenant: Tenant, token: str) -> Flow:
     return flow
 
 
-def _person(tenant: Tenant, username: str) -> Person:
+def _person(tenant: Tenant, flow: Flow, username: str) -> Person:
     person = tenant.find_person(username)
     if person is None:
         raise EntraError(50034, "The user account does not exist in the directory.")
+    check_account(tenant, flow.request.tenant_id, person)
     if not person.enabled:
         raise EntraError(50057, "The user account is disabled.")
     return person

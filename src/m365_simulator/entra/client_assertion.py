@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from m365_simulator.app_registration import FederatedCredential
 from m365_simulator.entra.forms import Form
 from m365_simulator.entra.problems import EntraError
+from m365_simulator.entra.tenants import SHARED_ENDPOINTS
 from m365_simulator.tenant import Tenant
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -20,7 +21,7 @@ SKEW_SECONDS = 300
 Claims = dict[str, object]
 
 
-def check_assertion(tenant: Tenant, form: Form) -> None:
+def check_assertion(tenant: Tenant, tenant_id: str | None, form: Form) -> None:
     """Raise EntraError unless the request's assertion proves the registered application."""
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise EntraError(900144, "The request body must contain the following parameter: 'client_assertion_type'.")
@@ -30,8 +31,11 @@ def check_assertion(tenant: Tenant, form: Form) -> None:
         claims: Claims = jwt.decode(assertion, options={"verify_signature": False})
     except jwt.PyJWTError:
         raise EntraError(50027, "JWT token is invalid or malformed.") from None
-    own = claims.get("iss") == tenant.app.client_id
-    (_check_certificate if own else _check_federated)(tenant, assertion, header, claims)
+    if claims.get("iss") == tenant.app.client_id:
+        _check_certificate(tenant, assertion, header, claims)
+        _check_realm(tenant, tenant_id, claims.get("aud"))
+    else:
+        _check_federated(tenant, assertion, claims)
     _check_times(tenant, claims)
 
 
@@ -46,11 +50,16 @@ def _check_certificate(tenant: Tenant, assertion: str, header: Claims, claims: C
     _verify(assertion, key)
     if claims.get("sub") != tenant.app.client_id:
         raise EntraError(700021, "Client assertion application identifier doesn't match 'client_id' parameter.")
-    if claims.get("aud") != f"{tenant.authority}/{tenant.tenant_id}/oauth2/v2.0/token":
+
+
+def _check_realm(tenant: Tenant, tenant_id: str | None, audience: object) -> None:
+    """Compare the audience with the token endpoint that is asked, under the GUID of its tenant if it has one."""
+    segments = SHARED_ENDPOINTS if tenant_id is None else (tenant_id,)
+    if audience not in [f"{tenant.authority}/{segment}/oauth2/v2.0/token" for segment in segments]:
         raise EntraError(700023, "Client assertion audience claim does not match Realm issuer.")
 
 
-def _check_federated(tenant: Tenant, assertion: str, _: Claims, claims: Claims) -> None:
+def _check_federated(tenant: Tenant, assertion: str, claims: Claims) -> None:
     trusted = tenant.app.federated_credentials
     by_issuer = [credential for credential in trusted if credential.issuer == claims.get("iss")]
     if not by_issuer:

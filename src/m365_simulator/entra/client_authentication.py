@@ -21,21 +21,21 @@ class Credentials:
     secret: str | None
 
 
-def authenticate_client(tenant: Tenant, form: Form, authorization: str | None) -> None:
+def authenticate_client(tenant: Tenant, tenant_id: str | None, form: Form, authorization: str | None) -> None:
     """Raise EntraError unless the request comes from the registered application."""
     presented = _presented(tenant, form, authorization)
     if presented.client_id.casefold() != tenant.app.client_id:
         raise EntraError(
             700016,
             f"Application with identifier '{presented.client_id}' was not found in the directory "
-            f"'{tenant.directory.display_name}'. This can happen if the application has not been installed by the "
+            f"'{tenant.directory.home.display_name}'. This can happen if the application has not been installed by the "
             "administrator "
             "of the tenant or consented to by any user in the tenant.",
         )
     if not tenant.app.enabled:
         raise EntraError(7000112, f"Application '{tenant.app.client_id}'({tenant.app.display_name}) is disabled.")
     if "client_assertion" in form:
-        check_assertion(tenant, form)
+        check_assertion(tenant, tenant_id, form)
         return
     _check_secret(tenant, presented.secret)
 

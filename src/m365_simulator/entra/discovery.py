@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from m365_simulator.entra.problems import EntraError, error_response, new_trace
-from m365_simulator.entra.tenants import check_tenant
+from m365_simulator.entra.tenants import read_tenant
 from m365_simulator.tenant import Tenant
 
 _CLAIMS = (
@@ -20,12 +20,13 @@ def metadata(request: Request) -> Response:
     """Answer `GET /{tenant}[/v2.0]/.well-known/openid-configuration`."""
     tenant: Tenant = request.app.state.tenant
     try:
-        check_tenant(tenant, request.path_params["tenant"])
+        tenant_id = read_tenant(tenant, request.path_params["tenant"])
     except EntraError as problem:
         trace = new_trace(tenant.clock.today(), request.headers)
         return error_response(problem, trace, problem.answer(tenant.switches.aadsts_overrides), tenant.authority)
     version_2 = "/v2.0/" in request.url.path
-    return JSONResponse(_document(tenant, version_2), headers=_discovery_headers())
+    segment = tenant_id or request.path_params["tenant"]
+    return JSONResponse(_document(tenant, segment, tenant_id or "{tenantid}", version_2), headers=_discovery_headers())
 
 
 def keys(request: Request) -> Response:
@@ -45,8 +46,12 @@ def instance(request: Request) -> Response:
     return JSONResponse({"tenant_discovery_endpoint": document, "api-version": "1.1", "metadata": []})
 
 
-def _document(tenant: Tenant, version_2: bool) -> dict[str, object]:
-    base = f"{tenant.authority}/{tenant.tenant_id}"
+def _document(tenant: Tenant, segment: str, tenant_id: str, version_2: bool) -> dict[str, object]:
+    """Build the document; that of a shared endpoint has the literal `{tenantid}` in its issuer.
+
+    Page "Access tokens": a client puts the token's own `tid` in that place.
+    """
+    base = f"{tenant.authority}/{segment}"
     oauth, version = ("oauth2/v2.0", "/v2.0") if version_2 else ("oauth2", "")
     return {
         "token_endpoint": f"{base}/oauth2/v2.0/token",
@@ -57,7 +62,7 @@ def _document(tenant: Tenant, version_2: bool) -> dict[str, object]:
         "id_token_signing_alg_values_supported": ["RS256"],
         "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "issuer": tenant.issuer if version_2 else f"https://sts.windows.net/{tenant.tenant_id}/",
+        "issuer": tenant.issuer(tenant_id) if version_2 else f"https://sts.windows.net/{tenant_id}/",
         "request_uri_parameter_supported": False,
         "userinfo_endpoint": f"{tenant.authority}/oidc/userinfo",
         "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",

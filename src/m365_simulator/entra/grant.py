@@ -55,10 +55,11 @@ def check_one_resource(scopes: Scopes) -> None:
 
 def check_may_reach(tenant: Tenant, sign_in: SignIn, scopes: Scopes) -> None:
     """Raise EntraError for a missing consent, or when conditional access wants MFA before Graph is reached."""
-    lacking = tenant.sign_ins.missing_consents(sign_in.person, replace(scopes, oidc=()).in_full(tenant.app))
+    person = tenant.people[sign_in.person]
+    lacking = tenant.sign_ins.missing_consents(person, replace(scopes, oidc=()).in_full(tenant.app))
     if lacking or (scopes.graph == (DEFAULT,) and not _all_graph(tenant, sign_in)):
         raise consent_missing(tenant)
-    if scopes.graph and tenant.people[sign_in.person].must_do_mfa and not sign_in.mfa:
+    if scopes.graph and person.must_do_mfa and not sign_in.mfa:
         raise EntraError(
             50076,
             "Due to a configuration change made by your administrator, or because you moved to a new location, "
@@ -93,7 +94,7 @@ def token_response(tenant: Tenant, sign_in: SignIn, wish: Wish) -> TokenResponse
     if wish.id_token and "openid" in wish.scopes.oidc:
         body["id_token"] = id_token(tenant, sign_in, wish.scopes.oidc, wish.nonce)
     if wish.client_info:
-        body["client_info"] = client_info(tenant, tenant.people[sign_in.person])
+        body["client_info"] = client_info(tenant.people[sign_in.person])
     return body
 
 
@@ -109,5 +110,5 @@ def _access_token(tenant: Tenant, sign_in: SignIn, wish: Wish) -> tuple[AccessTo
 
 def _all_graph(tenant: Tenant, sign_in: SignIn) -> tuple[str, ...]:
     prefix = f"{GRAPH}/"
-    consented = tenant.sign_ins.consented(sign_in.person)
+    consented = tenant.sign_ins.consented(tenant.people[sign_in.person])
     return tuple(scope.removeprefix(prefix) for scope in consented if scope.startswith(prefix))

@@ -22,7 +22,7 @@ from m365_simulator.tokens import Claims, read_signed
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-def exchange(tenant: Tenant, form: Form) -> TokenResponse:
+def exchange(tenant: Tenant, tenant_id: str | None, form: Form) -> TokenResponse:
     """Exchange an assertion for tokens of the resource in `scope`; EntraError when either is wrong."""
     for name in ("assertion", "requested_token_use", "scope"):
         if not form.get(name):
@@ -33,6 +33,7 @@ def exchange(tenant: Tenant, form: Form) -> TokenResponse:
     _check_kind(tenant, claims)
     _check_audience(tenant, claims)
     _check_time(tenant, claims)
+    _check_tenant(tenant_id, claims)
     scopes = read_scopes(form["scope"], tenant.app)
     check_one_resource(scopes)
     if not scopes.resources:
@@ -92,6 +93,11 @@ def _check_audience(tenant: Tenant, claims: Claims) -> None:
             "Application Uris of this "
             f"application with App ID '{tenant.app.client_id}'({tenant.app.display_name}).",
         )
+
+
+def _check_tenant(tenant_id: str | None, claims: Claims) -> None:
+    if claims.get("tid") != tenant_id:
+        raise EntraError(50013, "Assertion is invalid. The token issuer doesn't match the tenant of this endpoint.")
 
 
 def _check_time(tenant: Tenant, claims: Claims) -> None:

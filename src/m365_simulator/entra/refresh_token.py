@@ -13,16 +13,19 @@ from m365_simulator.entra.grant import (
 )
 from m365_simulator.entra.problems import EntraError
 from m365_simulator.entra.scopes import Scopes, read_scopes
+from m365_simulator.entra.tenants import check_account
 from m365_simulator.sign_ins import REFRESH_SECONDS, RefreshToken
 from m365_simulator.tenant import Tenant
 
 
-def refresh(tenant: Tenant, form: Form) -> TokenResponse:
+def refresh(tenant: Tenant, tenant_id: str | None, form: Form) -> TokenResponse:
     """Exchange a refresh token for new tokens; a new refresh token comes each time, the old one stays valid."""
     if "refresh_token" not in form:
         raise EntraError(900144, "The request body must contain the following parameter: 'refresh_token'.")
     token = _find_token(tenant, form["refresh_token"])
     sign_in = check_sign_in(tenant, token.sign_in)
+    # A refresh token is tied to no tenant (page "Refresh tokens"), but its person must have an account in this one.
+    check_account(tenant, tenant_id, tenant.people[sign_in.person])
     scopes = _scopes(tenant, token, form.get("scope", ""))
     check_may_reach(tenant, sign_in, scopes)
     tenant.sign_ins.use_refresh_token(token)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from starlette.responses import HTMLResponse, Response
 
 from m365_simulator.entra.problems import EntraError, Trace
+from m365_simulator.entra.tenants import may_sign_in
 from m365_simulator.pages import card_page, initials_html
 from m365_simulator.people import Person
 from m365_simulator.permissions import GRAPH, GRAPH_SCOPES
@@ -32,13 +33,17 @@ _OIDC_MEANING = {
 
 
 def account_page(tenant: Tenant, flow: Flow) -> HTMLResponse:
-    """Return the choice of sample people; a person named by `login_hint` comes first."""
+    """Return the choice of those who may use the app; a person named by `login_hint` comes first.
+
+    Like a browser's own list it does not ask whose endpoint this is: choosing a foreign account is AADSTS50020.
+    """
     hint = flow.request.login_hint or ""
-    people = sorted(tenant.people.values(), key=lambda person: not person.answers_to(hint))
+    admitted = [person for person in tenant.people.values() if may_sign_in(tenant, None, person)]
+    people = sorted(admitted, key=lambda person: not person.answers_to(hint))
     choices = "".join(_choice_html(person) for person in people)
     inner = (
         f"<h1>Choose an account</h1><p>to continue to <strong>{escape(tenant.app.display_name)}</strong></p>"
-        f'{_form_html(tenant, flow, "login")}<div class="choices">{choices}</div>'
+        f'{_form_html(flow, "login")}<div class="choices">{choices}</div>'
         f"{_buttons_html('', '')}</form>"
     )
     return card_page("Sign in (simulator)", inner)
@@ -49,7 +54,7 @@ def proof_page(tenant: Tenant, flow: Flow, person: Person) -> HTMLResponse:
     inner = (
         "<h1>Approve this sign-in</h1>"
         f"<p>Your organisation asks for one more proof that you are <strong>{escape(person.display_name)}</strong>.</p>"
-        f"{_form_html(tenant, flow, 'proof')}{_buttons_html('approve', 'Approve')}</form>"
+        f"{_form_html(flow, 'proof')}{_buttons_html('approve', 'Approve')}</form>"
     )
     return card_page("Approve sign-in (simulator)", inner)
 
@@ -70,7 +75,7 @@ def consent_page(tenant: Tenant, flow: Flow, person: Person, scopes: tuple[str, 
         f'<p class="who">{initials_html(person.display_name)} <span>{escape(person.user_principal_name)}</span></p>'
         f"<p><strong>{escape(tenant.app.display_name)}</strong> at <code>{escape(host)}</code> would like to:</p>"
         f'<ul class="wishes">{rows}</ul>{note}'
-        f"{_form_html(tenant, flow, 'consent')}{_buttons_html('accept' if allowed else '', 'Accept')}</form>"
+        f"{_form_html(flow, 'consent')}{_buttons_html('accept' if allowed else '', 'Accept')}</form>"
     )
     return card_page(f"{title} (simulator)", inner)
 
@@ -109,10 +114,10 @@ def _short(scope: str) -> str:
     return scope.rpartition("/")[2]
 
 
-def _form_html(tenant: Tenant, flow: Flow, step: str) -> str:
+def _form_html(flow: Flow, step: str) -> str:
+    segment = flow.request.tenant_id or "organizations"
     return (
-        f'<form method="post" action="/{tenant.tenant_id}/{step}">'
-        f'<input type="hidden" name="flow" value="{escape(flow.token)}">'
+        f'<form method="post" action="/{segment}/{step}"><input type="hidden" name="flow" value="{escape(flow.token)}">'
     )
 
 

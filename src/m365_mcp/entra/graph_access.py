@@ -1,0 +1,69 @@
+"""From a caller to a Graph token, and what becomes of the session when Microsoft says no.
+
+May know `errors`, `entra.*`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from m365_mcp.entra.on_behalf_of import Caller, OnBehalfOf, Refusal
+from m365_mcp.entra.renewal import Renewal
+from m365_mcp.errors import AssertionRefused, SignInNeeded, StepUpNeeded
+
+
+@dataclass(frozen=True)
+class GraphAccess:
+    """Hands out Graph tokens to those who are signed in.
+
+    Attributes:
+        on_behalf_of: the exchange.
+        renewal: renews assertions, and ends sessions.
+    """
+
+    on_behalf_of: OnBehalfOf
+    renewal: Renewal
+
+    async def token(self, caller: Caller, refused: Refusal | None = None) -> str:
+        """Return a Graph token for `caller`.
+
+        A sign-in that Microsoft has ended ends the session, so that the next request is a clean 401 and the client has
+        the person sign in; a tool error alone would leave it with a token that never works again.
+
+        Args:
+            caller: the person.
+            refused: the token that Graph has just refused, if any.
+
+        Raises:
+            M365Error: why there is none.
+        """
+        try:
+            return await self._token(caller, refused)
+        except SignInNeeded as error:
+            await self.give_up(caller, _with_claims(error, refused))
+            raise
+
+    async def _token(self, caller: Caller, refused: Refusal | None) -> str:
+        try:
+            return await self.on_behalf_of.graph_token(caller, refused)
+        except AssertionRefused:
+            # It ran out between check and use, or its key was withdrawn; a refreshed one is tried once.
+            session = await self.renewal.sessions.find(caller.session_id)
+            renewed = None if session is None else await self.renewal.renew_from(session, caller.assertion)
+            if renewed is None:
+                raise
+            fresh = replace(caller, assertion=renewed.upstream.access_token)
+            return await self.on_behalf_of.graph_token(fresh, refused)
+
+    async def give_up(self, caller: Caller, error: SignInNeeded) -> None:
+        """End the caller's session, unless signing in again in the same way would end in the same place."""
+        session = await self.renewal.sessions.find(caller.session_id)
+        if session is not None and not (isinstance(error, StepUpNeeded) and error.claims is None):
+            await self.renewal.give_up(session, error)
+
+
+def _with_claims(error: SignInNeeded, refused: Refusal | None) -> SignInNeeded:
+    """Return the refusal, with what Graph asked for when Entra wants a sign-in and does not say for what."""
+    if isinstance(error, StepUpNeeded) and error.claims is None and refused is not None:
+        return StepUpNeeded(error.sentence, claims=refused.claims, reference=error.reference)
+    return error

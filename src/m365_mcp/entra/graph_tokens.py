@@ -1,0 +1,44 @@
+"""Exchanged Graph tokens in the store, so that another replica, or a restarted one, needs no new exchange.
+
+May know `storage.records`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from m365_mcp.storage.records import Held, Records
+
+_COLLECTION = "m365-graph-tokens"
+
+
+@dataclass(frozen=True)
+class GraphToken:
+    """A token for Graph and when it is to be renewed, in epoch seconds."""
+
+    value: str = field(repr=False)
+    renew_at: float
+
+
+@dataclass(frozen=True)
+class GraphTokens:
+    """The tokens of all people."""
+
+    records: Records
+
+    async def read(self, person: tuple[str, str], scopes: str) -> tuple[Held, GraphToken | None]:
+        """Return the person's token for these scopes, if any, and the record. Raises StorageUnavailable."""
+        held = await self.records.read(_COLLECTION, self.key(person, scopes))
+        if held.value is None:
+            return held, None
+        return held, GraphToken(str(held.value["token"]), float(held.value["renew_at"]))
+
+    async def write(self, person: tuple[str, str], scopes: str, held: Held, token: GraphToken, now: float) -> None:
+        """Replace the record as it was read; if somebody was faster, theirs is as good. Raises StorageUnavailable."""
+        value = {"token": token.value, "renew_at": token.renew_at}
+        await self.records.swap(_COLLECTION, self.key(person, scopes), held, value, max(token.renew_at - now, 1))
+
+    def key(self, person: tuple[str, str], scopes: str) -> str:
+        """Return the record's key; other scopes, after a change of the settings, are another record."""
+        return hashlib.sha256(" ".join((*person, scopes)).encode()).hexdigest()

@@ -1,0 +1,154 @@
+"""Pure: a session of one MCP client, and what a refresh token of it is worth at a given moment.
+
+A session is one record: whose it is, Entra's tokens, and which of our token pairs were issued lately. Pairs are
+numbered, and everything in a token follows from the session and its number, so that a pair can be handed out a second
+time, to the letter, without being stored.
+Sources: RFC 9700 section 4.14.2 (rotation and reuse), OAuth 2.1 section 4.3.1. Knows nothing of the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+import jwt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+MOST_REMEMBERED = 50  # pairs issued within one grace time; more is a client that does nothing but refresh
+
+
+class _Record(BaseModel):
+    # What a newer release adds is kept by an older one that runs beside it.
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Upstream(_Record):
+    """Entra's tokens for this server.
+
+    Attributes:
+        access_token: the assertion of On-Behalf-Of exchanges.
+        refresh_token: renews it; None when Entra gave none.
+        expires_at: end of the access token, in epoch seconds by this server's clock.
+    """
+
+    access_token: str = Field(repr=False)
+    refresh_token: str | None = Field(repr=False)
+    expires_at: float
+
+
+class Issue(_Record):
+    """A pair of our tokens: its number and when it was issued, in whole epoch seconds."""
+
+    number: int
+    at: int
+
+
+class Worth(Enum):
+    """What a refresh token entitles to."""
+
+    A_NEW_PAIR = "a new pair"
+    THE_SAME_PAIR = "the pair that its first use gave"
+    NOTHING = "nothing: it was used before, and not just now"
+
+
+class Session(_Record):
+    """One sign-in of one person with one MCP client.
+
+    Attributes:
+        id: names the session in our tokens and in the store.
+        client_id: the MCP client it belongs to.
+        scopes: what the client was granted.
+        tenant_id: `tid`, with `object_id` (`oid`) the person for good.
+        subject: `sub`, the person within this application.
+        sign_in_name: `preferred_username`, for operators and as a hint at the next sign-in; it can change.
+        upstream: Entra's tokens.
+        issued: pairs issued lately, oldest first; the last one is the current one.
+        started_at: epoch seconds.
+    """
+
+    id: str
+    client_id: str
+    scopes: tuple[str, ...]
+    tenant_id: str
+    object_id: str
+    subject: str
+    sign_in_name: str
+    upstream: Upstream
+    issued: tuple[Issue, ...]
+    started_at: float
+
+    @property
+    def person(self) -> tuple[str, str]:
+        """What the person is known by."""
+        return self.tenant_id, self.object_id
+
+    @property
+    def current(self) -> Issue:
+        """The newest pair."""
+        return self.issued[-1]
+
+    def judge(self, number: int, now: float, grace: float) -> tuple[Worth, Issue | None]:
+        """Return what the refresh token of pair `number` is worth, and the pair it gave before.
+
+        A number the session does not know yet was signed by us all the same: the store has lost its last write (a
+        failover), and the client is in the right.
+        """
+        if number >= self.current.number:
+            return Worth.A_NEW_PAIR, None
+        successor = next((issue for issue in self.issued if issue.number == number + 1), None)
+        if successor is not None and now - successor.at <= grace:
+            return Worth.THE_SAME_PAIR, successor
+        return Worth.NOTHING, None
+
+    def rotated(self, number: int, now: float, grace: float) -> Session:
+        """Return the session with the pair after `number` issued now, and those past their grace time forgotten."""
+        lately = [issue for issue in self.issued if now - issue.at <= grace][-MOST_REMEMBERED:]
+        return self.model_copy(update={"issued": (*lately, Issue(number=number + 1, at=int(now)))})
+
+    def renewed(self, upstream: Upstream) -> Session:
+        """Return the session with new tokens of Entra."""
+        return self.model_copy(update={"upstream": upstream})
+
+
+def new_session(
+    session_id: str, client_id: str, scopes: tuple[str, ...], tokens: Mapping[str, Any], received_at: float, now: float
+) -> Session:
+    """Return the session that begins with a sign-in.
+
+    Args:
+        session_id: its id.
+        client_id: the MCP client.
+        scopes: what the client was granted.
+        tokens: Entra's token reply, whose access token has been verified.
+        received_at: when it came, in epoch seconds.
+        now: when the first pair of our tokens is issued.
+    """
+    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
+    return Session(
+        id=session_id,
+        client_id=client_id,
+        scopes=scopes,
+        # Tokens without tid are known from stand-ins; the issuer ends in it.
+        tenant_id=str(claims.get("tid") or str(claims["iss"]).rstrip("/").removesuffix("/v2.0").rpartition("/")[2]),
+        object_id=str(claims.get("oid") or claims["sub"]),
+        subject=str(claims.get("sub") or claims["oid"]),
+        sign_in_name=str(claims.get("preferred_username", "")),
+        upstream=Upstream(
+            access_token=tokens["access_token"],
+            refresh_token=tokens.get("refresh_token"),
+            expires_at=received_at + tokens["expires_in"],
+        ),
+        issued=(Issue(number=1, at=int(now)),),
+        started_at=now,
+    )
+
+
+def read_session(value: Mapping[str, Any] | None) -> Session | None:
+    """Return the session a record holds, or None when it holds none."""
+    if value is None:
+        return None
+    try:
+        return Session.model_validate(value)
+    except ValidationError:
+        return None

@@ -1,0 +1,102 @@
+"""Work that only one replica at a time may do: a lease in the store, kept up while the work lasts.
+
+A replica that dies leaves its lease to run out. A lease makes double work unlikely, not impossible (a frozen process
+may wake up after its lease), so what comes of the work is stored with `Records.swap`, which refuses the late one.
+May know `storage.records`, `errors` and `logs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from m365_mcp import logs
+from m365_mcp.errors import StorageUnavailable
+from m365_mcp.storage.records import Held, Records
+
+LEASE_SECONDS = 4.0
+RENEW_SECONDS = 1.0
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.03, 0.25
+_COLLECTION = "m365-leases"
+_log = logs.get(__name__)
+
+
+class Leases:
+    """Hands out leases.
+
+    Args:
+        records: where they are kept.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    @asynccontextmanager
+    async def hold(self, name: str, patience: float) -> AsyncIterator[None]:
+        """Hold the lease `name` while the block runs.
+
+        Args:
+            name: what is worked on.
+            patience: seconds to wait for whoever holds it now.
+
+        Raises:
+            TimeoutError: it was not to be had in that time.
+            StorageUnavailable: the store does not answer.
+        """
+        lease = await self._acquire(name, patience)
+        done = asyncio.Event()
+        keeper = asyncio.create_task(self._keep(name, lease, done))
+        try:
+            yield
+        finally:
+            done.set()
+            await self._release(name, await keeper)
+
+    async def _acquire(self, name: str, patience: float) -> Held:
+        deadline = time.monotonic() + patience
+        pause = FIRST_LOOK_SECONDS
+        while True:
+            held = await self._records.read(_COLLECTION, name)
+            # One that cannot be read holds nothing, and is replaced.
+            if held.value is None:
+                lease = await self._records.swap(_COLLECTION, name, held, _holder(), LEASE_SECONDS)
+                if lease is not None:
+                    return lease
+            if time.monotonic() + pause > deadline:
+                raise TimeoutError
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LAST_LOOK_SECONDS)
+
+    async def _keep(self, name: str, lease: Held, done: asyncio.Event) -> Held:
+        """Renew the lease until the work is done, and return it as it was last."""
+        while not await _happens(done, RENEW_SECONDS):
+            try:
+                renewed = await self._records.swap(_COLLECTION, name, lease, lease.value, LEASE_SECONDS)
+            except StorageUnavailable:
+                continue  # it may be back before the lease has run out
+            if renewed is None:
+                _log.warning("lease_lost")
+                return lease
+            lease = renewed
+        return lease
+
+    async def _release(self, name: str, lease: Held) -> None:
+        # If it cannot be given back it runs out by itself.
+        with contextlib.suppress(StorageUnavailable):
+            await self._records.swap(_COLLECTION, name, lease, None)
+
+
+def _holder() -> dict[str, str]:
+    return {"holder": secrets.token_hex(8)}
+
+
+async def _happens(event: asyncio.Event, within: float) -> bool:
+    try:
+        async with asyncio.timeout(within):
+            return await event.wait()
+    except TimeoutError:
+        return False
