@@ -16,6 +16,7 @@ from tests.chaos.tally import Tally
 from tests.e2e.programs import Simulator
 
 PAUSE_SECONDS = (0.3, 1.2)  # between two calls of one client
+DOMAIN = "contoso.example"
 RECOVERY_SECONDS = 30.0
 WISHES = (*[PROFILE] * 8, LIST, "refresh")  # what a client does, drawn by lot
 
@@ -37,12 +38,13 @@ class Crowd:
         return self.tally
 
     async def sign_in(self) -> None:
-        """Sign everybody in, a few at a time."""
+        """Sign everybody in, a few at a time, and let each make a first call."""
         turns = asyncio.Semaphore(4)
 
         async def one(client: LightClient) -> None:
             async with turns:
                 await client.sign_in()
+                await client.call()
 
         await asyncio.gather(*(one(client) for client in self.clients))
 
@@ -92,9 +94,7 @@ async def gathered(simulator: Simulator, replicas: Replicas, size: int, chance: 
     simulator.control("POST", "consents", scopes=scopes, admin=True)
     async with httpx2.AsyncClient(transport=replicas.balancer, trust_env=False, timeout=30) as http:
         people = [
-            BehindBalancer(
-                simulator.ready["ca_file"], f"{name}@contoso.example", replicas.public_url, replicas.balancer
-            )
+            BehindBalancer(simulator.ready["ca_file"], f"{name}@{DOMAIN}", replicas.public_url, replicas.balancer)
             for name in names
         ]
         crowd = Crowd([LightClient(http, replicas.public_url, person, Tally()) for person in people], chance)

@@ -200,11 +200,11 @@ class LightClient:
         seconds = time.monotonic() - started
         self.requests += 1
         if isinstance(outcome, str):
-            self.tally.answers.append(Answer(path, outcome, seconds))
+            self.tally.answers.append(Answer(path, outcome, seconds, who=self.person.username))
             return
+        waits = "Retry-After" in outcome.headers
         code = self._what_is_wrong(outcome) if path == "/mcp" and outcome.status_code == 200 else ""
-        answer = Answer(path, outcome.status_code, seconds, "Retry-After" in outcome.headers, code)
-        self.tally.answers.append(answer)
+        self.tally.answers.append(Answer(path, outcome.status_code, seconds, waits, code, self.person.username))
 
     def _what_is_wrong(self, reply: httpx2.Response) -> str:
         """Return the code of a tool's error, or what else is not as it should be in a 200."""

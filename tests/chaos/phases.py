@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.chaos.world import EXCHANGE, REFRESH, TOKEN_SECONDS, World
-
-SHORT_TOKEN_SECONDS = 4
+from tests.chaos.world import EXCHANGE, REFRESH, SHORT_TOKEN_SECONDS, TOKEN_SECONDS, World
 
 REFRESHES: dict[str, Any] = {"grant_type": REFRESH}
 EXCHANGES: dict[str, Any] = {"grant_type": EXCHANGE}
@@ -23,7 +21,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "503": {"status": 503},
     "HTML with 200": {"status": 200, "html": True},
     "HTML with 500": {"status": 500, "html": True},
-    "silence": {"delay_seconds": 30},
+    "silence": {"status": 503, "delay_seconds": 30},
     "reset": {"reset": True},
 }
 
@@ -37,14 +35,16 @@ class Phase:
         strike: makes the trouble and ends it.
         cuts: a server dies without a word, so that what it was answering breaks off.
         signs_out: everything stored is lost, so that everybody signs in once more.
-        renewals: how often more than once in a token's life somebody's token may be renewed.
+        exchanges: how many more exchanges somebody may need than in quiet times.
+        short_tokens: tokens end in seconds, so that every call may need a refresh.
     """
 
     name: str
     strike: Callable[[World], Awaitable[None]]
     cuts: bool = False
     signs_out: bool = False
-    renewals: int = 0
+    exchanges: int = 0
+    short_tokens: bool = False
 
 
 async def redis_is_killed(world: World) -> None:
@@ -106,28 +106,41 @@ async def servers_are_replaced(world: World) -> None:
 
 
 async def entra_is_at_fault(world: World, faults: dict[str, str]) -> None:
-    """Let Entra fail at these places in these ways while everybody needs it, for tokens end in seconds.
+    """Let Entra fail at these places in these ways until tokens have run out everywhere, which takes seconds here.
 
     Keys are asked for when one is unknown, so the keys are rolled too, twice: the next one is known already.
     """
-    async with _short_tokens(world):
+    async with _short_tokens(world, exchanges="On-Behalf-Of" in faults):
         armed = [_arm(world, place, kind) for place, kind in faults.items()]
         if "keys" in faults:
             for _ in range(2):
                 world.simulator.control("POST", "keys/roll")
         await world.until(lambda: _struck(world) >= set(armed))
-        await world.crowd.answered(2)
+        await world.until(lambda: _has_bitten(world, faults))
+        await world.crowd.answered()
         world.simulator.control("DELETE", "faults")
 
 
+def _has_bitten(world: World, faults: dict[str, str]) -> bool:
+    """Return whether clients noticed; without keys a token is good that came from Entra itself."""
+    return set(faults) == {"keys"} or any(answer.status == 503 or answer.code for answer in world.crowd.tally.answers)
+
+
 @asynccontextmanager
-async def _short_tokens(world: World) -> AsyncIterator[None]:
-    """Give everybody a token that ends in seconds, and ordinary ones again afterwards."""
+async def _short_tokens(world: World, *, exchanges: bool) -> AsyncIterator[None]:
+    """Give everybody tokens that end in seconds, and ordinary ones again afterwards.
+
+    A Graph token would live on for long; an emergency roll of the keys makes it worthless, so that everybody gets one
+    that is due for renewal in seconds.
+    """
+    grants = (REFRESH, EXCHANGE) if exchanges else (REFRESH,)
     world.simulator.control("PATCH", "app", expires_in=SHORT_TOKEN_SECONDS)
-    await world.everybody_is_renewed()
+    if exchanges:
+        world.simulator.control("POST", "keys/roll", emergency=True)
+    await world.everybody_has(*grants)
     yield
     world.simulator.control("PATCH", "app", expires_in=TOKEN_SECONDS)
-    await world.everybody_is_renewed()
+    await world.everybody_has(*grants)
 
 
 def _arm(world: World, place: str, kind: str) -> int:
@@ -143,13 +156,13 @@ async def keys_are_rolled(world: World) -> None:
     """Sign with a key announced long ago, and then with one announced only now."""
     for _ in range(2):
         world.simulator.control("POST", "keys/roll")
-        await world.everybody_is_renewed()
+        await world.everybody_has(REFRESH)
 
 
 async def keys_are_rolled_in_an_emergency(world: World) -> None:
     """Sign with a key nobody has seen and withdraw all others: every token of Entra's is worth nothing at once."""
     world.simulator.control("POST", "keys/roll", emergency=True)
-    await world.everybody_is_renewed()
+    await world.everybody_has(REFRESH, EXCHANGE)
 
 
 async def redis_forgets(world: World) -> None:
@@ -173,15 +186,15 @@ SERVERS = (
 ROLLING = Phase("all servers replaced", servers_are_replaced)
 ROLLS = (
     Phase("Entra's keys rolled", keys_are_rolled),
-    Phase("Entra's keys rolled in an emergency", keys_are_rolled_in_an_emergency, renewals=1),
+    Phase("Entra's keys rolled in an emergency", keys_are_rolled_in_an_emergency, exchanges=1),
 )
-FLUSH = Phase("Redis flushed", redis_forgets, signs_out=True, renewals=1)
+FLUSH = Phase("Redis flushed", redis_forgets, signs_out=True, exchanges=1)
 
 
 def entra_fault(faults: dict[str, str]) -> Phase:
     """Return the phase in which Entra fails at these places in these ways."""
     name = "Entra: " + ", ".join(f"{kind} at {place}" for place, kind in faults.items())
-    return Phase(name, partial(entra_is_at_fault, faults=faults))
+    return Phase(name, partial(entra_is_at_fault, faults=faults), exchanges=1, short_tokens=True)
 
 
 EACH_FAULT_ONCE = (

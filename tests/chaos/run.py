@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.chaos.crowd import DOMAIN
 from tests.chaos.phases import Phase
 from tests.chaos.tally import CUT, NO_ANSWER, REFUSED, Answer, Tally
-from tests.chaos.world import EARLY_SECONDS, EXCHANGE, REFRESH, TOKEN_SECONDS, World
+from tests.chaos.world import EARLY_SECONDS, EXCHANGE, REFRESH, SHORT_TOKEN_SECONDS, TOKEN_SECONDS, World
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,25 @@ async def run_phase(world: World, phase: Phase) -> Outcome:
     seconds = time.monotonic() - started
     exchanges, refreshes = world.requests(EXCHANGE), world.requests(REFRESH)
     problems += _broken_promises(world, phase, tally)
-    most = _most_renewals(phase, seconds)
-    for name, count in {"exchanges": exchanges, "refreshes": refreshes}.items():
-        problems += [f"{number} {name} for {who}, not {most}" for who, number in count.items() if number > most]
+    problems += _too_many("exchanges", exchanges, lambda _: _most_exchanges(phase, seconds))
+    problems += _too_many("refreshes", refreshes, lambda who: _most_refreshes(phase, seconds, tally, who))
     return Outcome(phase, seconds, tally, exchanges.total(), refreshes.total(), tuple(problems))
 
 
-def _most_renewals(phase: Phase, seconds: float) -> int:
-    """Return how often somebody's token may be renewed: once in its life, and as often as the phase itself asks for."""
-    return 1 + int(seconds / (TOKEN_SECONDS - EARLY_SECONDS)) + phase.renewals
+def _too_many(name: str, counted: Counter[str], most: Callable[[str], int]) -> list[str]:
+    return [f"{count} {name} for {who}, not {most(who)}" for who, count in sorted(counted.items()) if count > most(who)]
+
+
+def _most_exchanges(phase: Phase, seconds: float) -> int:
+    """One in the life of a Graph token, which is renewed after half of it at the earliest."""
+    life = SHORT_TOKEN_SECONDS if phase.short_tokens else TOKEN_SECONDS
+    return 1 + int(seconds / (life / 2)) + phase.exchanges
+
+
+def _most_refreshes(phase: Phase, seconds: float, tally: Tally, who: str) -> int:
+    """One in the life of a token of Entra's less the time it is renewed early, and one for each refresh of ours."""
+    asked = ("/token", "/mcp") if phase.short_tokens else ("/token",)
+    return 1 + int(seconds / (TOKEN_SECONDS - EARLY_SECONDS)) + tally.count_of(f"{who}@{DOMAIN}", *asked)
 
 
 def _broken_promises(world: World, phase: Phase, tally: Tally) -> list[str]:

@@ -22,6 +22,7 @@ class Answer:
         seconds: until the answer was there.
         waits: whether it said when to come back.
         code: what a tool's own error is called, or what else was wrong with a 200.
+        who: whose client it was.
     """
 
     path: str
@@ -29,6 +30,7 @@ class Answer:
     seconds: float
     waits: bool = False
     code: str = ""
+    who: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -48,6 +50,10 @@ class Tally:
     def count(self, status: int | str) -> int:
         """Return how many requests ended like this."""
         return sum(answer.status == status for answer in self.answers)
+
+    def count_of(self, who: str, *paths: str) -> int:
+        """Return how many requests somebody's client has made to these paths."""
+        return sum(answer.who == who and answer.path in paths for answer in self.answers)
 
     @property
     def told_later(self) -> int:

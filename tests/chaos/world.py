@@ -20,7 +20,9 @@ from tests.e2e.programs import Redis, Server, Simulator, make_redis
 EARLY_SECONDS = 300
 """How long before its end a token of Entra's is renewed."""
 TOKEN_SECONDS = EARLY_SECONDS + 10
-"""How long Entra's tokens live, so that each is due for renewal after ten seconds."""
+"""How long Entra's tokens live: each is due for renewal after ten seconds, and a Graph token after half its life."""
+SHORT_TOKEN_SECONDS = 8
+"""How long they live in a phase that wants them to run out."""
 REFRESH = "refresh_token"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -54,11 +56,12 @@ class World:
             while not condition():  # noqa: ASYNC110 - other processes
                 await asyncio.sleep(0.1)
 
-    async def everybody_is_renewed(self) -> None:
-        """Return once Entra has refreshed everybody's token since now."""
-        before = self.requests(REFRESH)
+    async def everybody_has(self, *grants: str) -> None:
+        """Return once Entra has carried out each of these grants for everybody since now."""
+        before = {grant: self.requests(grant) for grant in grants}
         size = len(self.crowd.clients)
-        await self.until(lambda: len(self.requests(REFRESH) - before) >= size, seconds=60)
+        for grant in grants:
+            await self.until(lambda grant=grant: len(self.requests(grant) - before[grant]) >= size, seconds=60)
 
 
 @asynccontextmanager
