@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+DEFAULT_WAIT_SECONDS = 5.0
+
 
 class M365Error(Exception):
     """A failure that can be explained.
@@ -153,7 +155,14 @@ class ReadRefused(M365Error):
 
 
 class Unavailable(M365Error):
-    """Something this server depends on does not answer; no state was lost."""
+    """Something this server depends on does not answer; no state was lost.
+
+    Args:
+        sentence: what happened.
+        advice: what to do.
+        retry_after: the seconds the other side has asked to wait; without them a client is asked for a few.
+        reference: the other side's id.
+    """
 
     code = "unavailable"
     sentence = "A service this server depends on does not answer."
@@ -165,10 +174,12 @@ class Unavailable(M365Error):
         sentence: str | None = None,
         *,
         advice: str | None = None,
-        retry_after: float | None = 5,
+        retry_after: float | None = None,
         reference: str | None = None,
     ) -> None:
-        super().__init__(sentence, advice=advice, retry_after=retry_after, reference=reference)
+        self.asked_to_wait = retry_after
+        wait = DEFAULT_WAIT_SECONDS if retry_after is None else retry_after
+        super().__init__(sentence, advice=advice, retry_after=wait, reference=reference)
 
 
 class StorageUnavailable(Unavailable):

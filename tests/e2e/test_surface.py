@@ -280,7 +280,7 @@ async def test_our_token_carries_no_personal_data(ada: Assistant) -> None:
     body = (await ada.token()).split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
 
-    assert set(claims) == {"iss", "aud", "client_id", "scope", "exp", "iat", "jti"}
+    assert set(claims) == {"iss", "aud", "client_id", "scope", "exp", "iat", "jti", "token_use"}
     assert claims["exp"] - claims["iat"] == 168 * 3600
 
 

@@ -1,15 +1,23 @@
 """The exchange: shared, remembered, renewed in time, and never taken away by somebody who hangs up."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs
 
 import httpx2
 import pytest
 
 from m365_mcp.entra.client_credential import ClientSecret
-from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf
+from m365_mcp.entra.graph_tokens import GraphTokens
+from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, JUST_NOW_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf, Refusal
 from m365_mcp.entra.token_endpoint import TokenEndpoint
+from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
 from m365_mcp.refusals import ConsentMissing
+from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.records import Records
+from tests.shelves import make_records
 
 SCOPES = ("https://graph.microsoft.com/Mail.Send", "https://graph.microsoft.com/User.Read")
 
@@ -24,6 +32,7 @@ class Entra:
         self.go_on.set()
         self.refuse = False
         self.now = 1000.0
+        self.records = make_records()
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.forms.append(request.content.decode())
@@ -33,10 +42,19 @@ class Entra:
             return httpx2.Response(400, json={"error": "invalid_grant", "suberror": "consent_required"})
         return httpx2.Response(200, json={"access_token": f"graph-{len(self.forms)}", "expires_in": 3600})
 
-    def exchanger(self) -> OnBehalfOf:
+    def exchanger(self, records: Records | None = None) -> OnBehalfOf:
+        """Return a replica; all share one store."""
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
-        endpoint = TokenEndpoint("https://login.example.com/token", "app", ClientSecret("secret"), http, Metrics())
-        return OnBehalfOf(endpoint, SCOPES, clock=lambda: self.now)
+        endpoint = TokenEndpoint("https://login.example.com", "t", "app", ClientSecret("secret"), http, Metrics())
+        shared = records or self.records
+        return OnBehalfOf(
+            endpoint,
+            SCOPES,
+            shared=GraphTokens(shared),
+            leases=Leases(shared),
+            metrics=endpoint.metrics,
+            clock=lambda: self.now,
+        )
 
 
 def caller(name: str = "ada", assertion: str = "assertion") -> Caller:
@@ -122,29 +140,99 @@ async def test_failure_is_told_to_all_and_remembered_by_none() -> None:
     assert await exchanger.graph_token(caller()) == "graph-2"
 
 
-async def test_rejected_token_is_dropped_but_its_successor_is_not() -> None:
-    """A late rejection of the old token does not cost the new one."""
+async def test_token_that_graph_refused_never_comes_back() -> None:
+    """A refusal costs one exchange; whoever reports the same refusal late gets the new token."""
     entra = Entra()
     exchanger = entra.exchanger()
     old = await exchanger.graph_token(caller())
-    exchanger.forget(caller(), old)
-    new = await exchanger.graph_token(caller())
 
-    exchanger.forget(caller(), old)
+    new = await exchanger.graph_token(caller(), Refusal(old))
+    late = await exchanger.graph_token(caller(), Refusal(old))
 
-    assert await exchanger.graph_token(caller()) == new == "graph-2"
+    assert new == late == await exchanger.graph_token(caller()) == "graph-2"
 
 
-async def test_memory_is_bounded_and_forgetting_costs_an_exchange_only() -> None:
-    """Of more people than fit, the longest idle one is forgotten and simply exchanged anew."""
+async def test_refusal_does_not_bring_another_old_token_from_the_store() -> None:
+    """What ended one token ended the one another replica has left in the store, too."""
+    entra = Entra()
+    one, two = entra.exchanger(), entra.exchanger()
+    old = await one.graph_token(caller())
+    entra.now += 3600
+    assert await two.graph_token(caller()) == "graph-2"
+    entra.now += JUST_NOW_SECONDS
+
+    assert await one.graph_token(caller(), Refusal(old)) == "graph-3"
+
+
+async def test_claims_of_a_challenge_go_into_the_exchange() -> None:
+    """What Graph asks for is asked of Entra, beside the word that this server answers such challenges."""
+    entra = Entra()
+    exchanger = entra.exchanger()
+    challenge = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}'
+
+    await exchanger.graph_token(caller(), Refusal("old", challenge))
+
+    claims = json.loads(parse_qs(entra.forms[0])["claims"][0])
+    assert claims == {
+        "access_token": {"nbf": {"essential": True, "value": "1604106651"}, "xms_cc": {"values": ["cp1"]}}
+    }
+
+
+async def test_replicas_share_the_token() -> None:
+    """What one replica exchanged another finds in the store, encrypted, and a restarted one as well."""
+    entra = Entra()
+
+    first = await entra.exchanger().graph_token(caller())
+    others = await asyncio.gather(*(entra.exchanger().graph_token(caller()) for _ in range(3)))
+
+    assert set(others) == {first}
+    assert len(entra.forms) == 1
+
+
+async def test_replicas_that_ask_at_once_make_one_exchange() -> None:
+    """Three cold replicas with one person's calls cost one exchange among them."""
+    entra = Entra()
+    replicas = [entra.exchanger() for _ in range(3)]
+
+    tokens = await asyncio.gather(*(replica.graph_token(caller()) for replica in replicas for _ in range(10)))
+
+    assert set(tokens) == {"graph-1"}
+    assert len(entra.forms) == 1
+
+
+async def test_store_that_is_away_costs_an_exchange_and_no_call() -> None:
+    """Without the store a replica still gets its token, and keeps it."""
+    entra = Entra()
+    exchanger = entra.exchanger(Records(BrokenShelf(), make_records()._seal))
+
+    assert await exchanger.graph_token(caller()) == await exchanger.graph_token(caller()) == "graph-1"
+
+
+class BrokenShelf:
+    """A store that does not answer."""
+
+    async def get(self, collection: str, key: str) -> str | None:
+        raise StorageUnavailable
+
+    async def swap(self, collection: str, key: str, old: str | None, new: str | None, seconds: float) -> bool:
+        raise StorageUnavailable
+
+    async def keys(self, collection: str) -> AsyncIterator[str]:
+        raise StorageUnavailable
+        yield ""
+
+
+async def test_memory_is_bounded_and_forgetting_costs_a_look_into_the_store() -> None:
+    """Of more people than fit, the longest idle one is forgotten here and found in the store."""
     entra = Entra()
     exchanger = entra.exchanger()
 
     for number in range(MAX_PEOPLE + 1):
         await exchanger.graph_token(caller(str(number)))
 
-    assert await exchanger.graph_token(caller(str(MAX_PEOPLE))) == f"graph-{MAX_PEOPLE + 1}"
-    assert await exchanger.graph_token(caller("0")) == f"graph-{MAX_PEOPLE + 2}"
+    assert len(exchanger._tokens) == MAX_PEOPLE
+    assert await exchanger.graph_token(caller("0")) == "graph-1"
+    assert len(entra.forms) == MAX_PEOPLE + 1
 
 
 def test_secrets_stay_out_of_representations() -> None:

@@ -11,10 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from m365_mcp.entra.signing_keys import SigningKeys
-from m365_mcp.entra.verifier import EntraTokenVerifier, Expected, is_version_one
+from m365_mcp.entra.verifier import NOT_YET_VALID, EntraTokenVerifier, Expected, is_version_one
 
 TENANT, APP, KID = "the-tenant", "the-app", "the-key"
-ISSUER = f"https://login.example.com/{TENANT}/v2.0"
+OTHER_TENANT = "the-other-tenant"
+AUTHORITY = "https://login.example.com"
+ISSUER = f"{AUTHORITY}/{TENANT}/v2.0"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -45,7 +47,8 @@ def verifier() -> EntraTokenVerifier:
     reply = httpx2.Response(200, content=json.dumps({"keys": [{**public, "kid": KID}]}))
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: reply))
     keys = SigningKeys("https://login.example.com/keys", http)
-    return EntraTokenVerifier(Expected(ISSUER, (APP, f"api://{APP}"), TENANT, "mcp-access"), keys)
+    expected = Expected(AUTHORITY, (APP, f"api://{APP}"), (TENANT, OTHER_TENANT), "mcp-access")
+    return EntraTokenVerifier(expected, keys)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +60,17 @@ def verifier() -> EntraTokenVerifier:
         {"exp": timedelta(seconds=-30)},
         {"nbf": timedelta(seconds=30)},
         {"iat": timedelta(seconds=30)},
+        {"tid": OTHER_TENANT, "iss": f"{AUTHORITY}/{OTHER_TENANT}/v2.0"},
+        {"tid": None},
+        {"oid": None, "sub": "ada"},
     ],
 )
 async def test_good_token_is_accepted(verifier: EntraTokenVerifier, changes: dict[str, Any]) -> None:
-    """Both spellings of the audience, further scopes and a minute of clock skew are fine."""
-    found = await verifier.verify_token(token(**changes))
+    """Both spellings of the audience, every allowed tenant, further scopes and a minute of clock skew are fine."""
+    claims, objection = await verifier.examine(token(**changes))
 
-    assert found is not None
-    assert found.claims["oid"] == "ada"
+    assert objection is None
+    assert "ada" in (claims.get("oid"), claims.get("sub"))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +80,10 @@ async def test_good_token_is_accepted(verifier: EntraTokenVerifier, changes: dic
         {"iss": "https://login.example.com/another/v2.0"},
         {"aud": "00000003-0000-0000-c000-000000000000"},
         {"tid": "another"},
+        {"tid": "another", "iss": f"{AUTHORITY}/another/v2.0"},
+        {"tid": OTHER_TENANT},
+        {"tid": None, "iss": f"{AUTHORITY}/another/v2.0"},
+        {"oid": None},
         {"ver": "1.0"},
         {"scp": "other"},
         {"scp": None},
@@ -89,15 +99,37 @@ async def test_good_token_is_accepted(verifier: EntraTokenVerifier, changes: dic
     ],
     ids=lambda changes: "-".join(changes),
 )
-async def test_wrong_token_is_refused(verifier: EntraTokenVerifier, changes: dict[str, Any]) -> None:
-    """One wrong claim, key or algorithm is enough."""
-    assert await verifier.verify_token(token(**changes)) is None
+async def test_c5_wrong_token_is_refused(verifier: EntraTokenVerifier, changes: dict[str, Any]) -> None:
+    """C5: one wrong claim, key or algorithm is enough: app-only, foreign tenant, not yet valid and the rest."""
+    assert (await verifier.examine(token(**changes)))[1] is not None
+
+
+@pytest.mark.parametrize("skew", [-120, -60, -30, 30, 60, 120])
+async def test_c6_clock_may_differ_by_a_minute(verifier: EntraTokenVerifier, skew: int) -> None:
+    """C6: a token from a clock a minute ahead is good, one from two minutes ahead is told apart by name; none loops."""
+    moments = {name: timedelta(seconds=skew) for name in ("iat", "nbf")}
+
+    _, objection = await verifier.examine(token(**moments, exp=timedelta(seconds=3600 + skew)))
+
+    # At the edge the second in which the test runs decides.
+    assert skew == 60 or objection == (NOT_YET_VALID if skew > 60 else None)
+
+
+async def test_received_token_needs_no_key_while_none_can_be_had() -> None:
+    """With the key endpoint down a token straight from Entra is judged by its claims; wrong ones are still wrong."""
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(503)))
+    expected = Expected(AUTHORITY, (APP,), (TENANT,), "mcp-access")
+    verifier = EntraTokenVerifier(expected, SigningKeys("https://login.example.com/keys", http))
+
+    assert await verifier.objection_to_received(token()) is None
+    assert await verifier.objection_to_received(token(tid="another")) == "another tenant"
+    assert await verifier.objection_to_received("garbage") is not None
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "a.b.c", "eyJhbGciOiJub25lIn0.e30."])
 async def test_what_is_no_token_is_refused(verifier: EntraTokenVerifier, text: str) -> None:
     """Garbage and unsigned tokens are refused, not crashed on."""
-    assert await verifier.verify_token(text) is None
+    assert (await verifier.examine(text))[1] is not None
 
 
 def test_version_one_is_recognised_for_the_advice() -> None:

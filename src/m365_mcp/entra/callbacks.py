@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from m365_mcp.storage.records import NOTHING, Records
 
-_COLLECTION = "m365-callbacks"
+_COLLECTION = "m365-returns"
 _SECONDS = 60.0
 
 

@@ -119,11 +119,11 @@ def decipher(status: int, body: Any, *, retry_after: float | None = None) -> M36
         retry_after: seconds from the `Retry-After` header.
     """
     if status == 429 or status >= 500 or not isinstance(body, Mapping):
-        return EntraUnavailable(retry_after=retry_after if retry_after is not None else 5)
+        return EntraUnavailable(retry_after=retry_after)
     kind = _classify(body)
     reference = _reference(body)
     if kind is EntraUnavailable:
-        return EntraUnavailable(retry_after=retry_after if retry_after is not None else 5, reference=reference)
+        return EntraUnavailable(retry_after=retry_after, reference=reference)
     sentence = _sentence(body)
     if kind is StepUpNeeded:
         claims = body.get("claims")

@@ -27,6 +27,7 @@ from m365_mcp.storage.leases import Leases
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 section 8.1
 EARLY_SECONDS = 300.0  # a token is renewed this long before it ends, so that it outlives the call that uses it
 MAX_PEOPLE = 10_000
+JUST_NOW_SECONDS = 10.0
 PATIENCE_SECONDS = DEADLINE_SECONDS + 2.0
 # Page "Claims challenges, claims requests, and client capabilities": says that we answer a challenge, so that Graph
 # tells of a revoked sign-in at once and its tokens may live longer.
@@ -92,6 +93,7 @@ class OnBehalfOf:
     ) -> None:
         self._endpoint = endpoint
         self._scopes = " ".join(scopes)
+        self._kind = f"{endpoint.client_id} {self._scopes}"
         self._shared = shared
         self._leases = leases
         self._metrics = metrics
@@ -127,7 +129,10 @@ class OnBehalfOf:
                 return found.value
 
     def _is_good(self, token: GraphToken, refused: Refusal | None) -> bool:
-        return self._clock() < token.renew_at and (refused is None or token.value != refused.token)
+        now = self._clock()
+        # What Graph refuses one token for, it refuses older ones for; only an answer to the same refusal is new.
+        fits = refused is None or (token.value != refused.token and now - token.exchanged_at < JUST_NOW_SECONDS)
+        return fits and now < token.renew_at
 
     async def _find(self, caller: Caller, refused: Refusal | None) -> GraphToken:
         try:
@@ -142,13 +147,13 @@ class OnBehalfOf:
         return token
 
     async def _find_shared(self, caller: Caller, refused: Refusal | None) -> GraphToken:
-        _, token = await self._shared.read(caller.key, self._scopes)
+        _, token = await self._shared.read(caller.key, self._kind)
         if token is None or not self._is_good(token, refused):
-            async with self._leases.hold(f"exchange.{self._shared.key(caller.key, self._scopes)}", PATIENCE_SECONDS):
-                held, token = await self._shared.read(caller.key, self._scopes)
+            async with self._leases.hold(f"exchange.{self._shared.key(caller.key, self._kind)}", PATIENCE_SECONDS):
+                held, token = await self._shared.read(caller.key, self._kind)
                 if token is None or not self._is_good(token, refused):
                     token = await self._exchange(caller, refused)
-                    await self._shared.write(caller.key, self._scopes, held, token, self._clock())
+                    await self._shared.write(caller.key, self._kind, held, token, self._clock())
                     return token
         self._metrics.graph_tokens.labels("store").inc()
         return token
@@ -166,7 +171,7 @@ class OnBehalfOf:
         self._metrics.graph_tokens.labels("exchange").inc()
         lifetime = reply["expires_in"]
         # A very short-lived token is still used once; half its life keeps the early renewal from being the past.
-        return GraphToken(reply["access_token"], started + max(lifetime - EARLY_SECONDS, lifetime / 2))
+        return GraphToken(reply["access_token"], started, started + max(lifetime - EARLY_SECONDS, lifetime / 2))
 
 
 def _claims(challenge: str | None) -> str:

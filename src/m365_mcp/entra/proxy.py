@@ -20,7 +20,6 @@ from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
 from key_value.aio.protocols import AsyncKeyValue
-from mcp.server.auth.middleware.client_auth import AuthenticationError
 from mcp.server.auth.provider import (
     AuthorizationCode,
     AuthorizationParams,
@@ -32,19 +31,20 @@ from mcp.server.auth.provider import (
 from mcp.server.auth.settings import RevocationOptions
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import Route
 
 from m365_mcp import trouble
 from m365_mcp.entra.callbacks import Callbacks, SecondRound
-from m365_mcp.entra.decipher import decipher
 from m365_mcp.entra.mcp_tokens import McpTokens
+from m365_mcp.entra.refused_sign_ins import in_our_words
 from m365_mcp.entra.registrations import REDIRECT_REFUSED, StrictClient
 from m365_mcp.entra.renewal import Renewal
+from m365_mcp.entra.revocation import Revocation
 from m365_mcp.entra.session import new_session
 from m365_mcp.entra.sessions import Sessions, session_id_of
 from m365_mcp.entra.upstream import UpstreamClient
-from m365_mcp.errors import PersonDeclined, SignInAlreadyDone
+from m365_mcp.errors import SignInAlreadyDone
 from m365_mcp.redirects import is_allowed
 from m365_mcp.settings import Settings
 
@@ -152,7 +152,7 @@ class EntraProxy(AzureProvider):
 
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Take the browser back from Entra; a refusal is passed on in our words, never in the text of the URL."""
-        request = _in_our_words(request)
+        request = in_our_words(request)
         state = request.query_params.get("state")
         if state is None or "code" not in request.query_params:
             return await super()._handle_idp_callback(request)
@@ -270,29 +270,11 @@ class EntraProxy(AzureProvider):
         The MCP SDK 2.3's own insists on a `client_secret` field, which clients here never have.
         """
         routes = super().get_routes(mcp_path)
-        ours = Route("/revoke", self._revoke, methods=["POST"])
-        return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
-
-    async def _revoke(self, request: Request) -> Response:
-        """End the session a token belongs to (RFC 7009), on all replicas at once; its other tokens die with it."""
-        manager = self._cimd_manager
-        if manager is None:
+        if self._cimd_manager is None:
             raise AssertionError("metadata documents are never switched off here")
-        try:
-            client = await PrivateKeyJWTClientAuthenticator(
-                self, manager, self.token_endpoint_url
-            ).authenticate_request(request)
-        except AuthenticationError as error:
-            return JSONResponse({"error": "invalid_client", "error_description": error.message}, 401, _NOT_KEPT)
-        token = (await request.form()).get("token")
-        if not isinstance(token, str) or not token:
-            wanted = {"error": "invalid_request", "error_description": "Send the token as 'token'."}
-            return JSONResponse(wanted, 400, _NOT_KEPT)
-        reference = self._tokens.read(token, None)
-        # RFC 7009 section 2.2: a token that is none, or somebody else's, is no error.
-        if reference is not None and reference.client_id == client.client_id:
-            await self._sessions.end(reference.session_id, "by_client")
-        return Response(status_code=200, headers=_NOT_KEPT)
+        authenticator = PrivateKeyJWTClientAuthenticator(self, self._cimd_manager, self.token_endpoint_url)
+        ours = Revocation(authenticator, self._tokens, self._sessions).route()
+        return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
 
     def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
         return is_allowed(redirect_uri, self._allowed)
@@ -306,33 +288,3 @@ class EntraProxy(AzureProvider):
         client: Any = self._sign_ins.upstream
         upstream: AsyncOAuth2Client = client
         return upstream
-
-
-def _in_our_words(request: Request) -> Request:
-    """Return the callback with Entra's error description, or whatever stands there, replaced by our explanation."""
-    query = request.query_params
-    if "error" not in query:
-        return request
-    known = query["error"] if query["error"] in _AUTHORIZE_ERRORS else "server_error"
-    body = {"error": known, "error_description": query.get("error_description", "")}
-    meant = PersonDeclined() if known == "access_denied" else decipher(400, body)
-    told = {"error": known, "error_description": meant.explain(), "state": query.get("state", "")}
-    return Request({**request.scope, "query_string": urlencode(told).encode()}, request.receive)
-
-
-# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own.
-_AUTHORIZE_ERRORS = (
-    "access_denied",
-    "invalid_request",
-    "invalid_scope",
-    "invalid_resource",
-    "invalid_target",
-    "unauthorized_client",
-    "unsupported_response_type",
-    "server_error",
-    "temporarily_unavailable",
-    "interaction_required",
-    "login_required",
-    "consent_required",
-)
-_NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}

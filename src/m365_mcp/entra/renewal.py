@@ -25,7 +25,7 @@ from m365_mcp.storage.leases import Leases
 EARLY_SECONDS = 300.0  # an assertion must not end while a tool call is using it
 WAIT_SECONDS = 3.0  # what an early refresh may take of somebody's call
 PAUSE_SECONDS = 5.0  # after a refresh that failed
-PATIENCE_SECONDS = DEADLINE_SECONDS + 2.0  # for a replica that refreshes already
+BUDGET_SECONDS = DEADLINE_SECONDS + 1.0  # for everything, the wait for a replica that refreshes already included
 MOST_PAUSES = 10_000
 _log = logs.get(__name__)
 
@@ -83,9 +83,7 @@ class Renewal:
         Raises:
             M365Error: with status 503: it cannot be had now.
         """
-        failure = self._failures.get(session.id)
-        if failure is not None:
-            raise trouble.record(failure)
+        self._raise_recent_failure(session.id)
         task = self._running.get(session.id)
         if task is None:
             task = asyncio.create_task(self._renew(session))
@@ -104,10 +102,11 @@ class Renewal:
     async def _renew(self, session: Session) -> Session | None:
         stale = session.upstream.access_token
         try:
-            async with self.leases.hold(f"session.{session.id}", PATIENCE_SECONDS):
+            async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session.id), BUDGET_SECONDS):
                 found = await self.sessions.find(session.id)
                 if found is None or found.upstream.access_token != stale:
                     return found  # ended, or another replica was faster
+                self._raise_recent_failure(session.id)
                 upstream = await self.redeem(found)
                 if upstream is None:
                     return None
@@ -119,6 +118,11 @@ class Renewal:
         except M365Error as error:
             self._failures[session.id] = error
             raise
+
+    def _raise_recent_failure(self, session_id: str) -> None:
+        failure = self._failures.get(session_id)
+        if failure is not None:
+            raise trouble.record(failure)
 
     async def redeem(self, session: Session) -> Upstream | None:
         """Return new tokens of Entra for the session, not stored yet; None when Entra has ended the sign-in.
@@ -167,7 +171,7 @@ class Renewal:
             M365Error: with status 503: the same refresh token may be used again.
         """
         try:
-            async with self.leases.hold(f"session.{session_id}", PATIENCE_SECONDS):
+            async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session_id), BUDGET_SECONDS):
                 session = await self.sessions.find(session_id)
                 if session is None:
                     return None
@@ -180,14 +184,19 @@ class Renewal:
     async def _confirm(self, session: Session) -> Upstream | None:
         """Have Entra confirm the sign-in; while it does not answer, a good assertion does. None: it is over."""
         left = session.upstream.expires_at - self.sessions.clock()
-        if session.upstream.refresh_token is None or (left > 0 and session.id in self._failures):
+        if session.upstream.refresh_token is None:
             return session.upstream if left > 0 else None
         try:
+            self._raise_recent_failure(session.id)
             async with asyncio.timeout(WAIT_SECONDS if left > 0 else None):
                 return await self.redeem(session)
         except (M365Error, TimeoutError) as error:
+            self._failures.setdefault(session.id, error if isinstance(error, M365Error) else EntraUnavailable())
             if left <= 0:
                 raise
-            self._failures[session.id] = error if isinstance(error, M365Error) else EntraUnavailable()
             trouble.forget()
             return session.upstream
+
+
+def _lease(session_id: str) -> str:
+    return f"session.{session_id}"

@@ -65,15 +65,12 @@ class TokenEndpoint:
         for tries_left in reversed(range(MAX_TRIES)):
             try:
                 return await self._once(url, form, deadline)
-            except _NeverConnected as problem:
-                error: EntraUnavailable = problem
             except EntraUnavailable as problem:
-                if not repeatable:
+                error, wait = problem, max(pause, problem.asked_to_wait or 0)
+                if not (repeatable or isinstance(problem, _NeverConnected)):
                     raise trouble.record(problem) from problem.__cause__
-                error = problem
             except M365Error as problem:
                 raise trouble.record(problem) from problem.__cause__
-            wait = max(pause, error.retry_after or 0)
             if not tries_left or time.monotonic() + wait >= deadline:
                 raise trouble.record(error) from error.__cause__
             await asyncio.sleep(wait)
@@ -97,9 +94,9 @@ class TokenEndpoint:
             async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
                 return await self.http.post(url, data=data, headers={"Accept": "application/json"})
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise _NeverConnected(retry_after=None) from error
+            raise _NeverConnected from error
         except (httpx2.HTTPError, TimeoutError) as error:
-            raise EntraUnavailable(retry_after=None) from error
+            raise EntraUnavailable from error
 
 
 class _NeverConnected(EntraUnavailable):

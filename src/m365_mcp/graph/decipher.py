@@ -125,6 +125,4 @@ def _unclear(reply: Reply, changes_something: bool) -> M365Error:
     if changes_something:
         return OutcomeUnknown(reference=reply.request_id)
     wait = parse_retry_after(reply.headers.get("retry-after"))
-    return GraphUnavailable(
-        "Microsoft Graph has a fault of its own.", retry_after=5 if wait is None else wait, reference=reply.request_id
-    )
+    return GraphUnavailable("Microsoft Graph has a fault of its own.", retry_after=wait, reference=reply.request_id)

@@ -30,10 +30,14 @@ class Leases:
 
     Args:
         records: where they are kept.
+        seconds: how long a lease outlives a holder that has died.
+        renewed_every: how often a living holder renews it, in seconds.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, seconds: float = LEASE_SECONDS, renewed_every: float = RENEW_SECONDS) -> None:
         self._records = records
+        self._seconds = seconds
+        self._renewed_every = renewed_every
 
     @asynccontextmanager
     async def hold(self, name: str, patience: float) -> AsyncIterator[None]:
@@ -63,7 +67,7 @@ class Leases:
             held = await self._records.read(_COLLECTION, name)
             # One that cannot be read holds nothing, and is replaced.
             if held.value is None:
-                lease = await self._records.swap(_COLLECTION, name, held, _holder(), LEASE_SECONDS)
+                lease = await self._records.swap(_COLLECTION, name, held, _holder(), self._seconds)
                 if lease is not None:
                     return lease
             if time.monotonic() + pause > deadline:
@@ -73,9 +77,9 @@ class Leases:
 
     async def _keep(self, name: str, lease: Held, done: asyncio.Event) -> Held:
         """Renew the lease until the work is done, and return it as it was last."""
-        while not await _happens(done, RENEW_SECONDS):
+        while not await _happens(done, self._renewed_every):
             try:
-                renewed = await self._records.swap(_COLLECTION, name, lease, lease.value, LEASE_SECONDS)
+                renewed = await self._records.swap(_COLLECTION, name, lease, lease.value, self._seconds)
             except StorageUnavailable:
                 continue  # it may be back before the lease has run out
             if renewed is None:

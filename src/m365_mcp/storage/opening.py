@@ -33,6 +33,7 @@ from m365_mcp.storage.seal import Seal
 from m365_mcp.storage.sealed import SealedStore
 
 Kind = Literal["redis", "disk", "memory"]
+LISTED = ("m365-sessions",)  # what an operator may want to see
 _log = logs.get(__name__)
 
 
@@ -86,7 +87,7 @@ def _in_memory(fernet: MultiFernet) -> Storage:
 
 
 def _in_one_process(kind: Kind, store: GuardedStore, fernet: MultiFernet) -> Storage:
-    records = Records(LocalShelf(store), Seal(fernet))
+    records = Records(LocalShelf(store, LISTED), Seal(fernet))
     return Storage(kind, SealedStore(store, fernet), records, Leases(records), _nothing_to_close)
 
 

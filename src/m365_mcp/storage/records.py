@@ -146,10 +146,16 @@ _INDEX = "keys"
 
 
 class LocalShelf:
-    """Texts in a key-value store that only this process changes: on disk or in memory."""
+    """Texts in a key-value store that only this process changes: on disk or in memory.
 
-    def __init__(self, store: AsyncKeyValue) -> None:
+    Args:
+        store: holds the texts.
+        listed: the collections whose keys can be gone through; the store itself cannot list what it holds.
+    """
+
+    def __init__(self, store: AsyncKeyValue, listed: tuple[str, ...] = ()) -> None:
         self._store = store
+        self._listed = listed
         self._turn = asyncio.Lock()
 
     async def get(self, collection: str, key: str) -> str | None:
@@ -166,18 +172,20 @@ class LocalShelf:
                 await self._store.delete(key, collection=collection)
             else:
                 await self._store.put(key, {"text": new}, collection=collection, ttl=seconds)
-            if (old is None) != (new is None):
+            if collection in self._listed and (old is None) != (new is None):
                 await self._note(collection, key, present=new is not None)
         return True
 
     async def _note(self, collection: str, key: str, *, present: bool) -> None:
-        # The stores on disk and in memory cannot list what they hold; records that ran out leave the list here.
-        noted = await self._store.get(_INDEX, collection=f"{collection}-index") or {}
-        keys = [other for other in noted.get(_INDEX, []) if other != key and await self.get(collection, other)]
-        await self._store.put(_INDEX, {_INDEX: [*keys, key] if present else keys}, collection=f"{collection}-index")
+        others = [other for other in await self._noted(collection) if other != key]
+        index = {_INDEX: [*others, key] if present else others}
+        await self._store.put(_INDEX, index, collection=f"{collection}-index")
+
+    async def _noted(self, collection: str) -> list[str]:
+        found = await self._store.get(_INDEX, collection=f"{collection}-index") or {}
+        return list(found.get(_INDEX, []))
 
     async def keys(self, collection: str) -> AsyncIterator[str]:
-        """Go through the keys that were noted."""
-        noted = await self._store.get(_INDEX, collection=f"{collection}-index") or {}
-        for key in noted.get(_INDEX, []):
+        """Go through the keys; some may be of records that have run out."""
+        for key in await self._noted(collection):
             yield key

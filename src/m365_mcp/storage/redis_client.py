@@ -45,7 +45,7 @@ def connect(url: str) -> Redis:
         pool.make_connection()  # type: ignore[no-untyped-call]
     except TypeError:
         raise SettingsMistake((("REDIS_URL", "has an option that the Redis client does not know"),)) from None
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)  # closing the client closes the pool
 
 
 def answers(url: str) -> bool:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from m365_mcp.web.replies import json_reply
 
 MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest honest request is a registration of about 2 KB
-OAUTH_PATHS = ("/register", "/authorize", "/token", "/consent")
+OAUTH_PATHS = ("/register", "/authorize", "/token", "/consent", "/revoke")
 
 
 class OAuthRequests:

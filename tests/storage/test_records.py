@@ -1,0 +1,166 @@
+"""Records that change only from a known state, and leases, on a real Redis and in one process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from cryptography.fernet import Fernet, MultiFernet
+
+from m365_mcp.errors import StorageUnavailable
+from m365_mcp.storage.guard import Guard
+from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.records import NOTHING, Held, Records, RedisShelf
+from m365_mcp.storage.redis_client import connect
+from m365_mcp.storage.seal import Seal
+from tests.e2e.programs import Redis, make_redis
+from tests.shelves import make_records
+
+FERNET = MultiFernet([Fernet(Fernet.generate_key())])
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    redis = make_redis(tmp_path_factory.mktemp("redis"))
+    redis.program.shared = True
+    redis.start()
+    yield redis
+    assert redis.program.end() == 0
+
+
+@pytest.fixture(params=["redis", "local"])
+async def records(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator[Records]:
+    if request.param == "local":
+        yield make_records()
+        return
+    client = connect(redis.url)
+    await client.flushall()
+    yield Records(RedisShelf(client, Guard()), Seal(FERNET))
+    await client.aclose()
+
+
+async def test_change_from_a_known_state_succeeds_and_another_does_not(records: Records) -> None:
+    """Who read last changes; who read before is told."""
+    first = await records.swap("c", "k", NOTHING, {"a": 1}, 60)
+    assert first is not None
+    second = await records.swap("c", "k", first, {"a": 2}, 60)
+
+    assert second is not None
+    assert await records.swap("c", "k", first, {"a": 3}, 60) is None
+    assert await records.swap("c", "k", NOTHING, {"a": 3}, 60) is None
+    assert (await records.read("c", "k")).value == {"a": 2}
+    assert await records.swap("c", "k", second, None) == Held(None, None)
+    assert await records.read("c", "k") == NOTHING
+
+
+async def test_of_many_who_create_one_succeeds(records: Records) -> None:
+    """Fifty at once make one record."""
+    made = await asyncio.gather(*(records.swap("c", "k", NOTHING, {"n": n}, 60) for n in range(50)))
+
+    assert sum(held is not None for held in made) == 1
+
+
+async def test_counter_of_many_loses_no_step(records: Records) -> None:
+    """Twenty writers that try until they succeed add up."""
+
+    async def add() -> None:
+        while True:
+            held = await records.read("c", "n")
+            value = {"n": (held.value or {"n": 0})["n"] + 1}
+            if await records.swap("c", "n", held, value, 60) is not None:
+                return
+
+    await asyncio.gather(*(add() for _ in range(20)))
+
+    assert (await records.read("c", "n")).value == {"n": 20}
+
+
+async def test_record_ends_with_its_time(records: Records) -> None:
+    """What was kept for a moment is gone after it."""
+    await records.swap("c", "k", NOTHING, {"a": 1}, 0.05)
+    while (await records.read("c", "k")).value is not None:  # noqa: ASYNC110 - the store's own clock
+        await asyncio.sleep(0.01)
+
+
+async def test_sessions_can_be_gone_through(records: Records) -> None:
+    """An operator sees every key of the collection, and none that was deleted."""
+    for key in ("one", "two", "three"):
+        held = await records.swap("m365-sessions", key, NOTHING, {}, 60)
+    assert held is not None
+    await records.swap("m365-sessions", "three", held, None)
+
+    assert {key async for key in records.keys("m365-sessions")} == {"one", "two"}
+
+
+@pytest.mark.parametrize("planted", [b"\xff\xfe\x00", b'{"value":', b"{}", Fernet(Fernet.generate_key()).encrypt(b"x")])
+async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, planted: bytes) -> None:
+    """E9/S9: random bytes, cut JSON and another key's ciphertext are nothing, and are replaced by what is written."""
+    client = connect(redis.url)
+    records = Records(RedisShelf(client, Guard()), Seal(FERNET))
+    await client.set("c:garbage", planted)
+
+    held = await records.read("c", "garbage")
+
+    assert held.value is None
+    assert await records.swap("c", "garbage", held, {"a": 1}, 60) is not None
+    assert (await records.read("c", "garbage")).value == {"a": 1}
+    await client.aclose()
+
+
+async def test_record_of_another_place_counts_as_missing(redis: Redis) -> None:
+    """Ciphertext that was copied to another key does not open there."""
+    client = connect(redis.url)
+    records = Records(RedisShelf(client, Guard()), Seal(FERNET))
+    await records.swap("c", "mine", NOTHING, {"who": "me"}, 60)
+
+    await client.copy("c:mine", "c:yours", replace=True)
+
+    assert (await records.read("c", "yours")).value is None
+    await client.aclose()
+
+
+async def test_lease_is_held_by_one_at_a_time(records: Records) -> None:
+    """Ten replicas that want the same work do it one after the other."""
+    inside = most = 0
+
+    async def work() -> None:
+        nonlocal inside, most
+        async with Leases(records).hold("work", patience=30):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.005)
+            inside -= 1
+
+    await asyncio.gather(*(work() for _ in range(10)))
+
+    assert most == 1
+
+
+async def test_c10_lease_outlives_its_time_while_the_work_lasts(records: Records) -> None:
+    """C10: work that takes longer than a lease keeps it, and whoever waits goes on waiting."""
+    leases = Leases(records, seconds=0.3, renewed_every=0.05)
+    async with leases.hold("work", patience=1):
+        with pytest.raises(TimeoutError):
+            async with leases.hold("work", patience=1):
+                raise AssertionError("two at once")
+
+    async with leases.hold("work", patience=0.1):
+        pass
+
+
+async def test_lease_of_a_dead_replica_runs_out(records: Records) -> None:
+    """Whoever dies with a lease in hand keeps the others for its few seconds, not for ever."""
+    await records.swap("m365-leases", "work", NOTHING, {"holder": "dead"}, 0.2)
+
+    async with Leases(records).hold("work", patience=10):
+        pass
+
+
+async def test_store_that_is_away_is_told() -> None:
+    """A lease that cannot be had for want of a store is an outage."""
+    client = connect("redis://127.0.0.1:1/0")
+    records = Records(RedisShelf(client, Guard()), Seal(FERNET))
+
+    with pytest.raises(StorageUnavailable):
+        async with Leases(records).hold("work", patience=1):
+            pass
+    await client.aclose()
