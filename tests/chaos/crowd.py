@@ -15,18 +15,24 @@ from tests.chaos.replicas import Replicas
 from tests.chaos.tally import Tally
 from tests.e2e.programs import Simulator
 
-PAUSE_SECONDS = (0.3, 1.2)  # between two calls of one client
 DOMAIN = "contoso.example"
 RECOVERY_SECONDS = 30.0
 WISHES = (*[PROFILE] * 8, LIST, "refresh")  # what a client does, drawn by lot
 
 
 class Crowd:
-    """The clients, and what they see since `note_anew`."""
+    """The clients, and what they see since `note_anew`.
 
-    def __init__(self, clients: list[LightClient], chance: random.Random) -> None:
+    Args:
+        clients: one for each person.
+        pace: calls a second, on average, that all of them together begin when answers take no time.
+        chance: decides what they do, and when.
+    """
+
+    def __init__(self, clients: list[LightClient], pace: float, chance: random.Random) -> None:
         self.clients = clients
         self.tally = Tally()
+        self._pause = len(clients) / pace
         self._chance = chance
         self.note_anew()
 
@@ -65,7 +71,7 @@ class Crowd:
             if wish == "refresh" and client.refresh_token:
                 await client.renew()
             await client.call(PROFILE if isinstance(wish, str) else wish)
-            await asyncio.sleep(self._chance.uniform(*PAUSE_SECONDS))
+            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._pause)
 
     async def answered(self, times: int = 1) -> None:
         """Return once every client has had so many more answers, good or bad."""
@@ -85,7 +91,9 @@ class Crowd:
 
 
 @asynccontextmanager
-async def gathered(simulator: Simulator, replicas: Replicas, size: int, chance: random.Random) -> AsyncIterator[Crowd]:
+async def gathered(
+    simulator: Simulator, replicas: Replicas, size: int, pace: float, chance: random.Random
+) -> AsyncIterator[Crowd]:
     """Add so many people to the tenant and give each of them a client that is signed in."""
     names = [f"person{number:03}" for number in range(size)]
     for name in names:
@@ -97,6 +105,6 @@ async def gathered(simulator: Simulator, replicas: Replicas, size: int, chance: 
             BehindBalancer(simulator.ready["ca_file"], f"{name}@{DOMAIN}", replicas.public_url, replicas.balancer)
             for name in names
         ]
-        crowd = Crowd([LightClient(http, replicas.public_url, person, Tally()) for person in people], chance)
+        crowd = Crowd([LightClient(http, replicas.public_url, person, Tally()) for person in people], pace, chance)
         await crowd.sign_in()
         yield crowd

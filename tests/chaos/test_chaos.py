@@ -13,13 +13,14 @@ from tests.chaos.world import opened
 from tests.e2e.programs import Simulator
 
 CLIENTS = 12
+PACE = 40  # calls a second
 SEED = 4
 DRAIN_QUICKLY = {"MCP_SHUTDOWN_DELAY_SECONDS": "1"}
 
 
 async def run(simulator: Simulator, folder: Path, phases: tuple[Phase, ...], **settings: str) -> list[Outcome]:
     chance = random.Random(SEED)  # noqa: S311 - repeatable on purpose
-    async with opened(folder, simulator, clients=CLIENTS, chance=chance, **settings) as world:
+    async with opened(folder, simulator, clients=CLIENTS, pace=PACE, chance=chance, **settings) as world:
         return [await run_phase(world, phase) for phase in phases]
 
 

@@ -19,9 +19,9 @@ from tests.e2e.programs import Redis, Server, Simulator, make_redis
 
 EARLY_SECONDS = 300
 """How long before its end a token of Entra's is renewed."""
-TOKEN_SECONDS = EARLY_SECONDS + 10
-"""How long Entra's tokens live: each is due for renewal after ten seconds, and a Graph token after half its life."""
-SHORT_TOKEN_SECONDS = 8
+TOKEN_SECONDS = EARLY_SECONDS + 5
+"""How long Entra's tokens live: each is due for renewal after five seconds, and a Graph token after half its life."""
+SHORT_TOKEN_SECONDS = 6
 """How long they live in a phase that wants them to run out."""
 REFRESH = "refresh_token"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -66,7 +66,7 @@ class World:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, simulator: Simulator, *, clients: int, chance: random.Random, **settings: str
+    folder: Path, simulator: Simulator, *, clients: int, pace: float, chance: random.Random, **settings: str
 ) -> AsyncIterator[World]:
     """Start everything, sign everybody in and let them call until the end of the block."""
     redis = make_redis(folder)
@@ -74,7 +74,11 @@ async def opened(
     simulator.control("PATCH", "app", expires_in=TOKEN_SECONDS)
     replicas = make_replicas(folder, simulator, [redis.url] * 3, **settings)
     await replicas.start()
-    async with replicas.balancer.watched(), gathered(simulator, replicas, clients, chance) as crowd, crowd.calling():
+    async with (
+        replicas.balancer.watched(),
+        gathered(simulator, replicas, clients, pace, chance) as crowd,
+        crowd.calling(),
+    ):
         await crowd.answered()
         yield World(simulator, redis, replicas, crowd, chance)
     await replicas.end()
