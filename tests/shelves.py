@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
 
 from m365_mcp.storage.guarded import GuardedStore
@@ -15,7 +15,7 @@ from m365_mcp.storage.seal import Seal
 def make_records() -> Records:
     return Records(
         LocalShelf(GuardedStore(MemoryStore(max_entries_per_collection=100_000)), LISTED),
-        Seal(MultiFernet([Fernet(Fernet.generate_key())])),
+        Seal(Fernet(Fernet.generate_key())),
     )
 
 

@@ -39,7 +39,7 @@ from m365_mcp.graph.client import GraphClient
 from m365_mcp.metrics import Metrics
 from m365_mcp.settings import Settings
 from m365_mcp.storage.opening import Storage, open_storage
-from m365_mcp.storage.secrets import derive, make_fernet
+from m365_mcp.storage.secrets import derive, make_seal
 from m365_mcp.tools import INSTRUCTIONS, TOOLS
 from m365_mcp.tools.caller import SERVICES, Services
 from m365_mcp.tools.outcome import ToolOutcome, explained
@@ -89,7 +89,7 @@ def build_parts(settings: Settings) -> Parts:
     http, graph_http = _http_client(settings, 50, 10), _http_client(settings, 200, 20)
     storage = open_storage(
         settings,
-        make_fernet([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
+        make_seal([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
     )
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
     endpoint = TokenEndpoint(

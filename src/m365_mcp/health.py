@@ -1,6 +1,6 @@
 """A Check is a name and a ping; /livez, /readyz and the doctor all read the same tuple of checks.
 
-May know `errors`.
+May know `errors` and `trouble`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from m365_mcp import trouble
 from m365_mcp.errors import InternalError, M365Error
 
 CHECK_SECONDS = 3.0
@@ -62,6 +63,7 @@ class Readiness:
     async def examine(self) -> tuple[str, dict[str, str]]:
         """Run the checks and return the state (`ok`, `degraded`, `starting` or `draining`) and each check's outcome."""
         failures = await asyncio.gather(*(check.run() for check in self.checks))
+        trouble.forget()  # what failed is this answer's content, not its reason
         found = {check.name: error.code if error else "ok" for check, error in zip(self.checks, failures, strict=True)}
         self._cold -= {name for name, outcome in found.items() if outcome == "ok"}
         if self.is_draining:

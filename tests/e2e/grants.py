@@ -68,7 +68,9 @@ async def call_tool(url: str, token: str, tool: str = "get_my_profile", **argume
 
 
 def start_server(folder: Path, simulator: Simulator, **settings: str) -> Server:
+    """Start a server; one whose URL and port are given takes the place of an earlier one."""
     server = make_server(folder, simulator, **{"REDIS_URL": "memory://", **settings})
+    server.url = settings.get("MCP_SERVER_BASE_URL", server.url)
     server.start()
     return server
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client
-from tests.e2e.programs import Server, Simulator, make_server
+from tests.e2e.programs import Server, Simulator, make_redis, make_server
 
 MAIL = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "Hi"}
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
@@ -90,3 +90,68 @@ async def test_sessions_in_the_server_can_be_asked_for(simulator: Simulator, tmp
 
     assert not result.is_error
     assert reply.headers["Mcp-Session-Id"]
+
+
+async def test_j1_server_is_ready_when_everything_has_worked_once(simulator: Simulator, tmp_path: Path) -> None:
+    """J1: a cold server without Redis or keys is alive and not ready; it becomes ready by itself, and stays so."""
+    redis = make_redis(tmp_path)
+    keys = {"where": {"path": "*/keys"}, "what": {"status": 503}}
+    simulator.control("POST", "faults", **keys, times=None)
+    server = make_server(tmp_path, simulator, REDIS_URL=redis.url)
+    server.start(ready=False)
+
+    states = [await _readiness(server)]
+    redis.start()
+    states.append(await _readiness(server))
+    simulator.control("DELETE", "faults")
+    states.append(await _readiness(server))
+    redis.program.end(signal.SIGKILL)
+    states.append(await _readiness(server))
+    alive = httpx2.get(f"{server.url}/livez", trust_env=False).status_code
+    server.program.end()
+
+    assert states == [
+        (503, "starting", {"storage": "storage_unavailable", "entra": "entra_unavailable"}),
+        (503, "starting", {"storage": "ok", "entra": "entra_unavailable"}),
+        (200, "ok", {"storage": "ok", "entra": "ok"}),
+        (200, "degraded", {"storage": "storage_unavailable", "entra": "ok"}),
+    ]
+    assert alive == 200
+
+
+async def _readiness(server: Server) -> tuple[int, str, dict[str, str]]:
+    async with direct_client() as http:
+        reply = await http.get(f"{server.url}/readyz")
+    return reply.status_code, reply.json()["status"], reply.json()["checks"]
+
+
+async def test_sigterm_fails_readiness_first_and_then_drains(simulator: Simulator, tmp_path: Path) -> None:
+    """After SIGTERM the probe says no while calls are still served, on connections that end; then the process ends."""
+    server = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_SHUTDOWN_DELAY_SECONDS="3")
+    server.start()
+    ada = Assistant(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+    assert not (await ada.call("get_my_profile")).is_error
+    token = await ada.token()
+
+    server.program.send(signal.SIGTERM)
+    while (state := await _readiness(server))[0] == 200:  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.02)
+    reply = await post_send(server.url, token)
+    code = server.program.end(0)
+
+    assert state[:2] == (503, "draining")
+    assert reply.json()["result"]["structuredContent"]["status"] == "sent"
+    assert reply.headers["Connection"] == "close"
+    assert code == 0
+
+
+async def test_second_signal_ends_the_delay(simulator: Simulator, tmp_path: Path) -> None:
+    """Whoever cannot wait sends the signal again."""
+    server = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_SHUTDOWN_DELAY_SECONDS="60")
+    server.start()
+
+    server.program.send(signal.SIGTERM)
+    while (await _readiness(server))[0] == 200:  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.02)
+
+    assert server.program.end() == 0

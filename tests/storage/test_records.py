@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet
 
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.guard import Guard
@@ -15,7 +15,7 @@ from m365_mcp.storage.seal import Seal
 from tests.e2e.programs import Redis, make_redis
 from tests.shelves import make_records
 
-FERNET = MultiFernet([Fernet(Fernet.generate_key())])
+KEY = Fernet(Fernet.generate_key())
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ async def records(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator
         return
     client = connect(redis.url)
     await client.flushall()
-    yield Records(RedisShelf(client, Guard()), Seal(FERNET))
+    yield Records(RedisShelf(client, Guard()), Seal(KEY))
     await client.aclose()
 
 
@@ -95,7 +95,7 @@ async def test_sessions_can_be_gone_through(records: Records) -> None:
 async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, planted: bytes) -> None:
     """E9/S9: random bytes, cut JSON and another key's ciphertext are nothing, and are replaced by what is written."""
     client = connect(redis.url)
-    records = Records(RedisShelf(client, Guard()), Seal(FERNET))
+    records = Records(RedisShelf(client, Guard()), Seal(KEY))
     await client.set("c:garbage", planted)
 
     held = await records.read("c", "garbage")
@@ -109,7 +109,7 @@ async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, plan
 async def test_record_of_another_place_counts_as_missing(redis: Redis) -> None:
     """Ciphertext that was copied to another key does not open there."""
     client = connect(redis.url)
-    records = Records(RedisShelf(client, Guard()), Seal(FERNET))
+    records = Records(RedisShelf(client, Guard()), Seal(KEY))
     await records.swap("c", "mine", NOTHING, {"who": "me"}, 60)
 
     await client.copy("c:mine", "c:yours", replace=True)
@@ -158,7 +158,7 @@ async def test_lease_of_a_dead_replica_runs_out(records: Records) -> None:
 async def test_store_that_is_away_is_told() -> None:
     """A lease that cannot be had for want of a store is an outage."""
     client = connect("redis://127.0.0.1:1/0")
-    records = Records(RedisShelf(client, Guard()), Seal(FERNET))
+    records = Records(RedisShelf(client, Guard()), Seal(KEY))
 
     with pytest.raises(StorageUnavailable):
         async with Leases(records).hold("work", patience=1):

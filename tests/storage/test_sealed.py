@@ -3,19 +3,20 @@
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
 
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.guarded import GuardedStore
+from m365_mcp.storage.seal import Seal
 from m365_mcp.storage.sealed import SealedStore
-from m365_mcp.storage.secrets import derive, make_fernet
+from m365_mcp.storage.secrets import derive, make_seal
 
 VALUE = {"token": "hush", "number": 1}
 
 
 def sealed(under: MemoryStore, *keys: bytes) -> SealedStore:
-    return SealedStore(under, MultiFernet([Fernet(key) for key in keys]))
+    return SealedStore(under, Seal(*(Fernet(key) for key in keys)))
 
 
 async def test_what_goes_in_comes_out_and_is_unreadable_between() -> None:
@@ -92,5 +93,29 @@ def test_derived_keys_differ_by_purpose_and_are_stable() -> None:
     """The same secret gives the same key for one purpose, and another for another."""
     assert derive("secret", "jwt") == derive("secret", "jwt")
     assert derive("secret", "jwt") != derive("secret", "storage")
-    sealed_text = make_fernet([], ["secret"]).encrypt(b"x")
-    assert make_fernet([], ["secret"]).decrypt(sealed_text) == b"x"
+    sealed_text = make_seal([], ["secret"]).close(VALUE, "c", "k")
+    assert make_seal([], ["secret"]).open(sealed_text, "c", "k") == VALUE
+
+
+async def test_k4_registration_read_during_a_rotation_outlives_the_old_key() -> None:
+    """K4: what is written once and read for months is sealed anew when it is read, and keeps its end."""
+    under = MemoryStore()
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    await sealed(under, old).put("k", VALUE, collection="mcp-oauth-proxy-clients", ttl=60)
+
+    assert await sealed(under, new, old).get("k", collection="mcp-oauth-proxy-clients") == VALUE
+    found, seconds = await sealed(under, new).ttl("k", collection="mcp-oauth-proxy-clients")
+
+    assert found == VALUE
+    assert seconds is not None
+    assert 0 < seconds <= 60
+
+
+def test_named_key_opens_what_a_derived_one_has_sealed() -> None:
+    """Setting STORAGE_ENCRYPTION_KEY for the first time loses nothing; what is new is sealed with it alone."""
+    key = Fernet.generate_key().decode()
+    before = make_seal([], ["secret"]).close(VALUE, "c", "k")
+    after = make_seal([key], ["secret"])
+
+    assert after.open(before, "c", "k") == VALUE
+    assert make_seal([key], ["another"]).open(after.close(VALUE, "c", "k"), "c", "k") == VALUE

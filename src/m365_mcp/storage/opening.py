@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cryptography.fernet import MultiFernet
 from key_value.aio.protocols import AsyncKeyValue
 from key_value.aio.stores.filetree import (
     FileTreeStore,
@@ -60,7 +59,7 @@ class Storage:
         await self.records.read("m365-health", "ping")
 
 
-def open_storage(settings: Settings, fernet: MultiFernet) -> Storage:
+def open_storage(settings: Settings, seal: Seal) -> Storage:
     """Open the store the settings ask for; blocks for half a second at most.
 
     Without `REDIS_URL` the default address is tried, and when no Redis answers there the store is on disk, for one
@@ -70,41 +69,41 @@ def open_storage(settings: Settings, fernet: MultiFernet) -> Storage:
     if url is None:
         url = DEFAULT_REDIS_URL if redis_client.answers(DEFAULT_REDIS_URL) else None
     if url is None:
-        return _on_disk(settings, fernet)
+        return _on_disk(settings, seal)
     if url.startswith("memory:"):
-        return _in_memory(fernet)
+        return _in_memory(seal)
     _log.info("storage_opened", kind="redis", chosen="named" if settings.redis_url else "found at the default address")
     client = redis_client.connect(url)
     guard = Guard(redis_client.MAX_CONNECTIONS)
-    records = Records(RedisShelf(client, guard), Seal(fernet))
-    flows = SealedStore(GuardedStore(RedisStore(client=client), guard), fernet)
+    records = Records(RedisShelf(client, guard), seal)
+    flows = SealedStore(GuardedStore(RedisStore(client=client), guard), seal)
     return Storage("redis", flows, records, Leases(records), client.aclose)
 
 
-def _in_memory(fernet: MultiFernet) -> Storage:
+def _in_memory(seal: Seal) -> Storage:
     _log.warning("storage_opened", kind="memory", note="sign-ins are forgotten when the server stops")
-    return _in_one_process("memory", GuardedStore(MemoryStore()), fernet)
+    return _in_one_process("memory", GuardedStore(MemoryStore()), seal)
 
 
-def _in_one_process(kind: Kind, store: GuardedStore, fernet: MultiFernet) -> Storage:
-    records = Records(LocalShelf(store, LISTED), Seal(fernet))
-    return Storage(kind, SealedStore(store, fernet), records, Leases(records), _nothing_to_close)
+def _in_one_process(kind: Kind, store: GuardedStore, seal: Seal) -> Storage:
+    records = Records(LocalShelf(store, LISTED), seal)
+    return Storage(kind, SealedStore(store, seal), records, Leases(records), _nothing_to_close)
 
 
-def _on_disk(settings: Settings, fernet: MultiFernet) -> Storage:
+def _on_disk(settings: Settings, seal: Seal) -> Storage:
     folder = (settings.mcp_data_dir or user_data_path("m365-mcp")) / _app_folder(settings)
     try:
         _make_private(folder)
     except OSError:
         _log.warning("data_folder_unusable", advice="set MCP_DATA_DIR to a writable folder, or REDIS_URL")
-        return _in_memory(fernet)
+        return _in_memory(seal)
     store = FileTreeStore(
         data_directory=folder,
         key_sanitization_strategy=FileTreeV1KeySanitizationStrategy(folder),
         collection_sanitization_strategy=FileTreeV1CollectionSanitizationStrategy(folder),
     )
     _log.info("storage_opened", kind="disk", note="for one server process; set REDIS_URL for more than one")
-    return _in_one_process("disk", GuardedStore(store), fernet)
+    return _in_one_process("disk", GuardedStore(store), seal)
 
 
 def _app_folder(settings: Settings) -> str:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography.fernet import InvalidToken, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from m365_mcp import logs
 
@@ -23,11 +23,20 @@ class Seal:
     """Closes and opens records.
 
     Args:
-        fernet: encrypts with its first key and opens with any of them, so that keys can be rotated.
+        keys: the first encrypts and all decrypt, so that keys can be rotated.
     """
 
-    def __init__(self, fernet: MultiFernet) -> None:
-        self._fernet = fernet
+    def __init__(self, *keys: Fernet) -> None:
+        self._newest = keys[0]
+        self._fernet = MultiFernet(keys)
+
+    def is_old(self, text: str) -> bool:
+        """Return whether what was closed was closed with another key than the first."""
+        try:
+            self._newest.decrypt(text.encode())
+        except InvalidToken:
+            return True
+        return False
 
     def close(self, value: Mapping[str, Any], collection: str | None, key: str) -> str:
         """Return `value` as ciphertext for this place; never the same twice."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
-from cryptography.fernet import MultiFernet
 from key_value.aio.protocols import AsyncKeyValue
 from key_value.aio.wrappers.base import BaseWrapper
 
+from m365_mcp import trouble
+from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.seal import Seal
 
 _SEAL = "sealed"
+# FastMCP's client registrations: written once and read for months; everything else is written again, or short-lived.
+LONG_LIVED = ("mcp-oauth-proxy-clients",)
 
 
 class SealedStore(BaseWrapper):
@@ -22,12 +25,12 @@ class SealedStore(BaseWrapper):
 
     Args:
         key_value: the store underneath.
-        fernet: encrypts with its first key and opens with any of them, so that keys can be rotated.
+        seal: encrypts and opens.
     """
 
-    def __init__(self, key_value: AsyncKeyValue, fernet: MultiFernet) -> None:
+    def __init__(self, key_value: AsyncKeyValue, seal: Seal) -> None:
         self.key_value = key_value
-        self._sealer = Seal(fernet)
+        self._sealer = seal
 
     def _seal(self, value: Mapping[str, Any], collection: str | None, key: str) -> dict[str, Any]:
         return {_SEAL: self._sealer.close(value, collection, key)}
@@ -37,7 +40,21 @@ class SealedStore(BaseWrapper):
 
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """Return the record, or None when there is none that can be trusted."""
-        return self._open(await self.key_value.get(key, collection=collection), collection, key)
+        stored = await self.key_value.get(key, collection=collection)
+        value = self._open(stored, collection, key)
+        if stored is not None and value is not None and collection in LONG_LIVED:
+            await self._renew_seal(stored, value, collection, key)
+        return value
+
+    async def _renew_seal(self, stored: dict[str, Any], value: dict[str, Any], collection: str, key: str) -> None:
+        """Write a record that an old key has sealed once more, so that it outlives that key."""
+        if not self._sealer.is_old(str(stored[_SEAL])):
+            return
+        try:
+            _, seconds = await self.key_value.ttl(key, collection=collection)
+            await self.put(key, value, collection=collection, ttl=seconds)
+        except StorageUnavailable:
+            trouble.forget()  # the next reading does it; this one has what it wants
 
     async def get_many(self, keys: Sequence[str], *, collection: str | None = None) -> list[dict[str, Any] | None]:
         """Return the records in the order of `keys`."""
