@@ -230,3 +230,18 @@ async def test_retry_after_of_an_hour_does_not_hang(ada: Assistant, simulator: S
 
     assert "Retry after 3600 seconds" in said
     assert simulator.count(**OBO) == 1
+
+
+async def test_f12_throttled_exchange_is_tried_once_more_at_most(ada: Assistant, simulator: Simulator) -> None:
+    """F12: 429 with a wait the call can afford is waited out once; twice, and the caller is told how long to wait."""
+    what = {"status": 429, "headers": {"Retry-After": "2"}, "body": {"error": "temporarily_unavailable"}}
+    simulator.control("POST", "faults", where=OBO, what=what, times=2)
+
+    said = await refused_send(ada)
+    asked = simulator.count(**OBO)
+    result = await ada.call("send_mail", MAIL)
+
+    assert "Retry after 2 seconds" in said
+    assert asked == 2
+    assert not result.is_error, text_of(result)
+    assert len(simulator.outbox) == 1

@@ -91,7 +91,11 @@ async def test_sessions_can_be_gone_through(records: Records) -> None:
     assert {key async for key in records.keys("m365-sessions")} == {"one", "two"}
 
 
-@pytest.mark.parametrize("planted", [b"\xff\xfe\x00", b'{"value":', b"{}", Fernet(Fernet.generate_key()).encrypt(b"x")])
+@pytest.mark.parametrize(
+    "planted",
+    [b"\xff\xfe\x00", b'{"value":', b"{}", Fernet(Fernet.generate_key()).encrypt(b"x")],
+    ids=["bytes", "cut JSON", "empty", "another key"],
+)
 async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, planted: bytes) -> None:
     """E9/S9: random bytes, cut JSON and another key's ciphertext are nothing, and are replaced by what is written."""
     client = connect(redis.url)
