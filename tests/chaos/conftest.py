@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.lab import Lab, opened_lab
 from tests.chaos.redis_proxy import RedisProxy
+from tests.chaos.replicas import Replicas, make_replicas
 from tests.e2e.conftest import nothing_left_running as nothing_left_running
 from tests.e2e.conftest import shared_simulator as shared_simulator
 from tests.e2e.conftest import simulator as simulator
-from tests.e2e.programs import Redis, make_redis
+from tests.e2e.programs import Redis, Simulator, make_redis
 
 
 @pytest.fixture
@@ -30,6 +32,36 @@ async def proxy(redis: Redis) -> AsyncIterator[RedisProxy]:
     proxy = RedisProxy(redis)
     yield proxy
     await proxy.close()
+
+
+@pytest.fixture(scope="module")
+def lab_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis that the tests of a file break and mend, one after the other."""
+    redis = make_redis(tmp_path_factory.mktemp("redis"))
+    redis.program.shared = True
+    redis.start()
+    yield redis
+    redis.program.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def lab_replicas(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, lab_redis: Redis
+) -> Iterator[Replicas]:
+    """Two servers of a file's tests."""
+    replicas = make_replicas(tmp_path_factory.mktemp("servers"), shared_simulator, [lab_redis.url] * 2)
+    for server in replicas.servers:
+        server.program.shared = True
+        server.start()
+    yield replicas
+    assert [server.program.end() for server in replicas.servers] == [0, 0]
+
+
+@pytest.fixture
+async def lab(lab_replicas: Replicas, lab_redis: Redis, simulator: Simulator) -> AsyncIterator[Lab]:
+    """Those servers and their store, and a simulator in its first state."""
+    async with opened_lab(lab_replicas, lab_redis, simulator) as lab:
+        yield lab
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -71,7 +71,7 @@ class LightClient:
     async def sign_in(self) -> None:
         """Register if need be, sign in and redeem the code. Raises TryLater and keeps what was reached."""
         if not self.client_id:
-            await self._register()
+            await self.register()
         verifier = secrets.token_urlsafe(48)
         code = await self.code(verifier)
         reply = await self.token(self.code_form(code, verifier))
@@ -88,7 +88,7 @@ class LightClient:
             if failure.page.status_code != 400 or "is not registered" not in failure.page.text:
                 self._note("/authorize", started, failure.page)
                 raise TryLater from failure
-            await self._register()  # the store forgot this client: it registers anew and goes on
+            await self.register()  # the store forgot this client: it registers anew and goes on
             target = await self.person.sign_in(self._authorize_url(verifier))
         except (httpx2.HTTPError, TimeoutError) as problem:
             self._note("/authorize", started, _in_words(problem))
@@ -119,7 +119,8 @@ class LightClient:
         form = {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
         return {**form, "client_id": self.client_id}
 
-    async def _register(self) -> None:
+    async def register(self) -> None:
+        """Register (DCR) and remember the id. Raises TryLater."""
         registration = {
             "client_name": "Light client",
             "redirect_uris": [CALLBACK],

@@ -54,6 +54,7 @@ class RedisProxy:
         self._ports: dict[str, int] = {}
         self._listeners: dict[str, asyncio.Server] = {}
         self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def url_for(self, owner: str) -> str:
         """Return the address at which this owner reaches Redis; opens the port at the first call."""
@@ -87,11 +88,18 @@ class RedisProxy:
         for owner in self._ports:
             await self._listen(owner)
 
-    close = refuse
+    async def close(self) -> None:
+        """Refuse everything for good, and return once nobody is served any more."""
+        await self.refuse()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _listen(self, owner: str) -> None:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(owner, reader, writer)
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(self._serve(owner, reader, writer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
         listener = await asyncio.start_server(serve, "127.0.0.1", self._ports.get(owner, 0))
         self._ports[owner] = listener.sockets[0].getsockname()[1]
