@@ -1,4 +1,4 @@
-"""The acceptance rows of staying signed in: each has a test that carries its id, and the page that lists them is true."""
+"""The acceptance rows of staying signed in: each has a test that carries its id, and the page about them is true."""
 
 import re
 from pathlib import Path
