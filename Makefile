@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check-deploy check format lock docs clean
+.PHONY: help demo serve simulator test check-deploy bench check format lock docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ test: $(VENV)/.dev ## Run the tests (ARGS="-k mail" to choose)
 
 check-deploy: $(VENV)/.dev .venv-deploy/.done ## Manifests, image, Compose and ingress, really built and run
 	@$(BIN)/python -m pytest -m deploy -n 0 $(ARGS)
+
+bench: .venv-bench/.done ## Our On-Behalf-Of exchange beside FastMCP's own, into docs/reliability.md (about five minutes)
+	@.venv-bench/bin/python -m benchmarks.obo $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .
@@ -45,9 +48,10 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(subst pyproject.toml,,$(COMPILE)) -U --group build -o requirements/build.txt
 	@$(COMPILE) -U --group dev -o requirements/dev.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/deploy-image.in requirements/deploy-k8s.in -o requirements/deploy.txt
+	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .venv-deploy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-deploy .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # `.run` holds what the product needs, `.dev` also what the tests and checks need.
 $(VENV)/bin/python:
@@ -75,4 +79,13 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@$(PYTHON) -m venv .venv-deploy
 	@.venv-deploy/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/deploy.txt
 	@deploy/install-kustomize.sh .venv-deploy/bin
+	@touch $@
+
+# The client behind FastMCP's EntraOBOToken is compared with, and must not get into what is tested and shipped.
+.venv-bench/.done: requirements/run.txt requirements/build.txt requirements/bench.txt pyproject.toml
+	@echo "Installing what the benchmark needs"
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
+	  -r requirements/run.txt -r requirements/build.txt -r requirements/bench.txt
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

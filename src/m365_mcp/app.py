@@ -86,7 +86,7 @@ def build_parts(settings: Settings) -> Parts:
     """Build everything; only choosing the store touches the outside."""
     metrics = Metrics()
     # Two pools, so that a slow Graph cannot keep anybody from signing in.
-    http, graph_http = _http_client(settings, 50, 10), _http_client(settings, 200, 20)
+    http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)
     storage = open_storage(
         settings,
         make_seal([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from m365_mcp.app import build_parts
@@ -64,8 +65,13 @@ def _is_of(session: Session, person: str | None) -> bool:
 
 
 def _row(session: Session) -> tuple[str, str, str, str, str]:
-    name = session.sign_in_name or "(no name)"
-    return name, session.object_id, session.client_id, _moment(session.started_at), _moment(session.current.at)
+    names = _shown(session.sign_in_name), session.object_id, _shown(session.client_name or session.client_id)
+    return *names, _moment(session.started_at), _moment(session.current.at)
+
+
+def _shown(text: str) -> str:
+    """Return a name that somebody else has chosen, without what would steer a terminal."""
+    return escape("".join(character for character in text if character.isprintable())[:60])
 
 
 def _moment(seconds: float) -> str:

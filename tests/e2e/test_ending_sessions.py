@@ -184,7 +184,7 @@ async def test_graph_challenge_is_answered_once_with_its_claims(
     assert ada.sign_ins == 1
 
 
-async def test_assertion_that_died_between_check_and_use_is_replaced(
+async def test_f11_assertion_that_died_between_check_and_use_is_replaced(
     ada: Assistant, server: Server, simulator: Simulator
 ) -> None:
     """F11: Entra withdraws the key that signed the assertion; it is refreshed and the same call succeeds."""

@@ -44,7 +44,9 @@ async def code_form(server: Server, simulator: Simulator, name: str = "ada@conto
     return {**form, "code_verifier": verifier}
 
 
-async def test_two_replicas_never_both_redeem_a_code(tmp_path: Path, simulator: Simulator, shared_redis: Redis) -> None:
+async def test_a5_two_replicas_never_both_redeem_a_code(
+    tmp_path: Path, simulator: Simulator, shared_redis: Redis
+) -> None:
     """A5: the same code at once on both replicas, ten codes: one answer has tokens, the others are invalid_grant."""
     replicas = start_replicas(tmp_path, simulator, shared_redis.url)
     for _ in range(10):
@@ -57,7 +59,7 @@ async def test_two_replicas_never_both_redeem_a_code(tmp_path: Path, simulator: 
         assert (await post_mcp(replicas[1].url, good.json()["access_token"])).status_code == 200
 
 
-async def test_code_that_comes_again_later_ends_its_session(
+async def test_a6_code_that_comes_again_later_ends_its_session(
     tmp_path: Path, simulator: Simulator, shared_redis: Redis
 ) -> None:
     """A6: RFC 6749 section 4.1.2: a code redeemed again after the grace time was stolen, and ends the session."""
@@ -73,7 +75,7 @@ async def test_code_that_comes_again_later_ends_its_session(
     assert dead.status_code == 401
 
 
-async def test_s7_full_store_burns_neither_code_nor_sign_in(tmp_path: Path, simulator: Simulator) -> None:
+async def test_e7_s7_full_store_burns_neither_code_nor_sign_in(tmp_path: Path, simulator: Simulator) -> None:
     """E7/S7: with Redis out of memory reads go on, writes are 503; then the same code and refresh token work."""
     redis = make_redis(tmp_path)
     redis.start()
@@ -97,7 +99,7 @@ async def test_s7_full_store_burns_neither_code_nor_sign_in(tmp_path: Path, simu
     assert (redeemed.status_code, refreshed.status_code) == (200, 200)
 
 
-async def test_browser_that_comes_back_twice_counts_once(server: Server, simulator: Simulator) -> None:
+async def test_a4_browser_that_comes_back_twice_counts_once(server: Server, simulator: Simulator) -> None:
     """A4: three returns with one state at once: one goes on to the client, the others see a page that says so."""
     person = PersonAtBrowser(simulator.ready["ca_file"])
     returns = ReturnsThrice(person)

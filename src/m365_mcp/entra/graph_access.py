@@ -5,11 +5,12 @@ May know `errors`, `entra.*`.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 from m365_mcp.entra.on_behalf_of import Caller, OnBehalfOf, Refusal
 from m365_mcp.entra.renewal import Renewal
-from m365_mcp.errors import AssertionRefused, SignInNeeded, StepUpNeeded
+from m365_mcp.errors import AssertionRefused, SignInNeeded, StepUpNeeded, StorageUnavailable
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,13 @@ class GraphAccess:
 
     async def give_up(self, caller: Caller, error: SignInNeeded) -> None:
         """End the caller's session, unless signing in again in the same way would end in the same place."""
-        session = await self.renewal.sessions.find(caller.session_id)
-        if session is not None and not (isinstance(error, StepUpNeeded) and error.claims is None):
-            await self.renewal.give_up(session, error)
+        if isinstance(error, StepUpNeeded) and error.claims is None:
+            return
+        # While the store is away the session cannot be ended; the next call comes here again.
+        with contextlib.suppress(StorageUnavailable):
+            session = await self.renewal.sessions.find(caller.session_id)
+            if session is not None:
+                await self.renewal.give_up(session, error)
 
 
 def _with_claims(error: SignInNeeded, refused: Refusal | None) -> SignInNeeded:

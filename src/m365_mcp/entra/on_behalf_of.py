@@ -121,12 +121,17 @@ class OnBehalfOf:
             if task is None:
                 task = asyncio.create_task(self._find(caller, refused))
                 self._running[caller.key] = task
-                task.add_done_callback(lambda _: self._running.pop(caller.key, None))
+                task.add_done_callback(lambda done: self._forget(caller.key, done))
             # Shielded: a client that hangs up must not take the exchange away from the others.
             found = await asyncio.shield(task)
             # Somebody else's search may have found just the token that Graph has refused.
             if mine or refused is None or found.value != refused.token:
                 return found.value
+
+    def _forget(self, person: tuple[str, str], done: asyncio.Task[GraphToken]) -> None:
+        self._running.pop(person, None)
+        if not done.cancelled():
+            done.exception()  # looked at, because everybody who waited for it may have gone
 
     def _is_good(self, token: GraphToken, refused: Refusal | None) -> bool:
         now = self._clock()

@@ -41,7 +41,7 @@ from m365_mcp.entra.refused_sign_ins import in_our_words
 from m365_mcp.entra.registrations import REDIRECT_REFUSED, StrictClient
 from m365_mcp.entra.renewal import Renewal
 from m365_mcp.entra.revocation import Revocation
-from m365_mcp.entra.session import new_session
+from m365_mcp.entra.session import Beginning, begin_session
 from m365_mcp.entra.sessions import Sessions, session_id_of
 from m365_mcp.entra.upstream import UpstreamClient
 from m365_mcp.errors import SignInAlreadyDone
@@ -195,11 +195,15 @@ class EntraProxy(AzureProvider):
         found = await self._code_store.get(key=authorization_code.code)
         if found is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
-        session_id = session_id_of(authorization_code.code)
-        scopes = tuple(authorization_code.scopes)
-        session = new_session(
-            session_id, str(client.client_id), scopes, found.idp_tokens, found.created_at, self._sessions.clock()
+        beginning = Beginning(
+            session_id=session_id_of(authorization_code.code),
+            client_id=str(client.client_id),
+            client_name=client.client_name or "",
+            scopes=tuple(authorization_code.scopes),
+            tokens=found.idp_tokens,
+            received_at=found.created_at,
         )
+        session = begin_session(beginning, self._sessions.clock())
         begun = await self._sessions.begin(authorization_code.code, session)
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")

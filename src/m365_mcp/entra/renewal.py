@@ -88,12 +88,17 @@ class Renewal:
         if task is None:
             task = asyncio.create_task(self._renew(session))
             self._running[session.id] = task
-            task.add_done_callback(lambda _: self._running.pop(session.id, None))
+            task.add_done_callback(lambda done: self._forget(session.id, done))
         # Shielded: somebody who hangs up must not take it away from the others who wait for it.
         try:
             return await asyncio.shield(task)
         except M365Error as error:
             raise trouble.record(error) from error.__cause__
+
+    def _forget(self, session_id: str, done: asyncio.Task[Session | None]) -> None:
+        self._running.pop(session_id, None)
+        if not done.cancelled():
+            done.exception()  # looked at, because everybody who waited for it may have gone
 
     async def renew_from(self, session: Session, assertion: str) -> Session | None:
         """Return the session with another assertion than this one; see `renew`."""

@@ -9,6 +9,8 @@ Sources: RFC 9700 section 4.14.2 (rotation and reuse), OAuth 2.1 section 4.3.1. 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from enum import Enum
 from typing import Any
 
@@ -61,7 +63,8 @@ class Session(_Record):
         scopes: what the client was granted.
         tenant_id: `tid`, with `object_id` (`oid`) the person for good.
         subject: `sub`, the person within this application.
-        sign_in_name: `preferred_username`, for operators and as a hint at the next sign-in; it can change.
+        sign_in_name: `preferred_username`, for operators; it can change.
+        client_name: what the MCP client calls itself, for operators; nobody has verified it.
         upstream: Entra's tokens.
         issued: pairs issued lately, oldest first; the last one is the current one.
         started_at: epoch seconds.
@@ -77,6 +80,7 @@ class Session(_Record):
     upstream: Upstream
     issued: tuple[Issue, ...]
     started_at: float
+    client_name: str = ""
 
     @property
     def person(self) -> tuple[str, str]:
@@ -111,24 +115,36 @@ class Session(_Record):
         return self.model_copy(update={"upstream": upstream})
 
 
-def new_session(
-    session_id: str, client_id: str, scopes: tuple[str, ...], tokens: Mapping[str, Any], received_at: float, now: float
-) -> Session:
-    """Return the session that begins with a sign-in.
+@dataclass(frozen=True)
+class Beginning:
+    """What a session begins with.
 
-    Args:
+    Attributes:
         session_id: its id.
         client_id: the MCP client.
-        scopes: what the client was granted.
+        client_name: what that client calls itself.
+        scopes: what it was granted.
         tokens: Entra's token reply, whose access token has been verified.
-        received_at: when it came, in epoch seconds.
-        now: when the first pair of our tokens is issued.
+        received_at: when that reply came, in epoch seconds.
     """
+
+    session_id: str
+    client_id: str
+    client_name: str
+    scopes: tuple[str, ...]
+    tokens: Mapping[str, Any] = dataclass_field(repr=False)
+    received_at: float
+
+
+def begin_session(beginning: Beginning, now: float) -> Session:
+    """Return the session that begins with a sign-in; the first pair of our tokens is issued `now`."""
+    tokens = beginning.tokens
     claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
     return Session(
-        id=session_id,
-        client_id=client_id,
-        scopes=scopes,
+        id=beginning.session_id,
+        client_id=beginning.client_id,
+        client_name=beginning.client_name,
+        scopes=beginning.scopes,
         # Tokens without tid are known from stand-ins; the issuer ends in it.
         tenant_id=str(claims.get("tid") or str(claims["iss"]).rstrip("/").removesuffix("/v2.0").rpartition("/")[2]),
         object_id=str(claims.get("oid") or claims["sub"]),
@@ -137,7 +153,7 @@ def new_session(
         upstream=Upstream(
             access_token=tokens["access_token"],
             refresh_token=tokens.get("refresh_token"),
-            expires_at=received_at + tokens["expires_in"],
+            expires_at=beginning.received_at + tokens["expires_in"],
         ),
         issued=(Issue(number=1, at=int(now)),),
         started_at=now,

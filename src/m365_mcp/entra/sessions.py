@@ -133,7 +133,8 @@ class Sessions:
                 return False
             if await self.records.swap(COLLECTION, session_id, held, None):
                 self.metrics.sessions_ended.labels(reason).inc()
-                _log.info("session_ended", reason=reason)
+                session = read_session(held.value)
+                _log.info("session_ended", reason=reason, object_id=session and session.object_id)
                 return True
         raise StorageUnavailable
 
