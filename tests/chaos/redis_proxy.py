@@ -1,13 +1,14 @@
 """A TCP proxy between servers and Redis that counts commands, slows them down, cuts connections and calls a hook.
 
 Each owner, for instance a server process, has a port of its own, so that it is known whose command it is. Commands are
-passed on one by one and each reply is read in full, pipelines included. Knows Redis, and nothing of our server.
+passed on one by one and each reply is read in full. Knows Redis, and nothing of our server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +29,15 @@ class Slowness:
     seconds: float = 0.0
     fraction: float = 0.0
     fraction_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request under way: as it was sent, its number among the owner's (0: not counted), and when it is its turn."""
+
+    raw: bytes
+    number: int
+    due: float
 
 
 @dataclass(frozen=True)
@@ -110,10 +120,14 @@ class RedisProxy:
         with suppress(*_BROKEN):
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._redis.port)
             self._open.add(to_writer)
+            requests: asyncio.Queue[Request | None] = asyncio.Queue()
+            receiving = asyncio.create_task(self._receive(owner, reader, requests))
+            receiving.add_done_callback(lambda _: requests.put_nowait(None))
             try:
-                while True:
-                    await self._pass_on(owner, (reader, writer), (to_reader, to_writer))
+                while request := await requests.get():
+                    await self._pass_on(owner, request, (to_reader, to_writer), writer)
             finally:
+                receiving.cancel()
                 self._leave(to_writer)
         self._leave(writer)
 
@@ -121,34 +135,35 @@ class RedisProxy:
         self._open.discard(writer)
         writer.transport.abort()
 
+    async def _receive(self, owner: str, reader: asyncio.StreamReader, requests: asyncio.Queue[Request | None]) -> None:
+        """Take requests as they come, so that those of one pipeline wait together and not one after the other."""
+        with suppress(*_BROKEN):
+            while True:
+                raw, command = await read_request(reader)
+                if command in UNCOUNTED:
+                    requests.put_nowait(Request(raw, 0, 0))
+                    continue
+                self.counted[owner].append(command)
+                requests.put_nowait(Request(raw, len(self.counted[owner]), time.monotonic() + self._wait()))
+
+    def _wait(self) -> float:
+        slow = self._chance.random() < self.slowness.fraction
+        return self.slowness.seconds + (self.slowness.fraction_seconds if slow else 0)
+
     async def _pass_on(
         self,
         owner: str,
-        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        request: Request,
         redis: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        client: asyncio.StreamWriter,
     ) -> None:
-        request, command = await read_request(client[0])
-        counts = command not in UNCOUNTED
-        if counts:
-            self.counted[owner].append(command)
-        number = len(self.counted[owner])
-        await self._wait(counts)
-        redis[1].write(request)
+        await asyncio.sleep(request.due - time.monotonic())
+        redis[1].write(request.raw)
         reply = await read_reply(redis[0])
-        if counts:
-            self._call_hook(owner, number, "before")
-        client[1].write(reply)
-        await client[1].drain()
-        if counts:
-            self._call_hook(owner, number, "after")
-
-    async def _wait(self, counts: bool) -> None:
-        if not counts:
-            return
-        slow = self._chance.random() < self.slowness.fraction
-        seconds = self.slowness.seconds + (self.slowness.fraction_seconds if slow else 0)
-        if seconds:
-            await asyncio.sleep(seconds)
+        self._call_hook(owner, request.number, "before")
+        client.write(reply)
+        await client.drain()
+        self._call_hook(owner, request.number, "after")
 
     def _call_hook(self, owner: str, number: int, when: Literal["before", "after"]) -> None:
         hook = self._hooks.get(owner)

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.chaos.lab import Lab, opened_lab
-from tests.chaos.light_client import HEADERS, LIST, LightClient
+from tests.chaos.light_client import HEADERS, LIST, LightClient, Refreshed
 from tests.chaos.redis_proxy import RedisProxy, Slowness
 from tests.chaos.replicas import make_replicas
 from tests.chaos.routes import FREE, ask_everywhere, expected
@@ -83,7 +83,10 @@ async def test_s2_frozen_redis_is_503_within_seconds_everywhere(lab: Lab) -> Non
 async def test_s3_slow_redis_slows_calls_and_refuses_nobody(
     simulator: Simulator, redis: Redis, proxy: RedisProxy, tmp_path: Path
 ) -> None:
-    """E3/S3: with 0.3 s a command and 5 s for one in a hundred, 99 of 100 calls end in 3 s, and none is a 401."""
+    """E3/S3: with 0.3 s a command and 5 s for one in a hundred, 99 of 100 calls end in 3 s; nobody has to sign in.
+
+    A refresh asks the store many times; one that gets no answer in ten seconds is repeated and finds its tokens.
+    """
     replicas = make_replicas(tmp_path, simulator, [await proxy.url_for("a"), await proxy.url_for("b")])
     await replicas.start()
     async with opened_lab(replicas, redis, simulator) as lab:
@@ -91,16 +94,23 @@ async def test_s3_slow_redis_slows_calls_and_refuses_nobody(
         proxy.slowness = Slowness(seconds=0.3, fraction=0.01, fraction_seconds=5)
         for _ in range(10):
             await asyncio.gather(*(client.call(LIST) for client in clients))
-        refreshed = await asyncio.gather(*(client.refresh() for client in clients))
+        refreshed = await asyncio.gather(*(refreshed_at_last(client) for client in clients))
         proxy.slowness = Slowness()
     await proxy.close()
     await asyncio.gather(*(replicas.kill(server) for server in replicas.servers))
 
     answers = [answer for client in clients for answer in client.tally.answers]
-    assert [answer for answer in answers if not answer.is_right] == []
-    calls = sorted(answer.seconds for answer in answers if answer.path == "/mcp")
-    assert calls[int(len(calls) * 0.99) - 1] < 3
-    assert "ended" not in refreshed
+    calls = [answer for answer in answers if answer.path == "/mcp"]
+    assert [answer for answer in calls if not answer.is_right] == []
+    assert sorted(answer.seconds for answer in calls)[int(len(calls) * 0.99) - 1] < 3
+    assert refreshed == ["done"] * len(clients)
+
+
+async def refreshed_at_last(client: LightClient) -> Refreshed:
+    """Refresh, and again while the server says later or nothing."""
+    while (refreshed := await client.refresh()) == "later":
+        continue
+    return refreshed
 
 
 async def test_s4_bursts_of_calls_are_not_mistaken_for_an_outage(lab: Lab) -> None:
