@@ -59,8 +59,10 @@ def lab_replicas(
 
 @pytest.fixture
 async def lab(lab_replicas: Replicas, lab_redis: Redis, simulator: Simulator) -> AsyncIterator[Lab]:
-    """Those servers and their store, and a simulator in its first state."""
+    """Those servers with nothing stored, and a simulator in its first state."""
     async with opened_lab(lab_replicas, lab_redis, simulator) as lab:
+        with lab.admin() as admin:
+            admin.flushall()
         yield lab
 
 

@@ -83,19 +83,20 @@ class LightClient:
         """Go through the browser and return the authorization code."""
         started = time.monotonic()
         try:
-            target = await self.person.sign_in(self._authorize_url(verifier))
+            target = await self.person.sign_in(self.authorize_url(verifier))
         except SignInFailed as failure:
             if failure.page.status_code != 400 or "is not registered" not in failure.page.text:
                 self._note("/authorize", started, failure.page)
                 raise TryLater from failure
             await self.register()  # the store forgot this client: it registers anew and goes on
-            target = await self.person.sign_in(self._authorize_url(verifier))
+            target = await self.person.sign_in(self.authorize_url(verifier))
         except (httpx2.HTTPError, TimeoutError) as problem:
             self._note("/authorize", started, _in_words(problem))
             raise TryLater from problem
         return parse_qs(urlsplit(target).query)["code"][0]
 
-    def _authorize_url(self, verifier: str) -> str:
+    def authorize_url(self, verifier: str) -> str:
+        """Return where a sign-in begins."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
         query = {
             "response_type": "code",

@@ -72,10 +72,10 @@ class RedisProxy:
             await self._listen(owner)
         return self._redis.url.replace(f":{self._redis.port}/", f":{self._ports[owner]}/")
 
-    def forget(self) -> None:
-        """Count from the beginning, without hooks."""
-        self.counted.clear()
-        self._hooks.clear()
+    def forget(self, owner: str) -> None:
+        """Count an owner's commands from the beginning, without a hook."""
+        self.counted[owner].clear()
+        self._hooks.pop(owner, None)
 
     def on_command(self, owner: str, hook: Hook) -> None:
         """Set the owner's hook."""

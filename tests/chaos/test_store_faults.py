@@ -90,9 +90,9 @@ async def test_s3_slow_redis_slows_calls_and_refuses_nobody(
     replicas = make_replicas(tmp_path, simulator, [await proxy.url_for("a"), await proxy.url_for("b")])
     await replicas.start()
     async with opened_lab(replicas, redis, simulator) as lab:
-        clients = [await lab.signed_in() for _ in range(10)]
+        clients = [await lab.signed_in() for _ in range(20)]
         proxy.slowness = Slowness(seconds=0.3, fraction=0.01, fraction_seconds=5)
-        for _ in range(10):
+        for _ in range(5):
             await asyncio.gather(*(client.call(LIST) for client in clients))
         refreshed = await asyncio.gather(*(refreshed_at_last(client) for client in clients))
         proxy.slowness = Slowness()
