@@ -36,8 +36,12 @@ class RoundRobin(httpx2.AsyncBaseTransport):
                 self.refused += 1
         raise httpx2.ConnectError("no replica takes connections", request=request)
 
-    def _in_turn(self) -> list[int]:
+    def skip(self) -> None:
+        """Pass over a replica."""
         self._turn += 1
+
+    def _in_turn(self) -> list[int]:
+        self.skip()
         ready = [port for port in self.ports if port not in self._out]
         first = self._turn % len(ready) if ready else 0
         return ready[first:] + ready[:first]
