@@ -1,0 +1,84 @@
+"""What the chaos happens to: three servers, their store, the simulator and the crowd; and ways to look at it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis as redis_py
+
+from tests.chaos.crowd import Crowd, gathered
+from tests.chaos.replicas import Replicas, make_replicas
+from tests.e2e.programs import Redis, Server, Simulator, make_redis
+
+EARLY_SECONDS = 300
+"""How long before its end a token of Entra's is renewed."""
+TOKEN_SECONDS = EARLY_SECONDS + 5
+"""How long Entra's tokens live: each is due for renewal after five seconds, and a Graph token after half its life."""
+SHORT_TOKEN_SECONDS = 6
+"""How long they live in a phase that wants them to run out."""
+REFRESH = "refresh_token"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+@dataclass
+class World:
+    """Everything there is."""
+
+    simulator: Simulator
+    redis: Redis
+    replicas: Replicas
+    crowd: Crowd
+    chance: random.Random
+
+    def any_server(self) -> Server:
+        """Return one of the servers, by lot."""
+        return self.chance.choice(self.replicas.servers)
+
+    def admin(self) -> redis_py.Redis:
+        """Return a connection of the operator's own to Redis."""
+        return redis_py.Redis.from_url(self.redis.url, decode_responses=True)
+
+    def requests(self, grant: str) -> Counter[str]:
+        """Return how many requests with this grant Entra has carried out, by person."""
+        seen: list[dict[str, Any]] = self.simulator.control("GET", "requests")
+        return Counter(str(one["person"]) for one in seen if one["grant_type"] == grant and one["status"] == 200)
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Return once the condition holds; it is about other processes and is asked again and again."""
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - other processes
+                await asyncio.sleep(0.1)
+
+    async def everybody_has(self, *grants: str) -> None:
+        """Return once Entra has carried out each of these grants for everybody since now."""
+        before = {grant: self.requests(grant) for grant in grants}
+        size = len(self.crowd.clients)
+        for grant in grants:
+            await self.until(lambda grant=grant: len(self.requests(grant) - before[grant]) >= size, seconds=60)
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, simulator: Simulator, *, clients: int, pace: float, chance: random.Random, **settings: str
+) -> AsyncIterator[World]:
+    """Start everything, sign everybody in and let them call until the end of the block."""
+    redis = make_redis(folder)
+    redis.start()
+    simulator.control("PATCH", "app", expires_in=TOKEN_SECONDS)
+    replicas = make_replicas(folder, simulator, [redis.url] * 3, **settings)
+    await replicas.start()
+    async with (
+        replicas.balancer.watched(),
+        gathered(simulator, replicas, clients, pace, chance) as crowd,
+        crowd.calling(),
+    ):
+        await crowd.answered()
+        yield World(simulator, redis, replicas, crowd, chance)
+    await replicas.end()
