@@ -3,6 +3,7 @@
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
         MessageTooLarge          message_too_large
+        RecipientNotAllowed      recipient_not_allowed       the operator does not let mail go there
         SignInAlreadyDone        sign_in_already_done
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
@@ -84,6 +85,18 @@ class MessageTooLarge(InvalidArgument):
     sentence = "The message is larger than Microsoft Graph takes in one request."
     advice = "Shorten the body or send it in several messages."
     status = 413
+
+
+class RecipientNotAllowed(InvalidArgument):
+    """An address is outside the domains the operator lets mail go to; the sentence names the entry, not the address."""
+
+    code = "recipient_not_allowed"
+    sentence = "An address is in no domain mail may go to."
+    advice = (
+        "Leave it out, or ask the people who run this server to add its domain to M365_SEND_ALLOWED_DOMAINS; "
+        "do not try another address of the same person by yourself."
+    )
+    status = 403
 
 
 class SignInAlreadyDone(InvalidArgument):

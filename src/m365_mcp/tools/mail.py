@@ -9,7 +9,7 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from m365_mcp.graph.mailbox import Mailbox
-from m365_mcp.mail import CONTENT_TYPES, build_message
+from m365_mcp.mail import CONTENT_TYPES, MailRules, MessageWish, build_message
 from m365_mcp.tools.caller import caller_mailbox
 
 
@@ -43,7 +43,9 @@ async def send_mail(
     cc: Annotated[list[str] | None, Field(description="Copy recipients, written like 'to'.")] = None,
     content_type: Annotated[
         str,
-        Field(description="Format of body: 'HTML' or 'Text'.", json_schema_extra={"enum": list(CONTENT_TYPES)}),
+        Field(
+            description="Format of body: 'HTML', 'Text' or 'Markdown'.", json_schema_extra={"enum": list(CONTENT_TYPES)}
+        ),
     ] = "HTML",
     save_to_sent: Annotated[bool, Field(description="Keep a copy in Sent Items.")] = True,
     mailbox: Mailbox = Depends(caller_mailbox),
@@ -55,9 +57,8 @@ async def send_mail(
     message: do not repeat the call. An error says what to change; only 'outcome_unknown' leaves open whether it was
     sent, and then the person must look in Sent Items before anything is tried again.
     """
-    message = build_message(
-        to=to, subject=subject, body=body, cc=cc, content_type=content_type, save_to_sent=save_to_sent
-    )
+    wish = MessageWish(to, subject, body, cc=cc, content_type=content_type, save_to_sent=save_to_sent)
+    message = build_message(wish, MailRules())
     request_id = await mailbox.send(message)
     return Receipt(
         status="sent",
