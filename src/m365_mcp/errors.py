@@ -3,6 +3,7 @@
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
         MessageTooLarge          message_too_large
+        RecipientNotAllowed      recipient_not_allowed       the operator does not let mail go there
         SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
       SignInNeeded               sign_in_needed              the person must sign in again
@@ -95,6 +96,18 @@ class IdempotencyKeyReused(InvalidArgument):
     sentence = "This idempotency_key was used for another message."
     advice = "Use a new key for a new message, or the same arguments as before with the old one."
     status = 409
+
+
+class RecipientNotAllowed(InvalidArgument):
+    """An address is outside the domains the operator lets mail go to; the sentence names the entry, not the address."""
+
+    code = "recipient_not_allowed"
+    sentence = "An address is in no domain mail may go to."
+    advice = (
+        "Leave it out, or ask the people who run this server to add its domain to M365_SEND_ALLOWED_DOMAINS; "
+        "do not try another address of the same person by yourself."
+    )
+    status = 403
 
 
 class SignInAlreadyDone(InvalidArgument):

@@ -1,0 +1,158 @@
+"""Attachments that come inside the call: read, checked, and Graph's JSON for them. May know only `errors`.
+
+There is no field for a path or an address, so that no call can make this server read a file or fetch a page.
+Source: Graph "fileAttachment resource type".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from m365_mcp.errors import InvalidArgument, MessageTooLarge
+from m365_mcp.mail.attachment_types import check_attachment_name, check_attachment_start, content_type_of
+from m365_mcp.mail.rules import MAX_ATTACHMENTS, MailRules
+
+_CONTENT_TYPE = re.compile(r"[a-z0-9][\w!#$&^.+-]{0,126}/[a-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)  # RFC 6838 section 4.2
+_CONTENT_ID = re.compile(r"[\w.+@-]{1,255}", re.ASCII)  # of RFC 2392 what needs no escape in a cid: address
+_FORM = (
+    "Use name, content_base64, content_type, content_id and is_inline; files are not read from a path or an address."
+)
+_BASE64 = "Give the content as base64 (RFC 4648 section 4) without line breaks and without a data: prefix."
+_LARGER = "Attach larger files by upload link, or share a link to them."
+
+
+@dataclass(frozen=True)
+class InlineAttachment:
+    """One attachment as it comes inside a call.
+
+    Attributes:
+        name: file name.
+        content_base64: the file, base64.
+        content_type: media type; by the name's extension when left out.
+        content_id: what the HTML calls it, for <img src="cid:...">; makes it inline.
+        is_inline: shown inside the text; needs content_id.
+    """
+
+    name: str
+    content_base64: str = field(repr=False)
+    content_type: str | None = None
+    content_id: str | None = None
+    is_inline: bool = False
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One file that goes with a message."""
+
+    name: str
+    content: bytes = field(repr=False)
+    content_type: str
+    content_id: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes, before base64."""
+        return len(self.content)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the content, hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it is shown inside the text."""
+        return self.content_id is not None
+
+    def as_graph(self) -> dict[str, Any]:
+        """Return Graph's `fileAttachment`."""
+        known = {
+            "@odata.type": "#microsoft.graph.fileAttachment",
+            "name": self.name,
+            "contentType": self.content_type,
+            "contentBytes": base64.b64encode(self.content).decode(),
+        }
+        return {**known, "isInline": True, "contentId": self.content_id} if self.is_inline else known
+
+
+def read_attachments(
+    given: Sequence[InlineAttachment | Mapping[str, Any]], rules: MailRules
+) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
+    """Return the attachments, and what the sender should know about them.
+
+    Raises:
+        InvalidArgument: one is not as it must be; the entry is named, its content is not repeated.
+        MessageTooLarge: together they are larger than goes into one request.
+    """
+    if len(given) > MAX_ATTACHMENTS:
+        raise InvalidArgument(f"There are {len(given):,} attachments, and Exchange Online takes {MAX_ATTACHMENTS}.")
+    wishes = [(f"'attachments' entry {number}", wish) for number, wish in enumerate(given, start=1)]
+    read = [(where, _read_form(where, wish)) for where, wish in wishes]
+    _check_size(sum(len(wish.content_base64) * 3 // 4 - 2 for _, wish in read), rules)
+    attachments = tuple(_read_attachment(where, wish, rules) for where, wish in read)
+    _check_size(sum(attachment.size for attachment in attachments), rules)
+    names = [attachment.content_id for attachment in attachments if attachment.content_id]
+    if len(names) != len(set(names)):
+        raise InvalidArgument("Two attachments have the same content_id.", advice="Give each its own.")
+    empty = sum(not attachment.size for attachment in attachments)
+    return attachments, (f"{empty} attachment{'s are' if empty > 1 else ' is'} empty (0 bytes).",) if empty else ()
+
+
+def _read_form(where: str, wish: InlineAttachment | Mapping[str, Any]) -> InlineAttachment:
+    if isinstance(wish, InlineAttachment):
+        return wish
+    types = {"name": str, "content_base64": str, "content_type": str, "content_id": str, "is_inline": bool}
+    given = {name: value for name, value in wish.items() if value is not None}
+    if set(wish) - {known.name for known in fields(InlineAttachment)}:
+        raise InvalidArgument(f"{where} has a field that does not exist.", advice=_FORM)
+    if not {"name", "content_base64"} <= set(given):
+        raise InvalidArgument(f"{where} lacks name or content_base64.", advice=_FORM)
+    if not all(isinstance(value, types[name]) for name, value in given.items()):
+        raise InvalidArgument(f"{where} has a field of the wrong type.", advice=_FORM)
+    return InlineAttachment(**given)
+
+
+def _check_size(size: int, rules: MailRules) -> None:
+    if size > rules.max_inline_attachment_bytes:
+        raise MessageTooLarge(
+            f"The attachments are {size:,} bytes together, and {rules.max_inline_attachment_bytes:,} go inside a call.",
+            advice=_LARGER,
+        )
+
+
+def _read_attachment(where: str, wish: InlineAttachment, rules: MailRules) -> Attachment:
+    name = check_attachment_name(wish.name, rules, where)
+    content_type = (wish.content_type or content_type_of(name)).strip().lower()
+    if not _CONTENT_TYPE.fullmatch(content_type):
+        raise InvalidArgument(f"{where} has a content_type that cannot be read.", advice="Write it like image/png.")
+    content_id = _read_content_id(where, wish)
+    content = _decode(where, wish.content_base64)
+    check_attachment_start(content, rules, where)
+    return Attachment(name, content, content_type, content_id)
+
+
+def _read_content_id(where: str, wish: InlineAttachment) -> str | None:
+    bare = (wish.content_id or "").strip().removeprefix("cid:").removeprefix("<").removesuffix(">")
+    if not bare and not wish.is_inline:
+        return None
+    if not _CONTENT_ID.fullmatch(bare):
+        raise InvalidArgument(
+            f"{where} is to be shown inside the text and has no usable content_id.",
+            advice="Give it the content_id that stands after cid: in the HTML; letters, digits and .-_+@ are fine.",
+        )
+    return bare
+
+
+def _decode(where: str, text: str) -> bytes:
+    try:
+        content = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+    except ValueError:  # UnicodeEncodeError and binascii.Error are both
+        raise InvalidArgument(f"{where} has content that is not base64.", advice=_BASE64) from None
+    return content

@@ -1,0 +1,105 @@
+"""A message that can be sent, and the JSON Graph expects for it. May know only `errors`.
+
+Sources: Graph "user: sendMail" and "message resource type".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from m365_mcp.errors import MessageTooLarge
+from m365_mcp.mail.attachments import Attachment
+from m365_mcp.mail.body import ContentType
+from m365_mcp.mail.recipients import Recipient
+from m365_mcp.mail.rules import MAX_REQUEST_BYTES
+
+Importance = Literal["low", "normal", "high"]
+MESSAGE_ID_HEADER = "x-m365-mcp-id"  # Graph takes headers of one's own only with x- in front
+
+
+@dataclass(frozen=True)
+class Message:
+    """A valid message, ready to be sent.
+
+    Attributes:
+        sender: the mailbox it leaves from, when that is not the person's own.
+        warnings: what was changed on the way, and what its sender should look at, one sentence each.
+    """
+
+    to: tuple[Recipient, ...]
+    subject: str
+    body: str
+    content_type: ContentType
+    cc: tuple[Recipient, ...] = ()
+    bcc: tuple[Recipient, ...] = ()
+    reply_to: tuple[Recipient, ...] = ()
+    sender: Recipient | None = None
+    importance: Importance = "normal"
+    attachments: tuple[Attachment, ...] = ()
+    request_read_receipt: bool = False
+    save_to_sent_items: bool = True
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Everybody it goes to, blind copies included."""
+        return tuple(recipient.address for recipient in (*self.to, *self.cc, *self.bcc))
+
+    def as_graph(self, message_id: str | None = None) -> dict[str, Any]:
+        """Return the JSON body of `POST /me/sendMail`.
+
+        Args:
+            message_id: goes into the header `x-m365-mcp-id`.
+        """
+        return {"message": self.draft_as_graph(message_id), "saveToSentItems": self.save_to_sent_items}
+
+    def draft_as_graph(self, message_id: str | None = None, *, with_attachments: bool = True) -> dict[str, Any]:
+        """Return the JSON body of `POST /me/messages`, without attachments if they are added later."""
+        message: dict[str, Any] = {
+            "subject": self.subject,
+            "body": {"contentType": self.content_type, "content": self.body},
+            "toRecipients": _as_graph(self.to),
+        }
+        optional: dict[str, Any] = {
+            "ccRecipients": _as_graph(self.cc),
+            "bccRecipients": _as_graph(self.bcc),
+            "replyTo": _as_graph(self.reply_to),
+            "from": self.sender and self.sender.as_graph(),  # Graph sets `sender` itself
+            "importance": self.importance if self.importance != "normal" else None,
+            "isReadReceiptRequested": self.request_read_receipt,
+            "attachments": with_attachments and [attachment.as_graph() for attachment in self.attachments],
+            # Graph refuses an empty list of headers, so all of these are there only when they say something.
+            "internetMessageHeaders": message_id and [{"name": MESSAGE_ID_HEADER, "value": message_id}],
+        }
+        return message | {key: value for key, value in optional.items() if value}
+
+    def encode(self, message_id: str | None = None) -> bytes:
+        """Return the request body as it goes over the wire. Raises MessageTooLarge."""
+        encoded = json.dumps(self.as_graph(message_id), ensure_ascii=False).encode()
+        if len(encoded) > MAX_REQUEST_BYTES:
+            raise MessageTooLarge(
+                f"The message is {len(encoded):,} bytes; Microsoft Graph takes {MAX_REQUEST_BYTES:,} in one request."
+            )
+        return encoded
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256, hexadecimal, that is the same for two messages a reader would call the same.
+
+        In it are who gets it, from whom, and everything that is read. Left out are the order of people and what they
+        are called, whether a copy is kept, and what this server adds.
+        """
+        seen = [
+            [sorted(person.key for person in people) for people in (self.to, self.cc, self.bcc, self.reply_to)],
+            self.sender and self.sender.key,
+            [self.subject, self.content_type, self.body, self.importance, self.request_read_receipt],
+            [[file.name, file.content_type, file.content_id, file.size, file.sha256] for file in self.attachments],
+        ]
+        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+
+def _as_graph(recipients: Iterable[Recipient]) -> list[dict[str, Any]]:
+    return [recipient.as_graph() for recipient in recipients]

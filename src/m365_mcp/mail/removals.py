@@ -1,0 +1,47 @@
+"""What is taken out of a mail's HTML, in words. Knows nothing of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class Removal(Enum):
+    """A kind of thing that is taken out: one of them, several of them, and why."""
+
+    SCRIPT = "script", "scripts", "mail programs do not run them and distrust mail that has them"
+    EVENT_HANDLER = "event handler", "event handlers", "mail programs do not run scripts"
+    STYLE_SHEET = "style sheet", "style sheets", "many mail programs ignore them; use style attributes"
+    ACTIVE_STYLE = "style", "styles", "such styles can load something from elsewhere, or run"
+    STYLE = "style", "styles", "mail programs do not know such styles, or text could be hidden with them"
+    REMOTE_IMAGE = (
+        "remote image",
+        "remote images",
+        "loading one tells its server who reads the mail, and when; attach it inline and write its cid: address",
+    )
+    DATA_IMAGE = (
+        "image inside the HTML",
+        "images inside the HTML",
+        "mail programs do not show data: images; attach it inline and write its cid: address",
+    )
+    LINK = (
+        "link target",
+        "link targets",
+        "only complete http, https, mailto and tel addresses can be opened from a mail",
+    )
+    FORM = "form element", "form elements", "mail programs do not send forms"
+    FRAME = "embedded page or object", "embedded pages or objects", "mail programs do not load them"
+    MEDIA = "audio or video element", "audio or video elements", "mail programs do not load them"
+    DRAWING = "drawing or formula tag", "drawing or formula tags", "mail programs do not show svg and math"
+    PAGE = "page instruction", "page instructions", "base and meta have no place in a mail"
+    OTHER = "unknown tag", "unknown tags", "mail programs would ignore such tags; the text between them stays"
+
+
+def in_words(removed: Mapping[Removal, int]) -> tuple[str, ...]:
+    """Return one sentence for each kind, in the order of the kinds."""
+    return tuple(_sentence(kind, removed[kind]) for kind in Removal if removed.get(kind))
+
+
+def _sentence(kind: Removal, count: int) -> str:
+    one, many, reason = kind.value
+    return f"{count} {one if count == 1 else many} {'was' if count == 1 else 'were'} removed, because {reason}."

@@ -1,0 +1,45 @@
+"""What the operator allows in a mail, and the limits Microsoft sets. Knows nothing of the project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from m365_mcp.mail.words import words
+
+MAX_RECIPIENTS = 500  # Exchange Online limits: recipients in one message, the default
+MAX_SUBJECT = 255  # Exchange Online limits: subject length
+MAX_ATTACHMENTS = 250  # Exchange Online limits: attachments in one message
+MAX_NAME = 256  # what Exchange keeps of a display name
+MAX_REQUEST_BYTES = 4_000_000  # Graph takes about 4 MB in one write request
+MAX_INLINE_ATTACHMENT_BYTES = 3_000_000  # Graph, "Attach large files": from 3 MB on, an upload session is needed
+
+# Microsoft Support, "Blocked attachments in Outlook", and BlockedFileTypes of Outlook on the web.
+DEFAULT_BLOCKED = words(
+    "ade adp app appcontent-ms application appref-ms asp aspx asx bas bat bgi cab cdxml cer chm cmd cnt com cpl crt "
+    "csh der diagcab exe fxp gadget grp hlp hpj hta htc img inf ins iso isp its jar jnlp js jse ksh library-ms lnk mad "
+    "maf mag mam maq mar mas mat mau mav maw mcf mda mdb mde mdt mdw mdz mht mhtml msc msh msh1 msh1xml msh2 msh2xml "
+    "mshxml msi msp mst msu ops osd pcd pif pl plg prf prg printerexport ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 "
+    "pssc pst py pyc pyo pyw pyz pyzw reg scf scr sct search-ms settingcontent-ms shb shs theme tmp udl url vb vbe vbp "
+    "vbs vhd vhdx vsmacros vsw webpnp website ws wsb wsc wsf wsh xbap xll xnk"
+)
+
+
+@dataclass(frozen=True)
+class MailRules:
+    """The operator's choices about mail.
+
+    Attributes:
+        allowed_domains: whom mail may go to, compared exactly; None is anybody, empty is nobody.
+        max_recipients: how many people one message may go to.
+        allow_bcc: whether there may be blind copies.
+        allow_from: whether a message may leave from another mailbox than the person's own.
+        blocked_extensions: file name extensions that are not attached, lower case, without a dot; empty lets all pass.
+        max_inline_attachment_bytes: how large attachments inside the call may be together, before base64.
+    """
+
+    allowed_domains: tuple[str, ...] | None = None
+    max_recipients: int = MAX_RECIPIENTS
+    allow_bcc: bool = False
+    allow_from: bool = False
+    blocked_extensions: frozenset[str] = DEFAULT_BLOCKED
+    max_inline_attachment_bytes: int = MAX_INLINE_ATTACHMENT_BYTES
