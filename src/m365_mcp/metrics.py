@@ -20,55 +20,22 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.tool_calls = Counter(
-            "m365_mcp_tool_calls_total", "Tool calls by outcome code.", ["tool", "outcome"], registry=self.registry
-        )
-        self.token_requests = Counter(
-            "m365_mcp_token_requests_total",
-            "Requests to Entra's token endpoint.",
-            ["grant", "outcome"],
-            registry=self.registry,
-        )
+        count = self._counter
+        self.tool_calls = count("tool_calls", "Tool calls by outcome code.", "tool", "outcome")
+        self.token_requests = count("token_requests", "Requests to Entra's token endpoint.", "grant", "outcome")
         self.graph_seconds = Histogram(
             "m365_mcp_graph_seconds", "Time of one Graph request, in seconds.", ["operation"], registry=self.registry
         )
-        self.http_refusals = Counter(
-            "m365_mcp_http_refusals_total",
-            "HTTP requests answered with an explained error.",
-            ["code"],
-            registry=self.registry,
-        )
-        self.sessions_begun = Counter("m365_mcp_sessions_begun_total", "Sign-ins completed.", registry=self.registry)
-        self.sessions_ended = Counter(
-            "m365_mcp_sessions_ended_total",
-            "Sessions that ended before their time.",
-            ["reason"],
-            registry=self.registry,
-        )
-        self.refreshes = Counter(
-            "m365_mcp_refreshes_total",
-            "Refresh tokens answered: with new tokens, or once more with the ones of a moment ago.",
-            ["answer"],
-            registry=self.registry,
-        )
-        self.graph_tokens = Counter(
-            "m365_mcp_graph_tokens_total",
-            "Where a call's Graph token came from: memory, store or exchange.",
-            ["source"],
-            registry=self.registry,
-        )
-        self.sends = Counter(
-            "m365_mcp_sends_total",
-            "Messages by outcome: sent, failed (not sent), unknown, repeat (answered from the ledger).",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self.settlements = Counter(
-            "m365_mcp_settlements_total",
-            "Unclear sends that were looked up, by what was found: sent, not_sent or unclear.",
-            ["found"],
-            registry=self.registry,
-        )
+        self.http_refusals = count("http_refusals", "HTTP requests answered with an explained error.", "code")
+        self.sessions_begun = count("sessions_begun", "Sign-ins completed.")
+        self.sessions_ended = count("sessions_ended", "Sessions that ended before their time.", "reason")
+        self.refreshes = count("refreshes", "Refresh tokens answered: new, or replayed a moment later.", "answer")
+        self.graph_tokens = count("graph_tokens", "Where Graph tokens came from: memory, store, exchange.", "source")
+        self.sends = count("sends", "Messages: sent, failed (not sent), unknown, repeat (sent before).", "outcome")
+        self.settlements = count("settlements", "Unclear sends looked up: sent, not_sent, unclear.", "found")
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"m365_mcp_{name}_total", meaning, labels, registry=self.registry)
 
     def listen(self, host: str, port: int) -> None:
         """Serve `/metrics` on `port` from a thread of its own. Raises OSError when the port is taken."""

@@ -5,7 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.person import Assistant, PersonAtBrowser
-from tests.e2e.programs import Redis, Server, Simulator, end_all, make_redis, make_server, start_simulator
+from tests.e2e.programs import (
+    Redis,
+    Server,
+    Simulator,
+    end_all,
+    forget_sends,
+    make_redis,
+    make_server,
+    start_simulator,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +60,9 @@ def shared_server(
 
 
 @pytest.fixture
-def server(shared_server: Server, simulator: Simulator) -> Server:
-    """A running server with a Redis, against a simulator in its first state."""
+def server(shared_server: Server, shared_redis: Redis, simulator: Simulator) -> Server:
+    """A running server with a Redis, against a simulator in its first state; nothing has been sent yet."""
+    forget_sends(shared_redis)
     return shared_server
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import redis as redis_py
 
 from m365_mcp.settings import foreign_environment
 
@@ -133,6 +134,14 @@ def make_redis(folder: Path) -> Redis:
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "yes"]
     options += ["--appendfsync", "always", "--requirepass", Redis.password]
     return Redis(folder, port, Program([redis_binary(), *options], folder / "redis.log"))
+
+
+def forget_sends(redis: Redis) -> None:
+    """Empty the ledger, so that a message of an earlier test is no repeat."""
+    with redis_py.Redis.from_url(redis.url) as client:
+        for pattern in ("m365-sends:*", "m365-frequency:*"):
+            for key in client.scan_iter(pattern):
+                client.delete(key)
 
 
 @dataclass

@@ -28,14 +28,16 @@ def test_send_mail_has_the_arguments_types_and_defaults_of_the_source() -> None:
     described = {
         name: {k: v for k, v in part.items() if k != "description"} for name, part in schema["properties"].items()
     }
-    assert described == {
+    of_the_source = {
         "to": strings,
         "subject": {"type": "string"},
         "body": {"type": "string"},
         "cc": {"anyOf": [strings, {"type": "null"}], "default": None},
-        "content_type": {"type": "string", "default": "HTML", "enum": ["HTML", "Text"]},
+        "content_type": {"type": "string", "default": "HTML", "enum": ["HTML", "Text", "Markdown"]},
         "save_to_sent": {"type": "boolean", "default": True},
     }
+    assert {name: described[name] for name in of_the_source} == of_the_source
+    assert all("default" in described[name] for name in described.keys() - of_the_source.keys())
 
 
 def test_get_my_profile_takes_nothing_and_returns_three_fields() -> None:
@@ -55,6 +57,7 @@ def test_tool_is_described_for_a_model(tool: dict[str, Any]) -> None:
     for schema in (tool["inputSchema"], tool["outputSchema"]):
         Draft202012Validator.check_schema(schema)
         assert "$ref" not in str(schema)
+        assert "$defs" not in str(schema)
         assert all(part["description"] for part in schema["properties"].values())
 
 

@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import httpx2
 
@@ -24,7 +23,6 @@ READ_SECONDS = 8.0
 FIRST_PAUSE_SECONDS = 0.5
 SEND_SECONDS = 30.0
 CONNECT_TRIES = 2
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Call:
     path: str
     token: str = field(repr=False)
     operation: str
-    headers: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] | None = None
     body: bytes | None = field(default=None, repr=False)
 
 
@@ -63,7 +61,7 @@ class GraphClient:
     metrics: Metrics
     _sends: set[asyncio.Task[Reply]] = field(default_factory=set, init=False, repr=False)
 
-    async def get(self, path: str, token: str, *, operation: str, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+    async def get(self, path: str, token: str, *, operation: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Return the reply to a read, which is repeated within a deadline while Graph has a passing trouble.
 
         Args:
@@ -111,7 +109,11 @@ class GraphClient:
 
     async def _request(self, call: Call, seconds: float) -> Reply:
         # Correlation only; Graph does not use it to recognise a repeated request.
-        headers = {"Authorization": f"Bearer {call.token}", "client-request-id": str(uuid.uuid4()), **call.headers}
+        headers = {
+            "Authorization": f"Bearer {call.token}",
+            "client-request-id": str(uuid.uuid4()),
+            **(call.headers or {}),
+        }
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         url = f"{self.base_url}/v1.0{call.path}"

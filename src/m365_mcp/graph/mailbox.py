@@ -73,9 +73,7 @@ class Mailbox:
 
     async def read(self, path: str, operation: str, headers: dict[str, str] | None = None) -> Reply:
         """Return the reply to a read; see `GraphClient.get`."""
-        return await self._with_token(
-            lambda token: self.graph.get(path, token, operation=operation, headers=headers or {})
-        )
+        return await self._with_token(lambda token: self.graph.get(path, token, operation=operation, headers=headers))
 
     async def act(
         self,
@@ -87,9 +85,7 @@ class Mailbox:
         headers: dict[str, str] | None = None,
     ) -> Reply:
         """Return the reply to a request with an effect; see `GraphClient.act`."""
-        return await self._with_token(
-            lambda token: self.graph.act(Call(method, path, token, operation, headers or {}, body))
-        )
+        return await self._with_token(lambda token: self.graph.act(Call(method, path, token, operation, headers, body)))
 
     async def _with_token(self, request: Callable[[str], Awaitable[Reply]]) -> Reply:
         token = await self.tokens.get()

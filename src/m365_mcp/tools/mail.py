@@ -1,6 +1,6 @@
 """send_mail: arguments to a Message, the Message to the Office, a receipt back."""
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from fastmcp import Context
 from fastmcp.dependencies import CurrentContext, Depends
@@ -8,23 +8,11 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.mail import CONTENT_TYPES, IMPORTANCES, Message, MessageWish
+from m365_mcp.mail import Message, MessageWish
 from m365_mcp.sending import delivery
 from m365_mcp.sending.office import Desk
+from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_desk
-
-Recipients = list[str]
-ATTACHMENT = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string", "description": "File name with its extension."},
-        "content_base64": {"type": "string", "description": "The content, base64."},
-        "content_type": {"type": "string", "description": "Media type; guessed from the name when left out."},
-        "content_id": {"type": "string", "description": "For a picture in an HTML body: <img src='cid:…'>."},
-    },
-    "required": ["name", "content_base64"],
-    "additionalProperties": False,
-}
 
 
 class Receipt(BaseModel):
@@ -53,47 +41,20 @@ class Receipt(BaseModel):
     ),
 )
 async def send_mail(
-    to: Annotated[
-        Recipients,
-        Field(description="Recipients, one an entry: 'name@example.com' or 'Name <name@example.com>'. At least one."),
-    ],
-    subject: Annotated[str, Field(description="Subject, one line.")],
-    body: Annotated[str, Field(description="Text of the mail, in the format content_type names.")],
-    cc: Annotated[Recipients | None, Field(description="Copy recipients, written like 'to'.")] = None,
-    content_type: Annotated[
-        str,
-        Field(
-            description="Format of body: 'HTML', 'Markdown' (becomes HTML) or 'Text'.",
-            json_schema_extra={"enum": list(CONTENT_TYPES)},
-        ),
-    ] = "HTML",
-    save_to_sent: Annotated[bool, Field(description="Keep a copy in Sent Items.")] = True,
-    bcc: Annotated[
-        Recipients | None, Field(description="Blind copy recipients, where the operator allows them.")
-    ] = None,
-    reply_to: Annotated[Recipients | None, Field(description="Where replies go instead of to the sender.")] = None,
-    from_: Annotated[
-        str | None, Field(description="A shared mailbox to send for, where the operator and the mailbox allow it.")
-    ] = None,
-    importance: Annotated[
-        str, Field(description="'low', 'normal' or 'high'.", json_schema_extra={"enum": list(IMPORTANCES)})
-    ] = "normal",
-    attachments: Annotated[
-        list[dict[str, Any]] | None,
-        Field(description="Small files, together below 3 MB.", json_schema_extra={"items": ATTACHMENT}),
-    ] = None,
-    request_read_receipt: Annotated[bool, Field(description="Ask to be told when it is read.")] = False,
-    idempotency_key: Annotated[
-        str | None,
-        Field(
-            description="Your own name for this send, 1 to 64 characters: a call with the same key is a repeat.",
-            min_length=1,
-            max_length=64,
-        ),
-    ] = None,
-    allow_duplicate: Annotated[
-        bool, Field(description="Send although an equal message was just sent, because a second copy is wanted.")
-    ] = False,
+    to: arguments.To,
+    subject: arguments.Subject,
+    body: arguments.Text,
+    cc: arguments.Cc = None,
+    content_type: arguments.ContentType = "HTML",
+    save_to_sent: arguments.SaveToSent = True,
+    bcc: arguments.Bcc = None,
+    reply_to: arguments.ReplyTo = None,
+    from_: arguments.From = None,
+    importance: arguments.Importance = "normal",
+    attachments: arguments.Attachments = None,
+    request_read_receipt: arguments.ReadReceipt = False,
+    idempotency_key: arguments.IdempotencyKey = None,
+    allow_duplicate: arguments.AllowDuplicate = False,
     desk: Desk = Depends(caller_desk),
     context: Context = CurrentContext(),
 ) -> Receipt:
@@ -105,22 +66,11 @@ async def send_mail(
     error says what to change; only 'outcome_unknown' leaves open whether it was sent, and then the person must look
     in Sent Items before anything is tried again.
     """
-    message = desk.write(
-        MessageWish(
-            to=to,
-            subject=subject,
-            body=body,
-            cc=cc,
-            bcc=bcc,
-            reply_to=reply_to,
-            from_=from_,
-            content_type=content_type,
-            importance=importance,
-            attachments=attachments,
-            request_read_receipt=request_read_receipt,
-            save_to_sent=save_to_sent,
-        )
-    )
+    wish = MessageWish(
+        to, subject, body, cc, bcc, reply_to, from_, content_type, importance, attachments, request_read_receipt,
+        save_to_sent,
+    )  # fmt: skip
+    message = desk.write(wish)
     sent = await desk.send(message, key=idempotency_key, second_copy=allow_duplicate, progress=_teller(context))
     return as_receipt(message, sent)
 
