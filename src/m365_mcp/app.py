@@ -46,7 +46,7 @@ from m365_mcp.sending.places import MailboxPlaces
 from m365_mcp.settings import Settings
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.secrets import derive, make_seal
-from m365_mcp.tools import INSTRUCTIONS, TOOLS
+from m365_mcp.tools import INSTRUCTIONS, tools_for
 from m365_mcp.tools.caller import SERVICES, Services
 from m365_mcp.tools.outcome import ToolOutcome, explained
 from m365_mcp.web.cors import McpCors
@@ -210,7 +210,7 @@ def build_server(parts: Parts) -> FastMCP[Any]:
         middleware=[ToolOutcome(parts.metrics)],
         mask_error_details=True,
     )
-    for function in TOOLS:
+    for function in tools_for(parts.settings.m365_toolsets):
         server.add_tool(explained(function))
     return server
 

@@ -18,7 +18,7 @@ from fastmcp import FastMCP
 from m365_mcp import errors, refusals
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
-from m365_mcp.tools import TOOLS
+from m365_mcp.tools import TOOLSETS, tools_for
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -66,7 +66,7 @@ def errors_table() -> str:
 def tool_schemas() -> list[dict[str, Any]]:
     """Return what clients see of each tool."""
     server: FastMCP[Any] = FastMCP("reference")
-    for function in TOOLS:
+    for function in tools_for(tuple(TOOLSETS)):
         server.add_tool(function)
     tools = asyncio.run(server.list_tools())
     return [tool.to_mcp_tool().model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
