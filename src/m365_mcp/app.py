@@ -133,7 +133,7 @@ def build_office(settings: Settings, storage: Storage, metrics: Metrics) -> Offi
     """Build what outgoing messages go through."""
     windows = Windows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
     delivery = Delivery(
-        Ledger(storage.records, windows),
+        Ledger(storage.records, storage.leases, windows),
         MailboxPlaces(storage.leases),
         Frequency(storage.records, settings.m365_send_hourly_limit),
         metrics,

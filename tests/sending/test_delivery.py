@@ -20,7 +20,7 @@ from m365_mcp.errors import (
 from m365_mcp.metrics import Metrics
 from m365_mcp.sending.delivery import Delivery, NoteDraft, Receipt
 from m365_mcp.sending.frequency import HOUR, Frequency
-from m365_mcp.sending.ledger import WORK_SECONDS, Ledger, Windows, Wish
+from m365_mcp.sending.ledger import START_SECONDS, Ledger, Windows, Wish
 from m365_mcp.sending.places import PLACES, MailboxPlaces
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
@@ -45,8 +45,9 @@ class World:
 
     def replica(self) -> Delivery:
         clock = lambda: self.now  # noqa: E731
-        ledger = Ledger(self.records, Windows(), clock)
-        places = MailboxPlaces(Leases(self.records), patience=20)
+        leases = Leases(self.records)
+        ledger = Ledger(self.records, leases, Windows(), clock)
+        places = MailboxPlaces(leases, patience=20)
         return Delivery(ledger, places, Frequency(self.records, self.hourly, clock), Metrics())
 
     async def graph(self, message_id: str) -> str:
@@ -145,7 +146,7 @@ async def test_h14_send_whose_process_died_is_unknown_and_stays_so() -> None:
     world = World()
     claim = await world.replica().ledger.claim(wish())
     assert claim.is_ours
-    world.now += WORK_SECONDS + 1
+    world.now += START_SECONDS + 1
 
     for _ in range(2):
         with pytest.raises(OutcomeUnknown, match="earlier call"):

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from m365_mcp.errors import M365Error, MessageRefused, OutcomeUnknown, Throttled
 from m365_mcp.sending.delivery import Delivery
-from m365_mcp.sending.ledger import WORK_SECONDS
+from m365_mcp.sending.ledger import START_SECONDS
 from tests.sending.test_delivery import TO, Through, World, wish
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Sends(RuleBasedStateMachine):
     def call(self, key: str, replica: int, answer: str) -> None:
         """One call; its answer is remembered."""
         if key in self.dead:
-            self.world.now += WORK_SECONDS + 1  # nobody waits for a dead process in a test
+            self.world.now += START_SECONDS + 1  # nobody waits for a dead process in a test
 
         async def dispatch(_: str) -> str:
             if answer.startswith("accepted") or answer == "killed":

@@ -126,7 +126,12 @@ class Delivery:
                 claim = await self.ledger.claim(wish)
         if not claim.is_ours:
             return self._repeat(claim)
-        work = _Work(claim)
+        async with self.ledger.working_on(claim):
+            return await self._work(_Work(claim), wish, addresses, dispatch, progress)
+
+    async def _work(
+        self, work: _Work, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch, progress: Progress
+    ) -> Receipt:
         try:
             await self.frequency.count(wish.person, addresses)
             async with self.places.one(wish.person):

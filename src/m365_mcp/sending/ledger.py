@@ -6,7 +6,7 @@
     sending, and nobody works on it any more (the process died) → unknown
 
 Sources: Graph "user: sendMail" (no idempotency of any kind), Stripe's idempotency keys (stored answer, same key with
-another request is an error). May know `errors` and `storage.records`.
+another request is an error). May know `errors` and `storage.*`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,21 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from m365_mcp.errors import IdempotencyKeyReused, StorageUnavailable
+from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Held, Records
 
 COLLECTION = "m365-sends"
-WORK_SECONDS = 90.0  # longer than any send works on a message; whoever is at it longer has died
+WORK_SECONDS = 180.0  # longer than any send works on a message
+START_SECONDS = 5.0  # from writing a send down to holding its lease
+PATIENCE_SECONDS = 10.0
 LOOK_SECONDS = 0.1
 _TRIES = 10
 
@@ -112,11 +116,13 @@ class Ledger:
 
     Attributes:
         records: where they are written.
+        leases: held by whoever works on a send; a send without one is nobody's any more.
         windows: how long repeats are recognised.
         clock: epoch seconds; for tests.
     """
 
     records: Records
+    leases: Leases
     windows: Windows = Windows()
     clock: Callable[[], float] = time.time
 
@@ -153,7 +159,7 @@ class Ledger:
     async def _settled(self, claim: Claim) -> Claim:
         """Wait until the running send has an outcome; one that nobody works on any more becomes unknown."""
         while claim.entry.state == "sending":
-            if self.clock() - claim.entry.began_at > WORK_SECONDS:
+            if await self._is_abandoned(claim):
                 return await self.note(claim, state="unknown")
             await asyncio.sleep(LOOK_SECONDS)
             held = await self.records.read(COLLECTION, claim.name)
@@ -162,6 +168,24 @@ class Ledger:
                 break  # its window has passed meanwhile
             claim = Claim(claim.name, held, entry, is_ours=False, seconds=claim.seconds)
         return claim
+
+    async def _is_abandoned(self, claim: Claim) -> bool:
+        age = self.clock() - claim.entry.began_at
+        return age > WORK_SECONDS or (age > START_SECONDS and not await self.leases.is_held(_lease(claim)))
+
+    @asynccontextmanager
+    async def working_on(self, claim: Claim) -> AsyncIterator[None]:
+        """Let the others know that this call is alive and at work on its claim.
+
+        Raises:
+            StorageUnavailable: they cannot be told; nothing may be sent.
+        """
+        try:
+            lease = await self.leases.acquire((_lease(claim),), PATIENCE_SECONDS)
+        except TimeoutError as error:
+            raise StorageUnavailable from error
+        async with self.leases.kept(lease):
+            yield
 
     async def note(self, claim: Claim, **changes: Any) -> Claim:
         """Write down what has become of a send, unless somebody else has meanwhile, and return how it stands.
@@ -175,6 +199,10 @@ class Ledger:
             return Claim(claim.name, written, entry, claim.is_ours, claim.seconds)
         held = await self.records.read(COLLECTION, claim.name)
         return Claim(claim.name, held, _read(held) or entry, claim.is_ours, claim.seconds)
+
+
+def _lease(claim: Claim) -> str:
+    return f"send.{claim.name}"
 
 
 def _read(held: Held) -> Entry | None:

@@ -80,6 +80,10 @@ class Leases:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LAST_LOOK_SECONDS)
 
+    async def is_held(self, name: str) -> bool:
+        """Return whether somebody holds this lease. Raises StorageUnavailable."""
+        return (await self._records.read(_COLLECTION, name)).value is not None
+
     @asynccontextmanager
     async def kept(self, lease: Lease) -> AsyncIterator[None]:
         """Keep a lease while the block runs, then give it back."""
