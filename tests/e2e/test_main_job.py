@@ -116,7 +116,7 @@ async def _call_by_hand(http: httpx2.AsyncClient, server: Server, tool: str) -> 
         ({"to": ["a@contoso.example, b@contoso.example"]}, "more than one address"),
         ({"cc": ["a@contoso.example\r\nBcc: eve@example.com"]}, "'cc' entry 1"),
         ({"subject": "Hi\r\nBcc: eve@example.com"}, "'subject'"),
-        ({"content_type": "Markdown"}, "'content_type' is neither HTML nor Text"),
+        ({"content_type": "Word"}, "'content_type' is none of HTML, Text and Markdown"),
         ({"to": [f"p{n}@contoso.example" for n in range(501)]}, "501 recipients"),
         ({"body": "x" * 4_100_000}, "4,000,000"),
         ({"body": "x" * 9_000_000}, "4,000,000"),

@@ -33,7 +33,7 @@ def test_send_mail_has_the_arguments_types_and_defaults_of_the_source() -> None:
         "subject": {"type": "string"},
         "body": {"type": "string"},
         "cc": {"anyOf": [strings, {"type": "null"}], "default": None},
-        "content_type": {"type": "string", "default": "HTML", "enum": ["HTML", "Text"]},
+        "content_type": {"type": "string", "default": "HTML", "enum": ["HTML", "Text", "Markdown"]},
         "save_to_sent": {"type": "boolean", "default": True},
     }
 
