@@ -59,7 +59,8 @@ async def refresh(url: str, grant: Grant) -> httpx2.Response:
 
 async def post_mcp(url: str, token: str, method: str = "tools/list", **params: Any) -> httpx2.Response:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    async with direct_client(headers={**HEADERS, "Authorization": f"Bearer {token}"}) as http:
+    headers = {**HEADERS, "Authorization": f"Bearer {token}"}
+    async with direct_client(headers=headers, timeout=httpx2.Timeout(60)) as http:
         return await http.post(f"{url}/mcp", json=body)
 
 

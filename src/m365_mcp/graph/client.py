@@ -21,7 +21,7 @@ from m365_mcp.retry_after import parse_retry_after
 
 READ_SECONDS = 8.0
 FIRST_PAUSE_SECONDS = 0.5
-SEND_SECONDS = 30.0
+SEND_SECONDS = 20.0  # then the outcome counts as unknown
 CONNECT_TRIES = 2
 
 

@@ -1,7 +1,7 @@
-"""Markdown to HTML that looks right in mail programs, which ignore style sheets. Knows nothing of the project.
+"""Markdown to HTML that looks right in mail programs, which ignore style sheets.
 
 CommonMark with tables and strikethrough; a line break stays one, as people expect of a mail. What comes out is not yet
-clean: HTML in Markdown passes through, and `cleaning` judges it like any other.
+clean: HTML in Markdown passes through, and `cleaning` judges it like any other. May know only `errors`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-MAX_CHARACTERS = 200_000  # at most two or three seconds of work
+from m365_mcp.errors import InvalidArgument
+
+MAX_CHARACTERS = 200_000  # at most a few seconds of work
+
+MAX_NESTING = 30  # quotes and lists in one another; time grows with it
 
 _PAGE = "font-family:Calibri,Arial,sans-serif;font-size:11pt;line-height:1.4"
 _CODE = "font-family:Consolas,monospace;background-color:#f3f3f3"
@@ -31,10 +35,12 @@ class _Parser(MarkdownIt):
 
 
 def render_markdown(markdown: str) -> str:
-    """Return the HTML of `markdown`."""
-    parser = _Parser("commonmark", {"html": True, "linkify": False, "breaks": True, "maxNesting": 100})
+    """Return the HTML of `markdown`. Raises InvalidArgument when it is nested too deeply."""
+    parser = _Parser("commonmark", {"html": True, "linkify": False, "breaks": True, "maxNesting": MAX_NESTING})
     parser.enable(["table", "strikethrough"])
     tokens = parser.parse(markdown)
+    if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the library leaves out what is deeper
+        raise InvalidArgument("'body' has Markdown quotes or lists nested too deeply.", advice="Nest them less.")
     _add_styles(tokens)
     return f'<div style="{_PAGE}">\n{parser.renderer.render(tokens, parser.options, {})}</div>'
 

@@ -19,6 +19,8 @@ from m365_mcp.mail.characters import has_control_characters
 from m365_mcp.mail.rules import MAX_NAME
 
 _ONE_ADDRESS = "Give one address an entry, as name@example.com or Name <name@example.com>."
+_MAX_LOCAL_OCTETS = 64
+_MAX_OCTETS = 254
 _MAX_ENTRY = 1000  # a display name, an address and room to spare; what is longer is not looked at
 
 
@@ -85,14 +87,15 @@ def _check_text(where: str, value: str) -> str:
     text = value.strip()
     if not text:
         raise InvalidArgument(f"{where} is empty.", advice=_ONE_ADDRESS)
-    # A trailing dot is DNS's way to write a whole name; in an address it changes nothing.
-    return text if "<" in text else text.removesuffix(".")
+    return text
 
 
 def _normalise(where: str, address: str) -> str:
+    bare = address.strip().removesuffix(".")  # DNS's way to write a whole name; in an address it changes nothing
+    if len(bare.rpartition("@")[0].encode()) > _MAX_LOCAL_OCTETS or len(bare.encode()) > _MAX_OCTETS:
+        raise InvalidArgument(f"{where} is not a mail address: it is too long.", advice=_ONE_ADDRESS)
     try:
         # Deliverability is Exchange's to find out; special domains (example.com, .test) are legal to write to.
-        bare = address.strip().removesuffix(".")
         found = validate_email(bare, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError:
         raise InvalidArgument(f"{where} is not a mail address.", advice=_ONE_ADDRESS) from None

@@ -5,6 +5,7 @@ May know `mail`, `graph.*` and `sending.*`.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from m365_mcp.graph.drafts import Drafts
@@ -48,9 +49,10 @@ class Desk:
     person: tuple[str, str]
     mailbox: Mailbox
 
-    def write(self, wish: MessageWish) -> Message:
+    async def write(self, wish: MessageWish) -> Message:
         """Return the message a caller wishes for. Raises InvalidArgument, RecipientNotAllowed, MessageTooLarge."""
-        return build_message(wish, self.office.rules)
+        # Cleaning a large body takes a moment of the processor, in which others should not have to wait.
+        return await asyncio.to_thread(build_message, wish, self.office.rules)
 
     async def send(
         self, message: Message, *, key: str | None, second_copy: bool, progress: Progress = in_silence

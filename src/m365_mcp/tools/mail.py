@@ -70,7 +70,7 @@ async def send_mail(
         to, subject, body, cc, bcc, reply_to, from_, content_type, importance, attachments, request_read_receipt,
         save_to_sent,
     )  # fmt: skip
-    message = desk.write(wish)
+    message = await desk.write(wish)
     sent = await desk.send(message, key=idempotency_key, second_copy=allow_duplicate, progress=_teller(context))
     return as_receipt(message, sent)
 

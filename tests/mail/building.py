@@ -1,0 +1,17 @@
+"""A wish for a plain mail, to change in tests."""
+
+from typing import Any
+
+from m365_mcp.mail import MailRules, Message, MessageWish, build_message
+
+
+def build(rules: MailRules | None = None, **changes: Any) -> Message:
+    """Return the message of a plain wish with `changes`."""
+    arguments: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "<p>Hi</p>"}
+    return build_message(MessageWish(**{**arguments, **changes}), rules or MailRules())
+
+
+def build_html(html: str) -> tuple[str, tuple[str, ...]]:
+    """Return what becomes of `html`, and what is said about it."""
+    message = build(body=html)
+    return message.body, message.warnings

@@ -1,0 +1,264 @@
+"""Messages: what Graph is asked for, subject, size and identity."""
+
+import hashlib
+import json
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from m365_mcp.errors import InvalidArgument, MessageTooLarge
+from m365_mcp.mail import MAX_REQUEST_BYTES, MailRules, Message
+from tests.mail.building import build
+
+EVERYTHING = MailRules(allow_bcc=True, allow_from=True)
+
+
+def test_payload_has_exactly_what_was_asked_for() -> None:
+    """A plain call becomes Graph's documented JSON and nothing more."""
+    assert build().as_graph() == {
+        "message": {
+            "subject": "Hello",
+            "body": {"contentType": "HTML", "content": "<p>Hi</p>"},
+            "toRecipients": [{"emailAddress": {"address": "grace@contoso.example"}}],
+        },
+        "saveToSentItems": True,
+    }
+
+
+def test_payload_of_a_message_with_everything() -> None:
+    """Every argument stands where Graph's message resource has it."""
+    message = build(
+        EVERYTHING,
+        cc=["Ada <ada@contoso.example>"],
+        bcc=["linus@contoso.example"],
+        reply_to=["team@contoso.example"],
+        from_="Sales <sales@contoso.example>",
+        content_type="text",
+        body="Hi",
+        importance="High",
+        attachments=[{"name": "a.txt", "content_base64": "aGk="}],
+        request_read_receipt=True,
+        save_to_sent=False,
+    )
+
+    assert message.as_graph("the-id") == {
+        "message": {
+            "subject": "Hello",
+            "body": {"contentType": "Text", "content": "Hi"},
+            "toRecipients": [{"emailAddress": {"address": "grace@contoso.example"}}],
+            "ccRecipients": [{"emailAddress": {"address": "ada@contoso.example", "name": "Ada"}}],
+            "bccRecipients": [{"emailAddress": {"address": "linus@contoso.example"}}],
+            "replyTo": [{"emailAddress": {"address": "team@contoso.example"}}],
+            "from": {"emailAddress": {"address": "sales@contoso.example", "name": "Sales"}},
+            "importance": "high",
+            "isReadReceiptRequested": True,
+            "attachments": [
+                {
+                    "@odata.type": "#microsoft.graph.fileAttachment",
+                    "name": "a.txt",
+                    "contentType": "text/plain",
+                    "contentBytes": "aGk=",
+                }
+            ],
+            "internetMessageHeaders": [{"name": "x-m365-mcp-id", "value": "the-id"}],
+        },
+        "saveToSentItems": False,
+    }
+
+
+def test_draft_is_the_message_alone() -> None:
+    """A draft has no saveToSentItems, and its attachments may come later."""
+    message = build(attachments=[{"name": "a.txt", "content_base64": "aGk="}])
+
+    assert message.draft_as_graph("id") == message.as_graph("id")["message"]
+    assert "attachments" not in message.draft_as_graph("id", with_attachments=False)
+
+
+@pytest.mark.parametrize("given_type", ["Text", "text", " TEXT "])
+def test_plain_text_is_labelled_as_such(given_type: str) -> None:
+    """Content types are understood in any case and written as Graph spells them."""
+    assert build(content_type=given_type).as_graph()["message"]["body"]["contentType"] == "Text"
+
+
+@pytest.mark.parametrize("content_type", ["Word", "", "text/html", "html5"])
+def test_unknown_content_type_is_refused(content_type: str) -> None:
+    """HTML, Text and Markdown are known, and the message says so."""
+    with pytest.raises(InvalidArgument) as caught:
+        build(content_type=content_type)
+
+    assert '"HTML", "Text" or "Markdown"' in caught.value.advice
+
+
+def test_unknown_importance_is_refused() -> None:
+    """Graph knows three degrees, and the message says so."""
+    with pytest.raises(InvalidArgument) as caught:
+        build(importance="urgent")
+
+    assert '"low", "normal" or "high"' in caught.value.advice
+
+
+def test_unicode_survives_everywhere() -> None:
+    """Subject, body, name, mailbox and domain may be in any script."""
+    message = build(to=["王小明 <小明@例え.jp>"], subject="會議記錄 ✉ Grüße", body="<p>こんにちは 👋🏽</p>")
+
+    sent = json.loads(message.encode())
+    assert sent["message"]["subject"] == "會議記錄 ✉ Grüße"
+    assert sent["message"]["body"]["content"] == "<p>こんにちは 👋🏽</p>"
+    assert sent["message"]["toRecipients"][0]["emailAddress"] == {"address": "小明@例え.jp", "name": "王小明"}
+
+
+@pytest.mark.parametrize(
+    "subject", ["Hi\r\nBcc: eve@example.com", "Hi\nthere", "Hi\x00", "Hi\u2028", "Hi\u2029", "\u202eHi", "Hi\x1b[0m"]
+)
+def test_g1_control_characters_in_the_subject_are_refused(subject: str) -> None:
+    """What could start a new header or turn the reading direction is refused, and the field is named."""
+    with pytest.raises(InvalidArgument, match="'subject'"):
+        build(subject=subject)
+
+
+def test_subject_has_exchanges_length_at_most() -> None:
+    """255 characters pass, 256 do not."""
+    assert build(subject="é" * 255).subject == "é" * 255
+    with pytest.raises(InvalidArgument, match="256 characters"):
+        build(subject="é" * 256)
+
+
+@pytest.mark.parametrize("content_type", ["HTML", "Text", "Markdown"])
+def test_body_that_no_mail_can_carry_is_refused(content_type: str) -> None:
+    """NUL and half a surrogate pair are refused, in every format."""
+    for body in ("a\x00b", "a\ud800b"):
+        with pytest.raises(InvalidArgument, match="'body'"):
+            build(body=body, content_type=content_type)
+
+
+def test_line_breaks_and_tabs_are_a_bodys_right() -> None:
+    """Plain text is sent as it came."""
+    text = "one\r\n\ttwo <b>& three</b>"
+
+    assert build(body=text, content_type="Text").body == text
+
+
+def test_message_over_graphs_limit_is_refused() -> None:
+    """The limit is on bytes, not characters, and the size is told."""
+    fits = "é" * (MAX_REQUEST_BYTES // 2 - 500)
+
+    assert build(body=fits).body == fits
+    with pytest.raises(MessageTooLarge, match="4,000,000"):
+        build(body="é" * (MAX_REQUEST_BYTES // 2))
+
+
+def test_message_that_fits_still_fits_with_its_id() -> None:
+    """What was accepted cannot become too large by the header this server adds."""
+    room = MAX_REQUEST_BYTES - len(build(body="", content_type="Text").encode("i" * 128))
+    message = build(body="x" * room, content_type="Text")
+
+    assert len(message.encode("i" * 64)) <= MAX_REQUEST_BYTES
+    with pytest.raises(MessageTooLarge):
+        build(body="x" * (room + 1), content_type="Text")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"subject": "x" * 1_000_000}, InvalidArgument),
+        ({"body": "x" * 10_000_000}, MessageTooLarge),
+        ({"body": "<b>" * 3_333_333}, MessageTooLarge),
+        ({"body": "<div>" * 700_000}, InvalidArgument),
+        ({"body": "<b>x<p>" * 500_000}, InvalidArgument),
+        ({"body": "[" * 10_000_000, "content_type": "Markdown"}, MessageTooLarge),
+        ({"body": ">" * 100_000, "content_type": "Markdown"}, InvalidArgument),
+        ({"to": ["a@contoso.example"] * 100_000}, InvalidArgument),
+        ({"to": ["a" * 10_000_000]}, InvalidArgument),
+        ({"attachments": [{"name": "a", "content_base64": "A" * 10_000_000}]}, MessageTooLarge),
+        ({"attachments": [{"name": "a" * 10_000_000, "content_base64": ""}]}, InvalidArgument),
+        ({"attachments": [{"name": "a", "content_base64": ""}] * 100_000}, InvalidArgument),
+    ],
+    ids=list("abcdefghijkl"[:12]),
+)
+def test_g25_huge_input_is_refused_fast(change: dict[str, Any], error: type[Exception]) -> None:
+    """Nothing huge is looked at for long, whatever the field."""
+    begun = time.process_time()
+
+    with pytest.raises(error):
+        build(**change)
+
+    assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<p title="' + "&a" * 900_000 + '">',
+        "<a x='" * 600_000,
+        "<!" * 1_500_000,
+        "</" * 1_500_000,
+        "<p " + " ".join(f"a{n}" for n in range(300_000)) + ">",
+        "<p style='" + "a:b;" * 500_000 + "'>",
+        "<p style='color:" + "(" * 3_000_000 + "'>",
+        "".join(f"<font size={n}>" for n in range(150)) + "<p>x" * 100_000,
+        "<script>" * 400_000,
+    ],
+    ids=list("abcdefghijkl"[:9]),
+)
+def test_g25_hostile_html_takes_no_longer_than_its_size(body: str) -> None:
+    """HTML that makes careless readers take the square of its size is cleaned or refused in seconds."""
+    begun = time.process_time()
+
+    with suppress(InvalidArgument):
+        build(body=body)
+
+    assert time.process_time() - begun < 5
+
+
+def _fingerprint(**changes: Any) -> str:
+    return build(EVERYTHING, **changes).fingerprint()
+
+
+def test_fingerprint_is_that_of_the_mail_as_read() -> None:
+    """Order and names of people, case of addresses, Sent Items and repeated entries make no other mail."""
+    same = [
+        {"to": ["Grace@CONTOSO.example", "grace@contoso.example"]},
+        {"to": ["Grace Hopper <grace@contoso.example>"]},
+        {"save_to_sent": False},
+        {"importance": "NORMAL"},
+        {"body": "<p>Hi</p><script>x</script>"},
+    ]
+
+    assert {_fingerprint(**change) for change in same} == {_fingerprint()}
+    assert _fingerprint(to=["a@x.example", "b@x.example"]) == _fingerprint(to=["b@x.example", "a@x.example"])
+
+
+def test_fingerprint_changes_with_everything_a_reader_sees() -> None:
+    """Every change a reader would notice makes another mail."""
+    file = {"name": "a.txt", "content_base64": "aGk="}
+    changes: list[dict[str, Any]] = [
+        {},
+        {"to": ["ada@contoso.example"]},
+        {"cc": ["ada@contoso.example"]},
+        {"bcc": ["ada@contoso.example"]},
+        {"reply_to": ["ada@contoso.example"]},
+        {"from_": "ada@contoso.example"},
+        {"subject": "Hello!"},
+        {"body": "<p>Hi!</p>"},
+        {"content_type": "Text"},
+        {"importance": "high"},
+        {"request_read_receipt": True},
+        {"attachments": [file]},
+        {"attachments": [{**file, "content_base64": "aG8="}]},
+        {"attachments": [{**file, "name": "b.txt"}]},
+        {"attachments": [{**file, "content_id": "a"}]},
+    ]
+
+    assert len({_fingerprint(**change) for change in changes}) == len(changes)
+
+
+def test_fingerprint_is_a_sha256_and_stable() -> None:
+    """It is 64 hexadecimal digits, the same in every process, and no warning is in it."""
+    message: Message = build()
+
+    assert len(message.fingerprint()) == len(hashlib.sha256().hexdigest())
+    assert message.fingerprint() == "37d60238df17bdde3b0131728cd609b5ab1c2e8cce17af352747b87af73e5c2e"
+    assert replace(message, warnings=("something",)).fingerprint() == message.fingerprint()
