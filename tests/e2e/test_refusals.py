@@ -130,7 +130,7 @@ async def test_entra_out_of_order_at_sign_in_asks_to_try_again(ada: Assistant, s
 
 
 @pytest.mark.parametrize("status", [403, 404])
-async def test_account_without_a_mailbox_is_told_about_the_licence(
+async def test_g27_account_without_a_mailbox_is_told_about_the_licence(
     server: Server, simulator: Simulator, status: int
 ) -> None:
     """No Exchange Online licence is explained, whether Graph says 404 or, as the source saw, 403."""
@@ -155,7 +155,7 @@ async def test_account_without_a_mailbox_is_told_about_the_licence(
     ],
     ids=["recipients", "permission", "size", "throttled"],
 )
-async def test_refusal_of_graph_says_that_nothing_was_sent(
+async def test_h5_h10_refusal_of_graph_says_that_nothing_was_sent(
     signed_in_ada: Assistant, simulator: Simulator, what: dict[str, Any], code: str
 ) -> None:
     """A clear no of Graph is reported as not sent, and tried once only."""
@@ -183,7 +183,7 @@ async def test_refusal_of_graph_says_that_nothing_was_sent(
     ],
     ids=["500", "503", "504", "reset", "html", "202-retry-after"],
 )
-async def test_unclear_answer_is_reported_as_unknown_and_never_repeated(
+async def test_h3_h4_unclear_answer_is_reported_as_unknown_and_never_repeated(
     signed_in_ada: Assistant, simulator: Simulator, what: dict[str, Any], when: str
 ) -> None:
     """Whether or not Graph took the message, the person is told that it is not known, and one request was made."""
@@ -198,8 +198,8 @@ async def test_unclear_answer_is_reported_as_unknown_and_never_repeated(
     assert len(simulator.outbox) == (1 if when == "after" else 0)
 
 
-async def test_rejected_graph_token_is_exchanged_anew_once(signed_in_ada: Assistant, simulator: Simulator) -> None:
-    """A 401 of Graph costs one new exchange, and the mail is sent once."""
+async def test_h9_rejected_graph_token_is_exchanged_anew_once(signed_in_ada: Assistant, simulator: Simulator) -> None:
+    """H9: a 401 of Graph costs one new exchange, and the mail is sent once."""
     body = {"error": {"code": "InvalidAuthenticationToken", "message": "x"}}
     simulator.control("POST", "faults", where=SEND, what={"status": 401, "body": body})
 

@@ -65,6 +65,8 @@ class Lab:
         self.replicas = replicas
         self.simulator = simulator
         self.path = "/v1.0/me/sendMail" if mode == "direct" else "/v1.0/me/messages/*/send"
+        # By Graph's own word 429 is a message it did not take; with Mail.Send alone nobody can look whether that is so.
+        self.unknowable = [] if mode == "draft" else [("429", "after")]
 
     async def person(self, number: int) -> tuple[str, Grant]:
         name = f"p{number}"
@@ -94,7 +96,8 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator, sh
 
 async def test_every_fault_and_the_same_call_on_another_replica_is_one_mail_at_most(lab: Lab) -> None:
     """H2, H3, H4, H5, H8: each fault before and after the commit: the outbox has one mail at most, and nobody lies."""
-    cases = [Case(fault, when, "repeat") for fault in FAULTS for when in ("before", "after")]
+    pairs = [(fault, when) for fault in FAULTS for when in ("before", "after") if (fault, when) not in lab.unknowable]
+    cases = [Case(fault, when, "repeat") for fault, when in pairs]
     people = [await lab.person(number) for number in range(len(cases))]
 
     async def play(case: Case, who: str, grant: Grant) -> tuple[str, list[str]]:
@@ -112,8 +115,7 @@ async def test_every_fault_and_the_same_call_on_another_replica_is_one_mail_at_m
         # A second call says what the first said, unless nothing had been sent and it did.
         assert answers[0] != "unknown" or answers[1] in ("unknown", "repeat"), (case, answers)
         assert answers[0] != "sent" or answers[1] == "repeat", (case, answers)
-        if answers[0] == "not sent" and "429" not in case.fault:
-            assert case.when == "before", (case, answers)
+        assert answers[0] != "not sent" or case.when == "before", (case, answers)
 
 
 async def test_h14_h15_server_killed_while_graph_has_the_message_is_one_mail_at_most(lab: Lab) -> None:

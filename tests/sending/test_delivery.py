@@ -141,7 +141,7 @@ async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -
     assert sum(not receipt.is_repeat for receipt in receipts) == 1
 
 
-async def test_h14_send_whose_process_died_is_unknown_and_stays_so() -> None:
+async def test_h14_h15_send_whose_process_died_is_unknown_and_stays_so() -> None:
     """H14, H15: written down and never finished: a later call says unknown, and nothing is sent."""
     world = World()
     claim = await world.replica().ledger.claim(wish())

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from m365_mcp.errors import M365Error, MessageRefused, OutcomeUnknown, Throttled
 from m365_mcp.sending.delivery import Delivery
@@ -120,7 +120,15 @@ class Sends(RuleBasedStateMachine):
             assert "sent" not in said or self.accepted[key] == 1
 
 
-TestSends = Sends.TestCase
-TestSends.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+def test_h20_any_order_of_events_sends_once_and_tells_the_truth() -> None:
+    """H20: at most one acceptance a key; `sent` means one, `not sent` means none."""
+    run_state_machine_as_test(
+        Sends,
+        settings=settings(
+            max_examples=200,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from m365_mcp.errors import M365Error, OutcomeUnknown
+from m365_mcp.errors import M365Error, OutcomeUnknown, Throttled
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import Message
@@ -57,7 +57,10 @@ class ByDraft:
             return await self.drafts.send(draft.id)
         except OutcomeUnknown:
             raise
-        except M365Error:
+        except M365Error as error:
+            # 429 means that Graph did not take it. It is said that at times it had; here one can look.
+            if isinstance(error, Throttled) and await self._has_left(message_id, draft.id):
+                return error.reference
             with contextlib.suppress(M365Error):  # a draft left behind is sent to nobody
                 await self.drafts.delete(draft.id)
             raise
@@ -77,7 +80,7 @@ class ByDraft:
 
     async def _has_left(self, message_id: str, draft_id: str) -> bool:
         for pause in self.looks:
+            await asyncio.sleep(pause)
             if await self.drafts.whereabouts(draft_id, message_id) == "sent":
                 return True
-            await asyncio.sleep(pause)
         return False
