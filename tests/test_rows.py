@@ -1,4 +1,4 @@
-"""The acceptance rows of staying signed in: each has a test that carries its id, and the page about them is true."""
+"""The acceptance rows of staying signed in and of sending: each has a test that carries its id."""
 
 import re
 from pathlib import Path
@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-RELIABILITY = TESTS.parent / "docs" / "reliability.md"
+DOCS = TESTS.parent / "docs"
 # Store faults have two names: E in the plan of the work, S in the acceptance suite.
 ROWS = [
     *(f"c{number}" for number in range(5, 13)),
     *(f"s{number}" for number in (*range(1, 10), 12, 13, 14)),
     *(f"f{number}" for number in range(1, 14)),
     *("j1", "j2", "j4", "k4"),
+    # Sending: what a message may be, and what becomes of it.
+    *(f"g{number}" for number in (*range(1, 11), *range(13, 22), *range(24, 28))),
+    *(f"h{number}" for number in range(1, 23)),
 ]
 
 
@@ -27,9 +30,9 @@ def test_row_has_a_test_that_carries_its_id(row: str) -> None:
     assert [name for name in names() if re.match(rf"test_([a-z]\d+_)*{row}_", name)]
 
 
-def test_page_names_only_tests_that_exist() -> None:
-    """What docs/reliability.md says is proved by a test is proved by a test of that name."""
-    named = set(re.findall(r"`(test_\w+)`", RELIABILITY.read_text()))
+def test_pages_name_only_tests_that_exist() -> None:
+    """What a page says is proved by a test is proved by a test of that name."""
+    named = {name for page in DOCS.glob("*.md") for name in re.findall(r"`(test_\w+)`", page.read_text())}
 
     assert named
     assert named - names() == set()

@@ -17,7 +17,7 @@ from m365_mcp.errors import (
     Throttled,
 )
 from m365_mcp.graph.decipher import Reply, decipher
-from m365_mcp.refusals import MailboxMissing, PermissionMissing
+from m365_mcp.refusals import MailboxMissing, PermissionMissing, PersonNotAllowed
 
 
 def reply(status: int, code: str | None = None, **headers: str) -> Reply:
@@ -29,18 +29,45 @@ def reply(status: int, code: str | None = None, **headers: str) -> Reply:
 @pytest.mark.parametrize(
     ("received", "kind"),
     [
-        (reply(404, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
-        (reply(403, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
-        (reply(403, "ErrorAccessDenied"), PermissionMissing),
-        (reply(403), PermissionMissing),
+        # Every line of the catalogue of Graph's answers to a send, and what gateways answer in its place.
+        (reply(400, "ErrorInvalidRecipients"), MessageRefused),
+        (reply(400, "InvalidInternetMessageHeader"), MessageRefused),
+        (reply(400, "InvalidInternetMessageHeaderCollection"), MessageRefused),
+        (reply(400, "RequestBodyRead"), MessageRefused),
+        (reply(400, "BadRequest"), MessageRefused),
+        (reply(400, "UnableToDeserializePostBody"), MessageRefused),
+        (reply(400, "ErrorMimeContentInvalidBase64String"), MessageRefused),
+        (reply(400, "ErrorMessageSizeExceeded"), MessageTooLarge),
+        (reply(400, "ErrorAttachmentSizeLimitExceeded"), MessageTooLarge),
+        (reply(400, "ErrorQuotaExceeded"), MessageRefused),
         (reply(401, "InvalidAuthenticationToken"), SignInNeeded),
         (reply(401), SignInNeeded),
+        (reply(403, "insufficient_claims"), PersonNotAllowed),
+        (reply(403, "Authorization_RequestDenied"), PermissionMissing),
+        (reply(403, "ErrorAccessDenied"), PermissionMissing),
+        (reply(403, "ErrorSendAsDenied"), PermissionMissing),
+        (reply(403, "ErrorMessageSubmissionBlocked"), PersonNotAllowed),
+        (reply(403, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
+        (reply(403), PermissionMissing),
+        (reply(404, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
+        (reply(404, "ErrorItemNotFound"), MessageRefused),
+        (reply(404, "ErrorInvalidUser"), MessageRefused),
+        (reply(408), OutcomeUnknown),
+        (reply(413, "RequestEntityTooLarge"), MessageTooLarge),
         (reply(413), MessageTooLarge),
-        (reply(400, "ErrorMessageSizeExceeded"), MessageTooLarge),
-        (reply(400, "ErrorInvalidRecipients"), MessageRefused),
         (reply(429, "ApplicationThrottled"), Throttled),
+        (reply(429, "TooManyRequests", retry_after="3"), Throttled),
+        (reply(429, "ErrorExceededMessageLimit"), Throttled),
+        (reply(429), Throttled),
         (reply(500, "ErrorInternalServerError"), OutcomeUnknown),
-        (reply(503, "ErrorServerBusy"), OutcomeUnknown),
+        (reply(502, "BadGateway"), OutcomeUnknown),
+        (reply(502), OutcomeUnknown),
+        (reply(503, "ErrorServerBusy", retry_after="3"), OutcomeUnknown),
+        (reply(503, "CommandConcurrencyLimitReached"), OutcomeUnknown),
+        (reply(503, "ErrorMailboxStoreUnavailable"), OutcomeUnknown),
+        (reply(503, "serviceNotAvailable"), OutcomeUnknown),
+        (reply(503), OutcomeUnknown),
+        (reply(504, "UnknownError"), OutcomeUnknown),
         (reply(504), OutcomeUnknown),
         (reply(507, "InsufficientStorage"), OutcomeUnknown),
         (reply(200), OutcomeUnknown),

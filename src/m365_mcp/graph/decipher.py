@@ -34,7 +34,9 @@ _BY_CODE: dict[str, type[M365Error]] = {
     "Authorization_RequestDenied": PermissionMissing,
     "ErrorSendAsDenied": PermissionMissing,
     "ErrorMessageSubmissionBlocked": PersonNotAllowed,
+    "insufficient_claims": PersonNotAllowed,
     "ErrorMessageSizeExceeded": MessageTooLarge,
+    "ErrorAttachmentSizeLimitExceeded": MessageTooLarge,
     "RequestEntityTooLarge": MessageTooLarge,
     "InvalidAuthenticationToken": SignInNeeded,
 }
@@ -46,6 +48,23 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Microsoft Graph does not accept one of the recipients.",
         "Check every address and send again.",
     ),
+    "ErrorSendAsDenied": (
+        "You may not send for this mailbox.",
+        "Leave from_ out, or ask the mailbox's owner or your administrator for 'Send as' or 'Send on behalf'.",
+    ),
+    "ErrorMessageSubmissionBlocked": (
+        "Microsoft has blocked this account from sending mail.",
+        "Ask your administrator; Microsoft blocks accounts whose mail looks like spam.",
+    ),
+    "insufficient_claims": (
+        "A conditional access policy of your organisation keeps this application from your mailbox.",
+        "Ask your administrator to review the policy for this application.",
+    ),
+    "ErrorItemNotFound": (
+        "The message is not there any more.",
+        "It may have been sent, moved or deleted; look for it in Outlook.",
+    ),
+    "ErrorInvalidUser": ("Microsoft Graph does not know this mailbox.", "Check its address."),
     "ErrorQuotaExceeded": ("The mailbox is full.", "Free some space in the mailbox, then send."),
     "ErrorExceededMaxRecipientLimit": (
         "The message has more recipients than this mailbox may write to.",
