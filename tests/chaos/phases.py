@@ -129,7 +129,7 @@ async def entra_is_at_fault(world: World, faults: Faults) -> None:
 
 def _has_bitten(world: World, places: set[str]) -> bool:
     """Return whether clients noticed; without keys a token is good that came from Entra itself."""
-    return places == {"keys"} or any(answer.status == 503 or answer.code for answer in world.crowd.tally.answers)
+    return places == {"keys"} or any(answer.status != 200 or answer.code for answer in world.crowd.tally.answers)
 
 
 def _roll_to_an_unknown_key(world: World) -> None:
@@ -145,13 +145,15 @@ async def _short_tokens(world: World, *, exchanges: bool) -> AsyncIterator[None]
     that is due for renewal in seconds.
     """
     grants = (REFRESH, EXCHANGE) if exchanges else (REFRESH,)
+    before = world.count(*grants)
     world.simulator.control("PATCH", "app", expires_in=SHORT_TOKEN_SECONDS)
     if exchanges:
         world.simulator.control("POST", "keys/roll", emergency=True)
-    await world.everybody_has(*grants)
+    await world.everybody_has_more(before)
     yield
+    before = world.count(*grants)
     world.simulator.control("PATCH", "app", expires_in=TOKEN_SECONDS)
-    await world.everybody_has(*grants)
+    await world.everybody_has_more(before)
 
 
 def _arm(world: World, place: str, kind: str, faults: Faults) -> int:
@@ -168,14 +170,16 @@ def _struck(world: World) -> set[int]:
 
 async def keys_are_rolled(world: World) -> None:
     """Sign with a key that was announced only now."""
+    before = world.count(REFRESH)
     _roll_to_an_unknown_key(world)
-    await world.everybody_has(REFRESH)
+    await world.everybody_has_more(before)
 
 
 async def keys_are_rolled_in_an_emergency(world: World) -> None:
     """Sign with a key nobody has seen and withdraw all others: every token of Entra's is worth nothing at once."""
+    before = world.count(REFRESH, EXCHANGE)
     world.simulator.control("POST", "keys/roll", emergency=True)
-    await world.everybody_has(REFRESH, EXCHANGE)
+    await world.everybody_has_more(before)
 
 
 async def redis_forgets(world: World) -> None:

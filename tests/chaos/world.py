@@ -56,12 +56,15 @@ class World:
             while not condition():  # noqa: ASYNC110 - other processes
                 await asyncio.sleep(0.1)
 
-    async def everybody_has(self, *grants: str) -> None:
-        """Return once Entra has carried out each of these grants for everybody since now."""
-        before = {grant: self.requests(grant) for grant in grants}
+    def count(self, *grants: str) -> dict[str, Counter[str]]:
+        """Return what `requests` says of each of these grants."""
+        return {grant: self.requests(grant) for grant in grants}
+
+    async def everybody_has_more(self, before: dict[str, Counter[str]]) -> None:
+        """Return once Entra has carried out each of these grants for everybody, beyond what was counted before."""
         size = len(self.crowd.clients)
-        for grant in grants:
-            await self.until(lambda grant=grant: len(self.requests(grant) - before[grant]) >= size, seconds=60)
+        for grant, counted in before.items():
+            await self.until(lambda g=grant, c=counted: len(self.requests(g) - c) >= size, seconds=60)
 
 
 @asynccontextmanager
