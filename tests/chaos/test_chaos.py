@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.lab import Lab
-from tests.chaos.phases import FLUSH, ROLLING, SHORT, Phase
+from tests.chaos.phases import EXCHANGES, FLUSH, KINDS, REFRESHES, ROLLING, SHORT, Phase
 from tests.chaos.run import Outcome, run_phase
-from tests.chaos.world import opened
+from tests.chaos.tally import NO_ANSWER
+from tests.chaos.world import EARLY_SECONDS, opened
 from tests.e2e.programs import Simulator
 
 CLIENTS = 12
@@ -61,3 +62,18 @@ async def test_two_emergency_rolls_in_one_token_life_sign_nobody_out(lab: Lab) -
 
     assert went_on == [True] * 4
     assert client.tally.forced_sign_ins == []
+
+
+@pytest.mark.timeout(60)
+async def test_silence_of_entra_everywhere_is_answered_in_time(lab: Lab) -> None:
+    """A call that needs a refresh and an exchange while Entra is silent at both has its answer in the usual time."""
+    lab.simulator.control("PATCH", "app", expires_in=EARLY_SECONDS - 10)
+    client = lab.client()
+    await client.sign_in()
+    for place in (REFRESHES, EXCHANGES):
+        lab.simulator.control("POST", "faults", where=place, what=KINDS["silence"], times=None)
+
+    await client.call()
+
+    assert client.tally.count(NO_ANSWER) == 0
+    assert client.tally.answers[-1].is_right
