@@ -39,7 +39,7 @@ class Phase:
         strike: makes the trouble and ends it.
         cuts: a server dies without a word, so that what it was answering breaks off.
         signs_out: everything stored is lost, so that everybody signs in once more.
-        exchanges: how many more exchanges somebody may need than in quiet times.
+        renewals: how many more exchanges and refreshes somebody may need than in quiet times.
         short_tokens: tokens end in seconds, so that every call may need a refresh.
     """
 
@@ -47,7 +47,7 @@ class Phase:
     strike: Callable[[World], Awaitable[None]]
     cuts: bool = False
     signs_out: bool = False
-    exchanges: int = 0
+    renewals: int = 0
     short_tokens: bool = False
 
 
@@ -201,15 +201,15 @@ DRAINED = Phase("a server drained, restarted", server_is_drained)
 ROLLING = Phase("all servers replaced", servers_are_replaced)
 ROLLS = (
     Phase("Entra's keys rolled", keys_are_rolled),
-    Phase("Entra's keys rolled in an emergency", keys_are_rolled_in_an_emergency, exchanges=1),
+    Phase("Entra's keys rolled in an emergency", keys_are_rolled_in_an_emergency, renewals=1),
 )
-FLUSH = Phase("Redis flushed", redis_forgets, signs_out=True, exchanges=1)
+FLUSH = Phase("Redis flushed", redis_forgets, signs_out=True, renewals=1)
 
 
 def entra_fault(*faults: tuple[str, str]) -> Phase:
     """Return the phase in which Entra fails at these places in these ways."""
     name = "Entra: " + ", ".join(f"{kind} at {place}" for place, kind in faults)
-    return Phase(name, partial(entra_is_at_fault, faults=faults), exchanges=1, short_tokens=True)
+    return Phase(name, partial(entra_is_at_fault, faults=faults), renewals=1, short_tokens=True)
 
 
 EACH_KIND_ONCE = (
