@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -109,7 +110,7 @@ async def test_f13_ten_thousand_interleaved_calls_give_each_person_their_own_tok
             replica = dice.choice(replicas)
             token = await replica.graph_token(person(number))
             if dice.random() < 0.02:
-                token = await replica.graph_token(person(number), Refusal(token))
+                token = await replica.graph_token(person(number), Refusal(token, time.time()))
             return number, token
 
         for _ in range(20):

@@ -10,7 +10,7 @@ import pytest
 
 from m365_mcp.entra.client_credential import ClientSecret
 from m365_mcp.entra.graph_tokens import GraphTokens
-from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, JUST_NOW_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf, Refusal
+from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf, Refusal
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
@@ -146,8 +146,8 @@ async def test_token_that_graph_refused_never_comes_back() -> None:
     exchanger = entra.exchanger()
     old = await exchanger.graph_token(caller())
 
-    new = await exchanger.graph_token(caller(), Refusal(old))
-    late = await exchanger.graph_token(caller(), Refusal(old))
+    new = await exchanger.graph_token(caller(), Refusal(old, entra.now))
+    late = await exchanger.graph_token(caller(), Refusal(old, entra.now))
 
     assert new == late == await exchanger.graph_token(caller()) == "graph-2"
 
@@ -159,9 +159,9 @@ async def test_refusal_does_not_bring_another_old_token_from_the_store() -> None
     old = await one.graph_token(caller())
     entra.now += 3600
     assert await two.graph_token(caller()) == "graph-2"
-    entra.now += JUST_NOW_SECONDS
+    entra.now += 1
 
-    assert await one.graph_token(caller(), Refusal(old)) == "graph-3"
+    assert await one.graph_token(caller(), Refusal(old, entra.now)) == "graph-3"
 
 
 async def test_claims_of_a_challenge_go_into_the_exchange() -> None:
@@ -170,7 +170,7 @@ async def test_claims_of_a_challenge_go_into_the_exchange() -> None:
     exchanger = entra.exchanger()
     challenge = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}'
 
-    await exchanger.graph_token(caller(), Refusal("old", challenge))
+    await exchanger.graph_token(caller(), Refusal("old", entra.now, challenge))
 
     claims = json.loads(parse_qs(entra.forms[0])["claims"][0])
     assert claims == {

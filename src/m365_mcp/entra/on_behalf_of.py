@@ -19,7 +19,7 @@ from cachetools import LRUCache
 
 from m365_mcp import trouble
 from m365_mcp.entra.graph_tokens import GraphToken, GraphTokens
-from m365_mcp.entra.token_endpoint import DEADLINE_SECONDS, TokenEndpoint
+from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.errors import EntraUnavailable, StorageUnavailable
 from m365_mcp.metrics import Metrics
 from m365_mcp.storage.leases import Leases
@@ -27,8 +27,8 @@ from m365_mcp.storage.leases import Leases
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 section 8.1
 EARLY_SECONDS = 300.0  # a token is renewed this long before it ends, so that it outlives the call that uses it
 MAX_PEOPLE = 10_000
-JUST_NOW_SECONDS = 10.0
-PATIENCE_SECONDS = DEADLINE_SECONDS + 2.0
+# For everything, the wait for a replica that exchanges already included; a call may have waited for a refresh before.
+BUDGET_SECONDS = 7.5
 # Page "Claims challenges, claims requests, and client capabilities": says that we answer a challenge, so that Graph
 # tells of a revoked sign-in at once and its tokens may live longer.
 CAPABLE = {"xms_cc": {"values": ["cp1"]}}
@@ -62,10 +62,12 @@ class Refusal:
 
     Attributes:
         token: the token.
+        asked_at: when Graph was asked with it, in epoch seconds; tokens from before are as old.
         claims: what Graph asks a new one for, JSON, if it said so.
     """
 
     token: str = field(repr=False)
+    asked_at: float
     claims: str | None = None
 
 
@@ -134,14 +136,14 @@ class OnBehalfOf:
             done.exception()  # looked at, because everybody who waited for it may have gone
 
     def _is_good(self, token: GraphToken, refused: Refusal | None) -> bool:
-        now = self._clock()
-        # What Graph refuses one token for, it refuses older ones for; only an answer to the same refusal is new.
-        fits = refused is None or (token.value != refused.token and now - token.exchanged_at < JUST_NOW_SECONDS)
-        return fits and now < token.renew_at
+        # What Graph refuses one token for, it refuses all from before for; only one exchanged since then is another.
+        fits = refused is None or (token.value != refused.token and token.exchanged_at >= refused.asked_at)
+        return fits and self._clock() < token.renew_at
 
     async def _find(self, caller: Caller, refused: Refusal | None) -> GraphToken:
         try:
-            token = await self._find_shared(caller, refused)
+            async with asyncio.timeout(BUDGET_SECONDS):
+                token = await self._find_shared(caller, refused)
         except StorageUnavailable:
             # Without the store the token is not shared, which costs an exchange and nobody's call.
             trouble.forget()
@@ -154,7 +156,7 @@ class OnBehalfOf:
     async def _find_shared(self, caller: Caller, refused: Refusal | None) -> GraphToken:
         _, token = await self._shared.read(caller.key, self._kind)
         if token is None or not self._is_good(token, refused):
-            async with self._leases.hold(f"exchange.{self._shared.key(caller.key, self._kind)}", PATIENCE_SECONDS):
+            async with self._leases.hold(f"exchange.{self._shared.key(caller.key, self._kind)}", BUDGET_SECONDS):
                 held, token = await self._shared.read(caller.key, self._kind)
                 if token is None or not self._is_good(token, refused):
                     token = await self._exchange(caller, refused)
@@ -176,7 +178,7 @@ class OnBehalfOf:
         self._metrics.graph_tokens.labels("exchange").inc()
         lifetime = reply["expires_in"]
         # A very short-lived token is still used once; half its life keeps the early renewal from being the past.
-        return GraphToken(reply["access_token"], started, started + max(lifetime - EARLY_SECONDS, lifetime / 2))
+        return GraphToken(reply["access_token"], self._clock(), started + max(lifetime - EARLY_SECONDS, lifetime / 2))
 
 
 def _claims(challenge: str | None) -> str:

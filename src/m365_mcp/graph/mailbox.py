@@ -5,6 +5,7 @@ May know `errors`, `mail` and `graph.*`; where the Graph token comes from is han
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -32,13 +33,13 @@ class Tokens:
 
     Attributes:
         get: returns a token.
-        renew: returns another token than the one Graph has refused, which is handed in with what Graph asks for
-            (`claims`, JSON) if it says so.
+        renew: returns another token than the one Graph has refused, which is handed in with the time of the request
+            (epoch seconds) and what Graph asks for (`claims`, JSON) if it says so.
         give_up: says that Graph has refused the other one as well; the sign-in is over.
     """
 
     get: Callable[[], Awaitable[str]]
-    renew: Callable[[str, str | None], Awaitable[str]]
+    renew: Callable[[str, float, str | None], Awaitable[str]]
     give_up: Callable[[], Awaitable[None]]
 
 
@@ -75,11 +76,12 @@ class Mailbox:
 
     async def _with_token(self, request: Callable[[str], Awaitable[Reply]]) -> Reply:
         token = await self.tokens.get()
+        asked_at = time.time()
         reply = await request(token)
         if reply.status != 401:
             return reply
         # 401 means Graph did not look at the request, so another token may be tried once, also for a send.
-        reply = await request(await self.tokens.renew(token, claims_challenge(reply)))
+        reply = await request(await self.tokens.renew(token, asked_at, claims_challenge(reply)))
         if reply.status == 401:
             await self.tokens.give_up()
         return reply

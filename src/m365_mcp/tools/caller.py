@@ -45,7 +45,7 @@ def _caller() -> Caller | None:
 def _tokens(access: GraphAccess, caller: Caller) -> Tokens:
     return Tokens(
         get=lambda: access.token(caller),
-        renew=lambda refused, claims: access.token(caller, Refusal(refused, claims)),
+        renew=lambda refused, asked_at, claims: access.token(caller, Refusal(refused, asked_at, claims)),
         give_up=lambda: access.give_up(caller, SignInNeeded()),
     )
 
