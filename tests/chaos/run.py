@@ -64,7 +64,7 @@ def _too_many(name: str, counted: Counter[str], most: Callable[[str], int]) -> l
 
 
 def _most_exchanges(phase: Phase, seconds: float) -> int:
-    """One in the life of a Graph token, which is renewed after half of it at the earliest."""
+    """One in the life of a Graph token, which is renewed after half of it at the earliest, or becomes worthless."""
     life = SHORT_TOKEN_SECONDS if phase.short_tokens else TOKEN_SECONDS
     return 1 + int(seconds / (life / 2)) + phase.renewals
 
