@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check-deploy bench check format lock docs clean
+.PHONY: help demo serve simulator test check-deploy chaos bench check format lock docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ test: $(VENV)/.dev ## Run the tests (ARGS="-k mail" to choose)
 
 check-deploy: $(VENV)/.dev .venv-deploy/.done ## Manifests, image, Compose and ingress, really built and run
 	@$(BIN)/python -m pytest -m deploy -n 0 $(ARGS)
+
+chaos: $(VENV)/.dev ## Outages of everything under load, into docs/reliability.md (about fifteen minutes)
+	@$(BIN)/python -m tests.chaos.long $(ARGS)
 
 bench: .venv-bench/.done ## Our On-Behalf-Of exchange beside FastMCP's own, into docs/reliability.md (about five minutes)
 	@.venv-bench/bin/python -m benchmarks.obo $(ARGS)
@@ -49,6 +52,7 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(COMPILE) -U --group dev -o requirements/dev.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/deploy-image.in requirements/deploy-k8s.in -o requirements/deploy.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
+	@$(subst pyproject.toml,,$(COMPILE)) --no-deps requirements/other-fastmcp.in -o requirements/other-fastmcp.txt
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .venv-deploy .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

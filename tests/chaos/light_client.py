@@ -68,6 +68,11 @@ class LightClient:
     last_good: float = 0.0
     requests: int = 0
 
+    def at(self, port: int) -> LightClient:
+        """Return this client, which from now on reaches one replica only."""
+        self.http = httpx2.AsyncClient(transport=RoundRobin([port]), trust_env=False, timeout=30)
+        return self
+
     async def sign_in(self) -> None:
         """Register if need be, sign in and redeem the code. Raises TryLater and keeps what was reached."""
         if not self.client_id:

@@ -39,7 +39,7 @@ class Phase:
         strike: makes the trouble and ends it.
         cuts: a server dies without a word, so that what it was answering breaks off.
         signs_out: everything stored is lost, so that everybody signs in once more.
-        exchanges: how many more exchanges somebody may need than in quiet times.
+        renewals: how many more exchanges and refreshes somebody may need than in quiet times.
         short_tokens: tokens end in seconds, so that every call may need a refresh.
     """
 
@@ -47,7 +47,7 @@ class Phase:
     strike: Callable[[World], Awaitable[None]]
     cuts: bool = False
     signs_out: bool = False
-    exchanges: int = 0
+    renewals: int = 0
     short_tokens: bool = False
 
 
@@ -129,7 +129,7 @@ async def entra_is_at_fault(world: World, faults: Faults) -> None:
 
 def _has_bitten(world: World, places: set[str]) -> bool:
     """Return whether clients noticed; without keys a token is good that came from Entra itself."""
-    return places == {"keys"} or any(answer.status == 503 or answer.code for answer in world.crowd.tally.answers)
+    return places == {"keys"} or any(answer.status != 200 or answer.code for answer in world.crowd.tally.answers)
 
 
 def _roll_to_an_unknown_key(world: World) -> None:
@@ -145,13 +145,15 @@ async def _short_tokens(world: World, *, exchanges: bool) -> AsyncIterator[None]
     that is due for renewal in seconds.
     """
     grants = (REFRESH, EXCHANGE) if exchanges else (REFRESH,)
+    before = world.count(*grants)
     world.simulator.control("PATCH", "app", expires_in=SHORT_TOKEN_SECONDS)
     if exchanges:
         world.simulator.control("POST", "keys/roll", emergency=True)
-    await world.everybody_has(*grants)
+    await world.everybody_has_more(before)
     yield
+    before = world.count(*grants)
     world.simulator.control("PATCH", "app", expires_in=TOKEN_SECONDS)
-    await world.everybody_has(*grants)
+    await world.everybody_has_more(before)
 
 
 def _arm(world: World, place: str, kind: str, faults: Faults) -> int:
@@ -168,14 +170,16 @@ def _struck(world: World) -> set[int]:
 
 async def keys_are_rolled(world: World) -> None:
     """Sign with a key that was announced only now."""
+    before = world.count(REFRESH)
     _roll_to_an_unknown_key(world)
-    await world.everybody_has(REFRESH)
+    await world.everybody_has_more(before)
 
 
 async def keys_are_rolled_in_an_emergency(world: World) -> None:
     """Sign with a key nobody has seen and withdraw all others: every token of Entra's is worth nothing at once."""
+    before = world.count(REFRESH, EXCHANGE)
     world.simulator.control("POST", "keys/roll", emergency=True)
-    await world.everybody_has(REFRESH, EXCHANGE)
+    await world.everybody_has_more(before)
 
 
 async def redis_forgets(world: World) -> None:
@@ -197,15 +201,15 @@ DRAINED = Phase("a server drained, restarted", server_is_drained)
 ROLLING = Phase("all servers replaced", servers_are_replaced)
 ROLLS = (
     Phase("Entra's keys rolled", keys_are_rolled),
-    Phase("Entra's keys rolled in an emergency", keys_are_rolled_in_an_emergency, exchanges=1),
+    Phase("Entra's keys rolled in an emergency", keys_are_rolled_in_an_emergency, renewals=1),
 )
-FLUSH = Phase("Redis flushed", redis_forgets, signs_out=True, exchanges=1)
+FLUSH = Phase("Redis flushed", redis_forgets, signs_out=True, renewals=1)
 
 
 def entra_fault(*faults: tuple[str, str]) -> Phase:
     """Return the phase in which Entra fails at these places in these ways."""
     name = "Entra: " + ", ".join(f"{kind} at {place}" for place, kind in faults)
-    return Phase(name, partial(entra_is_at_fault, faults=faults), exchanges=1, short_tokens=True)
+    return Phase(name, partial(entra_is_at_fault, faults=faults), renewals=1, short_tokens=True)
 
 
 EACH_KIND_ONCE = (

@@ -51,6 +51,7 @@ def make_replicas(folder: Path, simulator: Simulator, redis_urls: Sequence[str],
         "MCP_SERVER_BASE_URL": public_url,
         "JWT_SIGNING_KEY": "one-signing-key-for-all-replicas-of-a-test",
         "STORAGE_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+        "MCP_SHUTDOWN_DELAY_SECONDS": "1",  # the balancer asks several times in a second
         **changes,
     }
     servers = []

@@ -64,15 +64,17 @@ def _too_many(name: str, counted: Counter[str], most: Callable[[str], int]) -> l
 
 
 def _most_exchanges(phase: Phase, seconds: float) -> int:
-    """One in the life of a Graph token, which is renewed after half of it at the earliest."""
+    """One in the life of a Graph token, which is renewed after half of it at the earliest, or becomes worthless."""
     life = SHORT_TOKEN_SECONDS if phase.short_tokens else TOKEN_SECONDS
-    return 1 + int(seconds / (life / 2)) + phase.exchanges
+    return 1 + int(seconds / (life / 2)) + phase.renewals
 
 
 def _most_refreshes(phase: Phase, seconds: float, tally: Tally, who: str) -> int:
     """One in the life of a token of Entra's less the time it is renewed early, and one for each refresh of ours."""
     asked = ("/token", "/mcp") if phase.short_tokens else ("/token",)
-    return 1 + int(seconds / (TOKEN_SECONDS - EARLY_SECONDS)) + tally.count_of(f"{who}@{DOMAIN}", *asked)
+    return (
+        1 + phase.renewals + int(seconds / (TOKEN_SECONDS - EARLY_SECONDS)) + tally.count_of(f"{who}@{DOMAIN}", *asked)
+    )
 
 
 def _broken_promises(world: World, phase: Phase, tally: Tally) -> list[str]:

@@ -17,6 +17,7 @@ from tests.chaos.crowd import Crowd, gathered
 from tests.chaos.replicas import Replicas, make_replicas
 from tests.e2e.programs import Redis, Server, Simulator, make_redis
 
+SERVERS = 3
 EARLY_SECONDS = 300
 """How long before its end a token of Entra's is renewed."""
 TOKEN_SECONDS = EARLY_SECONDS + 5
@@ -48,7 +49,8 @@ class World:
     def requests(self, grant: str) -> Counter[str]:
         """Return how many requests with this grant Entra has carried out, by person."""
         seen: list[dict[str, Any]] = self.simulator.control("GET", "requests")
-        return Counter(str(one["person"]) for one in seen if one["grant_type"] == grant and one["status"] == 200)
+        done = [one for one in seen if one["status"] == 200 and one["fault"] is None]
+        return Counter(str(one["person"]) for one in done if one["grant_type"] == grant)
 
     async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         """Return once the condition holds; it is about other processes and is asked again and again."""
@@ -56,12 +58,15 @@ class World:
             while not condition():  # noqa: ASYNC110 - other processes
                 await asyncio.sleep(0.1)
 
-    async def everybody_has(self, *grants: str) -> None:
-        """Return once Entra has carried out each of these grants for everybody since now."""
-        before = {grant: self.requests(grant) for grant in grants}
+    def count(self, *grants: str) -> dict[str, Counter[str]]:
+        """Return what `requests` says of each of these grants."""
+        return {grant: self.requests(grant) for grant in grants}
+
+    async def everybody_has_more(self, before: dict[str, Counter[str]]) -> None:
+        """Return once Entra has carried out each of these grants for everybody, beyond what was counted before."""
         size = len(self.crowd.clients)
-        for grant in grants:
-            await self.until(lambda grant=grant: len(self.requests(grant) - before[grant]) >= size, seconds=60)
+        for grant, counted in before.items():
+            await self.until(lambda g=grant, c=counted: len(self.requests(g) - c) >= size, seconds=60)
 
 
 @asynccontextmanager
@@ -72,7 +77,7 @@ async def opened(
     redis = make_redis(folder)
     redis.start()
     simulator.control("PATCH", "app", expires_in=TOKEN_SECONDS)
-    replicas = make_replicas(folder, simulator, [redis.url] * 3, **settings)
+    replicas = make_replicas(folder, simulator, [redis.url] * SERVERS, **settings)
     await replicas.start()
     async with (
         replicas.balancer.watched(),

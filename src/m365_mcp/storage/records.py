@@ -126,7 +126,7 @@ class RedisShelf:
                 else:
                     pipe.set(name, new, px=max(1, round(seconds * 1000)))
                 await pipe.execute()
-            except WatchError:
+            except (WatchError, UnicodeDecodeError):  # somebody was faster; or what is there is not even text
                 return False
         return True
 
