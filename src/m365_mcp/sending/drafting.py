@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from m365_mcp.errors import AlreadySent, InvalidArgument
+from m365_mcp.errors import AlreadySent, InvalidArgument, M365Error, MessageMissing
 from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import MailRules, Message, Recipient, check_people
@@ -37,13 +37,22 @@ class DraftDesk:
             MessageMissing: there is no such draft.
             AlreadySent: it has left, and not by this server's doing a short while ago.
         """
-        item = await self._find(draft_id)
-        if item.is_draft:
-            check_item(item, self.desk.office.rules)
-        key = f"draft {item.id}"
+        item, refusal = await self._look(draft_id)
+        key = f"draft {draft_id}"
         wish = Wish(self.desk.person, hashlib.sha256(key.encode()).hexdigest(), key, message_id=item.message_id)
-        way = Prepared(self.desk.drafts, item, is_shown=True)
+        way = Prepared(self.desk.drafts, item, is_shown=True, refusal=refusal)
         return item, await self.desk.office.delivery.send(wish, item.addresses, way, progress)
+
+    async def _look(self, draft_id: str) -> tuple[Item, M365Error | None]:
+        """Return the draft, and why it cannot be sent: that counts only if no earlier call has sent it."""
+        try:
+            item = await self._find(draft_id)
+            if item.is_draft:
+                check_item(item, self.desk.office.rules)
+        except MessageMissing as missing:
+            # A mailbox may show a message nowhere for a while after it was sent.
+            return Item(draft_id, "", is_draft=False), missing
+        return item, None if item.is_draft else AlreadySent()
 
     async def discard(self, draft_id: str) -> None:
         """Throw a draft away. Raises MessageMissing, AlreadySent and other M365Errors."""

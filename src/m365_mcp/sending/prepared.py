@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 
-from m365_mcp.errors import AlreadySent, M365Error, MessageMissing, OutcomeUnknown
+from m365_mcp.errors import M365Error, MessageMissing, OutcomeUnknown
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.items import Item
 from m365_mcp.sending.delivery import NoteDraft
@@ -23,12 +23,14 @@ class Prepared:
         drafts: the person's drafts.
         item: the draft as it was found or made.
         is_shown: whether the person has it before their eyes: then it is kept when Graph refuses it.
+        refusal: why it cannot be sent, if that is known.
         began: whether this call, and none before it, has worked on the draft.
     """
 
     drafts: Drafts
     item: Item
     is_shown: bool
+    refusal: M365Error | None = None
     began: bool = field(default=False, init=False)
 
     async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
@@ -46,8 +48,8 @@ class Prepared:
             raise
 
     async def _check(self, message_id: str) -> None:
-        if not self.item.is_draft:
-            raise AlreadySent
+        if self.refusal is not None:
+            raise self.refusal
         # A draft that was deleted lies in Deleted Items, and Graph would send it from there.
         if self.is_shown and not await self.drafts.is_in("drafts", message_id):
             raise MessageMissing("This draft lies in the Drafts folder no more.")
