@@ -6,7 +6,7 @@
         RecipientNotAllowed      recipient_not_allowed       the operator does not let mail go there
         SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
-        MessageMissing           message_missing
+        MessageMissing           message_missing             see `mailbox_errors`, as for AlreadySent
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
@@ -100,17 +100,6 @@ class IdempotencyKeyReused(InvalidArgument):
     status = 409
 
 
-class MessageMissing(InvalidArgument):
-    """An id names no message of this mailbox."""
-
-    code = "message_missing"
-    sentence = "There is no such message in the mailbox."
-    advice = (
-        "Use an id exactly as a tool of this server returned it; the message may have been deleted or moved meanwhile."
-    )
-    status = 404
-
-
 class RecipientNotAllowed(InvalidArgument):
     """An address is outside the domains the operator lets mail go to; the sentence names the entry, not the address."""
 
@@ -180,15 +169,6 @@ class MessageRefused(M365Error):
     sentence = "Microsoft Graph refused the message."
     advice = "Check the recipients and the content, then send again."
     status = 400
-
-
-class AlreadySent(M365Error):
-    """A message was to be sent, changed or called back, and has left already."""
-
-    code = "already_sent"
-    sentence = "This message has been sent already."
-    advice = "Do not send it again and do not look for a way to take it back; tell the person."
-    status = 409
 
 
 class ReadRefused(M365Error):

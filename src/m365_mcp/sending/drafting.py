@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from m365_mcp.errors import AlreadySent, InvalidArgument, M365Error, MessageMissing
+from m365_mcp.errors import InvalidArgument, M365Error
 from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import MailRules, Message, Recipient, check_people
+from m365_mcp.mailbox_errors import AlreadySent, MessageMissing
 from m365_mcp.sending.delivery import Progress, Receipt, in_silence
 from m365_mcp.sending.ledger import Wish, new_message_id
 from m365_mcp.sending.office import Desk
