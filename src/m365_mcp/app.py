@@ -46,7 +46,7 @@ from m365_mcp.sending.places import MailboxPlaces
 from m365_mcp.settings import Settings
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.secrets import derive, make_seal
-from m365_mcp.tools import INSTRUCTIONS, tools_for
+from m365_mcp.tools import instructions_for, tools_for
 from m365_mcp.tools.caller import SERVICES, Services
 from m365_mcp.tools.outcome import ToolOutcome, explained
 from m365_mcp.web.cors import McpCors
@@ -139,7 +139,8 @@ def build_office(settings: Settings, storage: Storage, metrics: Metrics) -> Offi
         metrics,
         settings.m365_send_throttled_seconds,
     )
-    return Office(_mail_rules(settings), delivery, by_draft=settings.m365_send_mode == "draft")
+    by_draft = settings.m365_send_mode == "draft"
+    return Office(_mail_rules(settings), delivery, by_draft, settings.m365_show_previews)
 
 
 def _mail_rules(settings: Settings) -> MailRules:
@@ -202,7 +203,7 @@ def build_server(parts: Parts) -> FastMCP[Any]:
 
     server: FastMCP[Any] = FastMCP(
         name="M365 mail",
-        instructions=INSTRUCTIONS,
+        instructions=instructions_for(parts.settings.m365_toolsets),
         version=__version__,
         icons=[ICON],
         auth=parts.auth,

@@ -6,12 +6,14 @@
         RecipientNotAllowed      recipient_not_allowed       the operator does not let mail go there
         SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
+        MessageMissing           message_missing             see `mailbox_errors`, as for AlreadySent
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
         AssertionRefused         assertion_refused
       AdministratorNeeded        administrator_needed        somebody must change a setting; see `refusals`
       MessageRefused             message_refused             Graph said no to this message
+      AlreadySent                already_sent                too late: the message has left
       ReadRefused                read_refused                Graph said no to a question
       Unavailable                unavailable                 try again later
         StorageUnavailable       storage_unavailable

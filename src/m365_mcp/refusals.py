@@ -35,7 +35,7 @@ class ConsentMissing(AdministratorNeeded):
     sentence = "This application has not been allowed to send mail and read your profile on your behalf."
     advice = (
         "An administrator opens the app registration in the Azure portal, API permissions, and chooses "
-        "'Grant admin consent' for Mail.Send and User.Read; then try again."
+        "'Grant admin consent' for Mail.Send, User.Read and what M365_TOOLSETS and M365_SEND_MODE need; then try again."
     )
 
 
@@ -121,6 +121,6 @@ class PermissionMissing(AdministratorNeeded):
     code = "permission_missing"
     sentence = "Microsoft Graph refused the request because a permission is missing."
     advice = (
-        "An administrator grants admin consent for Mail.Send and User.Read in the app registration, "
-        "and checks that the account has an Exchange Online licence."
+        "An administrator grants admin consent for Mail.Send, User.Read and what M365_TOOLSETS and M365_SEND_MODE need "
+        "in the app registration, and checks that the account has an Exchange Online licence."
     )

@@ -72,6 +72,10 @@ class Settings(ServerSettings):
         "told at once.",
     )
 
+    m365_show_previews: bool = Field(
+        False, description="Whether list_messages shows the first words of each message to the model."
+    )
+
     @property
     def graph_permissions(self) -> tuple[str, ...]:
         """The delegated Graph permissions that what is switched on needs, and no others."""

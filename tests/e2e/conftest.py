@@ -81,6 +81,31 @@ async def signed_in_ada(ada: Assistant, simulator: Simulator) -> Assistant:
     return ada
 
 
+@pytest.fixture(scope="session")
+def shared_full_server(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, shared_redis: Redis
+) -> Iterator[Server]:
+    changes = {"REDIS_URL": shared_redis.url, "M365_TOOLSETS": "drafts,replies,schedule,people"}
+    server = make_server(tmp_path_factory.mktemp("full-server"), shared_simulator, **changes)
+    server.program.shared = True
+    server.start()
+    yield server
+    assert server.program.end() == 0
+
+
+@pytest.fixture
+def full_server(shared_full_server: Server, shared_redis: Redis, simulator: Simulator) -> Server:
+    """A running server with its toolsets switched on; nothing has been sent yet."""
+    forget_sends(shared_redis)
+    return shared_full_server
+
+
+@pytest.fixture
+def writer(full_server: Server, simulator: Simulator) -> Assistant:
+    """Ada's assistant at the server with the toolsets, not yet signed in."""
+    return Assistant(full_server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything here: it starts real processes. One worker keeps them all, so that they start once."""
     for item in items:

@@ -122,3 +122,18 @@ class Assistant:
 
 def text_of(result: Any) -> str:
     return "\n".join(block.text for block in result.content)
+
+
+async def done(assistant: Assistant, tool: str, **arguments: Any) -> dict[str, Any]:
+    """Call a tool that must succeed, and return what it says."""
+    result = await assistant.call(tool, arguments)
+    assert not result.is_error, text_of(result)
+    found: dict[str, Any] = result.structured_content
+    return found
+
+
+async def refused(assistant: Assistant, tool: str, **arguments: Any) -> str:
+    """Call a tool that must fail, and return its error text."""
+    result = await assistant.call(tool, arguments)
+    assert result.is_error, result.structured_content
+    return text_of(result)

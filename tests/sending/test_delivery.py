@@ -85,8 +85,8 @@ class Through:
         return None
 
 
-def wish(fingerprint: str = "hello", key: str | None = None, **changes: bool) -> Wish:
-    return Wish(ADA, fingerprint, key, **changes)
+def wish(fingerprint: str = "hello", key: str | None = None, *, is_second_copy: bool = False) -> Wish:
+    return Wish(ADA, fingerprint, key, is_second_copy)
 
 
 async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:

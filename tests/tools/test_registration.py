@@ -8,15 +8,35 @@ from jsonschema import Draft202012Validator
 from m365_mcp import settings
 from m365_mcp.app import build_parts, build_server
 from m365_mcp.reference import tool_schemas
-from m365_mcp.tools import INSTRUCTIONS
+from m365_mcp.tools import INSTRUCTIONS, TOOLSETS, sends_mail, tools_for
 
 IDS = {"azure_client_id": "a", "azure_client_secret": "b", "azure_tenant_id": "c", "redis_url": "memory://"}
 SCHEMAS = {tool["name"]: tool for tool in tool_schemas()}
 
 
 def test_there_are_exactly_the_two_tools_of_the_source() -> None:
-    """send_mail and get_my_profile, no more."""
-    assert list(SCHEMAS) == ["send_mail", "get_my_profile"]
+    """send_mail and get_my_profile, no more, unless the operator wants more."""
+    assert [tool.__name__ for tool in tools_for(())] == ["send_mail", "get_my_profile"]
+
+
+def test_every_toolset_adds_its_own_tools() -> None:
+    """What each word in M365_TOOLSETS brings, and that the permissions of each are known."""
+    added = {name: [tool.__name__ for tool in tools_for((name,))[2:]] for name in TOOLSETS}
+
+    assert added["drafts"] == ["create_draft", "send_draft", "discard_draft"]
+    assert added["replies"] == ["list_messages", "reply", "forward"]
+    assert added["schedule"] == ["schedule_mail", "list_scheduled", "cancel_scheduled"]
+    assert added["people"] == ["find_people"]
+    assert set(TOOLSETS) == set(settings.PERMISSIONS)
+
+
+def test_hints_say_which_tools_send() -> None:
+    """Whatever can put a mail on its way is destructive; after an error such a tool says that nothing was sent."""
+    senders = [name for name, tool in SCHEMAS.items() if tool["annotations"]["openWorldHint"]]
+
+    assert [tool.__name__ for tool in tools_for(tuple(TOOLSETS)) if sends_mail(tool)] == senders
+    assert {"send_mail", "send_draft", "reply", "forward", "schedule_mail"} <= set(senders)
+    assert all(SCHEMAS[name]["annotations"]["destructiveHint"] for name in senders)
 
 
 def test_send_mail_has_the_arguments_types_and_defaults_of_the_source() -> None:

@@ -1,7 +1,7 @@
-"""Drafts: made, sent, looked up and thrown away; what makes an unclear send clear.
+"""Drafts: made, changed, sent, looked up and thrown away; what makes an unclear send clear.
 
-Sources: Graph "Create message", "message: send", "Get immutable identifiers for Outlook resources", "List messages".
-May know `errors` and `graph.*`.
+Sources: Graph "Create message", "Update message", "Add attachment", "message: send", "Get immutable identifiers for
+Outlook resources", "List messages". May know `errors` and `graph.*`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from m365_mcp.errors import GraphUnavailable, OutcomeUnknown
+from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown
 from m365_mcp.graph.decipher import Reply, decipher
+from m365_mcp.graph.items import IMMUTABLE, MARKER, SHOWN, Item, item_path, read_item
 from m365_mcp.graph.mailbox import Mailbox
-
-# An id that survives the move from Drafts to Sent Items.
-IMMUTABLE = {"Prefer": 'IdType="ImmutableId"'}
-# A named property of our own, by which a message is found wherever it has gone.
-MARKER = "String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-id"
+from m365_mcp.mailbox_errors import MessageMissing
 
 Whereabouts = Literal["draft", "sent", "gone"]
+Folder = Literal["inbox", "drafts", "outbox", "sentitems"]  # Graph's well-known names
+_NO_SUCH_ID = "ErrorInvalidIdMalformed"
 
 
 @dataclass(frozen=True)
@@ -43,24 +42,42 @@ class Drafts:
         Raises:
             M365Error: there is no draft to go on with; nothing was sent.
         """
-        marked = {**message, "singleValueExtendedProperties": [{"id": MARKER, "value": message_id}]}
-        body = json.dumps(marked, ensure_ascii=False).encode()
-        try:
-            reply = await self._create(body)
-        except OutcomeUnknown:
-            try:
-                reply = await self._create(body)
-            except OutcomeUnknown as error:
-                raise GraphUnavailable(reference=error.reference) from error
-        if reply.status != 201 or "id" not in reply.json:
-            raise decipher(reply, changes_something=False)
-        return Draft(str(reply.json["id"]), reply.json.get("webLink"))
+        made = await self.make("/me/messages", "createDraft", marked(message, message_id))
+        return Draft(str(made["id"]), made.get("webLink"))
 
-    async def _create(self, body: bytes) -> Reply:
-        reply = await self.mailbox.act("POST", "/me/messages", "createDraft", body=body, headers=IMMUTABLE)
-        if reply.status >= 500:
-            raise OutcomeUnknown(reference=reply.request_id)
-        return reply
+    async def make(self, path: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the new draft, as Graph shows it, that a request to `path` makes; see `create`."""
+        reply = await self._certainly("POST", path, operation, body)
+        if reply.status == 404 or reply.error_code == _NO_SUCH_ID:
+            raise MessageMissing(reference=reply.request_id)
+        if reply.status != 201 or "id" not in reply.json:
+            raise _not_done(reply)
+        return reply.json
+
+    async def change(self, draft_id: str, changes: dict[str, Any]) -> None:
+        """Change a draft. Raises M365Error."""
+        reply = await self._certainly("PATCH", item_path(draft_id), "changeDraft", changes)
+        if reply.status != 200:
+            raise _not_done(reply)
+
+    async def attach(self, draft_id: str, attachment: dict[str, Any]) -> None:
+        """Attach a small file, given as Graph's `fileAttachment`. Raises M365Error; it may be attached all the same."""
+        path, body = f"{item_path(draft_id)}/attachments", json.dumps(attachment).encode()
+        try:
+            reply = await self.mailbox.act("POST", path, "addAttachment", body=body, headers=IMMUTABLE)
+        except OutcomeUnknown as error:
+            raise GraphUnavailable(reference=error.reference) from error
+        if reply.status != 201:
+            raise _not_done(reply)
+
+    async def find(self, item_id: str) -> Item:
+        """Return a message of the mailbox, draft or not. Raises MessageMissing and other M365Errors."""
+        reply = await self.mailbox.read(f"{item_path(item_id)}?{SHOWN}", "getMessage", IMMUTABLE)
+        if reply.status == 404 or reply.error_code == _NO_SUCH_ID:
+            raise MessageMissing(reference=reply.request_id)
+        if reply.status != 200:
+            raise decipher(reply, changes_something=False)
+        return read_item(reply.json)
 
     async def send(self, draft_id: str) -> str | None:
         """Send a draft once and return Graph's request id.
@@ -69,7 +86,8 @@ class Drafts:
             OutcomeUnknown: it may have been sent.
             M365Error: it was not sent.
         """
-        reply = await self.mailbox.act("POST", f"{_path(draft_id)}/send", "sendDraft", body=b"", headers=IMMUTABLE)
+        path = f"{item_path(draft_id)}/send"
+        reply = await self.mailbox.act("POST", path, "sendDraft", body=b"", headers=IMMUTABLE)
         if reply.status == 404:
             # It is not where it was: sent by an earlier try, or deleted by the person.
             raise OutcomeUnknown(reference=reply.request_id)
@@ -79,27 +97,50 @@ class Drafts:
 
     async def whereabouts(self, draft_id: str, message_id: str) -> Whereabouts:
         """Return where a message is now. Raises M365Error when it cannot be told."""
-        reply = await self.mailbox.read(f"{_path(draft_id)}?$select=isDraft", "getMessage", IMMUTABLE)
+        reply = await self.mailbox.read(f"{item_path(draft_id)}?$select=isDraft", "getMessage", IMMUTABLE)
         if reply.status == 200:
             return "draft" if reply.json.get("isDraft", True) else "sent"
         if reply.status != 404:
             raise decipher(reply, changes_something=False)
-        return "sent" if await self._is_in_sent_items(message_id) else "gone"
+        return "sent" if await self.is_in("sentitems", message_id) else "gone"
 
-    async def _is_in_sent_items(self, message_id: str) -> bool:
+    async def is_in(self, folder: Folder, message_id: str) -> bool:
+        """Tell whether the message with our id lies in this folder. Raises M365Error when it cannot be told."""
         condition = f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARKER}' and ep/value eq '{message_id}')"
-        path = f"/me/mailFolders/sentitems/messages?$top=1&$select=id&$filter={quote(condition)}"
-        reply = await self.mailbox.read(path, "findSent")
+        path = f"/me/mailFolders/{folder}/messages?$top=1&$select=id&$filter={quote(condition)}"
+        reply = await self.mailbox.read(path, "findInFolder")
         if reply.status != 200:
             raise decipher(reply, changes_something=False)
         return bool(reply.json.get("value"))
 
     async def delete(self, draft_id: str) -> None:
         """Throw a draft away. Raises M365Error."""
-        reply = await self.mailbox.act("DELETE", _path(draft_id), "deleteMessage", headers=IMMUTABLE)
+        reply = await self._certainly("DELETE", item_path(draft_id), "deleteMessage")
         if reply.status not in (204, 404):
-            raise decipher(reply, changes_something=False)
+            raise _not_done(reply)
+
+    async def _certainly(self, method: str, path: str, operation: str, body: dict[str, Any] | None = None) -> Reply:
+        """Return the reply to a request that does no harm when it is made twice: a lost one is made once more."""
+        encoded = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        try:
+            reply = await self.mailbox.act(method, path, operation, body=encoded, headers=IMMUTABLE)
+        except OutcomeUnknown:
+            reply = None
+        if reply is not None and reply.status < 500:
+            return reply
+        try:
+            return await self.mailbox.act(method, path, operation, body=encoded, headers=IMMUTABLE)
+        except OutcomeUnknown as error:
+            raise GraphUnavailable(reference=error.reference) from error
 
 
-def _path(draft_id: str) -> str:
-    return f"/me/messages/{quote(draft_id, safe='')}"
+def marked(message: dict[str, Any], message_id: str) -> dict[str, Any]:
+    """Return Graph's JSON of a message with our id in it."""
+    extended = [*message.get("singleValueExtendedProperties", ()), {"id": MARKER, "value": message_id}]
+    return {**message, "singleValueExtendedProperties": extended}
+
+
+def _not_done(reply: Reply) -> M365Error:
+    """Return what a reply to a request that sends nothing means."""
+    error = decipher(reply, changes_something=True)
+    return decipher(reply, changes_something=False) if isinstance(error, OutcomeUnknown) else error

@@ -11,7 +11,7 @@ from m365_mcp.mail.attachments import Attachment, InlineAttachment, read_attachm
 from m365_mcp.mail.body import Body, read_body
 from m365_mcp.mail.characters import has_control_characters
 from m365_mcp.mail.message import Importance, Message
-from m365_mcp.mail.people import People, read_people
+from m365_mcp.mail.people import People, check_bcc, read_people
 from m365_mcp.mail.recipients import Recipient, read_recipient
 from m365_mcp.mail.rules import MAX_SUBJECT, MailRules
 
@@ -73,18 +73,14 @@ def build_message(wish: MessageWish, rules: MailRules) -> Message:
         attachments=attachments,
         request_read_receipt=wish.request_read_receipt,
         save_to_sent_items=wish.save_to_sent,
-        warnings=(*_about_people(people), *body.warnings, *about_attachments, *_about_images(body, attachments)),
+        warnings=(*about_people(people), *body.warnings, *about_attachments, *about_images(body, attachments)),
     )
     message.encode(_ROOM_FOR_ID)
     return message
 
 
 def _check_switches(wish: MessageWish, rules: MailRules) -> None:
-    if wish.bcc and not rules.allow_bcc:
-        raise InvalidArgument(
-            "'bcc' is switched off on this server.",
-            advice="Leave it out, or ask the people who run this server to set M365_SEND_BCC.",
-        )
+    check_bcc(wish.bcc, rules)
     if _is_given(wish.from_) and not rules.allow_from:
         raise InvalidArgument(
             "'from_' is switched off on this server: every message leaves from the person's own mailbox.",
@@ -121,14 +117,16 @@ def _choose_importance(value: str) -> Importance:
     raise InvalidArgument("'importance' is none of low, normal and high.", advice='Use "low", "normal" or "high".')
 
 
-def _about_people(people: People) -> tuple[str, ...]:
+def about_people(people: People) -> tuple[str, ...]:
+    """Return a sentence about recipients who were named more than once."""
     if not people.repeated:
         return ()
     which = "1 recipient was" if people.repeated == 1 else f"{people.repeated} recipients were"
     return (f"{which} named more than once; everybody gets the mail once.",)
 
 
-def _about_images(body: Body, attachments: Sequence[Attachment]) -> tuple[str, ...]:
+def about_images(body: Body, attachments: Sequence[Attachment]) -> tuple[str, ...]:
+    """Return a sentence about images that no attachment belongs to."""
     missing = len(body.content_ids - {attachment.content_id for attachment in attachments})
     if not missing:
         return ()

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from m365_mcp.errors import MessageTooLarge
@@ -18,6 +19,8 @@ from m365_mcp.mail.recipients import Recipient
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 
 Importance = Literal["low", "normal", "high"]
+# PidTagDeferredSendTime ([MS-OXOMSG] 2.2.3.2), as Graph names a MAPI property.
+DEFERRED = "SystemTime 0x3FEF"
 MESSAGE_ID_HEADER = "x-m365-mcp-id"  # Graph takes headers of one's own only with x- in front
 
 
@@ -27,6 +30,7 @@ class Message:
 
     Attributes:
         sender: the mailbox it leaves from, when that is not the person's own.
+        send_at: when it is to leave, when that is not at once.
         warnings: what was changed on the way, and what its sender should look at, one sentence each.
     """
 
@@ -42,6 +46,7 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     request_read_receipt: bool = False
     save_to_sent_items: bool = True
+    send_at: datetime | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -74,6 +79,8 @@ class Message:
             "attachments": with_attachments and [attachment.as_graph() for attachment in self.attachments],
             # Graph refuses an empty list of headers, so all of these are there only when they say something.
             "internetMessageHeaders": message_id and [{"name": MESSAGE_ID_HEADER, "value": message_id}],
+            "singleValueExtendedProperties": self.send_at
+            and [{"id": DEFERRED, "value": self.send_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}],
         }
         return message | {key: value for key, value in optional.items() if value}
 
@@ -96,6 +103,7 @@ class Message:
             [sorted(person.key for person in people) for people in (self.to, self.cc, self.bcc, self.reply_to)],
             self.sender and self.sender.key,
             [self.subject, self.content_type, self.body, self.importance, self.request_read_receipt],
+            *([self.send_at.timestamp()] if self.send_at else ()),
             [[file.name, file.content_type, file.content_id, file.size, file.sha256] for file in self.attachments],
         ]
         return hashlib.sha256(json.dumps(seen).encode()).hexdigest()

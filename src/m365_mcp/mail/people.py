@@ -66,6 +66,32 @@ def read_people(rules: MailRules, **fields: Sequence[str] | None) -> People:
     return people
 
 
+def check_people(rules: MailRules, **fields: Sequence[Recipient]) -> None:
+    """Hold people whom Outlook has put there, such as those of a reply, to the same rules as a caller's.
+
+    Raises:
+        InvalidArgument: there is nobody, there are too many, or there are blind copies.
+        RecipientNotAllowed: somebody is outside the domains the operator allows.
+    """
+    entries = [
+        _Entry(field, number, one) for field, people in fields.items() for number, one in enumerate(people, start=1)
+    ]
+    if not entries:
+        raise InvalidArgument("There is no recipient.", advice="Put at least one address into the message in Outlook.")
+    check_bcc(fields.get("bcc"), rules)
+    _check_count(len(entries), rules.max_recipients)
+    _check_domains(entries, rules)
+
+
+def check_bcc(bcc: Sequence[object] | None, rules: MailRules) -> None:
+    """Raise InvalidArgument for blind copies that the operator does not allow."""
+    if bcc and not rules.allow_bcc:
+        raise InvalidArgument(
+            "'bcc' is switched off on this server.",
+            advice="Leave it out, or ask the people who run this server to set M365_SEND_BCC.",
+        )
+
+
 def _read(field: str, values: Sequence[str]) -> Iterator[_Entry]:
     for number, value in enumerate(values, start=1):
         yield _Entry(field, number, read_recipient(f"'{field}' entry {number}", value))

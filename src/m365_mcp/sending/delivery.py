@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -33,12 +33,14 @@ class Receipt:
         accepted_at: UTC, ISO 8601.
         request_id: Microsoft's id of the request.
         is_repeat: whether an earlier call has sent it, and this one sent nothing.
+        draft_id: Graph's id of the draft it was sent as, if it was.
     """
 
     message_id: str
     accepted_at: str
     request_id: str | None
     is_repeat: bool = False
+    draft_id: str | None = None
 
 
 NoteDraft = Callable[[str], Awaitable[None]]
@@ -189,7 +191,7 @@ class Delivery:
         return settled
 
     async def _sent(self, claim: Claim, request_id: str | None) -> Receipt:
-        receipt = Receipt(claim.entry.message_id, _now(), request_id)
+        receipt = Receipt(claim.entry.message_id, _now(), request_id, draft_id=claim.entry.draft_id)
         await self._note(claim, "sent", receipt={"accepted_at": receipt.accepted_at, "request_id": request_id})
         return receipt
 
@@ -207,8 +209,8 @@ class Delivery:
         self.metrics.sends.labels("repeat").inc()
         if entry.state != "sent" or entry.receipt is None:
             raise OutcomeUnknown(_EARLIER)
-        first = Receipt(entry.message_id, str(entry.receipt["accepted_at"]), entry.receipt.get("request_id"))
-        return replace(first, is_repeat=True)
+        accepted_at, request_id = str(entry.receipt["accepted_at"]), entry.receipt.get("request_id")
+        return Receipt(entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id)
 
 
 @dataclass

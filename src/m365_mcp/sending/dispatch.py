@@ -59,28 +59,36 @@ class ByDraft:
             raise
         except M365Error as error:
             # 429 means that Graph did not take it. It is said that at times it had; here one can look.
-            if isinstance(error, Throttled) and await self._has_left(message_id, draft.id):
+            if isinstance(error, Throttled) and await _has_left(self.drafts, message_id, draft.id, self.looks):
                 return error.reference
             with contextlib.suppress(M365Error):  # a draft left behind is sent to nobody
                 await self.drafts.delete(draft.id)
             raise
 
     async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
-        """Look until the message has left the Drafts folder; one that stays there is sent once more."""
-        if draft_id is None:
-            return False  # it was never told to send: that comes after the draft was noted
-        if await self._has_left(message_id, draft_id):
-            return True
-        if await self.drafts.whereabouts(draft_id, message_id) != "draft":
-            return None  # the person has deleted it, or moved it where it cannot be found
-        with contextlib.suppress(OutcomeUnknown):
-            await self.drafts.send(draft_id)
-            return True
-        return True if await self._has_left(message_id, draft_id) else None
+        """Find out by looking; see `settle_draft`."""
+        return await settle_draft(self.drafts, message_id, draft_id, self.looks)
 
-    async def _has_left(self, message_id: str, draft_id: str) -> bool:
-        for pause in self.looks:
-            await asyncio.sleep(pause)
-            if await self.drafts.whereabouts(draft_id, message_id) == "sent":
-                return True
-        return False
+
+async def settle_draft(
+    drafts: Drafts, message_id: str, draft_id: str | None, looks: tuple[float, ...] = LOOKS
+) -> bool | None:
+    """Look until the message has left the Drafts folder; one that stays there is sent once more."""
+    if draft_id is None:
+        return False  # it was never told to send: that comes after the draft was noted
+    if await _has_left(drafts, message_id, draft_id, looks):
+        return True
+    if not await drafts.is_in("drafts", message_id):
+        return None  # the person has deleted it (it is a draft in Deleted Items, too), or moved it away
+    with contextlib.suppress(OutcomeUnknown):
+        await drafts.send(draft_id)
+        return True
+    return True if await _has_left(drafts, message_id, draft_id, looks) else None
+
+
+async def _has_left(drafts: Drafts, message_id: str, draft_id: str, looks: tuple[float, ...]) -> bool:
+    for pause in looks:
+        await asyncio.sleep(pause)
+        if await drafts.whereabouts(draft_id, message_id) == "sent":
+            return True
+    return False

@@ -58,6 +58,11 @@ class Entry(BaseModel):
     receipt: dict[str, Any] | None = None
 
 
+def new_message_id() -> str:
+    """Return an id for a message that no other message has."""
+    return secrets.token_hex(16)
+
+
 @dataclass(frozen=True)
 class Wish:
     """What a caller wants sent.
@@ -67,12 +72,14 @@ class Wish:
         fingerprint: of the message.
         key: the caller's idempotency key, if it gave one.
         is_second_copy: whether the caller wants another copy of a message that was sent before.
+        message_id: our id of it, when it bears one already.
     """
 
     person: tuple[str, str]
     fingerprint: str
     key: str | None = None
     is_second_copy: bool = False
+    message_id: str | None = None
 
     def name(self) -> str:
         """Return the record's key; two people never share one, and a deliberate copy has one of its own."""
@@ -144,7 +151,7 @@ class Ledger:
                 fresh = Entry(
                     state="sending",
                     fingerprint=wish.fingerprint,
-                    message_id=secrets.token_hex(16),
+                    message_id=wish.message_id or new_message_id(),
                     began_at=self.clock(),
                 )
                 written = await self.records.swap(COLLECTION, name, held, fresh.model_dump(), seconds)

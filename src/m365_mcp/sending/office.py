@@ -6,6 +6,7 @@ May know `mail`, `graph.*` and `sending.*`.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from m365_mcp.graph.drafts import Drafts
@@ -24,11 +25,13 @@ class Office:
         rules: what may be sent.
         delivery: sends each message once.
         by_draft: whether messages go by way of a draft, so that what is unclear can be looked up.
+        shows_previews: whether lists of messages show their first words.
     """
 
     rules: MailRules
     delivery: Delivery
     by_draft: bool
+    shows_previews: bool = False
 
     def desk(self, person: tuple[str, str], mailbox: Mailbox) -> Desk:
         """Return one person's place in the office."""
@@ -61,8 +64,17 @@ class Desk:
         wish = Wish(self.person, message.fingerprint(), key, second_copy)
         return await self.office.delivery.send(wish, message.addresses, self._way(message), progress)
 
+    @property
+    def drafts(self) -> Drafts:
+        """The person's drafts."""
+        return Drafts(self.mailbox)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Hold a place at the mailbox for a request that sends nothing; see `MailboxPlaces.one`."""
+        return self.office.delivery.places.one(self.person)
+
     def _way(self, message: Message) -> Dispatch:
         # Sending a draft always keeps a copy in Sent Items; whoever wants none is taken at their word.
         if self.office.by_draft and message.save_to_sent_items:
-            return ByDraft(Drafts(self.mailbox), message)
+            return ByDraft(self.drafts, message)
         return AtOnce(self.mailbox, message)

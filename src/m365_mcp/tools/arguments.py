@@ -1,6 +1,6 @@
 """The arguments of tools that write mail: each with the words a model reads. May know `mail`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
@@ -59,6 +59,19 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=64,
     ),
+]
+PeopleQuery = Annotated[
+    str, Field(description="A name, part of one, or part of an address.", min_length=1, max_length=100)
+]
+Top = Annotated[int, Field(description="How many to show at most.", ge=1, le=50)]
+DraftId = Annotated[str, Field(description="draft_id of create_draft.")]
+OriginalId = Annotated[str, Field(description="message_id of list_messages: the message to answer.")]
+ScheduledId = Annotated[str, Field(description="scheduled_id of schedule_mail or list_scheduled.")]
+ReplyAll = Annotated[bool, Field(description="Whether everybody else on the message gets the reply, too.")]
+Folder = Annotated[Literal["inbox", "sentitems"], Field(description="Which folder: 'inbox' or 'sentitems'.")]
+SendAt = Annotated[
+    str,
+    Field(description="When it is to leave, ISO 8601 with the offset from UTC: 2027-01-15T09:00:00+01:00."),
 ]
 AllowDuplicate = Annotated[
     bool, Field(description="Send although an equal message was just sent, because a second copy is wanted.")

@@ -1,6 +1,7 @@
 """send_mail: arguments to a Message, the Message to the Office, a receipt back."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from fastmcp import Context
 from fastmcp.dependencies import CurrentContext, Depends
@@ -15,10 +16,10 @@ from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_desk
 
 
-class Receipt(BaseModel):
-    """What became of a message."""
+class Accepted(BaseModel):
+    """What became of a message that Microsoft has accepted."""
 
-    status: Literal["sent"] = Field(description="'sent': Microsoft accepted the message for delivery.")
+    status: str
     message_id: str = Field(description="This message's id; it stands in its x-m365-mcp-id header, too.")
     accepted_at: str = Field(description="When it was accepted, UTC, ISO 8601.")
     recipients: list[str] = Field(description="Every address the message goes to, as it was understood.")
@@ -28,6 +29,12 @@ class Receipt(BaseModel):
     warnings: list[str] = Field(description="What was changed or looks odd; tell the person.")
     saved_to_sent_items: bool = Field(description="Whether a copy is in the person's Sent Items.")
     request_id: str | None = Field(description="Microsoft's id of the request, for support.")
+
+
+class Receipt(Accepted):
+    """What became of a message."""
+
+    status: Literal["sent"] = Field(description="'sent': Microsoft accepted the message for delivery.")
 
 
 @tool(
@@ -71,25 +78,40 @@ async def send_mail(
         save_to_sent,
     )  # fmt: skip
     message = await desk.write(wish)
-    sent = await desk.send(message, key=idempotency_key, second_copy=allow_duplicate, progress=_teller(context))
+    sent = await desk.send(message, key=idempotency_key, second_copy=allow_duplicate, progress=teller(context))
     return as_receipt(message, sent)
 
 
 def as_receipt(message: Message, sent: delivery.Receipt) -> Receipt:
     """Return what a model is told of a message that was accepted."""
-    return Receipt(
-        status="sent",
-        message_id=sent.message_id,
-        accepted_at=sent.accepted_at,
-        recipients=list(message.addresses),
-        duplicate_of=sent.message_id if sent.is_repeat else None,
-        warnings=list(message.warnings),
-        saved_to_sent_items=message.save_to_sent_items,
-        request_id=sent.request_id,
-    )
+    return receipt_of(sent, message.addresses, message.warnings, is_saved=message.save_to_sent_items)
 
 
-def _teller(context: Context) -> delivery.Progress:
+def receipt_of(
+    sent: delivery.Receipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
+) -> Receipt:
+    """Return what a model is told of anything that was sent."""
+    return Receipt(status="sent", **accepted_fields(sent, addresses, warnings, is_saved=is_saved))
+
+
+def accepted_fields(
+    sent: delivery.Receipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
+) -> dict[str, Any]:
+    """Return the fields of `Accepted`, without its status."""
+    return {
+        "message_id": sent.message_id,
+        "accepted_at": sent.accepted_at,
+        "recipients": list(addresses),
+        "duplicate_of": sent.message_id if sent.is_repeat else None,
+        "warnings": list(warnings),
+        "saved_to_sent_items": is_saved,
+        "request_id": sent.request_id,
+    }
+
+
+def teller(context: Context) -> delivery.Progress:
+    """Return what tells the client about waiting."""
+
     async def tell(text: str) -> None:
         await context.report_progress(0, message=text)
 

@@ -1,6 +1,7 @@
 """The one place where an error becomes what a model reads, and where a call is counted and logged.
 
-May know `errors`, `logs`, `metrics` and FastMCP's middleware; logs names and codes, never arguments.
+May know `errors`, `logs`, `metrics`, the tools' own hints and FastMCP's middleware; logs names and codes, never
+arguments.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from pydantic import ValidationError as PydanticValidationError
 
 from m365_mcp import logs
 from m365_mcp.errors import InternalError, InvalidArgument, M365Error, OutcomeUnknown
+from m365_mcp.mailbox_errors import AlreadySent
 from m365_mcp.metrics import Metrics
+from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
 
 _log = logs.get(__name__)
 _FAULT_WHILE_SENDING = "This server has a fault, and it is not certain whether the message was sent."
-_READ_ONLY = frozenset({"get_my_profile"})
+_SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS)) if sends_mail(tool))
 
 
 def explained(function: Any) -> Any:
@@ -102,8 +105,8 @@ def _wrong(detail: Any) -> str:
 
 
 def _as_text(tool: str, error: M365Error) -> str:
-    if isinstance(error, InternalError) and tool not in _READ_ONLY:
+    if isinstance(error, InternalError) and tool in _SENDERS:
         error = InternalError(_FAULT_WHILE_SENDING, advice=OutcomeUnknown.advice)
-    certain = tool not in _READ_ONLY and not isinstance(error, OutcomeUnknown | InternalError)
+    certain = tool in _SENDERS and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
     effect = " Nothing was sent." if certain else ""
     return error.explain().replace(" What to do:", f"{effect} What to do:", 1)

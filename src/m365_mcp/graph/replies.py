@@ -1,0 +1,86 @@
+"""Replies and forwards as drafts, and finding the message to answer.
+
+Sources: Graph "message: createReply", "message: createReplyAll", "message: createForward", "List messages".
+May know `errors`, `mail` and `graph.*`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from m365_mcp.graph.decipher import decipher
+from m365_mcp.graph.drafts import Drafts, Folder
+from m365_mcp.graph.items import IMMUTABLE, Item, item_path, read_item
+from m365_mcp.mail import MESSAGE_ID_HEADER, AnswerKind
+
+_ACTIONS: dict[AnswerKind, str] = {
+    "reply": "createReply",
+    "reply_all": "createReplyAll",
+    "forward": "createForward",
+}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The draft of an answer as the mailbox has made it: recipients, subject, and the quoted message as its text."""
+
+    item: Item
+    content_type: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of a list of messages."""
+
+    id: str
+    subject: str
+    sender_name: str | None
+    sender_address: str | None
+    received_at: str | None
+    is_read: bool
+    preview: str | None = None
+
+
+@dataclass(frozen=True)
+class Replies:
+    """One person's answers to messages."""
+
+    drafts: Drafts
+
+    async def begin(self, original: str, kind: AnswerKind, message_id: str) -> Begun:
+        """Have the mailbox make a draft that answers a message; our id goes into its headers.
+
+        Raises:
+            MessageMissing: there is no such message.
+            M365Error: there is no draft.
+        """
+        action = _ACTIONS[kind]
+        headers = [{"name": MESSAGE_ID_HEADER, "value": message_id}]
+        body: dict[str, Any] = {"message": {"internetMessageHeaders": headers}}
+        made = await self.drafts.make(f"{item_path(original)}/{action}", action, body)
+        text = made.get("body") or {}
+        return Begun(read_item(made), str(text.get("contentType") or "text"), str(text.get("content") or ""))
+
+    async def list(self, folder: Folder, top: int, *, previews: bool) -> tuple[Listed, ...]:
+        """Return the newest messages of a folder. Raises M365Error."""
+        select = "subject,from,receivedDateTime,isRead" + (",bodyPreview" if previews else "")
+        path = f"/me/mailFolders/{folder}/messages?$top={top}&$select={select}&$orderby=receivedDateTime%20desc"
+        reply = await self.drafts.mailbox.read(path, "listMessages", IMMUTABLE)
+        if reply.status != 200:
+            raise decipher(reply, changes_something=False)
+        return tuple(_listed(found) for found in reply.json.get("value", ()))
+
+
+def _listed(found: dict[str, Any]) -> Listed:
+    sender = (found.get("from") or {}).get("emailAddress") or {}
+    return Listed(
+        str(found["id"]),
+        str(found.get("subject") or ""),
+        sender.get("name"),
+        sender.get("address"),
+        found.get("receivedDateTime"),
+        bool(found.get("isRead")),
+        found.get("bodyPreview"),
+    )

@@ -1,0 +1,119 @@
+"""create_draft, send_draft, discard_draft: a mail the person looks at in Outlook before it is sent."""
+
+from typing import Literal
+
+from fastmcp import Context
+from fastmcp.dependencies import CurrentContext, Depends
+from fastmcp.tools import tool
+from mcp_types import ToolAnnotations
+from pydantic import BaseModel, Field
+
+from m365_mcp.mail import MessageWish
+from m365_mcp.sending.drafting import DraftDesk
+from m365_mcp.sending.office import Desk
+from m365_mcp.tools import arguments
+from m365_mcp.tools.caller import caller_desk
+from m365_mcp.tools.mail import Receipt, receipt_of, teller
+
+
+class DraftMade(BaseModel):
+    """A message in the Drafts folder."""
+
+    status: Literal["draft"] = Field(description="'draft': nothing was sent.")
+    draft_id: str = Field(description="For send_draft and discard_draft.")
+    message_id: str = Field(description="This message's id; it stands in its x-m365-mcp-id header, too.")
+    web_link: str | None = Field(description="Opens the draft in Outlook; give it to the person.")
+    recipients: list[str] = Field(description="Every address the message is for, as it was understood.")
+    warnings: list[str] = Field(description="What was changed or looks odd; tell the person.")
+
+
+class DraftGone(BaseModel):
+    """A draft that was thrown away."""
+
+    status: Literal["discarded"] = Field(description="'discarded': it will not be sent.")
+    draft_id: str = Field(description="The draft's id, as it was given.")
+
+
+@tool(
+    title="Create a draft",
+    annotations=ToolAnnotations(
+        title="Create a draft",
+        read_only_hint=False,
+        destructive_hint=False,  # a draft more; nothing is sent or changed
+        idempotent_hint=False,
+        open_world_hint=False,
+    ),
+)
+async def create_draft(
+    to: arguments.To,
+    subject: arguments.Subject,
+    body: arguments.Text,
+    cc: arguments.Cc = None,
+    content_type: arguments.ContentType = "HTML",
+    bcc: arguments.Bcc = None,
+    reply_to: arguments.ReplyTo = None,
+    from_: arguments.From = None,
+    importance: arguments.Importance = "normal",
+    attachments: arguments.Attachments = None,
+    request_read_receipt: arguments.ReadReceipt = False,
+    desk: Desk = Depends(caller_desk),
+) -> DraftMade:
+    """Put an email into the signed-in person's Drafts folder, so that they can look at it in Outlook; send nothing.
+
+    Give the person `web_link`. They may change the draft and send it themselves, or have you call send_draft with
+    `draft_id`. Calling create_draft again makes another draft.
+    """
+    wish = MessageWish(
+        to, subject, body, cc, bcc, reply_to, from_, content_type, importance, attachments, request_read_receipt
+    )
+    message = await desk.write(wish)
+    message_id, draft = await DraftDesk(desk).create(message)
+    return DraftMade(
+        status="draft",
+        draft_id=draft.id,
+        message_id=message_id,
+        web_link=draft.web_link,
+        recipients=list(message.addresses),
+        warnings=list(message.warnings),
+    )
+
+
+@tool(
+    title="Send a draft",
+    annotations=ToolAnnotations(
+        title="Send a draft",
+        read_only_hint=False,
+        destructive_hint=True,  # a sent mail cannot be taken back
+        idempotent_hint=True,  # a draft is sent once, however often it is asked for
+        open_world_hint=True,
+    ),
+)
+async def send_draft(
+    draft_id: arguments.DraftId, desk: Desk = Depends(caller_desk), context: Context = CurrentContext()
+) -> Receipt:
+    """Send a draft that create_draft made, as it is now, with everything the person has changed in it.
+
+    Only after the person has agreed. A returned receipt means Microsoft accepted the message: do not repeat the call
+    (a repeat sends nothing and returns the first receipt). Only 'outcome_unknown' leaves open whether it was sent.
+    """
+    item, sent = await DraftDesk(desk).send(draft_id, teller(context))
+    return receipt_of(sent, item.addresses)
+
+
+@tool(
+    title="Discard a draft",
+    annotations=ToolAnnotations(
+        title="Discard a draft",
+        read_only_hint=False,
+        destructive_hint=True,  # with what the person has written into it
+        idempotent_hint=True,
+        open_world_hint=False,
+    ),
+)
+async def discard_draft(draft_id: arguments.DraftId, desk: Desk = Depends(caller_desk)) -> DraftGone:
+    """Throw away a draft that create_draft made, with every change the person has made in it.
+
+    Only drafts of this server, and only when the person does not want them any more.
+    """
+    await DraftDesk(desk).discard(draft_id)
+    return DraftGone(status="discarded", draft_id=draft_id)

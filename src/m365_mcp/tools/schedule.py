@@ -1,0 +1,141 @@
+"""schedule_mail, list_scheduled, cancel_scheduled: a mail that leaves later."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from fastmcp import Context
+from fastmcp.dependencies import CurrentContext, Depends
+from fastmcp.tools import tool
+from mcp_types import ToolAnnotations
+from pydantic import BaseModel, Field
+
+from m365_mcp.graph.items import Item
+from m365_mcp.mail import MessageWish, read_send_at
+from m365_mcp.sending.office import Desk
+from m365_mcp.sending.scheduling import Schedule
+from m365_mcp.tools import arguments
+from m365_mcp.tools.caller import caller_desk
+from m365_mcp.tools.mail import Accepted, accepted_fields, teller
+
+
+class ScheduleReceipt(Accepted):
+    """What became of a message that is to leave later."""
+
+    status: Literal["scheduled"] = Field(description="'scheduled': Microsoft keeps the message until send_at.")
+    send_at: str = Field(description="When it leaves, UTC, ISO 8601.")
+    scheduled_id: str | None = Field(description="For cancel_scheduled.")
+
+
+class ScheduledMail(BaseModel):
+    """A message that has not left yet."""
+
+    scheduled_id: str = Field(description="For cancel_scheduled.")
+    send_at: str = Field(description="When it leaves, UTC, ISO 8601.")
+    subject: str = Field(description="Subject.")
+    recipients: list[str] = Field(description="Every address it goes to.")
+
+
+class ScheduledMails(BaseModel):
+    """Everything that has not left yet."""
+
+    scheduled: list[ScheduledMail] = Field(description="The next to leave first.")
+
+
+class Cancelled(BaseModel):
+    """A message that was called back."""
+
+    status: Literal["cancelled"] = Field(description="'cancelled': it will not be sent.")
+    subject: str = Field(description="Its subject.")
+    recipients: list[str] = Field(description="Everybody who will not get it.")
+
+
+@tool(
+    title="Schedule mail",
+    annotations=ToolAnnotations(
+        title="Schedule mail",
+        read_only_hint=False,
+        destructive_hint=True,  # it leaves by itself
+        idempotent_hint=False,
+        open_world_hint=True,
+    ),
+)
+async def schedule_mail(
+    send_at: arguments.SendAt,
+    to: arguments.To,
+    subject: arguments.Subject,
+    body: arguments.Text,
+    cc: arguments.Cc = None,
+    content_type: arguments.ContentType = "HTML",
+    bcc: arguments.Bcc = None,
+    reply_to: arguments.ReplyTo = None,
+    from_: arguments.From = None,
+    importance: arguments.Importance = "normal",
+    attachments: arguments.Attachments = None,
+    request_read_receipt: arguments.ReadReceipt = False,
+    idempotency_key: arguments.IdempotencyKey = None,
+    allow_duplicate: arguments.AllowDuplicate = False,
+    desk: Desk = Depends(caller_desk),
+    context: Context = CurrentContext(),
+) -> ScheduleReceipt:
+    """Send an email as the signed-in person at a later time, at most 30 days from now.
+
+    Microsoft keeps the message and sends it by itself, so have the person agree to recipients, subject, text and time
+    first; until then cancel_scheduled calls it back. Do not repeat the call after a receipt or 'outcome_unknown'.
+    """
+    when = read_send_at(send_at, datetime.now(UTC))
+    wish = MessageWish(
+        to, subject, body, cc, bcc, reply_to, from_, content_type, importance, attachments, request_read_receipt
+    )
+    message = replace(await desk.write(wish), send_at=when)
+    progress = teller(context)
+    sent = await Schedule(desk).add(message, key=idempotency_key, second_copy=allow_duplicate, progress=progress)
+    return ScheduleReceipt(
+        **accepted_fields(sent, message.addresses, message.warnings),
+        status="scheduled",
+        send_at=when.isoformat(),
+        scheduled_id=sent.draft_id,
+    )
+
+
+@tool(
+    title="List scheduled mail",
+    annotations=ToolAnnotations(
+        title="List scheduled mail",
+        read_only_hint=True,
+        destructive_hint=False,
+        idempotent_hint=True,
+        open_world_hint=False,
+    ),
+)
+async def list_scheduled(desk: Desk = Depends(caller_desk)) -> ScheduledMails:
+    """List the mails that schedule_mail has handed over and that have not left yet, the next to leave first.
+
+    What the person scheduled in Outlook is not in it.
+    """
+    return ScheduledMails(scheduled=[_shown(item) for item in await Schedule(desk).list(datetime.now(UTC))])
+
+
+@tool(
+    title="Cancel scheduled mail",
+    annotations=ToolAnnotations(
+        title="Cancel scheduled mail",
+        read_only_hint=False,
+        destructive_hint=True,
+        idempotent_hint=True,
+        open_world_hint=False,
+    ),
+)
+async def cancel_scheduled(scheduled_id: arguments.ScheduledId, desk: Desk = Depends(caller_desk)) -> Cancelled:
+    """Call back a mail that schedule_mail has handed over, before it leaves.
+
+    'already_sent' means it was too late; 'message_missing' that it was called back before.
+    """
+    item = await Schedule(desk).cancel(scheduled_id)
+    return Cancelled(status="cancelled", subject=item.subject, recipients=list(item.addresses))
+
+
+def _shown(item: Item) -> ScheduledMail:
+    return ScheduledMail(
+        scheduled_id=item.id, send_at=str(item.send_at), subject=item.subject, recipients=list(item.addresses)
+    )

@@ -1,0 +1,156 @@
+"""Mail that leaves later: it waits, is listed, leaves by itself, or is called back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from m365_mcp.errors import InvalidArgument
+from m365_mcp.mail import read_send_at
+from tests.e2e.person import Assistant, done, refused
+from tests.e2e.programs import Simulator
+
+MAIL: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Later", "body": "<p>Hi</p>"}
+SEND = "/v1.0/me/messages/*/send"
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+def in_hours(hours: float) -> str:
+    """Return a time from now, as a person an hour east of Greenwich would say it."""
+    when = datetime.now(timezone(timedelta(hours=1))) + timedelta(hours=hours)
+    return when.isoformat(timespec="seconds")
+
+
+async def subjects(assistant: Assistant) -> list[str]:
+    return [one["subject"] for one in (await done(assistant, "list_scheduled"))["scheduled"]]
+
+
+@pytest.mark.parametrize("folder", ["outbox", "drafts"])
+async def test_scheduled_mail_waits_and_then_leaves(writer: Assistant, simulator: Simulator, folder: str) -> None:
+    """It is listed until its time and has its time; afterwards it has arrived and cannot be called back."""
+    simulator.control("PATCH", "switches", deferred_folder=folder)
+
+    later = await done(writer, "schedule_mail", **{**MAIL, "subject": "Second"}, send_at=in_hours(3))
+    receipt = await done(writer, "schedule_mail", **MAIL, send_at=in_hours(2))
+    listed = (await done(writer, "list_scheduled"))["scheduled"]
+    simulator.control("PATCH", "clock", offset_seconds=2.5 * 3600)
+    said = await refused(writer, "cancel_scheduled", scheduled_id=receipt["scheduled_id"])
+
+    assert receipt["status"] == "scheduled"
+    assert [one["subject"] for one in listed] == ["Later", "Second"]
+    assert [one["scheduled_id"] for one in listed] == [receipt["scheduled_id"], later["scheduled_id"]]
+    assert listed[0]["recipients"] == receipt["recipients"] == ["grace@contoso.example"]
+    assert datetime.fromisoformat(listed[0]["send_at"]) == datetime.fromisoformat(receipt["send_at"])
+    delivered = {one["subject"]: datetime.fromisoformat(one["deliverAt"]) for one in simulator.outbox}
+    assert delivered["Later"] == datetime.fromisoformat(receipt["send_at"])
+    assert said.startswith("already_sent: ")
+    assert "Nothing was sent." not in said
+    assert await subjects(writer) == ["Second"]
+
+
+@pytest.mark.parametrize("folder", ["outbox", "drafts"])
+async def test_cancelled_mail_never_leaves(writer: Assistant, simulator: Simulator, folder: str) -> None:
+    """cancel_scheduled calls it back; a second time it is not there any more."""
+    simulator.control("PATCH", "switches", deferred_folder=folder)
+    receipt = await done(writer, "schedule_mail", **MAIL, send_at=in_hours(2))
+
+    gone = await done(writer, "cancel_scheduled", scheduled_id=receipt["scheduled_id"])
+    again = await refused(writer, "cancel_scheduled", scheduled_id=receipt["scheduled_id"])
+    simulator.control("PATCH", "clock", offset_seconds=3 * 3600)
+
+    assert gone == {"status": "cancelled", "subject": "Later", "recipients": ["grace@contoso.example"]}
+    assert again.startswith("message_missing: ")
+    assert simulator.outbox == []
+    assert await subjects(writer) == []
+
+
+async def test_lost_answer_to_a_cancellation_is_asked_for_again(writer: Assistant, simulator: Simulator) -> None:
+    """A connection that breaks after the mail was called back is no error."""
+    receipt = await done(writer, "schedule_mail", **MAIL, send_at=in_hours(2))
+    simulator.control("POST", "faults", where={"method": "DELETE"}, what={"reset": True}, when="after")
+
+    await done(writer, "cancel_scheduled", scheduled_id=receipt["scheduled_id"])
+
+    assert simulator.outbox == []
+
+
+async def test_repeat_schedules_nothing(writer: Assistant, simulator: Simulator) -> None:
+    """The same mail for the same time is a repeat, with the same id to cancel; for another time it is another mail."""
+    when = in_hours(2)
+
+    first = await done(writer, "schedule_mail", **MAIL, send_at=when)
+    again = await done(writer, "schedule_mail", **MAIL, send_at=when)
+    other = await done(writer, "schedule_mail", **MAIL, send_at=in_hours(4))
+
+    assert again == {**first, "duplicate_of": first["message_id"]}
+    assert other["scheduled_id"] != first["scheduled_id"]
+    assert len(simulator.outbox) == 2
+
+
+@pytest.mark.parametrize("folder", ["outbox", "drafts"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_unclear_answer_ends_in_one_scheduled_mail_or_none(
+    writer: Assistant, simulator: Simulator, when: str, folder: str
+) -> None:
+    """What waits is seen; what may wait is called back and said not to be sent, so that it can be tried again."""
+    simulator.control("PATCH", "switches", deferred_folder=folder)
+    arguments = {**MAIL, "send_at": in_hours(2)}
+    simulator.control("POST", "faults", where={"path": SEND}, what={"reset": True}, when=when)
+
+    result = await writer.call("schedule_mail", arguments)
+
+    seen = when == "after" and folder == "outbox"
+    assert result.is_error != seen
+    assert len(simulator.outbox) == len(await subjects(writer)) == int(seen)
+    if result.is_error:
+        assert "Nothing was sent." in result.content[0].text
+        await done(writer, "schedule_mail", **arguments)
+    assert len(simulator.outbox) == len(await subjects(writer)) == 1
+
+
+async def test_only_scheduled_mail_can_be_cancelled(writer: Assistant) -> None:
+    """A draft is no scheduled mail: it is neither listed nor deleted by cancel_scheduled."""
+    draft = await done(writer, "create_draft", **MAIL)
+
+    said = await refused(writer, "cancel_scheduled", scheduled_id=draft["draft_id"])
+
+    assert said.startswith("invalid_argument: This message is a draft")
+    assert await subjects(writer) == []
+    await done(writer, "send_draft", draft_id=draft["draft_id"])
+
+
+async def test_time_that_cannot_be_meant_is_refused(writer: Assistant, simulator: Simulator) -> None:
+    """A time that is over is not taken for 'at once'."""
+    said = await refused(writer, "schedule_mail", **MAIL, send_at=in_hours(-1))
+
+    assert "'send_at' is over" in said
+    assert "Nothing was sent." in said
+    assert simulator.outbox == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-07-01T13:00:00", "no time zone"),
+        ("2026-07-01", "not a date and time"),
+        ("tomorrow at nine", "not a date and time"),
+        ("2026-02-30T09:00:00Z", "not a date and time"),
+        ("0001-01-01T00:00:00+14:00", "not a date and time"),
+        ("2026-07-01T12:01:59Z", "less than 2 minutes"),
+        ("2026-07-01T14:00:00+02:30", "is over"),
+        ("2026-08-01T12:00:00Z", "more than 30 days"),
+        ("2036-07-01T13:00:00Z", "more than 30 days"),
+    ],
+)
+def test_time_must_be_exact_and_near(text: str, said: str) -> None:
+    """No zone, no sense, over, or out of proportion: refused with a sentence."""
+    with pytest.raises(InvalidArgument, match=said):
+        read_send_at(text, NOON)
+
+
+@pytest.mark.parametrize("text", ["2026-07-01T15:00:00+02:00", "2026-07-01 13:00Z", "2026-07-01t13:00:00.5z"])
+def test_time_is_read_in_every_common_form(text: str) -> None:
+    """Any offset, with or without seconds."""
+    assert read_send_at(text, NOON) == datetime(2026, 7, 1, 13, tzinfo=UTC)
