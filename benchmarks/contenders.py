@@ -46,7 +46,7 @@ async def ours(variables: Mapping[str, str]) -> AsyncIterator[Exchange]:
 
     async def exchange(person: Person) -> str:
         caller = Caller(person.tenant_id, person.object_id, person.assertion)
-        return await parts.services.access.on_behalf_of.graph_token(caller)
+        return (await parts.services.access.on_behalf_of.graph_token(caller)).value
 
     try:
         yield exchange

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tests.chaos.crowd import DOMAIN
 from tests.chaos.phases import Phase
 from tests.chaos.tally import CUT, NO_ANSWER, REFUSED, Answer, Tally
-from tests.chaos.world import EARLY_SECONDS, EXCHANGE, REFRESH, SERVERS, SHORT_TOKEN_SECONDS, TOKEN_SECONDS, World
+from tests.chaos.world import EARLY_SECONDS, EXCHANGE, REFRESH, SHORT_TOKEN_SECONDS, TOKEN_SECONDS, World
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,9 @@ def _too_many(name: str, counted: Counter[str], most: Callable[[str], int]) -> l
 
 
 def _most_exchanges(phase: Phase, seconds: float) -> int:
-    """One in the life of a Graph token, which is renewed after half of it at the earliest.
-
-    When tokens become worthless early, each server may find that out by itself.
-    """
+    """One in the life of a Graph token, which is renewed after half of it at the earliest, or becomes worthless."""
     life = SHORT_TOKEN_SECONDS if phase.short_tokens else TOKEN_SECONDS
-    return 1 + int(seconds / (life / 2)) + SERVERS * phase.renewals
+    return 1 + int(seconds / (life / 2)) + phase.renewals
 
 
 def _most_refreshes(phase: Phase, seconds: float, tally: Tally, who: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 
+from m365_mcp.entra.graph_tokens import GraphToken
 from m365_mcp.entra.on_behalf_of import Caller, OnBehalfOf, Refusal
 from m365_mcp.entra.renewal import Renewal
 from m365_mcp.errors import AssertionRefused, SignInNeeded, StepUpNeeded, StorageUnavailable
@@ -25,7 +26,7 @@ class GraphAccess:
     on_behalf_of: OnBehalfOf
     renewal: Renewal
 
-    async def token(self, caller: Caller, refused: Refusal | None = None) -> str:
+    async def token(self, caller: Caller, refused: Refusal | None = None) -> GraphToken:
         """Return a Graph token for `caller`.
 
         A sign-in that Microsoft has ended ends the session, so that the next request is a clean 401 and the client has
@@ -33,7 +34,7 @@ class GraphAccess:
 
         Args:
             caller: the person.
-            refused: the token that Graph has just refused, if any.
+            refused: tokens that Graph has just refused, if any.
 
         Raises:
             M365Error: why there is none.
@@ -44,7 +45,7 @@ class GraphAccess:
             await self.give_up(caller, _with_claims(error, refused))
             raise
 
-    async def _token(self, caller: Caller, refused: Refusal | None) -> str:
+    async def _token(self, caller: Caller, refused: Refusal | None) -> GraphToken:
         try:
             return await self.on_behalf_of.graph_token(caller, refused)
         except AssertionRefused:

@@ -58,16 +58,14 @@ class Caller:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A Graph token that Graph did not take.
+    """Graph tokens that Graph did not take, one after the other.
 
     Attributes:
-        token: the token.
-        asked_at: when Graph was asked with it, in epoch seconds; tokens from before are as old.
+        tokens: the tokens.
         claims: what Graph asks a new one for, JSON, if it said so.
     """
 
-    token: str = field(repr=False)
-    asked_at: float
+    tokens: tuple[str, ...] = field(repr=False)
     claims: str | None = None
 
 
@@ -103,12 +101,12 @@ class OnBehalfOf:
         self._tokens: LRUCache[tuple[str, str], GraphToken] = LRUCache(maxsize=MAX_PEOPLE)
         self._running: dict[tuple[str, str], asyncio.Task[GraphToken]] = {}
 
-    async def graph_token(self, caller: Caller, refused: Refusal | None = None) -> str:
+    async def graph_token(self, caller: Caller, refused: Refusal | None = None) -> GraphToken:
         """Return a Graph token for `caller`: from memory, from the store, or by one exchange shared with everybody.
 
         Args:
             caller: the person.
-            refused: the token that Graph has just refused, and must not come back.
+            refused: tokens that Graph has just refused, and must not come back.
 
         Raises:
             M365Error: what Entra's refusal means.
@@ -117,7 +115,7 @@ class OnBehalfOf:
             known = self._tokens.get(caller.key)
             if known is not None and self._is_good(known, refused):
                 self._metrics.graph_tokens.labels("memory").inc()
-                return known.value
+                return known
             task = self._running.get(caller.key)
             mine = task is None
             if task is None:
@@ -127,8 +125,8 @@ class OnBehalfOf:
             # Shielded: a client that hangs up must not take the exchange away from the others.
             found = await asyncio.shield(task)
             # Somebody else's search may have found just the token that Graph has refused.
-            if mine or refused is None or found.value != refused.token:
-                return found.value
+            if mine or refused is None or found.value not in refused.tokens:
+                return found
 
     def _forget(self, person: tuple[str, str], done: asyncio.Task[GraphToken]) -> None:
         self._running.pop(person, None)
@@ -136,9 +134,7 @@ class OnBehalfOf:
             done.exception()  # looked at, because everybody who waited for it may have gone
 
     def _is_good(self, token: GraphToken, refused: Refusal | None) -> bool:
-        # What Graph refuses one token for, it refuses all from before for; only one exchanged since then is another.
-        fits = refused is None or (token.value != refused.token and token.exchanged_at >= refused.asked_at)
-        return fits and self._clock() < token.renew_at
+        return self._clock() < token.renew_at and (refused is None or token.value not in refused.tokens)
 
     async def _find(self, caller: Caller, refused: Refusal | None) -> GraphToken:
         try:

@@ -16,6 +16,7 @@ from m365_mcp.mail import Message
 
 ME = "/me?$select=displayName,mail,userPrincipalName"
 SEND = "/me/sendMail"
+MOST_REFUSALS = 2
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Tokens:
 
     Attributes:
         get: returns a token.
-        renew: returns another token than the one Graph has refused, which is handed in with the time of the request
-            (epoch seconds) and what Graph asks for (`claims`, JSON) if it says so.
-        give_up: says that Graph has refused the other one as well; the sign-in is over.
+        renew: returns another token than the ones Graph has refused, which are handed in with what Graph asks for
+            (`claims`, JSON) if it says so; and when that token was made, in epoch seconds.
+        give_up: says that Graph has refused a token made in answer to its refusal; the sign-in is over.
     """
 
     get: Callable[[], Awaitable[str]]
-    renew: Callable[[str, float, str | None], Awaitable[str]]
+    renew: Callable[[tuple[str, ...], str | None], Awaitable[tuple[str, float]]]
     give_up: Callable[[], Awaitable[None]]
 
 
@@ -78,10 +79,14 @@ class Mailbox:
         token = await self.tokens.get()
         asked_at = time.time()
         reply = await request(token)
-        if reply.status != 401:
-            return reply
-        # 401 means Graph did not look at the request, so another token may be tried once, also for a send.
-        reply = await request(await self.tokens.renew(token, asked_at, claims_challenge(reply)))
-        if reply.status == 401:
-            await self.tokens.give_up()
+        refused: tuple[str, ...] = ()
+        # 401 means Graph did not look at the request, so it may come again with another token, also a send: first
+        # with one that another replica may have left in the store, then with one made for it.
+        while reply.status == 401:
+            refused = (*refused, token)
+            token, made_at = await self.tokens.renew(refused, claims_challenge(reply))
+            reply = await request(token)
+            if reply.status == 401 and (made_at >= asked_at or len(refused) == MOST_REFUSALS):
+                await self.tokens.give_up()
+                break
         return reply

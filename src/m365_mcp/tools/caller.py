@@ -5,6 +5,7 @@ first used. May know `errors`, `entra.*`, `graph.*`.
 """
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from fastmcp import Context
 from fastmcp.dependencies import CurrentContext
@@ -43,15 +44,18 @@ def _caller() -> Caller | None:
 
 
 def _tokens(access: GraphAccess, caller: Caller) -> Tokens:
-    return Tokens(
-        get=lambda: access.token(caller),
-        renew=lambda refused, asked_at, claims: access.token(caller, Refusal(refused, asked_at, claims)),
-        give_up=lambda: access.give_up(caller, SignInNeeded()),
-    )
+    async def get() -> str:
+        return (await access.token(caller)).value
+
+    async def renew(refused: tuple[str, ...], claims: str | None) -> tuple[str, float]:
+        token = await access.token(caller, Refusal(refused, claims))
+        return token.value, token.exchanged_at
+
+    return Tokens(get=get, renew=renew, give_up=lambda: access.give_up(caller, SignInNeeded()))
 
 
 def _no_tokens() -> Tokens:
-    async def refuse(*_: object) -> str:
+    async def refuse(*_: object) -> NoReturn:
         raise SignInNeeded(
             "Nobody is signed in: this connection carries no access token.",
             advice="Connect to the server's HTTP address (…/mcp) and sign in; tools cannot be called over stdio.",
