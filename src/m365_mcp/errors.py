@@ -6,6 +6,7 @@
         RecipientNotAllowed      recipient_not_allowed       the operator does not let mail go there
         SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
+        …                                                    what goes wrong with uploads; see `upload_refusals`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed

@@ -15,7 +15,7 @@ from typing import Any
 
 from fastmcp import FastMCP
 
-from m365_mcp import errors, refusals
+from m365_mcp import errors, refusals, upload_refusals
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
 from m365_mcp.tools import TOOLSETS, tools_for
@@ -47,10 +47,10 @@ def _default(field: Any) -> str:
 def every_error() -> list[type[M365Error]]:
     """Return all error classes, in the order the tree in `errors` names them."""
 
+    modules = (errors.__name__, refusals.__name__, upload_refusals.__name__)
+
     def below(parent: type[M365Error]) -> list[type[M365Error]]:
-        children = [
-            child for child in parent.__subclasses__() if child.__module__ in (errors.__name__, refusals.__name__)
-        ]
+        children = [child for child in parent.__subclasses__() if child.__module__ in modules]
         return [kind for child in children for kind in (child, *below(child))]
 
     return below(M365Error)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.attaching import AttachingPerson
+from tests.e2e.grants import KEYS, signed_in
 from tests.e2e.person import Assistant, PersonAtBrowser
 from tests.e2e.programs import (
     Redis,
@@ -79,6 +81,26 @@ async def signed_in_ada(ada: Assistant, simulator: Simulator) -> Assistant:
     assert not result.is_error
     simulator.control("DELETE", "requests")
     return ada
+
+
+@pytest.fixture(scope="session")
+def attaching_server(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, shared_redis: Redis
+) -> Iterator[Server]:
+    """A server with the toolset `attachments`."""
+    chosen = {"REDIS_URL": shared_redis.url, "M365_TOOLSETS": "attachments", **KEYS}
+    server = make_server(tmp_path_factory.mktemp("attaching"), shared_simulator, **chosen)
+    server.program.shared = True
+    server.start()
+    yield server
+    assert server.program.end() == 0
+
+
+@pytest.fixture
+async def attaching_ada(attaching_server: Server, simulator: Simulator, shared_redis: Redis) -> AttachingPerson:
+    """Ada, signed in at a server where files can be attached; nothing has been sent yet."""
+    forget_sends(shared_redis)
+    return AttachingPerson(attaching_server, await signed_in(attaching_server, simulator))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

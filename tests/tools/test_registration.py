@@ -8,15 +8,23 @@ from jsonschema import Draft202012Validator
 from m365_mcp import settings
 from m365_mcp.app import build_parts, build_server
 from m365_mcp.reference import tool_schemas
-from m365_mcp.tools import INSTRUCTIONS
+from m365_mcp.tools import INSTRUCTIONS, tools_for
 
 IDS = {"azure_client_id": "a", "azure_client_secret": "b", "azure_tenant_id": "c", "redis_url": "memory://"}
 SCHEMAS = {tool["name"]: tool for tool in tool_schemas()}
 
 
 def test_there_are_exactly_the_two_tools_of_the_source() -> None:
-    """send_mail and get_my_profile, no more."""
-    assert list(SCHEMAS) == ["send_mail", "get_my_profile"]
+    """send_mail and get_my_profile, no more, until an operator switches on a toolset."""
+    assert [function.__name__ for function in tools_for(())] == ["send_mail", "get_my_profile"]
+    assert list(SCHEMAS)[:2] == ["send_mail", "get_my_profile"]
+
+
+def test_toolset_attachments_has_two_tools() -> None:
+    """One makes the draft and the links, one sends."""
+    names = [function.__name__ for function in tools_for(("attachments",))]
+
+    assert names == ["send_mail", "get_my_profile", "attach_files", "send_with_attachments"]
 
 
 def test_send_mail_has_the_arguments_types_and_defaults_of_the_source() -> None:

@@ -1,4 +1,4 @@
-"""Two ways of handing a message to Graph: in one request, or as a draft that can be looked up afterwards.
+"""Ways of handing a message to Graph: in one request, or as a draft that can be looked up afterwards.
 
 May know `errors`, `mail` and `graph.*`.
 """
@@ -66,18 +66,50 @@ class ByDraft:
         """Look until the message has left the Drafts folder; one that stays there is sent once more."""
         if draft_id is None:
             return False  # it was never told to send: that comes after the draft was noted
-        if await self._has_left(message_id, draft_id):
-            return True
-        if await self.drafts.whereabouts(draft_id, message_id) != "draft":
-            return None  # the person has deleted it, or moved it where it cannot be found
-        with contextlib.suppress(OutcomeUnknown):
-            await self.drafts.send(draft_id)
-            return True
-        return True if await self._has_left(message_id, draft_id) else None
+        return await settle_draft(self.drafts, draft_id, message_id, self.looks)
 
-    async def _has_left(self, message_id: str, draft_id: str) -> bool:
-        for pause in self.looks:
-            if await self.drafts.whereabouts(draft_id, message_id) == "sent":
-                return True
-            await asyncio.sleep(pause)
-        return False
+
+@dataclass(frozen=True)
+class AsDraft:
+    """A draft that is there already, with everything that belongs to it; one that Graph refuses stays.
+
+    Attributes:
+        drafts: the person's drafts.
+        draft_id: Graph's id of it.
+        message_id: our id, which it was marked with when it was made.
+        looks: pauses between looks, in seconds.
+    """
+
+    drafts: Drafts
+    draft_id: str
+    message_id: str
+    looks: tuple[float, ...] = LOOKS
+
+    async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
+        """Send it; see `delivery.Dispatch`. Its own id counts, not the ledger's."""
+        await note_draft(self.draft_id)
+        return await self.drafts.send(self.draft_id)
+
+    async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
+        """Look until it has left the Drafts folder; one that stays there is sent once more."""
+        return False if draft_id is None else await settle_draft(self.drafts, draft_id, self.message_id, self.looks)
+
+
+async def settle_draft(drafts: Drafts, draft_id: str, message_id: str, looks: tuple[float, ...]) -> bool | None:
+    """Find out whether a draft was sent; one that stays a draft is sent once more. None: it cannot be told."""
+    if await _has_left(drafts, draft_id, message_id, looks):
+        return True
+    if await drafts.whereabouts(draft_id, message_id) != "draft":
+        return None  # the person has deleted it, or moved it where it cannot be found
+    with contextlib.suppress(OutcomeUnknown):
+        await drafts.send(draft_id)
+        return True
+    return True if await _has_left(drafts, draft_id, message_id, looks) else None
+
+
+async def _has_left(drafts: Drafts, draft_id: str, message_id: str, looks: tuple[float, ...]) -> bool:
+    for pause in looks:
+        if await drafts.whereabouts(draft_id, message_id) == "sent":
+            return True
+        await asyncio.sleep(pause)
+    return False

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from m365_mcp.tools.attach import attach_files, send_with_attachments
 from m365_mcp.tools.mail import send_mail
 from m365_mcp.tools.profile import get_my_profile
 
@@ -12,7 +13,7 @@ TOOLS: tuple[Tool, ...] = (send_mail, get_my_profile)
 # What an operator switches on with M365_TOOLSETS.
 TOOLSETS: dict[str, tuple[Tool, ...]] = {
     "drafts": (),
-    "attachments": (),
+    "attachments": (attach_files, send_with_attachments),
     "replies": (),
     "schedule": (),
     "people": (),

@@ -17,6 +17,15 @@ _ATTACHMENT = {
     "required": ["name", "content_base64"],
     "additionalProperties": False,
 }
+_FILE = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "description": "File name with its extension, as the recipients are to see it."},
+        "size": {"type": "integer", "minimum": 0, "description": "Bytes, if known; then no other file is taken."},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
 
 To = Annotated[
     list[str],
@@ -51,6 +60,18 @@ Attachments = Annotated[
         }
     ),
 ]
+Files = Annotated[
+    list[dict[str, Any]],
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": _FILE,
+            "minItems": 1,
+            "description": "The files to be uploaded, each with its own name; together up to 150 MB.",
+        }
+    ),
+]
+DraftId = Annotated[str, Field(description="The draft_id that attach_files returned.")]
 ReadReceipt = Annotated[bool, Field(description="Ask to be told when it is read.")]
 IdempotencyKey = Annotated[
     str | None,

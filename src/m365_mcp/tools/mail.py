@@ -71,7 +71,7 @@ async def send_mail(
         save_to_sent,
     )  # fmt: skip
     message = desk.write(wish)
-    sent = await desk.send(message, key=idempotency_key, second_copy=allow_duplicate, progress=_teller(context))
+    sent = await desk.send(message, key=idempotency_key, second_copy=allow_duplicate, progress=teller(context))
     return as_receipt(message, sent)
 
 
@@ -89,7 +89,9 @@ def as_receipt(message: Message, sent: delivery.Receipt) -> Receipt:
     )
 
 
-def _teller(context: Context) -> delivery.Progress:
+def teller(context: Context) -> delivery.Progress:
+    """Return what tells the caller of `context` how a send goes on."""
+
     async def tell(text: str) -> None:
         await context.report_progress(0, message=text)
 

@@ -22,7 +22,7 @@ from m365_mcp.metrics import Metrics
 
 _log = logs.get(__name__)
 _FAULT_WHILE_SENDING = "This server has a fault, and it is not certain whether the message was sent."
-_READ_ONLY = frozenset({"get_my_profile"})
+_SENDS_NOTHING = frozenset({"get_my_profile", "attach_files"})
 
 
 def explained(function: Any) -> Any:
@@ -102,8 +102,8 @@ def _wrong(detail: Any) -> str:
 
 
 def _as_text(tool: str, error: M365Error) -> str:
-    if isinstance(error, InternalError) and tool not in _READ_ONLY:
+    if isinstance(error, InternalError) and tool not in _SENDS_NOTHING:
         error = InternalError(_FAULT_WHILE_SENDING, advice=OutcomeUnknown.advice)
-    certain = tool not in _READ_ONLY and not isinstance(error, OutcomeUnknown | InternalError)
+    certain = tool not in _SENDS_NOTHING and not isinstance(error, OutcomeUnknown | InternalError)
     effect = " Nothing was sent." if certain else ""
     return error.explain().replace(" What to do:", f"{effect} What to do:", 1)
