@@ -178,9 +178,9 @@ async def test_dropped_program_is_refused_and_the_right_file_taken(
     problems = _problems(page)
 
     await page.goto(url)
-    await page.evaluate(DROP, "MZ is how a program begins")
+    await page.evaluate(DROP, ["MZ is how a program begins", 1_000_000])
     await expect(page.get_by_role("status")).to_contain_text("is a program, by its content")
-    await page.evaluate(DROP, "plain notes")
+    await page.evaluate(DROP, ["plain notes", 1])
     await expect(page.get_by_role("status")).to_contain_text("notes.txt has arrived: 11 bytes")
     await attaching_ada.send(draft_id)
 
@@ -188,9 +188,9 @@ async def test_dropped_program_is_refused_and_the_right_file_taken(
     assert [problem for problem in problems if "400" not in problem] == []
 
 
-DROP = """text => {
+DROP = """([text, times]) => {
   const dataTransfer = new DataTransfer();
-  dataTransfer.items.add(new File([text], "any.txt"));
+  dataTransfer.items.add(new File([text.repeat(times)], "any.txt"));
   const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
   document.getElementById("drop").dispatchEvent(drop);
 }"""

@@ -37,7 +37,7 @@ async def test_bytes_pass_in_order_and_in_whole_ranges(size: int, step: int) -> 
     assert incoming.sha256 == hashlib.sha256(data[:size]).hexdigest()
 
 
-@pytest.mark.parametrize("size", [4, 6])
+@pytest.mark.parametrize("size", [3, 6])
 async def test_file_of_another_length_is_broken_off(size: int) -> None:
     """Fewer bytes than announced, or more, are not a file."""
     with pytest.raises(UploadBrokenOff):
@@ -53,6 +53,18 @@ async def test_silence_is_not_waited_out() -> None:
 
     with pytest.raises(UploadBrokenOff):
         [piece async for piece in Incoming(5, silent(), silence=0.01).chunks()]
+
+
+async def test_endless_upload_is_ended() -> None:
+    """A byte now and then keeps nobody's place for ever."""
+
+    async def trickle() -> AsyncIterator[bytes]:
+        while True:
+            yield b"1"
+            await asyncio.sleep(0)
+
+    with pytest.raises(UploadBrokenOff):
+        [piece async for piece in Incoming(CHUNK_BYTES, trickle(), longest=0.01).chunks()]
 
 
 @pytest.mark.parametrize(

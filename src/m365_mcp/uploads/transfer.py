@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ from m365_mcp.mail.rules import MAX_INLINE_ATTACHMENT_BYTES
 from m365_mcp.upload_refusals import UploadBrokenOff
 
 SILENCE_SECONDS = 60.0  # how long whoever uploads may send nothing
+LONGEST_SECONDS = 3600.0  # how long one upload may take: 150 MB at 0.4 Mbit/s
 
 
 @dataclass
@@ -30,11 +32,13 @@ class Incoming:
         size: bytes, as announced (Content-Length).
         parts: the bytes; raises UploadBrokenOff when whoever uploads has gone.
         silence: how long to wait for the next part, in seconds.
+        longest: how long to wait for all of them.
     """
 
     size: int
     parts: AsyncIterator[bytes] = field(repr=False)
     silence: float = SILENCE_SECONDS
+    longest: float = LONGEST_SECONDS
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256, init=False, repr=False)
     _count: int = field(default=0, init=False)
 
@@ -49,9 +53,9 @@ class Incoming:
         Raises:
             UploadBrokenOff: they ended before the announced size, or did not go on.
         """
-        waiting = bytearray()
+        waiting, until = bytearray(), time.monotonic() + self.longest
         while self._count < self.size:
-            part = await self._next_part()
+            part = await self._next_part(min(self.silence, until - time.monotonic()))
             self._digest.update(part)
             self._count += len(part)
             waiting += part
@@ -64,9 +68,9 @@ class Incoming:
             raise UploadBrokenOff
         yield bytes(waiting)
 
-    async def _next_part(self) -> bytes:
+    async def _next_part(self, patience: float) -> bytes:
         try:
-            async with asyncio.timeout(self.silence):
+            async with asyncio.timeout(patience):
                 return await anext(self.parts)
         except (TimeoutError, StopAsyncIteration) as error:
             raise UploadBrokenOff from error
