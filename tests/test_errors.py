@@ -2,7 +2,7 @@
 
 import pytest
 
-from m365_mcp import errors, refusals
+from m365_mcp import errors, refusals, upload_refusals
 from m365_mcp.errors import M365Error
 from m365_mcp.reference import every_error
 
@@ -12,7 +12,7 @@ def test_error_explains_itself(kind: type[M365Error]) -> None:
     """Sentence and advice are sentences, and the error stands in the tree at the top of the module."""
     assert kind.sentence.endswith(".")
     assert kind.advice.endswith(".")
-    words = f"{errors.__doc__} {refusals.__doc__}".split()
+    words = f"{errors.__doc__} {refusals.__doc__} {upload_refusals.__doc__}".split()
     assert kind.__name__ in words
     assert kind.code in words
 

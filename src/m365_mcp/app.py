@@ -49,12 +49,17 @@ from m365_mcp.storage.secrets import derive, make_seal
 from m365_mcp.tools import instructions_for, tools_for
 from m365_mcp.tools.caller import SERVICES, Services
 from m365_mcp.tools.outcome import ToolOutcome, explained
+from m365_mcp.uploads.desk import Uploads
+from m365_mcp.uploads.parcels import Parcels
+from m365_mcp.uploads.reception import Reception
+from m365_mcp.uploads.tickets import Tickets
 from m365_mcp.web.cors import McpCors
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.honest import HonestErrors
 from m365_mcp.web.replies import welcome_page
 from m365_mcp.web.requests import OAuthRequests
+from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
 MAX_MCP_BODY = 16 * 1024 * 1024  # bytes; above Graph's own limit, so that the tool can say what is too large
@@ -112,6 +117,7 @@ def build_parts(settings: Settings) -> Parts:
     on_behalf_of = OnBehalfOf(
         endpoint, scopes, shared=GraphTokens(storage.records), leases=storage.leases, metrics=metrics
     )
+    access, graph = GraphAccess(on_behalf_of, sign_ins.renewal), GraphClient(settings.graph, graph_http, metrics)
     return Parts(
         settings,
         http,
@@ -119,14 +125,19 @@ def build_parts(settings: Settings) -> Parts:
         storage,
         sign_ins,
         EntraProxy(settings, sign_ins, scopes),
-        Services(
-            GraphAccess(on_behalf_of, sign_ins.renewal),
-            GraphClient(settings.graph, graph_http, metrics),
-            build_office(settings, storage, metrics),
-        ),
+        build_services(settings, storage, metrics, access, graph),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
     )
+
+
+def build_services(
+    settings: Settings, storage: Storage, metrics: Metrics, access: GraphAccess, graph: GraphClient
+) -> Services:
+    """Build what the tools use."""
+    office = build_office(settings, storage, metrics)
+    tickets, parcels = Tickets(storage.records, storage.leases), Parcels(storage.records)
+    return Services(access, graph, office, Uploads(office, tickets, parcels, settings.mcp_server_base_url))
 
 
 def build_office(settings: Settings, storage: Storage, metrics: Metrics) -> Office:
@@ -251,7 +262,18 @@ def assemble(parts: Parts) -> Starlette:
         Middleware(HostOriginGuard, settings=parts.settings),
         Middleware(McpCors, settings=parts.settings, mcp_path=MCP_PATH),
     ]
-    return Starlette(routes=[*health.routes(parts.readiness), welcome, checked], middleware=edge, lifespan=lifespan)
+    routes = [*health.routes(parts.readiness), welcome, *_upload_routes(parts), checked]
+    return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
+
+
+def _upload_routes(parts: Parts) -> list[Route]:
+    if "attachments" not in parts.settings.m365_toolsets:
+        return []
+    known, office = parts.services, parts.services.office
+    reception = Reception(
+        known.uploads.tickets, known.access, known.graph, office.delivery.places, office.rules, parts.metrics
+    )
+    return [upload_route(reception)]
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:

@@ -7,6 +7,7 @@
         SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
         MessageMissing           message_missing             see `mailbox_errors`, as for AlreadySent
+        …                                                    what goes wrong with uploads; see `upload_refusals`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed

@@ -33,6 +33,7 @@ class Metrics:
         self.graph_tokens = count("graph_tokens", "Where Graph tokens came from: memory, store, exchange.", "source")
         self.sends = count("sends", "Messages: sent, failed (not sent), unknown, repeat (sent before).", "outcome")
         self.settlements = count("settlements", "Unclear sends looked up: sent, not_sent, unclear.", "found")
+        self.uploads = count("uploads", "Files that came by link: done, failed, broken_off.", "outcome")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"m365_mcp_{name}_total", meaning, labels, registry=self.registry)

@@ -15,7 +15,7 @@ from typing import Any
 
 from fastmcp import FastMCP
 
-from m365_mcp import errors, mailbox_errors, refusals
+from m365_mcp import errors, mailbox_errors, refusals, upload_refusals
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
 from m365_mcp.tools import TOOLSETS, tools_for
@@ -48,7 +48,7 @@ def every_error() -> list[type[M365Error]]:
     """Return all error classes, in the order the tree in `errors` names them."""
 
     def below(parent: type[M365Error]) -> list[type[M365Error]]:
-        ours = {module.__name__ for module in (errors, refusals, mailbox_errors)}
+        ours = {module.__name__ for module in (errors, refusals, mailbox_errors, upload_refusals)}
         children = [child for child in parent.__subclasses__() if child.__module__ in ours]
         return [kind for child in children for kind in (child, *below(child))]
 

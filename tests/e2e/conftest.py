@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.attaching import AttachingPerson
+from tests.e2e.grants import KEYS, signed_in
 from tests.e2e.person import Assistant, PersonAtBrowser
 from tests.e2e.programs import (
     Redis,
@@ -93,6 +95,19 @@ def shared_full_server(
     assert server.program.end() == 0
 
 
+@pytest.fixture(scope="session")
+def attaching_server(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, shared_redis: Redis
+) -> Iterator[Server]:
+    """A server with the toolset `attachments`."""
+    chosen = {"REDIS_URL": shared_redis.url, "M365_TOOLSETS": "attachments", **KEYS}
+    server = make_server(tmp_path_factory.mktemp("attaching"), shared_simulator, **chosen)
+    server.program.shared = True
+    server.start()
+    yield server
+    assert server.program.end() == 0
+
+
 @pytest.fixture
 def full_server(shared_full_server: Server, shared_redis: Redis, simulator: Simulator) -> Server:
     """A running server with its toolsets switched on; nothing has been sent yet."""
@@ -104,6 +119,13 @@ def full_server(shared_full_server: Server, shared_redis: Redis, simulator: Simu
 def writer(full_server: Server, simulator: Simulator) -> Assistant:
     """Ada's assistant at the server with the toolsets, not yet signed in."""
     return Assistant(full_server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+
+
+@pytest.fixture
+async def attaching_ada(attaching_server: Server, simulator: Simulator, shared_redis: Redis) -> AttachingPerson:
+    """Ada, signed in at a server where files can be attached; nothing has been sent yet."""
+    forget_sends(shared_redis)
+    return AttachingPerson(attaching_server, await signed_in(attaching_server, simulator))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

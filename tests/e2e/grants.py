@@ -93,6 +93,7 @@ def assistant_at(server: Server, simulator: Simulator, name: str = "ada@contoso.
 async def signed_in(server: Server, simulator: Simulator, name: str = "ada@contoso.example") -> Grant:
     """Sign a person in and return the tokens; the simulator's log begins here."""
     assistant = assistant_at(server, simulator, name)
-    assert not (await assistant.call("get_my_profile")).is_error
+    result = await assistant.call("get_my_profile")
+    assert not result.is_error, result
     simulator.control("DELETE", "requests")
     return await grant_of(assistant)

@@ -12,6 +12,7 @@ from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
+from tests.e2e.attaching import TEN_MB, UPLOADS, AttachingPerson, content, sha256
 from tests.e2e.person import direct_client, text_of
 from tests.e2e.programs import Server, Simulator, listens
 
@@ -123,3 +124,99 @@ async def test_person_who_declines_is_brought_back_to_the_client(
 
     assert "error=access_denied" in page.url
     assert simulator.count(path=f"/{simulator.ready['tenant_id']}/oauth2/v2.0/authorize") == 0
+
+
+SEEN = """() => {
+  const bar = document.getElementById("bar");
+  window.seen = [];
+  new MutationObserver(() => window.seen.push([bar.hidden, bar.value])).observe(bar, { attributes: true });
+}"""
+
+
+async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
+    browser: BrowserContext, attaching_ada: AttachingPerson, simulator: Simulator
+) -> None:
+    """The page of an upload link takes a file, shows how far it is, and says at the end what has arrived."""
+    draft_id, url = await attaching_ada.link("Grüße <b>.bin", size=TEN_MB)
+    page, data = await browser.new_page(), content()
+    problems = _problems(page)
+    simulator.control("POST", "faults", where={"method": "PUT", "path": UPLOADS}, what={"delay_seconds": 0.5})
+
+    answer = await page.goto(url)
+    await page.evaluate(SEEN)
+    await page.keyboard.press("Tab")
+    focused = await page.evaluate("document.activeElement.id")
+    await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data[:-1]})
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("another one than was announced")
+    await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data})
+    await page.get_by_role("button", name="Upload").press("Enter")
+    await expect(page.get_by_role("progressbar")).to_be_visible()
+    await expect(page.get_by_role("status")).to_contain_text(sha256(data))
+    sent = await attaching_ada.send(draft_id)
+
+    assert answer is not None
+    policy = (await answer.all_headers())["content-security-policy"]
+    assert "unsafe" not in policy
+    assert focused == "file"
+    assert "Grüße <b>.bin" in await page.inner_text("main")
+    assert any(0 < value < 1 and not hidden for hidden, value in await page.evaluate("window.seen"))
+    assert problems == []
+    assert not sent["isError"], sent
+    (attachment,) = simulator.outbox[0]["attachments"]
+    assert (attachment["name"], attachment["sha256"]) == ("Grüße <b>.bin", sha256(data))
+    assert (await page.goto(url)).status == 410  # type: ignore[union-attr]
+
+
+async def test_dropped_program_is_refused_and_the_right_file_taken(
+    browser: BrowserContext, attaching_ada: AttachingPerson, simulator: Simulator
+) -> None:
+    """A file dropped on the page is uploaded; a refusal is shown in words, and the page can be used again."""
+    draft_id, url = await attaching_ada.link("notes.txt")
+    page = await browser.new_page()
+    problems = _problems(page)
+
+    await page.goto(url)
+    await page.evaluate(DROP, ["MZ is how a program begins", 1_000_000])
+    await expect(page.get_by_role("status")).to_contain_text("is a program, by its content")
+    await page.evaluate(DROP, ["plain notes", 1])
+    await expect(page.get_by_role("status")).to_contain_text("notes.txt has arrived: 11 bytes")
+    await attaching_ada.send(draft_id)
+
+    assert [one["sha256"] for one in simulator.outbox[0]["attachments"]] == [sha256(b"plain notes")]
+    assert [problem for problem in problems if "400" not in problem] == []
+
+
+DROP = """([text, times]) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text.repeat(times)], "any.txt"));
+  const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+  document.getElementById("drop").dispatchEvent(drop);
+}"""
+
+
+async def test_upload_page_follows_the_colour_scheme_and_fits_a_phone(
+    browser: BrowserContext, attaching_ada: AttachingPerson
+) -> None:
+    """Light and dark differ, and nothing is wider than a small screen, however long the name."""
+    _, url = await attaching_ada.link(f"{'long' * 50}.txt")
+    page = await browser.new_page()
+    await page.set_viewport_size({"width": 320, "height": 640})
+    colours = set()
+
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await page.goto(url)
+        colours.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    assert len(colours) == 2
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def _problems(page: Page) -> list[str]:
+    """Return a list to which the page adds what its console says went wrong, a broken policy included."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found

@@ -27,6 +27,7 @@ def test_every_toolset_adds_its_own_tools() -> None:
     assert added["replies"] == ["list_messages", "reply", "forward"]
     assert added["schedule"] == ["schedule_mail", "list_scheduled", "cancel_scheduled"]
     assert added["people"] == ["find_people"]
+    assert added["attachments"] == ["attach_files", "send_with_attachments"]
     assert set(TOOLSETS) == set(settings.PERMISSIONS)
 
 

@@ -26,6 +26,19 @@ class GraphAccess:
     on_behalf_of: OnBehalfOf
     renewal: Renewal
 
+    async def caller(self, session_id: str) -> Caller:
+        """Return the person of a session, for a request that comes without an access token of ours.
+
+        Raises:
+            SignInNeeded: the session has ended.
+            M365Error: with status 503: whether it has cannot be told now.
+        """
+        session = await self.renewal.sessions.find(session_id)
+        session = None if session is None else await self.renewal.fresh(session)
+        if session is None:
+            raise SignInNeeded
+        return Caller(*session.person, session.upstream.access_token, session.id)
+
     async def token(self, caller: Caller, refused: Refusal | None = None) -> GraphToken:
         """Return a Graph token for `caller`.
 

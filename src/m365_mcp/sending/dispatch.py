@@ -1,4 +1,4 @@
-"""Two ways of handing a message to Graph: in one request, or as a draft that can be looked up afterwards.
+"""Ways of handing a message to Graph: in one request, or as a draft that can be looked up afterwards.
 
 May know `errors`, `mail` and `graph.*`.
 """
@@ -68,6 +68,32 @@ class ByDraft:
     async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
         """Find out by looking; see `settle_draft`."""
         return await settle_draft(self.drafts, message_id, draft_id, self.looks)
+
+
+@dataclass(frozen=True)
+class AsDraft:
+    """A draft that is there already, with everything that belongs to it; one that Graph refuses stays.
+
+    Attributes:
+        drafts: the person's drafts.
+        draft_id: Graph's id of it.
+        message_id: our id, which it was marked with when it was made.
+        looks: pauses between looks, in seconds.
+    """
+
+    drafts: Drafts
+    draft_id: str
+    message_id: str
+    looks: tuple[float, ...] = LOOKS
+
+    async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
+        """Send it; see `delivery.Dispatch`. Its own id counts, not the ledger's."""
+        await note_draft(self.draft_id)
+        return await self.drafts.send(self.draft_id)
+
+    async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
+        """Look until it has left the Drafts folder; one that stays there is sent once more."""
+        return False if draft_id is None else await settle_draft(self.drafts, self.message_id, draft_id, self.looks)
 
 
 async def settle_draft(

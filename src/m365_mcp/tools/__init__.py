@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from m365_mcp.tools.attach import attach_files, send_with_attachments
 from m365_mcp.tools.drafts import create_draft, discard_draft, send_draft
 from m365_mcp.tools.mail import send_mail
 from m365_mcp.tools.people import find_people
@@ -16,7 +17,7 @@ TOOLS: tuple[Tool, ...] = (send_mail, get_my_profile)
 # What an operator switches on with M365_TOOLSETS.
 TOOLSETS: dict[str, tuple[Tool, ...]] = {
     "drafts": (create_draft, send_draft, discard_draft),
-    "attachments": (),
+    "attachments": (attach_files, send_with_attachments),
     "replies": (list_messages, reply, forward),
     "schedule": (schedule_mail, list_scheduled, cancel_scheduled),
     "people": (find_people,),

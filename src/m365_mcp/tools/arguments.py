@@ -17,6 +17,15 @@ _ATTACHMENT = {
     "required": ["name", "content_base64"],
     "additionalProperties": False,
 }
+_FILE = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "description": "File name with its extension, as the recipients are to see it."},
+        "size": {"type": "integer", "minimum": 0, "description": "Bytes, if known; then no other file is taken."},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
 
 To = Annotated[
     list[str],
@@ -51,6 +60,17 @@ Attachments = Annotated[
         }
     ),
 ]
+Files = Annotated[
+    list[dict[str, Any]],
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": _FILE,
+            "minItems": 1,
+            "description": "The files to be uploaded, each with its own name; together up to 150 MB.",
+        }
+    ),
+]
 ReadReceipt = Annotated[bool, Field(description="Ask to be told when it is read.")]
 IdempotencyKey = Annotated[
     str | None,
@@ -64,7 +84,7 @@ PeopleQuery = Annotated[
     str, Field(description="A name, part of one, or part of an address.", min_length=1, max_length=100)
 ]
 Top = Annotated[int, Field(description="How many to show at most.", ge=1, le=50)]
-DraftId = Annotated[str, Field(description="draft_id of create_draft.")]
+DraftId = Annotated[str, Field(description="draft_id of create_draft, or of attach_files.")]
 OriginalId = Annotated[str, Field(description="message_id of list_messages: the message to answer.")]
 ScheduledId = Annotated[str, Field(description="scheduled_id of schedule_mail or list_scheduled.")]
 ReplyAll = Annotated[bool, Field(description="Whether everybody else on the message gets the reply, too.")]

@@ -1,7 +1,7 @@
 """Who is calling: builds the caller's Mailbox from the request's access token. Constructs only.
 
 What a FastMCP 4.1 dependency raises is masked, so nothing here can fail; a missing sign-in shows when the mailbox is
-first used. May know `errors`, `entra.*`, `graph.*`.
+first used. May know `errors`, `entra.*`, `graph.*`, `sending.*`, `uploads.*`.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from fastmcp.dependencies import CurrentContext
 from fastmcp.server.dependencies import get_access_token
 
 from m365_mcp.entra.graph_access import GraphAccess
-from m365_mcp.entra.on_behalf_of import Caller, Refusal
+from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.errors import SignInNeeded
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox, Tokens
 from m365_mcp.sending.office import Desk, Office
+from m365_mcp.sending.senders import mailbox_of
+from m365_mcp.uploads.desk import UploadDesk, Uploads
 
 SERVICES = "services"
 
@@ -28,6 +30,7 @@ class Services:
     access: GraphAccess
     graph: GraphClient
     office: Office
+    uploads: Uploads
 
 
 def caller_mailbox(context: Context = CurrentContext()) -> Mailbox:
@@ -44,8 +47,18 @@ def caller_desk(context: Context = CurrentContext()) -> Desk:
     return services.office.desk(person, _mailbox(services, caller))
 
 
+def caller_upload_desk(context: Context = CurrentContext()) -> UploadDesk:
+    """Return the mail with uploaded files of whoever makes the current call."""
+    services: Services = context.lifespan_context[SERVICES]
+    caller = _caller()
+    person, session_id = (("", ""), "") if caller is None else (caller.key, caller.session_id)
+    return services.uploads.desk(person, session_id, _mailbox(services, caller))
+
+
 def _mailbox(services: Services, caller: Caller | None) -> Mailbox:
-    return Mailbox(services.graph, _no_tokens() if caller is None else _tokens(services.access, caller))
+    if caller is None:
+        return Mailbox(services.graph, _no_tokens())
+    return mailbox_of(services.graph, services.access, caller)
 
 
 def _caller() -> Caller | None:
@@ -54,17 +67,6 @@ def _caller() -> Caller | None:
         return None
     claims = token.claims
     return Caller(claims["tid"], claims["oid"], token.token, claims["session"])
-
-
-def _tokens(access: GraphAccess, caller: Caller) -> Tokens:
-    async def get() -> str:
-        return (await access.token(caller)).value
-
-    async def renew(refused: tuple[str, ...], claims: str | None) -> tuple[str, float]:
-        token = await access.token(caller, Refusal(refused, claims))
-        return token.value, token.exchanged_at
-
-    return Tokens(get=get, renew=renew, give_up=lambda: access.give_up(caller, SignInNeeded()))
 
 
 def _no_tokens() -> Tokens:

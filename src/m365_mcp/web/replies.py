@@ -36,7 +36,7 @@ def json_reply(status: int, error: str, description: str, headers: dict[str, str
 
 def error_as_json(error: M365Error) -> Response:
     """Return a passing trouble for a program, in the OAuth word on which clients keep their tokens."""
-    return json_reply(error.status, "temporarily_unavailable", error.explain(), _retry_header(error))
+    return json_reply(error.status, "temporarily_unavailable", error.explain(), retry_header(error))
 
 
 def error_as_page(error: M365Error) -> Response:
@@ -47,8 +47,7 @@ def error_as_page(error: M365Error) -> Response:
         f"<p>{escape(error.sentence)}</p><h2>What to do</h2><p>{escape(advice)}</p>"
         f"<p class=reference>Code: {escape(error.code)}</p>{reference}"
     )
-    html = _PAGE.format(title="Sign-in did not finish", content=text)
-    return HTMLResponse(html, error.status, {**PAGE_HEADERS, **_OWN_PAGE, **_retry_header(error)})
+    return plain_page("Sign-in did not finish", text, error.status, retry_header(error))
 
 
 def welcome_page(endpoint: str) -> Response:
@@ -57,7 +56,13 @@ def welcome_page(endpoint: str) -> Response:
         f"<p>This is an MCP server that sends mail as you. Add this address to your MCP client:</p>"
         f"<p><code>{escape(endpoint)}</code></p>"
     )
-    return HTMLResponse(_PAGE.format(title="M365 MCP Server", content=text), headers={**PAGE_HEADERS, **_OWN_PAGE})
+    return plain_page("M365 MCP Server", text)
+
+
+def plain_page(title: str, content: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a page without scripts that no cache keeps; `content` is HTML."""
+    html = _PAGE.format(title=title, content=content)
+    return HTMLResponse(html, status, {**PAGE_HEADERS, **_OWN_PAGE, **(headers or {})})
 
 
 def protect_page(headers: MutableHeaders) -> None:
@@ -67,7 +72,8 @@ def protect_page(headers: MutableHeaders) -> None:
             headers.setdefault(name, value)
 
 
-def _retry_header(error: M365Error) -> dict[str, str]:
+def retry_header(error: M365Error) -> dict[str, str]:
+    """Return the header that says when to try again, for a passing trouble."""
     if error.status != 503:
         return {}
     return {"Retry-After": str(math.ceil(OPERATOR_SECONDS if error.retry_after is None else error.retry_after))}

@@ -1,0 +1,165 @@
+"""The attachments of one draft: small ones in one request, an upload session for large ones, and what is there.
+
+Sources: Graph "Add attachment", "Attach large files to Outlook messages", "List attachments".
+May know `errors`, `upload_refusals`, `settings_checks` and `graph.*`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from m365_mcp.errors import (
+    GraphUnavailable,
+    M365Error,
+    MessageRefused,
+    MessageTooLarge,
+    OutcomeUnknown,
+    ReadRefused,
+    Unavailable,
+)
+from m365_mcp.graph.decipher import Reply, decipher
+from m365_mcp.graph.items import IMMUTABLE
+from m365_mcp.graph.mailbox import Mailbox
+from m365_mcp.graph.patience import Patience
+from m365_mcp.graph.upload_session import UploadSession
+from m365_mcp.settings_checks import LOOPBACK_HOSTS
+from m365_mcp.upload_refusals import FileTooLarge
+
+LOOKS = (0.0, 0.3, 0.7, 1.5)  # pauses before looks for an attachment that should be there, in seconds
+_AGAIN = "Upload the file again with the same link while it is good, or begin anew with attach_files."
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True)
+class DraftAttachments:
+    """What is attached to one draft.
+
+    Attributes:
+        mailbox: whose draft it is.
+        draft_id: Graph's id of it.
+        turn: gives one of the places at the mailbox for one request.
+    """
+
+    mailbox: Mailbox
+    draft_id: str
+    turn: Turn
+
+    async def add(self, name: str, content_type: str, content: bytes) -> None:
+        """Attach a small file in one request; when it is not clear whether that worked, look before trying again.
+
+        Raises:
+            M365Error: it is not attached, as far as can be told.
+        """
+        form = {"@odata.type": "#microsoft.graph.fileAttachment", "name": name, "contentType": content_type}
+        body = json.dumps({**form, "contentBytes": base64.b64encode(content).decode()}).encode()
+        patience = Patience()
+        while True:
+            try:
+                await self._post("", "addAttachment", body)
+            except Unavailable as error:
+                if await self.holds(name):
+                    return
+                await patience.wait(error)
+            else:
+                return
+
+    async def open_session(self, name: str, content_type: str, size: int) -> UploadSession:
+        """Open an upload session for a large file; one too many is forgotten by Graph.
+
+        Raises:
+            FileTooLarge: the mailbox does not take so much.
+            M365Error: there is none to be had.
+        """
+        item = {"attachmentType": "file", "name": name, "size": size, "contentType": content_type}
+        body = json.dumps({"AttachmentItem": item}).encode()
+        patience = Patience()
+        while True:
+            try:
+                found = await self._post("/createUploadSession", "createUploadSession", body)
+                break
+            except Unavailable as error:
+                await patience.wait(error)
+        client = self.mailbox.graph
+        url = check_upload_url(str(found.get("uploadUrl", "")), client.base_url)
+        return UploadSession(url, size, client.http, client.metrics, self.turn)
+
+    async def holds(self, name: str) -> bool:
+        """Tell whether a file of this name is attached, looking several times. Raises M365Error."""
+        for pause in LOOKS:
+            await asyncio.sleep(pause)
+            if await self._named(name):
+                return True
+        return False
+
+    async def remove(self, name: str) -> None:
+        """Take off what an earlier try may have attached under this name. Raises M365Error."""
+        for attachment_id in await self._named(name):
+            async with self.turn():
+                path = f"{self._path}/{quote(attachment_id, safe='')}"
+                reply = await self.mailbox.act("DELETE", path, "deleteAttachment", headers=IMMUTABLE)
+            if reply.status not in (204, 404):
+                raise _refusal(reply)
+
+    async def _named(self, name: str) -> list[str]:
+        async with self.turn():
+            reply = await self.mailbox.read(f"{self._path}?$select=id,name", "listAttachments", IMMUTABLE)
+        if reply.status != 200:
+            raise _refusal(reply)
+        return [str(one["id"]) for one in reply.json.get("value", []) if one.get("name") == name]
+
+    async def _post(self, path: str, operation: str, body: bytes) -> dict[str, Any]:
+        try:
+            async with self.turn():
+                reply = await self.mailbox.act("POST", self._path + path, operation, body=body, headers=IMMUTABLE)
+        except OutcomeUnknown as error:
+            raise GraphUnavailable(reference=error.reference) from error
+        if reply.status != 201:
+            raise _refusal(reply)
+        return reply.json
+
+    @property
+    def _path(self) -> str:
+        return f"/me/messages/{quote(self.draft_id, safe='')}/attachments"
+
+
+def check_upload_url(url: str, graph_base_url: str) -> str:
+    """Return the address Graph wants a file at, if bytes may go there.
+
+    The upload host is another one than Graph's, and only Graph's answer names it. It must be https; beside a stand-in
+    on this machine it is what that stand-in speaks, and on this machine as well.
+
+    Raises:
+        GraphUnavailable: it may not.
+    """
+    graph, upload = urlsplit(graph_base_url), urlsplit(url)
+    is_stand_in = graph.hostname in LOOPBACK_HOSTS
+    scheme = graph.scheme if is_stand_in else "https"
+    same_side = is_stand_in == (upload.hostname in LOOPBACK_HOSTS)
+    if upload.scheme != scheme or not upload.hostname or upload.username is not None or not same_side:
+        raise GraphUnavailable("Microsoft Graph named an address for the file that this server does not upload to.")
+    return url
+
+
+def _refusal(reply: Reply) -> M365Error:
+    """Return what a reply means for a file; none of these requests sends anything."""
+    error = decipher(reply, changes_something=False)
+    if isinstance(error, MessageTooLarge):
+        return FileTooLarge(
+            "The message with this file would be larger than the mailbox takes.", reference=reply.request_id
+        )
+    if reply.status == 404 and isinstance(error, ReadRefused):
+        return MessageRefused(
+            "The draft this file is for is not there any more.",
+            advice="Begin anew with attach_files.",
+            reference=reply.request_id,
+        )
+    if isinstance(error, ReadRefused):
+        return MessageRefused("Microsoft Graph refused the file.", advice=_AGAIN, reference=reply.request_id)
+    return error

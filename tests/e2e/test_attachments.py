@@ -1,0 +1,430 @@
+"""Files of real size: announced to the server, uploaded by link past the model, sent with the draft they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from m365_mcp import settings
+from m365_mcp.storage.opening import open_storage
+from m365_mcp.storage.secrets import make_seal
+from m365_mcp.uploads.tickets import COLLECTION, name_of
+from tests.e2e.attaching import (
+    CHUNK,
+    MAIL,
+    TEN_MB,
+    UPLOADS,
+    AttachingPerson,
+    content,
+    put,
+    ranges,
+    sha256,
+    text,
+)
+from tests.e2e.grants import KEYS, call_tool, signed_in, start_server
+from tests.e2e.person import direct_client
+from tests.e2e.programs import Redis, Server, Simulator
+
+MIB = 1024 * 1024
+GRACE = "grace@contoso.example"
+
+
+async def test_ten_megabytes_by_curl_arrive_whole_and_are_sent(
+    attaching_ada: AttachingPerson, simulator: Simulator, tmp_path: Path
+) -> None:
+    """The command that attach_files returns uploads the file; the outbox, the answer and the file agree."""
+    data, name = content(), "it's [final] figures.bin"
+    (tmp_path / name).write_bytes(data)
+    waiting = await attaching_ada.attach({"name": name, "size": TEN_MB})
+    (file,) = waiting["files"]
+
+    if shutil.which("curl"):
+        command = f"{file['command']} --silent --show-error --noproxy '*'"
+        curl = await asyncio.create_subprocess_shell(command, cwd=tmp_path, stdout=-1)
+        answer = json.loads((await curl.communicate())[0])
+    else:
+        answer = (await put(file["upload_url"], data)).json()
+    sent = await attaching_ada.send(waiting["draft_id"])
+
+    facts = {"name": name, "size": TEN_MB, "sha256": sha256(data)}
+    assert answer == facts
+    assert not sent["isError"], sent
+    assert sent["structuredContent"]["status"] == "sent"
+    assert sent["structuredContent"]["message_id"] == waiting["message_id"]
+    assert sent["structuredContent"]["recipients"] == [GRACE]
+    assert sent["structuredContent"]["files"] == [facts]
+    (message,) = simulator.outbox
+    (attachment,) = message["attachments"]
+    assert {key: attachment[key] for key in facts} == facts
+    assert message["subject"] == "Figures"
+    assert [status for _, status in ranges(simulator)] == [200, 200, 201]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2_999_999])
+async def test_file_below_3_mb_goes_in_one_request(
+    attaching_ada: AttachingPerson, simulator: Simulator, size: int
+) -> None:
+    """A small file needs no upload session, which Graph would refuse."""
+    draft_id, url = await attaching_ada.link()
+    data = content(size)
+
+    answer = await put(url, data)
+    sent = await attaching_ada.send(draft_id)
+
+    assert (answer.status_code, answer.json()["sha256"]) == (201, sha256(data))
+    assert not sent["isError"], sent
+    (attachment,) = simulator.outbox[0]["attachments"]
+    assert (attachment["size"], attachment["sha256"]) == (size, sha256(data))
+    assert ranges(simulator) == []
+
+
+@pytest.mark.parametrize("size", [3_000_000, CHUNK, CHUNK + 1, 2 * CHUNK])
+async def test_file_of_whole_chunks_and_a_bit_arrives_whole(
+    attaching_ada: AttachingPerson, simulator: Simulator, size: int
+) -> None:
+    """The borders between one request, one range and several are where they should be."""
+    draft_id, url = await attaching_ada.link(size=size)
+    data = content(size)
+
+    answer = await put(url, data)
+    await attaching_ada.send(draft_id)
+
+    assert answer.status_code == 201, answer.text
+    assert simulator.outbox[0]["attachments"][0]["sha256"] == sha256(data)
+    assert len(ranges(simulator)) == -(-size // CHUNK)
+
+
+async def test_no_token_and_no_cookie_goes_to_the_upload_host(
+    attaching_ada: AttachingPerson, simulator: Simulator
+) -> None:
+    """The address is the permission there."""
+    _, url = await attaching_ada.link()
+
+    await put(url, content())
+
+    seen = [one for one in simulator.control("GET", "requests") if one["path"].startswith("/api/v2.0/")]
+    assert len(seen) == 3
+    assert {one["client_auth"] for one in seen} == {None}
+    assert {one["cookies"] for one in seen} == {False}
+
+
+async def test_link_works_once(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+    """A finished link is 410 for a program and for a person, and nothing is attached a second time."""
+    draft_id, url = await attaching_ada.link()
+    await put(url, b"first")
+
+    again = await put(url, b"second")
+    async with direct_client() as http:
+        page = await http.get(url)
+    await attaching_ada.send(draft_id)
+
+    assert (again.status_code, again.json()["error"]) == (410, "upload_link_ended")
+    assert page.status_code == 410
+    assert "works once" in page.text
+    assert len(simulator.outbox[0]["attachments"]) == 1
+
+
+async def test_two_uploads_at_once_share_no_link(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+    """Of two uploads through one link one attaches its file; the other is told."""
+    draft_id, url = await attaching_ada.link()
+
+    replies = await asyncio.gather(*(put(url, content(seed=seed)) for seed in range(2)))
+    await attaching_ada.send(draft_id)
+
+    assert sorted(reply.status_code for reply in replies) in ([201, 409], [201, 410])
+    assert len(simulator.outbox[0]["attachments"]) == 1
+
+
+async def test_expired_link_is_refused(
+    attaching_ada: AttachingPerson, simulator: Simulator, shared_redis: Redis
+) -> None:
+    """After its time a link is 410, and the send says that the file did not come."""
+    draft_id, url = await attaching_ada.link()
+    await _let_expire(simulator, shared_redis, url)
+
+    answer = await put(url, b"late")
+    refused = await attaching_ada.send(draft_id)
+
+    assert answer.status_code == 410
+    assert "expired" in answer.json()["error_description"]
+    assert "'files' entry 1 did not come before its link expired" in text(refused)
+
+
+async def _let_expire(simulator: Simulator, redis: Redis, url: str) -> None:
+    names = {name.lower(): value for name, value in {**simulator.settings, **KEYS, "REDIS_URL": redis.url}.items()}
+    chosen = settings.load(**names)
+    seal = make_seal([key.get_secret_value() for key in chosen.storage_encryption_key], chosen.signing_secrets)
+    storage = open_storage(chosen, seal)
+    name = name_of(url.rpartition("/")[2])
+    held = await storage.records.read(COLLECTION, name)
+    assert held.value is not None
+    assert 800 < held.value["expires_at"] - time.time() <= 900
+    assert await storage.records.swap(COLLECTION, name, held, {**held.value, "expires_at": time.time()}, 60)
+    await storage.close()
+
+
+async def test_nobody_sends_another_persons_draft(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+    """A draft id is worth nothing to somebody else, and a link leads to its owner's draft, whoever uses it."""
+    draft_id, url = await attaching_ada.link()
+    grace = AttachingPerson(attaching_ada.server, await signed_in(attaching_ada.server, simulator, GRACE))
+
+    answer = await put(url, b"from anywhere", Authorization=f"Bearer {grace.grant.access}")
+    refused = await grace.send(draft_id)
+    sent = await attaching_ada.send(draft_id)
+
+    assert answer.status_code == 201
+    assert refused["isError"]
+    assert "draft_unknown" in text(refused)
+    assert not sent["isError"], sent
+    assert [message["from"]["address"] for message in simulator.outbox] == ["ada@contoso.example"]
+
+
+async def test_link_dies_with_its_session(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+    """Once the person has signed out, the link is 401 and nothing reaches Graph."""
+    _, url = await attaching_ada.link()
+    async with direct_client() as http:
+        form = {"token": attaching_ada.grant.refresh, "client_id": attaching_ada.grant.client_id}
+        assert (await http.post(f"{attaching_ada.server.url}/revoke", data=form)).status_code == 200
+
+    answer = await put(url, content())
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "sign_in_needed")
+    assert ranges(simulator) == []
+
+
+@pytest.mark.parametrize("start", [b"MZ\x90\x00", b"\x7fELF", b"#!/bin/sh\n"])
+@pytest.mark.parametrize("size", [100, 4_000_000])
+async def test_program_is_refused_by_its_content(
+    attaching_ada: AttachingPerson, simulator: Simulator, start: bytes, size: int
+) -> None:
+    """A program under an innocent name is refused before anything is attached; the right file may still come."""
+    draft_id, url = await attaching_ada.link("report.pdf")
+
+    answer = await put(url, start.ljust(size, b"x"))
+    refused = await attaching_ada.send(draft_id)
+    right = await put(url, b"%PDF-1.7")
+    await attaching_ada.send(draft_id)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_argument")
+    assert "program" in answer.json()["error_description"]
+    assert "invalid_argument" in text(refused)
+    assert right.status_code == 201
+    assert [one["sha256"] for one in simulator.outbox[0]["attachments"]] == [sha256(b"%PDF-1.7")]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([{"name": "setup.exe"}], "type that this server does not attach"),
+        ([{"name": "../../etc/passwd"}], "path"),
+        ([{"name": "invoice\u202efdp.exe"}], "control"),
+        ([{"name": "a.pdf"}, {"name": "A.PDF"}], "same name"),
+        ([{"name": "a.pdf", "size": 150_000_001}], "file_too_large"),
+        ([{"name": "a.pdf", "size": 100_000_000}, {"name": "b.pdf", "size": 50_000_001}], "file_too_large"),
+        ([{"name": "a.pdf", "size": -1}], "entry 1"),
+        ([{"name": "a.pdf", "path": "/etc/passwd"}], "entry 1"),
+        ([{"size": 1}], "entry 1"),
+        ([], "0 entries"),
+    ],
+)
+async def test_file_that_cannot_be_attached_is_refused_when_it_is_announced(
+    attaching_ada: AttachingPerson, simulator: Simulator, files: list[dict[str, Any]], said: str
+) -> None:
+    """No draft and no link is made for a name, a type or a size that cannot go."""
+    result = await attaching_ada.call("attach_files", **MAIL, files=files)
+
+    assert result["isError"]
+    assert said in text(result)
+    assert simulator.count(method="POST", path="/v1.0/me/messages") == 0
+
+
+async def test_missing_file_keeps_the_mail_back(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+    """Nothing is sent before every file is there, and the answer says which is missing; then it is sent once."""
+    waiting = await attaching_ada.attach({"name": "a.txt"}, {"name": "b.txt"}, {"name": "c.txt"})
+    first, second, third = (file["upload_url"] for file in waiting["files"])
+    await put(first, b"a")
+    await put(third, b"c")
+
+    refused = await attaching_ada.send(waiting["draft_id"])
+    assert simulator.outbox == []
+    await put(second, b"b")
+    sent = [await attaching_ada.send(waiting["draft_id"]) for _ in range(3)]
+
+    assert refused["isError"]
+    assert "attachments_missing: 1 of 3 files are missing: 'files' entry 2 is waited for. Nothing was sent." in text(
+        refused
+    )
+    assert not any(one["isError"] for one in sent)
+    (message,) = simulator.outbox
+    assert [one["name"] for one in message["attachments"]] == ["a.txt", "c.txt", "b.txt"]
+    repeats = [one["structuredContent"]["duplicate_of"] for one in sent]
+    assert repeats == [None, waiting["message_id"], waiting["message_id"]]
+
+
+@pytest.mark.parametrize(
+    ("announced", "data", "status", "code"),
+    [
+        (None, b"", 411, "length_needed"),
+        (5, b"123456", 400, "upload_incomplete"),
+        (None, 150_000_001, 413, "file_too_large"),
+    ],
+)
+async def test_upload_of_another_length_is_refused_before_its_bytes(
+    attaching_ada: AttachingPerson,
+    simulator: Simulator,
+    announced: int | None,
+    data: bytes | int,
+    status: int,
+    code: str,
+) -> None:
+    """Without a length, with another one than announced, or with one no mail can carry: refused, link unharmed."""
+    _, url = await attaching_ada.link(**({} if announced is None else {"size": announced}))
+
+    async def chunked() -> AsyncIterator[bytes]:
+        yield b"12345"
+
+    if isinstance(data, int):
+        answer = await _only_head(url, data)
+    else:
+        answer = (await put(url, data or chunked())).status_code
+    right = await put(url, b"12345")
+
+    assert answer == status
+    assert right.status_code == 201, right.text
+    assert code
+
+
+async def _only_head(url: str, length: int) -> int:
+    """Ask as curl does, with Expect: 100-continue, and return the status that comes back instead."""
+    where = httpx2.URL(url)
+    reader, writer = await asyncio.open_connection(where.host, where.port)
+    head = f"PUT {where.path} HTTP/1.1\r\nHost: {where.host}:{where.port}\r\nContent-Length: {length}\r\n"
+    writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    return status
+
+
+async def test_mailbox_that_takes_less_is_said_so(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+    """What is over the mailbox's own limit is 413, in words."""
+    simulator.control("PATCH", "switches", message_bytes=5_000_000)
+    _, url = await attaching_ada.link()
+
+    answer = await put(url, content())
+
+    assert (answer.status_code, answer.json()["error"]) == (413, "file_too_large")
+    assert "mailbox" in answer.json()["error_description"]
+
+
+async def test_draft_that_is_gone_is_said_so(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+    """When the person has deleted the draft, the upload is refused with advice."""
+    draft_id, url = await attaching_ada.link()
+    simulator.control("POST", "faults", where={"path": "/v1.0/me/messages/*"}, what={"status": 404, "body": _GONE})
+
+    answer = await put(url, content())
+
+    assert draft_id
+    assert answer.status_code == 400
+    assert "attach_files" in answer.json()["error_description"]
+
+
+_GONE = {"error": {"code": "ErrorItemNotFound", "message": "The specified object was not found in the store."}}
+
+
+@pytest.mark.parametrize("path", ["/upload/x", f"/upload/{'A' * 43}", "/upload/"])
+async def test_unknown_link_is_not_found(attaching_ada: AttachingPerson, path: str) -> None:
+    """A guess is 404, as a page and as an upload."""
+    async with direct_client() as http:
+        replies = [
+            await http.get(attaching_ada.server.url + path),
+            await http.put(attaching_ada.server.url + path, content=b"x"),
+        ]
+
+    assert {reply.status_code for reply in replies} == {404}
+
+
+async def test_foreign_page_cannot_use_a_link(attaching_ada: AttachingPerson) -> None:
+    """A page of another site that knows a link is refused, and so is another host's name."""
+    _, url = await attaching_ada.link()
+
+    foreign = await put(url, b"x", Origin="https://evil.example")
+    other_host = await put(url, b"x", Host="evil.example")
+
+    assert (foreign.status_code, other_host.status_code) == (403, 421)
+
+
+async def test_without_the_toolset_there_is_no_route_and_no_tool(simulator: Simulator, tmp_path: Path) -> None:
+    """Nothing of it is there until the operator switches it on."""
+    server = start_server(tmp_path, simulator)
+    ada = AttachingPerson(server, await signed_in(server, simulator))
+
+    async with direct_client() as http:
+        status = (await http.get(f"{server.url}/upload/x")).status_code
+    reply = await call_tool(server.url, ada.grant.access, "attach_files", **MAIL, files=[{"name": "a.txt"}])
+
+    assert status == 404
+    assert "nknown tool" in reply.text
+
+
+async def test_log_holds_no_link_no_name_and_no_content(simulator: Simulator, tmp_path: Path) -> None:
+    """At debug level, through success and failure, nothing of a file is logged."""
+    server = start_server(tmp_path, simulator, M365_TOOLSETS="attachments", MCP_LOG_LEVEL="debug")
+    ada = AttachingPerson(server, await signed_in(server, simulator))
+    draft_id, url = await ada.link("c4n4ry.txt")
+
+    simulator.control("POST", "faults", where={"method": "PUT", "path": UPLOADS}, what={"reset": True})
+    await put(url, b"MZ c4n4ry")
+    await put(url, b"c4n4ry" * 1_000_000)
+    await ada.send(draft_id)
+    await put(url, b"c4n4ry")
+    server.program.end()
+
+    assert len(simulator.outbox) == 1
+    for secret in ("c4n4ry", url.rpartition("/")[2], "authtoken", draft_id):
+        assert secret not in server.log, secret
+
+
+async def test_150_mb_pass_through_a_process_that_hardly_grows(
+    simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The largest file Exchange takes raises the server's peak memory by less than 40 MB."""
+    server = start_server(tmp_path, simulator, M365_TOOLSETS="attachments")
+    ada = AttachingPerson(server, await signed_in(server, simulator))
+    size, block = 150_000_000, content(MIB)
+    (draft_id, url), (warm_id, warm_url) = await ada.link(size=size), await ada.link()
+    await put(warm_url, b"warm")
+    before, digest = _peak(server), hashlib.sha256()
+
+    async def parts() -> AsyncIterator[bytes]:
+        for left in range(size, 0, -MIB):
+            digest.update(block[:left])
+            yield block[:left]
+
+    answer = await put(url, parts(), **{"Content-Length": str(size)})
+    grown = (_peak(server) - before) / 1_000_000
+    sent = await ada.send(draft_id)
+
+    with capsys.disabled():
+        print(f"\npeak of the server: {before / 1e6:.1f} MB before, {grown:.1f} MB more for {size:,} bytes")  # noqa: T201
+    assert warm_id
+    assert (answer.status_code, answer.json()["sha256"]) == (201, digest.hexdigest())
+    assert not sent["isError"], sent
+    (attachment,) = simulator.outbox[0]["attachments"]
+    assert (attachment["size"], attachment["sha256"]) == (size, digest.hexdigest())
+    assert grown < 40
+
+
+def _peak(server: Server) -> int:
+    assert server.program.process is not None
+    status = Path(f"/proc/{server.program.process.pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024

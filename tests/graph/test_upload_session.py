@@ -1,0 +1,143 @@
+"""Where a file may go, and how a session goes on; the upload host is a function."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from m365_mcp.errors import GraphUnavailable, MessageRefused, Throttled, Unavailable
+from m365_mcp.graph.attachments import check_upload_url
+from m365_mcp.graph.patience import Patience
+from m365_mcp.graph.upload_session import UploadSession
+from m365_mcp.metrics import Metrics
+from m365_mcp.upload_refusals import FileTooLarge
+
+GRAPH = "https://graph.microsoft.com"
+Host = Callable[[httpx2.Request], httpx2.Response]
+
+
+@pytest.mark.parametrize(
+    ("graph", "url"),
+    [
+        (GRAPH, "https://outlook.office.com/api/v2.0/x?authtoken=y"),
+        ("https://localhost:8443", "https://localhost:8445/x"),
+        ("http://127.0.0.1:8443", "http://localhost:8445/x"),
+    ],
+)
+def test_upload_host_may_be_another_one(graph: str, url: str) -> None:
+    """https on the internet, and beside a stand-in on this machine what that stand-in speaks."""
+    assert check_upload_url(url, graph) == url
+
+
+@pytest.mark.parametrize(
+    ("graph", "url"),
+    [
+        (GRAPH, "http://outlook.office.com/x"),
+        (GRAPH, "https://localhost/x"),
+        (GRAPH, "http://127.0.0.1:6379/x"),
+        (GRAPH, "https://user@outlook.office.com/x"),
+        (GRAPH, "file:///etc/passwd"),
+        (GRAPH, "https:///x"),
+        (GRAPH, ""),
+        ("https://localhost:8443", "http://localhost:8445/x"),
+        ("http://localhost:8443", "http://outlook.office.com/x"),
+    ],
+)
+def test_no_byte_goes_elsewhere(graph: str, url: str) -> None:
+    """In the clear, to this machine, or to nowhere: refused."""
+    with pytest.raises(GraphUnavailable):
+        check_upload_url(url, graph)
+
+
+def session(host: Host, size: int = 10) -> UploadSession:
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(host))
+    return UploadSession("https://upload.example/x", size, http, Metrics(), contextlib.nullcontext)
+
+
+def says(status: int, **body: Any) -> httpx2.Response:
+    return httpx2.Response(status, content=json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("ranges", [["4"], ["4-"], ["4-9"]])
+@pytest.mark.parametrize("name", ["nextExpectedRanges", "NextExpectedRanges"])
+async def test_every_spelling_of_the_next_range_is_read(name: str, ranges: list[str]) -> None:
+    """Graph, Outlook and their pages differ."""
+    one = session(lambda _: says(200, **{name: ranges}))
+
+    await one.send(b"1234")
+
+    assert one.kept == 4
+
+
+async def test_part_that_was_kept_is_not_sent_again() -> None:
+    """The host keeps two bytes and says so; the rest of the chunk follows from there."""
+    seen: list[tuple[str, bytes]] = []
+
+    def host(request: httpx2.Request) -> httpx2.Response:
+        seen.append((request.headers["Content-Range"], request.content))
+        return says(200, nextExpectedRanges=["2-" if len(seen) == 1 else "4-"])
+
+    await session(_reading(host)).send(b"1234")
+
+    assert seen == [("bytes 0-3/10", b"1234"), ("bytes 2-3/10", b"34")]
+
+
+def _reading(host: Host) -> Any:
+    async def read(request: httpx2.Request) -> httpx2.Response:
+        await request.aread()
+        return host(request)
+
+    return read
+
+
+@pytest.mark.parametrize("expected", ["0-", "11-"])
+async def test_host_that_has_lost_a_part_is_not_lied_to(expected: str) -> None:
+    """Bytes before the chunk at hand are gone, so the upload fails instead of going on elsewhere."""
+    one = session(lambda _: says(200, nextExpectedRanges=[expected]))
+    one.kept = 4
+
+    with pytest.raises(MessageRefused):
+        await one.send(b"56")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, MessageRefused), (401, MessageRefused), (413, FileTooLarge)])
+async def test_refusal_is_not_tried_again(status: int, kind: type[Exception]) -> None:
+    """What will not change is said at once."""
+    asked: list[str] = []
+
+    def host(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.method)
+        return says(status)
+
+    with pytest.raises(kind):
+        await session(host).send(b"1234")
+    assert asked == ["PUT"]
+
+
+async def test_cancel_that_fails_is_no_error() -> None:
+    """Microsoft forgets a session by itself."""
+
+    def host(_: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("away")
+
+    await session(host).cancel()
+
+
+async def test_patience_ends_after_so_many_tries() -> None:
+    """The last failure is the one that is told."""
+    patience = Patience(tries=2)
+    await patience.wait(Unavailable())
+
+    with pytest.raises(Throttled):
+        await patience.wait(Throttled())
+
+
+async def test_patience_does_not_wait_past_its_end() -> None:
+    """What asks for more time than there is fails at once."""
+    with pytest.raises(Throttled):
+        await Patience(seconds=10).wait(Throttled(retry_after=11))

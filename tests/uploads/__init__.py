@@ -1,0 +1,1 @@
+"""Files that come by link: their bytes and their records."""
