@@ -18,12 +18,13 @@ from fastmcp import FastMCP
 from m365_mcp import errors, mailbox_errors, refusals, upload_refusals
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
-from m365_mcp.tools import TOOLSETS, tools_for
+from m365_mcp.tools import TOOLS, TOOLSETS, tools_for
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ERRORS = ROOT / "docs" / "errors.md"
 SCHEMAS = ROOT / "docs" / "tools.json"
+TOOLS_PAGE = ROOT / "docs" / "tools.md"
 
 
 def settings_table() -> str:
@@ -93,7 +94,8 @@ def documents() -> dict[Path, str]:
     schemas = tool_schemas()
     readme = _put(README.read_text(), "settings", settings_table())
     return {
-        README: _put(readme, "tools", tools_table(schemas)),
+        README: _put(readme, "tools", tools_table(schemas[: len(TOOLS)])),
+        TOOLS_PAGE: _put(TOOLS_PAGE.read_text(), "tools", tools_table(schemas)),
         ERRORS: _put(ERRORS.read_text(), "errors", errors_table()),
         SCHEMAS: json.dumps(schemas, indent=2, ensure_ascii=False) + "\n",
     }
