@@ -36,7 +36,8 @@ def main() -> None:
         end_all(shared=True)
     if not options.only and not options.short:
         minutes = (time.monotonic() - started) / 60
-        write_report(outcomes, Conditions(options.seed, options.clients, minutes))
+        arguments = f"--minutes {options.minutes:g} --seed {options.seed} --clients {options.clients}"
+        write_report(outcomes, Conditions(arguments, options.clients, minutes))
     sys.exit(any(outcome.problems for outcome in outcomes))
 
 

@@ -25,14 +25,14 @@ HEAD = (
 class Conditions:
     """What is needed to repeat a run."""
 
-    seed: int
+    arguments: str
     clients: int
     minutes: float
 
     def __str__(self) -> str:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
         return (
-            f'`make chaos ARGS="--seed {self.seed} --clients {self.clients}"`, {datetime.now(UTC):%Y-%m-%d}, '
+            f'`make chaos ARGS="{self.arguments}"`, {datetime.now(UTC):%Y-%m-%d}, '
             f"{self.minutes:.0f} minutes, {self.clients} clients, 3 servers, Python {platform.python_version()}, "
             f"a machine with {os.cpu_count()} cores and {memory:.0f} GiB for everything together."
         )
