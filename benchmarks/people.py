@@ -34,8 +34,9 @@ async def _sign_in(simulator: Simulator, trust: ssl.SSLContext, name: str) -> Pe
     async with (
         httpx2.AsyncClient(base_url=simulator.ready["authority"], verify=trust, trust_env=False) as microsoft,
         httpx2.AsyncClient(base_url=simulator.ready["control"], trust_env=False) as tester,
+        httpx2.AsyncClient(base_url=simulator.ready["upload"], verify=trust, trust_env=False) as uploads,
     ):
-        client = Client(microsoft, tester)
+        client = Client(microsoft, tester, uploads)
         added = await client.control("POST", "people", {"name": name})
         tokens = await client.tokens(added["user_principal_name"])
     claims = read(tokens["access_token"])

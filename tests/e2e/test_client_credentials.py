@@ -65,7 +65,7 @@ async def test_workload_identity_needs_no_secret_and_follows_the_token_file(
     simulator.control("PATCH", "app", federated_credentials=[renewed])
     token_file.write_text(projected_token(other_key))
     simulator.control("DELETE", "requests")
-    second = await ada.call("send_mail", MAIL)
+    second = await ada.call("send_mail", {**MAIL, "subject": "Hello again"})
     server.program.end()
 
     assert not first.is_error, text_of(first)
