@@ -199,3 +199,19 @@ async def test_f11_assertion_that_died_between_check_and_use_is_replaced(
     assert not result.is_error
     assert not hers.json()["result"].get("isError"), hers.text
     assert ada.sign_ins == 1
+
+
+async def test_renewed_assertion_that_entra_refuses_as_well_is_an_outage(ada: Assistant, simulator: Simulator) -> None:
+    """Entra refuses what it has just renewed: the call is told to come later, and the sign-in lives on."""
+    assert not (await ada.call("get_my_profile")).is_error
+    simulator.control("POST", "keys/roll", emergency=True)  # the Graph token in hand no longer counts
+    where = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
+    what = {"status": 400, "body": {"error": "invalid_grant", "error_codes": [500133]}}
+    simulator.control("POST", "faults", where=where, what=what, times=2)
+
+    refused = await ada.call("get_my_profile")
+    result = await ada.call("get_my_profile")
+
+    assert "entra_unavailable" in text_of(refused)
+    assert not result.is_error, text_of(result)
+    assert ada.sign_ins == 1

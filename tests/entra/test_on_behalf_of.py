@@ -15,7 +15,7 @@ from m365_mcp.entra.client_credential import ClientSecret
 from m365_mcp.entra.graph_tokens import GraphTokens
 from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf, Refusal
 from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.errors import StorageUnavailable
+from m365_mcp.errors import AssertionRefused, StorageUnavailable
 from m365_mcp.metrics import Metrics
 from m365_mcp.refusals import ConsentMissing
 from m365_mcp.storage.leases import Leases
@@ -34,6 +34,7 @@ class Entra:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.refuse = False
+        self.dead = ""
         self.now = 1000.0
         self.records = make_records()
 
@@ -41,6 +42,8 @@ class Entra:
         self.forms.append(request.content.decode())
         self.asked.set()
         await self.go_on.wait()
+        if self.dead and self.dead in request.content.decode():
+            return httpx2.Response(400, json={"error": "invalid_grant", "error_codes": [500133]})
         if self.refuse:
             return httpx2.Response(400, json={"error": "invalid_grant", "suberror": "consent_required"})
         return httpx2.Response(200, json={"access_token": f"graph-{len(self.forms)}", "expires_in": 3600})
@@ -148,6 +151,24 @@ async def test_failure_is_told_to_all_and_remembered_by_none() -> None:
 
     assert [type(result) for result in results] == [ConsentMissing] * 3
     assert await exchanger.value(caller()) == "graph-2"
+
+
+async def test_dead_sign_in_of_one_client_is_not_told_to_the_other() -> None:
+    """While the assertion of a person's one client is being refused, the call of the other client gets its token."""
+    entra = Entra()
+    entra.dead = "assertion-of-one"
+    entra.go_on.clear()
+    exchanger = entra.exchanger()
+    one = asyncio.create_task(exchanger.value(caller(assertion="assertion-of-one")))
+    await entra.asked.wait()
+    other = asyncio.create_task(exchanger.value(caller(assertion="assertion-of-another")))
+    await asyncio.sleep(0)
+
+    entra.go_on.set()
+
+    assert await other == "graph-2"
+    with pytest.raises(AssertionRefused):
+        await one
 
 
 async def test_token_that_graph_refused_never_comes_back() -> None:

@@ -1,6 +1,6 @@
 """From a caller to a Graph token, and what becomes of the session when Microsoft says no.
 
-May know `errors`, `entra.*`.
+May know `errors`, `trouble`, `entra.*`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 
+from m365_mcp import trouble
 from m365_mcp.entra.graph_tokens import GraphToken
 from m365_mcp.entra.on_behalf_of import Caller, OnBehalfOf, Refusal
 from m365_mcp.entra.renewal import Renewal
-from m365_mcp.errors import AssertionRefused, SignInNeeded, StepUpNeeded, StorageUnavailable
+from m365_mcp.errors import AssertionRefused, EntraUnavailable, SignInNeeded, StepUpNeeded, StorageUnavailable
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,14 @@ class GraphAccess:
             renewed = None if session is None else await self.renewal.renew_from(session, caller.assertion)
             if renewed is None:
                 raise
-            fresh = replace(caller, assertion=renewed.upstream.access_token)
-            return await self.on_behalf_of.graph_token(fresh, refused)
+            return await self._token_for_fresh(replace(caller, assertion=renewed.upstream.access_token), refused)
+
+    async def _token_for_fresh(self, caller: Caller, refused: Refusal | None) -> GraphToken:
+        try:
+            return await self.on_behalf_of.graph_token(caller, refused)
+        except AssertionRefused as error:
+            # Entra contradicts itself: it has just renewed this sign-in, so a new one would fare no better.
+            raise trouble.record(EntraUnavailable()) from error
 
     async def give_up(self, caller: Caller, error: SignInNeeded) -> None:
         """End the caller's session, unless signing in again in the same way would end in the same place."""

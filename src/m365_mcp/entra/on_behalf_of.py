@@ -99,7 +99,8 @@ class OnBehalfOf:
         self._metrics = metrics
         self._clock = clock
         self._tokens: LRUCache[tuple[str, str], GraphToken] = LRUCache(maxsize=MAX_PEOPLE)
-        self._running: dict[tuple[str, str], asyncio.Task[GraphToken]] = {}
+        # By assertion, not by person: the refusal of one sign-in must not be told to another of the same person.
+        self._running: dict[str, asyncio.Task[GraphToken]] = {}
 
     async def graph_token(self, caller: Caller, refused: Refusal | None = None) -> GraphToken:
         """Return a Graph token for `caller`: from memory, from the store, or by one exchange shared with everybody.
@@ -116,20 +117,20 @@ class OnBehalfOf:
             if known is not None and self._is_good(known, refused):
                 self._metrics.graph_tokens.labels("memory").inc()
                 return known
-            task = self._running.get(caller.key)
+            task = self._running.get(caller.assertion)
             mine = task is None
             if task is None:
                 task = asyncio.create_task(self._find(caller, refused))
-                self._running[caller.key] = task
-                task.add_done_callback(lambda done: self._forget(caller.key, done))
+                self._running[caller.assertion] = task
+                task.add_done_callback(lambda done: self._forget(caller.assertion, done))
             # Shielded: a client that hangs up must not take the exchange away from the others.
             found = await asyncio.shield(task)
             # Somebody else's search may have found just the token that Graph has refused.
             if mine or refused is None or found.value not in refused.tokens:
                 return found
 
-    def _forget(self, person: tuple[str, str], done: asyncio.Task[GraphToken]) -> None:
-        self._running.pop(person, None)
+    def _forget(self, assertion: str, done: asyncio.Task[GraphToken]) -> None:
+        self._running.pop(assertion, None)
         if not done.cancelled():
             done.exception()  # looked at, because everybody who waited for it may have gone
 
