@@ -141,6 +141,20 @@ async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -
     assert sum(not receipt.is_repeat for receipt in receipts) == 1
 
 
+async def test_send_whose_record_cannot_be_read_is_unknown_and_a_wanted_copy_is_sent() -> None:
+    """Who has lost the encryption key cannot tell what was sent: the same call is not sent again."""
+    world = World()
+    await world.replica().send(wish(), TO, Through(world.graph))
+    world.records = Records(world.shelf, make_records()._seal)
+    replica = world.replica()
+
+    with pytest.raises(OutcomeUnknown, match="cannot be read"):
+        await replica.send(wish(), TO, Through(world.graph))
+    assert world.accepted.total() == 1
+    await replica.send(wish(is_second_copy=True), TO, Through(world.graph))
+    assert world.accepted.total() == 2
+
+
 async def test_h14_h15_send_whose_process_died_is_unknown_and_stays_so() -> None:
     """H14, H15: written down and never finished: a later call says unknown, and nothing is sent."""
     world = World()

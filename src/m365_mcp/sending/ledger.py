@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from m365_mcp.errors import IdempotencyKeyReused, StorageUnavailable
+from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Held, Records
 
@@ -32,6 +32,7 @@ START_SECONDS = 5.0  # from writing a send down to holding its lease
 PATIENCE_SECONDS = 10.0
 LOOK_SECONDS = 0.1
 _TRIES = 10
+_UNREADABLE = "This server's record of an earlier call for this message cannot be read: the message may be sent."
 
 State = Literal["sending", "sent", "failed", "unknown"]
 
@@ -138,6 +139,7 @@ class Ledger:
 
         Raises:
             IdempotencyKeyReused: the key was used for another message.
+            OutcomeUnknown: what an earlier call has left cannot be read, for instance after a lost encryption key.
             StorageUnavailable: nothing was written, so nothing may be sent.
         """
         name = wish.name()
@@ -145,6 +147,8 @@ class Ledger:
         for _ in range(_TRIES):
             held = await self.records.read(COLLECTION, name)
             entry = _read(held)
+            if entry is None and held.version is not None:
+                raise OutcomeUnknown(_UNREADABLE)
             if entry is not None and entry.fingerprint != wish.fingerprint:
                 raise IdempotencyKeyReused
             if entry is None or entry.state == "failed":
