@@ -19,6 +19,7 @@ from tests.e2e.programs import (
     Server,
     Simulator,
     end_all,
+    forget_sends,
     make_redis,
     make_server,
     start_simulator,
@@ -97,9 +98,10 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 @pytest.fixture(autouse=True)
-def clean(simulator: Simulator) -> Iterator[None]:
-    """Start each test with a fresh simulator and end what it started."""
+def clean(simulator: Simulator, redis: Redis) -> Iterator[None]:
+    """Start each test with a fresh simulator and an empty ledger, and end what it started."""
     simulator.control("POST", "reset")
+    forget_sends(redis)
     yield
     end_all(shared=False)
 
