@@ -36,14 +36,14 @@ check: $(VENV)/.dev ## Format, lint, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m m365_mcp.reference --check
+	@$(BIN)/python -m m365_mcp.commands.reference --check
 
 format: $(VENV)/.dev ## Format and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.dev ## Write the generated parts of the documents
-	@$(BIN)/python -m m365_mcp.reference
+	@$(BIN)/python -m m365_mcp.commands.reference
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
 lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)

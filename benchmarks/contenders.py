@@ -15,9 +15,9 @@ from fastmcp.server.auth.providers.azure import AzureProvider
 from key_value.aio.stores.memory import MemoryStore
 
 from m365_mcp.app import build_parts
-from m365_mcp.clouds import CLOUDS, graph_scopes
 from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.settings import load
+from m365_mcp.settings.clouds import CLOUDS, graph_scopes
 
 SCOPES = graph_scopes(CLOUDS["global"], "")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from m365_mcp.redirects import is_allowed
-from m365_mcp.server_settings import CLAUDE_CALLBACKS, LOOPBACK_CALLBACKS
+from m365_mcp.settings.server import CLAUDE_CALLBACKS, LOOPBACK_CALLBACKS
 
 DEFAULT = (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS)
 

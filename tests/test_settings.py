@@ -6,9 +6,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from m365_mcp import settings
-from m365_mcp.clouds import graph_scopes
 from m365_mcp.errors import SettingsMistake
 from m365_mcp.settings import CLAUDE_CALLBACKS, Settings
+from m365_mcp.settings.clouds import graph_scopes
 
 IDS = {
     "AZURE_CLIENT_ID": "66666666-7777-4888-9999-aaaaaaaaaaaa",

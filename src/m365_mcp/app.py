@@ -19,46 +19,47 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from m365_mcp import __version__, health, logs
-from m365_mcp.branding import ICON
-from m365_mcp.clouds import graph_scopes
-from m365_mcp.entra.callbacks import Callbacks
+from m365_mcp import __version__, logs
+from m365_mcp.auth.callbacks import Callbacks
+from m365_mcp.auth.graph_token_provider import GraphAccess
+from m365_mcp.auth.proxy import EntraProxy, SignIns
+from m365_mcp.auth.session_refresher import Renewal
+from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.step_up import StepUps
+from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.entra.client_credential import choose_credential
-from m365_mcp.entra.graph_access import GraphAccess
 from m365_mcp.entra.graph_tokens import GraphTokens
 from m365_mcp.entra.on_behalf_of import OnBehalfOf
-from m365_mcp.entra.proxy import EntraProxy, SignIns
-from m365_mcp.entra.renewal import Renewal
-from m365_mcp.entra.sessions import Sessions
 from m365_mcp.entra.signing_keys import SigningKeys
-from m365_mcp.entra.step_up import StepUps
 from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.entra.upstream import UpstreamClient
 from m365_mcp.entra.verifier import EntraTokenVerifier, Expected
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
 from m365_mcp.sending.delivery import Delivery
-from m365_mcp.sending.frequency import Frequency
 from m365_mcp.sending.ledger import Ledger, Windows
-from m365_mcp.sending.office import Office
-from m365_mcp.sending.places import MailboxPlaces
+from m365_mcp.sending.mailbox_slots import MailboxPlaces
+from m365_mcp.sending.outbox import Office
+from m365_mcp.sending.recipient_rate_limit import Frequency
 from m365_mcp.settings import Settings
+from m365_mcp.settings.clouds import graph_scopes
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.secrets import derive, make_seal
 from m365_mcp.tools import instructions_for, tools_for
 from m365_mcp.tools.caller import SERVICES, Services
 from m365_mcp.tools.outcome import ToolOutcome, explained
-from m365_mcp.uploads.desk import Uploads
+from m365_mcp.uploads.links import Tickets
 from m365_mcp.uploads.parcels import Parcels
-from m365_mcp.uploads.reception import Reception
-from m365_mcp.uploads.tickets import Tickets
+from m365_mcp.uploads.pending import Uploads
+from m365_mcp.uploads.receiver import Reception
+from m365_mcp.web import health
+from m365_mcp.web.branding import ICON
 from m365_mcp.web.cors import McpCors
 from m365_mcp.web.discovery import Discovery
+from m365_mcp.web.error_override import HonestErrors
 from m365_mcp.web.guard import HostOriginGuard
-from m365_mcp.web.honest import HonestErrors
-from m365_mcp.web.replies import welcome_page
-from m365_mcp.web.requests import OAuthRequests
+from m365_mcp.web.oauth_requests import OAuthRequests
+from m365_mcp.web.responses import welcome_page
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"

@@ -33,7 +33,7 @@ def serve() -> None:
     Example: `cp .env.example .env`, fill in the three ids, then `m365-mcp serve`
     """
     from m365_mcp.app import assemble, build_parts  # FastMCP takes a second to import; --help should not
-    from m365_mcp.serving import run
+    from m365_mcp.web.serving import run
 
     chosen = settings.load()
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
@@ -60,7 +60,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
         once: end after the walk instead of staying up.
         port: port of the server; another free one is taken when it is in use.
     """
-    from m365_mcp.demo.run import run_demo
+    from m365_mcp.commands.demo.run import run_demo
 
     sys.exit(asyncio.run(run_demo(Console(), once=once, port=port)))
 
@@ -71,7 +71,7 @@ def doctor() -> None:
 
     Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
     """
-    from m365_mcp.doctor import examine
+    from m365_mcp.commands.doctor import examine
 
     chosen = settings.load()
     logs.configure("error", chosen.mcp_log_format)
@@ -89,7 +89,7 @@ def list_sessions(person: str | None = None) -> None:
     Args:
         person: only this person's: object id or sign-in name.
     """
-    from m365_mcp.sessions_command import show
+    from m365_mcp.commands.sessions import show
 
     chosen = settings.load()
     logs.configure("error", chosen.mcp_log_format)
@@ -110,7 +110,7 @@ def end_sessions(
         person: whose: object id or sign-in name.
         everybody: end the sessions of all people.
     """
-    from m365_mcp.sessions_command import end
+    from m365_mcp.commands.sessions import end
 
     chosen = settings.load()
     logs.configure("error", chosen.mcp_log_format)

@@ -10,8 +10,8 @@ import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from m365_mcp.serving import DRAIN_SECONDS
 from m365_mcp.settings import Settings
+from m365_mcp.web.serving import DRAIN_SECONDS
 from tests.deploy.objects import WORKLOADS, Pod, names, of_kind, pods, selected
 from tests.deploy.tools import K8S, ROOT, Document
 

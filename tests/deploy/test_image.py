@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from m365_mcp.serving import DRAIN_SECONDS
+from m365_mcp.web.serving import DRAIN_SECONDS
 from tests.deploy.containers import IMAGE, REPOSITORY, Container, Engine, find_tool, run, wait_for
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, text_of
 from tests.e2e.programs import Simulator, free_port

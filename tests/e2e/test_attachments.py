@@ -17,7 +17,7 @@ import pytest
 from m365_mcp import settings
 from m365_mcp.storage.opening import open_storage
 from m365_mcp.storage.secrets import make_seal
-from m365_mcp.uploads.tickets import COLLECTION, name_of
+from m365_mcp.uploads.links import COLLECTION, name_of
 from tests.e2e.attaching import (
     CHUNK,
     MAIL,

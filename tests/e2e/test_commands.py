@@ -165,10 +165,10 @@ def test_taken_metrics_port_does_not_stop_the_server(simulator: Simulator, tmp_p
 
 
 async def test_inspector_gets_the_server_over_stdio(tmp_path: Path) -> None:
-    """`fastmcp dev inspector -m m365_mcp.inspector` runs this module: tools are listed, and calling one says how."""
+    """`fastmcp dev inspector -m m365_mcp.commands.inspector` runs this: tools are listed; calling one says how."""
     ids = {"AZURE_CLIENT_ID": "a", "AZURE_CLIENT_SECRET": "b", "AZURE_TENANT_ID": "c", "REDIS_URL": "memory://"}
     transport = StdioTransport(
-        sys.executable, ["-m", "m365_mcp.inspector"], env={**foreign_environment(), **ids}, cwd=str(tmp_path)
+        sys.executable, ["-m", "m365_mcp.commands.inspector"], env={**foreign_environment(), **ids}, cwd=str(tmp_path)
     )
 
     async with Client(transport) as client:

@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m365_mcp.entra.decipher import aadsts_codes, decipher
-from m365_mcp.errors import EntraUnavailable, M365Error, SignInNeeded, StepUpNeeded
-from m365_mcp.refusals import (
+from m365_mcp.errors import (
     AppRegistrationMistake,
     ClientSecretExpired,
     ClientSecretRejected,
     ConsentMissing,
+    EntraUnavailable,
+    M365Error,
     PersonNotAllowed,
+    SignInNeeded,
+    StepUpNeeded,
 )
 
 

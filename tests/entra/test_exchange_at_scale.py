@@ -18,11 +18,11 @@ from m365_mcp.entra.graph_tokens import GraphToken, GraphTokens
 from m365_mcp.entra.on_behalf_of import Caller, OnBehalfOf, Refusal
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.metrics import Metrics
+from m365_mcp.storage.encryption import Seal
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records, RedisShelf
 from m365_mcp.storage.redis_client import MAX_CONNECTIONS, connect
-from m365_mcp.storage.seal import Seal
 from tests.e2e.programs import make_redis
 
 SCOPES = ("https://graph.microsoft.com/Mail.Send",)

@@ -15,12 +15,11 @@ from m365_mcp.entra.client_credential import ClientSecret
 from m365_mcp.entra.graph_tokens import GraphTokens
 from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf, Refusal
 from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.errors import AssertionRefused, StorageUnavailable
+from m365_mcp.errors import AssertionRefused, ConsentMissing, StorageUnavailable
 from m365_mcp.metrics import Metrics
-from m365_mcp.refusals import ConsentMissing
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
-from tests.shelves import make_records
+from tests.backends import make_records
 
 SCOPES = ("https://graph.microsoft.com/Mail.Send", "https://graph.microsoft.com/User.Read")
 

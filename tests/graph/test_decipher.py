@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from m365_mcp.errors import (
     GraphUnavailable,
     M365Error,
+    MailboxMissing,
     MessageRefused,
     MessageTooLarge,
     OutcomeUnknown,
+    PermissionMissing,
+    PersonNotAllowed,
     ReadRefused,
     SignInNeeded,
     Throttled,
 )
 from m365_mcp.graph.decipher import Reply, decipher
-from m365_mcp.refusals import MailboxMissing, PermissionMissing, PersonNotAllowed
 
 
 def reply(status: int, code: str | None = None, **headers: str) -> Reply:

@@ -10,12 +10,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from m365_mcp.errors import GraphUnavailable, MessageRefused, Throttled, Unavailable
+from m365_mcp.errors import FileTooLarge, GraphUnavailable, MessageRefused, Throttled, Unavailable
 from m365_mcp.graph.attachments import check_upload_url
 from m365_mcp.graph.patience import Patience
 from m365_mcp.graph.upload_session import UploadSession
 from m365_mcp.metrics import Metrics
-from m365_mcp.upload_refusals import FileTooLarge
 
 GRAPH = "https://graph.microsoft.com"
 Host = Callable[[httpx2.Request], httpx2.Response]

@@ -8,7 +8,7 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import Attachment, InlineAttachment, MailRules, check_attachment_name
-from tests.mail.building import build
+from tests.mail.composing import build
 
 
 def attach(name: str = "a.txt", content: bytes = b"hello", rules: MailRules | None = None, **more: Any) -> Attachment:

@@ -4,7 +4,7 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import Message
-from tests.mail.building import build
+from tests.mail.composing import build
 
 
 def written(markdown: str) -> Message:

@@ -11,7 +11,7 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import MAX_REQUEST_BYTES, MailRules, Message
-from tests.mail.building import build
+from tests.mail.composing import build
 
 EVERYTHING = MailRules(allow_bcc=True, allow_from=True)
 

@@ -7,7 +7,7 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument, RecipientNotAllowed
 from m365_mcp.mail import MAX_RECIPIENTS, MailRules
-from tests.mail.building import build
+from tests.mail.composing import build
 
 LOOKS_ALIKE = idna.encode("соntoso.example").decode()  # its first two letters are Cyrillic
 CONTOSO = MailRules(allowed_domains=("contoso.example",), allow_bcc=True)

@@ -19,13 +19,13 @@ from m365_mcp.errors import (
 )
 from m365_mcp.metrics import Metrics
 from m365_mcp.sending.delivery import Delivery, NoteDraft, Receipt
-from m365_mcp.sending.frequency import HOUR, Frequency
 from m365_mcp.sending.ledger import START_SECONDS, Ledger, Windows, Wish
-from m365_mcp.sending.places import PLACES, MailboxPlaces
+from m365_mcp.sending.mailbox_slots import PLACES, MailboxPlaces
+from m365_mcp.sending.recipient_rate_limit import HOUR, Frequency
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
-from tests.entra.test_session_properties import CrashingShelf
-from tests.shelves import make_records
+from tests.auth.test_session_properties import CrashingShelf
+from tests.backends import make_records
 
 ADA, GRACE = ("t", "ada"), ("t", "grace")
 TO = ("grace@contoso.example",)

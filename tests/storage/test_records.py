@@ -7,13 +7,13 @@ import pytest
 from cryptography.fernet import Fernet
 
 from m365_mcp.errors import StorageUnavailable
+from m365_mcp.storage.encryption import Seal
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import NOTHING, Held, Records, RedisShelf
 from m365_mcp.storage.redis_client import connect
-from m365_mcp.storage.seal import Seal
+from tests.backends import make_records
 from tests.e2e.programs import Redis, make_redis
-from tests.shelves import make_records
 
 KEY = Fernet(Fernet.generate_key())
 

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from m365_mcp import settings
 from m365_mcp.app import build_parts, build_server
-from m365_mcp.reference import tool_schemas
+from m365_mcp.commands.reference import tool_schemas
 from m365_mcp.tools import INSTRUCTIONS, TOOLSETS, sends_mail, tools_for
 
 IDS = {"azure_client_id": "a", "azure_client_secret": "b", "azure_tenant_id": "c", "redis_url": "memory://"}

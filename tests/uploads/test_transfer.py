@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from m365_mcp.errors import DraftUnknown, UploadBrokenOff, UploadLinkEnded, UploadLinkUnknown, UploadRunning
 from m365_mcp.graph.upload_session import CHUNK_BYTES
-from m365_mcp.tools.attach import curl_command
-from m365_mcp.upload_refusals import DraftUnknown, UploadBrokenOff, UploadLinkEnded, UploadLinkUnknown, UploadRunning
+from m365_mcp.tools.attachments import curl_command
+from m365_mcp.uploads.links import Ticket, Tickets
 from m365_mcp.uploads.parcels import Parcels
-from m365_mcp.uploads.tickets import Ticket, Tickets
 from m365_mcp.uploads.transfer import Incoming
-from tests.shelves import make_leases, make_records
+from tests.backends import make_leases, make_records
 
 
 async def parts(data: bytes, step: int) -> AsyncIterator[bytes]:

@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from m365_mcp.errors import SettingsMistake
-from m365_mcp.refusals import AppRegistrationMistake
+from m365_mcp.errors import AppRegistrationMistake, SettingsMistake
 from m365_mcp.settings import Settings
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

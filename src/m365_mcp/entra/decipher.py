@@ -11,14 +11,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from m365_mcp.errors import AssertionRefused, EntraUnavailable, M365Error, SignInNeeded, StepUpNeeded
-from m365_mcp.refusals import (
+from m365_mcp.errors import (
     AppRegistrationMistake,
+    AssertionRefused,
     ClientAssertionRejected,
     ClientSecretExpired,
     ClientSecretRejected,
     ConsentMissing,
+    EntraUnavailable,
+    M365Error,
     PersonNotAllowed,
+    SignInNeeded,
+    StepUpNeeded,
 )
 
 _BY_CODE: dict[int, type[M365Error]] = {

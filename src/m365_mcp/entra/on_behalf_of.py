@@ -17,10 +17,9 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from m365_mcp import trouble
 from m365_mcp.entra.graph_tokens import GraphToken, GraphTokens
 from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.errors import EntraUnavailable, StorageUnavailable
+from m365_mcp.errors import EntraUnavailable, StorageUnavailable, request_error
 from m365_mcp.metrics import Metrics
 from m365_mcp.storage.leases import Leases
 
@@ -143,10 +142,10 @@ class OnBehalfOf:
                 token = await self._find_shared(caller, refused)
         except StorageUnavailable:
             # Without the store the token is not shared, which costs an exchange and nobody's call.
-            trouble.forget()
+            request_error.forget()
             token = await self._exchange(caller, refused)
         except TimeoutError as error:
-            raise trouble.record(EntraUnavailable()) from error
+            raise request_error.record(EntraUnavailable()) from error
         self._tokens[caller.key] = token
         return token
 

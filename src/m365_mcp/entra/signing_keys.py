@@ -15,8 +15,8 @@ from collections.abc import Callable
 import httpx2
 import jwt
 
-from m365_mcp import logs, trouble
-from m365_mcp.errors import EntraUnavailable
+from m365_mcp import logs
+from m365_mcp.errors import EntraUnavailable, request_error
 
 FRESH_SECONDS = 3600.0
 KEPT_SECONDS = 24 * 3600.0  # how long keys serve while Entra does not answer
@@ -63,7 +63,7 @@ class SigningKeys:
         try:
             await self._refresh()
         except EntraUnavailable as error:
-            raise trouble.record(error) from error.__cause__
+            raise request_error.record(error) from error.__cause__
         return self._choose(kid)
 
     def _choose(self, kid: str | None) -> jwt.PyJWK | None:

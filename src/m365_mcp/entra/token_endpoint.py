@@ -16,10 +16,9 @@ from typing import Any
 
 import httpx2
 
-from m365_mcp import trouble
 from m365_mcp.entra.client_credential import ClientCredential
 from m365_mcp.entra.decipher import decipher
-from m365_mcp.errors import EntraUnavailable, M365Error
+from m365_mcp.errors import EntraUnavailable, M365Error, request_error
 from m365_mcp.metrics import Metrics
 from m365_mcp.retry_after import parse_retry_after
 
@@ -68,11 +67,11 @@ class TokenEndpoint:
             except EntraUnavailable as problem:
                 error, wait = problem, max(pause, problem.asked_to_wait or 0)
                 if not (repeatable or isinstance(problem, _NeverConnected)):
-                    raise trouble.record(problem) from problem.__cause__
+                    raise request_error.record(problem) from problem.__cause__
             except M365Error as problem:
-                raise trouble.record(problem) from problem.__cause__
+                raise request_error.record(problem) from problem.__cause__
             if not tries_left or time.monotonic() + wait >= deadline:
-                raise trouble.record(error) from error.__cause__
+                raise request_error.record(error) from error.__cause__
             await asyncio.sleep(wait)
             pause *= 2
         raise AssertionError("the loop above returns or raises")

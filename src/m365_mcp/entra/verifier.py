@@ -12,9 +12,9 @@ from typing import Any
 
 import jwt
 
-from m365_mcp import logs, trouble
+from m365_mcp import logs
 from m365_mcp.entra.signing_keys import SigningKeys
-from m365_mcp.errors import EntraUnavailable
+from m365_mcp.errors import EntraUnavailable, request_error
 
 LEEWAY_SECONDS = 60
 OTHER_TENANT = "another tenant"
@@ -75,7 +75,7 @@ class EntraTokenVerifier:
         try:
             return (await self.examine(token))[1]
         except EntraUnavailable:
-            trouble.forget()
+            request_error.forget()
             _log.warning("token_taken_without_signing_key")
         try:
             return self._objection(_unverified(token))

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from m365_mcp.errors import (
+    FileTooLarge,
     GraphUnavailable,
     M365Error,
     MessageRefused,
@@ -29,8 +30,7 @@ from m365_mcp.graph.items import IMMUTABLE
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.graph.patience import Patience
 from m365_mcp.graph.upload_session import UploadSession
-from m365_mcp.settings_checks import LOOPBACK_HOSTS
-from m365_mcp.upload_refusals import FileTooLarge
+from m365_mcp.settings.checks import LOOPBACK_HOSTS
 
 LOOKS = (0.0, 0.3, 0.7, 1.5)  # pauses before looks for an attachment that should be there, in seconds
 _AGAIN = "Upload the file again with the same link while it is good, or begin anew with attach_files."

@@ -16,14 +16,16 @@ from typing import Any
 from m365_mcp.errors import (
     GraphUnavailable,
     M365Error,
+    MailboxMissing,
     MessageRefused,
     MessageTooLarge,
     OutcomeUnknown,
+    PermissionMissing,
+    PersonNotAllowed,
     ReadRefused,
     SignInNeeded,
     Throttled,
 )
-from m365_mcp.refusals import MailboxMissing, PermissionMissing, PersonNotAllowed
 from m365_mcp.retry_after import parse_retry_after
 
 _BY_CODE: dict[str, type[M365Error]] = {

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown
+from m365_mcp.errors import GraphUnavailable, M365Error, MessageMissing, OutcomeUnknown
 from m365_mcp.graph.decipher import Reply, decipher
 from m365_mcp.graph.items import IMMUTABLE, MARKER, SHOWN, Item, item_path, read_item
 from m365_mcp.graph.mailbox import Mailbox
-from m365_mcp.mailbox_errors import MessageMissing
 
 Whereabouts = Literal["draft", "sent", "gone"]
 Folder = Literal["inbox", "drafts", "outbox", "sentitems"]  # Graph's well-known names

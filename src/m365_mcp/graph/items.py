@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from m365_mcp.errors import MessageMissing
 from m365_mcp.mail import DEFERRED
-from m365_mcp.mailbox_errors import MessageMissing
 
 # An id that survives the move from Drafts to Sent Items.
 IMMUTABLE = {"Prefer": 'IdType="ImmutableId"'}

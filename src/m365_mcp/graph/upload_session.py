@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from m365_mcp.errors import GraphUnavailable, M365Error, MessageRefused, MessageTooLarge, Unavailable
+from m365_mcp.errors import FileTooLarge, GraphUnavailable, M365Error, MessageRefused, MessageTooLarge, Unavailable
 from m365_mcp.graph.decipher import Reply, decipher
 from m365_mcp.graph.patience import Patience
 from m365_mcp.metrics import Metrics
-from m365_mcp.upload_refusals import FileTooLarge
 
 CHUNK_BYTES = 12 * 320 * 1024  # 3.75 MiB: below the host's 4 MiB, and whole multiples of 320 KiB as is customary
 PIECE_BYTES = 64 * 1024

@@ -9,8 +9,8 @@ import re
 import unicodedata
 
 from m365_mcp.errors import InvalidArgument
-from m365_mcp.mail.characters import cannot_be_mailed, has_control_characters, has_invisible_characters
 from m365_mcp.mail.rules import MailRules
+from m365_mcp.mail.unicode_checks import cannot_be_mailed, has_control_characters, has_invisible_characters
 
 SNIFFED_BYTES = 8  # how much of a file `check_attachment_start` wants to see
 MAX_FILE_NAME_BYTES = 255  # what file systems take

@@ -7,11 +7,11 @@ from typing import Literal
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
-from m365_mcp.mail.characters import cannot_be_mailed
-from m365_mcp.mail.cleaning import clean_html
-from m365_mcp.mail.links import content_ids, misleading_links
-from m365_mcp.mail.removals import in_words
+from m365_mcp.mail.html.links import content_ids, misleading_links
+from m365_mcp.mail.html.removals import in_words
+from m365_mcp.mail.html.sanitizing import clean_html
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
+from m365_mcp.mail.unicode_checks import cannot_be_mailed
 
 ContentType = Literal["HTML", "Text"]
 CONTENT_TYPES = ("HTML", "Text", "Markdown")  # what a caller may write; Graph knows the first two

@@ -15,8 +15,8 @@ import idna
 from email_validator import EmailNotValidError, validate_email
 
 from m365_mcp.errors import InvalidArgument
-from m365_mcp.mail.characters import has_control_characters
 from m365_mcp.mail.rules import MAX_NAME
+from m365_mcp.mail.unicode_checks import has_control_characters
 
 _ONE_ADDRESS = "Give one address an entry, as name@example.com or Name <name@example.com>."
 _MAX_LOCAL_OCTETS = 64

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from m365_mcp import logs, trouble
-from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
+from m365_mcp import logs
+from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled, request_error
 from m365_mcp.metrics import Metrics
-from m365_mcp.sending.frequency import Frequency
 from m365_mcp.sending.ledger import Claim, Ledger, Wish
-from m365_mcp.sending.places import MailboxPlaces
+from m365_mcp.sending.mailbox_slots import MailboxPlaces
+from m365_mcp.sending.recipient_rate_limit import Frequency
 
 _log = logs.get(__name__)
 _EARLIER = "An earlier call has handed this message to Microsoft Graph, and no clear answer came back: it may be sent."
@@ -201,7 +201,7 @@ class Delivery:
         with contextlib.suppress(StorageUnavailable):
             await self.ledger.note(claim, state=state, **changes)
             return
-        trouble.forget()
+        request_error.forget()
         _log.warning("send_outcome_not_noted", outcome=state)
 
     def _repeat(self, claim: Claim) -> Receipt:

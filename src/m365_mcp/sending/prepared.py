@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 
-from m365_mcp.errors import M365Error, OutcomeUnknown
+from m365_mcp.errors import M365Error, MessageMissing, OutcomeUnknown
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.items import Item
-from m365_mcp.mailbox_errors import MessageMissing
 from m365_mcp.sending.delivery import NoteDraft
-from m365_mcp.sending.dispatch import ByDraft, settle_draft
+from m365_mcp.sending.strategies import ByDraft, settle_draft
 
 
 @dataclass

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from m365_mcp.errors import InvalidArgument
+from m365_mcp.errors import AlreadySent, InvalidArgument
 from m365_mcp.graph.items import Item
-from m365_mcp.graph.waiting import list_waiting
+from m365_mcp.graph.scheduled import list_waiting
 from m365_mcp.mail import Message
-from m365_mcp.mailbox_errors import AlreadySent
 from m365_mcp.sending.delivery import Progress, Receipt, in_silence
-from m365_mcp.sending.drafting import made_here
 from m365_mcp.sending.ledger import Wish
-from m365_mcp.sending.office import Desk
+from m365_mcp.sending.outbox import Desk
+from m365_mcp.sending.own_drafts import made_here
 from m365_mcp.sending.prepared import Deferred
 
 

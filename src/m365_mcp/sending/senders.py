@@ -5,7 +5,7 @@ May know `errors`, `entra.*` and `graph.*`.
 
 from __future__ import annotations
 
-from m365_mcp.entra.graph_access import GraphAccess
+from m365_mcp.auth.graph_token_provider import GraphAccess
 from m365_mcp.entra.on_behalf_of import Caller, Refusal
 from m365_mcp.errors import SignInNeeded
 from m365_mcp.graph.client import GraphClient

@@ -12,8 +12,7 @@ from contextlib import asynccontextmanager
 import redis
 from key_value.aio.errors.store import KeyValueStoreError
 
-from m365_mcp import trouble
-from m365_mcp.errors import StorageUnavailable
+from m365_mcp.errors import StorageUnavailable, request_error
 
 OPERATION_SECONDS = 2.5
 QUEUE_SECONDS = 5.0
@@ -44,4 +43,4 @@ class Guard:
             finally:
                 self._turns.release()
         except (redis.RedisError, KeyValueStoreError, OSError, TimeoutError) as error:
-            raise trouble.record(StorageUnavailable()) from error
+            raise request_error.record(StorageUnavailable()) from error

@@ -24,12 +24,12 @@ from platformdirs import user_data_path
 from m365_mcp import logs
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.storage import redis_client
+from m365_mcp.storage.encrypted_store import SealedStore
+from m365_mcp.storage.encryption import Seal
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.guarded import GuardedStore
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import LocalShelf, Records, RedisShelf
-from m365_mcp.storage.seal import Seal
-from m365_mcp.storage.sealed import SealedStore
 
 Kind = Literal["redis", "disk", "memory"]
 LISTED = ("m365-sessions",)  # what an operator may want to see

@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
 from m365_mcp import logs
+from m365_mcp.storage.encryption import Seal
 from m365_mcp.storage.guard import Guard
-from m365_mcp.storage.seal import Seal
 
 _log = logs.get(__name__)
 

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from m365_mcp.storage.seal import Seal
+from m365_mcp.storage.encryption import Seal
 
 
 def derive(secret: str, purpose: str) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from m365_mcp.tools.attach import attach_files, send_with_attachments
+from m365_mcp.tools.attachments import attach_files, send_with_attachments
 from m365_mcp.tools.drafts import create_draft, discard_draft, send_draft
 from m365_mcp.tools.mail import send_mail
 from m365_mcp.tools.people import find_people

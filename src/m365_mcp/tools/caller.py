@@ -11,14 +11,14 @@ from fastmcp import Context
 from fastmcp.dependencies import CurrentContext
 from fastmcp.server.dependencies import get_access_token
 
-from m365_mcp.entra.graph_access import GraphAccess
+from m365_mcp.auth.graph_token_provider import GraphAccess
 from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.errors import SignInNeeded
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox, Tokens
-from m365_mcp.sending.office import Desk, Office
+from m365_mcp.sending.outbox import Desk, Office
 from m365_mcp.sending.senders import mailbox_of
-from m365_mcp.uploads.desk import UploadDesk, Uploads
+from m365_mcp.uploads.pending import UploadDesk, Uploads
 
 SERVICES = "services"
 

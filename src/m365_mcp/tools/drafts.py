@@ -9,8 +9,8 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from m365_mcp.mail import MessageWish
-from m365_mcp.sending.drafting import DraftDesk
-from m365_mcp.sending.office import Desk
+from m365_mcp.sending.outbox import Desk
+from m365_mcp.sending.own_drafts import DraftDesk
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_desk
 from m365_mcp.tools.mail import Receipt, receipt_of, teller

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from m365_mcp.mail import Message, MessageWish
 from m365_mcp.sending import delivery
-from m365_mcp.sending.office import Desk
+from m365_mcp.sending.outbox import Desk
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_desk
 

@@ -18,8 +18,7 @@ from mcp_types import CallToolRequestParams
 from pydantic import ValidationError as PydanticValidationError
 
 from m365_mcp import logs
-from m365_mcp.errors import InternalError, InvalidArgument, M365Error, OutcomeUnknown
-from m365_mcp.mailbox_errors import AlreadySent
+from m365_mcp.errors import AlreadySent, InternalError, InvalidArgument, M365Error, OutcomeUnknown
 from m365_mcp.metrics import Metrics
 from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from m365_mcp.graph.replies import Listed, Replies
 from m365_mcp.mail import AnswerKind, AnswerWish
-from m365_mcp.sending.answering import Answers
-from m365_mcp.sending.office import Desk
+from m365_mcp.sending.outbox import Desk
+from m365_mcp.sending.replying import Answers
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_desk
 from m365_mcp.tools.mail import Receipt, receipt_of, teller

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import MessageWish, read_send_at
-from m365_mcp.sending.office import Desk
+from m365_mcp.sending.outbox import Desk
 from m365_mcp.sending.scheduling import Schedule
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_desk

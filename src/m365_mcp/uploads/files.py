@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from m365_mcp.errors import InvalidArgument
+from m365_mcp.errors import FileTooLarge, InvalidArgument
 from m365_mcp.mail import MailRules, check_attachment_name
-from m365_mcp.upload_refusals import FileTooLarge
 
 MAX_FILE_BYTES = 150_000_000  # Graph, "Attach large files to Outlook messages"
 MAX_FILES = 50

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from m365_mcp.errors import DraftUnknown
 from m365_mcp.storage.records import NOTHING, Records
-from m365_mcp.upload_refusals import DraftUnknown
-from m365_mcp.uploads.tickets import KEPT_SECONDS
+from m365_mcp.uploads.links import KEPT_SECONDS
 
 COLLECTION = "m365-parcels"
 

@@ -12,13 +12,12 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
-from m365_mcp.errors import GraphUnavailable
+from m365_mcp.errors import GraphUnavailable, UploadBrokenOff
 from m365_mcp.graph.attachments import DraftAttachments
 from m365_mcp.graph.upload_session import CHUNK_BYTES
 from m365_mcp.mail import MailRules, check_attachment_start
 from m365_mcp.mail.attachment_types import content_type_of
 from m365_mcp.mail.rules import MAX_INLINE_ATTACHMENT_BYTES
-from m365_mcp.upload_refusals import UploadBrokenOff
 
 SILENCE_SECONDS = 60.0  # how long whoever uploads may send nothing
 LONGEST_SECONDS = 3600.0  # how long one upload may take: 150 MB at 0.4 Mbit/s

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.web.replies import json_reply
+from m365_mcp.web.responses import json_reply
 
 RESOURCE = "/.well-known/oauth-protected-resource"  # RFC 9728 section 3
 SERVER = "/.well-known/oauth-authorization-server"  # RFC 8414 section 3

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from m365_mcp.settings import LOOPBACK_HOSTS, Settings
-from m365_mcp.web.replies import json_reply
+from m365_mcp.web.responses import json_reply
 
 OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
 

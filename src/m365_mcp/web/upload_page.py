@@ -13,7 +13,7 @@ from html import escape
 from starlette.responses import HTMLResponse, Response
 
 from m365_mcp.errors import M365Error
-from m365_mcp.web.replies import PAGE_HEADERS, plain_page, retry_header
+from m365_mcp.web.responses import PAGE_HEADERS, plain_page, retry_header
 
 
 def upload_page(name: str, size: int | None) -> Response:

@@ -12,13 +12,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from m365_mcp import trouble
-from m365_mcp.errors import M365Error
-from m365_mcp.upload_refusals import LengthNeeded, UploadBrokenOff
-from m365_mcp.uploads.desk import PATH
-from m365_mcp.uploads.reception import Reception
+from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff, request_error
+from m365_mcp.uploads.pending import PATH
+from m365_mcp.uploads.receiver import Reception
 from m365_mcp.uploads.transfer import Incoming
-from m365_mcp.web.replies import json_reply, retry_header
+from m365_mcp.web.responses import json_reply, retry_header
 from m365_mcp.web.upload_page import refused_page, upload_page
 
 
@@ -29,7 +27,7 @@ def upload_route(reception: Reception) -> Route:
         try:
             ticket = await reception.look(request.path_params["ticket"])
         except M365Error as error:
-            trouble.forget()  # answered here, as a page
+            request_error.forget()  # answered here, as a page
             return refused_page(error)
         return upload_page(ticket.name, ticket.size)
 
@@ -38,7 +36,7 @@ def upload_route(reception: Reception) -> Route:
             incoming = Incoming(_announced(request), _parts(request))
             arrived = await reception.receive(request.path_params["ticket"], incoming)
         except M365Error as error:
-            trouble.forget()
+            request_error.forget()
             return json_reply(error.status, error.code, error.explain(), retry_header(error))
         found = {"name": arrived.name, "size": arrived.size, "sha256": arrived.sha256}
         return JSONResponse(found, 201, {"Cache-Control": "no-store"})

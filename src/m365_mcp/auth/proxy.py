@@ -1,0 +1,293 @@
+"""The OAuth 2.1 proxy in front of Entra ID: FastMCP's AzureProvider for signing in, our own sessions for staying so.
+
+MCP clients register here (DCR or CIMD), the person signs in at Entra, and the client gets tokens of ours that refer to
+a session in the store. Everything after the sign-in is in `sessions` and `renewal`; FastMCP 4.1's own token code reads
+and deletes in separate steps, answers every fault with 401 or 500, and forgets a refresh token before its successor
+has arrived. May know `errors`, `redirects`, `settings`, `entra.*`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from fastmcp.server.auth import AccessToken
+from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
+from fastmcp.server.auth.identity_assertion import normalize_resource_url
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
+from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
+from fastmcp.server.auth.providers.azure import AzureProvider
+from key_value.aio.protocols import AsyncKeyValue
+from mcp.server.auth.provider import (
+    AuthorizationCode,
+    AuthorizationParams,
+    AuthorizeError,
+    RefreshToken,
+    RegistrationError,
+    TokenError,
+)
+from mcp.server.auth.settings import RevocationOptions
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.routing import Route
+
+from m365_mcp.auth.callbacks import Callbacks, SecondRound
+from m365_mcp.auth.mcp_tokens import McpTokens
+from m365_mcp.auth.refused_sign_ins import in_our_words
+from m365_mcp.auth.registrations import REDIRECT_REFUSED, StrictClient
+from m365_mcp.auth.revocation import Revocation
+from m365_mcp.auth.session import Beginning, begin_session
+from m365_mcp.auth.session_refresher import Renewal
+from m365_mcp.auth.sessions import Sessions, session_id_of
+from m365_mcp.auth.upstream import UpstreamClient
+from m365_mcp.errors import SignInAlreadyDone, request_error
+from m365_mcp.redirects import is_allowed
+from m365_mcp.settings import Settings
+
+SECONDS_PER_HOUR = 3600
+REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
+
+
+@dataclass(frozen=True)
+class SignIns:
+    """What the proxy is made of besides FastMCP.
+
+    Attributes:
+        flows: FastMCP's store of registrations and sign-ins under way.
+        sessions: the sessions.
+        renewal: keeps them fresh.
+        callbacks: the browser's returns.
+        upstream: redeems Entra's codes.
+        signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
+    """
+
+    flows: AsyncKeyValue
+    sessions: Sessions
+    renewal: Renewal
+    callbacks: Callbacks
+    upstream: UpstreamClient
+    signing_keys: tuple[bytes, ...]
+
+
+class EntraProxy(AzureProvider):
+    """Signs MCP clients in through Entra ID.
+
+    Args:
+        settings: the operator's choices.
+        sign_ins: what the proxy is made of.
+        graph_scopes: asked for at sign-in so that consent covers them; never part of our own token requests.
+    """
+
+    def __init__(self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...]) -> None:
+        super().__init__(
+            client_id=settings.azure_client_id,
+            # The secret itself goes to the token endpoint only; here it would sign cookies, which the key below does.
+            client_secret=None,
+            tenant_id=settings.azure_tenant_id,
+            required_scopes=[settings.mcp_scope_name],
+            base_url=settings.mcp_server_base_url,
+            base_authority=urlsplit(settings.authority).netloc,
+            # openid and profile make Entra put oid and tid into the access token.
+            additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
+            allowed_client_redirect_uris=list(settings.mcp_allowed_redirect_uris),
+            client_storage=sign_ins.flows,
+            jwt_signing_key=sign_ins.signing_keys[0],
+            require_authorization_consent=True,
+        )
+        self.revocation_options = RevocationOptions(enabled=True)
+        self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
+        self._allowed = settings.mcp_allowed_redirect_uris
+        self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._sign_ins = sign_ins
+        self._sessions = sign_ins.sessions
+
+    async def register_client(self, client_info: OAuthClientInformationFull) -> None:
+        """Register a client (RFC 7591) whose redirect URIs are all allowed here.
+
+        Raises:
+            RegistrationError: `invalid_redirect_uri`.
+        """
+        for uri in client_info.redirect_uris or ():
+            if not is_allowed(str(uri), self._allowed):
+                raise RegistrationError("invalid_redirect_uri", REDIRECT_REFUSED)
+        await super().register_client(client_info)
+        await self._keep_registration(str(client_info.client_id))
+
+    async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
+        """Return the client with that id, held to its redirect URIs, or None."""
+        client = await super().get_client(client_id)
+        if client is not None:
+            await self._keep_registration(client_id)
+        return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
+
+    async def _keep_registration(self, client_id: str) -> None:
+        """Give a registration an end, moved on while it is used; FastMCP 4.1 keeps every one for ever."""
+        client, seconds = await self._client_store.ttl(key=client_id)
+        if client is not None and (seconds is None or seconds < REGISTRATION_SECONDS / 2):
+            await self._client_store.put(key=client_id, value=client, ttl=REGISTRATION_SECONDS)
+
+    async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
+        """Start a sign-in and return where the browser goes next.
+
+        Raises:
+            AuthorizeError: `invalid_target` for a `resource` that is not this server (RFC 8707 section 2; AzureProvider
+                4.1 drops the parameter before anybody looks at it).
+        """
+        if params.resource and not self.is_our_resource(params.resource):
+            raise AuthorizeError("invalid_target", f"This server's resource is {self._resource_url}.")
+        return await super().authorize(client, params)
+
+    def is_our_resource(self, resource: str) -> bool:
+        """Return whether a resource indicator names this server's MCP endpoint (RFC 8707 section 2: no fragment).
+
+        Scheme and host are compared without case; a query is passed over, because some clients add one.
+        """
+        parts = urlsplit(normalize_resource_url(resource))
+        spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
+        return "#" not in resource and spelled == normalize_resource_url(str(self._resource_url))
+
+    async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
+        """Take the browser back from Entra; a refusal is passed on in our words, never in the text of the URL."""
+        request = in_our_words(request)
+        state = request.query_params.get("state")
+        if state is None or "code" not in request.query_params:
+            return await super()._handle_idp_callback(request)
+        async with self._sign_ins.callbacks.only_one(state) as callback:
+            if callback is None:
+                request_error.record(SignInAlreadyDone())
+                return HTMLResponse(status_code=SignInAlreadyDone.status)
+            answer = await super()._handle_idp_callback(request)
+            if callback.again is not None:
+                return await self._ask_again(state, callback.again)
+            callback.is_done = answer.status_code < 400
+            return answer
+
+    async def _ask_again(self, state: str, again: SecondRound) -> RedirectResponse:
+        """Send the browser to Entra once more, in the same sign-in, for what Microsoft wants besides."""
+        transaction = await self._transaction_store.get(key=state)
+        address = self._build_upstream_authorize_url(state, transaction.model_dump() if transaction else {})
+        parts = urlsplit(address)
+        # Page "OpenID Connect on the Microsoft identity platform": select_account and login_hint exclude each other.
+        query = {name: value for name, value in parse_qsl(parts.query) if name != "prompt"}
+        query |= {"claims": again.claims, **({"login_hint": again.login_hint} if again.login_hint else {})}
+        request_error.forget()
+        return RedirectResponse(parts._replace(query=urlencode(query)).geturl(), 302)
+
+    @property
+    def _tokens(self) -> McpTokens:
+        # The audience is known only once FastMCP has told the provider the endpoint's path.
+        keys = self._sign_ins.signing_keys
+        return McpTokens(keys, str(self.issuer_url), str(self._resource_url), self._access_seconds)
+
+    async def exchange_authorization_code(
+        self, client: OAuthClientInformationFull, authorization_code: AuthorizationCode
+    ) -> OAuthToken:
+        """Redeem a code of ours, once, for the first tokens of a session.
+
+        Raises:
+            TokenError: `invalid_grant`: it was redeemed before.
+            StorageUnavailable: the same code may be used again.
+        """
+        found = await self._code_store.get(key=authorization_code.code)
+        if found is None:
+            raise TokenError("invalid_grant", "The authorization code has expired.")
+        beginning = Beginning(
+            session_id=session_id_of(authorization_code.code),
+            client_id=str(client.client_id),
+            client_name=client.client_name or "",
+            scopes=tuple(authorization_code.scopes),
+            tokens=found.idp_tokens,
+            received_at=found.created_at,
+        )
+        session = begin_session(beginning, self._sessions.clock())
+        begun = await self._sessions.begin(authorization_code.code, session)
+        if begun is None:
+            raise TokenError("invalid_grant", "The authorization code was redeemed before.")
+        return self._tokens.issue(begun, begun.current)
+
+    async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
+        """Return the refresh token if it is one of ours, of this client, and its session lives."""
+        reference = self._tokens.read(refresh_token, "refresh")
+        if reference is None or reference.client_id != client.client_id:
+            return None
+        session = await self._sessions.find(reference.session_id)
+        if session is None:
+            return None
+        return RefreshToken(
+            token=refresh_token,
+            client_id=reference.client_id,
+            scopes=list(session.scopes),
+            expires_at=reference.expires_at,
+        )
+
+    async def exchange_refresh_token(
+        self, client: OAuthClientInformationFull, refresh_token: RefreshToken, scopes: list[str]
+    ) -> OAuthToken:
+        """Answer a refresh token with the next tokens of its session.
+
+        Raises:
+            TokenError: `invalid_grant`: the sign-in is over, or the token was used before and not just now.
+            M365Error: with status 503: the same refresh token may be used again.
+        """
+        reference = self._tokens.read(refresh_token.token, "refresh")
+        answer = None
+        if reference is not None:
+            answer = await self._sign_ins.renewal.new_pair(reference.session_id, reference.number)
+        if answer is None:
+            raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
+        return self._tokens.issue(*answer)
+
+    async def load_access_token(self, token: str) -> AccessToken | None:
+        """Return what an access token of ours stands for, with an assertion that outlives the call; None: sign in anew.
+
+        Raises:
+            M365Error: with status 503: whether it is good cannot be told now.
+        """
+        reference = self._tokens.read(token, "access")
+        if reference is None:
+            return None
+        session = await self._sessions.find(reference.session_id)
+        session = None if session is None else await self._sign_ins.renewal.fresh(session)
+        if session is None:
+            return None
+        return AccessToken(
+            token=session.upstream.access_token,
+            client_id=session.client_id,
+            scopes=list(session.scopes),
+            expires_at=reference.expires_at,
+            subject=session.subject,
+            claims={
+                "tid": session.tenant_id,
+                "oid": session.object_id,
+                "sub": session.subject,
+                "session": session.id,
+            },
+        )
+
+    def get_routes(self, mcp_path: str | None = None) -> list[Route]:
+        """Return the OAuth routes, with a revocation endpoint that public clients can use.
+
+        The MCP SDK 2.3's own insists on a `client_secret` field, which clients here never have.
+        """
+        routes = super().get_routes(mcp_path)
+        if self._cimd_manager is None:
+            raise AssertionError("metadata documents are never switched off here")
+        authenticator = PrivateKeyJWTClientAuthenticator(self, self._cimd_manager, self.token_endpoint_url)
+        ours = Revocation(authenticator, self._tokens, self._sessions).route()
+        return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
+
+    def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
+        return is_allowed(redirect_uri, self._allowed)
+
+    def _cookie_name(self, base_name: str) -> str:
+        # FastMCP 4.1 gives all servers of one host the same cookie names, and __Host- cookies all have Path=/.
+        return super()._cookie_name(f"{self._cookie_tag}_{base_name}")
+
+    def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
+        # The seam is duck-typed (see entra.upstream); its annotation is narrower than its documentation.
+        client: Any = self._sign_ins.upstream
+        upstream: AsyncOAuth2Client = client
+        return upstream

@@ -1,0 +1,217 @@
+"""Keeps a session's tokens of Entra fresh: early, once across replicas, and without making anybody wait for an outage.
+
+Sources: "Refresh tokens in the Microsoft identity platform"; contract with Entra: a refresh token that was used stays
+good, so a refresh whose answer is lost costs nothing. May know `errors`, `logs`, `storage.leases`, `entra.*`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from cachetools import TTLCache
+
+from m365_mcp import logs
+from m365_mcp.auth.session import Issue, Session, Upstream, Worth
+from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.step_up import StepUps
+from m365_mcp.entra.token_endpoint import DEADLINE_SECONDS, TokenEndpoint
+from m365_mcp.entra.verifier import EntraTokenVerifier
+from m365_mcp.errors import (
+    AppRegistrationMistake,
+    ConsentMissing,
+    EntraUnavailable,
+    M365Error,
+    PersonNotAllowed,
+    SignInNeeded,
+    StepUpNeeded,
+    request_error,
+)
+from m365_mcp.metrics import EndReason
+from m365_mcp.storage.leases import Leases
+
+EARLY_SECONDS = 300.0  # an assertion must not end while a tool call is using it
+WAIT_SECONDS = 3.0  # what an early refresh may take of somebody's call
+PAUSE_SECONDS = 5.0  # after a refresh that failed
+BUDGET_SECONDS = DEADLINE_SECONDS + 1.0  # for everything, the wait for a replica that refreshes already included
+MOST_PAUSES = 10_000
+_log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """Refreshes upstream tokens.
+
+    Attributes:
+        sessions: where they are kept.
+        leases: so that one replica at a time refreshes a session.
+        endpoint: Entra's token endpoint.
+        verifier: checks what comes back.
+        step_ups: remembers what a refusal asks for.
+        scope: the `scope` of refresh requests.
+    """
+
+    sessions: Sessions
+    leases: Leases
+    endpoint: TokenEndpoint
+    verifier: EntraTokenVerifier
+    step_ups: StepUps
+    scope: str
+    _running: dict[str, asyncio.Task[Session | None]] = field(default_factory=dict, init=False, repr=False)
+    _failures: TTLCache[str, M365Error] = field(
+        default_factory=lambda: TTLCache(MOST_PAUSES, PAUSE_SECONDS), init=False, repr=False
+    )
+
+    async def fresh(self, session: Session) -> Session | None:
+        """Return the session with an assertion that outlives a call; None when Entra has ended the sign-in.
+
+        Nobody is kept from working by a refresh that fails while the assertion at hand is good.
+
+        Raises:
+            M365Error: with status 503: the assertion has run out and cannot be renewed now.
+        """
+        left = session.upstream.expires_at - self.sessions.clock()
+        if left > EARLY_SECONDS or session.upstream.refresh_token is None:
+            return session if left > 0 else None
+        if left > 0 and session.id in self._failures:
+            return session
+        try:
+            async with asyncio.timeout(WAIT_SECONDS if left > 0 else None):
+                return await self.renew(session)
+        except (M365Error, TimeoutError) as error:
+            if left <= 0:
+                raise
+            self._failures.setdefault(session.id, error if isinstance(error, M365Error) else EntraUnavailable())
+            request_error.forget()
+            return session
+
+    async def renew(self, session: Session) -> Session | None:
+        """Return the session with another assertion than it has; None when Entra has ended the sign-in.
+
+        Raises:
+            M365Error: with status 503: it cannot be had now.
+        """
+        self._raise_recent_failure(session.id)
+        task = self._running.get(session.id)
+        if task is None:
+            task = asyncio.create_task(self._renew(session))
+            self._running[session.id] = task
+            task.add_done_callback(lambda done: self._forget(session.id, done))
+        # Shielded: somebody who hangs up must not take it away from the others who wait for it.
+        try:
+            return await asyncio.shield(task)
+        except M365Error as error:
+            raise request_error.record(error) from error.__cause__
+
+    def _forget(self, session_id: str, done: asyncio.Task[Session | None]) -> None:
+        self._running.pop(session_id, None)
+        if not done.cancelled():
+            done.exception()  # looked at, because everybody who waited for it may have gone
+
+    async def renew_from(self, session: Session, assertion: str) -> Session | None:
+        """Return the session with another assertion than this one; see `renew`."""
+        return await self.renew(session) if session.upstream.access_token == assertion else session
+
+    async def _renew(self, session: Session) -> Session | None:
+        stale = session.upstream.access_token
+        try:
+            async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session.id), BUDGET_SECONDS):
+                found = await self.sessions.find(session.id)
+                if found is None or found.upstream.access_token != stale:
+                    return found  # ended, or another replica was faster
+                self._raise_recent_failure(session.id)
+                upstream = await self.redeem(found)
+                if upstream is None:
+                    return None
+                return await self.sessions.change(session.id, lambda now: now.renewed(upstream))
+        except TimeoutError as error:
+            failure: M365Error = EntraUnavailable()
+            self._failures[session.id] = failure
+            raise failure from error
+        except M365Error as error:
+            self._failures[session.id] = error
+            raise
+
+    def _raise_recent_failure(self, session_id: str) -> None:
+        failure = self._failures.get(session_id)
+        if failure is not None:
+            raise request_error.record(failure)
+
+    async def redeem(self, session: Session) -> Upstream | None:
+        """Return new tokens of Entra for the session, not stored yet; None when Entra has ended the sign-in.
+
+        What only a new sign-in can mend ends the session: the client gets one clean refusal and the person signs in.
+
+        Raises:
+            M365Error: with status 503: it cannot be had now.
+        """
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": session.upstream.refresh_token or "",
+            "scope": self.scope,
+        }
+        asked_at = self.sessions.clock()
+        try:
+            reply = await self.endpoint.request(form, repeatable=True, tenant=session.tenant_id)
+        except (SignInNeeded, ConsentMissing, PersonNotAllowed) as error:
+            request_error.forget()  # the framework's own answer, invalid_token or invalid_grant, is the right one here
+            await self.give_up(session, error)
+            return None
+        objection = await self.verifier.objection_to_received(reply["access_token"])
+        if objection:
+            _log.warning("refreshed_token_refused", reason=objection)
+            raise request_error.record(
+                AppRegistrationMistake(f"Entra ID's token does not fit this server: {objection}.")
+            )
+        return Upstream(
+            access_token=reply["access_token"],
+            refresh_token=reply.get("refresh_token") or session.upstream.refresh_token,
+            expires_at=asked_at + reply["expires_in"],
+        )
+
+    async def give_up(self, session: Session, error: M365Error) -> None:
+        """End a session that only a new sign-in can replace, and remember what Microsoft asks that sign-in for."""
+        reason: EndReason = "step_up" if isinstance(error, StepUpNeeded) else "ended_by_microsoft"
+        if isinstance(error, StepUpNeeded):
+            await self.step_ups.remember(session.person, error.claims)
+        await self.sessions.end(session.id, reason)
+
+    async def new_pair(self, session_id: str, number: int) -> tuple[Session, Issue] | None:
+        """Answer the refresh token of pair `number`: a new pair, confirmed by Entra, or the one its first use gave.
+
+        Returns:
+            The session and the pair; None when the sign-in is over, or the token was used before and not just now.
+
+        Raises:
+            M365Error: with status 503: the same refresh token may be used again.
+        """
+        try:
+            async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session_id), BUDGET_SECONDS):
+                session = await self.sessions.find(session_id)
+                if session is None:
+                    return None
+                worth, _ = session.judge(number, self.sessions.clock(), self.sessions.grace)
+                upstream = await self._confirm(session) if worth is Worth.A_NEW_PAIR else session.upstream
+                return None if upstream is None else await self.sessions.rotate(session_id, number, upstream)
+        except TimeoutError as error:
+            raise request_error.record(EntraUnavailable()) from error
+
+    async def _confirm(self, session: Session) -> Upstream | None:
+        """Have Entra confirm the sign-in; while it does not answer, a good assertion does. None: it is over."""
+        left = session.upstream.expires_at - self.sessions.clock()
+        if session.upstream.refresh_token is None:
+            return session.upstream if left > 0 else None
+        try:
+            self._raise_recent_failure(session.id)
+            async with asyncio.timeout(WAIT_SECONDS if left > 0 else None):
+                return await self.redeem(session)
+        except (M365Error, TimeoutError) as error:
+            self._failures.setdefault(session.id, error if isinstance(error, M365Error) else EntraUnavailable())
+            if left <= 0:
+                raise
+            request_error.forget()
+            return session.upstream
+
+
+def _lease(session_id: str) -> str:
+    return f"session.{session_id}"

@@ -1,0 +1,1 @@
+"""What an operator or a developer runs besides the server itself."""

@@ -1,0 +1,24 @@
+"""The server for MCP Inspector: `fastmcp dev inspector -m m365_mcp.commands.inspector`.
+
+Over stdio there is no sign-in, so the tools are listed and explained there but cannot be used; to use them, connect an
+inspector to the running server's `/mcp` address.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmcp import FastMCP
+
+from m365_mcp import logs, settings
+from m365_mcp.app import build_parts, build_server
+
+
+def create_server() -> FastMCP[Any]:
+    """Return the MCP server built from the environment. Raises SettingsMistake."""
+    return build_server(build_parts(settings.load()))
+
+
+if __name__ == "__main__":
+    logs.configure("warning", "text")  # to standard error; standard output belongs to the protocol
+    create_server().run(show_banner=False)

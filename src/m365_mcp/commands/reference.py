@@ -1,0 +1,125 @@
+"""Writes the generated parts of the documents, and with `--check` says whether they are up to date.
+
+Generated: the settings, tools and errors tables between `<!-- begin: name -->` and `<!-- end: name -->`, and the
+committed tool schemas, so that a change of what others rely on shows in the diff.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastmcp import FastMCP
+
+from m365_mcp import errors
+from m365_mcp.errors import M365Error
+from m365_mcp.settings import Settings
+from m365_mcp.tools import TOOLS, TOOLSETS, tools_for
+
+ROOT = Path(__file__).parents[3]
+README = ROOT / "README.md"
+ERRORS = ROOT / "docs" / "errors.md"
+SCHEMAS = ROOT / "docs" / "tools.json"
+TOOLS_PAGE = ROOT / "docs" / "tools.md"
+
+
+def settings_table() -> str:
+    """Return every setting with its default and meaning, as a Markdown table."""
+    rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        rows.append(f"| `{name.upper()}` | {_default(field)} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "**required**"
+    if field.default in (None, ()):
+        return ""
+    if isinstance(field.default, tuple):
+        return "Claude's two callbacks, loopback"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def every_error() -> list[type[M365Error]]:
+    """Return all error classes, in the order the tree in `errors` names them."""
+
+    def below(parent: type[M365Error]) -> list[type[M365Error]]:
+        # Subclasses outside `errors` are steps of one module's own work, such as a connection that was never made.
+        children = [child for child in parent.__subclasses__() if child.__module__.startswith(errors.__name__)]
+        return [kind for child in children for kind in (child, *below(child))]
+
+    return below(M365Error)
+
+
+def errors_table() -> str:
+    """Return every error with its sentence and advice, as a Markdown table."""
+    rows = ["| Code | What happened | What to do |", "|---|---|---|"]
+    rows += [f"| `{error.code}` | {error.sentence} | {error.advice} |" for error in every_error()]
+    return "\n".join(rows)
+
+
+def tool_schemas() -> list[dict[str, Any]]:
+    """Return what clients see of each tool."""
+    server: FastMCP[Any] = FastMCP("reference")
+    for function in tools_for(tuple(TOOLSETS)):
+        server.add_tool(function)
+    tools = asyncio.run(server.list_tools())
+    return [tool.to_mcp_tool().model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+
+
+def tools_table(schemas: list[dict[str, Any]]) -> str:
+    """Return every argument of every tool, as a Markdown table."""
+    rows = ["| Tool | Argument | Default | Meaning |", "|---|---|---|---|"]
+    for tool in schemas:
+        arguments = tool["inputSchema"].get("properties", {})
+        rows += [_argument_row(tool, name, schema) for name, schema in arguments.items()]
+        if not arguments:
+            rows.append(f"| `{tool['name']}` | none | | {tool['description'].splitlines()[0]} |")
+    return "\n".join(rows)
+
+
+def _argument_row(tool: dict[str, Any], name: str, schema: dict[str, Any]) -> str:
+    required = name in tool["inputSchema"].get("required", [])
+    default = "**required**" if required else f"`{json.dumps(schema.get('default'))}`"
+    return f"| `{tool['name']}` | `{name}` | {default} | {schema['description']} |"
+
+
+def documents() -> dict[Path, str]:
+    """Return each document as it should be."""
+    schemas = tool_schemas()
+    readme = _put(README.read_text(), "settings", settings_table())
+    return {
+        README: _put(readme, "tools", tools_table(schemas[: len(TOOLS)])),
+        TOOLS_PAGE: _put(TOOLS_PAGE.read_text(), "tools", tools_table(schemas)),
+        ERRORS: _put(ERRORS.read_text(), "errors", errors_table()),
+        SCHEMAS: json.dumps(schemas, indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def _put(document: str, name: str, text: str) -> str:
+    begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+    if begin not in document or end not in document:
+        raise ValueError(f"the document has no place for {name}")
+    return re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}\n{end}", document, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Write the documents, or with `--check` exit 1 when one is out of date."""
+    wanted = documents()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv[1:]:
+        if stale:
+            names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+            sys.exit(f"Out of date: {names}. Run: make docs")
+        return
+    for path in stale:
+        path.write_text(wanted[path])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What Microsoft refuses because of a setting, and who must change it: the rest of the tree in `errors`.
+
+    AdministratorNeeded        administrator_needed
+      ConsentMissing           consent_missing
+      TokenVersionMistake      token_version_mistake
+      ClientSecretRejected     client_secret_rejected
+      ClientSecretExpired      client_secret_expired
+      ClientAssertionRejected  client_assertion_rejected
+      AppRegistrationMistake   app_registration_mistake
+      PersonNotAllowed         person_not_allowed
+      MailboxMissing           mailbox_missing
+      PermissionMissing        permission_missing
+
+May know only `errors`.
+"""
+
+from __future__ import annotations
+
+from m365_mcp.errors.base import M365Error
+
+
+class AdministratorNeeded(M365Error):
+    """A setting in Microsoft 365 or Entra ID must be changed by somebody who may."""
+
+    code = "administrator_needed"
+    sentence = "Microsoft refused the request because of a setting."
+    advice = "Ask the administrator of your Microsoft 365 tenant."
+    status = 403
+
+
+class ConsentMissing(AdministratorNeeded):
+    """Nobody has agreed yet that this application may act for the person (AADSTS65001)."""
+
+    code = "consent_missing"
+    sentence = "This application has not been allowed to send mail and read your profile on your behalf."
+    advice = (
+        "An administrator opens the app registration in the Azure portal, API permissions, and chooses "
+        "'Grant admin consent' for Mail.Send, User.Read and what M365_TOOLSETS and M365_SEND_MODE need; then try again."
+    )
+
+
+class TokenVersionMistake(AdministratorNeeded):
+    """The app registration issues version 1 tokens; this server needs version 2."""
+
+    code = "token_version_mistake"
+    sentence = "The app registration issues version 1 access tokens, and this server needs version 2."
+    advice = (
+        "In the Azure portal open the app registration, Manifest, set requestedAccessTokenVersion to 2 "
+        "(api.requestedAccessTokenVersion), save, wait a minute and sign in again."
+    )
+
+
+class ClientSecretRejected(AdministratorNeeded):
+    """Entra ID does not accept the client secret (AADSTS7000215)."""
+
+    code = "client_secret_rejected"
+    sentence = "Microsoft Entra ID does not accept this server's client secret."
+    advice = (
+        "Set AZURE_CLIENT_SECRET to the secret's Value (not its Secret ID) from Certificates & secrets, "
+        "and restart the server."
+    )
+    status = 503
+
+
+class ClientSecretExpired(AdministratorNeeded):
+    """The client secret has run out (AADSTS7000222)."""
+
+    code = "client_secret_expired"
+    sentence = "This server's client secret has expired."
+    advice = (
+        "Create a new client secret under Certificates & secrets, set AZURE_CLIENT_SECRET to its Value and "
+        "restart the server. With JWT_SIGNING_KEY set nobody has to sign in again."
+    )
+    status = 503
+
+
+class ClientAssertionRejected(AdministratorNeeded):
+    """Entra ID does not accept the certificate or the federated token (AADSTS700024, 700027, 70021x)."""
+
+    code = "client_assertion_rejected"
+    sentence = "Microsoft Entra ID does not accept this server's certificate or federated token."
+    advice = (
+        "Compare the app registration with what the server presents: for workload identity the federated "
+        "credential's issuer, subject (system:serviceaccount:<namespace>:<service account>) and audience; "
+        "for a certificate that it is uploaded and not expired."
+    )
+    status = 503
+
+
+class AppRegistrationMistake(AdministratorNeeded):
+    """The app registration and this server's settings do not fit together."""
+
+    code = "app_registration_mistake"
+    sentence = "The app registration and this server's settings do not fit together."
+    advice = (
+        "Check AZURE_CLIENT_ID, AZURE_TENANT_ID and MCP_SCOPE_NAME against the app registration: Application ID URI "
+        "api://<client id>, the scope under 'Expose an API', the redirect URI, and the Graph permissions."
+    )
+    status = 503
+
+
+class PersonNotAllowed(AdministratorNeeded):
+    """A policy of the tenant keeps this person out (not assigned, blocked by conditional access)."""
+
+    code = "person_not_allowed"
+    sentence = "A policy of your organisation does not allow you to use this application."
+    advice = "Ask your administrator to assign you to the application or to review the conditional access policy."
+
+
+class MailboxMissing(AdministratorNeeded):
+    """The person has no Exchange Online mailbox (Graph: MailboxNotEnabledForRESTAPI)."""
+
+    code = "mailbox_missing"
+    sentence = "The signed-in account has no Exchange Online mailbox."
+    advice = "Ask the administrator to assign an Exchange Online licence, or sign in with an account that has one."
+
+
+class PermissionMissing(AdministratorNeeded):
+    """The Graph token lacks a permission (Graph: ErrorAccessDenied, Authorization_RequestDenied)."""
+
+    code = "permission_missing"
+    sentence = "Microsoft Graph refused the request because a permission is missing."
+    advice = (
+        "An administrator grants admin consent for Mail.Send, User.Read and what M365_TOOLSETS and M365_SEND_MODE need "
+        "in the app registration, and checks that the account has an Exchange Online licence."
+    )

@@ -1,0 +1,116 @@
+"""What may stand in a mail's HTML: elements, attributes, addresses. Knows nothing of the project.
+
+Sources: WHATWG HTML for what loads or runs; the OWASP XSS Filter Evasion Cheat Sheet for what is tried.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from m365_mcp.mail.html.css import clean_style
+from m365_mcp.mail.html.removals import Removal
+from m365_mcp.mail.words import words
+
+FORMATTING = words(
+    "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt u var"
+)
+ALLOWED_ELEMENTS = FORMATTING | words(
+    "address article aside blockquote br caption center col colgroup dd div dl dt figcaption figure footer h1 h2 h3 h4 "
+    "h5 h6 header hr img li main nav ol p pre section table tbody td tfoot th thead tr ul wbr"
+)
+VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+
+# Of no effect, or a shell around what is shown; nobody misses them.
+UNREPORTED_ELEMENTS = frozenset({"html", "head", "body", "title", "picture", "noscript"})
+
+REMOVED_ELEMENTS: dict[str, Removal] = {
+    **dict.fromkeys(("script",), Removal.SCRIPT),
+    **dict.fromkeys(("style", "link"), Removal.STYLE_SHEET),
+    **dict.fromkeys(("meta", "base", "basefont"), Removal.PAGE),
+    **dict.fromkeys(
+        words(
+            "button datalist fieldset form input isindex keygen label legend meter optgroup option output progress "
+            "select textarea"
+        ),
+        Removal.FORM,
+    ),
+    **dict.fromkeys(words("applet embed fencedframe frame frameset iframe object param portal"), Removal.FRAME),
+    **dict.fromkeys(words("audio bgsound source track video"), Removal.MEDIA),
+    **dict.fromkeys(("svg", "math"), Removal.DRAWING),
+}
+
+_EVERYWHERE = frozenset({"align", "bgcolor", "dir", "height", "lang", "style", "title", "valign", "width"})
+_ATTRIBUTES: dict[str, frozenset[str]] = {
+    "a": frozenset({"href", "name"}),
+    "blockquote": frozenset({"type", "cite"}),
+    "br": frozenset({"clear"}),
+    "col": frozenset({"span"}),
+    "colgroup": frozenset({"span"}),
+    "font": frozenset({"color", "face", "size"}),
+    "hr": frozenset({"color", "noshade", "size"}),
+    "img": frozenset({"alt", "border", "hspace", "src", "vspace"}),
+    "li": frozenset({"type", "value"}),
+    "ol": frozenset({"reversed", "start", "type"}),
+    "table": frozenset({"border", "bordercolor", "cellpadding", "cellspacing", "frame", "rules", "summary"}),
+    "td": frozenset({"abbr", "bordercolor", "colspan", "headers", "nowrap", "rowspan", "scope"}),
+    "th": frozenset({"abbr", "bordercolor", "colspan", "headers", "nowrap", "rowspan", "scope"}),
+    "ul": frozenset({"type"}),
+}
+ALLOWED_ATTRIBUTES: dict[str, set[str]] = {"*": set(_EVERYWHERE), **{tag: set(of) for tag, of in _ATTRIBUTES.items()}}
+
+_IMAGES = frozenset({"background", "dynsrc", "lowsrc", "poster", "srcset"})
+LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
+URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)  # RFC 3986 section 3.1
+_HOST = re.compile(r"[^\s<>\"\\^`{|}/?#]+")
+
+
+def judge_attribute(element: str, name: str, value: str) -> tuple[str | None, list[Removal]]:
+    """Return what is kept of an attribute (None: nothing), and what is reported about it."""
+    if name.startswith("on"):
+        return None, [Removal.EVENT_HANDLER]
+    if name in _IMAGES:
+        return None, [Removal.REMOTE_IMAGE]
+    if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
+        return None, []
+    if name == "style":
+        kept, removed = clean_style(value)
+        return kept or None, removed
+    if name in ("href", "src", "cite"):
+        return _judge_address(name, value)
+    return value, []
+
+
+def _judge_address(name: str, value: str) -> tuple[str | None, list[Removal]]:
+    address = plain_address(value)
+    scheme = scheme_of(address)
+    if name == "src":
+        if scheme == "cid":
+            return address, []
+        return None, [Removal.DATA_IMAGE if scheme == "data" else Removal.REMOTE_IMAGE] if address else []
+    if name == "cite":  # says where a quote is from; nothing opens it
+        return (address if scheme in ("http", "https", "mid") and _is_whole(address) else None), []
+    fine = address.startswith("#") or (scheme in LINK_SCHEMES and _is_whole(address))
+    return (address, []) if fine else (None, [Removal.LINK] if address else [])
+
+
+def plain_address(value: str) -> str:
+    """Return `value` as a browser reads it: no surrounding controls, no tabs and line breaks (WHATWG URL 4.4)."""
+    return re.sub(r"[\t\n\r]", "", value.strip("".join(map(chr, range(33)))))
+
+
+def scheme_of(address: str) -> str:
+    """Return the scheme of `address` in lower case, or nothing for a relative one."""
+    found = _SCHEME.match(address)
+    return found[1].lower() if found else ""
+
+
+def _is_whole(address: str) -> bool:
+    if scheme_of(address) not in ("http", "https"):
+        return True
+    try:
+        parts = urlsplit(address)
+        return bool(_HOST.fullmatch(parts.netloc)) and (parts.port or 1) > 0
+    except ValueError:  # an unbalanced bracket, a port that is no number
+        return False

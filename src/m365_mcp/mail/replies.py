@@ -1,0 +1,97 @@
+"""A reply or a forward: what a caller adds to it. Whom a reply goes to, and what is quoted, is the mailbox's to say.
+
+May know only `errors`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+from m365_mcp.mail.attachments import Attachment, read_attachments
+from m365_mcp.mail.body import Body, ContentType, read_body
+from m365_mcp.mail.composing import about_images, about_people
+from m365_mcp.mail.people import check_bcc, read_people
+from m365_mcp.mail.recipients import Recipient
+from m365_mcp.mail.rules import MailRules
+
+AnswerKind = Literal["reply", "reply_all", "forward"]
+
+
+@dataclass(frozen=True)
+class AnswerWish:
+    """A reply or a forward as a caller describes it; nothing is checked yet.
+
+    Attributes:
+        original: Graph's id of the message that is answered.
+        to: whom a forward goes to; a reply has its own recipients.
+    """
+
+    kind: AnswerKind
+    original: str
+    body: str
+    content_type: str = "HTML"
+    to: Sequence[str] = ()
+    cc: Sequence[str] | None = None
+    bcc: Sequence[str] | None = None
+    attachments: Sequence[Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A valid reply or forward, without the message it answers."""
+
+    kind: AnswerKind
+    original: str
+    body: Body
+    to: tuple[Recipient, ...] = ()
+    cc: tuple[Recipient, ...] = ()
+    bcc: tuple[Recipient, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256, hexadecimal, that is the same for two answers a reader would call the same."""
+        seen = [
+            [self.kind, self.original, self.body.content_type, self.body.content],
+            [sorted(person.key for person in people) for people in (self.to, self.cc, self.bcc)],
+            [[file.name, file.content_type, file.content_id, file.size, file.sha256] for file in self.attachments],
+        ]
+        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+
+def build_answer(wish: AnswerWish, rules: MailRules) -> Answer:
+    """Return the reply or forward `wish` describes.
+
+    Raises:
+        InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
+        RecipientNotAllowed: somebody is outside the domains the operator allows.
+        MessageTooLarge: more than Graph takes.
+    """
+    check_bcc(wish.bcc, rules)
+    body = read_body(wish.body, wish.content_type)
+    attachments, about_attachments = read_attachments(wish.attachments or (), rules)
+    about = (*body.warnings, *about_attachments, *about_images(body, attachments))
+    if wish.kind != "forward":
+        return Answer(wish.kind, wish.original, body, attachments=attachments, warnings=about)
+    people = read_people(rules, to=wish.to, cc=wish.cc, bcc=wish.bcc, reply_to=None)
+    warnings = (*about_people(people), *about)
+    return Answer(wish.kind, wish.original, body, people.to, people.cc, people.bcc, attachments, warnings)
+
+
+def quoting(body: Body, quoted: str, quoted_type: str) -> tuple[ContentType, str]:
+    """Return content type and content of a body with the quoted message below.
+
+    The text comes before everything else, the quoted page's own <html> included: browsers and Outlook read that as one
+    page (WHATWG HTML 13.2.6.4), and nothing the other side wrote can swallow the text, as a comment around it would.
+    """
+    quoted_is_html = quoted_type.casefold() == "html"
+    if body.content_type == "Text" and not quoted_is_html:
+        return "Text", f"{body.content}\n\n{quoted}"
+    ours = body.content if body.content_type == "HTML" else escape(body.content).replace("\n", "<br>")
+    below = quoted if quoted_is_html else f"<pre>{escape(quoted)}</pre>"
+    return "HTML", f"<div>{ours}</div><br>{below}"

@@ -1,0 +1,60 @@
+"""Runs the application until it is told to stop, and stops so that no call is cut.
+
+May know `app`, `health` and uvicorn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from m365_mcp.web.health import Readiness
+
+DRAIN_SECONDS = 45  # for calls in flight: the longest takes 10 s for Entra ID and 30 s for Graph
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but between SIGTERM and closing its socket it fails its readiness probe and goes on serving.
+
+    A load balancer needs a moment to learn that a replica goes; uvicorn 0.4 closes its socket at once.
+
+    Args:
+        config: uvicorn's own.
+        readiness: told that the end has begun.
+        delay: how long to go on, in seconds.
+    """
+
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, delay: float) -> None:
+        super().__init__(config)
+        self._readiness = readiness
+        self._delay = delay
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second signal, or Ctrl-C, does so without the delay."""
+        if sig == signal.SIGTERM and self._delay and not self._readiness.is_draining:
+            self._readiness.is_draining = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, self._delay, super().handle_exit, sig, frame)
+            return
+        self._readiness.is_draining = True
+        super().handle_exit(sig, frame)
+
+
+def run(application: Starlette, readiness: Readiness, *, host: str, port: int, delay: float) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    # uvicorn hands the signal on when it has drained; a drained server has ended well, which is exit code 0.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,  # it would log codes and states in query strings
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    Server(config, readiness, delay).run()

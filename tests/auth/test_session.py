@@ -1,0 +1,132 @@
+"""What a refresh token is worth: a new pair, the same pair, or nothing; and sessions that outlive another release."""
+
+import pytest
+
+from m365_mcp.auth.mcp_tokens import LEEWAY_SECONDS, McpTokens
+from m365_mcp.auth.session import MOST_REMEMBERED, Issue, Session, Upstream, Worth, read_session
+
+GRACE = 30.0
+KEYS = b"k" * 32, b"o" * 32
+START = 1_000_000
+
+
+def session(**changes: object) -> Session:
+    upstream = Upstream(access_token="entra", refresh_token="entra-refresh", expires_at=START + 3600)
+    first = Session(
+        id="s1",
+        client_id="client",
+        scopes=("mcp-access",),
+        tenant_id="t",
+        object_id="ada",
+        subject="sub",
+        sign_in_name="ada@contoso.example",
+        upstream=upstream,
+        issued=(Issue(number=1, at=START),),
+        started_at=START,
+    )
+    return first.model_copy(update=changes)
+
+
+def tokens(*keys: bytes) -> McpTokens:
+    return McpTokens(keys or KEYS[:1], "https://mcp.example.com", "https://mcp.example.com/mcp", 7 * 24 * 3600)
+
+
+def test_current_token_gives_a_new_pair_and_its_replay_the_same_one() -> None:
+    """After a rotation the old token finds the pair it gave, to the letter, until the grace time is over."""
+    rotated = session().rotated(1, START + 10, GRACE)
+
+    assert rotated.judge(2, START + 11, GRACE) == (Worth.A_NEW_PAIR, None)
+    assert rotated.judge(1, START + 10 + GRACE, GRACE) == (Worth.THE_SAME_PAIR, rotated.current)
+    assert rotated.judge(1, START + 11 + GRACE, GRACE) == (Worth.NOTHING, None)
+    assert tokens().issue(rotated, rotated.current) == tokens().issue(rotated, rotated.issued[-1])
+
+
+def test_chain_of_quick_refreshes_keeps_every_link_for_its_grace_time() -> None:
+    """Each of several recent tokens is answered with its own successor."""
+    now = session()
+    for number in range(1, 5):
+        now = now.rotated(number, START + number, GRACE)
+
+    for number in range(1, 5):
+        worth, pair = now.judge(number, START + 10, GRACE)
+        assert (worth, pair and pair.number) == (Worth.THE_SAME_PAIR, number + 1)
+
+
+def test_client_that_only_refreshes_fills_no_store() -> None:
+    """What is remembered has a limit."""
+    now = session()
+    for number in range(1, 500):
+        now = now.rotated(number, START, GRACE)
+
+    assert len(now.issued) <= MOST_REMEMBERED + 1
+
+
+def test_store_that_lost_its_last_write_signs_nobody_out() -> None:
+    """A token newer than the record was signed by us: after a failover the client goes on."""
+    ahead = session().judge(3, START, GRACE)
+
+    assert ahead == (Worth.A_NEW_PAIR, None)
+    assert session().rotated(3, START, GRACE).current.number == 4
+
+
+def test_record_of_another_release_is_read_and_kept_whole() -> None:
+    """E14/S14: what a newer release has added is there after an older one has changed the session."""
+    record = {**session().model_dump(), "from_the_future": {"a": 1}}
+
+    found = read_session(record)
+
+    assert found is not None
+    assert found.rotated(1, START, GRACE).model_dump()["from_the_future"] == {"a": 1}
+
+
+@pytest.mark.parametrize("record", [None, {}, {"id": 1}, {"issued": "x"}])
+def test_record_that_is_none_is_no_session(record: dict[str, object] | None) -> None:
+    """Nothing, and what has another shape, is nothing."""
+    assert read_session(record) is None
+
+
+def test_secrets_stay_out_of_representations() -> None:
+    """Entra's tokens never show in a repr."""
+    assert "entra-refresh" not in repr(session())
+
+
+def test_token_says_what_it_refers_to_and_nothing_else_passes() -> None:
+    """An access token is no refresh token, and neither is worth anything elsewhere or with another key."""
+    pair = tokens().issue(session(), Issue(number=7, at=_now()))
+    elsewhere = McpTokens(KEYS[:1], "https://mcp.example.com", "https://other.example.com/mcp", 3600)
+
+    reference = tokens().read(pair.access_token, "access")
+    assert reference is not None
+    assert (reference.session_id, reference.number, reference.client_id) == ("s1", 7, "client")
+    assert tokens().read(pair.access_token, "refresh") is None
+    assert tokens().read(str(pair.refresh_token), "access") is None
+    assert tokens().read(str(pair.refresh_token), None) is not None
+    assert elsewhere.read(pair.access_token, "access") is None
+    assert tokens(KEYS[1]).read(pair.access_token, "access") is None
+    assert tokens().read(pair.access_token[:-2], "access") is None
+
+
+def test_k4_signing_keys_rotate_one_by_one() -> None:
+    """K4: what the old key has signed is good while it is in the list; new tokens come from the first."""
+    old = tokens(KEYS[0]).issue(session(), Issue(number=1, at=_now())).access_token
+    both = tokens(KEYS[1], KEYS[0])
+    new = both.issue(session(), Issue(number=1, at=_now())).access_token
+
+    assert both.read(old, "access") is not None
+    assert tokens(KEYS[1]).read(new, "access") is not None
+    assert tokens(KEYS[1]).read(old, "access") is None
+
+
+@pytest.mark.parametrize("skew", [-LEEWAY_SECONDS + 5, 0, LEEWAY_SECONDS - 5])
+def test_c6_our_own_tokens_allow_a_minute_of_skew(skew: int) -> None:
+    """C6: a replica whose clock differs by less than a minute accepts what another has just issued or just ended."""
+    ending = McpTokens(KEYS[:1], "https://mcp.example.com", "https://mcp.example.com/mcp", 10)
+    starts = ending.issue(session(), Issue(number=1, at=_now() + skew)).access_token
+
+    assert ending.read(starts, "access") is not None
+
+
+def _now() -> int:
+    import time
+
+    return int(time.time())

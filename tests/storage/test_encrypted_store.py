@@ -1,0 +1,121 @@
+"""The sealed store: unreadable, tied to its place, and forgiving towards what it cannot open."""
+
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from key_value.aio.stores.memory import MemoryStore
+
+from m365_mcp.errors import StorageUnavailable
+from m365_mcp.storage.encrypted_store import SealedStore
+from m365_mcp.storage.encryption import Seal
+from m365_mcp.storage.guarded import GuardedStore
+from m365_mcp.storage.secrets import derive, make_seal
+
+VALUE = {"token": "hush", "number": 1}
+
+
+def sealed(under: MemoryStore, *keys: bytes) -> SealedStore:
+    return SealedStore(under, Seal(*(Fernet(key) for key in keys)))
+
+
+async def test_what_goes_in_comes_out_and_is_unreadable_between() -> None:
+    """Values survive; underneath there is no word of them."""
+    under = MemoryStore()
+    store = sealed(under, Fernet.generate_key())
+
+    await store.put("k", VALUE, collection="c", ttl=60)
+    await store.put_many(["a", "b"], [VALUE, VALUE], collection="c")
+
+    assert await store.get("k", collection="c") == VALUE
+    assert await store.get_many(["a", "missing", "b"], collection="c") == [VALUE, None, VALUE]
+    value, seconds = await store.ttl("k", collection="c")
+    assert value == VALUE
+    assert seconds is not None
+    assert seconds <= 60
+    assert [found for found, _ in await store.ttl_many(["a", "b"], collection="c")] == [VALUE, VALUE]
+    assert "hush" not in str(await under.get("k", collection="c"))
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [VALUE, {"sealed": "nonsense"}, {"sealed": 7}, {}, {"__encrypted_data__": "x", "__encryption_version__": 1}],
+)
+async def test_planted_record_counts_as_missing(planted: dict[str, Any]) -> None:
+    """Plain text and garbage are not believed and break nothing."""
+    under = MemoryStore()
+    await under.put("k", planted, collection="c")
+
+    assert await sealed(under, Fernet.generate_key()).get("k", collection="c") is None
+
+
+async def test_record_copied_elsewhere_counts_as_missing() -> None:
+    """A good ciphertext under another key or in another collection is not believed."""
+    under = MemoryStore()
+    store = sealed(under, Fernet.generate_key())
+    await store.put("victim", VALUE, collection="c")
+    stolen = await under.get("victim", collection="c")
+    assert stolen is not None
+
+    await under.put("attacker", stolen, collection="c")
+    await under.put("victim", stolen, collection="other")
+
+    assert await store.get("attacker", collection="c") is None
+    assert await store.get("victim", collection="other") is None
+
+
+async def test_rotated_key_reads_old_records_and_writes_new_ones() -> None:
+    """The first key encrypts, all keys decrypt, a dropped key means missing."""
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    under = MemoryStore()
+    await sealed(under, old).put("k", VALUE, collection="c")
+
+    rotated = sealed(under, new, old)
+    assert await rotated.get("k", collection="c") == VALUE
+    await rotated.put("k2", VALUE, collection="c")
+
+    assert await sealed(under, new).get("k2", collection="c") == VALUE
+    assert await sealed(under, new).get("k", collection="c") is None
+
+
+async def test_store_that_fails_is_an_outage_and_not_a_missing_record() -> None:
+    """A connection error becomes StorageUnavailable, which says there is no need to sign in again."""
+
+    class Broken(MemoryStore):
+        async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+            raise ConnectionRefusedError
+
+    with pytest.raises(StorageUnavailable, match="no need to sign in again"):
+        await GuardedStore(Broken()).get("k")
+
+
+def test_derived_keys_differ_by_purpose_and_are_stable() -> None:
+    """The same secret gives the same key for one purpose, and another for another."""
+    assert derive("secret", "jwt") == derive("secret", "jwt")
+    assert derive("secret", "jwt") != derive("secret", "storage")
+    sealed_text = make_seal([], ["secret"]).close(VALUE, "c", "k")
+    assert make_seal([], ["secret"]).open(sealed_text, "c", "k") == VALUE
+
+
+async def test_k4_registration_read_during_a_rotation_outlives_the_old_key() -> None:
+    """K4: what is written once and read for months is sealed anew when it is read, and keeps its end."""
+    under = MemoryStore()
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    await sealed(under, old).put("k", VALUE, collection="mcp-oauth-proxy-clients", ttl=60)
+
+    assert await sealed(under, new, old).get("k", collection="mcp-oauth-proxy-clients") == VALUE
+    found, seconds = await sealed(under, new).ttl("k", collection="mcp-oauth-proxy-clients")
+
+    assert found == VALUE
+    assert seconds is not None
+    assert 0 < seconds <= 60
+
+
+def test_named_key_opens_what_a_derived_one_has_sealed() -> None:
+    """Setting STORAGE_ENCRYPTION_KEY for the first time loses nothing; what is new is sealed with it alone."""
+    key = Fernet.generate_key().decode()
+    before = make_seal([], ["secret"]).close(VALUE, "c", "k")
+    after = make_seal([key], ["secret"])
+
+    assert after.open(before, "c", "k") == VALUE
+    assert make_seal([key], ["another"]).open(after.close(VALUE, "c", "k"), "c", "k") == VALUE
