@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from fastmcp.server.auth.providers.azure import AzureProvider
 from key_value.aio.stores.memory import MemoryStore
 
-from m365_mcp.app import build_parts
+from m365_mcp.app import build_container
 from m365_mcp.entra.on_behalf_of import Caller
+from m365_mcp.person import PersonId
 from m365_mcp.settings import load
 from m365_mcp.settings.clouds import CLOUDS, graph_scopes
 
@@ -42,16 +43,16 @@ Contender = Callable[[Mapping[str, str]], AbstractAsyncContextManager[Exchange]]
 @asynccontextmanager
 async def ours(variables: Mapping[str, str]) -> AsyncIterator[Exchange]:
     """Be one replica of this project's server, with the store that all of them share."""
-    parts = build_parts(load(_env_file=None, **{name.lower(): value for name, value in variables.items()}))
+    container = build_container(load(_env_file=None, **{name.lower(): value for name, value in variables.items()}))
 
     async def exchange(person: Person) -> str:
-        caller = Caller(person.tenant_id, person.object_id, person.assertion)
-        return (await parts.services.access.on_behalf_of.graph_token(caller)).value
+        caller = Caller(PersonId(person.tenant_id, person.object_id), person.assertion)
+        return (await container.services.tokens.on_behalf_of.graph_token(caller)).value
 
     try:
         yield exchange
     finally:
-        await parts.close()
+        await container.close()
 
 
 @asynccontextmanager

@@ -1,7 +1,4 @@
-"""The composition root: settings in, a ready ASGI application out. Owns every long-lived object and its end.
-
-The only module that builds them; may know everything below it in `docs/architecture.md`.
-"""
+"""The composition root: settings in, a ready ASGI application out. Owns every long-lived object and its end."""
 
 from __future__ import annotations
 
@@ -21,42 +18,40 @@ from starlette.routing import Mount, Route
 
 from m365_mcp import __version__, logs
 from m365_mcp.auth.callbacks import Callbacks
-from m365_mcp.auth.graph_token_provider import GraphAccess
+from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.proxy import EntraProxy, SignIns
-from m365_mcp.auth.session_refresher import Renewal
+from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.auth.step_up import StepUps
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.entra.client_credential import choose_credential
-from m365_mcp.entra.graph_tokens import GraphTokens
-from m365_mcp.entra.on_behalf_of import OnBehalfOf
+from m365_mcp.entra.on_behalf_of import GraphTokenCache, OnBehalfOf
 from m365_mcp.entra.signing_keys import SigningKeys
 from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.entra.verifier import EntraTokenVerifier, Expected
+from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
 from m365_mcp.sending.delivery import Delivery
-from m365_mcp.sending.ledger import Ledger, Windows
-from m365_mcp.sending.mailbox_slots import MailboxPlaces
-from m365_mcp.sending.outbox import Office
-from m365_mcp.sending.recipient_rate_limit import Frequency
+from m365_mcp.sending.ledger import Ledger, RepeatWindows
+from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.sending.recipient_rate_limit import RecipientRateLimit
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
+from m365_mcp.storage.encryption import derive, make_cipher
 from m365_mcp.storage.opening import Storage, open_storage
-from m365_mcp.storage.secrets import derive, make_seal
 from m365_mcp.tools import instructions_for, tools_for
 from m365_mcp.tools.caller import SERVICES, Services
 from m365_mcp.tools.outcome import ToolOutcome, explained
-from m365_mcp.uploads.links import Tickets
-from m365_mcp.uploads.parcels import Parcels
+from m365_mcp.uploads.links import UploadBatches, UploadLinks
 from m365_mcp.uploads.pending import Uploads
-from m365_mcp.uploads.receiver import Reception
+from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.branding import ICON
 from m365_mcp.web.cors import McpCors
 from m365_mcp.web.discovery import Discovery
-from m365_mcp.web.error_override import HonestErrors
+from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.oauth_requests import OAuthRequests
 from m365_mcp.web.responses import welcome_page
@@ -68,7 +63,7 @@ _log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
-class Parts:
+class Container:
     """The long-lived objects of one server process."""
 
     settings: Settings
@@ -88,21 +83,21 @@ class Parts:
 
     async def close(self) -> None:
         """Give back connections."""
-        await self.services.office.delivery.finish()
+        await self.services.outgoing.delivery.finish()
         await self.services.graph.finish_sends()
         await self.http.aclose()
         await self.graph_http.aclose()
         await self.storage.close()
 
 
-def build_parts(settings: Settings) -> Parts:
+def build_container(settings: Settings) -> Container:
     """Build everything; only choosing the store touches the outside."""
     metrics = Metrics()
     # Two pools, so that a slow Graph cannot keep anybody from signing in.
     http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)
     storage = open_storage(
         settings,
-        make_seal([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
+        make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
     )
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
     endpoint = TokenEndpoint(
@@ -116,43 +111,46 @@ def build_parts(settings: Settings) -> Parts:
     scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics)
     on_behalf_of = OnBehalfOf(
-        endpoint, scopes, shared=GraphTokens(storage.records), leases=storage.leases, metrics=metrics
+        endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
     )
-    access, graph = GraphAccess(on_behalf_of, sign_ins.renewal), GraphClient(settings.graph, graph_http, metrics)
-    return Parts(
+    tokens, graph = (
+        GraphTokenProvider(on_behalf_of, sign_ins.refresher),
+        GraphClient(settings.graph, graph_http, metrics),
+    )
+    return Container(
         settings,
         http,
         graph_http,
         storage,
         sign_ins,
         EntraProxy(settings, sign_ins, scopes),
-        build_services(settings, storage, metrics, access, graph),
+        build_services(settings, storage, metrics, tokens, graph),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
     )
 
 
 def build_services(
-    settings: Settings, storage: Storage, metrics: Metrics, access: GraphAccess, graph: GraphClient
+    settings: Settings, storage: Storage, metrics: Metrics, tokens: GraphTokenProvider, graph: GraphClient
 ) -> Services:
     """Build what the tools use."""
-    office = build_office(settings, storage, metrics)
-    tickets, parcels = Tickets(storage.records, storage.leases), Parcels(storage.records)
-    return Services(access, graph, office, Uploads(office, tickets, parcels, settings.mcp_server_base_url))
+    outgoing = build_outgoing(settings, storage, metrics)
+    links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
+    return Services(tokens, graph, outgoing, Uploads(links, batches, settings.mcp_server_base_url))
 
 
-def build_office(settings: Settings, storage: Storage, metrics: Metrics) -> Office:
+def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Outgoing:
     """Build what outgoing messages go through."""
-    windows = Windows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
+    windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
     delivery = Delivery(
         Ledger(storage.records, storage.leases, windows),
-        MailboxPlaces(storage.leases),
-        Frequency(storage.records, settings.m365_send_hourly_limit),
+        MailboxSlots(storage.leases),
+        RecipientRateLimit(storage.records, settings.m365_send_hourly_limit),
         metrics,
         settings.m365_send_throttled_seconds,
     )
     by_draft = settings.m365_send_mode == "draft"
-    return Office(_mail_rules(settings), delivery, by_draft, settings.m365_show_previews)
+    return Outgoing(_mail_rules(settings), delivery, by_draft, settings.m365_show_previews)
 
 
 def _mail_rules(settings: Settings) -> MailRules:
@@ -177,15 +175,15 @@ def build_sign_ins(
     return SignIns(
         storage.flows,
         sessions,
-        Renewal(sessions, storage.leases, endpoint, verifier, step_ups, scope),
+        SessionRefresher(sessions, storage.leases, endpoint, verifier, step_ups, scope),
         Callbacks(storage.records),
         UpstreamClient(endpoint, verifier, step_ups),
         tuple(derive(secret, "jwt") for secret in settings.signing_secrets),
     )
 
 
-def _expected_token(settings: Settings) -> Expected:
-    return Expected(
+def _expected_token(settings: Settings) -> TokenRequirements:
+    return TokenRequirements(
         authority=settings.authority,
         audiences=(settings.azure_client_id, f"api://{settings.azure_client_id}"),
         tenants=settings.tenants,
@@ -206,75 +204,75 @@ def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.Asyn
     )
 
 
-def build_server(parts: Parts) -> FastMCP[Any]:
+def build_server(container: Container) -> FastMCP[Any]:
     """Return the MCP server with its tools, without an HTTP application around it."""
 
     @asynccontextmanager
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
-        yield {SERVICES: parts.services}
+        yield {SERVICES: container.services}
 
     server: FastMCP[Any] = FastMCP(
         name="M365 mail",
-        instructions=instructions_for(parts.settings.m365_toolsets),
+        instructions=instructions_for(container.settings.m365_toolsets),
         version=__version__,
         icons=[ICON],
-        auth=parts.auth,
+        auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(parts.metrics)],
+        middleware=[ToolOutcome(container.metrics)],
         mask_error_details=True,
     )
-    for function in tools_for(parts.settings.m365_toolsets):
+    for function in tools_for(container.settings.m365_toolsets):
         server.add_tool(explained(function))
     return server
 
 
 def create_app(settings: Settings) -> Starlette:
     """Return the whole application for the settings."""
-    return assemble(build_parts(settings))
+    return assemble(build_container(settings))
 
 
-def assemble(parts: Parts) -> Starlette:
+def assemble(container: Container) -> Starlette:
     """Return the whole application: probes outside, then the edge, then FastMCP."""
-    inner = build_server(parts).http_app(
+    inner = build_server(container).http_app(
         path=MCP_PATH,
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
-        stateless_http=parts.settings.fastmcp_stateless_http,
+        stateless_http=container.settings.fastmcp_stateless_http,
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        _start_metrics(parts)
+        _start_metrics(container)
         try:
             async with inner.lifespan(inner):
                 _allow_large_messages(inner)
                 yield
         finally:
-            await parts.close()
+            await container.close()
 
-    welcome = Route("/", lambda _: welcome_page(f"{parts.settings.mcp_server_base_url}{MCP_PATH}"))
-    checked = Mount("/", OAuthRequests(inner, parts.auth.is_our_resource))
+    welcome = Route("/", lambda _: welcome_page(f"{container.settings.mcp_server_base_url}{MCP_PATH}"))
+    checked = Mount("/", OAuthRequests(inner, container.auth.is_our_resource))
     edge = [
         # The first sees a request first and its answer last.
-        Middleware(health.Draining, readiness=parts.readiness),
-        Middleware(HonestErrors, metrics=parts.metrics),
-        Middleware(Discovery, prefix=parts.settings.public_path, mcp_path=MCP_PATH),
-        Middleware(HostOriginGuard, settings=parts.settings),
-        Middleware(McpCors, settings=parts.settings, mcp_path=MCP_PATH),
+        Middleware(health.Draining, readiness=container.readiness),
+        Middleware(ErrorOverride, metrics=container.metrics),
+        Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
+        Middleware(HostOriginGuard, settings=container.settings),
+        Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(parts.readiness), welcome, *_upload_routes(parts), checked]
+    routes = [*health.routes(container.readiness), welcome, *_upload_routes(container), checked]
     return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
 
 
-def _upload_routes(parts: Parts) -> list[Route]:
-    if "attachments" not in parts.settings.m365_toolsets:
+def _upload_routes(container: Container) -> list[Route]:
+    if "attachments" not in container.settings.m365_toolsets:
         return []
-    known, office = parts.services, parts.services.office
-    reception = Reception(
-        known.uploads.tickets, known.access, known.graph, office.delivery.places, office.rules, parts.metrics
+    known, outgoing = container.services, container.services.outgoing
+    receiver = UploadReceiver(
+        known.uploads.links, known.tokens, known.graph, outgoing.delivery.slots, outgoing.rules, container.metrics
     )
-    return [upload_route(reception)]
+    return [upload_route(receiver)]
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:
@@ -284,11 +282,11 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     route.endpoint.app.session_manager.asgi_app.max_body_size = MAX_MCP_BODY
 
 
-def _start_metrics(parts: Parts) -> None:
-    port = parts.settings.mcp_metrics_port
+def _start_metrics(container: Container) -> None:
+    port = container.settings.mcp_metrics_port
     if not port:
         return
     try:
-        parts.metrics.listen(parts.settings.mcp_host, port)
+        container.metrics.listen(container.settings.mcp_host, port)
     except OSError:
         _log.warning("metrics_port_taken", port=port, advice="set MCP_METRICS_PORT to a free port, or 0 for none")

@@ -32,16 +32,16 @@ def serve() -> None:
 
     Example: `cp .env.example .env`, fill in the three ids, then `m365-mcp serve`
     """
-    from m365_mcp.app import assemble, build_parts  # FastMCP takes a second to import; --help should not
+    from m365_mcp.app import assemble, build_container  # FastMCP takes a second to import; --help should not
     from m365_mcp.web.serving import run
 
     chosen = settings.load()
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
-    parts = build_parts(chosen)
+    container = build_container(chosen)
     logs.get(__name__).info("starting", endpoint=f"{chosen.mcp_server_base_url}/mcp", port=chosen.mcp_port)
     run(
-        assemble(parts),
-        parts.readiness,
+        assemble(container),
+        container.readiness,
         host=chosen.mcp_host,
         port=chosen.mcp_port,
         delay=chosen.mcp_shutdown_delay_seconds,

@@ -2,7 +2,6 @@
 
 Our own events carry ids, counts and codes only. Records of libraries pass through `redact` as a second fence,
 and the talkative ones are held at a level at which they do not print what they handle.
-May know nothing of the rest of the project.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Every counter and histogram there is; nothing else may invent one. Labels come from closed sets only.
-
-May know nothing of the rest of the project.
-"""
+"""Every counter and histogram there is; nothing else may invent one. Labels come from closed sets only."""
 
 from __future__ import annotations
 

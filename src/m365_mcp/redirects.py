@@ -2,7 +2,7 @@
 
 An entry is compared part by part and exactly (OAuth 2.1 section 4.1.3); only the port and path of a loopback entry
 (RFC 8252 section 7.3) or the last path segment may be `*`. FastMCP 4.1's own patterns ignore query and fragment, let
-an entry without a path match every path, and accept control characters. Knows nothing of the rest of the project.
+an entry without a path match every path, and accept control characters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pure: how long a `Retry-After` header asks to wait. Knows nothing of the rest of the project."""
+"""Pure: how long a `Retry-After` header asks to wait."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 import pytest
 
 from m365_mcp.auth.mcp_tokens import LEEWAY_SECONDS, McpTokens
-from m365_mcp.auth.session import MOST_REMEMBERED, Issue, Session, Upstream, Worth, read_session
+from m365_mcp.auth.session import MOST_REMEMBERED, RefreshDecision, Session, TokenPair, Upstream, read_session
 
 GRACE = 30.0
 KEYS = b"k" * 32, b"o" * 32
@@ -21,7 +21,7 @@ def session(**changes: object) -> Session:
         subject="sub",
         sign_in_name="ada@contoso.example",
         upstream=upstream,
-        issued=(Issue(number=1, at=START),),
+        pairs=(TokenPair(number=1, at=START),),
         started_at=START,
     )
     return first.model_copy(update=changes)
@@ -35,10 +35,10 @@ def test_current_token_gives_a_new_pair_and_its_replay_the_same_one() -> None:
     """After a rotation the old token finds the pair it gave, to the letter, until the grace time is over."""
     rotated = session().rotated(1, START + 10, GRACE)
 
-    assert rotated.judge(2, START + 11, GRACE) == (Worth.A_NEW_PAIR, None)
-    assert rotated.judge(1, START + 10 + GRACE, GRACE) == (Worth.THE_SAME_PAIR, rotated.current)
-    assert rotated.judge(1, START + 11 + GRACE, GRACE) == (Worth.NOTHING, None)
-    assert tokens().issue(rotated, rotated.current) == tokens().issue(rotated, rotated.issued[-1])
+    assert rotated.decide(2, START + 11, GRACE) == (RefreshDecision.A_NEW_PAIR, None)
+    assert rotated.decide(1, START + 10 + GRACE, GRACE) == (RefreshDecision.THE_SAME_PAIR, rotated.current)
+    assert rotated.decide(1, START + 11 + GRACE, GRACE) == (RefreshDecision.ABSENT, None)
+    assert tokens().issue(rotated, rotated.current) == tokens().issue(rotated, rotated.pairs[-1])
 
 
 def test_chain_of_quick_refreshes_keeps_every_link_for_its_grace_time() -> None:
@@ -48,8 +48,8 @@ def test_chain_of_quick_refreshes_keeps_every_link_for_its_grace_time() -> None:
         now = now.rotated(number, START + number, GRACE)
 
     for number in range(1, 5):
-        worth, pair = now.judge(number, START + 10, GRACE)
-        assert (worth, pair and pair.number) == (Worth.THE_SAME_PAIR, number + 1)
+        decision, pair = now.decide(number, START + 10, GRACE)
+        assert (decision, pair and pair.number) == (RefreshDecision.THE_SAME_PAIR, number + 1)
 
 
 def test_client_that_only_refreshes_fills_no_store() -> None:
@@ -58,14 +58,14 @@ def test_client_that_only_refreshes_fills_no_store() -> None:
     for number in range(1, 500):
         now = now.rotated(number, START, GRACE)
 
-    assert len(now.issued) <= MOST_REMEMBERED + 1
+    assert len(now.pairs) <= MOST_REMEMBERED + 1
 
 
 def test_store_that_lost_its_last_write_signs_nobody_out() -> None:
     """A token newer than the record was signed by us: after a failover the client goes on."""
-    ahead = session().judge(3, START, GRACE)
+    ahead = session().decide(3, START, GRACE)
 
-    assert ahead == (Worth.A_NEW_PAIR, None)
+    assert ahead == (RefreshDecision.A_NEW_PAIR, None)
     assert session().rotated(3, START, GRACE).current.number == 4
 
 
@@ -92,7 +92,7 @@ def test_secrets_stay_out_of_representations() -> None:
 
 def test_token_says_what_it_refers_to_and_nothing_else_passes() -> None:
     """An access token is no refresh token, and neither is worth anything elsewhere or with another key."""
-    pair = tokens().issue(session(), Issue(number=7, at=_now()))
+    pair = tokens().issue(session(), TokenPair(number=7, at=_now()))
     elsewhere = McpTokens(KEYS[:1], "https://mcp.example.com", "https://other.example.com/mcp", 3600)
 
     reference = tokens().read(pair.access_token, "access")
@@ -108,9 +108,9 @@ def test_token_says_what_it_refers_to_and_nothing_else_passes() -> None:
 
 def test_k4_signing_keys_rotate_one_by_one() -> None:
     """K4: what the old key has signed is good while it is in the list; new tokens come from the first."""
-    old = tokens(KEYS[0]).issue(session(), Issue(number=1, at=_now())).access_token
+    old = tokens(KEYS[0]).issue(session(), TokenPair(number=1, at=_now())).access_token
     both = tokens(KEYS[1], KEYS[0])
-    new = both.issue(session(), Issue(number=1, at=_now())).access_token
+    new = both.issue(session(), TokenPair(number=1, at=_now())).access_token
 
     assert both.read(old, "access") is not None
     assert tokens(KEYS[1]).read(new, "access") is not None
@@ -121,7 +121,7 @@ def test_k4_signing_keys_rotate_one_by_one() -> None:
 def test_c6_our_own_tokens_allow_a_minute_of_skew(skew: int) -> None:
     """C6: a replica whose clock differs by less than a minute accepts what another has just issued or just ended."""
     ending = McpTokens(KEYS[:1], "https://mcp.example.com", "https://mcp.example.com/mcp", 10)
-    starts = ending.issue(session(), Issue(number=1, at=_now() + skew)).access_token
+    starts = ending.issue(session(), TokenPair(number=1, at=_now() + skew)).access_token
 
     assert ending.read(starts, "access") is not None
 

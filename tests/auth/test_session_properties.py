@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from m365_mcp.auth.session import Issue, Upstream
+from m365_mcp.auth.session import TokenPair, Upstream
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
-from m365_mcp.storage.records import Records, Shelf
+from m365_mcp.storage.records import Backend, Records
 from tests.auth.test_session import GRACE, START, session
 from tests.backends import make_records
 
@@ -22,21 +22,23 @@ T = TypeVar("T")
 UPSTREAM = Upstream(access_token="entra-2", refresh_token="entra-refresh-2", expires_at=START + 10**9)
 
 
-class CrashingShelf:
+class CrashingBackend:
     """A shelf whose owner dies before or after its next write."""
 
-    def __init__(self, under: Shelf) -> None:
+    def __init__(self, under: Backend) -> None:
         self._under = under
         self.dies: str | None = None
 
     async def get(self, collection: str, key: str) -> str | None:
         return await self._under.get(collection, key)
 
-    async def swap(self, collection: str, key: str, old: str | None, new: str | None, seconds: float) -> bool:
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
         dies, self.dies = self.dies, None
         if dies == "before":
             raise StorageUnavailable
-        done = await self._under.swap(collection, key, old, new, seconds)
+        done = await self._under.compare_and_swap(collection, key, old, new, seconds)
         if dies == "after":
             raise StorageUnavailable
         return done
@@ -53,12 +55,12 @@ class OneSession(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.now = float(START)
         records = make_records()
-        self.shelf = CrashingShelf(records._shelf)
-        shared = Records(self.shelf, records._seal)
+        self.backend = CrashingBackend(records._backend)
+        shared = Records(self.backend, records._cipher)
         self.replicas = [Sessions(shared, Metrics(), GRACE, lambda: self.now) for _ in range(2)]
-        self.held = 1  # the newest pair the client has received
+        self.stored = 1  # the newest pair the client has received
         self.used_at: dict[int, float] = {}  # when each refresh token was first answered
-        self.answers: dict[int, Issue] = {}
+        self.answers: dict[int, TokenPair] = {}
         self.is_over = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -71,7 +73,7 @@ class OneSession(RuleBasedStateMachine):
     def sign_in(self) -> None:
         assert self.run(self.replicas[0].begin("code", session())) is not None
 
-    def rotate(self, replica: int, number: int) -> Issue | None:
+    def rotate(self, replica: int, number: int) -> TokenPair | None:
         answer = self.run(self.replicas[replica].rotate("s1", number, UPSTREAM))
         if answer is None:
             self.is_over = True
@@ -90,34 +92,34 @@ class OneSession(RuleBasedStateMachine):
     @rule(replica=st.integers(0, 1), arrives=st.booleans())
     def refresh(self, replica: int, arrives: bool) -> None:
         """The client uses its newest refresh token; the reply may get lost."""
-        welcome = self.is_welcome(self.held)
-        pair = self.rotate(replica, self.held)
+        welcome = self.is_welcome(self.stored)
+        pair = self.rotate(replica, self.stored)
 
         assert (pair is not None) == welcome
         if pair is not None and arrives:
-            self.held = pair.number
+            self.stored = pair.number
 
     @rule(replica=st.integers(0, 1), dies=st.sampled_from(["before", "after"]))
     def refresh_while_a_replica_dies(self, replica: int, dies: str) -> None:
         """The replica dies around its write: the same token is as good as before, or already has its answer."""
-        welcome = self.is_welcome(self.held)
-        unused = self.held not in self.used_at
-        self.shelf.dies = dies
+        welcome = self.is_welcome(self.stored)
+        unused = self.stored not in self.used_at
+        self.backend.dies = dies
         try:
-            self.run(self.replicas[replica].rotate("s1", self.held, UPSTREAM))
+            self.run(self.replicas[replica].rotate("s1", self.stored, UPSTREAM))
         except StorageUnavailable:
             # A used token that is late ends the session, and that write may be the one that was cut.
             self.is_over = self.is_over or (not welcome and dies == "after")
             if welcome and unused and dies == "after":
-                self.used_at[self.held] = float(int(self.now))
+                self.used_at[self.stored] = float(int(self.now))
         else:
             self.is_over = self.is_over or not welcome
-        self.shelf.dies = None
+        self.backend.dies = None
 
     @rule(back=st.integers(1, 5), replica=st.integers(0, 1))
     def replay(self, back: int, replica: int) -> None:
         """Somebody sends an old refresh token: an answer from a moment ago, or the end of the session."""
-        number = self.held - back
+        number = self.stored - back
         if number < 1:
             return
         welcome = self.is_welcome(number)
@@ -131,17 +133,17 @@ class OneSession(RuleBasedStateMachine):
     @rule()
     def two_replicas_at_once(self) -> None:
         """The same refresh token on both replicas in the same moment has one answer."""
-        welcome = self.is_welcome(self.held)
+        welcome = self.is_welcome(self.stored)
 
         async def both() -> list[Any]:
-            return await asyncio.gather(*(replica.rotate("s1", self.held, UPSTREAM) for replica in self.replicas))
+            return await asyncio.gather(*(replica.rotate("s1", self.stored, UPSTREAM) for replica in self.replicas))
 
         found = [answer and answer[1] for answer in self.run(both())]
         if welcome:
             assert found[0] == found[1]
             assert found[0] is not None
-            assert self.answers.setdefault(self.held, found[0]) == found[0]
-            self.used_at.setdefault(self.held, float(found[0].at))
+            assert self.answers.setdefault(self.stored, found[0]) == found[0]
+            self.used_at.setdefault(self.stored, float(found[0].at))
         else:
             assert found == [None, None]
             self.is_over = True
@@ -178,11 +180,11 @@ async def test_ended_session_does_not_come_back_with_its_code() -> None:
 async def test_code_is_not_burnt_when_the_store_fails_half_way() -> None:
     """E7/S7: after the session was written and the code not yet taken, the same code works, and only once."""
     records = make_records()
-    shelf = CrashingShelf(records._shelf)
-    sessions = Sessions(Records(shelf, records._seal), Metrics(), GRACE, lambda: float(START))
+    backend = CrashingBackend(records._backend)
+    sessions = Sessions(Records(backend, records._cipher), Metrics(), GRACE, lambda: float(START))
     outcomes = []
     for dies in ("before", "after", None, None):
-        shelf.dies = dies
+        backend.dies = dies
         try:
             outcomes.append(await sessions.begin("code", session()) is not None)
         except StorageUnavailable:

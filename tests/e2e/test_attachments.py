@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from m365_mcp import settings
+from m365_mcp.storage.encryption import make_cipher
 from m365_mcp.storage.opening import open_storage
-from m365_mcp.storage.secrets import make_seal
 from m365_mcp.uploads.links import COLLECTION, name_of
 from tests.e2e.attaching import (
     CHUNK,
@@ -122,12 +122,12 @@ async def test_link_works_once(attaching_ada: AttachingPerson, simulator: Simula
     draft_id, url = await attaching_ada.link()
     await put(url, b"first")
 
-    again = await put(url, b"second")
+    second_round = await put(url, b"second")
     async with direct_client() as http:
         page = await http.get(url)
     await attaching_ada.send(draft_id)
 
-    assert (again.status_code, again.json()["error"]) == (410, "upload_link_ended")
+    assert (second_round.status_code, second_round.json()["error"]) == (410, "upload_link_ended")
     assert page.status_code == 410
     assert "works once" in page.text
     assert len(simulator.outbox[0]["attachments"]) == 1
@@ -179,13 +179,15 @@ async def test_expired_link_is_refused(
 async def _let_expire(simulator: Simulator, redis: Redis, url: str) -> None:
     names = {name.lower(): value for name, value in {**simulator.settings, **KEYS, "REDIS_URL": redis.url}.items()}
     chosen = settings.load(**names)
-    seal = make_seal([key.get_secret_value() for key in chosen.storage_encryption_key], chosen.signing_secrets)
-    storage = open_storage(chosen, seal)
+    cipher = make_cipher([key.get_secret_value() for key in chosen.storage_encryption_key], chosen.signing_secrets)
+    storage = open_storage(chosen, cipher)
     name = name_of(url.rpartition("/")[2])
-    held = await storage.records.read(COLLECTION, name)
-    assert held.value is not None
-    assert 800 < held.value["expires_at"] - time.time() <= 900
-    assert await storage.records.swap(COLLECTION, name, held, {**held.value, "expires_at": time.time()}, 60)
+    stored = await storage.records.read(COLLECTION, name)
+    assert stored.value is not None
+    assert 800 < stored.value["expires_at"] - time.time() <= 900
+    assert await storage.records.compare_and_swap(
+        COLLECTION, name, stored, {**stored.value, "expires_at": time.time()}, 60
+    )
     await storage.close()
 
 

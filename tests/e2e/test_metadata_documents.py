@@ -18,7 +18,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.server.auth.cimd import CIMDDocument, _CIMDCacheEntry
 
 from m365_mcp import settings
-from m365_mcp.app import Parts, assemble, build_parts
+from m365_mcp.app import Container, assemble, build_container
 from tests.e2e.person import Assistant, PersonAtBrowser, PersonOAuth, direct_client
 from tests.e2e.programs import Simulator, free_port
 
@@ -26,9 +26,9 @@ CLIENT_ID = "https://client.example.com/oauth/metadata.json"
 
 
 @asynccontextmanager
-async def running(parts: Parts) -> AsyncIterator[None]:
+async def running(container: Container) -> AsyncIterator[None]:
     """Run the application on its port within this test."""
-    config = uvicorn.Config(assemble(parts), port=parts.settings.mcp_port, log_config=None, access_log=False)
+    config = uvicorn.Config(assemble(container), port=container.settings.mcp_port, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
@@ -41,7 +41,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def parts(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Parts]:
+async def container(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Container]:
     """A server in this process that has fetched the client's metadata document."""
     port = free_port()
     chosen = settings.load(
@@ -52,7 +52,7 @@ async def parts(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Parts]:
         mcp_metrics_port=0,
         redis_url="memory://",
     )
-    built = build_parts(chosen)
+    built = build_container(chosen)
     document = CIMDDocument(
         client_id=CLIENT_ID,
         client_name="Document client",
@@ -74,9 +74,9 @@ class DocumentOAuth(PersonOAuth):
         self._client_metadata_url = CLIENT_ID
 
 
-async def test_client_with_a_metadata_document_signs_in(parts: Parts, simulator: Simulator) -> None:
+async def test_client_with_a_metadata_document_signs_in(container: Container, simulator: Simulator) -> None:
     """No registration is made; consent shows the document's host, and the tools work."""
-    url = parts.settings.mcp_server_base_url
+    url = container.settings.mcp_server_base_url
     assistant = Assistant(url, PersonAtBrowser(simulator.ready["ca_file"]))
     oauth = DocumentOAuth(assistant.person, assistant.storage)
     transport = StreamableHttpTransport(f"{url}/mcp", auth=oauth, httpx_client_factory=direct_client)
@@ -92,7 +92,7 @@ async def test_client_with_a_metadata_document_signs_in(parts: Parts, simulator:
 
 
 @pytest.mark.parametrize("uri", ["https://evil.example/callback", "http://localhost:9/other"])
-async def test_document_cannot_allow_what_the_operator_does_not(parts: Parts, uri: str) -> None:
+async def test_document_cannot_allow_what_the_operator_does_not(container: Container, uri: str) -> None:
     """A redirect URI must be in the document and on the operator's list."""
     query = {
         "client_id": CLIENT_ID,
@@ -102,6 +102,6 @@ async def test_document_cannot_allow_what_the_operator_does_not(parts: Parts, ur
         "code_challenge_method": "S256",
     }
     async with httpx2.AsyncClient(trust_env=False) as http:
-        reply = await http.get(f"{parts.settings.mcp_server_base_url}/authorize", params=query)
+        reply = await http.get(f"{container.settings.mcp_server_base_url}/authorize", params=query)
 
     assert reply.status_code == 400

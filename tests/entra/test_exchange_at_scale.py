@@ -14,14 +14,14 @@ import httpx2
 from cryptography.fernet import Fernet
 
 from m365_mcp.entra.client_credential import ClientSecret
-from m365_mcp.entra.graph_tokens import GraphToken, GraphTokens
-from m365_mcp.entra.on_behalf_of import Caller, OnBehalfOf, Refusal
+from m365_mcp.entra.on_behalf_of import Caller, GraphToken, GraphTokenCache, OnBehalfOf, RejectedTokens
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.metrics import Metrics
-from m365_mcp.storage.encryption import Seal
+from m365_mcp.person import PersonId
+from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import Records, RedisShelf
+from m365_mcp.storage.records import Records, RedisBackend
 from m365_mcp.storage.redis_client import MAX_CONNECTIONS, connect
 from tests.e2e.programs import make_redis
 
@@ -48,7 +48,9 @@ async def three_replicas(folder: Path, entra: Entra) -> AsyncIterator[list[OnBeh
     redis.start()
     key = Fernet(Fernet.generate_key())
     clients = [connect(redis.url) for _ in range(3)]
-    yield [_replica(Records(RedisShelf(client, Guard(MAX_CONNECTIONS)), Seal(key)), entra) for client in clients]
+    yield [
+        _replica(Records(RedisBackend(client, Guard(MAX_CONNECTIONS)), RecordCipher(key)), entra) for client in clients
+    ]
     for client in clients:
         await client.aclose()
     redis.program.end()
@@ -57,11 +59,13 @@ async def three_replicas(folder: Path, entra: Entra) -> AsyncIterator[list[OnBeh
 def _replica(records: Records, entra: Entra) -> OnBehalfOf:
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(entra))
     endpoint = TokenEndpoint("https://login.example.com", "t", "app", ClientSecret("s"), http, Metrics())
-    return OnBehalfOf(endpoint, SCOPES, shared=GraphTokens(records), leases=Leases(records), metrics=endpoint.metrics)
+    return OnBehalfOf(
+        endpoint, SCOPES, shared=GraphTokenCache(records), leases=Leases(records), metrics=endpoint.metrics
+    )
 
 
 def person(number: int) -> Caller:
-    return Caller("tenant", f"person-{number}", f"person-{number}")
+    return Caller(PersonId("tenant", f"person-{number}"), f"person-{number}")
 
 
 def sources(replicas: list[OnBehalfOf]) -> Counter[str]:
@@ -109,7 +113,7 @@ async def test_f13_ten_thousand_interleaved_calls_give_each_person_their_own_tok
             replica = dice.choice(replicas)
             token = await replica.graph_token(person(number))
             if dice.random() < 0.02:
-                token = await replica.graph_token(person(number), Refusal((token.value,)))
+                token = await replica.graph_token(person(number), RejectedTokens((token.value,)))
             return number, token
 
         for _ in range(20):

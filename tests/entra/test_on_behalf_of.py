@@ -12,11 +12,11 @@ import httpx2
 import pytest
 
 from m365_mcp.entra.client_credential import ClientSecret
-from m365_mcp.entra.graph_tokens import GraphTokens
-from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, MAX_PEOPLE, Caller, OnBehalfOf, Refusal
+from m365_mcp.entra.on_behalf_of import EARLY_SECONDS, MAX_PEOPLE, Caller, GraphTokenCache, OnBehalfOf, RejectedTokens
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.errors import AssertionRefused, ConsentMissing, StorageUnavailable
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
 from tests.backends import make_records
@@ -55,7 +55,7 @@ class Entra:
         return Values(
             endpoint,
             SCOPES,
-            shared=GraphTokens(shared),
+            shared=GraphTokenCache(shared),
             leases=Leases(shared),
             metrics=endpoint.metrics,
             clock=lambda: self.now,
@@ -70,7 +70,7 @@ class Values(OnBehalfOf):
 
 
 def caller(name: str = "ada", assertion: str = "assertion") -> Caller:
-    return Caller("tenant", name, assertion)
+    return Caller(PersonId("tenant", name), assertion)
 
 
 async def test_one_exchange_asks_for_both_scopes() -> None:
@@ -176,8 +176,8 @@ async def test_token_that_graph_refused_never_comes_back() -> None:
     exchanger = entra.exchanger()
     old = await exchanger.value(caller())
 
-    new = await exchanger.value(caller(), Refusal((old,)))
-    late = await exchanger.value(caller(), Refusal((old,)))
+    new = await exchanger.value(caller(), RejectedTokens((old,)))
+    late = await exchanger.value(caller(), RejectedTokens((old,)))
 
     assert new == late == await exchanger.value(caller()) == "graph-2"
 
@@ -190,8 +190,8 @@ async def test_after_two_refusals_an_exchange_is_made() -> None:
     entra.now += 3600
     left = await two.value(caller())
 
-    assert await one.value(caller(), Refusal((old,))) == left == "graph-2"
-    assert await one.value(caller(), Refusal((old, left))) == "graph-3"
+    assert await one.value(caller(), RejectedTokens((old,))) == left == "graph-2"
+    assert await one.value(caller(), RejectedTokens((old, left))) == "graph-3"
 
 
 async def test_claims_of_a_challenge_go_into_the_exchange() -> None:
@@ -200,7 +200,7 @@ async def test_claims_of_a_challenge_go_into_the_exchange() -> None:
     exchanger = entra.exchanger()
     challenge = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}'
 
-    await exchanger.value(caller(), Refusal(("old",), challenge))
+    await exchanger.value(caller(), RejectedTokens(("old",), challenge))
 
     claims = json.loads(parse_qs(entra.forms[0])["claims"][0])
     assert claims == {
@@ -233,18 +233,20 @@ async def test_replicas_that_ask_at_once_make_one_exchange() -> None:
 async def test_store_that_is_away_costs_an_exchange_and_no_call() -> None:
     """Without the store a replica still gets its token, and keeps it."""
     entra = Entra()
-    exchanger = entra.exchanger(Records(BrokenShelf(), make_records()._seal))
+    exchanger = entra.exchanger(Records(BrokenBackend(), make_records()._cipher))
 
     assert await exchanger.value(caller()) == await exchanger.value(caller()) == "graph-1"
 
 
-class BrokenShelf:
+class BrokenBackend:
     """A store that does not answer."""
 
     async def get(self, collection: str, key: str) -> str | None:
         raise StorageUnavailable
 
-    async def swap(self, collection: str, key: str, old: str | None, new: str | None, seconds: float) -> bool:
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
         raise StorageUnavailable
 
     async def keys(self, collection: str) -> AsyncIterator[str]:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from m365_mcp.entra.signing_keys import SigningKeys
-from m365_mcp.entra.verifier import NOT_YET_VALID, EntraTokenVerifier, Expected, is_version_one
+from m365_mcp.entra.verifier import NOT_YET_VALID, EntraTokenVerifier, TokenRequirements, is_version_one
 
 TENANT, APP, KID = "the-tenant", "the-app", "the-key"
 OTHER_TENANT = "the-other-tenant"
@@ -47,7 +47,7 @@ def verifier() -> EntraTokenVerifier:
     reply = httpx2.Response(200, content=json.dumps({"keys": [{**public, "kid": KID}]}))
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: reply))
     keys = SigningKeys("https://login.example.com/keys", http)
-    expected = Expected(AUTHORITY, (APP, f"api://{APP}"), (TENANT, OTHER_TENANT), "mcp-access")
+    expected = TokenRequirements(AUTHORITY, (APP, f"api://{APP}"), (TENANT, OTHER_TENANT), "mcp-access")
     return EntraTokenVerifier(expected, keys)
 
 
@@ -67,9 +67,9 @@ def verifier() -> EntraTokenVerifier:
 )
 async def test_good_token_is_accepted(verifier: EntraTokenVerifier, changes: dict[str, Any]) -> None:
     """Both spellings of the audience, every allowed tenant, further scopes and a minute of clock skew are fine."""
-    claims, objection = await verifier.examine(token(**changes))
+    claims, rejection_reason = await verifier.verify(token(**changes))
 
-    assert objection is None
+    assert rejection_reason is None
     assert "ada" in (claims.get("oid"), claims.get("sub"))
 
 
@@ -101,7 +101,7 @@ async def test_good_token_is_accepted(verifier: EntraTokenVerifier, changes: dic
 )
 async def test_c5_wrong_token_is_refused(verifier: EntraTokenVerifier, changes: dict[str, Any]) -> None:
     """C5: one wrong claim, key or algorithm is enough: app-only, foreign tenant, not yet valid and the rest."""
-    assert (await verifier.examine(token(**changes)))[1] is not None
+    assert (await verifier.verify(token(**changes)))[1] is not None
 
 
 @pytest.mark.parametrize("skew", [-120, -60, -30, 30, 60, 120])
@@ -109,27 +109,27 @@ async def test_c6_clock_may_differ_by_a_minute(verifier: EntraTokenVerifier, ske
     """C6: a token from a clock a minute ahead is good, one from two minutes ahead is told apart by name; none loops."""
     moments = {name: timedelta(seconds=skew) for name in ("iat", "nbf")}
 
-    _, objection = await verifier.examine(token(**moments, exp=timedelta(seconds=3600 + skew)))
+    _, rejection_reason = await verifier.verify(token(**moments, exp=timedelta(seconds=3600 + skew)))
 
     # At the edge the second in which the test runs decides.
-    assert skew == 60 or objection == (NOT_YET_VALID if skew > 60 else None)
+    assert skew == 60 or rejection_reason == (NOT_YET_VALID if skew > 60 else None)
 
 
 async def test_received_token_needs_no_key_while_none_can_be_had() -> None:
     """With the key endpoint down a token straight from Entra is judged by its claims; wrong ones are still wrong."""
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(503)))
-    expected = Expected(AUTHORITY, (APP,), (TENANT,), "mcp-access")
+    expected = TokenRequirements(AUTHORITY, (APP,), (TENANT,), "mcp-access")
     verifier = EntraTokenVerifier(expected, SigningKeys("https://login.example.com/keys", http))
 
-    assert await verifier.objection_to_received(token()) is None
-    assert await verifier.objection_to_received(token(tid="another")) == "another tenant"
-    assert await verifier.objection_to_received("garbage") is not None
+    assert await verifier.rejection_reason_of_received(token()) is None
+    assert await verifier.rejection_reason_of_received(token(tid="another")) == "another tenant"
+    assert await verifier.rejection_reason_of_received("garbage") is not None
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "a.b.c", "eyJhbGciOiJub25lIn0.e30."])
 async def test_what_is_no_token_is_refused(verifier: EntraTokenVerifier, text: str) -> None:
     """Garbage and unsigned tokens are refused, not crashed on."""
-    assert (await verifier.examine(text))[1] is not None
+    assert (await verifier.verify(text))[1] is not None
 
 
 def test_version_one_is_recognised_for_the_advice() -> None:

@@ -19,75 +19,75 @@ from m365_mcp.errors import (
     SignInNeeded,
     Throttled,
 )
-from m365_mcp.graph.decipher import Reply, decipher
+from m365_mcp.graph.decipher import GraphResponse, decipher
 
 
-def reply(status: int, code: str | None = None, **headers: str) -> Reply:
+def response(status: int, code: str | None = None, **headers: str) -> GraphResponse:
     body = json.dumps({"error": {"code": code, "message": "about ada@contoso.example"}}).encode() if code else b""
     lowered = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, {"request-id": "the-id", **lowered}, body)
+    return GraphResponse(status, {"request-id": "the-id", **lowered}, body)
 
 
 @pytest.mark.parametrize(
     ("received", "kind"),
     [
         # Every line of the catalogue of Graph's answers to a send, and what gateways answer in its place.
-        (reply(400, "ErrorInvalidRecipients"), MessageRefused),
-        (reply(400, "InvalidInternetMessageHeader"), MessageRefused),
-        (reply(400, "InvalidInternetMessageHeaderCollection"), MessageRefused),
-        (reply(400, "RequestBodyRead"), MessageRefused),
-        (reply(400, "BadRequest"), MessageRefused),
-        (reply(400, "UnableToDeserializePostBody"), MessageRefused),
-        (reply(400, "ErrorMimeContentInvalidBase64String"), MessageRefused),
-        (reply(400, "ErrorMessageSizeExceeded"), MessageTooLarge),
-        (reply(400, "ErrorAttachmentSizeLimitExceeded"), MessageTooLarge),
-        (reply(400, "ErrorQuotaExceeded"), MessageRefused),
-        (reply(401, "InvalidAuthenticationToken"), SignInNeeded),
-        (reply(401), SignInNeeded),
-        (reply(403, "insufficient_claims"), PersonNotAllowed),
-        (reply(403, "Authorization_RequestDenied"), PermissionMissing),
-        (reply(403, "ErrorAccessDenied"), PermissionMissing),
-        (reply(403, "ErrorSendAsDenied"), PermissionMissing),
-        (reply(403, "ErrorMessageSubmissionBlocked"), PersonNotAllowed),
-        (reply(403, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
-        (reply(403), PermissionMissing),
-        (reply(404, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
-        (reply(404, "ErrorItemNotFound"), MessageRefused),
-        (reply(404, "ErrorInvalidUser"), MessageRefused),
-        (reply(408), OutcomeUnknown),
-        (reply(413, "RequestEntityTooLarge"), MessageTooLarge),
-        (reply(413), MessageTooLarge),
-        (reply(429, "ApplicationThrottled"), Throttled),
-        (reply(429, "TooManyRequests", retry_after="3"), Throttled),
-        (reply(429, "ErrorExceededMessageLimit"), Throttled),
-        (reply(429), Throttled),
-        (reply(500, "ErrorInternalServerError"), OutcomeUnknown),
-        (reply(502, "BadGateway"), OutcomeUnknown),
-        (reply(502), OutcomeUnknown),
-        (reply(503, "ErrorServerBusy", retry_after="3"), OutcomeUnknown),
-        (reply(503, "CommandConcurrencyLimitReached"), OutcomeUnknown),
-        (reply(503, "ErrorMailboxStoreUnavailable"), OutcomeUnknown),
-        (reply(503, "serviceNotAvailable"), OutcomeUnknown),
-        (reply(503), OutcomeUnknown),
-        (reply(504, "UnknownError"), OutcomeUnknown),
-        (reply(504), OutcomeUnknown),
-        (reply(507, "InsufficientStorage"), OutcomeUnknown),
-        (reply(200), OutcomeUnknown),
+        (response(400, "ErrorInvalidRecipients"), MessageRefused),
+        (response(400, "InvalidInternetMessageHeader"), MessageRefused),
+        (response(400, "InvalidInternetMessageHeaderCollection"), MessageRefused),
+        (response(400, "RequestBodyRead"), MessageRefused),
+        (response(400, "BadRequest"), MessageRefused),
+        (response(400, "UnableToDeserializePostBody"), MessageRefused),
+        (response(400, "ErrorMimeContentInvalidBase64String"), MessageRefused),
+        (response(400, "ErrorMessageSizeExceeded"), MessageTooLarge),
+        (response(400, "ErrorAttachmentSizeLimitExceeded"), MessageTooLarge),
+        (response(400, "ErrorQuotaExceeded"), MessageRefused),
+        (response(401, "InvalidAuthenticationToken"), SignInNeeded),
+        (response(401), SignInNeeded),
+        (response(403, "insufficient_claims"), PersonNotAllowed),
+        (response(403, "Authorization_RequestDenied"), PermissionMissing),
+        (response(403, "ErrorAccessDenied"), PermissionMissing),
+        (response(403, "ErrorSendAsDenied"), PermissionMissing),
+        (response(403, "ErrorMessageSubmissionBlocked"), PersonNotAllowed),
+        (response(403, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
+        (response(403), PermissionMissing),
+        (response(404, "MailboxNotEnabledForRESTAPI"), MailboxMissing),
+        (response(404, "ErrorItemNotFound"), MessageRefused),
+        (response(404, "ErrorInvalidUser"), MessageRefused),
+        (response(408), OutcomeUnknown),
+        (response(413, "RequestEntityTooLarge"), MessageTooLarge),
+        (response(413), MessageTooLarge),
+        (response(429, "ApplicationThrottled"), Throttled),
+        (response(429, "TooManyRequests", retry_after="3"), Throttled),
+        (response(429, "ErrorExceededMessageLimit"), Throttled),
+        (response(429), Throttled),
+        (response(500, "ErrorInternalServerError"), OutcomeUnknown),
+        (response(502, "BadGateway"), OutcomeUnknown),
+        (response(502), OutcomeUnknown),
+        (response(503, "ErrorServerBusy", retry_after="3"), OutcomeUnknown),
+        (response(503, "CommandConcurrencyLimitReached"), OutcomeUnknown),
+        (response(503, "ErrorMailboxStoreUnavailable"), OutcomeUnknown),
+        (response(503, "serviceNotAvailable"), OutcomeUnknown),
+        (response(503), OutcomeUnknown),
+        (response(504, "UnknownError"), OutcomeUnknown),
+        (response(504), OutcomeUnknown),
+        (response(507, "InsufficientStorage"), OutcomeUnknown),
+        (response(200), OutcomeUnknown),
     ],
 )
-def test_replies_to_a_send_are_told_apart(received: Reply, kind: type[M365Error]) -> None:
+def test_replies_to_a_send_are_told_apart(received: GraphResponse, kind: type[M365Error]) -> None:
     """A clear no is not sent; anything that may come after the fact is unknown."""
     assert type(decipher(received, changes_something=True)) is kind
 
 
 def test_refused_question_is_not_called_a_refused_message() -> None:
     """Nobody wanted to send anything when the profile was asked for."""
-    assert type(decipher(reply(404, "Request_ResourceNotFound"), changes_something=False)) is ReadRefused
+    assert type(decipher(response(404, "Request_ResourceNotFound"), changes_something=False)) is ReadRefused
 
 
 def test_trouble_while_reading_is_only_trouble() -> None:
     """A read has no effect, so its failure is never an unknown outcome."""
-    error = decipher(reply(503, retry_after="9"), changes_something=False)
+    error = decipher(response(503, retry_after="9"), changes_something=False)
 
     assert type(error) is GraphUnavailable
     assert error.retry_after == 9
@@ -95,7 +95,7 @@ def test_trouble_while_reading_is_only_trouble() -> None:
 
 def test_explanation_holds_the_request_id_and_no_text_of_graphs() -> None:
     """What is shown can be looked up, and leaks nothing."""
-    error = decipher(reply(400, "ErrorInvalidRecipients"), changes_something=True)
+    error = decipher(response(400, "ErrorInvalidRecipients"), changes_something=True)
 
     assert "the-id" in error.explain()
     assert "contoso" not in error.explain()
@@ -104,12 +104,12 @@ def test_explanation_holds_the_request_id_and_no_text_of_graphs() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"error":"x"}', b'{"error":null}', b"\xff"])
 def test_odd_bodies_are_no_obstacle(body: bytes) -> None:
     """Gateways answer with HTML, nothing, or half of something."""
-    assert type(decipher(Reply(400, {}, body), changes_something=True)) is MessageRefused
+    assert type(decipher(GraphResponse(400, {}, body), changes_something=True)) is MessageRefused
 
 
 @given(st.integers(200, 599).filter(lambda status: status != 202), st.binary(max_size=200))
 def test_a_send_without_a_clear_no_is_never_reported_as_not_sent(status: int, body: bytes) -> None:
     """Outside 4xx, and where a gateway stopped waiting, the outcome is unknown whatever the body."""
-    error = decipher(Reply(status, {}, body), changes_something=True)
+    error = decipher(GraphResponse(status, {}, body), changes_something=True)
 
     assert isinstance(error, OutcomeUnknown) is not (400 <= status < 500 and status not in (408, 499))

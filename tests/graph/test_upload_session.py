@@ -12,7 +12,7 @@ import pytest
 
 from m365_mcp.errors import FileTooLarge, GraphUnavailable, MessageRefused, Throttled, Unavailable
 from m365_mcp.graph.attachments import check_upload_url
-from m365_mcp.graph.patience import Patience
+from m365_mcp.graph.patience import Backoff
 from m365_mcp.graph.upload_session import UploadSession
 from m365_mcp.metrics import Metrics
 
@@ -129,14 +129,14 @@ async def test_cancel_that_fails_is_no_error() -> None:
 
 async def test_patience_ends_after_so_many_tries() -> None:
     """The last failure is the one that is told."""
-    patience = Patience(tries=2)
-    await patience.wait(Unavailable())
+    backoff = Backoff(tries=2)
+    await backoff.wait(Unavailable())
 
     with pytest.raises(Throttled):
-        await patience.wait(Throttled())
+        await backoff.wait(Throttled())
 
 
 async def test_patience_does_not_wait_past_its_end() -> None:
     """What asks for more time than there is fails at once."""
     with pytest.raises(Throttled):
-        await Patience(seconds=10).wait(Throttled(retry_after=11))
+        await Backoff(seconds=10).wait(Throttled(retry_after=11))

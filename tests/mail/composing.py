@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from m365_mcp.mail import MailRules, Message, MessageWish, build_message
+from m365_mcp.mail import MailRules, Message, MessageRequest, compose_message
 
 
 def build(rules: MailRules | None = None, **changes: Any) -> Message:
     """Return the message of a plain wish with `changes`."""
     arguments: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "<p>Hi</p>"}
-    return build_message(MessageWish(**{**arguments, **changes}), rules or MailRules())
+    return compose_message(MessageRequest(**{**arguments, **changes}), rules or MailRules())
 
 
 def build_html(html: str) -> tuple[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from m365_mcp.mail import MailRules, MessageWish, build_message
+from m365_mcp.mail import MailRules, MessageRequest, compose_message
 
 RULES = MailRules(allow_bcc=True, allow_from=True)
 LINES = st.text(st.characters(exclude_categories=["Cc", "Zl", "Zp", "Cs", "Cf"]), max_size=60)
@@ -39,13 +39,13 @@ def _write(address: str, name: str) -> str:
     return f'"{name}" <{address}>' if name else address
 
 
-def _wish(asked: dict[str, Any]) -> MessageWish:
-    people = {field: [_write(*person) for person in asked[field]] for field in ("to", "cc", "bcc", "reply_to")}
+def _wish(asked: dict[str, Any]) -> MessageRequest:
+    recipients = {field: [_write(*person) for person in asked[field]] for field in ("to", "cc", "bcc", "reply_to")}
     files = [
         {"name": file["name"], "content_base64": base64.b64encode(file["content"]).decode()}
         for file in asked["attachments"]
     ]
-    return MessageWish(**{**asked, **people, "attachments": files, "content_type": "Text"})
+    return MessageRequest(**{**asked, **recipients, "attachments": files, "content_type": "Text"})
 
 
 def _expected(asked: dict[str, Any]) -> dict[str, Any]:
@@ -74,8 +74,10 @@ def _expected(asked: dict[str, Any]) -> dict[str, Any]:
     return {"message": message, "saveToSentItems": asked["save_to_sent"]}
 
 
-def _first(people: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [person for place, person in enumerate(people) if person[0] not in {other for other, _ in people[:place]}]
+def _first(recipients: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [
+        person for place, person in enumerate(recipients) if person[0] not in {other for other, _ in recipients[:place]}
+    ]
 
 
 def _recipient(address: str, name: str) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def _file(name: str, content: bytes) -> dict[str, Any]:
 @given(WISHES)
 def test_g20_graph_gets_exactly_what_was_asked_for(asked: dict[str, Any]) -> None:
     """Random messages arrive with the given people, text and files, and nobody and nothing is added."""
-    message = build_message(_wish(asked), RULES)
+    message = compose_message(_wish(asked), RULES)
 
     assert json.loads(message.encode("id")) == _expected(asked)
 
@@ -104,7 +106,7 @@ def test_g20_graph_gets_exactly_what_was_asked_for(asked: dict[str, Any]) -> Non
 @given(WISHES)
 def test_g20_no_blind_copy_is_ever_invented(asked: dict[str, Any]) -> None:
     """Without bcc in the wish there is none in the message, and every address in it was given."""
-    message = build_message(_wish({**asked, "bcc": [], "attachments": []}), RULES)
+    message = compose_message(_wish({**asked, "bcc": [], "attachments": []}), RULES)
 
     given_addresses = {address for field in ("to", "cc", "reply_to") for address, _ in asked[field]} | {asked["from_"]}
     sent = message.as_graph()["message"]

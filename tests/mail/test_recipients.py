@@ -186,21 +186,21 @@ def test_g9_group_syntax_is_refused(group: str) -> None:
 
 def test_g10_more_recipients_than_allowed_are_refused() -> None:
     """The operator's number passes, one more does not; to, cc and bcc count together."""
-    people = [f"person{number}@contoso.example" for number in range(21)]
+    recipients = [f"person{number}@contoso.example" for number in range(21)]
     rules = MailRules(max_recipients=20, allow_bcc=True)
 
-    assert len(build(rules, to=people[:20]).to) == 20
+    assert len(build(rules, to=recipients[:20]).to) == 20
     with pytest.raises(InvalidArgument, match="21 recipients, and one message may have 20"):
-        build(rules, to=people[:19], cc=people[19:20], bcc=people[20:])
+        build(rules, to=recipients[:19], cc=recipients[19:20], bcc=recipients[20:])
 
 
 def test_g10_exchanges_limit_holds_without_another() -> None:
     """500 recipients pass, 501 do not."""
-    people = [f"person{number}@contoso.example" for number in range(MAX_RECIPIENTS + 1)]
+    recipients = [f"person{number}@contoso.example" for number in range(MAX_RECIPIENTS + 1)]
 
-    assert len(build(to=people[:-1]).to) == MAX_RECIPIENTS
+    assert len(build(to=recipients[:-1]).to) == MAX_RECIPIENTS
     with pytest.raises(InvalidArgument, match="501"):
-        build(to=people)
+        build(to=recipients)
 
 
 def test_g10_repeated_recipients_get_the_mail_once() -> None:

@@ -4,7 +4,7 @@ import nh3
 import pytest
 
 from m365_mcp.errors import InvalidArgument, RecipientNotAllowed
-from m365_mcp.mail import AnswerWish, MailRules, Recipient, build_answer, check_people, quoting
+from m365_mcp.mail import MailRules, Recipient, ReplyRequest, check_recipients, compose_reply, quote_original
 from m365_mcp.mail.body import Body
 
 HTML = Body("HTML", "<p>Yes</p>")
@@ -24,7 +24,7 @@ GRACE = Recipient("grace@contoso.example")
 )
 def test_nothing_in_the_quoted_message_swallows_the_text(quoted: str) -> None:
     """Comments, titles and tags of the other side come after our text and cannot hide it from a reader."""
-    content_type, content = quoting(HTML, quoted, "html")
+    content_type, content = quote_original(HTML, quoted, "html")
 
     assert content_type == "HTML"
     assert nh3.clean(content, tags={"p"}).startswith("<p>Yes</p>")
@@ -33,28 +33,28 @@ def test_nothing_in_the_quoted_message_swallows_the_text(quoted: str) -> None:
 
 def test_text_above_text_stays_text() -> None:
     """Nothing becomes HTML when neither side is."""
-    assert quoting(TEXT, "At noon?", "text") == ("Text", "a < b\nc\n\nAt noon?")
+    assert quote_original(TEXT, "At noon?", "text") == ("Text", "a < b\nc\n\nAt noon?")
 
 
 def test_text_and_html_are_mixed_without_becoming_markup() -> None:
     """What is text on either side is escaped."""
-    assert quoting(TEXT, "<p>x</p>", "HTML")[1] == "<div>a &lt; b<br>c</div><br><p>x</p>"
-    assert quoting(HTML, "1 < 2", "Text")[1] == "<div><p>Yes</p></div><br><pre>1 &lt; 2</pre>"
+    assert quote_original(TEXT, "<p>x</p>", "HTML")[1] == "<div>a &lt; b<br>c</div><br><p>x</p>"
+    assert quote_original(HTML, "1 < 2", "Text")[1] == "<div><p>Yes</p></div><br><pre>1 &lt; 2</pre>"
 
 
 def test_answers_are_the_same_when_a_reader_would_call_them_so() -> None:
     """Kind, message, text, people and files count; what people are called does not."""
-    wish = AnswerWish("forward", "m1", "Hi", to=["Grace <grace@contoso.example>"])
-    same = AnswerWish("forward", "m1", "Hi", to=["GRACE@contoso.example"])
+    request = ReplyRequest(kind="forward", original="m1", body="Hi", to=["Grace <grace@contoso.example>"])
+    same = ReplyRequest(kind="forward", original="m1", body="Hi", to=["GRACE@contoso.example"])
     others = [
-        AnswerWish("forward", "m2", "Hi", to=wish.to),
-        AnswerWish("forward", "m1", "Ho", to=wish.to),
-        AnswerWish("forward", "m1", "Hi", to=["ada@contoso.example"]),
-        AnswerWish("reply", "m1", "Hi"),
-        AnswerWish("reply_all", "m1", "Hi"),
+        ReplyRequest(kind="forward", original="m2", body="Hi", to=request.to),
+        ReplyRequest(kind="forward", original="m1", body="Ho", to=request.to),
+        ReplyRequest(kind="forward", original="m1", body="Hi", to=["ada@contoso.example"]),
+        ReplyRequest(kind="reply", original="m1", body="Hi"),
+        ReplyRequest(kind="reply_all", original="m1", body="Hi"),
     ]
 
-    prints = [build_answer(one, MailRules()).fingerprint() for one in (wish, same, *others)]
+    prints = [compose_reply(one, MailRules()).fingerprint() for one in (request, same, *others)]
 
     assert prints[0] == prints[1]
     assert len(set(prints)) == 1 + len(others)
@@ -63,19 +63,21 @@ def test_answers_are_the_same_when_a_reader_would_call_them_so() -> None:
 def test_forward_needs_somebody_and_bcc_needs_the_operator() -> None:
     """A forward to nobody, and blind copies where they are off, are refused."""
     with pytest.raises(InvalidArgument, match="no recipient"):
-        build_answer(AnswerWish("forward", "m1", "Hi"), MailRules())
+        compose_reply(ReplyRequest(kind="forward", original="m1", body="Hi"), MailRules())
     with pytest.raises(InvalidArgument, match="M365_SEND_BCC"):
-        build_answer(AnswerWish("forward", "m1", "Hi", to=["a@b.example"], bcc=["c@d.example"]), MailRules())
+        compose_reply(
+            ReplyRequest(kind="forward", original="m1", body="Hi", to=["a@b.example"], bcc=["c@d.example"]), MailRules()
+        )
 
 
 def test_people_whom_the_mailbox_chose_are_held_to_the_rules() -> None:
     """Domains, number and blind copies count for a reply as for any mail; the address is not repeated."""
     with pytest.raises(RecipientNotAllowed, match="'cc' entry 1") as caught:
-        check_people(MailRules(allowed_domains=("contoso.example",)), to=[GRACE], cc=[Recipient("eve@example.com")])
+        check_recipients(MailRules(allowed_domains=("contoso.example",)), to=[GRACE], cc=[Recipient("eve@example.com")])
     with pytest.raises(InvalidArgument, match="no recipient"):
-        check_people(MailRules(), to=[], cc=[])
+        check_recipients(MailRules(), to=[], cc=[])
     with pytest.raises(InvalidArgument, match="2 recipients"):
-        check_people(MailRules(max_recipients=1), to=[GRACE, Recipient("ada@contoso.example")])
+        check_recipients(MailRules(max_recipients=1), to=[GRACE, Recipient("ada@contoso.example")])
     with pytest.raises(InvalidArgument, match="M365_SEND_BCC"):
-        check_people(MailRules(), to=[GRACE], bcc=[Recipient("ada@contoso.example")])
+        check_recipients(MailRules(), to=[GRACE], bcc=[Recipient("ada@contoso.example")])
     assert "eve@" not in str(caught.value)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m365_mcp.errors import InvalidArgument
-from m365_mcp.mail.html.sanitizing import clean_html
+from m365_mcp.mail.html.sanitizing import sanitize_html
 from m365_mcp.mail.html.tokens import Start, read_tokens
 from tests.mail.composing import build_html
 
@@ -37,7 +37,7 @@ KEPT = [
 def test_what_mail_is_made_of_is_kept(html: str) -> None:
     """Fonts, colours, sizes, alignment, tables, lists, quotes, links, headings and inline images stay as they are."""
     if "cid:" in html:
-        assert clean_html(html)[0] == html
+        assert sanitize_html(html)[0] == html
     else:
         assert build_html(html) == (html, ())
 
@@ -235,11 +235,11 @@ SPACED = (
 def test_clean_html_stays_as_it_is(html: str) -> None:
     """Cleaning what is clean changes nothing and reports nothing, and nothing harmful is ever left."""
     try:
-        clean, _ = clean_html(html)
+        clean, _ = sanitize_html(html)
     except InvalidArgument:
         return
 
-    again, removed = clean_html(clean)
+    again, removed = sanitize_html(clean)
     assert again == clean
     assert not removed
     assert harmless(clean)
@@ -249,7 +249,7 @@ def test_clean_html_stays_as_it_is(html: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200))
 def test_text_without_tags_reads_the_same(text: str) -> None:
     """What has no tag in it reads in the mail as it was written."""
-    clean, removed = clean_html(escape(text))
+    clean, removed = sanitize_html(escape(text))
 
     assert unescape(clean) == text
     assert not removed
@@ -259,4 +259,4 @@ def test_text_without_tags_reads_the_same(text: str) -> None:
 def test_html_out_of_all_proportion_is_refused(html: str) -> None:
     """Too many tags or references, or too deep ones, are refused with advice."""
     with pytest.raises(InvalidArgument, match="'body' has"):
-        clean_html(html)
+        sanitize_html(html)

@@ -13,21 +13,22 @@ from m365_mcp.errors import (
     IdempotencyKeyReused,
     MessageRefused,
     OutcomeUnknown,
+    RateLimited,
     StorageUnavailable,
     Throttled,
-    TooOften,
 )
 from m365_mcp.metrics import Metrics
-from m365_mcp.sending.delivery import Delivery, NoteDraft, Receipt
-from m365_mcp.sending.ledger import START_SECONDS, Ledger, Windows, Wish
-from m365_mcp.sending.mailbox_slots import PLACES, MailboxPlaces
-from m365_mcp.sending.recipient_rate_limit import HOUR, Frequency
+from m365_mcp.person import PersonId
+from m365_mcp.sending.delivery import Delivery, NoteDraft, SendReceipt
+from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows, SendRequest
+from m365_mcp.sending.mailbox_slots import SLOTS, MailboxSlots
+from m365_mcp.sending.recipient_rate_limit import HOUR, RecipientRateLimit
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
-from tests.auth.test_session_properties import CrashingShelf
+from tests.auth.test_session_properties import CrashingBackend
 from tests.backends import make_records
 
-ADA, GRACE = ("t", "ada"), ("t", "grace")
+ADA, GRACE = PersonId("t", "ada"), PersonId("t", "grace")
 TO = ("grace@contoso.example",)
 
 
@@ -39,16 +40,16 @@ class World:
         self.accepted: Counter[str] = Counter()
         self.under_way = self.most_at_once = 0
         records = make_records()
-        self.shelf = CrashingShelf(records._shelf)
-        self.records = Records(self.shelf, records._seal)
+        self.backend = CrashingBackend(records._backend)
+        self.records = Records(self.backend, records._cipher)
         self.hourly = hourly
 
     def replica(self) -> Delivery:
         clock = lambda: self.now  # noqa: E731
         leases = Leases(self.records)
-        ledger = Ledger(self.records, leases, Windows(), clock)
-        places = MailboxPlaces(leases, patience=20)
-        return Delivery(ledger, places, Frequency(self.records, self.hourly, clock), Metrics())
+        ledger = Ledger(self.records, leases, RepeatWindows(), clock)
+        slots = MailboxSlots(leases, timeout=20)
+        return Delivery(ledger, slots, RecipientRateLimit(self.records, self.hourly, clock), Metrics())
 
     async def graph(self, message_id: str) -> str:
         """Accept a message."""
@@ -81,26 +82,26 @@ class Through:
     async def send(self, message_id: str, note_draft: NoteDraft) -> str:
         return await self._send(message_id)
 
-    async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
+    async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         return None
 
 
-def wish(fingerprint: str = "hello", key: str | None = None, *, is_second_copy: bool = False) -> Wish:
-    return Wish(ADA, fingerprint, key, is_second_copy)
+def request(fingerprint: str = "hello", key: str | None = None, *, allow_duplicate: bool = False) -> SendRequest:
+    return SendRequest(ADA, fingerprint, key, allow_duplicate)
 
 
 async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:
     """H11: the same key and message, later and on another replica: the stored result, nothing new."""
     world = World()
-    one, two = world.replica(), world.replica()
+    slot, two = world.replica(), world.replica()
 
-    first = await one.send(wish(key="k"), TO, Through(world.graph))
+    first = await slot.send(request(idempotency_key="k"), TO, Through(world.graph))
     world.now += 23 * 3600
-    again = await two.send(wish(key="k"), TO, Through(world.graph))
+    again = await two.send(request(idempotency_key="k"), TO, Through(world.graph))
 
     assert world.accepted.total() == 1
     assert not first.is_repeat
-    assert again == Receipt(first.message_id, first.accepted_at, "request-1", is_repeat=True)
+    assert again == SendReceipt(first.message_id, first.accepted_at, "request-1", is_repeat=True)
 
 
 async def test_equal_message_within_its_window_is_one_mail_and_a_wanted_copy_is_another() -> None:
@@ -108,9 +109,9 @@ async def test_equal_message_within_its_window_is_one_mail_and_a_wanted_copy_is_
     world = World()
     replica = world.replica()
 
-    await replica.send(wish(), TO, Through(world.graph))
-    repeat = await replica.send(wish(), TO, Through(world.graph))
-    copy = await replica.send(wish(is_second_copy=True), TO, Through(world.graph))
+    await replica.send(request(), TO, Through(world.graph))
+    repeat = await replica.send(request(), TO, Through(world.graph))
+    copy = await replica.send(request(allow_duplicate=True), TO, Through(world.graph))
 
     assert repeat.is_repeat
     assert not copy.is_repeat
@@ -121,10 +122,10 @@ async def test_h12_key_of_another_message_is_an_error() -> None:
     """H12: the same key for another message is refused before anything is sent."""
     world = World()
     replica = world.replica()
-    await replica.send(wish("one", key="k"), TO, Through(world.graph))
+    await replica.send(request("one", idempotency_key="k"), TO, Through(world.graph))
 
     with pytest.raises(IdempotencyKeyReused):
-        await replica.send(wish("two", key="k"), TO, Through(world.graph))
+        await replica.send(request("two", idempotency_key="k"), TO, Through(world.graph))
     assert world.accepted.total() == 1
 
 
@@ -134,7 +135,9 @@ async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -
     world = World()
     replicas = [world.replica(), world.replica()]
 
-    receipts = await asyncio.gather(*(replicas[n % 2].send(wish(key=key), TO, Through(world.graph)) for n in range(50)))
+    receipts = await asyncio.gather(
+        *(replicas[n % 2].send(request(key=key), TO, Through(world.graph)) for n in range(50))
+    )
 
     assert world.accepted.total() == 1
     assert len({receipt.message_id for receipt in receipts}) == 1
@@ -144,40 +147,40 @@ async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -
 async def test_send_whose_record_cannot_be_read_is_unknown_and_a_wanted_copy_is_sent() -> None:
     """Who has lost the encryption key cannot tell what was sent: the same call is not sent again."""
     world = World()
-    await world.replica().send(wish(), TO, Through(world.graph))
-    world.records = Records(world.shelf, make_records()._seal)
+    await world.replica().send(request(), TO, Through(world.graph))
+    world.records = Records(world.backend, make_records()._cipher)
     replica = world.replica()
 
     with pytest.raises(OutcomeUnknown, match="cannot be read"):
-        await replica.send(wish(), TO, Through(world.graph))
+        await replica.send(request(), TO, Through(world.graph))
     assert world.accepted.total() == 1
-    await replica.send(wish(is_second_copy=True), TO, Through(world.graph))
+    await replica.send(request(allow_duplicate=True), TO, Through(world.graph))
     assert world.accepted.total() == 2
 
 
 async def test_h14_h15_send_whose_process_died_is_unknown_and_stays_so() -> None:
     """H14, H15: written down and never finished: a later call says unknown, and nothing is sent."""
     world = World()
-    claim = await world.replica().ledger.claim(wish())
-    assert claim.is_ours
+    reserve = await world.replica().ledger.reserve(request())
+    assert reserve.is_ours
     world.now += START_SECONDS + 1
 
     for _ in range(2):
         with pytest.raises(OutcomeUnknown, match="earlier call"):
-            await world.replica().send(wish(), TO, Through(world.graph))
+            await world.replica().send(request(), TO, Through(world.graph))
     assert world.accepted.total() == 0
 
 
 async def test_h16_without_the_store_nothing_is_sent() -> None:
     """H16: the ledger cannot be written, so Graph is not asked; afterwards the same call sends."""
     world = World()
-    world.shelf.dies = "before"
+    world.backend.dies = "before"
 
     with pytest.raises(StorageUnavailable):
-        await world.replica().send(wish(), TO, Through(world.graph))
+        await world.replica().send(request(), TO, Through(world.graph))
     assert world.accepted.total() == 0
 
-    assert not (await world.replica().send(wish(), TO, Through(world.graph))).is_repeat
+    assert not (await world.replica().send(request(), TO, Through(world.graph))).is_repeat
     assert world.accepted.total() == 1
 
 
@@ -188,7 +191,7 @@ async def test_h18_retry_after_unknown_says_the_same_and_sends_nothing() -> None
 
     for _ in range(3):
         with pytest.raises(OutcomeUnknown):
-            await replica.send(wish(), TO, Through(world.graph_that_loses_the_answer))
+            await replica.send(request(), TO, Through(world.graph_that_loses_the_answer))
     assert world.accepted.total() == 1
 
 
@@ -198,7 +201,7 @@ async def test_h19_two_people_with_the_same_text_both_send() -> None:
     replica = world.replica()
 
     for person in (ADA, GRACE):
-        await replica.send(Wish(person, "hello", "k"), TO, Through(world.graph))
+        await replica.send(SendRequest(person, "hello", "k"), TO, Through(world.graph))
 
     assert world.accepted.total() == 2
 
@@ -209,9 +212,9 @@ async def test_message_that_was_not_taken_may_be_sent_again(failure: str) -> Non
     world = World()
     replica = world.replica()
     with pytest.raises((MessageRefused, GraphUnavailable)):
-        await replica.send(wish(), TO, Through(getattr(world, failure)))
+        await replica.send(request(), TO, Through(getattr(world, failure)))
 
-    receipt = await replica.send(wish(), TO, Through(world.graph))
+    receipt = await replica.send(request(), TO, Through(world.graph))
 
     assert not receipt.is_repeat
     assert world.accepted.total() == 1
@@ -220,16 +223,16 @@ async def test_message_that_was_not_taken_may_be_sent_again(failure: str) -> Non
 async def test_repeat_waits_for_a_send_that_fails_and_then_sends_itself() -> None:
     """A repeat that waited for a refused send takes its place."""
     world = World()
-    one, two = world.replica(), world.replica()
+    slot, two = world.replica(), world.replica()
     refused = asyncio.Event()
 
     async def refuse(_: str) -> str:
         await refused.wait()
         raise MessageRefused
 
-    first = asyncio.create_task(one.send(wish(), TO, Through(refuse)))
+    first = asyncio.create_task(slot.send(request(), TO, Through(refuse)))
     await asyncio.sleep(0.05)
-    second = asyncio.create_task(two.send(wish(), TO, Through(world.graph)))
+    second = asyncio.create_task(two.send(request(), TO, Through(world.graph)))
     await asyncio.sleep(0.05)
     refused.set()
 
@@ -243,13 +246,13 @@ async def test_h21_caller_who_hangs_up_leaves_an_outcome() -> None:
     """H21: the send goes on, ends, and the next call gets its receipt."""
     world = World()
     replica = world.replica()
-    call = asyncio.create_task(replica.send(wish(), TO, Through(world.graph)))
+    call = asyncio.create_task(replica.send(request(), TO, Through(world.graph)))
     await asyncio.sleep(0)
 
     call.cancel()
     await replica.finish()
 
-    assert (await replica.send(wish(), TO, Through(world.graph))).is_repeat
+    assert (await replica.send(request(), TO, Through(world.graph))).is_repeat
     assert world.accepted.total() == 1
 
 
@@ -262,9 +265,9 @@ async def test_bug_while_sending_is_unknown_and_never_a_second_mail() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await world.replica().send(wish(), TO, Through(broken))
+        await world.replica().send(request(), TO, Through(broken))
     with pytest.raises(OutcomeUnknown):
-        await world.replica().send(wish(), TO, Through(world.graph))
+        await world.replica().send(request(), TO, Through(world.graph))
     assert world.accepted.total() == 1
 
 
@@ -273,21 +276,21 @@ async def test_mailbox_takes_four_at_a_time_over_all_replicas() -> None:
     world = World()
     replicas = [world.replica(), world.replica()]
 
-    await asyncio.gather(*(replicas[n % 2].send(wish(str(n)), TO, Through(world.graph)) for n in range(12)))
+    await asyncio.gather(*(replicas[n % 2].send(request(str(n)), TO, Through(world.graph)) for n in range(12)))
 
     assert world.accepted.total() == 12
-    assert world.most_at_once <= PLACES
+    assert world.most_at_once <= SLOTS
 
 
 async def test_mailbox_that_stays_busy_is_told_and_nothing_is_sent() -> None:
     """Whoever waits too long for a place is told to come back."""
     world = World()
-    places = MailboxPlaces(Leases(world.records), patience=0.1)
-    async with places.one(ADA), places.one(ADA), places.one(ADA), places.one(ADA):
+    slots = MailboxSlots(Leases(world.records), timeout=0.1)
+    async with slots.slot(ADA), slots.slot(ADA), slots.slot(ADA), slots.slot(ADA):
         with pytest.raises(Throttled):
-            async with places.one(ADA):
+            async with slots.slot(ADA):
                 raise AssertionError("a fifth place")
-        async with places.one(GRACE):
+        async with slots.slot(GRACE):
             pass
 
 
@@ -296,13 +299,13 @@ async def test_g24_one_address_is_not_flooded() -> None:
     world = World(hourly=3)
     replica = world.replica()
     for number in range(3):
-        await replica.send(wish(str(number)), ("Grace@contoso.example", "x@contoso.example"), Through(world.graph))
+        await replica.send(request(str(number)), ("Grace@contoso.example", "x@contoso.example"), Through(world.graph))
 
-    with pytest.raises(TooOften) as refused:
-        await replica.send(wish("4"), TO, Through(world.graph))
-    await replica.send(wish("5"), ("linus@contoso.example",), Through(world.graph))
+    with pytest.raises(RateLimited) as refused:
+        await replica.send(request("4"), TO, Through(world.graph))
+    await replica.send(request("5"), ("linus@contoso.example",), Through(world.graph))
     world.now += HOUR
-    await replica.send(wish("4"), TO, Through(world.graph))
+    await replica.send(request("4"), TO, Through(world.graph))
 
     assert refused.value.retry_after is not None
     assert 0 < refused.value.retry_after <= HOUR

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from m365_mcp.errors import M365Error, MessageRefused, OutcomeUnknown, Throttled
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import START_SECONDS
-from tests.sending.test_delivery import TO, Through, World, wish
+from tests.sending.test_delivery import TO, Through, World, request
 
 T = TypeVar("T")
 KEYS = st.sampled_from(["a", "b", "c"])
@@ -44,28 +44,28 @@ class Sends(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.loop.close()
 
-    @rule(key=KEYS, replica=REPLICAS, answer=ANSWERS)
-    def call(self, key: str, replica: int, answer: str) -> None:
+    @rule(key=KEYS, replica=REPLICAS, reply=ANSWERS)
+    def call(self, key: str, replica: int, reply: str) -> None:
         """One call; its answer is remembered."""
         if key in self.dead:
             self.world.now += START_SECONDS + 1  # nobody waits for a dead process in a test
 
-        async def dispatch(_: str) -> str:
-            if answer.startswith("accepted") or answer == "killed":
+        async def strategy(_: str) -> str:
+            if reply.startswith("accepted") or reply == "killed":
                 self.accepted[key] += 1
-            if answer == "killed":
+            if reply == "killed":
                 raise Killed
-            if answer in ("accepted, answer lost", "lost before"):
+            if reply in ("accepted, answer lost", "lost before"):
                 raise OutcomeUnknown
-            if answer == "refused":
+            if reply == "refused":
                 raise MessageRefused
-            if answer == "throttled":
+            if reply == "throttled":
                 raise Throttled
             return "request"
 
         before = self.accepted[key]
         try:
-            receipt = self.run(self.replicas[replica].send(wish(key, key=key), TO, Through(dispatch)))
+            receipt = self.run(self.replicas[replica].send(request(key, key=key), TO, Through(strategy)))
         except OutcomeUnknown:
             said = "unknown"
         except M365Error:
@@ -84,7 +84,7 @@ class Sends(RuleBasedStateMachine):
         """The process ends between the ledger and Graph."""
         if key in self.dead or key in self.told:
             return
-        self.run(self.replicas[replica].ledger.claim(wish(key, key=key)))
+        self.run(self.replicas[replica].ledger.reserve(request(key, key=key)))
         self.dead.add(key)
 
     @rule(key=KEYS, replica=REPLICAS, dies=st.sampled_from(["before", "after"]))
@@ -96,13 +96,13 @@ class Sends(RuleBasedStateMachine):
         async def never(_: str) -> str:
             raise AssertionError("sent without a claim")
 
-        self.world.shelf.dies = dies
+        self.world.backend.dies = dies
         try:
-            self.run(self.replicas[replica].send(wish(key, key=key), TO, Through(never)))
+            self.run(self.replicas[replica].send(request(key, key=key), TO, Through(never)))
         except M365Error:
             if dies == "after":
                 self.dead.add(key)  # it stands in the ledger, and nobody works on it
-        self.world.shelf.dies = None
+        self.world.backend.dies = None
 
     @rule(replica=REPLICAS)
     def restart(self, replica: int) -> None:

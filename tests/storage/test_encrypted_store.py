@@ -7,16 +7,15 @@ from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
 
 from m365_mcp.errors import StorageUnavailable
-from m365_mcp.storage.encrypted_store import SealedStore
-from m365_mcp.storage.encryption import Seal
-from m365_mcp.storage.guarded import GuardedStore
-from m365_mcp.storage.secrets import derive, make_seal
+from m365_mcp.storage.encrypted_store import EncryptedStore
+from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
+from m365_mcp.storage.guard import GuardedStore
 
 VALUE = {"token": "hush", "number": 1}
 
 
-def sealed(under: MemoryStore, *keys: bytes) -> SealedStore:
-    return SealedStore(under, Seal(*(Fernet(key) for key in keys)))
+def sealed(under: MemoryStore, *keys: bytes) -> EncryptedStore:
+    return EncryptedStore(under, RecordCipher(*(Fernet(key) for key in keys)))
 
 
 async def test_what_goes_in_comes_out_and_is_unreadable_between() -> None:
@@ -93,8 +92,8 @@ def test_derived_keys_differ_by_purpose_and_are_stable() -> None:
     """The same secret gives the same key for one purpose, and another for another."""
     assert derive("secret", "jwt") == derive("secret", "jwt")
     assert derive("secret", "jwt") != derive("secret", "storage")
-    sealed_text = make_seal([], ["secret"]).close(VALUE, "c", "k")
-    assert make_seal([], ["secret"]).open(sealed_text, "c", "k") == VALUE
+    sealed_text = make_cipher([], ["secret"]).encrypt(VALUE, "c", "k")
+    assert make_cipher([], ["secret"]).decrypt(sealed_text, "c", "k") == VALUE
 
 
 async def test_k4_registration_read_during_a_rotation_outlives_the_old_key() -> None:
@@ -114,8 +113,8 @@ async def test_k4_registration_read_during_a_rotation_outlives_the_old_key() -> 
 def test_named_key_opens_what_a_derived_one_has_sealed() -> None:
     """Setting STORAGE_ENCRYPTION_KEY for the first time loses nothing; what is new is sealed with it alone."""
     key = Fernet.generate_key().decode()
-    before = make_seal([], ["secret"]).close(VALUE, "c", "k")
-    after = make_seal([key], ["secret"])
+    before = make_cipher([], ["secret"]).encrypt(VALUE, "c", "k")
+    after = make_cipher([key], ["secret"])
 
-    assert after.open(before, "c", "k") == VALUE
-    assert make_seal([key], ["another"]).open(after.close(VALUE, "c", "k"), "c", "k") == VALUE
+    assert after.decrypt(before, "c", "k") == VALUE
+    assert make_cipher([key], ["another"]).decrypt(after.encrypt(VALUE, "c", "k"), "c", "k") == VALUE

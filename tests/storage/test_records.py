@@ -7,10 +7,10 @@ import pytest
 from cryptography.fernet import Fernet
 
 from m365_mcp.errors import StorageUnavailable
-from m365_mcp.storage.encryption import Seal
+from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import NOTHING, Held, Records, RedisShelf
+from m365_mcp.storage.records import ABSENT, Records, RedisBackend, Versioned
 from m365_mcp.storage.redis_client import connect
 from tests.backends import make_records
 from tests.e2e.programs import Redis, make_redis
@@ -34,29 +34,29 @@ async def records(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator
         return
     client = connect(redis.url)
     await client.flushall()
-    yield Records(RedisShelf(client, Guard()), Seal(KEY))
+    yield Records(RedisBackend(client, Guard()), RecordCipher(KEY))
     await client.aclose()
 
 
 async def test_change_from_a_known_state_succeeds_and_another_does_not(records: Records) -> None:
     """Who read last changes; who read before is told."""
-    first = await records.swap("c", "k", NOTHING, {"a": 1}, 60)
+    first = await records.compare_and_swap("c", "k", ABSENT, {"a": 1}, 60)
     assert first is not None
-    second = await records.swap("c", "k", first, {"a": 2}, 60)
+    second = await records.compare_and_swap("c", "k", first, {"a": 2}, 60)
 
     assert second is not None
-    assert await records.swap("c", "k", first, {"a": 3}, 60) is None
-    assert await records.swap("c", "k", NOTHING, {"a": 3}, 60) is None
+    assert await records.compare_and_swap("c", "k", first, {"a": 3}, 60) is None
+    assert await records.compare_and_swap("c", "k", ABSENT, {"a": 3}, 60) is None
     assert (await records.read("c", "k")).value == {"a": 2}
-    assert await records.swap("c", "k", second, None) == Held(None, None)
-    assert await records.read("c", "k") == NOTHING
+    assert await records.compare_and_swap("c", "k", second, None) == Versioned(None, None)
+    assert await records.read("c", "k") == ABSENT
 
 
 async def test_of_many_who_create_one_succeeds(records: Records) -> None:
     """Fifty at once make one record."""
-    made = await asyncio.gather(*(records.swap("c", "k", NOTHING, {"n": n}, 60) for n in range(50)))
+    made = await asyncio.gather(*(records.compare_and_swap("c", "k", ABSENT, {"n": n}, 60) for n in range(50)))
 
-    assert sum(held is not None for held in made) == 1
+    assert sum(stored is not None for stored in made) == 1
 
 
 async def test_counter_of_many_loses_no_step(records: Records) -> None:
@@ -64,9 +64,9 @@ async def test_counter_of_many_loses_no_step(records: Records) -> None:
 
     async def add() -> None:
         while True:
-            held = await records.read("c", "n")
-            value = {"n": (held.value or {"n": 0})["n"] + 1}
-            if await records.swap("c", "n", held, value, 60) is not None:
+            stored = await records.read("c", "n")
+            value = {"n": (stored.value or {"n": 0})["n"] + 1}
+            if await records.compare_and_swap("c", "n", stored, value, 60) is not None:
                 return
 
     await asyncio.gather(*(add() for _ in range(20)))
@@ -76,7 +76,7 @@ async def test_counter_of_many_loses_no_step(records: Records) -> None:
 
 async def test_record_ends_with_its_time(records: Records) -> None:
     """What was kept for a moment is gone after it."""
-    await records.swap("c", "k", NOTHING, {"a": 1}, 0.05)
+    await records.compare_and_swap("c", "k", ABSENT, {"a": 1}, 0.05)
     while (await records.read("c", "k")).value is not None:  # noqa: ASYNC110 - the store's own clock
         await asyncio.sleep(0.01)
 
@@ -84,9 +84,9 @@ async def test_record_ends_with_its_time(records: Records) -> None:
 async def test_sessions_can_be_gone_through(records: Records) -> None:
     """An operator sees every key of the collection, and none that was deleted."""
     for key in ("one", "two", "three"):
-        held = await records.swap("m365-sessions", key, NOTHING, {}, 60)
-    assert held is not None
-    await records.swap("m365-sessions", "three", held, None)
+        stored = await records.compare_and_swap("m365-sessions", key, ABSENT, {}, 60)
+    assert stored is not None
+    await records.compare_and_swap("m365-sessions", "three", stored, None)
 
     assert {key async for key in records.keys("m365-sessions")} == {"one", "two"}
 
@@ -99,13 +99,13 @@ async def test_sessions_can_be_gone_through(records: Records) -> None:
 async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, planted: bytes) -> None:
     """E9/S9: random bytes, cut JSON and another key's ciphertext are nothing, and are replaced by what is written."""
     client = connect(redis.url)
-    records = Records(RedisShelf(client, Guard()), Seal(KEY))
+    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
     await client.set("c:garbage", planted)
 
-    held = await records.read("c", "garbage")
+    stored = await records.read("c", "garbage")
 
-    assert held.value is None
-    assert await records.swap("c", "garbage", held, {"a": 1}, 60) is not None
+    assert stored.value is None
+    assert await records.compare_and_swap("c", "garbage", stored, {"a": 1}, 60) is not None
     assert (await records.read("c", "garbage")).value == {"a": 1}
     await client.aclose()
 
@@ -113,8 +113,8 @@ async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, plan
 async def test_record_of_another_place_counts_as_missing(redis: Redis) -> None:
     """Ciphertext that was copied to another key does not open there."""
     client = connect(redis.url)
-    records = Records(RedisShelf(client, Guard()), Seal(KEY))
-    await records.swap("c", "mine", NOTHING, {"who": "me"}, 60)
+    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    await records.compare_and_swap("c", "mine", ABSENT, {"who": "me"}, 60)
 
     await client.copy("c:mine", "c:yours", replace=True)
 
@@ -128,7 +128,7 @@ async def test_lease_is_held_by_one_at_a_time(records: Records) -> None:
 
     async def work() -> None:
         nonlocal inside, most
-        async with Leases(records).hold("work", patience=30):
+        async with Leases(records).hold("work", wait_seconds=30):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.005)
@@ -142,29 +142,29 @@ async def test_lease_is_held_by_one_at_a_time(records: Records) -> None:
 async def test_c10_lease_outlives_its_time_while_the_work_lasts(records: Records) -> None:
     """C10: work that takes longer than a lease keeps it, and whoever waits goes on waiting."""
     leases = Leases(records, seconds=0.3, renewed_every=0.05)
-    async with leases.hold("work", patience=1):
+    async with leases.hold("work", wait_seconds=1):
         with pytest.raises(TimeoutError):
-            async with leases.hold("work", patience=1):
+            async with leases.hold("work", wait_seconds=1):
                 raise AssertionError("two at once")
 
-    async with leases.hold("work", patience=0.1):
+    async with leases.hold("work", wait_seconds=0.1):
         pass
 
 
 async def test_lease_of_a_dead_replica_runs_out(records: Records) -> None:
     """Whoever dies with a lease in hand keeps the others for its few seconds, not for ever."""
-    await records.swap("m365-leases", "work", NOTHING, {"holder": "dead"}, 0.2)
+    await records.compare_and_swap("m365-leases", "work", ABSENT, {"holder": "dead"}, 0.2)
 
-    async with Leases(records).hold("work", patience=10):
+    async with Leases(records).hold("work", wait_seconds=10):
         pass
 
 
 async def test_store_that_is_away_is_told() -> None:
     """A lease that cannot be had for want of a store is an outage."""
     client = connect("redis://127.0.0.1:1/0")
-    records = Records(RedisShelf(client, Guard()), Seal(KEY))
+    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
 
     with pytest.raises(StorageUnavailable):
-        async with Leases(records).hold("work", patience=1):
+        async with Leases(records).hold("work", wait_seconds=1):
             pass
     await client.aclose()

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from m365_mcp import settings
-from m365_mcp.app import build_parts, build_server
+from m365_mcp.app import build_container, build_server
 from m365_mcp.commands.reference import tool_schemas
 from m365_mcp.tools import INSTRUCTIONS, TOOLSETS, sends_mail, tools_for
 
@@ -84,12 +84,12 @@ def test_tool_is_described_for_a_model(tool: dict[str, Any]) -> None:
 
 async def test_server_names_itself_and_gives_instructions() -> None:
     """A model reads what to do before sending and after an unknown outcome."""
-    parts = build_parts(settings.load(**IDS))
+    container = build_container(settings.load(**IDS))
     try:
-        server = build_server(parts)
+        server = build_server(container)
         names = [tool.name for tool in await server.list_tools(run_middleware=False)]
     finally:
-        await parts.close()
+        await container.close()
 
     assert names == ["send_mail", "get_my_profile"]
     assert server.instructions == INSTRUCTIONS

@@ -10,9 +10,9 @@ import pytest
 
 from m365_mcp.errors import DraftUnknown, UploadBrokenOff, UploadLinkEnded, UploadLinkUnknown, UploadRunning
 from m365_mcp.graph.upload_session import CHUNK_BYTES
+from m365_mcp.person import PersonId
 from m365_mcp.tools.attachments import curl_command
-from m365_mcp.uploads.links import Ticket, Tickets
-from m365_mcp.uploads.parcels import Parcels
+from m365_mcp.uploads.links import UploadBatches, UploadLink, UploadLinks
 from m365_mcp.uploads.transfer import Incoming
 from tests.backends import make_leases, make_records
 
@@ -82,72 +82,72 @@ def test_command_means_the_file_and_nothing_else(name: str, command: str) -> Non
     assert curl_command(name, "https://x/upload/t") == command
 
 
-def ticket(expires_at: float = 100.0) -> Ticket:
-    return Ticket(
-        person=("tenant", "ada"), session_id="s", draft_id="d", name="a.pdf", size=None, expires_at=expires_at
+def link(expires_at: float = 100.0) -> UploadLink:
+    return UploadLink(
+        person=PersonId("tenant", "ada"), session_id="s", draft_id="d", name="a.pdf", size=None, expires_at=expires_at
     )
 
 
-def make_tickets(now: float = 0.0) -> Tickets:
+def make_tickets(now: float = 0.0) -> UploadLinks:
     records = make_records()
-    return Tickets(records, make_leases(records), lambda: now)
+    return UploadLinks(records, make_leases(records), lambda: now)
 
 
 async def test_link_is_256_random_bits_and_is_not_stored() -> None:
     """Two links differ, and the store knows a link's hash only."""
-    tickets = make_tickets()
+    links = make_tickets()
 
-    first, second = await tickets.issue(ticket()), await tickets.issue(ticket())
+    first, second = await links.issue(link()), await links.issue(link())
 
     assert first != second
     assert len(first) == 43
-    assert await tickets.named(first) is None
-    assert await tickets.find(first) == ticket()
+    assert await links.find_by_name(first) is None
+    assert await links.find(first) == link()
 
 
 async def test_ticket_is_one_uploaders_at_a_time_and_good_again_after_a_failure() -> None:
     """While it is taken nobody else has it; after a failure it may be taken again, knowing that it was."""
-    tickets = make_tickets()
-    secret = await tickets.issue(ticket())
+    links = make_tickets()
+    secret = await links.issue(link())
 
-    async with tickets.taken(secret) as taken:
-        assert taken.ticket.is_first_try
+    async with links.claimed(secret) as claimed:
+        assert claimed.link.is_first_try
         with pytest.raises(UploadRunning):
-            async with tickets.taken(secret):
+            async with links.claimed(secret):
                 pass
-        await taken.note(state="failed", problem="graph_unavailable")
-    async with tickets.taken(secret) as again:
-        assert not again.ticket.is_first_try
+        await claimed.note(state="failed", problem="graph_unavailable")
+    async with links.claimed(secret) as again:
+        assert not again.link.is_first_try
         await again.note(state="done", size=1, sha256="x")
 
     with pytest.raises(UploadLinkEnded):
-        async with tickets.taken(secret):
+        async with links.claimed(secret):
             pass
 
 
 async def test_ticket_whose_process_died_is_free_again() -> None:
     """A record that says `uploading`, with nobody who holds its lease, is no obstacle."""
-    tickets = make_tickets()
-    secret = await tickets.issue(ticket())
-    async with tickets.taken(secret):
+    links = make_tickets()
+    secret = await links.issue(link())
+    async with links.claimed(secret):
         pass  # ends without a word, as a killed process does
 
-    async with tickets.taken(secret) as taken:
-        assert taken.ticket.state == "uploading"
+    async with links.claimed(secret) as claimed:
+        assert claimed.link.state == "uploading"
 
 
 async def test_link_ends_with_its_time() -> None:
     """At the second it expires it cannot be used any more; an unknown one never could."""
-    tickets = make_tickets(now=100.0)
-    secret = await tickets.issue(ticket(expires_at=100.0))
+    links = make_tickets(now=100.0)
+    secret = await links.issue(link(expires_at=100.0))
 
     with pytest.raises(UploadLinkEnded):
-        await tickets.find(secret)
+        await links.find(secret)
     with pytest.raises(UploadLinkUnknown):
-        await tickets.find("guess")
+        await links.find("guess")
 
 
 async def test_parcel_is_its_persons_only() -> None:
     """Nobody finds a draft of somebody else, or one that was never announced."""
     with pytest.raises(DraftUnknown):
-        await Parcels(make_records()).find(("tenant", "grace"), "d")
+        await UploadBatches(make_records()).find(PersonId("tenant", "grace"), "d")

@@ -1,7 +1,4 @@
-"""The browser's return from Entra: once a sign-in, with the store known to work before Entra's code is spent.
-
-May know `errors`, `storage.records`, `entra.step_up`.
-"""
+"""The browser's return from Entra: once a sign-in, with the store known to work before Entra's code is spent."""
 
 from __future__ import annotations
 
@@ -10,8 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
-from m365_mcp.storage.records import NOTHING, Records
+from starlette.requests import Request
+
+from m365_mcp.entra.decipher import decipher
+from m365_mcp.errors import PersonDeclined
+from m365_mcp.storage.records import ABSENT, Records
 
 _COLLECTION = "m365-returns"
 _SECONDS = 60.0
@@ -22,11 +24,11 @@ class Callback:
     """One return of a browser.
 
     Attributes:
-        again: what Entra has to be asked for in a second round, if anything.
+        second_round: what Entra has to be asked for in a second round, if anything.
         is_done: whether the sign-in is complete, so that the same return counts no more.
     """
 
-    again: SecondRound | None = None
+    second_round: SecondRound | None = None
     is_done: bool = False
 
 
@@ -57,15 +59,15 @@ class Callbacks:
     records: Records
 
     @asynccontextmanager
-    async def only_one(self, state: str) -> AsyncIterator[Callback | None]:
+    async def claim_callback(self, state: str) -> AsyncIterator[Callback | None]:
         """Open the return with this `state`; None when it is being handled, or was.
 
         Raises:
             StorageUnavailable: before Entra's code was spent, so that the same address may be opened again.
         """
         key = hashlib.sha256(state.encode()).hexdigest()
-        held = await self.records.swap(_COLLECTION, key, NOTHING, {"state": "open"}, _SECONDS)
-        if held is None:
+        stored = await self.records.compare_and_swap(_COLLECTION, key, ABSENT, {"state": "open"}, _SECONDS)
+        if stored is None:
             yield None
             return
         callback = Callback()
@@ -76,4 +78,33 @@ class Callbacks:
             current.reset(token)
             if not callback.is_done:
                 # A page that says "reload" must keep its word.
-                await self.records.swap(_COLLECTION, key, held, None)
+                await self.records.compare_and_swap(_COLLECTION, key, stored, None)
+
+
+def explain_refusal(request: Request) -> Request:
+    """Return the callback with Entra's error description, or whatever stands there, replaced by our explanation."""
+    query = request.query_params
+    if "error" not in query:
+        return request
+    known = query["error"] if query["error"] in _AUTHORIZE_ERRORS else "server_error"
+    body = {"error": known, "error_description": query.get("error_description", "")}
+    meant = PersonDeclined() if known == "access_denied" else decipher(400, body)
+    told = {"error": known, "error_description": meant.explain(), "state": query.get("state", "")}
+    return Request({**request.scope, "query_string": urlencode(told).encode()}, request.receive)
+
+
+# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own.
+_AUTHORIZE_ERRORS = (
+    "access_denied",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_resource",
+    "invalid_target",
+    "unauthorized_client",
+    "unsupported_response_type",
+    "server_error",
+    "temporarily_unavailable",
+    "interaction_required",
+    "login_required",
+    "consent_required",
+)

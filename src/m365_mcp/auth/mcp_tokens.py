@@ -1,7 +1,7 @@
 """The tokens handed to MCP clients: references to a session, signed, without anything personal in them.
 
 Sources: RFC 7519, RFC 9068 (what an access token says), RFC 8707 (audience). Several keys allow rotation: the first
-signs, all are accepted. May know `entra.session`.
+signs, all are accepted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import jwt
 from mcp.shared.auth import OAuthToken
 
-from m365_mcp.auth.session import Issue, Session
+from m365_mcp.auth.session import Session, TokenPair
 
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 60
@@ -54,7 +54,7 @@ class McpTokens:
     audience: str
     access_seconds: int
 
-    def issue(self, session: Session, pair: Issue) -> OAuthToken:
+    def issue(self, session: Session, pair: TokenPair) -> OAuthToken:
         """Return a pair of tokens; the same session and number give the same pair to the letter."""
         return OAuthToken(
             access_token=self._sign(session, pair, "access", self.access_seconds),
@@ -64,7 +64,7 @@ class McpTokens:
             scope=" ".join(session.scopes),
         )
 
-    def _sign(self, session: Session, pair: Issue, use: Use, seconds: int) -> str:
+    def _sign(self, session: Session, pair: TokenPair, use: Use, seconds: int) -> str:
         claims = {
             "iss": self.issuer,
             "aud": self.audience,

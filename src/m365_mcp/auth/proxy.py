@@ -1,9 +1,9 @@
-"""The OAuth 2.1 proxy in front of Entra ID: FastMCP's AzureProvider for signing in, our own sessions for staying so.
+"""The OAuth 2.1 proxy in front of Entra ID: FastMCP's AzureProvider for signing in, our own sessions afterwards.
 
 MCP clients register here (DCR or CIMD), the person signs in at Entra, and the client gets tokens of ours that refer to
-a session in the store. Everything after the sign-in is in `sessions` and `renewal`; FastMCP 4.1's own token code reads
-and deletes in separate steps, answers every fault with 401 or 500, and forgets a refresh token before its successor
-has arrived. May know `errors`, `redirects`, `settings`, `entra.*`.
+a session in the store. `sessions` and `session_refresher` do everything after the sign-in. FastMCP 4.1's own token code
+reads and deletes in separate steps, answers every fault with 401 or 500, and forgets a refresh token before its
+successor has arrived.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import Route
 
-from m365_mcp.auth.callbacks import Callbacks, SecondRound
+from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
 from m365_mcp.auth.mcp_tokens import McpTokens
-from m365_mcp.auth.refused_sign_ins import in_our_words
 from m365_mcp.auth.registrations import REDIRECT_REFUSED, StrictClient
 from m365_mcp.auth.revocation import Revocation
-from m365_mcp.auth.session import Beginning, begin_session
-from m365_mcp.auth.session_refresher import Renewal
+from m365_mcp.auth.session import NewSession, new_session
+from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions, session_id_of
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.errors import SignInAlreadyDone, request_error
@@ -58,7 +57,7 @@ class SignIns:
     Attributes:
         flows: FastMCP's store of registrations and sign-ins under way.
         sessions: the sessions.
-        renewal: keeps them fresh.
+        refresher: keeps them fresh.
         callbacks: the browser's returns.
         upstream: redeems Entra's codes.
         signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
@@ -66,7 +65,7 @@ class SignIns:
 
     flows: AsyncKeyValue
     sessions: Sessions
-    renewal: Renewal
+    refresher: SessionRefresher
     callbacks: Callbacks
     upstream: UpstreamClient
     signing_keys: tuple[bytes, ...]
@@ -151,28 +150,31 @@ class EntraProxy(AzureProvider):
 
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Take the browser back from Entra; a refusal is passed on in our words, never in the text of the URL."""
-        request = in_our_words(request)
+        request = explain_refusal(request)
         state = request.query_params.get("state")
         if state is None or "code" not in request.query_params:
             return await super()._handle_idp_callback(request)
-        async with self._sign_ins.callbacks.only_one(state) as callback:
+        async with self._sign_ins.callbacks.claim_callback(state) as callback:
             if callback is None:
                 request_error.record(SignInAlreadyDone())
                 return HTMLResponse(status_code=SignInAlreadyDone.status)
             answer = await super()._handle_idp_callback(request)
-            if callback.again is not None:
-                return await self._ask_again(state, callback.again)
+            if callback.second_round is not None:
+                return await self._ask_again(state, callback.second_round)
             callback.is_done = answer.status_code < 400
             return answer
 
-    async def _ask_again(self, state: str, again: SecondRound) -> RedirectResponse:
+    async def _ask_again(self, state: str, second_round: SecondRound) -> RedirectResponse:
         """Send the browser to Entra once more, in the same sign-in, for what Microsoft wants besides."""
         transaction = await self._transaction_store.get(key=state)
         address = self._build_upstream_authorize_url(state, transaction.model_dump() if transaction else {})
         parts = urlsplit(address)
         # Page "OpenID Connect on the Microsoft identity platform": select_account and login_hint exclude each other.
         query = {name: value for name, value in parse_qsl(parts.query) if name != "prompt"}
-        query |= {"claims": again.claims, **({"login_hint": again.login_hint} if again.login_hint else {})}
+        query |= {
+            "claims": second_round.claims,
+            **({"login_hint": second_round.login_hint} if second_round.login_hint else {}),
+        }
         request_error.forget()
         return RedirectResponse(parts._replace(query=urlencode(query)).geturl(), 302)
 
@@ -194,7 +196,7 @@ class EntraProxy(AzureProvider):
         found = await self._code_store.get(key=authorization_code.code)
         if found is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
-        beginning = Beginning(
+        new = NewSession(
             session_id=session_id_of(authorization_code.code),
             client_id=str(client.client_id),
             client_name=client.client_name or "",
@@ -202,7 +204,7 @@ class EntraProxy(AzureProvider):
             tokens=found.idp_tokens,
             received_at=found.created_at,
         )
-        session = begin_session(beginning, self._sessions.clock())
+        session = new_session(new, self._sessions.clock())
         begun = await self._sessions.begin(authorization_code.code, session)
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
@@ -235,7 +237,7 @@ class EntraProxy(AzureProvider):
         reference = self._tokens.read(refresh_token.token, "refresh")
         answer = None
         if reference is not None:
-            answer = await self._sign_ins.renewal.new_pair(reference.session_id, reference.number)
+            answer = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
         if answer is None:
             raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
         return self._tokens.issue(*answer)
@@ -250,7 +252,7 @@ class EntraProxy(AzureProvider):
         if reference is None:
             return None
         session = await self._sessions.find(reference.session_id)
-        session = None if session is None else await self._sign_ins.renewal.fresh(session)
+        session = None if session is None else await self._sign_ins.refresher.fresh(session)
         if session is None:
             return None
         return AccessToken(

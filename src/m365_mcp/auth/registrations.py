@@ -1,7 +1,4 @@
-"""What a registered MCP client may do: only redirect URIs that are both allowed here and its own.
-
-May know `redirects`, `settings`.
-"""
+"""What a registered MCP client may do: only redirect URIs that are both allowed here and its own."""
 
 from __future__ import annotations
 

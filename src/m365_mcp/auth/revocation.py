@@ -1,7 +1,6 @@
 """The revocation endpoint (RFC 7009): a client signs its person out, on all replicas at once.
 
 The MCP SDK 2.3's own endpoint insists on a `client_secret` field, which public clients never have.
-May know `entra.mcp_tokens`, `entra.sessions`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A session is one record: whose it is, Entra's tokens, and which of our token pairs were issued lately. Pairs are
 numbered, and everything in a token follows from the session and its number, so that a pair can be handed out a second
 time, to the letter, without being stored.
-Sources: RFC 9700 section 4.14.2 (rotation and reuse), OAuth 2.1 section 4.3.1. Knows nothing of the rest.
+Sources: RFC 9700 section 4.14.2 (rotation and reuse), OAuth 2.1 section 4.3.1.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from typing import Any
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from m365_mcp.person import PersonId
+
 MOST_REMEMBERED = 50  # pairs issued within one grace time; more is a client that does nothing but refresh
 
 
 class _Record(BaseModel):
     # What a newer release adds is kept by an older one that runs beside it.
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
 
 
 class Upstream(_Record):
@@ -39,19 +41,19 @@ class Upstream(_Record):
     expires_at: float
 
 
-class Issue(_Record):
+class TokenPair(_Record):
     """A pair of our tokens: its number and when it was issued, in whole epoch seconds."""
 
     number: int
     at: int
 
 
-class Worth(Enum):
+class RefreshDecision(Enum):
     """What a refresh token entitles to."""
 
     A_NEW_PAIR = "a new pair"
     THE_SAME_PAIR = "the pair that its first use gave"
-    NOTHING = "nothing: it was used before, and not just now"
+    ABSENT = "nothing: it was used before, and not just now"
 
 
 class Session(_Record):
@@ -66,7 +68,8 @@ class Session(_Record):
         sign_in_name: `preferred_username`, for operators; it can change.
         client_name: what the MCP client calls itself, for operators; nobody has verified it.
         upstream: Entra's tokens.
-        issued: pairs issued lately, oldest first; the last one is the current one.
+        pairs: the token pairs issued lately, oldest first; the last one is the current one. The record calls them
+            `issued`, as v0.1.0 does.
         started_at: epoch seconds.
     """
 
@@ -78,37 +81,37 @@ class Session(_Record):
     subject: str
     sign_in_name: str
     upstream: Upstream
-    issued: tuple[Issue, ...]
+    pairs: tuple[TokenPair, ...] = Field(alias="issued")
     started_at: float
     client_name: str = ""
 
     @property
-    def person(self) -> tuple[str, str]:
+    def person(self) -> PersonId:
         """What the person is known by."""
-        return self.tenant_id, self.object_id
+        return PersonId(self.tenant_id, self.object_id)
 
     @property
-    def current(self) -> Issue:
+    def current(self) -> TokenPair:
         """The newest pair."""
-        return self.issued[-1]
+        return self.pairs[-1]
 
-    def judge(self, number: int, now: float, grace: float) -> tuple[Worth, Issue | None]:
+    def decide(self, number: int, now: float, grace: float) -> tuple[RefreshDecision, TokenPair | None]:
         """Return what the refresh token of pair `number` is worth, and the pair it gave before.
 
         A number the session does not know yet was signed by us all the same: the store has lost its last write (a
         failover), and the client is in the right.
         """
         if number >= self.current.number:
-            return Worth.A_NEW_PAIR, None
-        successor = next((issue for issue in self.issued if issue.number == number + 1), None)
+            return RefreshDecision.A_NEW_PAIR, None
+        successor = next((issue for issue in self.pairs if issue.number == number + 1), None)
         if successor is not None and now - successor.at <= grace:
-            return Worth.THE_SAME_PAIR, successor
-        return Worth.NOTHING, None
+            return RefreshDecision.THE_SAME_PAIR, successor
+        return RefreshDecision.ABSENT, None
 
     def rotated(self, number: int, now: float, grace: float) -> Session:
         """Return the session with the pair after `number` issued now, and those past their grace time forgotten."""
-        lately = [issue for issue in self.issued if now - issue.at <= grace][-MOST_REMEMBERED:]
-        return self.model_copy(update={"issued": (*lately, Issue(number=number + 1, at=int(now)))})
+        lately = [issue for issue in self.pairs if now - issue.at <= grace][-MOST_REMEMBERED:]
+        return self.model_copy(update={"pairs": (*lately, TokenPair(number=number + 1, at=int(now)))})
 
     def renewed(self, upstream: Upstream) -> Session:
         """Return the session with new tokens of Entra."""
@@ -116,7 +119,7 @@ class Session(_Record):
 
 
 @dataclass(frozen=True)
-class Beginning:
+class NewSession:
     """What a session begins with.
 
     Attributes:
@@ -136,15 +139,15 @@ class Beginning:
     received_at: float
 
 
-def begin_session(beginning: Beginning, now: float) -> Session:
+def new_session(new: NewSession, now: float) -> Session:
     """Return the session that begins with a sign-in; the first pair of our tokens is issued `now`."""
-    tokens = beginning.tokens
+    tokens = new.tokens
     claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
     return Session(
-        id=beginning.session_id,
-        client_id=beginning.client_id,
-        client_name=beginning.client_name,
-        scopes=beginning.scopes,
+        id=new.session_id,
+        client_id=new.client_id,
+        client_name=new.client_name,
+        scopes=new.scopes,
         # Tokens without tid are known from stand-ins; the issuer ends in it.
         tenant_id=str(claims.get("tid") or str(claims["iss"]).rstrip("/").removesuffix("/v2.0").rpartition("/")[2]),
         object_id=str(claims.get("oid") or claims["sub"]),
@@ -153,9 +156,9 @@ def begin_session(beginning: Beginning, now: float) -> Session:
         upstream=Upstream(
             access_token=tokens["access_token"],
             refresh_token=tokens.get("refresh_token"),
-            expires_at=beginning.received_at + tokens["expires_in"],
+            expires_at=new.received_at + tokens["expires_in"],
         ),
-        issued=(Issue(number=1, at=int(now)),),
+        pairs=(TokenPair(number=1, at=int(now)),),
         started_at=now,
     )
 

@@ -1,7 +1,7 @@
 """Keeps a session's tokens of Entra fresh: early, once across replicas, and without making anybody wait for an outage.
 
 Sources: "Refresh tokens in the Microsoft identity platform"; contract with Entra: a refresh token that was used stays
-good, so a refresh whose answer is lost costs nothing. May know `errors`, `logs`, `storage.leases`, `entra.*`.
+good, so a refresh whose answer is lost costs nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cachetools import TTLCache
 
 from m365_mcp import logs
-from m365_mcp.auth.session import Issue, Session, Upstream, Worth
+from m365_mcp.auth.session import RefreshDecision, Session, TokenPair, Upstream
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.auth.step_up import StepUps
 from m365_mcp.entra.token_endpoint import DEADLINE_SECONDS, TokenEndpoint
@@ -39,7 +39,7 @@ _log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
-class Renewal:
+class SessionRefresher:
     """Refreshes upstream tokens.
 
     Attributes:
@@ -155,13 +155,13 @@ class Renewal:
             reply = await self.endpoint.request(form, repeatable=True, tenant=session.tenant_id)
         except (SignInNeeded, ConsentMissing, PersonNotAllowed) as error:
             request_error.forget()  # the framework's own answer, invalid_token or invalid_grant, is the right one here
-            await self.give_up(session, error)
+            await self.end_sign_in(session, error)
             return None
-        objection = await self.verifier.objection_to_received(reply["access_token"])
-        if objection:
-            _log.warning("refreshed_token_refused", reason=objection)
+        rejection_reason = await self.verifier.rejection_reason_of_received(reply["access_token"])
+        if rejection_reason:
+            _log.warning("refreshed_token_refused", reason=rejection_reason)
             raise request_error.record(
-                AppRegistrationMistake(f"Entra ID's token does not fit this server: {objection}.")
+                AppRegistrationMistake(f"Entra ID's token does not fit this server: {rejection_reason}.")
             )
         return Upstream(
             access_token=reply["access_token"],
@@ -169,14 +169,14 @@ class Renewal:
             expires_at=asked_at + reply["expires_in"],
         )
 
-    async def give_up(self, session: Session, error: M365Error) -> None:
+    async def end_sign_in(self, session: Session, error: M365Error) -> None:
         """End a session that only a new sign-in can replace, and remember what Microsoft asks that sign-in for."""
         reason: EndReason = "step_up" if isinstance(error, StepUpNeeded) else "ended_by_microsoft"
         if isinstance(error, StepUpNeeded):
             await self.step_ups.remember(session.person, error.claims)
         await self.sessions.end(session.id, reason)
 
-    async def new_pair(self, session_id: str, number: int) -> tuple[Session, Issue] | None:
+    async def new_pair(self, session_id: str, number: int) -> tuple[Session, TokenPair] | None:
         """Answer the refresh token of pair `number`: a new pair, confirmed by Entra, or the one its first use gave.
 
         Returns:
@@ -190,8 +190,8 @@ class Renewal:
                 session = await self.sessions.find(session_id)
                 if session is None:
                     return None
-                worth, _ = session.judge(number, self.sessions.clock(), self.sessions.grace)
-                upstream = await self._confirm(session) if worth is Worth.A_NEW_PAIR else session.upstream
+                decision, _ = session.decide(number, self.sessions.clock(), self.sessions.grace)
+                upstream = await self._confirm(session) if decision is RefreshDecision.A_NEW_PAIR else session.upstream
                 return None if upstream is None else await self.sessions.rotate(session_id, number, upstream)
         except TimeoutError as error:
             raise request_error.record(EntraUnavailable()) from error

@@ -1,7 +1,4 @@
-"""The sessions in the store: begun once a code, rotated, ended; every change is one write that only one replica makes.
-
-May know `errors`, `logs`, `metrics`, `storage.*`, `entra.session`.
-"""
+"""The sessions in the store: begun once a code, rotated, ended; one replica makes each change, in one write."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ from dataclasses import dataclass
 
 from m365_mcp import logs
 from m365_mcp.auth.mcp_tokens import REFRESH_SECONDS
-from m365_mcp.auth.session import Issue, Session, Upstream, Worth, read_session
+from m365_mcp.auth.session import RefreshDecision, Session, TokenPair, Upstream, read_session
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import EndReason, Metrics
-from m365_mcp.storage.records import NOTHING, Held, Records
+from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 COLLECTION = "m365-sessions"
 _REDEEMED = "m365-redeemed-codes"
@@ -44,12 +41,12 @@ class Sessions:
         """Return the session, or None when it has ended. Raises StorageUnavailable."""
         return (await self._load(session_id))[1]
 
-    async def _load(self, session_id: str) -> tuple[Held, Session | None]:
-        held = await self.records.read(COLLECTION, session_id)
-        session = read_session(held.value)
-        if held.value is not None and session is None:
+    async def _load(self, session_id: str) -> tuple[Versioned, Session | None]:
+        stored = await self.records.read(COLLECTION, session_id)
+        session = read_session(stored.value)
+        if stored.value is not None and session is None:
             _log.warning("session_unreadable")
-        return held, session
+        return stored, session
 
     async def begin(self, code: str, session: Session) -> Session | None:
         """Begin the session that `code` stands for, and return it; None when the code was redeemed before.
@@ -60,10 +57,12 @@ class Sessions:
         Raises:
             StorageUnavailable: try again with the same code.
         """
-        await self.records.swap(COLLECTION, session.id, NOTHING, session.model_dump(), REFRESH_SECONDS)
+        await self.records.compare_and_swap(
+            COLLECTION, session.id, ABSENT, session.model_dump(by_alias=True), REFRESH_SECONDS
+        )
         begun = await self.find(session.id)
         taken = {"session": session.id, "at": self.clock()}
-        if await self.records.swap(_REDEEMED, _digest(code), NOTHING, taken, _CODE_SECONDS) is None:
+        if await self.records.compare_and_swap(_REDEEMED, _digest(code), ABSENT, taken, _CODE_SECONDS) is None:
             await self._answer_replay(code)
             return None
         self.metrics.sessions_begun.inc()
@@ -89,15 +88,17 @@ class Sessions:
             StorageUnavailable: the change may or may not have been made.
         """
         for _ in range(_TRIES):
-            held, session = await self._load(session_id)
+            stored, session = await self._load(session_id)
             changed = None if session is None else step(session)
             if changed is None:
                 return session
-            if await self.records.swap(COLLECTION, session_id, held, changed.model_dump(), REFRESH_SECONDS):
+            if await self.records.compare_and_swap(
+                COLLECTION, session_id, stored, changed.model_dump(by_alias=True), REFRESH_SECONDS
+            ):
                 return changed
         raise StorageUnavailable
 
-    async def rotate(self, session_id: str, number: int, upstream: Upstream) -> tuple[Session, Issue] | None:
+    async def rotate(self, session_id: str, number: int, upstream: Upstream) -> tuple[Session, TokenPair] | None:
         """Issue the pair after `number`, or find the one that was issued just now; None when there is none to be had.
 
         Args:
@@ -108,18 +109,22 @@ class Sessions:
         Raises:
             StorageUnavailable: the same refresh token may be used again.
         """
-        worth, pair = Worth.NOTHING, None
+        decision, pair = RefreshDecision.ABSENT, None
 
         def step(session: Session) -> Session | None:
-            nonlocal worth, pair
+            nonlocal decision, pair
             now = self.clock()
-            worth, pair = session.judge(number, now, self.grace)
-            return session.rotated(number, now, self.grace).renewed(upstream) if worth is Worth.A_NEW_PAIR else None
+            decision, pair = session.decide(number, now, self.grace)
+            return (
+                session.rotated(number, now, self.grace).renewed(upstream)
+                if decision is RefreshDecision.A_NEW_PAIR
+                else None
+            )
 
         session = await self.change(session_id, step)
         if session is None:
             return None
-        if worth is Worth.NOTHING:
+        if decision is RefreshDecision.ABSENT:
             await self.end(session_id, "refresh_token_reused")
             return None
         self.metrics.refreshes.labels("new" if pair is None else "replayed").inc()
@@ -128,12 +133,12 @@ class Sessions:
     async def end(self, session_id: str, reason: EndReason) -> bool:
         """End the session for every replica at once; return whether there was one. Raises StorageUnavailable."""
         for _ in range(_TRIES):
-            held = await self.records.read(COLLECTION, session_id)
-            if held.version is None:
+            stored = await self.records.read(COLLECTION, session_id)
+            if stored.version is None:
                 return False
-            if await self.records.swap(COLLECTION, session_id, held, None):
+            if await self.records.compare_and_swap(COLLECTION, session_id, stored, None):
                 self.metrics.sessions_ended.labels(reason).inc()
-                session = read_session(held.value)
+                session = read_session(stored.value)
                 _log.info("session_ended", reason=reason, object_id=session and session.object_id)
                 return True
         raise StorageUnavailable

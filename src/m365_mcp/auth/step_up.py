@@ -2,7 +2,6 @@
 
 Source: "Claims challenges, claims requests, and client capabilities". MCP has no way to hand claims to a client, so
 they are remembered for the person, and the sign-in that finds them goes to Entra once more with them.
-May know `storage.records`.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from m365_mcp.person import PersonId
 from m365_mcp.storage.records import Records
 
 _COLLECTION = "m365-step-up"
@@ -22,21 +22,21 @@ class StepUps:
 
     records: Records
 
-    async def remember(self, person: tuple[str, str], claims: str | None) -> None:
+    async def remember(self, person: PersonId, claims: str | None) -> None:
         """Keep `claims` (JSON) for the person's next sign-in, instead of earlier ones. Raises StorageUnavailable."""
         if claims:
-            held = await self.records.read(_COLLECTION, _key(person))
+            stored = await self.records.read(_COLLECTION, _key(person))
             # Whoever is faster has learned the same.
-            await self.records.swap(_COLLECTION, _key(person), held, {"claims": claims}, _SECONDS)
+            await self.records.compare_and_swap(_COLLECTION, _key(person), stored, {"claims": claims}, _SECONDS)
 
-    async def take(self, person: tuple[str, str]) -> str | None:
+    async def take(self, person: PersonId) -> str | None:
         """Return the claims that are waiting and forget them, or None. Raises StorageUnavailable."""
-        held = await self.records.read(_COLLECTION, _key(person))
-        if held.version is None:
+        stored = await self.records.read(_COLLECTION, _key(person))
+        if stored.version is None:
             return None
-        await self.records.swap(_COLLECTION, _key(person), held, None)
-        return None if held.value is None else str(held.value["claims"])
+        await self.records.compare_and_swap(_COLLECTION, _key(person), stored, None)
+        return None if stored.value is None else str(stored.value["claims"])
 
 
-def _key(person: tuple[str, str]) -> str:
+def _key(person: PersonId) -> str:
     return hashlib.sha256("/".join(person).encode()).hexdigest()

@@ -1,8 +1,7 @@
 """The sign-in side of the token endpoint, in the shape FastMCP's OAuth proxy wants its upstream client to have.
 
 `OAuthProxy._create_upstream_oauth_client` is FastMCP 4.1's documented seam: any object with `fetch_token`,
-`refresh_token`, `client_secret` and `aclose` will do; refreshing is `renewal`'s work here, so that one never runs.
-May know `errors`, `trouble`, `entra.*`.
+`refresh_token`, `client_secret` and `aclose` will do; refreshing is `refresher`'s work here, so that one never runs.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from m365_mcp.auth.step_up import StepUps
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import NOT_YET_VALID, OTHER_TENANT, EntraTokenVerifier, is_version_one
 from m365_mcp.errors import AppRegistrationMistake, M365Error, PersonNotAllowed, TokenVersionMistake, request_error
+from m365_mcp.person import PersonId
 
 
 class UpstreamClient:
@@ -40,32 +40,32 @@ class UpstreamClient:
         token = await self._endpoint.request({"grant_type": "authorization_code", **fields}, repeatable=False)
         if is_version_one(token["access_token"]):
             raise request_error.record(TokenVersionMistake())
-        claims, objection = await self._verifier.examine(token["access_token"])
-        if objection:
+        claims, rejection_reason = await self._verifier.verify(token["access_token"])
+        if rejection_reason:
             # Better a page now than a client that is refused for ever with a token it has just been given.
-            raise request_error.record(_explain(objection))
+            raise request_error.record(_explain(rejection_reason))
         await self._ask_for_more(claims)
         return token
 
     async def _ask_for_more(self, claims: dict[str, Any]) -> None:
         callback = callbacks.current.get()
-        person = str(claims.get("tid", "")), str(claims.get("oid") or claims["sub"])
+        person = PersonId(str(claims.get("tid", "")), str(claims.get("oid") or claims["sub"]))
         asked = await self._step_ups.take(person)
         if asked is not None and callback is not None:
-            callback.again = SecondRound(asked, str(claims.get("preferred_username", "")))
+            callback.second_round = SecondRound(asked, str(claims.get("preferred_username", "")))
             raise SecondRoundNeeded
 
     async def aclose(self) -> None:
         """Do nothing: the HTTP client is shared and outlives the request."""
 
 
-def _explain(objection: str) -> M365Error:
-    sentence = f"Entra ID's token does not fit this server: {objection}."
-    if objection == OTHER_TENANT:
+def _explain(rejection_reason: str) -> M365Error:
+    sentence = f"Entra ID's token does not fit this server: {rejection_reason}."
+    if rejection_reason == OTHER_TENANT:
         return PersonNotAllowed(
             "Accounts of your organisation may not use this server.",
             advice="Sign in with another account; or the operator adds the tenant's id to AZURE_ALLOWED_TENANTS.",
         )
-    if objection == NOT_YET_VALID:
+    if rejection_reason == NOT_YET_VALID:
         return AppRegistrationMistake(sentence, advice="The clock of this server is slow; set it (NTP), then retry.")
     return AppRegistrationMistake(sentence)

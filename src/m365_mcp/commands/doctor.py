@@ -8,7 +8,7 @@ import httpx2
 from rich.console import Console
 from rich.table import Table
 
-from m365_mcp.app import Parts, build_parts
+from m365_mcp.app import Container, build_container
 from m365_mcp.errors import AppRegistrationMistake, EntraUnavailable, GraphUnavailable, M365Error
 from m365_mcp.settings import Settings
 from m365_mcp.web.health import Check
@@ -23,40 +23,41 @@ _TITLES = {
 
 async def examine(settings: Settings, console: Console) -> int:
     """Print one line a check and return 0 when all pass, else 1."""
-    parts = build_parts(settings)
+    container = build_container(settings)
     try:
         table = Table("Check", "Result", "What to do", title="m365-mcp doctor", show_lines=True)
         table.add_row("Settings", "[green]ok[/]", f"redirect URI: {settings.mcp_server_base_url}/auth/callback")
         failed = 0
-        further = Check("tenant", lambda: _find_tenant(parts)), Check("graph", lambda: _reach_graph(parts))
-        for check in (*parts.checks, *further):
+        further = Check("tenant", lambda: _find_tenant(container)), Check("graph", lambda: _reach_graph(container))
+        for check in (*container.checks, *further):
             with console.status(f"Checking {check.name}…"):
                 error = await check.run()
-            table.add_row(_TITLES[check.name], *_verdict(error, parts))
+            table.add_row(_TITLES[check.name], *_verdict(error, container))
             failed += error is not None
     finally:
-        await parts.close()
+        await container.close()
     console.print(table)
     return 1 if failed else 0
 
 
-def _verdict(error: M365Error | None, parts: Parts) -> tuple[str, str]:
+def _verdict(error: M365Error | None, container: Container) -> tuple[str, str]:
     if error is None:
         return "[green]ok[/]", ""
+    settings = container.settings
     advice = {
         "storage_unavailable": "Check REDIS_URL; redis-cli ping should answer PONG.",
-        "entra_unavailable": f"Check that {parts.settings.authority} can be reached (proxy, firewall, SSL_CERT_FILE).",
-        "graph_unavailable": f"Check that {parts.settings.graph} can be reached.",
+        "entra_unavailable": f"Check that {settings.authority} can be reached (proxy, firewall, SSL_CERT_FILE).",
+        "graph_unavailable": f"Check that {settings.graph} can be reached.",
     }.get(error.code, error.advice)
     return f"[red]{error.code}[/]", f"{error.sentence} {advice}"
 
 
-async def _find_tenant(parts: Parts) -> None:
+async def _find_tenant(container: Container) -> None:
     """Return when Entra ID knows each tenant under the address that tokens will carry as their issuer."""
-    for tenant_id in parts.settings.tenants:
-        tenant = f"{parts.settings.authority}/{tenant_id}/v2.0"
+    for tenant_id in container.settings.tenants:
+        tenant = f"{container.settings.authority}/{tenant_id}/v2.0"
         try:
-            issuer = (await parts.http.get(f"{tenant}/.well-known/openid-configuration")).json().get("issuer")
+            issuer = (await container.http.get(f"{tenant}/.well-known/openid-configuration")).json().get("issuer")
         except (httpx2.HTTPError, json.JSONDecodeError, AttributeError) as error:
             raise EntraUnavailable from error
         if issuer != tenant:
@@ -66,10 +67,10 @@ async def _find_tenant(parts: Parts) -> None:
             )
 
 
-async def _reach_graph(parts: Parts) -> None:
+async def _reach_graph(container: Container) -> None:
     """Return when Graph refuses a request without a token in its own words."""
     try:
-        reply = await parts.http.get(f"{parts.settings.graph}/v1.0/me")
+        reply = await container.http.get(f"{container.settings.graph}/v1.0/me")
         code = reply.json()["error"]["code"]
     except (httpx2.HTTPError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise GraphUnavailable from error

@@ -11,12 +11,12 @@ from typing import Any
 from fastmcp import FastMCP
 
 from m365_mcp import logs, settings
-from m365_mcp.app import build_parts, build_server
+from m365_mcp.app import build_container, build_server
 
 
 def create_server() -> FastMCP[Any]:
     """Return the MCP server built from the environment. Raises SettingsMistake."""
-    return build_server(build_parts(settings.load()))
+    return build_server(build_container(settings.load()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from m365_mcp.app import build_parts
+from m365_mcp.app import build_container
 from m365_mcp.auth.session import Session
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.errors import InvalidArgument
@@ -47,16 +47,16 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Sessions]:
-    parts = build_parts(settings)
+    container = build_container(settings)
     try:
-        if parts.storage.kind == "memory":
+        if container.storage.kind == "memory":
             raise InvalidArgument(
                 "Sessions in memory can be reached by the server process only.",
                 advice="Set REDIS_URL or MCP_DATA_DIR; a restart of the server ends all sessions in memory.",
             )
-        yield parts.sign_ins.sessions
+        yield container.sign_ins.sessions
     finally:
-        await parts.close()
+        await container.close()
 
 
 def _is_of(session: Session, person: str | None) -> bool:

@@ -1,7 +1,7 @@
 """How this server proves to Entra ID who it is: a secret, a certificate, or a federated token of the cluster.
 
 Sources: "Microsoft identity platform application authentication certificate credentials", "Microsoft Entra Workload
-ID", RFC 7523 section 2.2. Every form is a set of fields in the body of a token request. May know `errors`, `settings`.
+ID", RFC 7523 section 2.2. Every form is a set of fields in the body of a token request.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 Sources: "Microsoft Entra authentication and authorization error codes" and "OAuth 2.0 On-Behalf-Of flow". Entra
 warns not to build on the numbers alone, so `error` and `suberror` decide where they can, and the number refines.
-May know only `errors`.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 Source: "Microsoft identity platform and OAuth 2.0 On-Behalf-Of flow". All Graph scopes are asked for in one exchange;
 its result is kept in this process and, encrypted, in the store, so that all calls of one person on all replicas share
 it; the cache holds values only, so that nothing in use is ever closed.
-May know `errors`, `metrics`, `storage.leases`, `entra.graph_tokens` and `entra.token_endpoint`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -17,11 +17,12 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from m365_mcp.entra.graph_tokens import GraphToken, GraphTokens
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.errors import EntraUnavailable, StorageUnavailable, request_error
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.records import Records, Versioned
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 section 8.1
 EARLY_SECONDS = 300.0  # a token is renewed this long before it ends, so that it outlives the call that uses it
@@ -38,25 +39,18 @@ class Caller:
     """The signed-in person of one request.
 
     Attributes:
-        tenant_id: `tid` of the assertion.
-        object_id: `oid` of the assertion; with the tenant it names the person for good.
+        person: `tid` and `oid` of the assertion.
         assertion: the person's access token for this server.
         session_id: the session the request came with.
     """
 
-    tenant_id: str
-    object_id: str
+    person: PersonId
     assertion: str = field(repr=False)
     session_id: str = ""
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What the person is known by; names and addresses can change."""
-        return self.tenant_id, self.object_id
-
 
 @dataclass(frozen=True)
-class Refusal:
+class RejectedTokens:
     """Graph tokens that Graph did not take, one after the other.
 
     Attributes:
@@ -85,7 +79,7 @@ class OnBehalfOf:
         endpoint: TokenEndpoint,
         scopes: tuple[str, ...],
         *,
-        shared: GraphTokens,
+        shared: GraphTokenCache,
         leases: Leases,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
@@ -97,11 +91,11 @@ class OnBehalfOf:
         self._leases = leases
         self._metrics = metrics
         self._clock = clock
-        self._tokens: LRUCache[tuple[str, str], GraphToken] = LRUCache(maxsize=MAX_PEOPLE)
+        self._tokens: LRUCache[PersonId, GraphToken] = LRUCache(maxsize=MAX_PEOPLE)
         # By assertion, not by person: the refusal of one sign-in must not be told to another of the same person.
         self._running: dict[str, asyncio.Task[GraphToken]] = {}
 
-    async def graph_token(self, caller: Caller, refused: Refusal | None = None) -> GraphToken:
+    async def graph_token(self, caller: Caller, refused: RejectedTokens | None = None) -> GraphToken:
         """Return a Graph token for `caller`: from memory, from the store, or by one exchange shared with everybody.
 
         Args:
@@ -112,7 +106,7 @@ class OnBehalfOf:
             M365Error: what Entra's refusal means.
         """
         while True:
-            known = self._tokens.get(caller.key)
+            known = self._tokens.get(caller.person)
             if known is not None and self._is_good(known, refused):
                 self._metrics.graph_tokens.labels("memory").inc()
                 return known
@@ -133,10 +127,10 @@ class OnBehalfOf:
         if not done.cancelled():
             done.exception()  # looked at, because everybody who waited for it may have gone
 
-    def _is_good(self, token: GraphToken, refused: Refusal | None) -> bool:
+    def _is_good(self, token: GraphToken, refused: RejectedTokens | None) -> bool:
         return self._clock() < token.renew_at and (refused is None or token.value not in refused.tokens)
 
-    async def _find(self, caller: Caller, refused: Refusal | None) -> GraphToken:
+    async def _find(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
         try:
             async with asyncio.timeout(BUDGET_SECONDS):
                 token = await self._find_shared(caller, refused)
@@ -146,22 +140,22 @@ class OnBehalfOf:
             token = await self._exchange(caller, refused)
         except TimeoutError as error:
             raise request_error.record(EntraUnavailable()) from error
-        self._tokens[caller.key] = token
+        self._tokens[caller.person] = token
         return token
 
-    async def _find_shared(self, caller: Caller, refused: Refusal | None) -> GraphToken:
-        _, token = await self._shared.read(caller.key, self._kind)
+    async def _find_shared(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
+        _, token = await self._shared.read(caller.person, self._kind)
         if token is None or not self._is_good(token, refused):
-            async with self._leases.hold(f"exchange.{self._shared.key(caller.key, self._kind)}", BUDGET_SECONDS):
-                held, token = await self._shared.read(caller.key, self._kind)
+            async with self._leases.hold(f"exchange.{self._shared.key(caller.person, self._kind)}", BUDGET_SECONDS):
+                stored, token = await self._shared.read(caller.person, self._kind)
                 if token is None or not self._is_good(token, refused):
                     token = await self._exchange(caller, refused)
-                    await self._shared.write(caller.key, self._kind, held, token, self._clock())
+                    await self._shared.write(caller.person, self._kind, stored, token, self._clock())
                     return token
         self._metrics.graph_tokens.labels("store").inc()
         return token
 
-    async def _exchange(self, caller: Caller, refused: Refusal | None) -> GraphToken:
+    async def _exchange(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
         started = self._clock()
         form = {
             "grant_type": GRANT_TYPE,
@@ -170,7 +164,7 @@ class OnBehalfOf:
             "scope": self._scopes,
             "claims": _claims(refused.claims if refused else None),
         }
-        reply = await self._endpoint.request(form, repeatable=True, tenant=caller.tenant_id or None)
+        reply = await self._endpoint.request(form, repeatable=True, tenant=caller.person.tenant_id or None)
         self._metrics.graph_tokens.labels("exchange").inc()
         lifetime = reply["expires_in"]
         # A very short-lived token is still used once; half its life keeps the early renewal from being the past.
@@ -185,3 +179,41 @@ def _claims(challenge: str | None) -> str:
     except (ValueError, AttributeError, TypeError):
         asked, wanted = {}, CAPABLE
     return json.dumps({**asked, "access_token": wanted}, separators=(",", ":"))
+
+
+_COLLECTION = "m365-graph-tokens"
+
+
+@dataclass(frozen=True)
+class GraphToken:
+    """A token for Graph; when it was exchanged and when it is to be renewed, in epoch seconds."""
+
+    value: str = field(repr=False)
+    exchanged_at: float
+    renew_at: float
+
+
+@dataclass(frozen=True)
+class GraphTokenCache:
+    """The tokens of all people."""
+
+    records: Records
+
+    async def read(self, person: PersonId, kind: str) -> tuple[Versioned, GraphToken | None]:
+        """Return the person's token of this kind, if any, and the record. Raises StorageUnavailable."""
+        stored = await self.records.read(_COLLECTION, self.key(person, kind))
+        if stored.value is None:
+            return stored, None
+        found = stored.value
+        return stored, GraphToken(str(found["token"]), float(found["exchanged_at"]), float(found["renew_at"]))
+
+    async def write(self, person: PersonId, kind: str, stored: Versioned, token: GraphToken, now: float) -> None:
+        """Replace the record as it was read; if somebody was faster, theirs is as good. Raises StorageUnavailable."""
+        value = {"token": token.value, "exchanged_at": token.exchanged_at, "renew_at": token.renew_at}
+        await self.records.compare_and_swap(
+            _COLLECTION, self.key(person, kind), stored, value, max(token.renew_at - now, 1)
+        )
+
+    def key(self, person: PersonId, kind: str) -> str:
+        """Return the record's key; a kind is an application with its scopes, so that a new setting is a new record."""
+        return hashlib.sha256(" ".join((*person, kind)).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 Source: "Signing key rollover in the Microsoft identity platform": refresh regularly and on an unknown `kid`, keep the
 last good set on error. FastMCP 4.1's verifier drops its keys after an hour and refuses everybody for 30 s after one
-failed fetch. May know `errors`, `trouble`.
+failed fetch.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class SigningKeys:
                     await asyncio.sleep(SECOND_TRY_SECONDS)
                     return await self._fetch_once()
         except (_Unusable, TimeoutError) as error:
-            _log.warning("signing_keys_unavailable", kept=len(self._keys))
+            _log.warning("signing_keys_unavailable", held_while=len(self._keys))
             raise EntraUnavailable(_NOT_FETCHED) from error
 
     async def _fetch_once(self) -> list[jwt.PyJWK]:

@@ -2,7 +2,6 @@
 
 A code is redeemed once (AADSTS54005), so only a connection that was never made is tried again; a refresh and an
 exchange may be repeated. No wait is longer than what is left of the deadline, whatever `Retry-After` says.
-May know `errors`, `trouble`, `metrics`, `retry_after` and `entra.decipher`.
 """
 
 from __future__ import annotations

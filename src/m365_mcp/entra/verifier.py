@@ -2,7 +2,6 @@
 
 Source: "Access tokens in the Microsoft identity platform" and "Access token claims reference".
 FastMCP 4.1's own verifier does not look at `nbf`, `iat`, `tid` and app-only tokens, and allows no clock skew.
-May know `errors`, `entra.signing_keys`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
-class Expected:
+class TokenRequirements:
     """What a good token says.
 
     Attributes:
@@ -47,11 +46,11 @@ class EntraTokenVerifier:
         keys: Entra's signing keys.
     """
 
-    def __init__(self, expected: Expected, keys: SigningKeys) -> None:
+    def __init__(self, expected: TokenRequirements, keys: SigningKeys) -> None:
         self._expected = expected
         self._keys = keys
 
-    async def examine(self, token: str) -> tuple[dict[str, Any], str | None]:
+    async def verify(self, token: str) -> tuple[dict[str, Any], str | None]:
         """Return the token's claims, and what is wrong with it in a few words (None: nothing).
 
         Raises:
@@ -64,21 +63,21 @@ class EntraTokenVerifier:
             claims = self._decode(token, key)
         except jwt.PyJWTError as error:
             return {}, _REASONS.get(type(error).__name__, "not a token of Entra ID")
-        return claims, self._objection(claims)
+        return claims, self._rejection_reason(claims)
 
-    async def objection_to_received(self, token: str) -> str | None:
+    async def rejection_reason_of_received(self, token: str) -> str | None:
         """Return what is wrong with a token that has just come from Entra's token endpoint, in a few words.
 
         While its signing key cannot be fetched, the TLS connection it came over speaks for it (OpenID Connect Core
         section 3.1.3.7, rule 6), and only its claims are looked at.
         """
         try:
-            return (await self.examine(token))[1]
+            return (await self.verify(token))[1]
         except EntraUnavailable:
             request_error.forget()
             _log.warning("token_taken_without_signing_key")
         try:
-            return self._objection(_unverified(token))
+            return self._rejection_reason(_unverified(token))
         except jwt.PyJWTError:
             return "not a token of Entra ID"
 
@@ -92,7 +91,7 @@ class EntraTokenVerifier:
             options={"require": ["exp", "iss", "aud"]},
         )
 
-    def _objection(self, claims: dict[str, Any]) -> str | None:
+    def _rejection_reason(self, claims: dict[str, Any]) -> str | None:
         expected = self._expected
         if claims.get("ver", "2.0") != "2.0":
             return "not a version 2 token"

@@ -17,6 +17,7 @@ from m365_mcp.errors.base import (
     MessageTooLarge,
     OutcomeUnknown,
     PersonDeclined,
+    RateLimited,
     ReadRefused,
     RecipientNotAllowed,
     SettingsMistake,
@@ -25,7 +26,6 @@ from m365_mcp.errors.base import (
     StepUpNeeded,
     StorageUnavailable,
     Throttled,
-    TooOften,
     Unavailable,
 )
 from m365_mcp.errors.mailbox import AlreadySent, MessageMissing
@@ -81,6 +81,7 @@ __all__ = [
     "PermissionMissing",
     "PersonDeclined",
     "PersonNotAllowed",
+    "RateLimited",
     "ReadRefused",
     "RecipientNotAllowed",
     "SettingsMistake",
@@ -90,7 +91,6 @@ __all__ = [
     "StorageUnavailable",
     "Throttled",
     "TokenVersionMistake",
-    "TooOften",
     "Unavailable",
     "UploadBrokenOff",
     "UploadIncomplete",

@@ -21,13 +21,12 @@
         EntraUnavailable         entra_unavailable
         GraphUnavailable         graph_unavailable
         Throttled                throttled
-        TooOften                 too_often
+        RateLimited              rate_limited
       OutcomeUnknown             outcome_unknown             it may have been sent
       InternalError              internal_error              a fault of ours
       SettingsMistake            settings_mistake            the server cannot start
 
 The sentence never holds text that came from outside: no token, address, subject or upstream message.
-May know nothing of the rest of the project.
 """
 
 from __future__ import annotations
@@ -238,10 +237,10 @@ class Throttled(Unavailable):
     advice = "Wait for the time given, then try again once."
 
 
-class TooOften(Unavailable):
+class RateLimited(Unavailable):
     """One address has been written to as often as the operator allows in an hour."""
 
-    code = "too_often"
+    code = "rate_limited"
     sentence = "One of the recipients has been written to as often as is allowed in an hour."
     advice = "Wait for the time given, or send one message that says it all; the operator sets M365_SEND_HOURLY_LIMIT."
 

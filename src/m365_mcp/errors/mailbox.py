@@ -1,11 +1,9 @@
 """What can be wrong with a message that should be in the mailbox: the rest of the tree in `errors`.
 
-    InvalidArgument
-      MessageMissing           message_missing
-    M365Error
-      AlreadySent              already_sent
-
-May know only `errors`.
+InvalidArgument
+  MessageMissing           message_missing
+M365Error
+  AlreadySent              already_sent
 """
 
 from __future__ import annotations

@@ -1,17 +1,15 @@
 """What Microsoft refuses because of a setting, and who must change it: the rest of the tree in `errors`.
 
-    AdministratorNeeded        administrator_needed
-      ConsentMissing           consent_missing
-      TokenVersionMistake      token_version_mistake
-      ClientSecretRejected     client_secret_rejected
-      ClientSecretExpired      client_secret_expired
-      ClientAssertionRejected  client_assertion_rejected
-      AppRegistrationMistake   app_registration_mistake
-      PersonNotAllowed         person_not_allowed
-      MailboxMissing           mailbox_missing
-      PermissionMissing        permission_missing
-
-May know only `errors`.
+AdministratorNeeded        administrator_needed
+  ConsentMissing           consent_missing
+  TokenVersionMistake      token_version_mistake
+  ClientSecretRejected     client_secret_rejected
+  ClientSecretExpired      client_secret_expired
+  ClientAssertionRejected  client_assertion_rejected
+  AppRegistrationMistake   app_registration_mistake
+  PersonNotAllowed         person_not_allowed
+  MailboxMissing           mailbox_missing
+  PermissionMissing        permission_missing
 """
 
 from __future__ import annotations

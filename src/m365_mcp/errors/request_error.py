@@ -3,7 +3,6 @@
 FastMCP 4.1 and the MCP SDK turn every exception into their own answer: a store that is down becomes
 `401 invalid_token` on /mcp and a bare 500 on /token, and a 401 makes clients throw their tokens away. Code that
 knows better records its error here; `web.honest` then answers with that error instead.
-May know only `errors`.
 """
 
 from __future__ import annotations

@@ -1,17 +1,15 @@
 """What can go wrong with a file that is to be uploaded and attached: a part of the tree in `errors`.
 
-    InvalidArgument            invalid_argument
-      UploadLinkUnknown        upload_link_unknown
-      UploadLinkEnded          upload_link_ended           used up, or too old
-      UploadRunning            upload_running
-      LengthNeeded             length_needed
-      FileTooLarge             file_too_large
-      UploadIncomplete         upload_incomplete           other bytes than were announced
-        UploadBrokenOff        upload_broken_off           whoever uploaded has gone, or fallen silent
-      AttachmentsMissing       attachments_missing         not sent, because files have not arrived
-      DraftUnknown             draft_unknown
-
-May know only `errors`.
+InvalidArgument            invalid_argument
+  UploadLinkUnknown        upload_link_unknown
+  UploadLinkEnded          upload_link_ended           used up, or too old
+  UploadRunning            upload_running
+  LengthNeeded             length_needed
+  FileTooLarge             file_too_large
+  UploadIncomplete         upload_incomplete           other bytes than were announced
+    UploadBrokenOff        upload_broken_off           whoever uploaded has gone, or fallen silent
+  AttachmentsMissing       attachments_missing         not sent, because files have not arrived
+  DraftUnknown             draft_unknown
 """
 
 from __future__ import annotations

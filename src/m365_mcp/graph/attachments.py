@@ -1,7 +1,6 @@
 """The attachments of one draft: small ones in one request, an upload session for large ones, and what is there.
 
 Sources: Graph "Add attachment", "Attach large files to Outlook messages", "List attachments".
-May know `errors`, `upload_refusals`, `settings_checks` and `graph.*`.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from m365_mcp.errors import (
     ReadRefused,
     Unavailable,
 )
-from m365_mcp.graph.decipher import Reply, decipher
+from m365_mcp.graph.decipher import GraphResponse, decipher
 from m365_mcp.graph.items import IMMUTABLE
 from m365_mcp.graph.mailbox import Mailbox
-from m365_mcp.graph.patience import Patience
+from m365_mcp.graph.patience import Backoff
 from m365_mcp.graph.upload_session import UploadSession
 from m365_mcp.settings.checks import LOOPBACK_HOSTS
 
@@ -44,12 +43,12 @@ class DraftAttachments:
     Attributes:
         mailbox: whose draft it is.
         draft_id: Graph's id of it.
-        turn: gives one of the places at the mailbox for one request.
+        slot: gives one of the places at the mailbox for one request.
     """
 
     mailbox: Mailbox
     draft_id: str
-    turn: Turn
+    slot: Turn
 
     async def add(self, name: str, content_type: str, content: bytes) -> None:
         """Attach a small file in one request; when it is not clear whether that worked, look before trying again.
@@ -59,14 +58,14 @@ class DraftAttachments:
         """
         form = {"@odata.type": "#microsoft.graph.fileAttachment", "name": name, "contentType": content_type}
         body = json.dumps({**form, "contentBytes": base64.b64encode(content).decode()}).encode()
-        patience = Patience()
+        backoff = Backoff()
         while True:
             try:
                 await self._post("", "addAttachment", body)
             except Unavailable as error:
                 if await self.holds(name):
                     return
-                await patience.wait(error)
+                await backoff.wait(error)
             else:
                 return
 
@@ -79,16 +78,16 @@ class DraftAttachments:
         """
         item = {"attachmentType": "file", "name": name, "size": size, "contentType": content_type}
         body = json.dumps({"AttachmentItem": item}).encode()
-        patience = Patience()
+        backoff = Backoff()
         while True:
             try:
                 found = await self._post("/createUploadSession", "createUploadSession", body)
                 break
             except Unavailable as error:
-                await patience.wait(error)
+                await backoff.wait(error)
         client = self.mailbox.graph
         url = check_upload_url(str(found.get("uploadUrl", "")), client.base_url)
-        return UploadSession(url, size, client.http, client.metrics, self.turn)
+        return UploadSession(url, size, client.http, client.metrics, self.slot)
 
     async def holds(self, name: str) -> bool:
         """Tell whether a file of this name is attached, looking several times. Raises M365Error."""
@@ -101,28 +100,28 @@ class DraftAttachments:
     async def remove(self, name: str) -> None:
         """Take off what an earlier try may have attached under this name. Raises M365Error."""
         for attachment_id in await self._named(name):
-            async with self.turn():
+            async with self.slot():
                 path = f"{self._path}/{quote(attachment_id, safe='')}"
-                reply = await self.mailbox.act("DELETE", path, "deleteAttachment", headers=IMMUTABLE)
-            if reply.status not in (204, 404):
-                raise _refusal(reply)
+                response = await self.mailbox.act("DELETE", path, "deleteAttachment", headers=IMMUTABLE)
+            if response.status not in (204, 404):
+                raise _refusal(response)
 
     async def _named(self, name: str) -> list[str]:
-        async with self.turn():
-            reply = await self.mailbox.read(f"{self._path}?$select=id,name", "listAttachments", IMMUTABLE)
-        if reply.status != 200:
-            raise _refusal(reply)
-        return [str(one["id"]) for one in reply.json.get("value", []) if one.get("name") == name]
+        async with self.slot():
+            response = await self.mailbox.read(f"{self._path}?$select=id,name", "listAttachments", IMMUTABLE)
+        if response.status != 200:
+            raise _refusal(response)
+        return [str(one["id"]) for one in response.json.get("value", []) if one.get("name") == name]
 
     async def _post(self, path: str, operation: str, body: bytes) -> dict[str, Any]:
         try:
-            async with self.turn():
-                reply = await self.mailbox.act("POST", self._path + path, operation, body=body, headers=IMMUTABLE)
+            async with self.slot():
+                response = await self.mailbox.act("POST", self._path + path, operation, body=body, headers=IMMUTABLE)
         except OutcomeUnknown as error:
             raise GraphUnavailable(reference=error.reference) from error
-        if reply.status != 201:
-            raise _refusal(reply)
-        return reply.json
+        if response.status != 201:
+            raise _refusal(response)
+        return response.json
 
     @property
     def _path(self) -> str:
@@ -147,19 +146,19 @@ def check_upload_url(url: str, graph_base_url: str) -> str:
     return url
 
 
-def _refusal(reply: Reply) -> M365Error:
+def _refusal(response: GraphResponse) -> M365Error:
     """Return what a reply means for a file; none of these requests sends anything."""
-    error = decipher(reply, changes_something=False)
+    error = decipher(response, changes_something=False)
     if isinstance(error, MessageTooLarge):
         return FileTooLarge(
-            "The message with this file would be larger than the mailbox takes.", reference=reply.request_id
+            "The message with this file would be larger than the mailbox takes.", reference=response.request_id
         )
-    if reply.status == 404 and isinstance(error, ReadRefused):
+    if response.status == 404 and isinstance(error, ReadRefused):
         return MessageRefused(
             "The draft this file is for is not there any more.",
             advice="Begin anew with attach_files.",
-            reference=reply.request_id,
+            reference=response.request_id,
         )
     if isinstance(error, ReadRefused):
-        return MessageRefused("Microsoft Graph refused the file.", advice=_AGAIN, reference=reply.request_id)
+        return MessageRefused("Microsoft Graph refused the file.", advice=_AGAIN, reference=response.request_id)
     return error

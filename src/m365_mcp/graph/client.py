@@ -1,7 +1,6 @@
 """One request to Microsoft Graph: address, headers, time limits, and what a broken connection means.
 
 A read is repeated within a deadline; of a send, only a connection that was never made.
-May know `errors`, `metrics`, `retry_after` and `graph.decipher`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 import httpx2
 
 from m365_mcp.errors import GraphUnavailable, OutcomeUnknown
-from m365_mcp.graph.decipher import Reply
+from m365_mcp.graph.decipher import GraphResponse
 from m365_mcp.metrics import Metrics
 from m365_mcp.retry_after import parse_retry_after
 
@@ -26,7 +25,7 @@ CONNECT_TRIES = 2
 
 
 @dataclass(frozen=True)
-class Call:
+class GraphRequest:
     """One request to Graph.
 
     Attributes:
@@ -59,9 +58,11 @@ class GraphClient:
     base_url: str
     http: httpx2.AsyncClient
     metrics: Metrics
-    _sends: set[asyncio.Task[Reply]] = field(default_factory=set, init=False, repr=False)
+    _sends: set[asyncio.Task[GraphResponse]] = field(default_factory=set, init=False, repr=False)
 
-    async def get(self, path: str, token: str, *, operation: str, headers: Mapping[str, str] | None = None) -> Reply:
+    async def get(
+        self, path: str, token: str, *, operation: str, headers: Mapping[str, str] | None = None
+    ) -> GraphResponse:
         """Return the reply to a read, which is repeated within a deadline while Graph has a passing trouble.
 
         Args:
@@ -78,16 +79,16 @@ class GraphClient:
         while True:
             left = deadline - time.monotonic()
             try:
-                reply = await self._request(Call("GET", path, token, operation, headers), max(left, 0.1))
+                response = await self._request(GraphRequest("GET", path, token, operation, headers), max(left, 0.1))
             except _Interrupted as error:
                 raise GraphUnavailable from error.__cause__
-            wait = max(pause, parse_retry_after(reply.headers.get("retry-after")) or 0)
-            if (reply.status != 429 and reply.status < 500) or wait >= left:
-                return reply
+            wait = max(pause, parse_retry_after(response.headers.get("retry-after")) or 0)
+            if (response.status != 429 and response.status < 500) or wait >= left:
+                return response
             await asyncio.sleep(wait)
             pause *= 2
 
-    async def act(self, call: Call) -> Reply:
+    async def act(self, call: GraphRequest) -> GraphResponse:
         """Return the reply to a request that has an effect; it is made once.
 
         Raises:
@@ -107,7 +108,7 @@ class GraphClient:
         """Return when no send is under way any more."""
         await asyncio.gather(*self._sends, return_exceptions=True)
 
-    async def _request(self, call: Call, seconds: float) -> Reply:
+    async def _request(self, call: GraphRequest, seconds: float) -> GraphResponse:
         # Correlation only; Graph does not use it to recognise a repeated request.
         headers = {
             "Authorization": f"Bearer {call.token}",
@@ -120,11 +121,11 @@ class GraphClient:
         with self.metrics.graph_seconds.labels(call.operation).time():
             try:
                 async with asyncio.timeout(seconds):
-                    reply = await self._connect_and_send(call.method, url, headers, call.body)
+                    response = await self._connect_and_send(call.method, url, headers, call.body)
             except (httpx2.HTTPError, TimeoutError) as error:
                 raise _Interrupted from error
-        lowered = {name.lower(): value for name, value in reply.headers.items()}
-        return Reply(reply.status_code, lowered, reply.content)
+        lowered = {name.lower(): value for name, value in response.headers.items()}
+        return GraphResponse(response.status_code, lowered, response.content)
 
     async def _connect_and_send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None

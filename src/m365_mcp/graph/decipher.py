@@ -1,7 +1,7 @@
 """Pure: what a reply of Microsoft Graph means, as one of our errors.
 
 Sources: Graph "Error responses and resource types", "Throttling guidance", and the Outlook error codes seen in
-public issue threads. Codes decide, messages never. May know only `errors` and `retry_after`.
+public issue threads. Codes decide, messages never.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Reply:
+class GraphResponse:
     """What came back: status, headers with lower-case names, raw body."""
 
     status: int
@@ -108,32 +108,34 @@ class Reply:
         return str(error.get("code", "")) if isinstance(error, dict) else ""
 
 
-def decipher(reply: Reply, *, changes_something: bool) -> M365Error:
+def decipher(response: GraphResponse, *, changes_something: bool) -> M365Error:
     """Return what a reply other than success means.
 
     Args:
-        reply: status 400 and above, or a success status that should not have come.
+        response: status 400 and above, or a success status that should not have come.
         changes_something: whether the request could have had an effect, as sending has.
     """
-    kind = _BY_CODE.get(reply.error_code)
-    if reply.status == 429:
-        return Throttled(retry_after=parse_retry_after(reply.headers.get("retry-after")), reference=reply.request_id)
-    if reply.status >= 500 or reply.status < 400 or reply.status in _GATEWAY_GAVE_UP:
+    kind = _BY_CODE.get(response.error_code)
+    if response.status == 429:
+        return Throttled(
+            retry_after=parse_retry_after(response.headers.get("retry-after")), reference=response.request_id
+        )
+    if response.status >= 500 or response.status < 400 or response.status in _GATEWAY_GAVE_UP:
         # Graph answers 5xx also after it has taken a message, so only a read is known to have had no effect.
-        return _unclear(reply, changes_something)
+        return _unclear(response, changes_something)
     if kind is None:
         refused = MessageRefused if changes_something else ReadRefused
-        kind = {401: SignInNeeded, 403: PermissionMissing, 413: MessageTooLarge}.get(reply.status, refused)
-    sentence, advice = _SENTENCES.get(reply.error_code, (None, None))
-    return kind(sentence, advice=advice, reference=reply.request_id)
+        kind = {401: SignInNeeded, 403: PermissionMissing, 413: MessageTooLarge}.get(response.status, refused)
+    sentence, advice = _SENTENCES.get(response.error_code, (None, None))
+    return kind(sentence, advice=advice, reference=response.request_id)
 
 
-def claims_challenge(reply: Reply) -> str | None:
+def claims_challenge(response: GraphResponse) -> str | None:
     """Return the claims (JSON) a 401 asks a new token for, or None.
 
     Source: "Claims challenges, claims requests, and client capabilities"; the header holds them base64-encoded.
     """
-    found = re.search(r'error="insufficient_claims".*?\bclaims="([^"]+)"', reply.headers.get("www-authenticate", ""))
+    found = re.search(r'error="insufficient_claims".*?\bclaims="([^"]+)"', response.headers.get("www-authenticate", ""))
     if found is None:
         return None
     try:
@@ -142,8 +144,8 @@ def claims_challenge(reply: Reply) -> str | None:
         return None
 
 
-def _unclear(reply: Reply, changes_something: bool) -> M365Error:
+def _unclear(response: GraphResponse, changes_something: bool) -> M365Error:
     if changes_something:
-        return OutcomeUnknown(reference=reply.request_id)
-    wait = parse_retry_after(reply.headers.get("retry-after"))
-    return GraphUnavailable("Microsoft Graph has a fault of its own.", retry_after=wait, reference=reply.request_id)
+        return OutcomeUnknown(reference=response.request_id)
+    wait = parse_retry_after(response.headers.get("retry-after"))
+    return GraphUnavailable("Microsoft Graph has a fault of its own.", retry_after=wait, reference=response.request_id)

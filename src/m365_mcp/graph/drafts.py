@@ -1,7 +1,7 @@
 """Drafts: made, changed, sent, looked up and thrown away; what makes an unclear send clear.
 
 Sources: Graph "Create message", "Update message", "Add attachment", "message: send", "Get immutable identifiers for
-Outlook resources", "List messages". May know `errors` and `graph.*`.
+Outlook resources", "List messages".
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from m365_mcp.errors import GraphUnavailable, M365Error, MessageMissing, OutcomeUnknown
-from m365_mcp.graph.decipher import Reply, decipher
+from m365_mcp.graph.decipher import GraphResponse, decipher
 from m365_mcp.graph.items import IMMUTABLE, MARKER, SHOWN, Item, item_path, read_item
 from m365_mcp.graph.mailbox import Mailbox
 
-Whereabouts = Literal["draft", "sent", "gone"]
+Location = Literal["draft", "sent", "gone"]
 Folder = Literal["inbox", "drafts", "outbox", "sentitems"]  # Graph's well-known names
 _NO_SUCH_ID = "ErrorInvalidIdMalformed"
 
@@ -46,37 +46,37 @@ class Drafts:
 
     async def make(self, path: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return the new draft, as Graph shows it, that a request to `path` makes; see `create`."""
-        reply = await self._certainly("POST", path, operation, body)
-        if reply.status == 404 or reply.error_code == _NO_SUCH_ID:
-            raise MessageMissing(reference=reply.request_id)
-        if reply.status != 201 or "id" not in reply.json:
-            raise _not_done(reply)
-        return reply.json
+        response = await self._certainly("POST", path, operation, body)
+        if response.status == 404 or response.error_code == _NO_SUCH_ID:
+            raise MessageMissing(reference=response.request_id)
+        if response.status != 201 or "id" not in response.json:
+            raise _not_done(response)
+        return response.json
 
     async def change(self, draft_id: str, changes: dict[str, Any]) -> None:
         """Change a draft. Raises M365Error."""
-        reply = await self._certainly("PATCH", item_path(draft_id), "changeDraft", changes)
-        if reply.status != 200:
-            raise _not_done(reply)
+        response = await self._certainly("PATCH", item_path(draft_id), "changeDraft", changes)
+        if response.status != 200:
+            raise _not_done(response)
 
     async def attach(self, draft_id: str, attachment: dict[str, Any]) -> None:
         """Attach a small file, given as Graph's `fileAttachment`. Raises M365Error; it may be attached all the same."""
         path, body = f"{item_path(draft_id)}/attachments", json.dumps(attachment).encode()
         try:
-            reply = await self.mailbox.act("POST", path, "addAttachment", body=body, headers=IMMUTABLE)
+            response = await self.mailbox.act("POST", path, "addAttachment", body=body, headers=IMMUTABLE)
         except OutcomeUnknown as error:
             raise GraphUnavailable(reference=error.reference) from error
-        if reply.status != 201:
-            raise _not_done(reply)
+        if response.status != 201:
+            raise _not_done(response)
 
     async def find(self, item_id: str) -> Item:
         """Return a message of the mailbox, draft or not. Raises MessageMissing and other M365Errors."""
-        reply = await self.mailbox.read(f"{item_path(item_id)}?{SHOWN}", "getMessage", IMMUTABLE)
-        if reply.status == 404 or reply.error_code == _NO_SUCH_ID:
-            raise MessageMissing(reference=reply.request_id)
-        if reply.status != 200:
-            raise decipher(reply, changes_something=False)
-        return read_item(reply.json)
+        response = await self.mailbox.read(f"{item_path(item_id)}?{SHOWN}", "getMessage", IMMUTABLE)
+        if response.status == 404 or response.error_code == _NO_SUCH_ID:
+            raise MessageMissing(reference=response.request_id)
+        if response.status != 200:
+            raise decipher(response, changes_something=False)
+        return read_item(response.json)
 
     async def send(self, draft_id: str) -> str | None:
         """Send a draft once and return Graph's request id.
@@ -86,47 +86,49 @@ class Drafts:
             M365Error: it was not sent.
         """
         path = f"{item_path(draft_id)}/send"
-        reply = await self.mailbox.act("POST", path, "sendDraft", body=b"", headers=IMMUTABLE)
-        if reply.status == 404:
+        response = await self.mailbox.act("POST", path, "sendDraft", body=b"", headers=IMMUTABLE)
+        if response.status == 404:
             # It is not where it was: sent by an earlier try, or deleted by the person.
-            raise OutcomeUnknown(reference=reply.request_id)
-        if reply.status != 202:
-            raise decipher(reply, changes_something=True)
-        return reply.request_id
+            raise OutcomeUnknown(reference=response.request_id)
+        if response.status != 202:
+            raise decipher(response, changes_something=True)
+        return response.request_id
 
-    async def whereabouts(self, draft_id: str, message_id: str) -> Whereabouts:
+    async def location(self, draft_id: str, message_id: str) -> Location:
         """Return where a message is now. Raises M365Error when it cannot be told."""
-        reply = await self.mailbox.read(f"{item_path(draft_id)}?$select=isDraft", "getMessage", IMMUTABLE)
-        if reply.status == 200:
-            return "draft" if reply.json.get("isDraft", True) else "sent"
-        if reply.status != 404:
-            raise decipher(reply, changes_something=False)
+        response = await self.mailbox.read(f"{item_path(draft_id)}?$select=isDraft", "getMessage", IMMUTABLE)
+        if response.status == 200:
+            return "draft" if response.json.get("isDraft", True) else "sent"
+        if response.status != 404:
+            raise decipher(response, changes_something=False)
         return "sent" if await self.is_in("sentitems", message_id) else "gone"
 
     async def is_in(self, folder: Folder, message_id: str) -> bool:
         """Tell whether the message with our id lies in this folder. Raises M365Error when it cannot be told."""
         condition = f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARKER}' and ep/value eq '{message_id}')"
         path = f"/me/mailFolders/{folder}/messages?$top=1&$select=id&$filter={quote(condition)}"
-        reply = await self.mailbox.read(path, "findInFolder")
-        if reply.status != 200:
-            raise decipher(reply, changes_something=False)
-        return bool(reply.json.get("value"))
+        response = await self.mailbox.read(path, "findInFolder")
+        if response.status != 200:
+            raise decipher(response, changes_something=False)
+        return bool(response.json.get("value"))
 
     async def delete(self, draft_id: str) -> None:
         """Throw a draft away. Raises M365Error."""
-        reply = await self._certainly("DELETE", item_path(draft_id), "deleteMessage")
-        if reply.status not in (204, 404):
-            raise _not_done(reply)
+        response = await self._certainly("DELETE", item_path(draft_id), "deleteMessage")
+        if response.status not in (204, 404):
+            raise _not_done(response)
 
-    async def _certainly(self, method: str, path: str, operation: str, body: dict[str, Any] | None = None) -> Reply:
+    async def _certainly(
+        self, method: str, path: str, operation: str, body: dict[str, Any] | None = None
+    ) -> GraphResponse:
         """Return the reply to a request that does no harm when it is made twice: a lost one is made once more."""
         encoded = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         try:
-            reply = await self.mailbox.act(method, path, operation, body=encoded, headers=IMMUTABLE)
+            response = await self.mailbox.act(method, path, operation, body=encoded, headers=IMMUTABLE)
         except OutcomeUnknown:
-            reply = None
-        if reply is not None and reply.status < 500:
-            return reply
+            response = None
+        if response is not None and response.status < 500:
+            return response
         try:
             return await self.mailbox.act(method, path, operation, body=encoded, headers=IMMUTABLE)
         except OutcomeUnknown as error:
@@ -139,7 +141,7 @@ def marked(message: dict[str, Any], message_id: str) -> dict[str, Any]:
     return {**message, "singleValueExtendedProperties": extended}
 
 
-def _not_done(reply: Reply) -> M365Error:
+def _not_done(response: GraphResponse) -> M365Error:
     """Return what a reply to a request that sends nothing means."""
-    error = decipher(reply, changes_something=True)
-    return decipher(reply, changes_something=False) if isinstance(error, OutcomeUnknown) else error
+    error = decipher(response, changes_something=True)
+    return decipher(response, changes_something=False) if isinstance(error, OutcomeUnknown) else error

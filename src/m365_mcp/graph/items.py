@@ -1,4 +1,4 @@
-"""What Graph shows of a message in the mailbox, read into a value. Knows no requests; may know `errors` and `mail`."""
+"""What Graph shows of a message in the mailbox, read into a value."""
 
 from __future__ import annotations
 

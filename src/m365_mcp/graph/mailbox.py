@@ -1,7 +1,4 @@
-"""The verbs of Graph for one signed-in person: sending, and the profile. Drafts are in `graph.drafts`.
-
-May know `errors` and `graph.*`; where the Graph token comes from is handed in.
-"""
+"""The verbs of Graph for one signed-in person: sending, and the profile. Drafts are in `graph.drafts`."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from m365_mcp.errors import OutcomeUnknown
-from m365_mcp.graph.client import Call, GraphClient
-from m365_mcp.graph.decipher import Reply, claims_challenge, decipher
+from m365_mcp.graph.client import GraphClient, GraphRequest
+from m365_mcp.graph.decipher import GraphResponse, claims_challenge, decipher
 
 ME = "/me?$select=displayName,mail,userPrincipalName"
 SEND = "/me/sendMail"
@@ -28,19 +25,19 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Tokens:
+class TokenSource:
     """Where the person's Graph token comes from.
 
     Attributes:
         get: returns a token.
         renew: returns another token than the ones Graph has refused, which are handed in with what Graph asks for
             (`claims`, JSON) if it says so; and when that token was made, in epoch seconds.
-        give_up: says that Graph has refused a token made in answer to its refusal; the sign-in is over.
+        end_sign_in: says that Graph has refused a token made in answer to its refusal; the sign-in is over.
     """
 
     get: Callable[[], Awaitable[str]]
     renew: Callable[[tuple[str, ...], str | None], Awaitable[tuple[str, float]]]
-    give_up: Callable[[], Awaitable[None]]
+    end_sign_in: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Mailbox:
     """One person's mailbox."""
 
     graph: GraphClient
-    tokens: Tokens
+    tokens: TokenSource
 
     async def send(self, body: bytes) -> str | None:
         """Send a message, given as the body of `POST /me/sendMail`, once; return Graph's request id.
@@ -57,23 +54,23 @@ class Mailbox:
             OutcomeUnknown: it may have been sent; it is not repeated.
             M365Error: it was not sent.
         """
-        reply = await self.act("POST", SEND, "sendMail", body=body)
-        if reply.status != 202:
-            raise decipher(reply, changes_something=True)
-        if "retry-after" in reply.headers:
+        response = await self.act("POST", SEND, "sendMail", body=body)
+        if response.status != 202:
+            raise decipher(response, changes_something=True)
+        if "retry-after" in response.headers:
             # Graph may accept and throttle in one answer; whether the message goes out is then anybody's guess.
-            raise OutcomeUnknown(reference=reply.request_id)
-        return reply.request_id
+            raise OutcomeUnknown(reference=response.request_id)
+        return response.request_id
 
     async def profile(self) -> Profile:
         """Return who is signed in. Raises M365Error."""
-        reply = await self.read(ME, "me")
-        found = reply.json
-        if reply.status != 200 or "userPrincipalName" not in found:
-            raise decipher(reply, changes_something=False)
+        response = await self.read(ME, "me")
+        found = response.json
+        if response.status != 200 or "userPrincipalName" not in found:
+            raise decipher(response, changes_something=False)
         return Profile(found.get("displayName"), found.get("mail"), found["userPrincipalName"])
 
-    async def read(self, path: str, operation: str, headers: dict[str, str] | None = None) -> Reply:
+    async def read(self, path: str, operation: str, headers: dict[str, str] | None = None) -> GraphResponse:
         """Return the reply to a read; see `GraphClient.get`."""
         return await self._with_token(lambda token: self.graph.get(path, token, operation=operation, headers=headers))
 
@@ -85,22 +82,24 @@ class Mailbox:
         *,
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
-    ) -> Reply:
+    ) -> GraphResponse:
         """Return the reply to a request with an effect; see `GraphClient.act`."""
-        return await self._with_token(lambda token: self.graph.act(Call(method, path, token, operation, headers, body)))
+        return await self._with_token(
+            lambda token: self.graph.act(GraphRequest(method, path, token, operation, headers, body))
+        )
 
-    async def _with_token(self, request: Callable[[str], Awaitable[Reply]]) -> Reply:
+    async def _with_token(self, request: Callable[[str], Awaitable[GraphResponse]]) -> GraphResponse:
         token = await self.tokens.get()
         asked_at = time.time()
-        reply = await request(token)
+        response = await request(token)
         refused: tuple[str, ...] = ()
         # 401 means Graph did not look at the request, so it may come again with another token, also a send: first
         # with one that another replica may have left in the store, then with one made for it.
-        while reply.status == 401:
+        while response.status == 401:
             refused = (*refused, token)
-            token, made_at = await self.tokens.renew(refused, claims_challenge(reply))
-            reply = await request(token)
-            if reply.status == 401 and (made_at >= asked_at or len(refused) == MOST_REFUSALS):
-                await self.tokens.give_up()
+            token, made_at = await self.tokens.renew(refused, claims_challenge(response))
+            response = await request(token)
+            if response.status == 401 and (made_at >= asked_at or len(refused) == MOST_REFUSALS):
+                await self.tokens.end_sign_in()
                 break
-        return reply
+        return response

@@ -1,7 +1,4 @@
-"""How often, and for how long, something that may be repeated is tried again.
-
-May know `errors`.
-"""
+"""How often, and for how long, something that may be repeated is tried again."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.25
 
 
-class Patience:
+class Backoff:
     """Bounded tries with growing pauses; what the other side asks to wait is waited, or is too long.
 
     Args:

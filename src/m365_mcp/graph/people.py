@@ -1,6 +1,6 @@
 """Finding people: those around the signed-in person first, then the directory.
 
-Sources: Graph "List people", "List users", "Use the $search query parameter". May know `errors` and `graph.*`.
+Sources: Graph "List people", "List users", "Use the $search query parameter".
 """
 
 from __future__ import annotations
@@ -55,21 +55,21 @@ class Directory:
     async def _around(self, words: str) -> list[Person]:
         query = f"$search={quote(chr(34) + words + chr(34))}&$top={LOOKED_AT}"
         select = "$select=displayName,scoredEmailAddresses,jobTitle,department"
-        reply = await self.mailbox.read(f"/me/people?{query}&{select}", "people", _BOTH)
-        if reply.status != 200:
-            raise decipher(reply, changes_something=False)
-        return [one for found in reply.json.get("value", ()) for one in _around_one(found)]
+        response = await self.mailbox.read(f"/me/people?{query}&{select}", "people", _BOTH)
+        if response.status != 200:
+            raise decipher(response, changes_something=False)
+        return [one for found in response.json.get("value", ()) for one in _around_one(found)]
 
     async def _everybody(self, words: str) -> list[Person]:
         search = " OR ".join(f'"{name}:{words}"' for name in ("displayName", "mail", "userPrincipalName"))
         # User.ReadBasic.All shows no more than these.
         path = f"/users?$search={quote(search)}&$top={LOOKED_AT}&$select=displayName,mail"
-        reply = await self.mailbox.read(path, "users", _EVENTUAL)
-        if reply.status != 200:
-            raise decipher(reply, changes_something=False)
+        response = await self.mailbox.read(path, "users", _EVENTUAL)
+        if response.status != 200:
+            raise decipher(response, changes_something=False)
         return [
             Person(str(one["mail"]), one.get("displayName"), found_in=("directory",))
-            for one in reply.json.get("value", ())
+            for one in response.json.get("value", ())
             if one.get("mail")
         ]
 

@@ -1,7 +1,6 @@
 """Replies and forwards as drafts, and finding the message to answer.
 
 Sources: Graph "message: createReply", "message: createReplyAll", "message: createForward", "List messages".
-May know `errors`, `mail` and `graph.*`.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import Any
 from m365_mcp.graph.decipher import decipher
 from m365_mcp.graph.drafts import Drafts, Folder
 from m365_mcp.graph.items import IMMUTABLE, Item, item_path, read_item
-from m365_mcp.mail import MESSAGE_ID_HEADER, AnswerKind
+from m365_mcp.mail import MESSAGE_ID_HEADER, ReplyKind
 
-_ACTIONS: dict[AnswerKind, str] = {
+_ACTIONS: dict[ReplyKind, str] = {
     "reply": "createReply",
     "reply_all": "createReplyAll",
     "forward": "createForward",
@@ -22,7 +21,7 @@ _ACTIONS: dict[AnswerKind, str] = {
 
 
 @dataclass(frozen=True)
-class Begun:
+class ReplyDraft:
     """The draft of an answer as the mailbox has made it: recipients, subject, and the quoted message as its text."""
 
     item: Item
@@ -31,7 +30,7 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class Listed:
+class MessageSummary:
     """One line of a list of messages."""
 
     id: str
@@ -44,12 +43,12 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Replies:
+class ReplyDrafts:
     """One person's answers to messages."""
 
     drafts: Drafts
 
-    async def begin(self, original: str, kind: AnswerKind, message_id: str) -> Begun:
+    async def begin(self, original: str, kind: ReplyKind, message_id: str) -> ReplyDraft:
         """Have the mailbox make a draft that answers a message; our id goes into its headers.
 
         Raises:
@@ -61,21 +60,21 @@ class Replies:
         body: dict[str, Any] = {"message": {"internetMessageHeaders": headers}}
         made = await self.drafts.make(f"{item_path(original)}/{action}", action, body)
         text = made.get("body") or {}
-        return Begun(read_item(made), str(text.get("contentType") or "text"), str(text.get("content") or ""))
+        return ReplyDraft(read_item(made), str(text.get("contentType") or "text"), str(text.get("content") or ""))
 
-    async def list(self, folder: Folder, top: int, *, previews: bool) -> tuple[Listed, ...]:
+    async def list(self, folder: Folder, top: int, *, previews: bool) -> tuple[MessageSummary, ...]:
         """Return the newest messages of a folder. Raises M365Error."""
         select = "subject,from,receivedDateTime,isRead" + (",bodyPreview" if previews else "")
         path = f"/me/mailFolders/{folder}/messages?$top={top}&$select={select}&$orderby=receivedDateTime%20desc"
-        reply = await self.drafts.mailbox.read(path, "listMessages", IMMUTABLE)
-        if reply.status != 200:
-            raise decipher(reply, changes_something=False)
-        return tuple(_listed(found) for found in reply.json.get("value", ()))
+        response = await self.drafts.mailbox.read(path, "listMessages", IMMUTABLE)
+        if response.status != 200:
+            raise decipher(response, changes_something=False)
+        return tuple(_listed(found) for found in response.json.get("value", ()))
 
 
-def _listed(found: dict[str, Any]) -> Listed:
+def _listed(found: dict[str, Any]) -> MessageSummary:
     sender = (found.get("from") or {}).get("emailAddress") or {}
-    return Listed(
+    return MessageSummary(
         str(found["id"]),
         str(found.get("subject") or ""),
         sender.get("name"),

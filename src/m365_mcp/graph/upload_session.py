@@ -3,7 +3,6 @@
 The address is the permission, so no token goes there. Only the range at hand is kept; when its fate is unclear, the
 host is asked for the next byte it expects.
 Sources: Graph "Attach large files to Outlook messages", "uploadSession resource type".
-May know `errors`, `metrics` and `graph.*`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from dataclasses import dataclass, field
 import httpx2
 
 from m365_mcp.errors import FileTooLarge, GraphUnavailable, M365Error, MessageRefused, MessageTooLarge, Unavailable
-from m365_mcp.graph.decipher import Reply, decipher
-from m365_mcp.graph.patience import Patience
+from m365_mcp.graph.decipher import GraphResponse, decipher
+from m365_mcp.graph.patience import Backoff
 from m365_mcp.metrics import Metrics
 
 CHUNK_BYTES = 12 * 320 * 1024  # 3.75 MiB: below the host's 4 MiB, and whole multiples of 320 KiB as is customary
@@ -37,7 +36,7 @@ class UploadSession:
         size: bytes of the whole file.
         http: the shared client.
         metrics: where the time is measured.
-        turn: gives one of the places at the mailbox for one request.
+        slot: gives one of the places at the mailbox for one request.
         kept: how many bytes the host has kept.
         is_attached: whether the host has said that the file is whole and attached. When everything was kept and it has
             not said so, its last answer got lost, and somebody must look.
@@ -47,7 +46,7 @@ class UploadSession:
     size: int
     http: httpx2.AsyncClient
     metrics: Metrics
-    turn: Callable[[], AbstractAsyncContextManager[None]]
+    slot: Callable[[], AbstractAsyncContextManager[None]]
     kept: int = 0
     is_attached: bool = False
 
@@ -58,7 +57,7 @@ class UploadSession:
             M365Error: it has not, and will not.
         """
         start, end = self.kept, self.kept + len(chunk)
-        patience, is_known = Patience(), True
+        backoff, is_known = Backoff(), True
         while self.kept < end:
             try:
                 if is_known:
@@ -66,7 +65,7 @@ class UploadSession:
                 else:
                     self.kept, is_known = _within(await self._expected(end), start, end), True
             except Unavailable as error:
-                await patience.wait(error)
+                await backoff.wait(error)
                 is_known = False
 
     async def cancel(self) -> None:
@@ -82,23 +81,23 @@ class UploadSession:
             "Content-Length": str(len(part)),
             "Content-Type": "application/octet-stream",
         }
-        reply = await self._request("PUT", "uploadChunk", headers, _pieces(part))
-        if reply.status == 201:
+        response = await self._request("PUT", "uploadChunk", headers, _pieces(part))
+        if response.status == 201:
             self.is_attached = True
             return self.size
-        if reply.status in (200, 202):
-            return _next_byte(reply)
-        if reply.status == 416:
+        if response.status in (200, 202):
+            return _next_byte(response)
+        if response.status == 416:
             raise GraphUnavailable("Microsoft's upload host expects another part of the file.")
-        raise _refusal(reply)
+        raise _refusal(response)
 
     async def _expected(self, end: int) -> int:
-        reply = await self._request("GET", "uploadState")
-        if reply.status == 404 and end == self.size:
+        response = await self._request("GET", "uploadState")
+        if response.status == 404 and end == self.size:
             return end  # it forgets the session when the file is whole
-        if reply.status != 200:
-            raise _refusal(reply)
-        return _next_byte(reply)
+        if response.status != 200:
+            raise _refusal(response)
+        return _next_byte(response)
 
     async def _request(
         self,
@@ -106,14 +105,16 @@ class UploadSession:
         operation: str,
         headers: dict[str, str] | None = None,
         content: AsyncIterator[bytes] | None = None,
-    ) -> Reply:
+    ) -> GraphResponse:
         try:
-            async with self.turn(), asyncio.timeout(REQUEST_SECONDS):
+            async with self.slot(), asyncio.timeout(REQUEST_SECONDS):
                 with self.metrics.graph_seconds.labels(operation).time():
-                    reply = await self.http.request(method, self.url, headers=headers, content=content)
+                    response = await self.http.request(method, self.url, headers=headers, content=content)
         except (httpx2.HTTPError, TimeoutError) as error:
             raise GraphUnavailable("Microsoft's upload host could not be reached, or broke off.") from error
-        return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
+        return GraphResponse(
+            response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
+        )
 
 
 async def _pieces(part: bytes) -> AsyncIterator[bytes]:
@@ -122,9 +123,9 @@ async def _pieces(part: bytes) -> AsyncIterator[bytes]:
         yield part[start : start + PIECE_BYTES]
 
 
-def _next_byte(reply: Reply) -> int:
+def _next_byte(response: GraphResponse) -> int:
     """Return the next byte the host expects; it writes names like OneDrive's, and like Outlook's."""
-    ranges = reply.json.get("nextExpectedRanges") or reply.json.get("NextExpectedRanges")
+    ranges = response.json.get("nextExpectedRanges") or response.json.get("NextExpectedRanges")
     first = str(ranges[0]).partition("-")[0] if isinstance(ranges, list) and ranges else ""
     if not (first.isascii() and first.isdigit()):
         raise GraphUnavailable("Microsoft's upload host does not say how far the file has come.")
@@ -138,11 +139,11 @@ def _within(expected: int, lowest: int, highest: int) -> int:
     raise MessageRefused("Microsoft's upload host has lost a part of the file.", advice=_AGAIN)
 
 
-def _refusal(reply: Reply) -> M365Error:
-    error = decipher(reply, changes_something=False)
+def _refusal(response: GraphResponse) -> M365Error:
+    error = decipher(response, changes_something=False)
     if isinstance(error, MessageTooLarge):
-        return FileTooLarge("Microsoft's upload host does not take a file of this size.", reference=reply.request_id)
+        return FileTooLarge("Microsoft's upload host does not take a file of this size.", reference=response.request_id)
     if isinstance(error, Unavailable):
         return error
     sentence = "Microsoft's upload host refused the file; its draft may have been sent or deleted."
-    return MessageRefused(sentence, advice=_AGAIN, reference=reply.request_id)
+    return MessageRefused(sentence, advice=_AGAIN, reference=response.request_id)

@@ -1,4 +1,4 @@
-"""The domain: a message, what makes it valid, and the JSON Graph expects for it. Pure, and may know only `errors`.
+"""The domain: a message, what makes it valid, and the JSON Graph expects for it.
 
 Read `building` first: it takes the arguments of a call apart into people, body and attachments, and puts a `Message`
 together. `rules` holds the operator's choices and Microsoft's limits.
@@ -7,11 +7,10 @@ together. `rules` holds the operator's choices and Microsoft's limits.
 from m365_mcp.mail.attachment_types import SNIFFED_BYTES, check_attachment_name, check_attachment_start
 from m365_mcp.mail.attachments import Attachment, InlineAttachment
 from m365_mcp.mail.body import CONTENT_TYPES, ContentType
-from m365_mcp.mail.composing import IMPORTANCES, MessageWish, build_message
+from m365_mcp.mail.composing import IMPORTANCES, MessageRequest, compose_message
 from m365_mcp.mail.message import DEFERRED, MESSAGE_ID_HEADER, Importance, Message
-from m365_mcp.mail.people import check_people
-from m365_mcp.mail.recipients import Recipient
-from m365_mcp.mail.replies import Answer, AnswerKind, AnswerWish, build_answer, quoting
+from m365_mcp.mail.recipients import Recipient, check_recipients
+from m365_mcp.mail.replies import Reply, ReplyKind, ReplyRequest, compose_reply, quote_original
 from m365_mcp.mail.rules import DEFAULT_BLOCKED, MAX_RECIPIENTS, MAX_REQUEST_BYTES, MailRules
 from m365_mcp.mail.send_at import read_send_at
 
@@ -24,22 +23,22 @@ __all__ = [
     "MAX_REQUEST_BYTES",
     "MESSAGE_ID_HEADER",
     "SNIFFED_BYTES",
-    "Answer",
-    "AnswerKind",
-    "AnswerWish",
     "Attachment",
     "ContentType",
     "Importance",
     "InlineAttachment",
     "MailRules",
     "Message",
-    "MessageWish",
+    "MessageRequest",
     "Recipient",
-    "build_answer",
-    "build_message",
+    "Reply",
+    "ReplyKind",
+    "ReplyRequest",
     "check_attachment_name",
     "check_attachment_start",
-    "check_people",
-    "quoting",
+    "check_recipients",
+    "compose_message",
+    "compose_reply",
+    "quote_original",
     "read_send_at",
 ]

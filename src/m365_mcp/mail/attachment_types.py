@@ -1,4 +1,4 @@
-"""Which files may be attached: their names, and what their first bytes say they are. May know only `errors`.
+"""Which files may be attached: their names, and what their first bytes say they are.
 
 Sources: Microsoft Support, "Blocked attachments in Outlook"; Microsoft Learn, "Naming Files, Paths, and Namespaces".
 """

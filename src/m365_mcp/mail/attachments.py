@@ -1,4 +1,4 @@
-"""Attachments that come inside the call: read, checked, and Graph's JSON for them. May know only `errors`.
+"""Attachments that come inside the call: read, checked, and Graph's JSON for them.
 
 There is no field for a path or an address, so that no call can make this server read a file or fetch a page.
 Source: Graph "fileAttachment resource type".
@@ -93,10 +93,10 @@ def read_attachments(
     """
     if len(given) > MAX_ATTACHMENTS:
         raise InvalidArgument(f"There are {len(given):,} attachments, and Exchange Online takes {MAX_ATTACHMENTS}.")
-    wishes = [(f"'attachments' entry {number}", wish) for number, wish in enumerate(given, start=1)]
-    read = [(where, _read_form(where, wish)) for where, wish in wishes]
-    _check_size(sum(len(wish.content_base64) * 3 // 4 - 2 for _, wish in read), rules)
-    attachments = tuple(_read_attachment(where, wish, rules) for where, wish in read)
+    entries = [(f"'attachments' entry {number}", entry) for number, entry in enumerate(given, start=1)]
+    read = [(where, _read_form(where, entry)) for where, entry in entries]
+    _check_size(sum(len(entry.content_base64) * 3 // 4 - 2 for _, entry in read), rules)
+    attachments = tuple(_read_attachment(where, entry, rules) for where, entry in read)
     _check_size(sum(attachment.size for attachment in attachments), rules)
     names = [attachment.content_id for attachment in attachments if attachment.content_id]
     if len(names) != len(set(names)):
@@ -105,12 +105,12 @@ def read_attachments(
     return attachments, (f"{empty} attachment{'s are' if empty > 1 else ' is'} empty (0 bytes).",) if empty else ()
 
 
-def _read_form(where: str, wish: InlineAttachment | Mapping[str, Any]) -> InlineAttachment:
-    if isinstance(wish, InlineAttachment):
-        return wish
+def _read_form(where: str, entry: InlineAttachment | Mapping[str, Any]) -> InlineAttachment:
+    if isinstance(entry, InlineAttachment):
+        return entry
     types = {"name": str, "content_base64": str, "content_type": str, "content_id": str, "is_inline": bool}
-    given = {name: value for name, value in wish.items() if value is not None}
-    if set(wish) - {known.name for known in fields(InlineAttachment)}:
+    given = {name: value for name, value in entry.items() if value is not None}
+    if set(entry) - {known.name for known in fields(InlineAttachment)}:
         raise InvalidArgument(f"{where} has a field that does not exist.", advice=_FORM)
     if not {"name", "content_base64"} <= set(given):
         raise InvalidArgument(f"{where} lacks name or content_base64.", advice=_FORM)
@@ -127,20 +127,20 @@ def _check_size(size: int, rules: MailRules) -> None:
         )
 
 
-def _read_attachment(where: str, wish: InlineAttachment, rules: MailRules) -> Attachment:
-    name = check_attachment_name(wish.name, rules, where)
-    content_type = (wish.content_type or content_type_of(name)).strip().lower()
+def _read_attachment(where: str, entry: InlineAttachment, rules: MailRules) -> Attachment:
+    name = check_attachment_name(entry.name, rules, where)
+    content_type = (entry.content_type or content_type_of(name)).strip().lower()
     if not _CONTENT_TYPE.fullmatch(content_type):
         raise InvalidArgument(f"{where} has a content_type that cannot be read.", advice="Write it like image/png.")
-    content_id = _read_content_id(where, wish)
-    content = _decode(where, wish.content_base64)
+    content_id = _read_content_id(where, entry)
+    content = _decode(where, entry.content_base64)
     check_attachment_start(content, rules, where)
     return Attachment(name, content, content_type, content_id)
 
 
-def _read_content_id(where: str, wish: InlineAttachment) -> str | None:
-    bare = (wish.content_id or "").strip().removeprefix("cid:").removeprefix("<").removesuffix(">")
-    if not bare and not wish.is_inline:
+def _read_content_id(where: str, entry: InlineAttachment) -> str | None:
+    bare = (entry.content_id or "").strip().removeprefix("cid:").removeprefix("<").removesuffix(">")
+    if not bare and not entry.is_inline:
         return None
     if not _CONTENT_ID.fullmatch(bare):
         raise InvalidArgument(

@@ -1,4 +1,4 @@
-"""The text of a mail, in the form it is sent in, and what was done to it. May know only `errors`."""
+"""The text of a mail, in the form it is sent in, and what was done to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
 from m365_mcp.mail.html.links import content_ids, misleading_links
 from m365_mcp.mail.html.removals import in_words
-from m365_mcp.mail.html.sanitizing import clean_html
+from m365_mcp.mail.html.sanitizing import sanitize_html
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 from m365_mcp.mail.unicode_checks import cannot_be_mailed
 
@@ -63,7 +63,7 @@ def _choose_content_type(value: str) -> str:
 
 
 def _read_html(html: str) -> Body:
-    clean, removed = clean_html(html)
+    clean, removed = sanitize_html(html)
     return Body("HTML", clean, content_ids(clean), in_words(removed) + _about_links(misleading_links(clean)))
 
 

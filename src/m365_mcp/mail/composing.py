@@ -1,4 +1,4 @@
-"""From the arguments of a call to a message, or to a sentence that says why not. May know only `errors`."""
+"""From the arguments of a call to a message, or to a sentence that says why not."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.attachments import Attachment, InlineAttachment, read_attachments
 from m365_mcp.mail.body import Body, read_body
 from m365_mcp.mail.message import Importance, Message
-from m365_mcp.mail.people import People, check_bcc, read_people
-from m365_mcp.mail.recipients import Recipient, read_recipient
+from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
 from m365_mcp.mail.rules import MAX_SUBJECT, MailRules
 from m365_mcp.mail.unicode_checks import has_control_characters
 
@@ -19,8 +18,8 @@ IMPORTANCES: tuple[Importance, ...] = ("low", "normal", "high")
 _ROOM_FOR_ID = "x" * 128  # a message that fits must still fit with the id this server puts in
 
 
-@dataclass(frozen=True)
-class MessageWish:
+@dataclass(frozen=True, kw_only=True)
+class MessageRequest:
     """A message as a caller describes it; nothing is checked yet.
 
     Attributes:
@@ -46,42 +45,47 @@ class MessageWish:
     save_to_sent: bool = True
 
 
-def build_message(wish: MessageWish, rules: MailRules) -> Message:
-    """Return the message `wish` describes.
+def compose_message(request: MessageRequest, rules: MailRules) -> Message:
+    """Return the message `request` describes.
 
     Raises:
         InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
         RecipientNotAllowed: somebody is outside the domains the operator allows.
         MessageTooLarge: more than Graph takes in one request.
     """
-    _check_switches(wish, rules)
-    subject = _check_subject(wish.subject)
-    importance = _choose_importance(wish.importance)
-    people = read_people(rules, to=wish.to, cc=wish.cc, bcc=wish.bcc, reply_to=wish.reply_to)
-    attachments, about_attachments = read_attachments(wish.attachments or (), rules)
-    body = read_body(wish.body, wish.content_type)
+    _check_switches(request, rules)
+    subject = _check_subject(request.subject)
+    importance = _choose_importance(request.importance)
+    recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=request.reply_to)
+    attachments, about_attachments = read_attachments(request.attachments or (), rules)
+    body = read_body(request.body, request.content_type)
     message = Message(
-        to=people.to,
-        cc=people.cc,
-        bcc=people.bcc,
-        reply_to=people.reply_to,
-        sender=_read_sender(wish.from_),
+        to=recipients.to,
+        cc=recipients.cc,
+        bcc=recipients.bcc,
+        reply_to=recipients.reply_to,
+        from_=_read_from(request.from_),
         subject=subject,
         body=body.content,
         content_type=body.content_type,
         importance=importance,
         attachments=attachments,
-        request_read_receipt=wish.request_read_receipt,
-        save_to_sent_items=wish.save_to_sent,
-        warnings=(*about_people(people), *body.warnings, *about_attachments, *about_images(body, attachments)),
+        request_read_receipt=request.request_read_receipt,
+        save_to_sent=request.save_to_sent,
+        warnings=(
+            *duplicate_warnings(recipients),
+            *body.warnings,
+            *about_attachments,
+            *missing_image_warnings(body, attachments),
+        ),
     )
     message.encode(_ROOM_FOR_ID)
     return message
 
 
-def _check_switches(wish: MessageWish, rules: MailRules) -> None:
-    check_bcc(wish.bcc, rules)
-    if _is_given(wish.from_) and not rules.allow_from:
+def _check_switches(request: MessageRequest, rules: MailRules) -> None:
+    check_bcc(request.bcc, rules)
+    if _is_given(request.from_) and not rules.allow_from:
         raise InvalidArgument(
             "'from_' is switched off on this server: every message leaves from the person's own mailbox.",
             advice="Leave it out, or ask the people who run this server to set M365_SEND_FROM.",
@@ -92,7 +96,7 @@ def _is_given(text: str | None) -> bool:
     return bool(text and text.strip())
 
 
-def _read_sender(text: str | None) -> Recipient | None:
+def _read_from(text: str | None) -> Recipient | None:
     return read_recipient("'from_'", text) if text and _is_given(text) else None
 
 
@@ -117,15 +121,15 @@ def _choose_importance(value: str) -> Importance:
     raise InvalidArgument("'importance' is none of low, normal and high.", advice='Use "low", "normal" or "high".')
 
 
-def about_people(people: People) -> tuple[str, ...]:
+def duplicate_warnings(recipients: MessageRecipients) -> tuple[str, ...]:
     """Return a sentence about recipients who were named more than once."""
-    if not people.repeated:
+    if not recipients.repeated:
         return ()
-    which = "1 recipient was" if people.repeated == 1 else f"{people.repeated} recipients were"
+    which = "1 recipient was" if recipients.repeated == 1 else f"{recipients.repeated} recipients were"
     return (f"{which} named more than once; everybody gets the mail once.",)
 
 
-def about_images(body: Body, attachments: Sequence[Attachment]) -> tuple[str, ...]:
+def missing_image_warnings(body: Body, attachments: Sequence[Attachment]) -> tuple[str, ...]:
     """Return a sentence about images that no attachment belongs to."""
     missing = len(body.content_ids - {attachment.content_id for attachment in attachments})
     if not missing:

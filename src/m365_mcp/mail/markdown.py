@@ -1,7 +1,7 @@
 """Markdown to HTML that looks right in mail programs, which ignore style sheets.
 
 CommonMark with tables and strikethrough; a line break stays one, as people expect of a mail. What comes out is not yet
-clean: HTML in Markdown passes through, and `cleaning` judges it like any other. May know only `errors`.
+clean: HTML in Markdown passes through, and `cleaning` judges it like any other.
 """
 
 from __future__ import annotations

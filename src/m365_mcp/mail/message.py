@@ -1,4 +1,4 @@
-"""A message that can be sent, and the JSON Graph expects for it. May know only `errors`.
+"""A message that can be sent, and the JSON Graph expects for it.
 
 Sources: Graph "user: sendMail" and "message resource type".
 """
@@ -29,7 +29,7 @@ class Message:
     """A valid message, ready to be sent.
 
     Attributes:
-        sender: the mailbox it leaves from, when that is not the person's own.
+        from_: the mailbox it leaves from, when that is not the person's own.
         send_at: when it is to leave, when that is not at once.
         warnings: what was changed on the way, and what its sender should look at, one sentence each.
     """
@@ -41,11 +41,11 @@ class Message:
     cc: tuple[Recipient, ...] = ()
     bcc: tuple[Recipient, ...] = ()
     reply_to: tuple[Recipient, ...] = ()
-    sender: Recipient | None = None
+    from_: Recipient | None = None
     importance: Importance = "normal"
     attachments: tuple[Attachment, ...] = ()
     request_read_receipt: bool = False
-    save_to_sent_items: bool = True
+    save_to_sent: bool = True
     send_at: datetime | None = None
     warnings: tuple[str, ...] = ()
 
@@ -60,7 +60,7 @@ class Message:
         Args:
             message_id: goes into the header `x-m365-mcp-id`.
         """
-        return {"message": self.draft_as_graph(message_id), "saveToSentItems": self.save_to_sent_items}
+        return {"message": self.draft_as_graph(message_id), "saveToSentItems": self.save_to_sent}
 
     def draft_as_graph(self, message_id: str | None = None, *, with_attachments: bool = True) -> dict[str, Any]:
         """Return the JSON body of `POST /me/messages`, without attachments if they are added later."""
@@ -73,7 +73,7 @@ class Message:
             "ccRecipients": _as_graph(self.cc),
             "bccRecipients": _as_graph(self.bcc),
             "replyTo": _as_graph(self.reply_to),
-            "from": self.sender and self.sender.as_graph(),  # Graph sets `sender` itself
+            "from": self.from_ and self.from_.as_graph(),  # Graph sets `sender` itself
             "importance": self.importance if self.importance != "normal" else None,
             "isReadReceiptRequested": self.request_read_receipt,
             "attachments": with_attachments and [attachment.as_graph() for attachment in self.attachments],
@@ -101,7 +101,7 @@ class Message:
         """
         seen = [
             [sorted(person.key for person in people) for people in (self.to, self.cc, self.bcc, self.reply_to)],
-            self.sender and self.sender.key,
+            self.from_ and self.from_.key,
             [self.subject, self.content_type, self.body, self.importance, self.request_read_receipt],
             *([self.send_at.timestamp()] if self.send_at else ()),
             [[file.name, file.content_type, file.content_id, file.size, file.sha256] for file in self.attachments],

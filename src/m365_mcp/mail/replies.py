@@ -1,7 +1,4 @@
-"""A reply or a forward: what a caller adds to it. Whom a reply goes to, and what is quoted, is the mailbox's to say.
-
-May know only `errors`.
-"""
+"""A reply or a forward: what a caller adds to it. Whom a reply goes to, and what is quoted, is the mailbox's to say."""
 
 from __future__ import annotations
 
@@ -14,16 +11,15 @@ from typing import Any, Literal
 
 from m365_mcp.mail.attachments import Attachment, read_attachments
 from m365_mcp.mail.body import Body, ContentType, read_body
-from m365_mcp.mail.composing import about_images, about_people
-from m365_mcp.mail.people import check_bcc, read_people
-from m365_mcp.mail.recipients import Recipient
+from m365_mcp.mail.composing import duplicate_warnings, missing_image_warnings
+from m365_mcp.mail.recipients import Recipient, check_bcc, read_recipients
 from m365_mcp.mail.rules import MailRules
 
-AnswerKind = Literal["reply", "reply_all", "forward"]
+ReplyKind = Literal["reply", "reply_all", "forward"]
 
 
-@dataclass(frozen=True)
-class AnswerWish:
+@dataclass(frozen=True, kw_only=True)
+class ReplyRequest:
     """A reply or a forward as a caller describes it; nothing is checked yet.
 
     Attributes:
@@ -31,7 +27,7 @@ class AnswerWish:
         to: whom a forward goes to; a reply has its own recipients.
     """
 
-    kind: AnswerKind
+    kind: ReplyKind
     original: str
     body: str
     content_type: str = "HTML"
@@ -42,10 +38,10 @@ class AnswerWish:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """A valid reply or forward, without the message it answers."""
 
-    kind: AnswerKind
+    kind: ReplyKind
     original: str
     body: Body
     to: tuple[Recipient, ...] = ()
@@ -58,32 +54,34 @@ class Answer:
         """Return a SHA-256, hexadecimal, that is the same for two answers a reader would call the same."""
         seen = [
             [self.kind, self.original, self.body.content_type, self.body.content],
-            [sorted(person.key for person in people) for people in (self.to, self.cc, self.bcc)],
+            [sorted(person.key for person in recipients) for recipients in (self.to, self.cc, self.bcc)],
             [[file.name, file.content_type, file.content_id, file.size, file.sha256] for file in self.attachments],
         ]
         return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
 
-def build_answer(wish: AnswerWish, rules: MailRules) -> Answer:
-    """Return the reply or forward `wish` describes.
+def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
+    """Return the reply or forward `request` describes.
 
     Raises:
         InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
         RecipientNotAllowed: somebody is outside the domains the operator allows.
         MessageTooLarge: more than Graph takes.
     """
-    check_bcc(wish.bcc, rules)
-    body = read_body(wish.body, wish.content_type)
-    attachments, about_attachments = read_attachments(wish.attachments or (), rules)
-    about = (*body.warnings, *about_attachments, *about_images(body, attachments))
-    if wish.kind != "forward":
-        return Answer(wish.kind, wish.original, body, attachments=attachments, warnings=about)
-    people = read_people(rules, to=wish.to, cc=wish.cc, bcc=wish.bcc, reply_to=None)
-    warnings = (*about_people(people), *about)
-    return Answer(wish.kind, wish.original, body, people.to, people.cc, people.bcc, attachments, warnings)
+    check_bcc(request.bcc, rules)
+    body = read_body(request.body, request.content_type)
+    attachments, about_attachments = read_attachments(request.attachments or (), rules)
+    about = (*body.warnings, *about_attachments, *missing_image_warnings(body, attachments))
+    if request.kind != "forward":
+        return Reply(request.kind, request.original, body, attachments=attachments, warnings=about)
+    recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=None)
+    warnings = (*duplicate_warnings(recipients), *about)
+    return Reply(
+        request.kind, request.original, body, recipients.to, recipients.cc, recipients.bcc, attachments, warnings
+    )
 
 
-def quoting(body: Body, quoted: str, quoted_type: str) -> tuple[ContentType, str]:
+def quote_original(body: Body, quoted: str, quoted_type: str) -> tuple[ContentType, str]:
     """Return content type and content of a body with the quoted message below.
 
     The text comes before everything else, the quoted page's own <html> included: browsers and Outlook read that as one

@@ -1,4 +1,4 @@
-"""What the operator allows in a mail, and the limits Microsoft sets. Knows nothing of the project."""
+"""What the operator allows in a mail, and the limits Microsoft sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a mail is to leave. May know only `errors`."""
+"""When a mail is to leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which characters can make a line of text something else than it seems. Knows nothing of the project."""
+"""Which characters can make a line of text something else than it seems."""
 
 from __future__ import annotations
 

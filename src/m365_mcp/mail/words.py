@@ -1,4 +1,4 @@
-"""Sets of words, written as text. Knows nothing of the project."""
+"""Sets of words, written as text."""
 
 
 def words(text: str) -> frozenset[str]:

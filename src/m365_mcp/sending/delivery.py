@@ -1,7 +1,4 @@
-"""One delivery: its place in the ledger, its turn at the mailbox, the request to Graph, and what became of it.
-
-May know `errors`, `logs`, `metrics` and `sending.*`; how Graph is asked is handed in.
-"""
+"""One delivery: its place in the ledger, its turn at the mailbox, the request to Graph, and what became of it."""
 
 from __future__ import annotations
 
@@ -16,16 +13,16 @@ from typing import Any, Protocol
 from m365_mcp import logs
 from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled, request_error
 from m365_mcp.metrics import Metrics
-from m365_mcp.sending.ledger import Claim, Ledger, Wish
-from m365_mcp.sending.mailbox_slots import MailboxPlaces
-from m365_mcp.sending.recipient_rate_limit import Frequency
+from m365_mcp.sending.ledger import Ledger, Reservation, SendRequest
+from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.recipient_rate_limit import RecipientRateLimit
 
 _log = logs.get(__name__)
 _EARLIER = "An earlier call has handed this message to Microsoft Graph, and no clear answer came back: it may be sent."
 
 
 @dataclass(frozen=True)
-class Receipt:
+class SendReceipt:
     """What is known of a message that was accepted.
 
     Attributes:
@@ -47,7 +44,7 @@ NoteDraft = Callable[[str], Awaitable[None]]
 Progress = Callable[[str], Awaitable[None]]
 
 
-class Dispatch(Protocol):
+class SendStrategy(Protocol):
     """A way of handing one message to Graph."""
 
     async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
@@ -62,11 +59,11 @@ class Dispatch(Protocol):
             M365Error: it was not.
         """
 
-    async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
+    async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         """Find out what became of an unclear send: True sent, False not sent, None cannot be told."""
 
 
-async def in_silence(_: str) -> None:
+async def no_progress(_: str) -> None:
     """Tell nobody about progress."""
 
 
@@ -76,28 +73,28 @@ class Delivery:
 
     Attributes:
         ledger: what was sent.
-        places: how many requests a mailbox takes at a time.
-        frequency: how often one address may be written to.
+        slots: how many requests a mailbox takes at a time.
+        rate_limit: how often one address may be written to.
         metrics: where outcomes are counted.
         throttled_seconds: for how long a message that Graph throttles is offered again; 0: it is not.
     """
 
     ledger: Ledger
-    places: MailboxPlaces
-    frequency: Frequency
+    slots: MailboxSlots
+    rate_limit: RecipientRateLimit
     metrics: Metrics
     throttled_seconds: float = 0.0
-    _running: set[asyncio.Task[Receipt]] = field(default_factory=set, init=False, repr=False)
+    _running: set[asyncio.Task[SendReceipt]] = field(default_factory=set, init=False, repr=False)
 
     async def send(
-        self, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch, progress: Progress = in_silence
-    ) -> Receipt:
+        self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress = no_progress
+    ) -> SendReceipt:
         """Send the message once, or return the receipt of the call that has.
 
         Args:
-            wish: what is to be sent, and for whom.
+            request: what is to be sent, and for whom.
             addresses: everybody it goes to.
-            dispatch: how it is handed to Graph.
+            strategy: how it is handed to Graph.
             progress: told what is waited for.
 
         Raises:
@@ -105,13 +102,13 @@ class Delivery:
             IdempotencyKeyReused: the key stands for another message.
             M365Error: it was not sent.
         """
-        task = asyncio.create_task(self._send(wish, addresses, dispatch, progress))
+        task = asyncio.create_task(self._send(request, addresses, strategy, progress))
         self._running.add(task)
         task.add_done_callback(self._done)
         # Shielded: whoever hangs up must not leave a send without an outcome.
         return await asyncio.shield(task)
 
-    def _done(self, task: asyncio.Task[Receipt]) -> None:
+    def _done(self, task: asyncio.Task[SendReceipt]) -> None:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, because whoever waited may have gone
@@ -120,44 +117,46 @@ class Delivery:
         """Return when no send is under way any more."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _send(self, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch, progress: Progress) -> Receipt:
-        claim = await self.ledger.claim(wish)
-        if not claim.is_ours and claim.entry.state == "unknown":
-            claim = await self._settle(claim, dispatch)
-            if claim.entry.state == "failed":
-                claim = await self.ledger.claim(wish)
-        if not claim.is_ours:
-            return self._repeat(claim)
-        async with self.ledger.working_on(claim):
-            return await self._work(_Work(claim), wish, addresses, dispatch, progress)
+    async def _send(
+        self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
+    ) -> SendReceipt:
+        reserve = await self.ledger.reserve(request)
+        if not reserve.is_ours and reserve.entry.state == "unknown":
+            reserve = await self._reconcile(reserve, strategy)
+            if reserve.entry.state == "failed":
+                reserve = await self.ledger.reserve(request)
+        if not reserve.is_ours:
+            return self._repeat(reserve)
+        async with self.ledger.working_on(reserve):
+            return await self._work(_Work(reserve), request, addresses, strategy, progress)
 
     async def _work(
-        self, work: _Work, wish: Wish, addresses: tuple[str, ...], dispatch: Dispatch, progress: Progress
-    ) -> Receipt:
+        self, work: _Work, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
+    ) -> SendReceipt:
         try:
-            await self.frequency.count(wish.person, addresses)
-            async with self.places.one(wish.person):
-                request_id = await self._offer(work, dispatch, progress)
+            await self.rate_limit.count(request.person, addresses)
+            async with self.slots.slot(request.person):
+                request_id = await self._offer(work, strategy, progress)
         except OutcomeUnknown as error:
-            return await self._settled_or_unknown(work.claim, dispatch, error)
+            return await self._reconciled_or_unknown(work.reserve, strategy, error)
         except M365Error:
-            await self._note(work.claim, "failed")
+            await self._note(work.reserve, "failed")
             raise
         except BaseException:
-            await self._note(work.claim, "unknown")
+            await self._note(work.reserve, "unknown")
             raise
-        return await self._sent(work.claim, request_id)
+        return await self._sent(work.reserve, request_id)
 
-    async def _offer(self, work: _Work, dispatch: Dispatch, progress: Progress) -> str | None:
+    async def _offer(self, work: _Work, strategy: SendStrategy, progress: Progress) -> str | None:
         """Hand the message to Graph; one that it throttles, and so did not take, again where the operator allows."""
 
         async def note_draft(draft_id: str) -> None:
-            work.claim = await self.ledger.note(work.claim, draft_id=draft_id)
+            work.reserve = await self.ledger.note(work.reserve, draft_id=draft_id)
 
         deadline = time.monotonic() + self.throttled_seconds
         while True:
             try:
-                return await dispatch.send(work.claim.entry.message_id, note_draft)
+                return await strategy.send(work.reserve.entry.message_id, note_draft)
             except Throttled as error:
                 wait = error.retry_after or 0.0
                 if time.monotonic() + wait >= deadline:
@@ -165,59 +164,61 @@ class Delivery:
                 await progress(f"Microsoft asks to wait {round(wait)} seconds before the message is sent.")
                 await asyncio.sleep(wait)
 
-    async def _settled_or_unknown(self, claim: Claim, dispatch: Dispatch, error: OutcomeUnknown) -> Receipt:
-        settled = await self._look(claim, dispatch)
-        if settled:
-            return await self._sent(claim, error.reference)
-        await self._note(claim, "unknown" if settled is None else "failed")
-        if settled is None:
+    async def _reconciled_or_unknown(
+        self, reserve: Reservation, strategy: SendStrategy, error: OutcomeUnknown
+    ) -> SendReceipt:
+        reconciled = await self._look(reserve, strategy)
+        if reconciled:
+            return await self._sent(reserve, error.reference)
+        await self._note(reserve, "unknown" if reconciled is None else "failed")
+        if reconciled is None:
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
         raise GraphUnavailable("Microsoft Graph did not send the message.", reference=error.reference) from error
 
-    async def _settle(self, claim: Claim, dispatch: Dispatch) -> Claim:
+    async def _reconcile(self, reserve: Reservation, strategy: SendStrategy) -> Reservation:
         """Look up what became of an earlier call's message, and write it down."""
-        settled = await self._look(claim, dispatch)
-        if settled is None:
-            return claim
-        receipt = {"accepted_at": _now(), "request_id": None} if settled else None
-        return await self.ledger.note(claim, state="sent" if settled else "failed", receipt=receipt)
+        reconciled = await self._look(reserve, strategy)
+        if reconciled is None:
+            return reserve
+        receipt = {"accepted_at": _now(), "request_id": None} if reconciled else None
+        return await self.ledger.note(reserve, state="sent" if reconciled else "failed", receipt=receipt)
 
-    async def _look(self, claim: Claim, dispatch: Dispatch) -> bool | None:
+    async def _look(self, reserve: Reservation, strategy: SendStrategy) -> bool | None:
         try:
-            settled = await dispatch.settle(claim.entry.message_id, claim.entry.draft_id)
+            reconciled = await strategy.reconcile(reserve.entry.message_id, reserve.entry.draft_id)
         except M365Error:
-            settled = None
-        self.metrics.settlements.labels({True: "sent", False: "not_sent", None: "unclear"}[settled]).inc()
-        return settled
+            reconciled = None
+        self.metrics.settlements.labels({True: "sent", False: "not_sent", None: "unclear"}[reconciled]).inc()
+        return reconciled
 
-    async def _sent(self, claim: Claim, request_id: str | None) -> Receipt:
-        receipt = Receipt(claim.entry.message_id, _now(), request_id, draft_id=claim.entry.draft_id)
-        await self._note(claim, "sent", receipt={"accepted_at": receipt.accepted_at, "request_id": request_id})
+    async def _sent(self, reserve: Reservation, request_id: str | None) -> SendReceipt:
+        receipt = SendReceipt(reserve.entry.message_id, _now(), request_id, draft_id=reserve.entry.draft_id)
+        await self._note(reserve, "sent", receipt={"accepted_at": receipt.accepted_at, "request_id": request_id})
         return receipt
 
-    async def _note(self, claim: Claim, state: str, **changes: Any) -> None:
+    async def _note(self, reserve: Reservation, state: str, **changes: Any) -> None:
         self.metrics.sends.labels(state).inc()
         # If the store is away now, the record says `sending` and will count as unknown; the caller is told the truth.
         with contextlib.suppress(StorageUnavailable):
-            await self.ledger.note(claim, state=state, **changes)
+            await self.ledger.note(reserve, state=state, **changes)
             return
         request_error.forget()
         _log.warning("send_outcome_not_noted", outcome=state)
 
-    def _repeat(self, claim: Claim) -> Receipt:
-        entry = claim.entry
+    def _repeat(self, reserve: Reservation) -> SendReceipt:
+        entry = reserve.entry
         self.metrics.sends.labels("repeat").inc()
         if entry.state != "sent" or entry.receipt is None:
             raise OutcomeUnknown(_EARLIER)
         accepted_at, request_id = str(entry.receipt["accepted_at"]), entry.receipt.get("request_id")
-        return Receipt(entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id)
+        return SendReceipt(entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id)
 
 
 @dataclass
 class _Work:
     """A send under way, and its place in the ledger as it was last written."""
 
-    claim: Claim
+    reserve: Reservation
 
 
 def _now() -> str:

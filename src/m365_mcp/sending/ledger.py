@@ -6,13 +6,12 @@
     sending, and nobody works on it any more (the process died) → unknown
 
 Sources: Graph "user: sendMail" (no idempotency of any kind), Stripe's idempotency keys (stored answer, same key with
-another request is an error). May know `errors` and `storage.*`.
+another request is an error).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,8 +22,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
+from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import Held, Records
+from m365_mcp.storage.records import Records, Versioned
 
 COLLECTION = "m365-sends"
 WORK_SECONDS = 180.0  # longer than any send works on a message
@@ -65,34 +65,34 @@ def new_message_id() -> str:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SendRequest:
     """What a caller wants sent.
 
     Attributes:
         person: tenant and object id.
         fingerprint: of the message.
-        key: the caller's idempotency key, if it gave one.
-        is_second_copy: whether the caller wants another copy of a message that was sent before.
+        idempotency_key: the caller's own name for the send, if it gave one.
+        allow_duplicate: whether the caller wants another copy of a message that was sent before.
         message_id: our id of it, when it bears one already.
     """
 
-    person: tuple[str, str]
+    person: PersonId
     fingerprint: str
-    key: str | None = None
-    is_second_copy: bool = False
+    idempotency_key: str | None = None
+    allow_duplicate: bool = False
     message_id: str | None = None
 
     def name(self) -> str:
         """Return the record's key; two people never share one, and a deliberate copy has one of its own."""
-        if self.key is not None:
-            what = f"key {self.key}"
+        if self.idempotency_key is not None:
+            what = f"key {self.idempotency_key}"
         else:
-            what = f"message {self.fingerprint}" + (f" {secrets.token_hex(16)}" if self.is_second_copy else "")
-        return hashlib.sha256("\0".join((*self.person, what)).encode()).hexdigest()
+            what = f"message {self.fingerprint}" + (f" {secrets.token_hex(16)}" if self.allow_duplicate else "")
+        return self.person.digest(what)
 
 
 @dataclass(frozen=True)
-class Windows:
+class RepeatWindows:
     """How long a repeat is recognised, in seconds: by its key, and by being the same message."""
 
     key: float = 24 * 3600.0
@@ -100,19 +100,19 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Reservation:
     """A place in the ledger: either this call's own to work with, or what an earlier one has left.
 
     Attributes:
         name: the record's key.
-        held: the record as it was read or written.
+        stored: the record as it was read or written.
         entry: its content.
         is_ours: whether this call is the one that sends.
         seconds: how long the record is kept.
     """
 
     name: str
-    held: Held
+    stored: Versioned
     entry: Entry
     is_ours: bool
     seconds: float
@@ -131,10 +131,10 @@ class Ledger:
 
     records: Records
     leases: Leases
-    windows: Windows = Windows()
+    windows: RepeatWindows = RepeatWindows()
     clock: Callable[[], float] = time.time
 
-    async def claim(self, wish: Wish) -> Claim:
+    async def reserve(self, request: SendRequest) -> Reservation:
         """Return this call's own place, or what became of the call it repeats; waits while that one runs.
 
         Raises:
@@ -142,84 +142,86 @@ class Ledger:
             OutcomeUnknown: what an earlier call has left cannot be read, for instance after a lost encryption key.
             StorageUnavailable: nothing was written, so nothing may be sent.
         """
-        name = wish.name()
-        seconds = self.windows.message if wish.key is None else self.windows.key
+        name = request.name()
+        seconds = self.windows.message if request.idempotency_key is None else self.windows.key
         for _ in range(_TRIES):
-            held = await self.records.read(COLLECTION, name)
-            entry = _read(held)
-            if entry is None and held.version is not None:
+            stored = await self.records.read(COLLECTION, name)
+            entry = _read(stored)
+            if entry is None and stored.version is not None:
                 raise OutcomeUnknown(_UNREADABLE)
-            if entry is not None and entry.fingerprint != wish.fingerprint:
+            if entry is not None and entry.fingerprint != request.fingerprint:
                 raise IdempotencyKeyReused
             if entry is None or entry.state == "failed":
                 fresh = Entry(
                     state="sending",
-                    fingerprint=wish.fingerprint,
-                    message_id=wish.message_id or new_message_id(),
+                    fingerprint=request.fingerprint,
+                    message_id=request.message_id or new_message_id(),
                     began_at=self.clock(),
                 )
-                written = await self.records.swap(COLLECTION, name, held, fresh.model_dump(), seconds)
+                written = await self.records.compare_and_swap(COLLECTION, name, stored, fresh.model_dump(), seconds)
                 if written is not None:
-                    return Claim(name, written, fresh, is_ours=True, seconds=seconds)
+                    return Reservation(name, written, fresh, is_ours=True, seconds=seconds)
                 continue  # somebody was faster
-            claim = await self._settled(Claim(name, held, entry, is_ours=False, seconds=seconds))
-            if claim.entry.state != "failed":
-                return claim
+            reserve = await self._settled(Reservation(name, stored, entry, is_ours=False, seconds=seconds))
+            if reserve.entry.state != "failed":
+                return reserve
         raise StorageUnavailable
 
-    async def _settled(self, claim: Claim) -> Claim:
+    async def _settled(self, reserve: Reservation) -> Reservation:
         """Wait until the running send has an outcome; one that nobody works on any more becomes unknown."""
-        while claim.entry.state == "sending":
-            if await self._is_abandoned(claim):
-                return await self.note(claim, state="unknown")
+        while reserve.entry.state == "sending":
+            if await self._is_abandoned(reserve):
+                return await self.note(reserve, state="unknown")
             await asyncio.sleep(LOOK_SECONDS)
-            held = await self.records.read(COLLECTION, claim.name)
-            entry = _read(held)
+            stored = await self.records.read(COLLECTION, reserve.name)
+            entry = _read(stored)
             if entry is None:
                 break  # its window has passed meanwhile
-            claim = Claim(claim.name, held, entry, is_ours=False, seconds=claim.seconds)
-        return claim
+            reserve = Reservation(reserve.name, stored, entry, is_ours=False, seconds=reserve.seconds)
+        return reserve
 
-    async def _is_abandoned(self, claim: Claim) -> bool:
-        age = self.clock() - claim.entry.began_at
-        return age > WORK_SECONDS or (age > START_SECONDS and not await self.leases.is_held(_lease(claim)))
+    async def _is_abandoned(self, reserve: Reservation) -> bool:
+        age = self.clock() - reserve.entry.began_at
+        return age > WORK_SECONDS or (age > START_SECONDS and not await self.leases.is_held(_lease(reserve)))
 
     @asynccontextmanager
-    async def working_on(self, claim: Claim) -> AsyncIterator[None]:
+    async def working_on(self, reserve: Reservation) -> AsyncIterator[None]:
         """Let the others know that this call is alive and at work on its claim.
 
         Raises:
             StorageUnavailable: they cannot be told; nothing may be sent.
         """
         try:
-            lease = await self.leases.acquire((_lease(claim),), PATIENCE_SECONDS)
+            lease = await self.leases.acquire((_lease(reserve),), PATIENCE_SECONDS)
         except TimeoutError as error:
             raise StorageUnavailable from error
-        async with self.leases.kept(lease):
+        async with self.leases.held_while(lease):
             yield
 
-    async def note(self, claim: Claim, **changes: Any) -> Claim:
+    async def note(self, reserve: Reservation, **changes: Any) -> Reservation:
         """Write down what has become of a send, unless somebody else has meanwhile, and return how it stands.
 
         Raises:
             StorageUnavailable: it may or may not be written; the record says `sending` and will count as unknown.
         """
-        entry = claim.entry.model_copy(update=changes)
-        written = await self.records.swap(COLLECTION, claim.name, claim.held, entry.model_dump(), claim.seconds)
+        entry = reserve.entry.model_copy(update=changes)
+        written = await self.records.compare_and_swap(
+            COLLECTION, reserve.name, reserve.stored, entry.model_dump(), reserve.seconds
+        )
         if written is not None:
-            return Claim(claim.name, written, entry, claim.is_ours, claim.seconds)
-        held = await self.records.read(COLLECTION, claim.name)
-        return Claim(claim.name, held, _read(held) or entry, claim.is_ours, claim.seconds)
+            return Reservation(reserve.name, written, entry, reserve.is_ours, reserve.seconds)
+        stored = await self.records.read(COLLECTION, reserve.name)
+        return Reservation(reserve.name, stored, _read(stored) or entry, reserve.is_ours, reserve.seconds)
 
 
-def _lease(claim: Claim) -> str:
-    return f"send.{claim.name}"
+def _lease(reserve: Reservation) -> str:
+    return f"send.{reserve.name}"
 
 
-def _read(held: Held) -> Entry | None:
-    if held.value is None:
+def _read(stored: Versioned) -> Entry | None:
+    if stored.value is None:
         return None
     try:
-        return Entry.model_validate(held.value)
+        return Entry.model_validate(stored.value)
     except ValidationError:
         return None

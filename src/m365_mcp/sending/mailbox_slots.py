@@ -1,7 +1,6 @@
-"""How many requests a mailbox takes at a time, over all replicas.
+"""How many requests one mailbox takes at a time, over all replicas.
 
 Source: Graph "Throttling limits": four concurrent requests for one application and mailbox; more are 429.
-May know `errors` and `storage.leases`.
 """
 
 from __future__ import annotations
@@ -12,37 +11,39 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from m365_mcp.errors import Throttled
+from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
 
-PLACES = 4
-PATIENCE_SECONDS = 30.0
+SLOTS = 4
+WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class MailboxPlaces:
-    """The places at everybody's mailbox.
+class MailboxSlots:
+    """The slots of every mailbox.
 
     Attributes:
-        leases: one for each place.
-        patience: seconds to wait for one.
+        leases: one for each slot.
+        wait_seconds: how long to wait for a slot.
     """
 
     leases: Leases
-    patience: float = PATIENCE_SECONDS
+    wait_seconds: float = WAIT_SECONDS
 
     @asynccontextmanager
-    async def one(self, person: tuple[str, str]) -> AsyncIterator[None]:
-        """Hold one place while the block runs.
+    async def slot(self, person: PersonId) -> AsyncIterator[None]:
+        """Hold one slot while the block runs.
 
         Raises:
-            Throttled: all were taken for too long; nothing was done.
+            Throttled: no slot was free in time; nothing was done.
             StorageUnavailable: the store does not answer; nothing was done.
         """
+        # The digest of v0.1.0, so that both versions count the same slots during an upgrade.
         mailbox = hashlib.sha256("/".join(person).encode()).hexdigest()[:32]
-        names = tuple(f"mailbox.{mailbox}.{number}" for number in range(PLACES))
+        names = tuple(f"mailbox.{mailbox}.{number}" for number in range(SLOTS))
         try:
-            lease = await self.leases.acquire(names, self.patience)
+            lease = await self.leases.acquire(names, self.wait_seconds)
         except TimeoutError as error:
             raise Throttled("This mailbox is busy with other messages.", retry_after=10) from error
-        async with self.leases.kept(lease):
+        async with self.leases.held_while(lease):
             yield

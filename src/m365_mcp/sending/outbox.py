@@ -1,7 +1,4 @@
-"""The office every outgoing message goes through: the operator's rules, the way to Graph, and the ledger.
-
-May know `mail`, `graph.*` and `sending.*`.
-"""
+"""One person's outgoing mail: the message is composed by the operator's rules and delivered once."""
 
 from __future__ import annotations
 
@@ -9,22 +6,27 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from m365_mcp.auth.graph_token_provider import GraphTokenProvider
+from m365_mcp.entra.on_behalf_of import Caller, RejectedTokens
+from m365_mcp.errors import SignInNeeded
+from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.drafts import Drafts
-from m365_mcp.graph.mailbox import Mailbox
-from m365_mcp.mail import MailRules, Message, MessageWish, build_message
-from m365_mcp.sending.delivery import Delivery, Dispatch, Progress, Receipt, in_silence
-from m365_mcp.sending.ledger import Wish
-from m365_mcp.sending.strategies import AtOnce, ByDraft
+from m365_mcp.graph.mailbox import Mailbox, TokenSource
+from m365_mcp.mail import MailRules, Message, MessageRequest, Reply, ReplyRequest, compose_message, compose_reply
+from m365_mcp.person import PersonId
+from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrategy, no_progress
+from m365_mcp.sending.ledger import SendRequest
+from m365_mcp.sending.strategies import DirectSend, DraftSend
 
 
 @dataclass(frozen=True)
-class Office:
-    """What is the same for everybody's messages.
+class Outgoing:
+    """What all people's outgoing mail shares.
 
     Attributes:
         rules: what may be sent.
         delivery: sends each message once.
-        by_draft: whether messages go by way of a draft, so that what is unclear can be looked up.
+        by_draft: whether a message is sent as a draft, so that an unclear outcome can be looked up.
         shows_previews: whether lists of messages show their first words.
     """
 
@@ -33,48 +35,98 @@ class Office:
     by_draft: bool
     shows_previews: bool = False
 
-    def desk(self, person: tuple[str, str], mailbox: Mailbox) -> Desk:
-        """Return one person's place in the office."""
-        return Desk(self, person, mailbox)
+    def outbox(self, person: PersonId, mailbox: Mailbox) -> Outbox:
+        """Return the outgoing mail of one person."""
+        return Outbox(self, person, mailbox)
 
 
 @dataclass(frozen=True)
-class Desk:
+class Outbox:
     """One person's outgoing mail.
 
     Attributes:
-        office: the rules and the ledger.
-        person: tenant and object id.
-        mailbox: where it leaves from.
+        outgoing: what all people share.
+        person: whose mail it is.
+        mailbox: where the mail leaves from.
     """
 
-    office: Office
-    person: tuple[str, str]
+    outgoing: Outgoing
+    person: PersonId
     mailbox: Mailbox
 
-    async def write(self, wish: MessageWish) -> Message:
-        """Return the message a caller wishes for. Raises InvalidArgument, RecipientNotAllowed, MessageTooLarge."""
-        # Cleaning a large body takes a moment of the processor, in which others should not have to wait.
-        return await asyncio.to_thread(build_message, wish, self.office.rules)
-
-    async def send(
-        self, message: Message, *, key: str | None, second_copy: bool, progress: Progress = in_silence
-    ) -> Receipt:
-        """Send a message once; see `Delivery.send`."""
-        wish = Wish(self.person, message.fingerprint(), key, second_copy)
-        return await self.office.delivery.send(wish, message.addresses, self._way(message), progress)
+    @property
+    def rules(self) -> MailRules:
+        """What may be sent."""
+        return self.outgoing.rules
 
     @property
     def drafts(self) -> Drafts:
         """The person's drafts."""
         return Drafts(self.mailbox)
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """Hold a place at the mailbox for a request that sends nothing; see `MailboxPlaces.one`."""
-        return self.office.delivery.places.one(self.person)
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """Hold a slot at the mailbox for a request that sends nothing; see `MailboxSlots.slot`."""
+        return self.outgoing.delivery.slots.slot(self.person)
 
-    def _way(self, message: Message) -> Dispatch:
-        # Sending a draft always keeps a copy in Sent Items; whoever wants none is taken at their word.
-        if self.office.by_draft and message.save_to_sent_items:
-            return ByDraft(self.drafts, message)
-        return AtOnce(self.mailbox, message)
+    # Composing a large body takes processor time, so it runs in a thread and the event loop serves others meanwhile.
+
+    async def compose(self, request: MessageRequest) -> Message:
+        """Return the message that `request` describes.
+
+        Raises:
+            InvalidArgument, RecipientNotAllowed, MessageTooLarge: see `compose_message`.
+        """
+        return await asyncio.to_thread(compose_message, request, self.rules)
+
+    async def compose_reply(self, request: ReplyRequest) -> Reply:
+        """Return the reply or forward that `request` describes.
+
+        Raises:
+            InvalidArgument, RecipientNotAllowed, MessageTooLarge: see `mail.compose_reply`.
+        """
+        return await asyncio.to_thread(compose_reply, request, self.rules)
+
+    async def send(
+        self,
+        message: Message,
+        *,
+        idempotency_key: str | None,
+        allow_duplicate: bool,
+        progress: Progress = no_progress,
+    ) -> SendReceipt:
+        """Send a message once, in the way the operator has chosen; see `Delivery.send`."""
+        request = SendRequest(
+            self.person,
+            message.fingerprint(),
+            idempotency_key=idempotency_key,
+            allow_duplicate=allow_duplicate,
+        )
+        return await self.deliver(request, message.addresses, self._strategy(message), progress)
+
+    async def deliver(
+        self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
+    ) -> SendReceipt:
+        """Send what `request` names once, by `strategy`; see `Delivery.send`."""
+        return await self.outgoing.delivery.send(request, addresses, strategy, progress)
+
+    def _strategy(self, message: Message) -> SendStrategy:
+        # Graph always keeps a copy of a draft it sends; a caller who wants no copy gets a direct send.
+        if self.outgoing.by_draft and message.save_to_sent:
+            return DraftSend(self.drafts, message)
+        return DirectSend(self.mailbox, message)
+
+
+def mailbox_of(graph: GraphClient, tokens: GraphTokenProvider, caller: Caller) -> Mailbox:
+    """Return the mailbox of `caller`; constructs only."""
+
+    async def get() -> str:
+        return (await tokens.token(caller)).value
+
+    async def renew(rejected: tuple[str, ...], claims: str | None) -> tuple[str, float]:
+        token = await tokens.token(caller, RejectedTokens(rejected, claims))
+        return token.value, token.exchanged_at
+
+    async def end_sign_in() -> None:
+        await tokens.end_sign_in(caller, SignInNeeded())
+
+    return Mailbox(graph, TokenSource(get=get, renew=renew, end_sign_in=end_sign_in))

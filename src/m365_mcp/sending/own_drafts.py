@@ -1,6 +1,6 @@
-"""Drafts the person looks at before they are sent. May know `errors`, `mail`, `graph.*` and `sending.*`.
+"""Drafts that a person reads before they are sent.
 
-Only what this server has made is sent or thrown away: it bears our id (`graph.items.MARKER`).
+This server sends and deletes only drafts of its own: they carry our id (`graph.items.MARKER`).
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from m365_mcp.errors import AlreadySent, InvalidArgument, M365Error, MessageMissing
 from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
-from m365_mcp.mail import MailRules, Message, Recipient, check_people
-from m365_mcp.sending.delivery import Progress, Receipt, in_silence
-from m365_mcp.sending.ledger import Wish, new_message_id
-from m365_mcp.sending.outbox import Desk
-from m365_mcp.sending.prepared import Prepared
+from m365_mcp.mail import MailRules, Message, Recipient, check_recipients
+from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
+from m365_mcp.sending.ledger import SendRequest, new_message_id
+from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.strategies import ExistingDraftSend
 
 
 @dataclass(frozen=True)
-class DraftDesk:
+class OwnDrafts:
     """One person's drafts that this server made."""
 
-    desk: Desk
+    outbox: Outbox
 
     async def create(self, message: Message) -> tuple[str, Draft]:
         """Put a message into the Drafts folder; return our id of it and the draft. Raises M365Error."""
         message_id = new_message_id()
-        async with self.desk.turn():
-            return message_id, await self.desk.drafts.create(message.draft_as_graph(message_id), message_id)
+        async with self.outbox.slot():
+            return message_id, await self.outbox.drafts.create(message.draft_as_graph(message_id), message_id)
 
-    async def send(self, draft_id: str, progress: Progress = in_silence) -> tuple[Item, Receipt]:
+    async def send(self, draft_id: str, progress: Progress = no_progress) -> tuple[Item, SendReceipt]:
         """Send a draft once, as it is now; see `Delivery.send`.
 
         Raises:
@@ -39,34 +39,35 @@ class DraftDesk:
         """
         item, refusal = await self._look(draft_id)
         key = f"draft {draft_id}"
-        wish = Wish(self.desk.person, hashlib.sha256(key.encode()).hexdigest(), key, message_id=item.message_id)
-        way = Prepared(self.desk.drafts, item, is_shown=True, refusal=refusal)
-        return item, await self.desk.office.delivery.send(wish, item.addresses, way, progress)
+        fingerprint = hashlib.sha256(key.encode()).hexdigest()
+        request = SendRequest(self.outbox.person, fingerprint, idempotency_key=key, message_id=item.message_id)
+        strategy = ExistingDraftSend(self.outbox.drafts, item.id, item.message_id, is_shown=True, refusal=refusal)
+        return item, await self.outbox.deliver(request, item.addresses, strategy, progress)
 
     async def _look(self, draft_id: str) -> tuple[Item, M365Error | None]:
         """Return the draft, and why it cannot be sent: that counts only if no earlier call has sent it."""
         try:
             item = await self._find(draft_id)
             if item.is_draft:
-                check_item(item, self.desk.office.rules)
+                check_draft_recipients(item, self.outbox.rules)
         except MessageMissing as missing:
             # A mailbox may show a message nowhere for a while after it was sent.
             return Item(draft_id, "", is_draft=False), missing
         return item, None if item.is_draft else AlreadySent()
 
     async def discard(self, draft_id: str) -> None:
-        """Throw a draft away. Raises MessageMissing, AlreadySent and other M365Errors."""
+        """Delete a draft. Raises MessageMissing, AlreadySent and other M365Errors."""
         item = await self._find(draft_id)
         if not item.is_draft:
             raise AlreadySent
-        async with self.desk.turn():
-            await self.desk.drafts.delete(item.id)
+        async with self.outbox.slot():
+            await self.outbox.drafts.delete(item.id)
 
     async def _find(self, draft_id: str) -> Item:
-        return made_here(await self.desk.drafts.find(draft_id))
+        return require_own(await self.outbox.drafts.find(draft_id))
 
 
-def made_here(item: Item) -> Item:
+def require_own(item: Item) -> Item:
     """Return a message that this server made. Raises InvalidArgument for any other."""
     if item.message_id is None:
         raise InvalidArgument(
@@ -76,7 +77,7 @@ def made_here(item: Item) -> Item:
     return item
 
 
-def check_item(item: Item, rules: MailRules) -> None:
+def check_draft_recipients(item: Item, rules: MailRules) -> None:
     """Check whom a draft goes to, as the mailbox has it now. Raises InvalidArgument, RecipientNotAllowed."""
     fields = {"to": item.to, "cc": item.cc, "bcc": item.bcc}
-    check_people(rules, **{name: tuple(map(Recipient, addresses)) for name, addresses in fields.items()})
+    check_recipients(rules, **{name: tuple(map(Recipient, addresses)) for name, addresses in fields.items()})

@@ -1,7 +1,4 @@
-"""How often one person may write to one address: a runaway assistant must not flood somebody's mailbox.
-
-May know `errors` and `storage.records`.
-"""
+"""How often one person may write to one address: a runaway assistant must not flood somebody's mailbox."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from m365_mcp.errors import StorageUnavailable, TooOften
+from m365_mcp.errors import RateLimited, StorageUnavailable
+from m365_mcp.person import PersonId
 from m365_mcp.storage.records import Records
 
 _COLLECTION = "m365-frequency"
@@ -19,7 +17,7 @@ _TRIES = 20
 
 
 @dataclass(frozen=True)
-class Frequency:
+class RecipientRateLimit:
     """Counts messages by person, address and hour.
 
     Attributes:
@@ -32,7 +30,7 @@ class Frequency:
     most: int
     clock: Callable[[], float] = time.time
 
-    async def count(self, person: tuple[str, str], addresses: tuple[str, ...]) -> None:
+    async def count(self, person: PersonId, addresses: tuple[str, ...]) -> None:
         """Count one message to these addresses.
 
         Raises:
@@ -45,12 +43,12 @@ class Frequency:
         key = _digest(f"{'/'.join(person)} {hour}")
         names = {_digest(address.casefold())[:16] for address in addresses}
         for _ in range(_TRIES):
-            held = await self.records.read(_COLLECTION, key)
-            counts: dict[str, int] = dict(held.value or {})
+            stored = await self.records.read(_COLLECTION, key)
+            counts: dict[str, int] = dict(stored.value or {})
             if any(counts.get(name, 0) >= self.most for name in names):
-                raise TooOften(retry_after=float((hour + 1) * HOUR - int(self.clock())))
+                raise RateLimited(retry_after=float((hour + 1) * HOUR - int(self.clock())))
             later = counts | {name: counts.get(name, 0) + 1 for name in names}
-            if await self.records.swap(_COLLECTION, key, held, later, HOUR) is not None:
+            if await self.records.compare_and_swap(_COLLECTION, key, stored, later, HOUR) is not None:
                 return
         raise StorageUnavailable
 

@@ -1,7 +1,4 @@
-"""Replies and forwards: a draft in the thread, our text above the quoted one, sent once.
-
-May know `errors`, `mail`, `graph.*` and `sending.*`.
-"""
+"""Replies and forwards: Graph makes a draft in the thread, our text goes above the original, the draft is sent once."""
 
 from __future__ import annotations
 
@@ -11,84 +8,88 @@ from typing import Any
 from m365_mcp.errors import M365Error
 from m365_mcp.graph.drafts import marked
 from m365_mcp.graph.items import Item
-from m365_mcp.graph.replies import Begun, Replies
-from m365_mcp.mail import Answer, AnswerWish, Recipient, build_answer, quoting
-from m365_mcp.sending.delivery import Progress, Receipt, in_silence
-from m365_mcp.sending.ledger import Wish, new_message_id
-from m365_mcp.sending.outbox import Desk
-from m365_mcp.sending.own_drafts import check_item
-from m365_mcp.sending.prepared import Prepared
+from m365_mcp.graph.replies import ReplyDraft, ReplyDrafts
+from m365_mcp.mail import Recipient, Reply, quote_original
+from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
+from m365_mcp.sending.ledger import SendRequest, new_message_id
+from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.own_drafts import check_draft_recipients
+from m365_mcp.sending.strategies import ExistingDraftSend
 
 
 @dataclass(frozen=True)
-class Answers:
-    """One person's answers to messages."""
+class Replies:
+    """One person's replies and forwards."""
 
-    desk: Desk
-
-    def write(self, wish: AnswerWish) -> Answer:
-        """Return the answer a caller wishes for. Raises InvalidArgument, RecipientNotAllowed, MessageTooLarge."""
-        return build_answer(wish, self.desk.office.rules)
+    outbox: Outbox
 
     async def send(
-        self, answer: Answer, *, key: str | None, second_copy: bool, progress: Progress = in_silence
-    ) -> tuple[Item, Receipt]:
-        """Send an answer once; return the draft it was sent as, with its recipients, and the receipt.
+        self, reply: Reply, *, idempotency_key: str | None, allow_duplicate: bool, progress: Progress = no_progress
+    ) -> tuple[Item, SendReceipt]:
+        """Send a reply once; return the draft it was sent as, with its recipients, and the receipt.
 
-        The draft comes before the ledger is asked, because only the mailbox knows whom a reply goes to; a repeat throws
-        its own away. See `Delivery.send`.
+        The draft is made before the ledger is asked, because only the mailbox knows whom a reply goes to. A repeat
+        deletes its own draft. See `Delivery.send`.
 
         Raises:
-            MessageMissing: there is no message to answer.
-            RecipientNotAllowed: the reply would go outside the allowed domains; its draft is deleted.
+            MessageMissing: the original is not in the mailbox.
+            RecipientNotAllowed: the reply would leave the allowed domains; its draft is deleted.
         """
         message_id = new_message_id()
-        way = await self._prepare(answer, message_id)
-        wish = Wish(self.desk.person, answer.fingerprint(), key, second_copy, message_id)
+        item = await self._make_draft(reply, message_id)
+        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, is_shown=False)
+        request = SendRequest(
+            self.outbox.person,
+            reply.fingerprint(),
+            idempotency_key=idempotency_key,
+            allow_duplicate=allow_duplicate,
+            message_id=message_id,
+        )
         try:
-            sent = await self.desk.office.delivery.send(wish, way.item.addresses, way, progress)
+            receipt = await self.outbox.deliver(request, item.addresses, strategy, progress)
         except M365Error:
-            if not way.began:
-                await way.throw_away()
+            if not strategy.has_started:
+                await strategy.discard()
             raise
-        if sent.is_repeat:
-            await way.throw_away()
-        return way.item, sent
+        if receipt.is_repeat:
+            await strategy.discard()
+        return item, receipt
 
-    async def _prepare(self, answer: Answer, message_id: str) -> Prepared:
-        """Make the draft and finish it; what is not allowed leaves no draft behind."""
-        async with self.desk.turn():
-            begun = await Replies(self.desk.drafts).begin(answer.original, answer.kind, message_id)
-            way = Prepared(self.desk.drafts, _addressed(begun.item, answer), is_shown=False)
+    async def _make_draft(self, reply: Reply, message_id: str) -> Item:
+        """Make the draft and complete it; a reply that is not allowed leaves no draft behind."""
+        drafts = self.outbox.drafts
+        async with self.outbox.slot():
+            draft = await ReplyDrafts(drafts).begin(reply.original, reply.kind, message_id)
+            item = _addressed(draft.item, reply)
             try:
-                check_item(way.item, self.desk.office.rules)
-                await self._finish(begun, answer, message_id)
+                check_draft_recipients(item, self.outbox.rules)
+                await self._complete(draft, reply, message_id)
             except M365Error:
-                await way.throw_away()
+                await ExistingDraftSend(drafts, item.id, message_id, is_shown=False).discard()
                 raise
-            return way
+            return item
 
-    async def _finish(self, begun: Begun, answer: Answer, message_id: str) -> None:
-        content_type, content = quoting(answer.body, begun.content, begun.content_type)
+    async def _complete(self, draft: ReplyDraft, reply: Reply, message_id: str) -> None:
+        content_type, content = quote_original(reply.body, draft.content, draft.content_type)
         changes: dict[str, Any] = {"body": {"contentType": content_type, "content": content}}
-        if answer.kind == "forward":
+        if reply.kind == "forward":
             changes |= {
-                "toRecipients": _as_graph(answer.to),
-                "ccRecipients": _as_graph(answer.cc),
-                "bccRecipients": _as_graph(answer.bcc),
+                "toRecipients": _as_graph(reply.to),
+                "ccRecipients": _as_graph(reply.cc),
+                "bccRecipients": _as_graph(reply.bcc),
             }
-        await self.desk.drafts.change(begun.item.id, marked(changes, message_id))
-        for attachment in answer.attachments:
-            await self.desk.drafts.attach(begun.item.id, attachment.as_graph())
+        await self.outbox.drafts.change(draft.item.id, marked(changes, message_id))
+        for attachment in reply.attachments:
+            await self.outbox.drafts.attach(draft.item.id, attachment.as_graph())
 
 
-def _addressed(item: Item, answer: Answer) -> Item:
-    """Return the draft with the recipients it will have: a forward's are the caller's."""
-    if answer.kind != "forward":
+def _addressed(item: Item, reply: Reply) -> Item:
+    """Return the draft with the recipients it will have: those of a forward come from the caller."""
+    if reply.kind != "forward":
         return item
-    to, cc, bcc = (tuple(one.address for one in people) for people in (answer.to, answer.cc, answer.bcc))
+    to, cc, bcc = (tuple(one.address for one in recipients) for recipients in (reply.to, reply.cc, reply.bcc))
     return replace(item, to=to, cc=cc, bcc=bcc)
 
 
-def _as_graph(people: tuple[Recipient, ...]) -> list[dict[str, Any]]:
-    return [one.as_graph() for one in people]
+def _as_graph(recipients: tuple[Recipient, ...]) -> list[dict[str, Any]]:
+    return [one.as_graph() for one in recipients]

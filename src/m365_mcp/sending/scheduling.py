@@ -1,4 +1,4 @@
-"""Mail that leaves later: scheduled, listed, called back. May know `errors`, `mail`, `graph.*` and `sending.*`."""
+"""Mail that leaves later: it is scheduled, listed and cancelled here."""
 
 from __future__ import annotations
 
@@ -7,48 +7,54 @@ from datetime import datetime
 
 from m365_mcp.errors import AlreadySent, InvalidArgument
 from m365_mcp.graph.items import Item
-from m365_mcp.graph.scheduled import list_waiting
+from m365_mcp.graph.scheduled import list_scheduled
 from m365_mcp.mail import Message
-from m365_mcp.sending.delivery import Progress, Receipt, in_silence
-from m365_mcp.sending.ledger import Wish
-from m365_mcp.sending.outbox import Desk
-from m365_mcp.sending.own_drafts import made_here
-from m365_mcp.sending.prepared import Deferred
+from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
+from m365_mcp.sending.ledger import SendRequest
+from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.own_drafts import require_own
+from m365_mcp.sending.strategies import DeferredSend
 
 
 @dataclass(frozen=True)
 class Schedule:
     """One person's mail that leaves later."""
 
-    desk: Desk
+    outbox: Outbox
 
     async def add(
-        self, message: Message, *, key: str | None, second_copy: bool, progress: Progress = in_silence
-    ) -> Receipt:
+        self, message: Message, *, idempotency_key: str | None, allow_duplicate: bool, progress: Progress = no_progress
+    ) -> SendReceipt:
         """Hand over a message that leaves at its `send_at`, once; see `Delivery.send`."""
-        wish = Wish(self.desk.person, message.fingerprint(), key, second_copy)
-        way = Deferred(self.desk.drafts, message)
-        return await self.desk.office.delivery.send(wish, message.addresses, way, progress)
+        request = SendRequest(
+            self.outbox.person,
+            message.fingerprint(),
+            idempotency_key=idempotency_key,
+            allow_duplicate=allow_duplicate,
+        )
+        return await self.outbox.deliver(
+            request, message.addresses, DeferredSend(self.outbox.drafts, message), progress
+        )
 
     async def list(self, now: datetime) -> tuple[Item, ...]:
         """Return what this server has scheduled and has not left yet, the next to leave first. Raises M365Error."""
-        return await list_waiting(self.desk.mailbox, now)
+        return await list_scheduled(self.outbox.mailbox, now)
 
     async def cancel(self, item_id: str) -> Item:
-        """Call a message back, and return it.
+        """Cancel a message, and return it.
 
         Raises:
             AlreadySent: it has left.
-            MessageMissing: there is none, or it was called back before.
+            MessageMissing: there is none, or it was cancelled before.
             InvalidArgument: it is not one that this server has scheduled.
         """
-        item = made_here(await self.desk.drafts.find(item_id))
+        item = require_own(await self.outbox.drafts.find(item_id))
         if not item.is_draft:
             raise AlreadySent
         if item.send_at is None:
             raise InvalidArgument("This message is a draft and not scheduled.", advice="Use discard_draft for drafts.")
-        async with self.desk.turn():
-            await self.desk.drafts.delete(item.id)
-        if await self.desk.drafts.whereabouts(item.id, str(item.message_id)) == "sent":
-            raise AlreadySent  # it left while it was to be called back
+        async with self.outbox.slot():
+            await self.outbox.drafts.delete(item.id)
+        if await self.outbox.drafts.location(item.id, str(item.message_id)) == "sent":
+            raise AlreadySent  # it left while it was being cancelled
         return item

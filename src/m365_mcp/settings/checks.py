@@ -1,6 +1,6 @@
 """What makes one setting usable: each function returns the value tidied, or raises ValueError with the reason.
 
-Knows nothing of the rest of the project; `settings` says which check belongs to which variable.
+`server` and `sending` say which check belongs to which variable.
 """
 
 from __future__ import annotations

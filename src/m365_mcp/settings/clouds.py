@@ -1,7 +1,6 @@
 """The Microsoft clouds: which Entra ID and which Graph belong together.
 
 Source: Microsoft Entra "National clouds" and Microsoft Graph "National cloud deployments".
-Knows nothing of the rest of the project.
 """
 
 from __future__ import annotations

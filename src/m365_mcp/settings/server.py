@@ -1,7 +1,4 @@
-"""The settings of the server itself: who it is, where it listens, where it keeps things. See `settings`.
-
-May know `clouds`, `settings_checks`.
-"""
+"""The settings of the server itself: who it is, where it listens, where it keeps things. See `settings`."""
 
 from __future__ import annotations
 

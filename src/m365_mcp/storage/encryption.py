@@ -1,26 +1,28 @@
-"""The encryption of what is stored: every record is tied to its place.
+"""The encryption of what is stored, and the keys for it: every record is bound to its collection and key.
 
 py-key-value's Fernet wrapper (0.4.6) accepts records that are not encrypted and records copied from another key, so
-that whoever can write to Redis can become any user. Here the collection and the key are part of what is
-encrypted, and anything that does not open, or opens for another place, counts as missing.
-May know `logs`.
+an attacker who can write to Redis could become any user. Here the collection and the key are part of the plaintext.
+A record that cannot be decrypted, or was encrypted for another collection or key, counts as missing.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from m365_mcp import logs
 
 _log = logs.get(__name__)
 
 
-class Seal:
-    """Closes and opens records.
+class RecordCipher:
+    """Encrypts and decrypts records.
 
     Args:
         keys: the first encrypts and all decrypt, so that keys can be rotated.
@@ -30,28 +32,45 @@ class Seal:
         self._newest = keys[0]
         self._fernet = MultiFernet(keys)
 
-    def is_old(self, text: str) -> bool:
-        """Return whether what was closed was closed with another key than the first."""
+    def needs_rotation(self, text: str) -> bool:
+        """Return whether the record was encrypted with another key than the first."""
         try:
             self._newest.decrypt(text.encode())
         except InvalidToken:
             return True
         return False
 
-    def close(self, value: Mapping[str, Any], collection: str | None, key: str) -> str:
-        """Return `value` as ciphertext for this place; never the same twice."""
+    def encrypt(self, value: Mapping[str, Any], collection: str | None, key: str) -> str:
+        """Return `value` as ciphertext for this collection and key; never the same twice."""
         text = json.dumps([collection, key, value], separators=(",", ":"))
         return self._fernet.encrypt(text.encode()).decode()
 
-    def open(self, text: str, collection: str | None, key: str) -> dict[str, Any] | None:
-        """Return what was closed for this place, or None."""
+    def decrypt(self, text: str, collection: str | None, key: str) -> dict[str, Any] | None:
+        """Return what was encrypted for this collection and key, or None."""
         try:
-            place_collection, place_key, value = json.loads(self._fernet.decrypt(text.encode()))
+            bound_collection, bound_key, value = json.loads(self._fernet.decrypt(text.encode()))
         except (InvalidToken, ValueError):
             _log.warning("record_unreadable", collection=collection)
             return None
-        if (place_collection, place_key) != (collection, key):
+        if (bound_collection, bound_key) != (collection, key):
             _log.warning("record_misplaced", collection=collection)
             return None
-        opened: dict[str, Any] = value
-        return opened
+        decrypted: dict[str, Any] = value
+        return decrypted
+
+
+def derive(secret: str, purpose: str) -> bytes:
+    """Return 32 bytes for one purpose from a high-entropy secret (HKDF-SHA256, RFC 5869)."""
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"m365-mcp {purpose}".encode()).derive(secret.encode())
+
+
+def make_cipher(keys: Sequence[str], fallback_secrets: Sequence[str]) -> RecordCipher:
+    """Return what encrypts the store; the first key encrypts, all decrypt.
+
+    Args:
+        keys: Fernet keys.
+        fallback_secrets: what keys are derived from that encrypt only when `keys` is empty, and decrypt in any case, so
+            that naming a key for the first time loses nothing.
+    """
+    derived = (base64.urlsafe_b64encode(derive(secret, "storage")).decode() for secret in fallback_secrets)
+    return RecordCipher(*(Fernet(key) for key in (*keys, *derived)))

@@ -1,8 +1,7 @@
 """Work that only one replica at a time may do: a lease in the store, kept up while the work lasts.
 
-A replica that dies leaves its lease to run out. A lease makes double work unlikely, not impossible (a frozen process
-may wake up after its lease), so what comes of the work is stored with `Records.swap`, which refuses the late one.
-May know `storage.records`, `errors` and `logs`.
+The lease of a replica that dies expires. A lease makes double work unlikely, not impossible: a frozen process may wake
+up after its lease. So the result of the work is stored with `Records.compare_and_swap`, which refuses the late process.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 
 from m365_mcp import logs
 from m365_mcp.errors import StorageUnavailable
-from m365_mcp.storage.records import Held, Records
+from m365_mcp.storage.records import Records, Versioned
 
 LEASE_SECONDS = 4.0
 RENEW_SECONDS = 1.0
@@ -31,7 +30,7 @@ class Lease:
     """A lease that was acquired: its name and its record."""
 
     name: str
-    held: Held
+    stored: Versioned
 
 
 class Leases:
@@ -49,30 +48,30 @@ class Leases:
         self._renewed_every = renewed_every
 
     @asynccontextmanager
-    async def hold(self, name: str, patience: float) -> AsyncIterator[None]:
+    async def hold(self, name: str, wait_seconds: float) -> AsyncIterator[None]:
         """Hold the lease `name` while the block runs.
 
         Args:
             name: what is worked on.
-            patience: seconds to wait for whoever holds it now.
+            wait_seconds: how long to wait for the present holder.
 
         Raises:
             TimeoutError: it was not to be had in that time.
             StorageUnavailable: the store does not answer.
         """
-        async with self.kept(await self.acquire((name,), patience)):
+        async with self.held_while(await self.acquire((name,), wait_seconds)):
             yield
 
-    async def acquire(self, names: tuple[str, ...], patience: float) -> Lease:
-        """Return a lease on one of `names`, to be handed to `kept`; raises as `hold` does."""
-        deadline = time.monotonic() + patience
+    async def acquire(self, names: tuple[str, ...], wait_seconds: float) -> Lease:
+        """Return a lease on one of `names`, to be handed to `held_while`; raises as `hold` does."""
+        deadline = time.monotonic() + wait_seconds
         pause = FIRST_LOOK_SECONDS
         while True:
             for name in names:
-                held = await self._records.read(_COLLECTION, name)
+                stored = await self._records.read(_COLLECTION, name)
                 # One that cannot be read holds nothing, and is replaced.
-                if held.value is None:
-                    lease = await self._records.swap(_COLLECTION, name, held, _holder(), self._seconds)
+                if stored.value is None:
+                    lease = await self._records.compare_and_swap(_COLLECTION, name, stored, _holder(), self._seconds)
                     if lease is not None:
                         return Lease(name, lease)
             if time.monotonic() + pause > deadline:
@@ -85,21 +84,21 @@ class Leases:
         return (await self._records.read(_COLLECTION, name)).value is not None
 
     @asynccontextmanager
-    async def kept(self, lease: Lease) -> AsyncIterator[None]:
+    async def held_while(self, lease: Lease) -> AsyncIterator[None]:
         """Keep a lease while the block runs, then give it back."""
         done = asyncio.Event()
-        keeper = asyncio.create_task(self._keep(lease.name, lease.held, done))
+        keeper = asyncio.create_task(self._keep(lease.name, lease.stored, done))
         try:
             yield
         finally:
             done.set()
             await self._release(lease.name, await keeper)
 
-    async def _keep(self, name: str, lease: Held, done: asyncio.Event) -> Held:
+    async def _keep(self, name: str, lease: Versioned, done: asyncio.Event) -> Versioned:
         """Renew the lease until the work is done, and return it as it was last."""
-        while not await _happens(done, self._renewed_every):
+        while not await _wait_for(done, self._renewed_every):
             try:
-                renewed = await self._records.swap(_COLLECTION, name, lease, lease.value, self._seconds)
+                renewed = await self._records.compare_and_swap(_COLLECTION, name, lease, lease.value, self._seconds)
             except StorageUnavailable:
                 continue  # it may be back before the lease has run out
             if renewed is None:
@@ -108,17 +107,17 @@ class Leases:
             lease = renewed
         return lease
 
-    async def _release(self, name: str, lease: Held) -> None:
+    async def _release(self, name: str, lease: Versioned) -> None:
         # If it cannot be given back it runs out by itself.
         with contextlib.suppress(StorageUnavailable):
-            await self._records.swap(_COLLECTION, name, lease, None)
+            await self._records.compare_and_swap(_COLLECTION, name, lease, None)
 
 
 def _holder() -> dict[str, str]:
     return {"holder": secrets.token_hex(8)}
 
 
-async def _happens(event: asyncio.Event, within: float) -> bool:
+async def _wait_for(event: asyncio.Event, within: float) -> bool:
     try:
         async with asyncio.timeout(within):
             return await event.wait()

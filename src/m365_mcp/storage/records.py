@@ -1,7 +1,7 @@
 """Records of our own that change only from a known state, so that two replicas can never both carry out one change.
 
 Only plain commands and optimistic transactions (WATCH, MULTI, EXEC) are used: the Redis user of a careful
-installation may not run scripts. May know redis-py, the key-value protocol, `logs` and its own folder.
+installation may not run scripts.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
 from m365_mcp import logs
-from m365_mcp.storage.encryption import Seal
+from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
 
 _log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
-class Held:
+class Versioned:
     """A record as it was read.
 
     Attributes:
@@ -35,16 +35,18 @@ class Held:
     version: str | None = field(default=None, repr=False)
 
 
-NOTHING = Held()
+ABSENT = Versioned()
 
 
-class Shelf(Protocol):
-    """Where texts lie by name; `swap` is atomic among everybody who uses the same shelf."""
+class Backend(Protocol):
+    """Where texts lie by name; `compare_and_swap` is atomic among everybody who uses the same shelf."""
 
     async def get(self, collection: str, key: str) -> str | None:
         """Return the text, or None."""
 
-    async def swap(self, collection: str, key: str, old: str | None, new: str | None, seconds: float) -> bool:
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
         """Replace `old` by `new` (None: nothing) for so many seconds; return False when `old` is not what is there."""
 
     def keys(self, collection: str) -> AsyncIterator[str]:
@@ -55,46 +57,46 @@ class Records:
     """Sealed records on a shelf.
 
     Args:
-        shelf: where they lie.
-        seal: their encryption.
+        backend: where they lie.
+        cipher: their encryption.
     """
 
-    def __init__(self, shelf: Shelf, seal: Seal) -> None:
-        self._shelf = shelf
-        self._seal = seal
+    def __init__(self, backend: Backend, cipher: RecordCipher) -> None:
+        self._backend = backend
+        self._cipher = cipher
 
-    async def read(self, collection: str, key: str) -> Held:
+    async def read(self, collection: str, key: str) -> Versioned:
         """Return the record. Raises StorageUnavailable."""
-        text = await self._shelf.get(collection, key)
-        return NOTHING if text is None else Held(self._seal.open(text, collection, key), text)
+        text = await self._backend.get(collection, key)
+        return ABSENT if text is None else Versioned(self._cipher.decrypt(text, collection, key), text)
 
-    async def swap(
-        self, collection: str, key: str, held: Held, value: Mapping[str, Any] | None, seconds: float = 0
-    ) -> Held | None:
+    async def compare_and_swap(
+        self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float = 0
+    ) -> Versioned | None:
         """Replace a record as it was read and return the new one, or None when somebody was faster.
 
         Args:
             collection: first part of its name.
             key: second part.
-            held: as it was read; `NOTHING` to create one.
+            stored: as it was read; `ABSENT` to create one.
             value: the new content; None deletes.
             seconds: how long it is kept.
 
         Raises:
             StorageUnavailable: the store did not answer; the change may or may not have been made.
         """
-        text = None if value is None else self._seal.close(value, collection, key)
-        if not await self._shelf.swap(collection, key, held.version, text, seconds):
+        text = None if value is None else self._cipher.encrypt(value, collection, key)
+        if not await self._backend.compare_and_swap(collection, key, stored.version, text, seconds):
             return None
-        return Held(None if value is None else dict(value), text)
+        return Versioned(None if value is None else dict(value), text)
 
     async def keys(self, collection: str) -> AsyncIterator[str]:
         """Go through the keys of a collection. Raises StorageUnavailable."""
-        async for key in self._shelf.keys(collection):
+        async for key in self._backend.keys(collection):
             yield key
 
 
-class RedisShelf:
+class RedisBackend:
     """Texts in Redis, one key each."""
 
     def __init__(self, client: Redis, guard: Guard) -> None:
@@ -112,7 +114,9 @@ class RedisShelf:
                 return None
             return None if text is None else str(text)  # the client decodes
 
-    async def swap(self, collection: str, key: str, old: str | None, new: str | None, seconds: float) -> bool:
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
         """Replace `old` by `new` in one transaction."""
         name = f"{collection}:{key}"
         async with self._guard.within_limits(), self._client.pipeline() as pipe:
@@ -145,7 +149,7 @@ class RedisShelf:
 _INDEX = "keys"
 
 
-class LocalShelf:
+class LocalBackend:
     """Texts in a key-value store that only this process changes: on disk or in memory.
 
     Args:
@@ -163,7 +167,9 @@ class LocalShelf:
         found = await self._store.get(key, collection=collection)
         return None if found is None else str(found.get("text"))
 
-    async def swap(self, collection: str, key: str, old: str | None, new: str | None, seconds: float) -> bool:
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
         """Replace `old` by `new` while nobody else of this process does."""
         async with self._turn:
             if await self.get(collection, key) != old:

@@ -2,7 +2,7 @@
 
 `RedisStore(url=…)` of py-key-value 0.4.6 has a pool of 100 that fails instead of waiting, no time-outs worth the
 name (a frozen Redis held a request for 58 s) and does not decode a percent-encoded password; so the client is
-made here and handed to it. May know redis-py and `errors`.
+made here and handed to it.
 """
 
 from __future__ import annotations

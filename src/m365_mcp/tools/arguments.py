@@ -1,4 +1,4 @@
-"""The arguments of tools that write mail: each with the words a model reads. May know `mail`."""
+"""The arguments of tools that write mail: each with the words a model reads."""
 
 from typing import Annotated, Any, Literal
 

@@ -10,11 +10,11 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.mail import MessageWish
+from m365_mcp.mail import MessageRequest
 from m365_mcp.tools import arguments
-from m365_mcp.tools.caller import caller_upload_desk
-from m365_mcp.tools.mail import Receipt, teller
-from m365_mcp.uploads.pending import Opened, Sent, UploadDesk
+from m365_mcp.tools.caller import caller_uploads
+from m365_mcp.tools.mail import Receipt, progress_to
+from m365_mcp.uploads.pending import PendingUpload, PendingUploads, SentUpload
 
 _LINK: dict[str, Any] = {
     "type": "object",
@@ -82,7 +82,7 @@ async def attach_files(
     importance: arguments.Importance = "normal",
     attachments: arguments.Attachments = None,
     request_read_receipt: arguments.ReadReceipt = False,
-    desk: UploadDesk = Depends(caller_upload_desk),
+    uploads: PendingUploads = Depends(caller_uploads),
 ) -> Waiting:
     """Begin a mail with files too large to go inside a call (up to 150 MB): make a draft, and a link for each file.
 
@@ -91,10 +91,11 @@ async def attach_files(
     file into this person's draft only, so show it to nobody else. Then call send_with_attachments. A draft that is
     not sent stays in the person's Drafts folder until they delete it; the server does not clear it away.
     """
-    wish = MessageWish(
-        to, subject, body, cc, bcc, reply_to, from_, content_type, importance, attachments, request_read_receipt
-    )
-    return _as_waiting(await desk.announce(wish, files))
+    request = MessageRequest(
+        to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
+        importance=importance, attachments=attachments, request_read_receipt=request_read_receipt,
+    )  # fmt: skip
+    return _as_waiting(await uploads.begin(request, files))
 
 
 @tool(
@@ -109,7 +110,7 @@ async def attach_files(
 )
 async def send_with_attachments(
     draft_id: arguments.DraftId,
-    desk: UploadDesk = Depends(caller_upload_desk),
+    uploads: PendingUploads = Depends(caller_uploads),
     context: Context = CurrentContext(),
 ) -> ReceiptWithFiles:
     """Send the draft that attach_files made, once, when every file it announced has arrived.
@@ -119,10 +120,10 @@ async def send_with_attachments(
     and SHA-256 of what arrived; another call with the same draft_id sends nothing and returns the first receipt.
     After 'outcome_unknown' the person must look in Sent Items before anything is tried again.
     """
-    return _as_receipt(await desk.send(draft_id, teller(context)))
+    return _as_receipt(await uploads.send(draft_id, progress_to(context)))
 
 
-def _as_waiting(opened: Opened) -> Waiting:
+def _as_waiting(opened: PendingUpload) -> Waiting:
     return Waiting(
         status="waiting_for_files",
         draft_id=opened.draft_id,
@@ -137,15 +138,15 @@ def _as_waiting(opened: Opened) -> Waiting:
     )
 
 
-def _as_receipt(sent: Sent) -> ReceiptWithFiles:
+def _as_receipt(sent: SentUpload) -> ReceiptWithFiles:
     receipt = sent.receipt
     return ReceiptWithFiles(
         status="sent",
         message_id=receipt.message_id,
         accepted_at=receipt.accepted_at,
-        recipients=list(sent.parcel.addresses),
+        recipients=list(sent.batch.addresses),
         duplicate_of=receipt.message_id if receipt.is_repeat else None,
-        warnings=list(sent.parcel.warnings),
+        warnings=list(sent.batch.warnings),
         saved_to_sent_items=True,
         request_id=receipt.request_id,
         files=[{"name": file.name, "size": file.size, "sha256": file.sha256} for file in sent.files],

@@ -1,7 +1,7 @@
 """Who is calling: builds the caller's Mailbox from the request's access token. Constructs only.
 
 What a FastMCP 4.1 dependency raises is masked, so nothing here can fail; a missing sign-in shows when the mailbox is
-first used. May know `errors`, `entra.*`, `graph.*`, `sending.*`, `uploads.*`.
+first used.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from fastmcp import Context
 from fastmcp.dependencies import CurrentContext
 from fastmcp.server.dependencies import get_access_token
 
-from m365_mcp.auth.graph_token_provider import GraphAccess
+from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.errors import SignInNeeded
 from m365_mcp.graph.client import GraphClient
-from m365_mcp.graph.mailbox import Mailbox, Tokens
-from m365_mcp.sending.outbox import Desk, Office
-from m365_mcp.sending.senders import mailbox_of
-from m365_mcp.uploads.pending import UploadDesk, Uploads
+from m365_mcp.graph.mailbox import Mailbox, TokenSource
+from m365_mcp.person import NOBODY, PersonId
+from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
+from m365_mcp.uploads.pending import PendingUploads, Uploads
 
 SERVICES = "services"
 
@@ -27,9 +27,9 @@ SERVICES = "services"
 class Services:
     """The long-lived objects tools use; the server's lifespan hands them out under `SERVICES`."""
 
-    access: GraphAccess
+    tokens: GraphTokenProvider
     graph: GraphClient
-    office: Office
+    outgoing: Outgoing
     uploads: Uploads
 
 
@@ -39,26 +39,29 @@ def caller_mailbox(context: Context = CurrentContext()) -> Mailbox:
     return _mailbox(services, _caller())
 
 
-def caller_desk(context: Context = CurrentContext()) -> Desk:
+def caller_outbox(context: Context = CurrentContext()) -> Outbox:
     """Return the outgoing mail of whoever makes the current call."""
     services: Services = context.lifespan_context[SERVICES]
     caller = _caller()
-    person = ("", "") if caller is None else caller.key
-    return services.office.desk(person, _mailbox(services, caller))
+    return _outbox(services, caller)
 
 
-def caller_upload_desk(context: Context = CurrentContext()) -> UploadDesk:
+def caller_uploads(context: Context = CurrentContext()) -> PendingUploads:
     """Return the mail with uploaded files of whoever makes the current call."""
     services: Services = context.lifespan_context[SERVICES]
     caller = _caller()
-    person, session_id = (("", ""), "") if caller is None else (caller.key, caller.session_id)
-    return services.uploads.desk(person, session_id, _mailbox(services, caller))
+    return services.uploads.for_person(_outbox(services, caller), caller.session_id if caller else "")
+
+
+def _outbox(services: Services, caller: Caller | None) -> Outbox:
+    person = caller.person if caller else NOBODY
+    return services.outgoing.outbox(person, _mailbox(services, caller))
 
 
 def _mailbox(services: Services, caller: Caller | None) -> Mailbox:
     if caller is None:
         return Mailbox(services.graph, _no_tokens())
-    return mailbox_of(services.graph, services.access, caller)
+    return mailbox_of(services.graph, services.tokens, caller)
 
 
 def _caller() -> Caller | None:
@@ -66,10 +69,10 @@ def _caller() -> Caller | None:
     if token is None:
         return None
     claims = token.claims
-    return Caller(claims["tid"], claims["oid"], token.token, claims["session"])
+    return Caller(PersonId(claims["tid"], claims["oid"]), token.token, claims["session"])
 
 
-def _no_tokens() -> Tokens:
+def _no_tokens() -> TokenSource:
     async def refuse(*_: object) -> NoReturn:
         raise SignInNeeded(
             "Nobody is signed in: this connection carries no access token.",
@@ -79,4 +82,4 @@ def _no_tokens() -> Tokens:
     async def nothing() -> None:
         return
 
-    return Tokens(get=refuse, renew=refuse, give_up=nothing)
+    return TokenSource(get=refuse, renew=refuse, end_sign_in=nothing)

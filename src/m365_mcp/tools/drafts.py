@@ -8,12 +8,12 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.mail import MessageWish
-from m365_mcp.sending.outbox import Desk
-from m365_mcp.sending.own_drafts import DraftDesk
+from m365_mcp.mail import MessageRequest
+from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.own_drafts import OwnDrafts
 from m365_mcp.tools import arguments
-from m365_mcp.tools.caller import caller_desk
-from m365_mcp.tools.mail import Receipt, receipt_of, teller
+from m365_mcp.tools.caller import caller_outbox
+from m365_mcp.tools.mail import Receipt, progress_to, receipt_of
 
 
 class DraftMade(BaseModel):
@@ -56,18 +56,19 @@ async def create_draft(
     importance: arguments.Importance = "normal",
     attachments: arguments.Attachments = None,
     request_read_receipt: arguments.ReadReceipt = False,
-    desk: Desk = Depends(caller_desk),
+    outbox: Outbox = Depends(caller_outbox),
 ) -> DraftMade:
     """Put an email into the signed-in person's Drafts folder, so that they can look at it in Outlook; send nothing.
 
     Give the person `web_link`. They may change the draft and send it themselves, or have you call send_draft with
     `draft_id`. Calling create_draft again makes another draft.
     """
-    wish = MessageWish(
-        to, subject, body, cc, bcc, reply_to, from_, content_type, importance, attachments, request_read_receipt
-    )
-    message = await desk.write(wish)
-    message_id, draft = await DraftDesk(desk).create(message)
+    request = MessageRequest(
+        to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
+        importance=importance, attachments=attachments, request_read_receipt=request_read_receipt,
+    )  # fmt: skip
+    message = await outbox.compose(request)
+    message_id, draft = await OwnDrafts(outbox).create(message)
     return DraftMade(
         status="draft",
         draft_id=draft.id,
@@ -89,14 +90,14 @@ async def create_draft(
     ),
 )
 async def send_draft(
-    draft_id: arguments.DraftId, desk: Desk = Depends(caller_desk), context: Context = CurrentContext()
+    draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox), context: Context = CurrentContext()
 ) -> Receipt:
     """Send a draft that create_draft made, as it is now, with everything the person has changed in it.
 
     Only after the person has agreed. A returned receipt means Microsoft accepted the message: do not repeat the call
     (a repeat sends nothing and returns the first receipt). Only 'outcome_unknown' leaves open whether it was sent.
     """
-    item, sent = await DraftDesk(desk).send(draft_id, teller(context))
+    item, sent = await OwnDrafts(outbox).send(draft_id, progress_to(context))
     return receipt_of(sent, item.addresses)
 
 
@@ -110,10 +111,10 @@ async def send_draft(
         open_world_hint=False,
     ),
 )
-async def discard_draft(draft_id: arguments.DraftId, desk: Desk = Depends(caller_desk)) -> DraftGone:
+async def discard_draft(draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox)) -> DraftGone:
     """Throw away a draft that create_draft made, with every change the person has made in it.
 
     Only drafts of this server, and only when the person does not want them any more.
     """
-    await DraftDesk(desk).discard(draft_id)
+    await OwnDrafts(outbox).discard(draft_id)
     return DraftGone(status="discarded", draft_id=draft_id)

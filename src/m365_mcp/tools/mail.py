@@ -9,11 +9,11 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.mail import Message, MessageWish
+from m365_mcp.mail import Message, MessageRequest
 from m365_mcp.sending import delivery
-from m365_mcp.sending.outbox import Desk
+from m365_mcp.sending.outbox import Outbox
 from m365_mcp.tools import arguments
-from m365_mcp.tools.caller import caller_desk
+from m365_mcp.tools.caller import caller_outbox
 
 
 class Accepted(BaseModel):
@@ -62,7 +62,7 @@ async def send_mail(
     request_read_receipt: arguments.ReadReceipt = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
-    desk: Desk = Depends(caller_desk),
+    outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> Receipt:
     """Send an email as the signed-in person, from their own Microsoft 365 mailbox.
@@ -73,29 +73,32 @@ async def send_mail(
     error says what to change; only 'outcome_unknown' leaves open whether it was sent, and then the person must look
     in Sent Items before anything is tried again.
     """
-    wish = MessageWish(
-        to, subject, body, cc, bcc, reply_to, from_, content_type, importance, attachments, request_read_receipt,
-        save_to_sent,
+    request = MessageRequest(
+        to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
+        importance=importance, attachments=attachments, request_read_receipt=request_read_receipt,
+        save_to_sent=save_to_sent,
     )  # fmt: skip
-    message = await desk.write(wish)
-    sent = await desk.send(message, key=idempotency_key, second_copy=allow_duplicate, progress=teller(context))
+    message = await outbox.compose(request)
+    sent = await outbox.send(
+        message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
+    )
     return as_receipt(message, sent)
 
 
-def as_receipt(message: Message, sent: delivery.Receipt) -> Receipt:
+def as_receipt(message: Message, sent: delivery.SendReceipt) -> Receipt:
     """Return what a model is told of a message that was accepted."""
-    return receipt_of(sent, message.addresses, message.warnings, is_saved=message.save_to_sent_items)
+    return receipt_of(sent, message.addresses, message.warnings, is_saved=message.save_to_sent)
 
 
 def receipt_of(
-    sent: delivery.Receipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
+    sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
 ) -> Receipt:
     """Return what a model is told of anything that was sent."""
     return Receipt(status="sent", **accepted_fields(sent, addresses, warnings, is_saved=is_saved))
 
 
 def accepted_fields(
-    sent: delivery.Receipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
+    sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
 ) -> dict[str, Any]:
     """Return the fields of `Accepted`, without its status."""
     return {
@@ -109,7 +112,7 @@ def accepted_fields(
     }
 
 
-def teller(context: Context) -> delivery.Progress:
+def progress_to(context: Context) -> delivery.Progress:
     """Return what tells the client about waiting."""
 
     async def tell(text: str) -> None:

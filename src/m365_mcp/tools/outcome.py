@@ -1,8 +1,4 @@
-"""The one place where an error becomes what a model reads, and where a call is counted and logged.
-
-May know `errors`, `logs`, `metrics`, the tools' own hints and FastMCP's middleware; logs names and codes, never
-arguments.
-"""
+"""The one place where an error becomes what a model reads, and where a call is counted and logged."""
 
 from __future__ import annotations
 

@@ -11,12 +11,12 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from m365_mcp.graph.items import Item
-from m365_mcp.mail import MessageWish, read_send_at
-from m365_mcp.sending.outbox import Desk
+from m365_mcp.mail import MessageRequest, read_send_at
+from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.scheduling import Schedule
 from m365_mcp.tools import arguments
-from m365_mcp.tools.caller import caller_desk
-from m365_mcp.tools.mail import Accepted, accepted_fields, teller
+from m365_mcp.tools.caller import caller_outbox
+from m365_mcp.tools.mail import Accepted, accepted_fields, progress_to
 
 
 class ScheduleReceipt(Accepted):
@@ -75,7 +75,7 @@ async def schedule_mail(
     request_read_receipt: arguments.ReadReceipt = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
-    desk: Desk = Depends(caller_desk),
+    outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> ScheduleReceipt:
     """Send an email as the signed-in person at a later time, at most 30 days from now.
@@ -84,12 +84,15 @@ async def schedule_mail(
     first; until then cancel_scheduled calls it back. Do not repeat the call after a receipt or 'outcome_unknown'.
     """
     when = read_send_at(send_at, datetime.now(UTC))
-    wish = MessageWish(
-        to, subject, body, cc, bcc, reply_to, from_, content_type, importance, attachments, request_read_receipt
+    request = MessageRequest(
+        to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
+        importance=importance, attachments=attachments, request_read_receipt=request_read_receipt,
+    )  # fmt: skip
+    message = replace(await outbox.compose(request), send_at=when)
+    progress = progress_to(context)
+    sent = await Schedule(outbox).add(
+        message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress
     )
-    message = replace(await desk.write(wish), send_at=when)
-    progress = teller(context)
-    sent = await Schedule(desk).add(message, key=idempotency_key, second_copy=allow_duplicate, progress=progress)
     return ScheduleReceipt(
         **accepted_fields(sent, message.addresses, message.warnings),
         status="scheduled",
@@ -108,12 +111,12 @@ async def schedule_mail(
         open_world_hint=False,
     ),
 )
-async def list_scheduled(desk: Desk = Depends(caller_desk)) -> ScheduledMails:
+async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMails:
     """List the mails that schedule_mail has handed over and that have not left yet, the next to leave first.
 
     What the person scheduled in Outlook is not in it.
     """
-    return ScheduledMails(scheduled=[_shown(item) for item in await Schedule(desk).list(datetime.now(UTC))])
+    return ScheduledMails(scheduled=[_shown(item) for item in await Schedule(outbox).list(datetime.now(UTC))])
 
 
 @tool(
@@ -126,12 +129,12 @@ async def list_scheduled(desk: Desk = Depends(caller_desk)) -> ScheduledMails:
         open_world_hint=False,
     ),
 )
-async def cancel_scheduled(scheduled_id: arguments.ScheduledId, desk: Desk = Depends(caller_desk)) -> Cancelled:
+async def cancel_scheduled(scheduled_id: arguments.ScheduledId, outbox: Outbox = Depends(caller_outbox)) -> Cancelled:
     """Call back a mail that schedule_mail has handed over, before it leaves.
 
     'already_sent' means it was too late; 'message_missing' that it was called back before.
     """
-    item = await Schedule(desk).cancel(scheduled_id)
+    item = await Schedule(outbox).cancel(scheduled_id)
     return Cancelled(status="cancelled", subject=item.subject, recipients=list(item.addresses))
 
 

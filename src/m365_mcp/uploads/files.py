@@ -1,4 +1,4 @@
-"""Pure: the files a caller announces, read and checked. May know `errors`, `upload_refusals` and `mail`."""
+"""Pure: the files a caller announces, read and checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FORM = 'Write each file like {"name": "report.pdf", "size": 12345}; size, in by
 
 
 @dataclass(frozen=True)
-class Announced:
+class ExpectedFile:
     """A file that is to come; `size` is None when the caller does not know it."""
 
     name: str
@@ -25,7 +25,7 @@ class Announced:
 
 def read_files(
     given: Sequence[Mapping[str, Any]], rules: MailRules, others: Sequence[str] = ()
-) -> tuple[Announced, ...]:
+) -> tuple[ExpectedFile, ...]:
     """Return the files a caller announces.
 
     Args:
@@ -39,7 +39,7 @@ def read_files(
     """
     if not 1 <= len(given) <= MAX_FILES:
         raise InvalidArgument(f"'files' has {len(given):,} entries; from 1 to {MAX_FILES} can be uploaded.")
-    files = tuple(_read_file(f"'files' entry {number}", wish, rules) for number, wish in enumerate(given, start=1))
+    files = tuple(_read_file(f"'files' entry {number}", entry, rules) for number, entry in enumerate(given, start=1))
     names = [unicodedata.normalize("NFC", name).casefold() for name in (*(file.name for file in files), *others)]
     if len(names) != len(set(names)):
         # By its name a file is found in the draft when an answer of Graph got lost.
@@ -49,14 +49,14 @@ def read_files(
     return files
 
 
-def _read_file(where: str, wish: Mapping[str, Any], rules: MailRules) -> Announced:
-    name, size = wish.get("name"), wish.get("size")
-    if set(wish) - {"name", "size"} or not isinstance(name, str):
+def _read_file(where: str, entry: Mapping[str, Any], rules: MailRules) -> ExpectedFile:
+    name, size = entry.get("name"), entry.get("size")
+    if set(entry) - {"name", "size"} or not isinstance(name, str):
         raise InvalidArgument(f"{where} is not a name with a size.", advice=_FORM)
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         raise InvalidArgument(f"{where} has a size that is not a number of bytes.", advice=_FORM)
     check_size(size or 0)
-    return Announced(check_attachment_name(name, rules, where), size)
+    return ExpectedFile(check_attachment_name(name, rules, where), size)
 
 
 def check_size(size: int) -> None:

@@ -1,56 +1,50 @@
-"""What a person does with files that come by link: announces them for a draft, and sends it when they are there.
+"""Mail with files that come by link: a draft is made with a link for each file, and sent when every file is there.
 
-The draft of an upload that was abandoned stays in the person's Drafts folder: it is theirs, and nothing here sweeps it.
-May know `errors`, `upload_refusals`, `mail`, `graph.*`, `sending.*` and `uploads.*`.
+The draft of an abandoned upload stays in the person's Drafts folder: it belongs to the person, and this server does
+not delete it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from m365_mcp.errors import AttachmentsMissing
-from m365_mcp.graph.drafts import Drafts
-from m365_mcp.graph.mailbox import Mailbox
-from m365_mcp.mail import Message, MessageWish, build_message
-from m365_mcp.sending.delivery import Progress, Receipt, in_silence
-from m365_mcp.sending.ledger import Wish
-from m365_mcp.sending.outbox import Office
-from m365_mcp.sending.strategies import AsDraft
-from m365_mcp.uploads.files import Announced, read_files
-from m365_mcp.uploads.links import LINK_SECONDS, Ticket, Tickets, name_of
-from m365_mcp.uploads.parcels import Parcel, Parcels
-from m365_mcp.uploads.receiver import Arrived
+from m365_mcp.mail import Message, MessageRequest
+from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
+from m365_mcp.sending.ledger import SendRequest, new_message_id
+from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.strategies import ExistingDraftSend
+from m365_mcp.uploads.files import ExpectedFile, read_files
+from m365_mcp.uploads.links import LINK_SECONDS, UploadBatch, UploadBatches, UploadLink, UploadLinks, name_of
+from m365_mcp.uploads.receiver import ReceivedFile
 
 PATH = "/upload"
 
 
 @dataclass(frozen=True)
 class Uploads:
-    """What is the same for everybody's uploads.
+    """What all people's uploads share.
 
     Attributes:
-        office: the rules, and the way out.
-        tickets: what the links stand for.
-        parcels: which files belong to which draft.
+        links: what each link stands for.
+        batches: which files belong to which draft.
         base_url: public URL of this server.
     """
 
-    office: Office
-    tickets: Tickets
-    parcels: Parcels
+    links: UploadLinks
+    batches: UploadBatches
     base_url: str
 
-    def desk(self, person: tuple[str, str], session_id: str, mailbox: Mailbox) -> UploadDesk:
-        """Return one person's place."""
-        return UploadDesk(self, person, session_id, mailbox)
+    def for_person(self, outbox: Outbox, session_id: str) -> PendingUploads:
+        """Return the uploads of one person."""
+        return PendingUploads(self, outbox, session_id)
 
 
 @dataclass(frozen=True)
-class Link:
+class FileLink:
     """Where one file goes."""
 
     name: str
@@ -58,7 +52,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Opened:
+class PendingUpload:
     """A draft that waits for its files.
 
     Attributes:
@@ -73,101 +67,102 @@ class Opened:
     message_id: str
     draft_id: str
     expires_at: float
-    links: tuple[Link, ...]
+    links: tuple[FileLink, ...]
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentUpload:
     """A draft that was sent with its files."""
 
-    parcel: Parcel
-    receipt: Receipt
-    files: tuple[Arrived, ...]
+    batch: UploadBatch
+    receipt: SendReceipt
+    files: tuple[ReceivedFile, ...]
 
 
 @dataclass(frozen=True)
-class UploadDesk:
-    """One person's mail with files that come by link.
+class PendingUploads:
+    """One person's mail with files that are uploaded by link.
 
     Attributes:
-        uploads: the rules and records.
-        person: tenant and object id.
-        session_id: the session of the call; the links die with it.
-        mailbox: where the mail leaves from.
+        uploads: what all people share.
+        outbox: the person's outgoing mail.
+        session_id: the session of the call; the links end with it.
     """
 
     uploads: Uploads
-    person: tuple[str, str]
+    outbox: Outbox
     session_id: str
-    mailbox: Mailbox
 
-    async def announce(self, wish: MessageWish, files: Sequence[Mapping[str, Any]]) -> Opened:
+    async def begin(self, request: MessageRequest, files: Sequence[Mapping[str, Any]]) -> PendingUpload:
         """Create a draft, and a link for each file that is to go with it. Raises M365Error; nothing is sent."""
-        office = self.uploads.office
-        message = build_message(wish, office.rules)
-        announced = read_files(files, office.rules, [attachment.name for attachment in message.attachments])
-        message_id = secrets.token_hex(16)
-        async with office.delivery.places.one(self.person):
-            draft = await Drafts(self.mailbox).create(message.draft_as_graph(message_id), message_id)
-        expires_at = self.uploads.tickets.clock() + LINK_SECONDS
-        issued = [await self._issue(file, draft.id, expires_at) for file in announced]
-        parcel = Parcel(
+        message = await self.outbox.compose(request)
+        attached = [attachment.name for attachment in message.attachments]
+        expected = read_files(files, self.outbox.rules, attached)
+        message_id = new_message_id()
+        async with self.outbox.slot():
+            draft = await self.outbox.drafts.create(message.draft_as_graph(message_id), message_id)
+        expires_at = self.uploads.links.clock() + LINK_SECONDS
+        secrets = [await self._issue(file, draft.id, expires_at) for file in expected]
+        batch = UploadBatch(
             message_id=message_id,
             draft_id=draft.id,
             addresses=message.addresses,
             warnings=message.warnings,
-            tickets=tuple(name_of(secret) for secret in issued),
+            link_names=tuple(map(name_of, secrets)),
         )
-        await self.uploads.parcels.put(self.person, parcel)
-        addresses = [f"{self.uploads.base_url}{PATH}/{secret}" for secret in issued]
-        links = tuple(Link(file.name, url) for file, url in zip(announced, addresses, strict=True))
-        return Opened(message, message_id, draft.id, expires_at, links)
+        await self.uploads.batches.put(self.outbox.person, batch)
+        links = tuple(
+            FileLink(file.name, f"{self.uploads.base_url}{PATH}/{secret}")
+            for file, secret in zip(expected, secrets, strict=True)
+        )
+        return PendingUpload(message, message_id, draft.id, expires_at, links)
 
-    async def _issue(self, file: Announced, draft_id: str, expires_at: float) -> str:
-        ticket = Ticket(
-            person=self.person,
+    async def _issue(self, file: ExpectedFile, draft_id: str, expires_at: float) -> str:
+        link = UploadLink(
+            person=self.outbox.person,
             session_id=self.session_id,
             draft_id=draft_id,
             name=file.name,
             size=file.size,
             expires_at=expires_at,
         )
-        return await self.uploads.tickets.issue(ticket)
+        return await self.uploads.links.issue(link)
 
-    async def send(self, draft_id: str, progress: Progress = in_silence) -> Sent:
-        """Send the draft once, with every file that was announced for it.
+    async def send(self, draft_id: str, progress: Progress = no_progress) -> SentUpload:
+        """Send the draft once, with every file that was expected for it.
 
         Raises:
-            DraftUnknown: it is not one of this person's.
+            DraftUnknown: the draft is not one of this person's.
             AttachmentsMissing: a file has not arrived; nothing is sent.
+            MessageMissing: the person has deleted the draft, or moved it.
             OutcomeUnknown, M365Error: see `Delivery.send`.
         """
-        parcel = await self.uploads.parcels.find(self.person, draft_id)
-        files = await self._arrived(parcel)
-        mark = hashlib.sha256(draft_id.encode()).hexdigest()
+        batch = await self.uploads.batches.find(self.outbox.person, draft_id)
+        files = await self._arrived(batch)
+        fingerprint = hashlib.sha256(draft_id.encode()).hexdigest()
         # The key is longer than any that a caller may give, so the two never meet.
-        wish = Wish(self.person, fingerprint=mark, key=f"draft {mark}")
-        way = AsDraft(Drafts(self.mailbox), draft_id, parcel.message_id)
-        receipt = await self.uploads.office.delivery.send(wish, parcel.addresses, way, progress)
-        return Sent(parcel, replace(receipt, message_id=parcel.message_id), files)
+        request = SendRequest(self.outbox.person, fingerprint, idempotency_key=f"draft {fingerprint}")
+        strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, is_shown=True)
+        receipt = await self.outbox.deliver(request, batch.addresses, strategy, progress)
+        return SentUpload(batch, replace(receipt, message_id=batch.message_id), files)
 
-    async def _arrived(self, parcel: Parcel) -> tuple[Arrived, ...]:
-        tickets = [await self.uploads.tickets.named(name) for name in parcel.tickets]
+    async def _arrived(self, batch: UploadBatch) -> tuple[ReceivedFile, ...]:
+        links = [await self.uploads.links.find_by_name(name) for name in batch.link_names]
         missing = [
-            f"'files' entry {number} {self._state(ticket)}"
-            for number, ticket in enumerate(tickets, start=1)
-            if ticket is None or ticket.state != "done"
+            f"'files' entry {number} {self._state(link)}"
+            for number, link in enumerate(links, start=1)
+            if link is None or link.state != "done"
         ]
         if missing:
-            raise AttachmentsMissing(f"{len(missing)} of {len(tickets)} files are missing: {', '.join(missing)}.")
-        return tuple(Arrived(t.name, t.size or 0, t.sha256 or "") for t in tickets if t is not None)
+            raise AttachmentsMissing(f"{len(missing)} of {len(links)} files are missing: {', '.join(missing)}.")
+        return tuple(ReceivedFile(t.name, t.size or 0, t.sha256 or "") for t in links if t is not None)
 
-    def _state(self, ticket: Ticket | None) -> str:
-        if ticket is None:
+    def _state(self, link: UploadLink | None) -> str:
+        if link is None:
             return "is not known any more"
-        if ticket.state == "uploading":
+        if link.state == "uploading":
             return "is being uploaded"
-        tried = f"; its last upload failed with {ticket.problem}" if ticket.problem else ""
-        if self.uploads.tickets.has_expired(ticket):
+        tried = f"; its last upload failed with {link.problem}" if link.problem else ""
+        if self.uploads.links.has_expired(link):
             return f"did not come before its link expired{tried}"
         return f"is waited for{tried}"

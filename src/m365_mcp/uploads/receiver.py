@@ -1,7 +1,4 @@
-"""What happens to an upload: its ticket is taken, its bytes go into the draft of the person who asked for the link.
-
-May know `errors`, `upload_refusals`, `metrics`, `mail`, `entra.*`, `graph.*`, `sending.*` and `uploads.*`.
-"""
+"""What happens to an upload: its ticket is taken, its bytes go into the draft of the person who asked for the link."""
 
 from __future__ import annotations
 
@@ -9,24 +6,24 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-from m365_mcp.auth.graph_token_provider import GraphAccess
+from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.errors import M365Error, SignInNeeded, StorageUnavailable, Unavailable, UploadBrokenOff, UploadIncomplete
 from m365_mcp.graph.attachments import DraftAttachments
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import MailRules
 from m365_mcp.metrics import Metrics
-from m365_mcp.sending.mailbox_slots import MailboxPlaces
-from m365_mcp.sending.senders import mailbox_of
+from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.outbox import mailbox_of
 from m365_mcp.uploads.files import check_size
-from m365_mcp.uploads.links import Taken, Ticket, Tickets
+from m365_mcp.uploads.links import ClaimedLink, UploadLink, UploadLinks
 from m365_mcp.uploads.transfer import Incoming, Transfer
 
 MOST_AT_ONCE = 12  # in one process; each holds a few times its range of 3.75 MiB
 
 
 @dataclass(frozen=True)
-class Arrived:
+class ReceivedFile:
     """A file that is attached."""
 
     name: str
@@ -35,31 +32,31 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class Reception:
+class UploadReceiver:
     """Takes uploads in.
 
     Attributes:
-        tickets: what the links stand for.
+        links: what the links stand for.
         access: where the person's Graph token comes from; an upload brings none.
         graph: Microsoft Graph.
-        places: how many requests a mailbox takes at a time.
+        slots: how many requests a mailbox takes at a time.
         rules: what may be attached.
         metrics: where uploads are counted.
     """
 
-    tickets: Tickets
-    access: GraphAccess
+    links: UploadLinks
+    access: GraphTokenProvider
     graph: GraphClient
-    places: MailboxPlaces
+    slots: MailboxSlots
     rules: MailRules
     metrics: Metrics
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE), init=False, repr=False)
 
-    async def look(self, secret: str) -> Ticket:
-        """Return what a link stands for; see `Tickets.find`."""
-        return await self.tickets.find(secret)
+    async def look(self, secret: str) -> UploadLink:
+        """Return what a link stands for; see `UploadLinks.find`."""
+        return await self.links.find(secret)
 
-    async def receive(self, secret: str, incoming: Incoming) -> Arrived:
+    async def receive(self, secret: str, incoming: Incoming) -> ReceivedFile:
         """Attach the file to its draft.
 
         Raises:
@@ -68,35 +65,35 @@ class Reception:
             UploadIncomplete, FileTooLarge, InvalidArgument: the file is not one that can be taken.
             M365Error: it is not attached; the same link may be tried again until it expires.
         """
-        ticket = await self.tickets.find(secret)
+        link = await self.links.find(secret)
         check_size(incoming.size)
-        if ticket.size not in (None, incoming.size):
-            raise UploadIncomplete(f"The file has {incoming.size:,} bytes, and {ticket.size:,} were announced.")
+        if link.size not in (None, incoming.size):
+            raise UploadIncomplete(f"The file has {incoming.size:,} bytes, and {link.size:,} were announced.")
         if self._room.locked():
             raise Unavailable("This server is taking in as many files as it can.", advice="Try again in a moment.")
         async with self._room:
-            mailbox = await self._mailbox(ticket)
-            async with self.tickets.taken(secret) as taken:
-                return await self._attach(taken, mailbox, incoming)
+            mailbox = await self._mailbox(link)
+            async with self.links.claimed(secret) as claimed:
+                return await self._attach(claimed, mailbox, incoming)
 
-    async def _mailbox(self, ticket: Ticket) -> Mailbox:
-        caller = await self.access.caller(ticket.session_id)
-        if caller.key != ticket.person:
+    async def _mailbox(self, link: UploadLink) -> Mailbox:
+        caller = await self.access.caller(link.session_id)
+        if caller.person != link.person:
             raise SignInNeeded
         return mailbox_of(self.graph, self.access, caller)
 
-    async def _attach(self, taken: Taken, mailbox: Mailbox, incoming: Incoming) -> Arrived:
-        ticket = taken.ticket
-        attachments = DraftAttachments(mailbox, ticket.draft_id, lambda: self.places.one(ticket.person))
+    async def _attach(self, claimed: ClaimedLink, mailbox: Mailbox, incoming: Incoming) -> ReceivedFile:
+        link = claimed.link
+        attachments = DraftAttachments(mailbox, link.draft_id, lambda: self.slots.slot(link.person))
         try:
             transfer = Transfer(attachments, self.rules)
-            await transfer.run(ticket.name, incoming, is_first_try=ticket.is_first_try)
+            await transfer.run(link.name, incoming, is_first_try=link.is_first_try)
         except BaseException as error:
             refused = isinstance(error, M365Error) and not isinstance(error, UploadBrokenOff)
             self.metrics.uploads.labels("failed" if refused else "broken_off").inc()
             with contextlib.suppress(StorageUnavailable):  # what says `uploading` and has no lease may be tried again
-                await taken.note(state="failed" if refused else "open", problem=getattr(error, "code", None))
+                await claimed.note(state="failed" if refused else "open", problem=getattr(error, "code", None))
             raise
-        await taken.note(state="done", size=incoming.size, sha256=incoming.sha256)
+        await claimed.note(state="done", size=incoming.size, sha256=incoming.sha256)
         self.metrics.uploads.labels("done").inc()
-        return Arrived(ticket.name, incoming.size, incoming.sha256)
+        return ReceivedFile(link.name, incoming.size, incoming.sha256)

@@ -1,7 +1,4 @@
-"""The bytes of one upload on their way into a draft: looked at, counted and hashed as they pass, never whole in memory.
-
-May know `mail`, `graph.attachments` and `upload_refusals`.
-"""
+"""The bytes of one upload on their way into a draft: checked, counted and hashed on the way, never whole in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's icon, drawn here so that nothing is loaded from elsewhere. Knows nothing of the rest of the project."""
+"""The server's icon, drawn here so that nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 

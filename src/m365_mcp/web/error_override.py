@@ -1,7 +1,6 @@
 """Answers with the error that really happened, where the framework would answer with one it made up.
 
 See `trouble` for why. Successful answers, and errors nobody recorded anything for, pass unchanged.
-May know `errors`, `trouble`, `metrics` and `web.replies`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from m365_mcp.web.responses import error_as_json, error_as_page, protect_page
 PAGES = ("/consent", "/auth/callback")
 
 
-class HonestErrors:
+class ErrorOverride:
     """Replaces made-up error answers of `app`."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

@@ -2,7 +2,6 @@
 
 Compared with the public URL and not with what the socket sees, so that it holds behind TLS termination. Health probes
 call by address and pass; so do the public metadata documents, which are the same for everybody and reflect nothing.
-May know `settings` and `web.replies`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A Check is a name and a ping; /livez, /readyz and the doctor all read the same tuple of checks.
-
-May know `errors` and `trouble`.
-"""
+"""A Check is a name and a ping; /livez, /readyz and the doctor all read the same tuple of checks."""
 
 from __future__ import annotations
 

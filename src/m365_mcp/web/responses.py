@@ -1,7 +1,4 @@
-"""How an error looks over HTTP: JSON for programs (RFC 6749 section 5.2), a page for people.
-
-May know `errors`.
-"""
+"""How an error looks over HTTP: JSON for programs (RFC 6749 section 5.2), a page for people."""
 
 from __future__ import annotations
 

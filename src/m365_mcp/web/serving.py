@@ -1,7 +1,4 @@
-"""Runs the application until it is told to stop, and stops so that no call is cut.
-
-May know `app`, `health` and uvicorn.
-"""
+"""Runs the application until it is told to stop, and stops so that no call is cut."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The page behind an upload link: choose or drop one file, watch it go, read what arrived. Works by keyboard.
 
 Nothing comes from elsewhere, and the policy lets only this script and this style run, named by their hashes (CSP 3).
-May know `errors` and `web.replies`.
 """
 
 from __future__ import annotations

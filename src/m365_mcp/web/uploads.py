@@ -1,7 +1,6 @@
 """/upload/{ticket}: a page to drop a file on (GET), and the file itself, raw (PUT, POST). The link is the permission.
 
 This path alone takes bodies of any size it is told beforehand, as a stream; `uploads.reception` says what is too large.
-May know `errors`, `trouble`, `upload_refusals`, `uploads.*`, `web.replies` and `web.upload_page`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from starlette.routing import Route
 
 from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff, request_error
 from m365_mcp.uploads.pending import PATH
-from m365_mcp.uploads.receiver import Reception
+from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.uploads.transfer import Incoming
 from m365_mcp.web.responses import json_reply, retry_header
 from m365_mcp.web.upload_page import refused_page, upload_page
 
 
-def upload_route(reception: Reception) -> Route:
+def upload_route(reception: UploadReceiver) -> Route:
     """Return the route of upload links."""
 
     async def show(request: Request) -> Response:

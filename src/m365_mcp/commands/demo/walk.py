@@ -1,6 +1,6 @@
 """The ten steps of the sign-in, as an MCP client and a browser take them, over real HTTP.
 
-Yields each step as it happens; knows nothing of how it is shown.
+Yields each step as it happens.
 """
 
 from __future__ import annotations

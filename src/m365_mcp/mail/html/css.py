@@ -1,4 +1,4 @@
-"""Which declarations of a style attribute a mail keeps. Knows nothing of the project."""
+"""Which declarations of a style attribute a mail keeps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ACTIVE = re.compile(
 )
 
 
-def clean_style(style: str) -> tuple[str, list[Removal]]:
+def sanitize_style(style: str) -> tuple[str, list[Removal]]:
     """Return what is kept of a style attribute, and what is not."""
     kept: list[str] = []
     removed: list[Removal] = []

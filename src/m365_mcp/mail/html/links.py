@@ -1,4 +1,4 @@
-"""What the addresses in a mail's HTML should make its sender look twice at. Knows nothing of the project."""
+"""What the addresses in a mail's HTML should make its sender look twice at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken out of a mail's HTML, in words. Knows nothing of the project."""
+"""What is taken out of a mail's HTML, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand in a mail's HTML: elements, attributes, addresses. Knows nothing of the project.
+"""What may stand in a mail's HTML: elements, attributes, addresses.
 
 Sources: WHATWG HTML for what loads or runs; the OWASP XSS Filter Evasion Cheat Sheet for what is tried.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from m365_mcp.mail.html.css import clean_style
+from m365_mcp.mail.html.css import sanitize_style
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.words import words
 
@@ -75,7 +75,7 @@ def judge_attribute(element: str, name: str, value: str) -> tuple[str | None, li
     if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
         return None, []
     if name == "style":
-        kept, removed = clean_style(value)
+        kept, removed = sanitize_style(value)
         return kept or None, removed
     if name in ("href", "src", "cite"):
         return _judge_address(name, value)

@@ -3,7 +3,7 @@
 Two readers, one behind the other. The first reads tokens, counts what the rules take out, closes what is left open,
 and writes HTML that can be read in one way only; so the second, `nh3`, meets nothing that could cost it much time or
 memory. The second builds the tree as a browser does and lets through only what is on its lists. What comes out is put
-in again until nothing changes. May know only `errors`.
+in again until nothing changes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FIRST_BREAKS = re.compile(r"(<pre(?: [^<>]*)?>)\n+")
 _CLOSED_BY_THEMSELVES = words("p li dd dt tr td th thead tbody tfoot colgroup caption")
 
 
-def clean_html(html: str) -> tuple[str, Counter[Removal]]:
+def sanitize_html(html: str) -> tuple[str, Counter[Removal]]:
     """Return `html` as it may be mailed, and how much of each kind was taken out.
 
     Raises:

@@ -1,5 +1,5 @@
 """HTML as a row of tags and text, read the way browsers do (WHATWG HTML section 13.2.5), and written so that only one
-reading is left. Takes time in proportion to the text, whatever the text is. Knows nothing of the project.
+reading is left. Takes time in proportion to the text, whatever the text is.
 """
 
 from __future__ import annotations
