@@ -48,7 +48,7 @@ class World:
         clock = lambda: self.now  # noqa: E731
         leases = Leases(self.records)
         ledger = Ledger(self.records, leases, RepeatWindows(), clock)
-        slots = MailboxSlots(leases, timeout=20)
+        slots = MailboxSlots(leases, wait_seconds=20)
         return Delivery(ledger, slots, RecipientRateLimit(self.records, self.hourly, clock), Metrics())
 
     async def graph(self, message_id: str) -> str:
@@ -86,7 +86,7 @@ class Through:
         return None
 
 
-def request(fingerprint: str = "hello", key: str | None = None, *, allow_duplicate: bool = False) -> SendRequest:
+def request(fingerprint: str = "hello", idempotency_key: str | None = None, *, allow_duplicate: bool = False) -> SendRequest:
     return SendRequest(ADA, fingerprint, key, allow_duplicate)
 
 
@@ -136,7 +136,7 @@ async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -
     replicas = [world.replica(), world.replica()]
 
     receipts = await asyncio.gather(
-        *(replicas[n % 2].send(request(key=key), TO, Through(world.graph)) for n in range(50))
+        *(replicas[n % 2].send(request(idempotency_key=idempotency_key), TO, Through(world.graph)) for n in range(50))
     )
 
     assert world.accepted.total() == 1
@@ -285,7 +285,7 @@ async def test_mailbox_takes_four_at_a_time_over_all_replicas() -> None:
 async def test_mailbox_that_stays_busy_is_told_and_nothing_is_sent() -> None:
     """Whoever waits too long for a place is told to come back."""
     world = World()
-    slots = MailboxSlots(Leases(world.records), timeout=0.1)
+    slots = MailboxSlots(Leases(world.records), wait_seconds=0.1)
     async with slots.slot(ADA), slots.slot(ADA), slots.slot(ADA), slots.slot(ADA):
         with pytest.raises(Throttled):
             async with slots.slot(ADA):
