@@ -86,16 +86,18 @@ class Through:
         return None
 
 
-def request(fingerprint: str = "hello", idempotency_key: str | None = None, *, allow_duplicate: bool = False) -> SendRequest:
-    return SendRequest(ADA, fingerprint, key, allow_duplicate)
+def request(
+    fingerprint: str = "hello", idempotency_key: str | None = None, *, allow_duplicate: bool = False
+) -> SendRequest:
+    return SendRequest(ADA, fingerprint, idempotency_key, allow_duplicate)
 
 
 async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:
     """H11: the same key and message, later and on another replica: the stored result, nothing new."""
     world = World()
-    slot, two = world.replica(), world.replica()
+    one, two = world.replica(), world.replica()
 
-    first = await slot.send(request(idempotency_key="k"), TO, Through(world.graph))
+    first = await one.send(request(idempotency_key="k"), TO, Through(world.graph))
     world.now += 23 * 3600
     again = await two.send(request(idempotency_key="k"), TO, Through(world.graph))
 
@@ -136,7 +138,7 @@ async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -
     replicas = [world.replica(), world.replica()]
 
     receipts = await asyncio.gather(
-        *(replicas[n % 2].send(request(idempotency_key=idempotency_key), TO, Through(world.graph)) for n in range(50))
+        *(replicas[n % 2].send(request(idempotency_key=key), TO, Through(world.graph)) for n in range(50))
     )
 
     assert world.accepted.total() == 1
@@ -223,14 +225,14 @@ async def test_message_that_was_not_taken_may_be_sent_again(failure: str) -> Non
 async def test_repeat_waits_for_a_send_that_fails_and_then_sends_itself() -> None:
     """A repeat that waited for a refused send takes its place."""
     world = World()
-    slot, two = world.replica(), world.replica()
+    one, two = world.replica(), world.replica()
     refused = asyncio.Event()
 
     async def refuse(_: str) -> str:
         await refused.wait()
         raise MessageRefused
 
-    first = asyncio.create_task(slot.send(request(), TO, Through(refuse)))
+    first = asyncio.create_task(one.send(request(), TO, Through(refuse)))
     await asyncio.sleep(0.05)
     second = asyncio.create_task(two.send(request(), TO, Through(world.graph)))
     await asyncio.sleep(0.05)
