@@ -4,7 +4,7 @@ Some Claude connectors send `MCP-Protocol-Version: 2025-11-25` with the body of 
 (anthropics/claude-code#93290). The MCP SDK 2.3 reads only the header and answers in the form of 2025-11-25. The client
 cannot read that answer: it lacks `resultType`, `ttlMs` and `cacheScope`. In stateful mode the SDK answers 400.
 This module may go when the SDK chooses by the body (its `StreamableHTTPSessionManager` calls that a follow-up):
-tests/e2e/test_protocol_versions.py tells.
+tests/test_upstream.py tells.
 """
 
 from __future__ import annotations
