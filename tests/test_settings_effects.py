@@ -170,7 +170,7 @@ async def test_sign_in_at_entra_follows_the_settings(
     address, found = await sign_in_at_entra(**{name: value})
 
     assert (host or plain_address.netloc, path or plain_address.path) == (address.netloc, address.path)
-    assert "login.microsoftonline.com" == plain_address.netloc
+    assert plain_address.netloc == "login.microsoftonline.com"
     for key, part in query.items():
         assert part in found[key].split()
         assert part not in plain[key].split()

@@ -28,9 +28,7 @@ def test_text_cannot_be_hidden_by_display(style: str) -> None:
     assert sanitize_style(style) == ("", [Removal.STYLE])
 
 
-@pytest.mark.parametrize(
-    "style", ["display:n\\6fne", "display:\\none", "d\\69splay:none", "display:url(x)"]
-)
+@pytest.mark.parametrize("style", ["display:n\\6fne", "display:\\none", "d\\69splay:none", "display:url(x)"])
 def test_escape_is_taken_for_what_it_could_spell(style: str) -> None:
     """A backslash can spell any word, so a declaration with one goes and counts as one that could run."""
     assert sanitize_style(style) == ("", [Removal.ACTIVE_STYLE])
