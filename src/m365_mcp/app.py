@@ -48,13 +48,12 @@ from m365_mcp.uploads.links import UploadBatches, UploadLinks
 from m365_mcp.uploads.pending import Uploads
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
-from m365_mcp.web.branding import ICON
 from m365_mcp.web.cors import McpCors
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.oauth_requests import OAuthRequests
-from m365_mcp.web.responses import welcome_page
+from m365_mcp.web.pages import landing_page, server_icon
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -215,7 +214,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         name="M365 mail",
         instructions=instructions_for(container.settings.m365_toolsets),
         version=__version__,
-        icons=[ICON],
+        icons=[server_icon()],
         auth=container.auth,
         lifespan=lifespan,
         middleware=[ToolOutcome(container.metrics)],
@@ -251,7 +250,7 @@ def assemble(container: Container) -> Starlette:
         finally:
             await container.close()
 
-    welcome = Route("/", lambda _: welcome_page(f"{container.settings.mcp_server_base_url}{MCP_PATH}"))
+    landing = Route("/", lambda _: landing_page(f"{container.settings.mcp_server_base_url}{MCP_PATH}"))
     checked = Mount("/", OAuthRequests(inner, container.auth.is_our_resource))
     edge = [
         # The first sees a request first and its answer last.
@@ -261,7 +260,7 @@ def assemble(container: Container) -> Starlette:
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(container.readiness), welcome, *_upload_routes(container), checked]
+    routes = [*health.routes(container.readiness), landing, *_upload_routes(container), checked]
     return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
 
 

@@ -13,7 +13,7 @@ from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m365_mcp.web.responses import json_reply
+from m365_mcp.web.responses import json_error
 
 MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest honest request is a registration of about 2 KB
 OAUTH_PATHS = ("/register", "/authorize", "/token", "/consent", "/revoke")
@@ -35,7 +35,7 @@ class OAuthRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] == "http" and scope["path"] == "/authorize" and _asks_twice(scope):
-            await json_reply(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
+            await json_error(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
             return
         posted = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in OAUTH_PATHS
         await (self._limited if posted else self._app)(scope, receive, send)
@@ -45,14 +45,14 @@ class OAuthRequests:
             await self._app(scope, receive, send)
             return
         if not Headers(scope=scope).get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            await json_reply(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
+            await json_error(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
             return
         body = await _read(receive)
         resources = parse_qs(body.decode("latin-1")).get("resource", [])
         if all(self._is_our_resource(resource) for resource in resources):
             await self._app(scope, _replay(body), send)
             return
-        await json_reply(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
+        await json_error(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
 
 
 def _asks_twice(scope: Scope) -> bool:
