@@ -1,6 +1,8 @@
 """Rules of the house that a machine can check: sizes, docstrings, and what must not stand in a file."""
 
 import ast
+import inspect
+import re
 import subprocess
 from pathlib import Path
 
@@ -52,3 +54,49 @@ def test_no_file_names_a_package_registry_or_a_machine() -> None:
     found = subprocess.run(search, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert found.stdout == ""
+
+
+def documented_names(docstring: str, section: str) -> set[str]:
+    """Return the names that a section of a Google-style docstring explains."""
+    found = re.search(rf"^{section}:\n((?:[ \t]+.*\n?|\n)+)", inspect.cleandoc(docstring), re.MULTILINE)
+    return set(re.findall(r"^ {4}(\w+):", found.group(1), re.MULTILINE)) if found else set()
+
+
+def arguments(node: ast.AST) -> set[str]:
+    """Return the parameters of a function, or of a class: its fields and those of `__init__`."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        listed = node.args
+        every = [*listed.posonlyargs, *listed.args, *listed.kwonlyargs, listed.vararg, listed.kwarg]
+        return {one.arg for one in every if one is not None}
+    assert isinstance(node, ast.ClassDef)
+    fields = {
+        item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+    }
+    methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+    assigned = {
+        target.attr
+        for method in methods
+        for item in ast.walk(method)
+        if isinstance(item, ast.Assign | ast.AnnAssign)
+        for target in (item.targets if isinstance(item, ast.Assign) else [item.target])
+        if isinstance(target, ast.Attribute)
+    }
+    return fields | assigned | {name for method in methods if method.name == "__init__" for name in arguments(method)}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_docstring_explains_only_names_that_exist(path: Path) -> None:
+    """Every name under `Args:` or `Attributes:` is a parameter of the function, or a field of the class."""
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
+    wrong = {
+        node.name: sorted(unknown)
+        for node in nodes
+        for section in ("Args", "Attributes")
+        if (unknown := documented_names(ast.get_docstring(node) or "", section) - arguments(node))
+    }
+
+    assert wrong == {}

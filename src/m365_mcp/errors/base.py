@@ -192,7 +192,7 @@ class Unavailable(M365Error):
 
     code = "unavailable"
     sentence = "A service that this server depends on does not answer."
-    advice = "Try again in a moment. You do not need to sign in again."
+    advice = "Try again in a moment; there is no need to sign in again."
     status = 503
 
     def __init__(
@@ -250,7 +250,7 @@ class OutcomeUnknown(M365Error):
 
     code = "outcome_unknown"
     sentence = "The message went to Microsoft Graph, but no clear answer came back: it may or may not have been sent."
-    advice = "Do not send it again without asking. First have the person look in Sent Items."
+    advice = "Do not send it again by yourself; ask the person to look in Sent Items first."
     status = 502
 
 
