@@ -1,18 +1,17 @@
-"""Makes a certificate authority and a server certificate for the loopback names. Knows files and nothing of the tenant.
+"""Keeps a certificate authority's certificate and a server certificate for the loopback names. Knows only files.
 
 The authority's private key is never written, so a trusted `ca.pem` can vouch for this one server only.
 """
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
 
 LIFE = timedelta(days=397)
 """What browsers accept for a server certificate (CA/Browser Forum baseline requirements, section 6.3.2)."""
@@ -39,75 +38,14 @@ def write_certificates(directory: Path, hosts: tuple[str, ...] = ()) -> Files:
 
 
 def _make(files: Files, names: tuple[str, ...]) -> None:
-    ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca = _authority(ca_key)
-    server = _server(ca, ca_key, server_key, names)
-    key = server_key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    maker = "M365 simulator"
+    authority = trustme.CA(path_length=0, organization_name=maker, organization_unit_name="Authority for trying out")
+    server = authority.issue_cert(
+        *names, organization_name=maker, organization_unit_name="Server", not_after=datetime.now(UTC) + LIFE
     )
-    _write(files.key, key, 0o600)
-    _write(files.server, server.public_bytes(serialization.Encoding.PEM), 0o644)
-    _write(files.ca, ca.public_bytes(serialization.Encoding.PEM), 0o644)
-
-
-def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    name = _name("M365 simulator, authority for trying out")
-    public = key.public_key()
-    builder = _builder(name, name, public)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
-    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-    return builder.sign(key, hashes.SHA256())
-
-
-def _server(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, key: ec.EllipticCurvePrivateKey, names: tuple[str, ...]
-) -> x509.Certificate:
-    issuer_id = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    public = key.public_key()
-    builder = _builder(_name("M365 simulator"), ca.subject, public)
-    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-    builder = builder.add_extension(
-        x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
-    )
-    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-    builder = builder.add_extension(
-        x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_id), critical=False
-    )
-    return builder.sign(ca_key, hashes.SHA256())
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    start = datetime.now(UTC) - timedelta(hours=1)
-    builder = x509.CertificateBuilder(issuer, subject, public, x509.random_serial_number())
-    return builder.not_valid_before(start).not_valid_after(start + LIFE)
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _general_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+    _write(files.key, server.private_key_pem.bytes(), 0o600)
+    _write(files.server, server.cert_chain_pems[0].bytes(), 0o644)
+    _write(files.ca, authority.cert_pem.bytes(), 0o644)
 
 
 def _still_fit(files: Files, names: tuple[str, ...]) -> bool:
@@ -117,11 +55,12 @@ def _still_fit(files: Files, names: tuple[str, ...]) -> bool:
         ca = x509.load_pem_x509_certificate(files.ca.read_bytes())
         key = serialization.load_pem_private_key(files.key.read_bytes(), None)
         server.verify_directly_issued_by(ca)
-        alternative = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except Exception:
+        named = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False
     fresh = server.not_valid_after_utc > datetime.now(UTC) + timedelta(days=1)
-    return fresh and key.public_key() == server.public_key() and set(alternative) == {_general_name(n) for n in names}
+    fits = {str(name.value) for name in named} == {name.casefold() for name in names}
+    return fresh and fits and key.public_key() == server.public_key()
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -1,16 +1,12 @@
-"""The frame of every HTML page of the simulator: one style sheet, strict headers, escaped text. Knows no tenant.
-
-Functions named `*_html` return markup that is safe to insert; everything else is text and goes through `escape`.
-"""
+"""The frame of every HTML page of the simulator: one style sheet and strict headers. Knows no tenant."""
 
 import base64
 import hashlib
-from html import escape
 from importlib.resources import files
 
 from starlette.responses import HTMLResponse
 
-RIBBON = "Simulator: no real accounts, no real mail"
+from m365_simulator.templating import render
 
 
 def asset(name: str) -> str:
@@ -18,25 +14,17 @@ def asset(name: str) -> str:
     return files("m365_simulator").joinpath("assets", name).read_text("utf-8")
 
 
-def card_page(title: str, inner_html: str, *, status: int = 200, script: str = "") -> HTMLResponse:
+def card_page(template: str, *, status: int = 200, script: str = "", **values: object) -> HTMLResponse:
     """Return a page with one card in the middle; the style and the optional script are allowed by their hash only.
 
     There is no `form-action` in the policy: browsers apply it to the redirects after a form as well, and those lead to
     the client.
     """
     style = asset("style.css")
-    script_html = f"<script>{script}</script>" if script else ""
     policy = f"default-src 'none'; style-src {_hash(style)}; base-uri 'none'; frame-ancestors 'none'"
     if script:
         policy += f"; script-src {_hash(script)}"
-    html = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{style}</style></head>"
-        f'<body class="narrow"><p class="ribbon">{RIBBON}</p>'
-        f'<main class="card">{inner_html}</main>{script_html}</body></html>'
-    )
-    return HTMLResponse(html, status, headers=page_headers(policy))
+    return HTMLResponse(render(template, style=style, script=script, **values), status, headers=page_headers(policy))
 
 
 def page_headers(policy: str) -> dict[str, str]:
@@ -48,12 +36,6 @@ def page_headers(policy: str) -> dict[str, str]:
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
     }
-
-
-def initials_html(name: str) -> str:
-    """Return the round badge that stands for a person; it is decoration, so it is hidden from screen readers."""
-    letters = "".join(word[0] for word in name.split()[:2]).upper() or "?"
-    return f'<span class="badge" aria-hidden="true">{escape(letters)}</span>'
 
 
 def _hash(text: str) -> str:
