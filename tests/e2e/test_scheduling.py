@@ -61,13 +61,14 @@ async def test_cancelled_mail_never_leaves(
 
     gone = await done(writer, "cancel_scheduled", scheduled_id=receipt["scheduled_id"])
     again = await refused(writer, "cancel_scheduled", scheduled_id=receipt["scheduled_id"])
+    called_back = await outlook.subjects("deleteditems")
     simulator.control("PATCH", "clock", offset_seconds=3 * 3600)
 
     assert gone == {"status": "cancelled", "subject": "Later", "recipients": ["grace@contoso.example"]}
     assert again.startswith("message_missing: ")
+    assert called_back == ["Later"]
     assert simulator.outbox == []
     assert await subjects(writer) == []
-    assert await outlook.subjects("deleteditems") == ["Later"]
 
 
 @pytest.mark.parametrize("folder", ["outbox", "drafts"])

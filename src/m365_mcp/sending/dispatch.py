@@ -13,6 +13,7 @@ from m365_mcp.errors import M365Error, OutcomeUnknown, Throttled
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import Message
+from m365_mcp.mailbox_errors import MessageMissing
 from m365_mcp.sending.delivery import NoteDraft
 
 # How long Graph is given to move a message that was sent out of the Drafts folder, in seconds between looks.
@@ -88,6 +89,9 @@ class AsDraft:
 
     async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
         """Send it; see `delivery.Dispatch`. Its own id counts, not the ledger's."""
+        # A draft that was deleted lies in Deleted Items, and Graph would send it from there.
+        if not await self.drafts.is_in("drafts", self.message_id):
+            raise MessageMissing("This draft lies in the Drafts folder no more.")
         await note_draft(self.draft_id)
         return await self.drafts.send(self.draft_id)
 

@@ -61,6 +61,9 @@ class DraftDesk:
         if not item.is_draft:
             raise AlreadySent
         async with self.desk.turn():
+            # A draft that was deleted lies in Deleted Items, where deleting it would remove it for good.
+            if not await self.desk.drafts.is_in("drafts", str(item.message_id)):
+                raise MessageMissing("This draft lies in the Drafts folder no more.")
             await self.desk.drafts.delete(item.id)
 
     async def _find(self, draft_id: str) -> Item:

@@ -9,7 +9,7 @@ from m365_mcp.errors import InvalidArgument
 from m365_mcp.graph.items import Item
 from m365_mcp.graph.waiting import list_waiting
 from m365_mcp.mail import Message
-from m365_mcp.mailbox_errors import AlreadySent
+from m365_mcp.mailbox_errors import AlreadySent, MessageMissing
 from m365_mcp.sending.delivery import Progress, Receipt, in_silence
 from m365_mcp.sending.drafting import made_here
 from m365_mcp.sending.ledger import Wish
@@ -48,8 +48,14 @@ class Schedule:
             raise AlreadySent
         if item.send_at is None:
             raise InvalidArgument("This message is a draft and not scheduled.", advice="Use discard_draft for drafts.")
+        drafts, message_id = self.desk.drafts, str(item.message_id)
         async with self.desk.turn():
-            await self.desk.drafts.delete(item.id)
-        if await self.desk.drafts.whereabouts(item.id, str(item.message_id)) == "sent":
+            # A message that was called back lies in Deleted Items, where deleting it would remove it for good.
+            waits = await drafts.is_in("outbox", message_id) or await drafts.is_in("drafts", message_id)
+            if waits:
+                await drafts.delete(item.id)
+        if await drafts.whereabouts(item.id, message_id) == "sent":
             raise AlreadySent  # it left while it was to be called back
+        if not waits:
+            raise MessageMissing("This message waits no more: it was called back, or the person moved it.")
         return item
