@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
+SOURCES = sorted(path for folder in ("src", "simulator/src") for path in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
 
@@ -22,7 +22,7 @@ def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_module_is_small_and_says_what_it_is_for(path: Path) -> None:
     """At most 300 lines, no function over 40, and a docstring at the top."""
     text = path.read_text()
@@ -84,7 +84,7 @@ def arguments(node: ast.AST) -> set[str]:
     return fields | assigned | {name for method in methods if method.name == "__init__" for name in arguments(method)}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_docstring_explains_only_names_that_exist(path: Path) -> None:
     """Every name under `Args:` or `Attributes:` is a parameter of the function, or a field of the class."""
     nodes = [

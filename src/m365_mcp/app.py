@@ -54,6 +54,7 @@ from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.oauth_requests import OAuthRequests
 from m365_mcp.web.pages import landing_page, server_icon
+from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -192,7 +193,7 @@ def _expected_token(settings: Settings) -> TokenRequirements:
 
 def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.AsyncClient:
     trust: Any = ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
-    # One client serves everybody, so it keeps nobody's cookies.
+    # All people share this client, so it stores no cookies.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx2.AsyncClient(
         cookies=no_cookies,
@@ -237,6 +238,7 @@ def assemble(container: Container) -> Starlette:
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
         stateless_http=container.settings.fastmcp_stateless_http,
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
+        middleware=[Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY)],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
 
@@ -275,7 +277,7 @@ def _upload_routes(container: Container) -> list[Route]:
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:
-    # FastMCP 4.1 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
+    # FastMCP 4.2 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
     route.endpoint.app.session_manager.asgi_app.max_body_size = MAX_MCP_BODY

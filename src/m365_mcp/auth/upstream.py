@@ -1,6 +1,6 @@
 """The client that redeems Entra's authorization codes, with the interface that FastMCP's OAuth proxy expects.
 
-FastMCP 4.1 documents `OAuthProxy._create_upstream_oauth_client`: it may return any object with `fetch_token`,
+FastMCP 4.2 documents `OAuthProxy._create_upstream_oauth_client`: it may return any object with `fetch_token`,
 `refresh_token`, `client_secret` and `aclose`. `SessionRefresher` refreshes tokens here, so `refresh_token` is missing.
 """
 

@@ -1,6 +1,6 @@
 """Builds the caller's mailbox and outbox from the access token of the request. It only constructs objects.
 
-FastMCP 4.1 masks an exception of a dependency, so nothing here may fail. A missing sign-in becomes an error when the
+FastMCP 4.2 masks an exception of a dependency, so nothing here may fail. A missing sign-in becomes an error when the
 mailbox is first used.
 """
 

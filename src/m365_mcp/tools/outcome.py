@@ -26,7 +26,7 @@ _SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS)) if sen
 def explained(function: Any) -> Any:
     """Return `function`, which then raises ToolError instead of M365Error.
 
-    FastMCP 4.1 masks every other exception, and logs it with a traceback before any middleware sees it.
+    FastMCP 4.2 masks every other exception, and logs it with a traceback before any middleware sees it.
     """
 
     @wraps(function)

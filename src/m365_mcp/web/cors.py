@@ -1,6 +1,6 @@
 """Lets pages of allowed origins call /mcp from a browser (CORS). `HostOriginGuard` checks the same origins.
 
-FastMCP 4.1 allows CORS on its OAuth routes for every origin, and does not offer it on /mcp.
+FastMCP 4.2 allows CORS on its OAuth routes for every origin, and does not offer it on /mcp.
 """
 
 from __future__ import annotations
