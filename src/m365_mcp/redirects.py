@@ -2,7 +2,7 @@
 
 An entry is compared part by part and exactly (OAuth 2.1 section 4.1.3). `:*` as the port, which only a loopback entry
 may have, stands for every port (RFC 8252 section 7.3); a loopback entry without a port means the same. `/*` at the end
-stands for one further segment; at a loopback entry for every path below, and for every query. FastMCP 4.1's own
+stands for one further segment; at a loopback entry for every path below, and for every query. FastMCP 4.2's own
 patterns ignore query and fragment, let an entry without a path match every path, and accept control characters.
 """
 

@@ -1,6 +1,6 @@
 """Remembers, for the HTTP request being answered, the explained error that happened underneath the framework.
 
-FastMCP 4.1 and the MCP SDK turn every exception into their own answer: a store that is down becomes
+FastMCP 4.2 and the MCP SDK turn every exception into their own answer: a store that is down becomes
 `401 invalid_token` on /mcp and a bare 500 on /token, and a 401 makes clients throw their tokens away. So an error is
 recorded where it leaves our code for theirs: what they call is marked `@recorded`. `web.error_override` then answers
 with that error instead. An error that our own code handles never gets there, so nobody has to take one back.
