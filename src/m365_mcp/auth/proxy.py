@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
@@ -169,14 +169,7 @@ class EntraProxy(AzureProvider):
         """Send the browser to Entra once more, in the same sign-in, for what Microsoft wants besides."""
         transaction = await self._transaction_store.get(key=state)
         address = self._build_upstream_authorize_url(state, transaction.model_dump() if transaction else {})
-        parts = urlsplit(address)
-        # Page "OpenID Connect on the Microsoft identity platform": select_account and login_hint exclude each other.
-        query = {name: value for name, value in parse_qsl(parts.query) if name != "prompt"}
-        query |= {
-            "claims": second_round.claims,
-            **({"login_hint": second_round.login_hint} if second_round.login_hint else {}),
-        }
-        return RedirectResponse(parts._replace(query=urlencode(query)).geturl(), 302)
+        return RedirectResponse(second_round.address(address), 302)
 
     @property
     def _tokens(self) -> McpTokens:
