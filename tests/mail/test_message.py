@@ -74,7 +74,6 @@ def test_draft_is_the_message_alone() -> None:
     message = build(attachments=[{"name": "a.txt", "content_base64": "aGk="}])
 
     assert message.draft_as_graph("id") == message.as_graph("id")["message"]
-    assert "attachments" not in message.draft_as_graph("id", with_attachments=False)
 
 
 @pytest.mark.parametrize("given_type", ["Text", "text", " TEXT "])
