@@ -20,9 +20,10 @@ from m365_mcp.errors import (
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.sending.delivery import Delivery, NoteDraft, SendReceipt
-from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows, SendRequest
+from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import SLOTS, MailboxSlots
 from m365_mcp.sending.recipient_rate_limit import HOUR, RecipientRateLimit
+from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
 from tests.auth.test_session_properties import CrashingBackend
