@@ -31,11 +31,13 @@ chaos: $(VENV)/.dev ## Outages of everything under load, into docs/reliability.m
 bench: .venv-bench/.done ## Our On-Behalf-Of exchange beside FastMCP's own, into docs/reliability.md (about five minutes)
 	@.venv-bench/bin/python -m benchmarks.obo $(ARGS)
 
-check: $(VENV)/.dev ## Format, lint, types, import rules
+check: $(VENV)/.dev ## Format, lint, types, import rules, declared dependencies
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry src
+	@$(BIN)/deptry tests benchmarks --ignore DEP002,DEP004
 	@$(BIN)/python -m m365_mcp.commands.reference --check
 
 format: $(VENV)/.dev ## Format and mend what can be mended
