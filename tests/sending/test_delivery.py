@@ -90,7 +90,8 @@ class Through:
 def request(
     fingerprint: str = "hello", idempotency_key: str | None = None, *, allow_duplicate: bool = False
 ) -> SendRequest:
-    return SendRequest(ADA, fingerprint, idempotency_key, allow_duplicate)
+    composed = f"{fingerprint} as composed"
+    return SendRequest(ADA, fingerprint, idempotency_key, allow_duplicate, composed_fingerprint=composed)
 
 
 async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:
