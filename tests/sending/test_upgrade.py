@@ -215,6 +215,21 @@ async def test_repeat_that_is_composed_differently_is_known_to_v0_1_0_as_well(up
     assert upgrade.accepted.total() == 1
 
 
+async def test_outcome_of_one_send_is_not_written_over_that_of_another(upgrade: Upgrade) -> None:
+    """v0.1.0 dies with a send that a later version has sent: that is unknown to v0.1.0, and the receipt is kept."""
+    await upgrade.of("new").send(composed_later(request("m")), TO, Through(upgrade.graph))
+    dying = upgrade.of("old")
+    assert isinstance(dying, OldReplica)
+    await dying.reserve(request("m"))
+    upgrade.now += START_SECONDS + 1
+
+    with pytest.raises(OutcomeUnknown):
+        await upgrade.of("new").send(request("m"), TO, Through(upgrade.graph))
+
+    assert await upgrade.states(request("m")) == ["unknown", "sent"]
+    assert upgrade.accepted.total() == 1
+
+
 @pytest.mark.parametrize("outcome", ["sent", "refused"])
 async def test_request_that_is_composed_differently_waits_for_a_send_under_way(upgrade: Upgrade, outcome: str) -> None:
     """Its lease is found by what stands in the record that both share."""
