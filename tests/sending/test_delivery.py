@@ -23,9 +23,10 @@ from m365_mcp.graph.client import GraphClient, GraphRequest
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.sending.delivery import Delivery, NoteDraft, SendReceipt
-from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows, SendRequest
+from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import SLOTS, MailboxSlots
 from m365_mcp.sending.recipient_rate_limit import HOUR, RecipientRateLimit
+from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
 from tests.auth.test_session_properties import CrashingBackend
@@ -92,7 +93,8 @@ class Through:
 def request(
     fingerprint: str = "hello", idempotency_key: str | None = None, *, allow_duplicate: bool = False
 ) -> SendRequest:
-    return SendRequest(ADA, fingerprint, idempotency_key, allow_duplicate)
+    composed = f"{fingerprint} as composed"
+    return SendRequest(ADA, fingerprint, idempotency_key, allow_duplicate, composed_fingerprint=composed)
 
 
 async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:

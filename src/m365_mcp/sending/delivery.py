@@ -12,9 +12,10 @@ from m365_mcp import logs
 from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry
-from m365_mcp.sending.ledger import Ledger, Reservation, SendRequest
+from m365_mcp.sending.ledger import Ledger, Reservation
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.recipient_rate_limit import RecipientRateLimit
+from m365_mcp.sending.send_request import SendRequest
 
 FIRST_PAUSE_SECONDS = 1.0  # before a throttled message is offered again, when Graph asks for less
 _log = logs.get(__name__)
@@ -151,7 +152,11 @@ class Delivery:
         """Hand the message to Graph; one that it throttles, and so did not take, again where the operator allows."""
 
         async def note_draft(draft_id: str) -> None:
-            work.reserve = await self.ledger.note(work.reserve, draft_id=draft_id)
+            noted = await self.ledger.note(work.reserve, draft_id=draft_id)
+            if noted.entry.draft_id != draft_id:
+                # This process stood still for so long that another call took the send over. That call counts.
+                raise StorageUnavailable
+            work.reserve = noted
 
         async def offer_once(left: float) -> str | None:
             try:
