@@ -19,5 +19,13 @@ class PersonId(NamedTuple):
         """Return the SHA-256 of the person and `more`, hexadecimal; two people never have the same digest."""
         return hashlib.sha256("\0".join((*self, *more)).encode()).hexdigest()
 
+    def record_key(self, *more: str) -> str:
+        """Return the key of a record that is the person's own, for `more`.
+
+        It begins with a hash tag (Redis Cluster specification, "Hash tags"): a clustered Redis keeps all keys of one
+        person with this tag in one slot, and only keys of one slot change together.
+        """
+        return f"{{{self.digest()[:16]}}}{self.digest(*more)}"
+
 
 NOBODY = PersonId("", "")

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from m365_mcp.auth.mcp_tokens import McpTokens
 from m365_mcp.auth.sessions import Sessions
+from m365_mcp.errors.request_error import recorded
 
 PATH = "/revoke"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -38,6 +39,7 @@ class Revocation:
         """Return the route; it allows CORS for every origin, as the token endpoint does."""
         return Route(PATH, cors_middleware(self._respond, ["POST", "OPTIONS"]), methods=["POST", "OPTIONS"])
 
+    @recorded
     async def _respond(self, request: Request) -> Response:
         try:
             client = await self.authenticator.authenticate_request(request)

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.settings import LOOPBACK_HOSTS, Settings
+from m365_mcp.loopback import is_loopback
+from m365_mcp.settings import Settings
 from m365_mcp.web.responses import json_error
 
 OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
@@ -29,9 +30,9 @@ class HostOriginGuard:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._hosts = {settings.public_host, *LOOPBACK_HOSTS, *(host.lower() for host in settings.mcp_allowed_hosts)}
+        self._hosts = {settings.public_host, *(host.lower() for host in settings.mcp_allowed_hosts)}
         self._origins = {read_origin(url) for url in (settings.mcp_server_base_url, *settings.mcp_allowed_origins)}
-        self._is_local = settings.public_host in LOOPBACK_HOSTS
+        self._is_local = is_loopback(settings.public_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -39,7 +40,7 @@ class HostOriginGuard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if _host_name(headers.get("host", "")) not in self._hosts:
+        if not self._is_our_host(_host_name(headers.get("host", ""))):
             # RFC 9110 section 15.5.20: the request was directed at a server that cannot answer for that host.
             response = json_error(421, "misdirected_request", _WRONG_HOST)
         elif "origin" in headers and not self._is_allowed(headers["origin"]):
@@ -49,10 +50,13 @@ class HostOriginGuard:
             return
         await response(scope, receive, send)
 
+    def _is_our_host(self, host: str) -> bool:
+        return host in self._hosts or is_loopback(host)
+
     def _is_allowed(self, origin: str) -> bool:
         found = read_origin(origin)
         # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
-        local_page = self._is_local and found is not None and found.host in LOOPBACK_HOSTS
+        local_page = self._is_local and found is not None and is_loopback(found.host)
         return local_page or (found is not None and found in self._origins)
 
 

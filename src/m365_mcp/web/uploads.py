@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff, request_error
+from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff
 from m365_mcp.uploads.pending import PATH
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.uploads.transfer import Incoming
@@ -27,7 +27,6 @@ def upload_route(receiver: UploadReceiver) -> Route:
         try:
             link = await receiver.look(request.path_params["token"])
         except M365Error as error:
-            request_error.forget()  # this page is the response to it
             return refused_page(error)
         return upload_page(link.name, link.size)
 
@@ -36,7 +35,6 @@ def upload_route(receiver: UploadReceiver) -> Route:
             incoming = Incoming(_content_length(request), _chunks(request))
             file = await receiver.receive(request.path_params["token"], incoming)
         except M365Error as error:
-            request_error.forget()
             return json_error(error.status, error.code, error.explain(), retry_header(error))
         found = {"name": file.name, "size": file.size, "sha256": file.sha256}
         return JSONResponse(found, 201, {"Cache-Control": "no-store"})
