@@ -32,6 +32,7 @@ from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
+from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
@@ -83,6 +84,7 @@ class Container:
 
     async def close(self) -> None:
         """Give back connections."""
+        self.services.outgoing.composer.close()
         await self.services.outgoing.delivery.finish()
         await self.services.graph.finish_sends()
         await self.http.aclose()
@@ -150,7 +152,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         settings.m365_send_throttled_seconds,
     )
     by_draft = settings.m365_send_mode == "draft"
-    return Outgoing(_mail_rules(settings), delivery, by_draft, settings.m365_show_previews)
+    return Outgoing(_mail_rules(settings), Composer(), delivery, by_draft, settings.m365_show_previews)
 
 
 def _mail_rules(settings: Settings) -> MailRules:

@@ -98,7 +98,7 @@ def _count_cells(markdown: str) -> int:
     before = ""
     for line in markdown.splitlines():
         if "|" in before and _DELIMITER_ROW.fullmatch(line):
-            columns = line.count("|") + 1
+            columns = line.strip(" \t>").strip("|").count("|") + 1
         elif not line.strip(" \t>"):
             columns = 0
         cells += columns
