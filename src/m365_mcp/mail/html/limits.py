@@ -9,9 +9,10 @@ from __future__ import annotations
 from m365_mcp.errors import BodyTooComplex
 
 MAX_CHARACTERS = 2_000_000
-MAX_ELEMENTS = 25_000
+MAX_ELEMENTS = 20_000
 MAX_TAGS = 4 * MAX_ELEMENTS  # "<" of any kind: start and end tags, comments, and a single "<" in the text
-MAX_ATTRIBUTES = 75_000
+MAX_ATTRIBUTES = 60_000
+MAX_ADDRESSES = 5_000  # of links and pictures
 MAX_STYLE_CHARACTERS = 10_000  # of one style attribute
 MAX_STYLE_DECLARATIONS = 30_000  # of style attributes that differ; equal ones are judged once
 MAX_DEPTH = 200

@@ -60,6 +60,7 @@ _ATTRIBUTES: dict[str, frozenset[str]] = {
 }
 ALLOWED_ATTRIBUTES: dict[str, set[str]] = {"*": set(_EVERYWHERE), **{tag: set(of) for tag, of in _ATTRIBUTES.items()}}
 
+ADDRESS_ATTRIBUTES = frozenset({"href", "src", "cite"})
 _IMAGES = frozenset({"background", "dynsrc", "lowsrc", "poster", "srcset"})
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
@@ -90,7 +91,7 @@ class AttributeRules:
         if name == "style":
             self._count_style(value)
             return self._judge_style(value)
-        if name in ("href", "src", "cite"):
+        if name in ADDRESS_ATTRIBUTES:
             return _judge_address(name, value)
         return value, []
 

@@ -20,6 +20,7 @@ from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.css import ALLOWED_PROPERTIES
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.html.rules import (
+    ADDRESS_ATTRIBUTES,
     ALLOWED_ATTRIBUTES,
     ALLOWED_ELEMENTS,
     FORMATTING,
@@ -72,13 +73,15 @@ class _Pass:
 
     def _kept(self, tokens: Iterable[Token]) -> Iterator[Token]:
         """Leave out what the rules do not allow, and count it."""
-        elements = attributes = 0
+        elements = attributes = addresses = 0
         for token in tokens:
             if isinstance(token, Start):
                 elements += 1
                 attributes += len(token.attributes)
+                addresses += not token.attributes.keys().isdisjoint(ADDRESS_ATTRIBUTES)
                 limits.check_count(elements, limits.MAX_ELEMENTS, "HTML tags")
                 limits.check_count(attributes, limits.MAX_ATTRIBUTES, "HTML attributes")
+                limits.check_count(addresses, limits.MAX_ADDRESSES, "links and pictures")
                 yield from self._judge_start(token)
             elif isinstance(token, Text) or (token.name in ALLOWED_ELEMENTS and token.name not in VOID):
                 yield token
