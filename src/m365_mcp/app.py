@@ -57,6 +57,7 @@ from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.oauth_requests import OAuthRequests
 from m365_mcp.web.responses import welcome_page
 from m365_mcp.web.uploads import upload_route
+from m365_mcp.web.whole_body import limited
 
 MCP_PATH = "/mcp"
 MAX_MCP_BODY = 16 * 1024 * 1024  # bytes; above Graph's own limit, so that the tool can say what is too large
@@ -281,7 +282,8 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     # FastMCP 4.1 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
-    route.endpoint.app.session_manager.asgi_app.max_body_size = MAX_MCP_BODY
+    manager = route.endpoint.app.session_manager
+    manager.asgi_app = limited(manager.asgi_app.app, MAX_MCP_BODY)
 
 
 def _start_metrics(container: Container) -> None:

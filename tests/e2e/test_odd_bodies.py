@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -59,56 +60,58 @@ OAUTH = ("/register", "/authorize", "/token", "/consent", "/revoke", "/auth/call
 
 
 @asynccontextmanager
-async def quiet(server: Server) -> AsyncIterator[None]:
+async def quiet(server: Server) -> AsyncIterator[httpx2.AsyncClient]:
     """Insist that the server writes no traceback while the block runs, and still answers."""
     before = len(server.log)
-    yield
     async with direct_client() as http:
+        yield http
         assert (await http.get(f"{server.url}/livez")).status_code == 200
     assert "Traceback" not in server.log[before:]
 
 
-async def post(url: str, body: tuple[str | None, bytes], **headers: str) -> httpx2.Response:
+async def post(
+    http: httpx2.AsyncClient, url: str, body: tuple[str | None, bytes], headers: dict[str, str]
+) -> httpx2.Response:
     content_type, content = body
     given = [(name.encode(), value.encode()) for name, value in headers.items()]
     if content_type is not None:
         given.append((b"Content-Type", content_type.encode("latin-1")))
-    async with direct_client() as http:
-        return await http.post(url, content=content, headers=given)
+    return await http.post(url, content=content, headers=given)
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 async def test_h20_odd_body_is_answered_with_4xx_by_every_oauth_endpoint(
-    whole_server: Server, simulator: Simulator, body: tuple[str | None, bytes]
+    whole_server: Server, body: tuple[str | None, bytes]
 ) -> None:
     """No body makes an OAuth endpoint answer 5xx, or log a traceback, for a program or for a browser."""
-    async with quiet(whole_server):
+    async with quiet(whole_server) as http:
         for path in OAUTH:
             for accept in ("application/json", "text/html"):
-                answer = await post(whole_server.url + path, body, Accept=accept)
+                answer = await post(http, whole_server.url + path, body, {"Accept": accept})
                 allowed = range(200, 500) if path == "/register" and b"localhost" in body[1] else range(400, 500)
                 assert answer.status_code in allowed, (path, accept, answer.status_code, answer.text)
 
 
 @pytest.fixture(scope="module")
-async def token_for_odd_bodies(whole_server: Server, shared_simulator: Simulator) -> str:
-    return (await signed_in(whole_server, shared_simulator)).access
+def token(whole_server: Server, shared_simulator: Simulator) -> str:
+    """The access token of a person who has signed in once for all these tests."""
+    return asyncio.run(signed_in(whole_server, shared_simulator)).access
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 async def test_odd_body_is_answered_with_4xx_by_mcp_and_upload(
-    whole_server: Server, token_for_odd_bodies: str, body: tuple[str | None, bytes]
+    whole_server: Server, token: str, body: tuple[str | None, bytes]
 ) -> None:
     """The MCP endpoint and the upload links take no harm, with a token or without."""
-    tokens = ({}, {"Authorization": f"Bearer {token_for_odd_bodies}"})
-    async with quiet(whole_server):
+    permissions = ({}, {"Authorization": f"Bearer {token}"})
+    async with quiet(whole_server) as http:
         for revision in ("2025-11-25", "2026-07-28"):
-            for token in tokens:
-                headers = {**HEADERS, "MCP-Protocol-Version": revision, **token}
-                answer = await post(f"{whole_server.url}/mcp", body, **headers)
-                assert 400 <= answer.status_code < 500, (revision, token, answer.status_code, answer.text)
-        answer = await post(f"{whole_server.url}/upload/guess", body)
-        assert answer.status_code in (404, 411), answer.text
+            for permission in permissions:
+                headers = {**HEADERS, "MCP-Protocol-Version": revision, **permission}
+                answer = await post(http, f"{whole_server.url}/mcp", body, headers)
+                assert 400 <= answer.status_code < 500, (revision, permission, answer.status_code, answer.text)
+        answer = await post(http, f"{whole_server.url}/upload/guess", body, {})
+        assert 400 <= answer.status_code < 500, answer.text
 
 
 CUT = [
@@ -123,13 +126,13 @@ CUT = [
 @pytest.mark.parametrize(("path", "content_type"), CUT)
 @pytest.mark.parametrize("is_closed", [True, False])
 async def test_body_that_is_cut_off_is_no_fault_of_the_server(
-    whole_server: Server, token_for_odd_bodies: str, path: str, content_type: str, is_closed: bool
+    whole_server: Server, token: str, path: str, content_type: str, is_closed: bool
 ) -> None:
     """A client that hangs up in the middle of a body leaves no traceback, and its half request has no effect."""
     address = urlsplit(whole_server.url)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: {content_type}\r\nContent-Length: 1000\r\n"
-        f"Accept: application/json, text/event-stream\r\nAuthorization: Bearer {token_for_odd_bodies}\r\n\r\n"
+        f"Accept: application/json, text/event-stream\r\nAuthorization: Bearer {token}\r\n\r\n"
     )
     async with quiet(whole_server):
         with socket.create_connection((address.hostname, address.port), timeout=10) as client:

@@ -7,7 +7,6 @@ from typing import Literal
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
-from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.links import content_ids, misleading_links
 from m365_mcp.mail.html.removals import in_words
 from m365_mcp.mail.html.sanitizing import sanitize_html
@@ -16,7 +15,6 @@ from m365_mcp.mail.unicode_checks import cannot_be_mailed
 
 ContentType = Literal["HTML", "Text"]
 CONTENT_TYPES = ("HTML", "Text", "Markdown")  # what a caller may write; Graph knows the first two
-_LONGEST = {"HTML": limits.MAX_CHARACTERS, "Text": MAX_REQUEST_BYTES, "Markdown": markdown.MAX_CHARACTERS}
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def read_body(text: str, content_type: str) -> Body:
         MessageTooLarge: the text alone is more than Graph takes.
     """
     kind = _choose_content_type(content_type)
-    limit = _LONGEST[kind]
+    limit = markdown.MAX_CHARACTERS if kind == "Markdown" else MAX_REQUEST_BYTES
     if len(text) > limit:
         raise MessageTooLarge(f"'body' is {len(text):,} characters; {limit:,} is the most for {kind}.")
     if cannot_be_mailed(text):

@@ -22,7 +22,7 @@ MAX_CELLS = 15_000  # of all tables; counted before anything is parsed
 # How often the parser may look what comes next: at each line or block, and at each character in a text that could
 # begin something (an asterisk, a bracket, a line break, …). This is what its time grows with.
 MAX_STEPS = 60_000
-_BLOCK_STEPS = 3  # a block is that much more work than a character
+_BLOCK_STEPS = 3  # beginning a block is that much more work than looking at a character, or whether one begins
 
 _PAGE = "font-family:Calibri,Arial,sans-serif;font-size:11pt;line-height:1.4"
 _CODE = "font-family:Consolas,monospace;background-color:#f3f3f3"
@@ -67,7 +67,7 @@ class _Parser(MarkdownIt):
         return self._count(1)
 
     def _block_step(self, state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-        return self._count(_BLOCK_STEPS)
+        return self._count(1 if silent else _BLOCK_STEPS)
 
     def _count(self, steps: int) -> bool:
         self._steps += steps

@@ -1,6 +1,6 @@
-"""What a request to the OAuth endpoints must look like: small, and for this server's resource.
+"""What a request to the OAuth endpoints must look like: small, whole, a form where one is due, for this server's resource.
 
-FastMCP 4.1 drops the MCP SDK's body limit from its OAuth routes (a 40 MB registration was stored) and does not look at
+FastMCP 4.1 reads a multipart body twice, which ends in a 500. It drops the MCP SDK's body limit from its OAuth routes (a 40 MB registration was stored) and does not look at
 `resource` at the token endpoint (RFC 8707 section 2.2).
 """
 
@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.web.responses import json_reply
+from m365_mcp.web.whole_body import limited
 
 MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest honest request is a registration of about 2 KB
-OAUTH_PATHS = ("/register", "/authorize", "/token", "/consent", "/revoke")
+FORM_PATHS = ("/authorize", "/token", "/consent", "/revoke")
+OAUTH_PATHS = ("/register", *FORM_PATHS)
 
 
 class OAuthRequests:
@@ -30,7 +31,7 @@ class OAuthRequests:
     def __init__(self, app: ASGIApp, is_our_resource: Callable[[str], bool]) -> None:
         self._app = app
         self._is_our_resource = is_our_resource
-        self._limited = RequestBodyLimitMiddleware(self._check_resource, MAX_OAUTH_BODY)
+        self._limited = limited(self._check_form, MAX_OAUTH_BODY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -40,14 +41,16 @@ class OAuthRequests:
         posted = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in OAUTH_PATHS
         await (self._limited if posted else self._app)(scope, receive, send)
 
-    async def _check_resource(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/token":
-            await self._app(scope, receive, send)
-            return
-        if not Headers(scope=scope).get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    async def _check_form(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in FORM_PATHS and not _is_form(scope):
             await json_reply(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
-            return
-        body = await _read(receive)
+        elif scope["path"] == "/token":
+            await self._check_resource(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _check_resource(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
         resources = parse_qs(body.decode("latin-1")).get("resource", [])
         if all(self._is_our_resource(resource) for resource in resources):
             await self._app(scope, _replay(body), send)
@@ -60,17 +63,13 @@ def _asks_twice(scope: Scope) -> bool:
     return len(parse_qs(scope["query_string"].decode("latin-1")).get("resource", [])) > 1
 
 
+def _is_form(scope: Scope) -> bool:
+    media_type = Headers(scope=scope).get("content-type", "").partition(";")[0]
+    return media_type.strip().lower() == "application/x-www-form-urlencoded"
+
+
 _ONE_RESOURCE = "Ask for one resource, this server's."
 _FORM_WANTED = "Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3)."
-
-
-async def _read(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
 
 
 def _replay(body: bytes) -> Receive:
