@@ -18,7 +18,7 @@ from m365_mcp.errors import BodyTooComplex, InvalidArgument
 
 MAX_CHARACTERS = 200_000
 MAX_NESTING = 30  # quotes and lists in one another; time grows with it
-MAX_CELLS = 15_000  # of all tables; counted before anything is parsed
+MAX_CELLS = 13_000  # of all tables; counted before anything is parsed
 # How often the parser may look what comes next: at each line or block, and at each character in a text that could
 # begin something (an asterisk, a bracket, a line break, …). This is what its time grows with.
 MAX_STEPS = 60_000

@@ -1,6 +1,6 @@
-"""What a request to the OAuth endpoints must look like: small, whole, a form where one is due, for this server's resource.
+"""What a request to the OAuth endpoints must look like: small, whole, a form where one is due, for our resource.
 
-FastMCP 4.1 reads a multipart body twice, which ends in a 500. It drops the MCP SDK's body limit from its OAuth routes (a 40 MB registration was stored) and does not look at
+FastMCP 4.1 reads a form that cannot be parsed twice, which ends in a 500. It drops the MCP SDK's body limit from its OAuth routes (a 40 MB registration was stored) and does not look at
 `resource` at the token endpoint (RFC 8707 section 2.2).
 """
 
@@ -16,6 +16,7 @@ from m365_mcp.web.responses import json_reply
 from m365_mcp.web.whole_body import limited
 
 MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest honest request is a registration of about 2 KB
+MAX_FIELDS = 100  # of a form; Starlette raises an error of its own at 1,000
 FORM_PATHS = ("/authorize", "/token", "/consent", "/revoke")
 OAUTH_PATHS = ("/register", *FORM_PATHS)
 
@@ -42,20 +43,20 @@ class OAuthRequests:
         await (self._limited if posted else self._app)(scope, receive, send)
 
     async def _check_form(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in FORM_PATHS and not _is_form(scope):
-            await json_reply(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
-        elif scope["path"] == "/token":
-            await self._check_resource(scope, receive, send)
-        else:
+        if scope["path"] not in FORM_PATHS:
             await self._app(scope, receive, send)
-
-    async def _check_resource(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = (await receive())["body"]
-        resources = parse_qs(body.decode("latin-1")).get("resource", [])
-        if all(self._is_our_resource(resource) for resource in resources):
-            await self._app(scope, _replay(body), send)
             return
-        await json_reply(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
+        body = (await receive())["body"]
+        if not _is_form(scope) or body.count(b"&") > MAX_FIELDS:
+            await json_reply(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
+        elif scope["path"] == "/token" and not self._names_our_resource(body):
+            await json_reply(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
+        else:
+            await self._app(scope, _replay(body), send)
+
+    def _names_our_resource(self, body: bytes) -> bool:
+        resources = parse_qs(body.decode("latin-1")).get("resource", [])
+        return all(self._is_our_resource(resource) for resource in resources)
 
 
 def _asks_twice(scope: Scope) -> bool:
@@ -69,7 +70,7 @@ def _is_form(scope: Scope) -> bool:
 
 
 _ONE_RESOURCE = "Ask for one resource, this server's."
-_FORM_WANTED = "Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3)."
+_FORM_WANTED = f"Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3), with at most {MAX_FIELDS} fields."
 
 
 def _replay(body: bytes) -> Receive:

@@ -10,10 +10,10 @@ from m365_mcp.errors import BodyTooComplex
 
 MAX_ELEMENTS = 20_000
 MAX_TAGS = 4 * MAX_ELEMENTS  # "<" of any kind: start and end tags, comments, and a single "<" in the text
-MAX_ATTRIBUTES = 60_000
+MAX_ATTRIBUTES = 50_000
 MAX_ADDRESSES = 5_000  # of links and pictures
 MAX_STYLE_CHARACTERS = 10_000  # of one style attribute
-MAX_STYLE_DECLARATIONS = 30_000  # of style attributes that differ; equal ones are judged once
+MAX_STYLE_DECLARATIONS = 20_000  # of style attributes that differ; equal ones are judged once
 MAX_DEPTH = 200
 MAX_REFERENCES = 100_000  # nh3 0.3 takes time in proportion to the square of the & in one piece of text
 # A browser repeats open formatting in every paragraph it closes (WHATWG HTML 13.2.4.3), so a small text can become a
