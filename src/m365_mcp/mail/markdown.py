@@ -21,8 +21,9 @@ MAX_NESTING = 30  # quotes and lists in one another; time grows with it
 MAX_CELLS = 13_000  # of all tables; counted before anything is parsed
 # How often the parser may look what comes next: at each line or block, and at each character in a text that could
 # begin something (an asterisk, a bracket, a line break, …). This is what its time grows with.
-MAX_STEPS = 60_000
-_BLOCK_STEPS = 3  # beginning a block is that much more work than looking at a character, or whether one begins
+MAX_STEPS = 50_000
+_LINK_STEPS = 10  # reading an address is that much more work than looking at a character
+_BLOCK_STEPS = 3  # and so is beginning a block
 
 _PAGE = "font-family:Calibri,Arial,sans-serif;font-size:11pt;line-height:1.4"
 _CODE = "font-family:Consolas,monospace;background-color:#f3f3f3"
@@ -62,6 +63,10 @@ class _Parser(MarkdownIt):
     def validateLink(self, url: str) -> bool:  # noqa: N802, the library's name
         # Addresses are judged, and reported, in one place; here a refused one would stay as raw Markdown.
         return True
+
+    def normalizeLink(self, url: str) -> str:  # noqa: N802, the library's name
+        self._count(_LINK_STEPS)
+        return super().normalizeLink(url)
 
     def _inline_step(self, state: StateInline, silent: bool) -> bool:
         return self._count(1)

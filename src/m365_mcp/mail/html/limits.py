@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from m365_mcp.errors import BodyTooComplex
 
-MAX_ELEMENTS = 20_000
+MAX_ELEMENTS = 16_000
 MAX_TAGS = 4 * MAX_ELEMENTS  # "<" of any kind: start and end tags, comments, and a single "<" in the text
 MAX_ATTRIBUTES = 50_000
 MAX_ADDRESSES = 5_000  # of links and pictures
