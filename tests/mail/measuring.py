@@ -22,7 +22,7 @@ from m365_mcp.mail.markdown import MAX_CHARACTERS
 from tests.mail.heavy_bodies import HTML, MARKDOWN
 
 SHAPES = {"Markdown": (MARKDOWN, MAX_CHARACTERS), "HTML": (HTML, MAX_REQUEST_BYTES)}
-USUAL_SECONDS = 0.1  # what the work of `slowness` takes on one otherwise idle core
+USUAL_SECONDS = 0.08  # what the work of `slowness` takes on one otherwise idle core of 2024
 
 
 @dataclass(frozen=True)
