@@ -91,7 +91,7 @@ def tokens(whole_server: Server, shared_simulator: Simulator) -> tuple[str, str]
 async def test_h1_h2_heavy_body_stalls_no_other_call(
     whole_server: Server, tokens: tuple[str, str], shared_redis: Redis, tool: str
 ) -> None:
-    """While the heaviest body is composed, for whichever tool, /livez answers and another person's call gets through."""
+    """While the heaviest body is composed, for whichever tool, /livez and other people's calls are answered."""
     forget_sends(shared_redis)
     ada, grace = tokens
     arguments, outcome = TOOLS[tool]
@@ -116,7 +116,9 @@ async def test_h1_send_under_way_keeps_its_lease_while_others_compose(
     """A send that Microsoft is slow to answer is not given up because heavy bodies are composed beside it."""
     forget_sends(shared_redis)
     ada, grace = tokens
-    shared_simulator.control("POST", "faults", where={"method": "POST", "path": "/v1.0/me/sendMail"}, what={"delay_seconds": 6})
+    shared_simulator.control(
+        "POST", "faults", where={"method": "POST", "path": "/v1.0/me/sendMail"}, what={"delay_seconds": 6}
+    )
     async with watching(whole_server) as watch:
         slow = asyncio.create_task(call_tool(whole_server.url, grace, "send_mail", **MAIL, body="<p>Hi</p>"))
         heavy = [

@@ -137,7 +137,9 @@ HTML: dict[str, Callable[[int], str]] = {
     "entities": _many("&amp;", limits.MAX_REFERENCES),
     "entities in attributes": _many(f'<p title="{"&amp;" * 50}">', limits.MAX_REFERENCES // 50),
     "attributes that are dropped": _many("<p a b c>", _E),
-    "one tag with many attributes": lambda length: "<p " + " ".join(f"a{n}" for n in range(limits.MAX_ATTRIBUTES)) + ">",
+    "one tag with many attributes": lambda length: (
+        "<p " + " ".join(f"a{n}" for n in range(limits.MAX_ATTRIBUTES)) + ">"
+    ),
     "one long attribute": _around('<p title="', "a", '">'),
     "quotes in one attribute": _around("<p title='", '"', "'>"),
     "attribute that stays open": _around('<p title="', "a"),

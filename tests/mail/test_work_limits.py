@@ -19,7 +19,13 @@ MOST_MEGABYTES = 60
 # The most expensive ones of `python -m tests.mail.measuring`, which measures all.
 EXPENSIVE = {
     "Markdown": ("wide table", "lists in quotes", "code", "automatic links"),
-    "HTML": ("paragraphs with styles", "styles that differ", "fonts", "links among styles", "text with one wide character"),
+    "HTML": (
+        "paragraphs with styles",
+        "styles that differ",
+        "fonts",
+        "links among styles",
+        "text with one wide character",
+    ),
 }
 
 
@@ -44,7 +50,10 @@ SECTION = (
 )
 LINE = "A line of **honest** prose, as wide as an editor's window - with some `code` in it.\n"
 HONEST = {
-    "table of 2,000 rows and 6 columns": ("Markdown", _row("Name", 6) + _row("---", 6) + _row("value 12,345", 6) * 2_000),
+    "table of 2,000 rows and 6 columns": (
+        "Markdown",
+        _row("Name", 6) + _row("---", 6) + _row("value 12,345", 6) * 2_000,
+    ),
     "60 pages of prose": ("Markdown", (LINE * 8 + "\n") * 240),
     "3,000 list items": ("Markdown", "- an item of a list\n" * 3_000),
     "100 pages of a newsletter": ("HTML", SECTION * 8 * 100),
@@ -59,7 +68,11 @@ def test_long_honest_mail_is_taken(content_type: str, body: str) -> None:
 
 
 TOO_MUCH = {
-    "cells": ("Markdown", "|a" * 40 + "\n" + "|-" * 40 + "\n" + ("|b" * 40 + "\n") * 2_000, f"{MAX_CELLS:,} table cells"),
+    "cells": (
+        "Markdown",
+        "|a" * 40 + "\n" + "|-" * 40 + "\n" + ("|b" * 40 + "\n") * 2_000,
+        f"{MAX_CELLS:,} table cells",
+    ),
     "cells in a quote": ("Markdown", "> a|b\n> -|-\n" + "> c\n" * MAX_CELLS, f"{MAX_CELLS:,} table cells"),
     "steps": ("Markdown", "*a **b " * 20_000, f"{MAX_STEPS:,} steps"),
     "elements": ("HTML", "<p>" * (limits.MAX_ELEMENTS + 1), f"{limits.MAX_ELEMENTS:,} HTML tags"),
@@ -78,7 +91,7 @@ def test_g25_too_much_work_is_refused_before_it_is_done(content_type: str, body:
     """The error says of what there is too much, how much may be, and what to do instead."""
     request = MessageRequest(to=["a@b.example"], subject="s", body=body, content_type=content_type)
 
-    with pytest.raises(BodyTooComplex, match="body_too_complex: 'body' has .*attach the document as a file") as refused:
+    with pytest.raises(BodyTooComplex, match=r"body_too_complex: 'body' has .*attach the document as a file") as refused:
         compose_message(request, MailRules())
 
     assert said in refused.value.sentence

@@ -86,7 +86,7 @@ async def test_who_waits_too_long_is_told_that_the_server_is_busy() -> None:
 
 
 async def test_caller_who_leaves_does_not_free_a_worker_that_still_works() -> None:
-    """A thread cannot be stopped, so the person's turn lasts until it has ended; who left while waiting is forgotten."""
+    """A thread cannot be stopped, so the person's turn lasts until it has ended; who left the line is gone."""
     composer, first, second = Composer(workers=1), Work(), Work()
     left = asyncio.create_task(composer.run(ADA, first))
     await first.begun.wait()

@@ -58,7 +58,9 @@ class _Parser(MarkdownIt):
         self.enable(["table", "strikethrough"])
         self.core.ruler.at("inline", _parse_inline)
         self.inline.ruler.before("text", "steps", self._inline_step)
-        self.block.ruler.before("table", "steps", self._block_step, {"alt": ["paragraph", "reference", "blockquote", "list"]})
+        self.block.ruler.before(
+            "table", "steps", self._block_step, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+        )
 
     def validateLink(self, url: str) -> bool:  # noqa: N802, the library's name
         # Addresses are judged, and reported, in one place; here a refused one would stay as raw Markdown.

@@ -18,7 +18,6 @@ from m365_mcp.mail.attachment_types import content_type_of
 from m365_mcp.mail.rules import MAX_INLINE_ATTACHMENT_BYTES
 
 
-
 @dataclass(frozen=True)
 class Pace:
     """How slow an upload may be, so that nobody keeps a slot by sending a byte now and then.

@@ -70,7 +70,9 @@ def _is_form(scope: Scope) -> bool:
 
 
 _ONE_RESOURCE = "Ask for one resource, this server's."
-_FORM_WANTED = f"Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3), with at most {MAX_FIELDS} fields."
+_FORM_WANTED = (
+    f"Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3), with at most {MAX_FIELDS} fields."
+)
 
 
 def _replay(body: bytes) -> Receive:
