@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from m365_mcp import __version__, logs
+from m365_mcp import __version__, logs, retries
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.proxy import EntraProxy, SignIns
@@ -55,6 +55,7 @@ from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.oauth_requests import OAuthRequests
+from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.responses import welcome_page
 from m365_mcp.web.uploads import upload_route
 from m365_mcp.web.whole_body import limited
@@ -87,7 +88,6 @@ class Container:
         """Give back connections."""
         self.services.outgoing.composer.close()
         await self.services.outgoing.delivery.finish()
-        await self.services.graph.finish_sends()
         await self.http.aclose()
         await self.graph_http.aclose()
         await self.storage.close()
@@ -95,6 +95,7 @@ class Container:
 
 def build_container(settings: Settings) -> Container:
     """Build everything; only choosing the store touches the outside."""
+    retries.keep_silent()
     metrics = Metrics()
     # Two pools, so that a slow Graph cannot keep anybody from signing in.
     http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)
@@ -241,6 +242,7 @@ def assemble(container: Container) -> Starlette:
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
         stateless_http=container.settings.fastmcp_stateless_http,
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
+        middleware=[Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY)],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
 
@@ -279,7 +281,7 @@ def _upload_routes(container: Container) -> list[Route]:
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:
-    # FastMCP 4.1 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
+    # FastMCP 4.2 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
     manager = route.endpoint.app.session_manager

@@ -91,7 +91,7 @@ def test_g25_too_much_work_is_refused_before_it_is_done(content_type: str, body:
     """The error says of what there is too much, how much may be, and what to do instead."""
     request = MessageRequest(to=["a@b.example"], subject="s", body=body, content_type=content_type)
 
-    with pytest.raises(BodyTooComplex, match=r"body_too_complex: 'body' has .*attach the document as a file") as refused:
+    with pytest.raises(BodyTooComplex, match=r"body_too_complex: 'body' has .*the document as a file") as refused:
         compose_message(request, MailRules())
 
     assert said in refused.value.sentence

@@ -1,7 +1,7 @@
 """Decides whether an access token of Entra ID is meant for this server and good, when it comes from the token endpoint.
 
 Source: "Access tokens in the Microsoft identity platform" and "Access token claims reference".
-FastMCP 4.1's own verifier does not look at `nbf`, `iat`, `tid` and app-only tokens, and allows no clock skew.
+FastMCP 4.2's own verifier does not look at `iat`, `tid` and app-only tokens, and allows no clock skew for `exp`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jwt
 
 from m365_mcp import logs
 from m365_mcp.entra.signing_keys import SigningKeys
-from m365_mcp.errors import EntraUnavailable, request_error
+from m365_mcp.errors import EntraUnavailable
 
 LEEWAY_SECONDS = 60
 OTHER_TENANT = "another tenant"
@@ -74,7 +74,6 @@ class EntraTokenVerifier:
         try:
             return (await self.verify(token))[1]
         except EntraUnavailable:
-            request_error.forget()
             _log.warning("token_taken_without_signing_key")
         try:
             return self._rejection_reason(_unverified(token))

@@ -16,7 +16,7 @@ from m365_mcp.mail import MailRules, Message, MessageRequest, Reply, ReplyReques
 from m365_mcp.person import PersonId
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrategy, no_progress
-from m365_mcp.sending.ledger import SendRequest
+from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DirectSend, DraftSend
 
 
@@ -100,7 +100,8 @@ class Outbox:
         """Send a message once, in the way the operator has chosen; see `Delivery.send`."""
         request = SendRequest(
             self.person,
-            message.fingerprint(),
+            message.fingerprint,
+            composed_fingerprint=message.composed_fingerprint(),
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
         )

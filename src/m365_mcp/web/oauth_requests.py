@@ -1,7 +1,8 @@
 """What a request to the OAuth endpoints must look like: small, whole, a form where one is due, for our resource.
 
-FastMCP 4.1 reads a form that cannot be parsed twice, which ends in a 500. It drops the MCP SDK's body limit from its OAuth routes (a 40 MB registration was stored) and does not look at
-`resource` at the token endpoint (RFC 8707 section 2.2).
+FastMCP 4.2 drops the MCP SDK's body limit from its OAuth routes but /revoke (a 40 MB registration was stored), does not
+look at `resource` at the token endpoint (RFC 8707 section 2.2), and reads a form that cannot be parsed a second time,
+which ends in a 500.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keeps requests whose body was cut off from an application.
 
 A client that hangs up in the middle of a body leaves nobody to answer. Starlette raises ClientDisconnect then, which
-the handlers of FastMCP 4.1 and the MCP SDK 2.3 log as a fault of the server.
+the handlers of FastMCP 4.2 and the MCP SDK log as a fault of the server.
 """
 
 from __future__ import annotations
