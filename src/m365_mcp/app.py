@@ -32,6 +32,7 @@ from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
+from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
@@ -56,6 +57,7 @@ from m365_mcp.web.oauth_requests import OAuthRequests
 from m365_mcp.web.pages import landing_page, server_icon
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.uploads import upload_route
+from m365_mcp.web.whole_body import limited
 
 MCP_PATH = "/mcp"
 MAX_MCP_BODY = 16 * 1024 * 1024  # bytes; above Graph's own limit, so that the tool can say what is too large
@@ -83,6 +85,7 @@ class Container:
 
     async def close(self) -> None:
         """Give back connections."""
+        self.services.outgoing.composer.close()
         await self.services.outgoing.delivery.finish()
         await self.http.aclose()
         await self.graph_http.aclose()
@@ -150,7 +153,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         settings.m365_send_throttled_seconds,
     )
     by_draft = settings.m365_send_mode == "draft"
-    return Outgoing(_mail_rules(settings), delivery, by_draft, settings.m365_show_previews)
+    return Outgoing(_mail_rules(settings), Composer(), delivery, by_draft, settings.m365_show_previews)
 
 
 def _mail_rules(settings: Settings) -> MailRules:
@@ -280,7 +283,8 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     # FastMCP 4.2 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
-    route.endpoint.app.session_manager.asgi_app.max_body_size = MAX_MCP_BODY
+    manager = route.endpoint.app.session_manager
+    manager.asgi_app = limited(manager.asgi_app.app, MAX_MCP_BODY)
 
 
 def _start_metrics(container: Container) -> None:
