@@ -1,11 +1,12 @@
 """Real processes for the end-to-end tests, shared within a test worker and reset for each test."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.e2e.attaching import AttachingPerson
 from tests.e2e.grants import KEYS, signed_in
+from tests.e2e.outlook import Outlook, outlook_of
 from tests.e2e.person import Assistant, PersonAtBrowser
 from tests.e2e.programs import (
     Redis,
@@ -108,6 +109,19 @@ def attaching_server(
     assert server.program.end() == 0
 
 
+@pytest.fixture(scope="session")
+def whole_server(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, shared_redis: Redis
+) -> Iterator[Server]:
+    """A server with every toolset."""
+    chosen = {"REDIS_URL": shared_redis.url, "M365_TOOLSETS": "drafts,replies,schedule,people,attachments"}
+    server = make_server(tmp_path_factory.mktemp("whole-server"), shared_simulator, **chosen)
+    server.program.shared = True
+    server.start()
+    yield server
+    assert server.program.end() == 0
+
+
 @pytest.fixture
 def full_server(shared_full_server: Server, shared_redis: Redis, simulator: Simulator) -> Server:
     """A running server with its toolsets switched on; nothing has been sent yet."""
@@ -119,6 +133,13 @@ def full_server(shared_full_server: Server, shared_redis: Redis, simulator: Simu
 def writer(full_server: Server, simulator: Simulator) -> Assistant:
     """Ada's assistant at the server with the toolsets, not yet signed in."""
     return Assistant(full_server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+
+
+@pytest.fixture
+async def outlook(simulator: Simulator) -> AsyncIterator[Outlook]:
+    """Ada's own Outlook, which knows nothing of the server."""
+    async with outlook_of(simulator) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data[:-1]})
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("another one than was announced")
+    await expect(page.get_by_role("status")).to_contain_text("not the expected file")
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data})
     await page.get_by_role("button", name="Upload").press("Enter")
     await expect(page.get_by_role("progressbar")).to_be_visible()

@@ -13,8 +13,8 @@ from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import MailRules, Message, Recipient, check_recipients
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
-from m365_mcp.sending.ledger import SendRequest, new_message_id
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.strategies import ExistingDraftSend
 
 
@@ -61,6 +61,9 @@ class OwnDrafts:
         if not item.is_draft:
             raise AlreadySent
         async with self.outbox.slot():
+            # A deleted draft lies in Deleted Items, where a second deletion would remove it for good.
+            if not await self.outbox.drafts.is_in("drafts", str(item.message_id)):
+                raise MessageMissing("This draft is no longer in the Drafts folder.")
             await self.outbox.drafts.delete(item.id)
 
     async def _find(self, draft_id: str) -> Item:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from m365_mcp.errors import AlreadySent, InvalidArgument
+from m365_mcp.errors import AlreadySent, InvalidArgument, MessageMissing
 from m365_mcp.graph.items import Item
 from m365_mcp.graph.scheduled import list_scheduled
 from m365_mcp.mail import Message
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
-from m365_mcp.sending.ledger import SendRequest
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import require_own
+from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DeferredSend
 
 
@@ -28,7 +28,8 @@ class Schedule:
         """Hand over a message that leaves at its `send_at`, once; see `Delivery.send`."""
         request = SendRequest(
             self.outbox.person,
-            message.fingerprint(),
+            message.fingerprint,
+            composed_fingerprint=message.composed_fingerprint(),
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
         )
@@ -53,8 +54,14 @@ class Schedule:
             raise AlreadySent
         if item.send_at is None:
             raise InvalidArgument("This message is a draft and not scheduled.", advice="Use discard_draft for drafts.")
+        drafts, message_id = self.outbox.drafts, str(item.message_id)
         async with self.outbox.slot():
-            await self.outbox.drafts.delete(item.id)
-        if await self.outbox.drafts.location(item.id, str(item.message_id)) == "sent":
+            # A cancelled message lies in Deleted Items, where a second deletion would remove it for good.
+            waits = await drafts.is_in("outbox", message_id) or await drafts.is_in("drafts", message_id)
+            if waits:
+                await drafts.delete(item.id)
+        if await drafts.location(item.id, message_id) == "sent":
             raise AlreadySent  # it left while it was being cancelled
+        if not waits:
+            raise MessageMissing("This message no longer waits: it was cancelled, or the person moved it.")
         return item

@@ -126,10 +126,10 @@ def _where_to_go(server_url: str, simulator: Simulator) -> Panel:
         f"{server_url}/mcp\n\n",
         "Connect Claude Code:  ",
         (f"claude mcp add --transport http m365-demo {server_url}/mcp\n", "cyan"),
-        "At sign-in the browser warns about the simulator's own certificate; go on to reach the sign-in page.\n",
-        "Ctrl-C stops everything.",
+        "At sign-in the browser warns about the simulator's certificate; accept it to reach the sign-in page.\n",
+        "Ctrl-C stops the server and the simulator.",
     )
-    return Panel(text, title="Everything stays up", border_style="cyan", expand=False)
+    return Panel(text, title="Still running. Try it yourself:", border_style="cyan", expand=False)
 
 
 async def _until_interrupted() -> None:
