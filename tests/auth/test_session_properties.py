@@ -163,7 +163,7 @@ class OneSession(RuleBasedStateMachine):
 
 TestOneSession = OneSession.TestCase
 TestOneSession.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=min(settings.default.max_examples, 200), suppress_health_check=list(HealthCheck)
 )
 
 

@@ -65,7 +65,7 @@ class Sends(RuleBasedStateMachine):
 
         before = self.accepted[key]
         try:
-            receipt = self.run(self.replicas[replica].send(request(key, key=key), TO, Through(strategy)))
+            receipt = self.run(self.replicas[replica].send(request(key, idempotency_key=key), TO, Through(strategy)))
         except OutcomeUnknown:
             said = "unknown"
         except M365Error:
@@ -84,7 +84,7 @@ class Sends(RuleBasedStateMachine):
         """The process ends between the ledger and Graph."""
         if key in self.dead or key in self.told:
             return
-        self.run(self.replicas[replica].ledger.reserve(request(key, key=key)))
+        self.run(self.replicas[replica].ledger.reserve(request(key, idempotency_key=key)))
         self.dead.add(key)
 
     @rule(key=KEYS, replica=REPLICAS, dies=st.sampled_from(["before", "after"]))
@@ -98,7 +98,7 @@ class Sends(RuleBasedStateMachine):
 
         self.world.backend.dies = dies
         try:
-            self.run(self.replicas[replica].send(request(key, key=key), TO, Through(never)))
+            self.run(self.replicas[replica].send(request(key, idempotency_key=key), TO, Through(never)))
         except M365Error:
             if dies == "after":
                 self.dead.add(key)  # it stands in the ledger, and nobody works on it
@@ -124,11 +124,5 @@ def test_h20_any_order_of_events_sends_once_and_tells_the_truth() -> None:
     """H20: at most one acceptance a key; `sent` means one, `not sent` means none."""
     run_state_machine_as_test(
         Sends,
-        settings=settings(
-            max_examples=200,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=settings(max_examples=min(settings.default.max_examples, 200), suppress_health_check=list(HealthCheck)),
     )
