@@ -19,6 +19,7 @@ import httpx2
 import redis as redis_py
 
 from m365_mcp.settings import foreign_environment
+from tests.e2e.preloaded import PreloadedServer
 
 PATIENCE_SECONDS = 60.0
 RUNNING: list[Program] = []  # everything that was started, so that a failing test leaves nothing behind
@@ -32,7 +33,7 @@ def end_all(*, shared: bool) -> None:
         RUNNING.remove(program)
 
 
-def _end_quickly(process: subprocess.Popen[bytes]) -> None:
+def _end_quickly(process: subprocess.Popen[bytes] | PreloadedServer) -> None:
     # Asked first, so that a program with workers (nginx) takes them along.
     process.terminate()
     try:
@@ -55,16 +56,22 @@ class Program:
     arguments: list[str]
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | PreloadedServer | None = None
     shared: bool = False  # outlives the test that starts it
+    preloaded: bool = False  # is our server, and may be forked
 
     def start(self) -> None:
         RUNNING.append(self)
+        environment = {**foreign_environment(), "NO_PROXY": "localhost,127.0.0.1", **self.environment}
+        # What Python and FastMCP read while they are imported takes a process from scratch.
+        if self.preloaded and not any(name.startswith(("PYTHON", "FASTMCP_")) for name in self.environment):
+            self.process = PreloadedServer(environment, self.log)
+            return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.arguments,
                 cwd=self.log.parent,
-                env={**foreign_environment(), "NO_PROXY": "localhost,127.0.0.1", **self.environment},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -230,4 +237,4 @@ def make_server(folder: Path, simulator: Simulator, **changes: str) -> Server:
         **changes,
     }
     log = folder / f"server-{port}.log"
-    return Server(url, Program([sys.executable, "-m", "m365_mcp", "serve"], log, settings))
+    return Server(url, Program([sys.executable, "-m", "m365_mcp", "serve"], log, settings, preloaded=True))
