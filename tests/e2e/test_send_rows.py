@@ -94,21 +94,6 @@ async def _signed_in_only(server: Server, simulator: Simulator) -> Grant:
     return await grant_of(assistant)
 
 
-async def test_h7_silence_after_the_last_byte_is_unknown_at_the_deadline(
-    server: Server, ada: Grant, simulator: Simulator
-) -> None:
-    """H7: Graph takes the message and never answers: unknown after twenty seconds; a repeat says the same."""
-    where = {"path": "/v1.0/me/sendMail"}
-    simulator.control("POST", "faults", where=where, what={"delay_seconds": 60}, when="after")
-
-    first, second = await asyncio.gather(*(call_tool(server.url, ada.access, "send_mail", **MAIL) for _ in range(2)))
-    simulator.control("DELETE", "faults")
-
-    assert {said(first), said(second)} == {"unknown"}
-    assert 19 < first.elapsed.total_seconds() < 25
-    assert len(simulator.outbox) == 1
-
-
 async def test_h16_without_the_ledger_nothing_is_sent(simulator: Simulator, tmp_path: Path) -> None:
     """H16: Redis dies between sign-in and send: not sent, and Graph is not asked."""
     redis = make_redis(tmp_path)

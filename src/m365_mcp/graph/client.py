@@ -20,7 +20,7 @@ from m365_mcp.retry_after import parse_retry_after
 
 READ_SECONDS = 8.0
 FIRST_PAUSE_SECONDS = 0.5
-SEND_SECONDS = 20.0  # then the outcome counts as unknown
+SEND_SECONDS = 20.0
 CONNECT_TRIES = 2
 
 
@@ -53,11 +53,13 @@ class GraphClient:
         base_url: `https://graph.microsoft.com` or the like; `/v1.0` is added.
         http: the shared client.
         metrics: where the time is measured.
+        send_seconds: how long a request with an effect may take; then its outcome counts as unknown.
     """
 
     base_url: str
     http: httpx2.AsyncClient
     metrics: Metrics
+    send_seconds: float = SEND_SECONDS
     _sends: set[asyncio.Task[GraphResponse]] = field(default_factory=set, init=False, repr=False)
 
     async def get(
@@ -95,7 +97,7 @@ class GraphClient:
             GraphUnavailable: no byte was sent.
             OutcomeUnknown: it was sent, and no whole answer came back.
         """
-        send = asyncio.create_task(self._request(call, SEND_SECONDS))
+        send = asyncio.create_task(self._request(call, self.send_seconds))
         self._sends.add(send)
         send.add_done_callback(self._sends.discard)
         try:
