@@ -28,8 +28,10 @@ class CrashingBackend:
     def __init__(self, under: Backend) -> None:
         self._under = under
         self.dies: str | None = None
+        self.reads = 0
 
     async def get(self, collection: str, key: str) -> str | None:
+        self.reads += 1
         return await self._under.get(collection, key)
 
     async def compare_and_swap(
