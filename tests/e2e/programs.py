@@ -43,10 +43,24 @@ def _end_quickly(process: subprocess.Popen[bytes] | PreloadedServer) -> None:
         process.wait()
 
 
+_RESERVED: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody else is given.
+
+    On Linux its socket stays bound, without listening: the kernel hands the port to nobody, connections to it are
+    refused, and a program that sets SO_REUSEADDR, as all servers do, can listen on it. Elsewhere that bind would fail.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    port = int(reserved.getsockname()[1])
+    if sys.platform == "linux":
+        _RESERVED.append(reserved)
+    else:
+        reserved.close()
+    return port
 
 
 @dataclass

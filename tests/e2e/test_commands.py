@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -67,6 +68,21 @@ def test_demo_walks_through_ten_steps_and_ends(tmp_path: Path) -> None:
     assert "get_my_profile → Ada Lovelace <ada@contoso.example>" in ran.stdout
     assert "Meeting notes ✉ 會議記錄" in ran.stdout
     assert "Grace Hopper <grace@contoso.example>" in ran.stdout
+
+
+def test_two_demos_at_once_both_work(tmp_path: Path) -> None:
+    """Both want the same port; one gets it, the other takes a free one, and each walks through its own."""
+    port = str(free_port())
+    with ThreadPoolExecutor() as pool:
+        folders = [tmp_path / "one", tmp_path / "two"]
+        for folder in folders:
+            folder.mkdir()
+        both = list(pool.map(lambda folder: run("demo", "--once", "--port", port, folder=folder), folders))
+
+    assert [ran.returncode for ran in both] == [0, 0], both
+    used = [set(re.findall(r"POST http://localhost:(\d+)/mcp", ran.stdout)) for ran in both]
+    assert [len(ports) for ports in used] == [1, 1]
+    assert port in used[0] ^ used[1]
 
 
 def test_demo_stays_up_for_a_real_client_and_stops_cleanly(tmp_path: Path) -> None:
