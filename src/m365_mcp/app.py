@@ -54,6 +54,7 @@ from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.oauth_requests import OAuthRequests
+from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.responses import welcome_page
 from m365_mcp.web.uploads import upload_route
 
@@ -238,6 +239,7 @@ def assemble(container: Container) -> Starlette:
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
         stateless_http=container.settings.fastmcp_stateless_http,
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
+        middleware=[Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY)],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
 
@@ -276,7 +278,7 @@ def _upload_routes(container: Container) -> list[Route]:
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:
-    # FastMCP 4.1 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
+    # FastMCP 4.2 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
     route.endpoint.app.session_manager.asgi_app.max_body_size = MAX_MCP_BODY

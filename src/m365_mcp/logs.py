@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-# FastMCP 4.1 logs tool arguments, authorization codes and redirect URIs at DEBUG, and logs client failures that
+# FastMCP 4.2 logs tool arguments, authorization codes and redirect URIs at DEBUG, and logs client failures that
 # our own events already describe at INFO; httpx2 logs full URLs at INFO, uvicorn's access log logs query strings.
 _HELD_BACK = {
     "fastmcp": logging.WARNING,

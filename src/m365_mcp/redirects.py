@@ -1,7 +1,7 @@
 """Pure: which redirect URIs an MCP client may use.
 
 An entry is compared part by part and exactly (OAuth 2.1 section 4.1.3); only the port and path of a loopback entry
-(RFC 8252 section 7.3) or the last path segment may be `*`. FastMCP 4.1's own patterns ignore query and fragment, let
+(RFC 8252 section 7.3) or the last path segment may be `*`. FastMCP 4.2's own patterns ignore query and fragment, let
 an entry without a path match every path, and accept control characters.
 """
 

@@ -1,7 +1,7 @@
 """Clients that bring a metadata document (CIMD) instead of registering.
 
 FastMCP fetches such documents from public addresses only, and tests talk to loopback only; so the document is put where
-FastMCP 4.1 keeps fetched ones, and everything after the fetch is real.
+FastMCP 4.2 keeps fetched ones, and everything after the fetch is real.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The OAuth 2.1 proxy in front of Entra ID: FastMCP's AzureProvider for signing in, our own sessions afterwards.
 
 MCP clients register here (DCR or CIMD), the person signs in at Entra, and the client gets tokens of ours that refer to
-a session in the store. `sessions` and `session_refresher` do everything after the sign-in. FastMCP 4.1's own token code
+a session in the store. `sessions` and `session_refresher` do everything after the sign-in. FastMCP 4.2's own token code
 reads and deletes in separate steps, answers every fault with 401 or 500, and forgets a refresh token before its
 successor has arrived.
 """
@@ -123,7 +123,7 @@ class EntraProxy(AzureProvider):
         return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
 
     async def _keep_registration(self, client_id: str) -> None:
-        """Give a registration an end, moved on while it is used; FastMCP 4.1 keeps every one for ever."""
+        """Give a registration an end, moved on while it is used; FastMCP 4.2 keeps every one for ever."""
         client, seconds = await self._client_store.ttl(key=client_id)
         if client is not None and (seconds is None or seconds < REGISTRATION_SECONDS / 2):
             await self._client_store.put(key=client_id, value=client, ttl=REGISTRATION_SECONDS)
@@ -133,7 +133,7 @@ class EntraProxy(AzureProvider):
 
         Raises:
             AuthorizeError: `invalid_target` for a `resource` that is not this server (RFC 8707 section 2; AzureProvider
-                4.1 drops the parameter before anybody looks at it).
+                4.2 drops the parameter before anybody looks at it).
         """
         if params.resource and not self.is_our_resource(params.resource):
             raise AuthorizeError("invalid_target", f"This server's resource is {self._resource_url}.")
@@ -285,7 +285,9 @@ class EntraProxy(AzureProvider):
         return is_allowed(redirect_uri, self._allowed)
 
     def _cookie_name(self, base_name: str) -> str:
-        # FastMCP 4.1 gives all servers of one host the same cookie names, and __Host- cookies all have Path=/.
+        # FastMCP 4.1.2 gave all servers of one host the same cookie names, and __Host- cookies all have Path=/. FastMCP
+        # 4.2 has cookies for each sign-in. The tag stays while servers of version 0.1.0 may run beside this one: a
+        # browser that approved there finishes here.
         return super()._cookie_name(f"{self._cookie_tag}_{base_name}")
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:

@@ -17,7 +17,7 @@ REDIRECT_REFUSED = "This redirect URI is not allowed here; the operator can add 
 class StrictClient(ProxyDCRClient):
     """A registered client that may only use redirect URIs that are both allowed here and its own.
 
-    FastMCP 4.1 lets a client that registered one allowed URI use any other allowed one, with any query.
+    FastMCP 4.2 lets a client that registered one allowed URI use any other allowed one, with any query.
     """
 
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:

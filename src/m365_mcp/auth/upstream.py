@@ -1,6 +1,6 @@
 """The sign-in side of the token endpoint, in the shape FastMCP's OAuth proxy wants its upstream client to have.
 
-`OAuthProxy._create_upstream_oauth_client` is FastMCP 4.1's documented seam: any object with `fetch_token`,
+`OAuthProxy._create_upstream_oauth_client` is FastMCP 4.2's documented seam: any object with `fetch_token`,
 `refresh_token`, `client_secret` and `aclose` will do; refreshing is `refresher`'s work here, so that one never runs.
 """
 

@@ -1,7 +1,7 @@
 """Entra's public signing keys, kept per `kid` and kept when Entra cannot be reached.
 
 Source: "Signing key rollover in the Microsoft identity platform": refresh regularly and on an unknown `kid`, keep the
-last good set on error. FastMCP 4.1's verifier drops its keys after an hour and refuses everybody for 30 s after one
+last good set on error. FastMCP 4.2's verifier drops its keys after an hour and refuses everybody for 30 s after one
 failed fetch.
 """
 

@@ -1,7 +1,7 @@
 """Decides whether an access token of Entra ID is meant for this server and good, when it comes from the token endpoint.
 
 Source: "Access tokens in the Microsoft identity platform" and "Access token claims reference".
-FastMCP 4.1's own verifier does not look at `nbf`, `iat`, `tid` and app-only tokens, and allows no clock skew.
+FastMCP 4.2's own verifier does not look at `iat`, `tid` and app-only tokens, and allows no clock skew for `exp`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Remembers, for the HTTP request being answered, the explained error that happened underneath the framework.
 
-FastMCP 4.1 and the MCP SDK turn every exception into their own answer: a store that is down becomes
+FastMCP 4.2 and the MCP SDK turn every exception into their own answer: a store that is down becomes
 `401 invalid_token` on /mcp and a bare 500 on /token, and a 401 makes clients throw their tokens away. Code that
-knows better records its error here; `web.honest` then answers with that error instead.
+knows better records its error here; `web.error_override` then answers with that error instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Record:
         self.error: M365Error | None = None
 
 
-_current: ContextVar[Record | None] = ContextVar("m365_mcp_trouble", default=None)
+_current: ContextVar[Record | None] = ContextVar("m365_mcp_request_error", default=None)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Who is calling: builds the caller's Mailbox from the request's access token. Constructs only.
 
-What a FastMCP 4.1 dependency raises is masked, so nothing here can fail; a missing sign-in shows when the mailbox is
+What a FastMCP 4.2 dependency raises is masked, so nothing here can fail; a missing sign-in shows when the mailbox is
 first used.
 """
 

@@ -26,7 +26,7 @@ _SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS)) if sen
 def explained(function: Any) -> Any:
     """Return `function` with M365Error raised in a form FastMCP passes on.
 
-    FastMCP 4.1 masks every exception that is not its own and logs it with a traceback before any middleware sees it.
+    FastMCP 4.2 masks every exception that is not its own and logs it with a traceback before any middleware sees it.
     """
 
     @wraps(function)

@@ -1,6 +1,6 @@
 """Lets pages of known origins call /mcp from a browser (CORS). What is known is decided by `web.guard`'s settings.
 
-FastMCP 4.1 answers CORS on its OAuth routes, for everybody, and not on /mcp.
+FastMCP 4.2 answers CORS on its OAuth routes, for everybody, and not on /mcp.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A public URL may have a path (`https://host/mcp-o365`), and an Ingress may strip that prefix or pass it on. Clients
 differ too: RFC 9728 and RFC 8414 insert the path into the metadata's address, older clients append it or ask only at
-the root, some ask for the OpenID Connect name. FastMCP 4.1 serves one path each, and its plain-text 404 makes some
+the root, some ask for the OpenID Connect name. FastMCP 4.2 serves one path each, and its plain-text 404 makes some
 clients report a JSON error.
 """
 

@@ -1,6 +1,6 @@
 """Answers with the error that really happened, where the framework would answer with one it made up.
 
-See `trouble` for why. Successful answers, and errors nobody recorded anything for, pass unchanged.
+See `errors.request_error` for why. Successful answers, and errors nobody recorded anything for, pass unchanged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a request to the OAuth endpoints must look like: small, and for this server's resource.
 
-FastMCP 4.1 drops the MCP SDK's body limit from its OAuth routes (a 40 MB registration was stored) and does not look at
-`resource` at the token endpoint (RFC 8707 section 2.2).
+FastMCP 4.2 drops the MCP SDK's body limit from its OAuth routes but /revoke (a 40 MB registration was stored) and does
+not look at `resource` at the token endpoint (RFC 8707 section 2.2).
 """
 
 from __future__ import annotations

@@ -1,0 +1,225 @@
+"""What FastMCP and the MCP SDK do by themselves, without our seams (docs/architecture.md, "Seams").
+
+A test that fails after `make lock` says that upstream has changed: the seam it names may go, or must be looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from fastmcp import Client, FastMCP
+from fastmcp.dependencies import Depends
+from fastmcp.server.auth.providers.azure import AzureProvider
+from fastmcp.server.auth.providers.jwt import JWTVerifier, RSAKeyPair
+from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
+from jwt.algorithms import RSAAlgorithm
+from key_value.aio.stores.memory import MemoryStore
+from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
+from mcp.server.auth.settings import RevocationOptions
+from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
+
+BASE = "http://localhost:9000"
+OWN = "http://localhost:9/callback"
+OTHERS = "https://claude.ai/api/mcp/auth_callback"
+EVIL = "https://evil.example"
+
+
+class Store(PrefixKeysWrapper):
+    """A store that can be away."""
+
+    is_away = False
+
+    async def get(self, key: str, *, collection: str | None = None) -> Any:
+        if self.is_away:
+            raise ConnectionError
+        return await super().get(key, collection=collection)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(MemoryStore(), "upstream")
+
+
+@pytest.fixture
+def auth(store: Store) -> AzureProvider:
+    provider = AzureProvider(
+        client_id="app",
+        client_secret="a secret of thirty-odd characters",
+        tenant_id="11111111-1111-1111-1111-111111111111",
+        required_scopes=["mcp-access"],
+        base_url=BASE,
+        allowed_client_redirect_uris=[OTHERS, "http://localhost:*"],
+        client_storage=store,
+        jwt_signing_key="k" * 32,
+    )
+    provider.revocation_options = RevocationOptions(enabled=True)
+    return provider
+
+
+@pytest.fixture
+async def http(auth: AzureProvider) -> AsyncIterator[httpx2.AsyncClient]:
+    app = FastMCP("plain", auth=auth).http_app(path="/mcp", stateless_http=True, json_response=True)
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
+        yield client  # without the lifespan: no request here comes as far as the MCP sessions
+
+
+async def register(http: httpx2.AsyncClient, name: str = "Test") -> str:
+    response = await http.post("/register", json={"redirect_uris": [OWN], "client_name": name})
+    client_id: str = response.json()["client_id"]
+    return client_id
+
+
+async def authorize(http: httpx2.AsyncClient, **changes: str) -> httpx2.Response:
+    challenge = {"code_challenge": "x" * 43, "code_challenge_method": "S256"}
+    query = {"response_type": "code", "redirect_uri": OWN, "state": "s", **challenge, **changes}
+    return await http.get("/authorize", params={"client_id": await register(http), **query})
+
+
+async def test_store_that_is_away_looks_like_a_bad_token(
+    http: httpx2.AsyncClient, auth: AzureProvider, store: Store
+) -> None:
+    """`web.error_override`, `errors.request_error`, `load_access_token`: 401 at /mcp, and a bare 500 at /token."""
+    client_id = await register(http)
+    token = auth.jwt_issuer.issue_access_token(client_id, ["mcp-access"], "jti", 1000)
+    store.is_away = True
+
+    called = await http.post("/mcp", json={}, headers={"Authorization": f"Bearer {token}"})
+    refreshed = await http.post(
+        "/token", data={"grant_type": "refresh_token", "client_id": client_id, "refresh_token": "x"}
+    )
+
+    assert (called.status_code, called.json()["error"]) == (401, "invalid_token")
+    assert (refreshed.status_code, refreshed.text) == (500, "Internal Server Error")
+
+
+async def test_oauth_routes_take_bodies_of_any_size(http: httpx2.AsyncClient) -> None:
+    """`OAuthRequests`: a registration of 8 MB is stored."""
+    assert await register(http, "x" * 8_000_000)
+
+
+async def test_messages_end_at_4_mib() -> None:
+    """`_allow_large_messages`: http_app offers no max_request_body_size."""
+    app = FastMCP("open").http_app(path="/mcp", stateless_http=True)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE) as client,
+    ):
+        assert (await client.post("/mcp", content=b" " * (4 * 1024 * 1024 + 1))).status_code == 413
+
+
+async def test_protocol_version_is_the_headers() -> None:
+    """`web.protocol_version`: a request of 2026-07-28 under an older header is answered in the older form."""
+    app = FastMCP("open").http_app(path="/mcp", stateless_http=True, json_response=True)
+    meta = {PROTOCOL_VERSION_META_KEY: "2026-07-28", CLIENT_CAPABILITIES_META_KEY: {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    headers = {"Accept": "application/json", "MCP-Protocol-Version": "2025-11-25"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE, headers=headers) as client,
+    ):
+        assert (await client.post("/mcp", json=body)).json()["result"] == {"tools": []}
+
+
+async def test_public_clients_cannot_revoke(http: httpx2.AsyncClient) -> None:
+    """`Revocation`: the endpoint insists on a client_secret."""
+    response = await http.post("/revoke", data={"client_id": await register(http), "token": "t"})
+
+    assert "client_secret" in response.json()["error_description"]
+
+
+async def test_foreign_resource_is_not_noticed(http: httpx2.AsyncClient) -> None:
+    """`EntraProxy.authorize`: the sign-in goes on."""
+    assert (await authorize(http, resource=f"{EVIL}/mcp")).status_code == 302
+
+
+@pytest.mark.parametrize("uri", [OTHERS, "http://localhost:9/other", f"{OWN}?next={EVIL}"])
+async def test_client_may_use_redirect_uris_it_never_registered(http: httpx2.AsyncClient, uri: str) -> None:
+    """`StrictClient`: any allowed redirect URI will do."""
+    assert (await authorize(http, redirect_uri=uri)).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("uri", "pattern"),
+    [
+        ("https://claude.ai/cb?x=1", "https://claude.ai/cb"),
+        ("https://claude.ai/cb#fragment", "https://claude.ai/cb"),
+        ("https://claude.ai/anything", "https://claude.ai"),
+        ("https://claude.ai/a\x00b", "https://claude.ai/*"),
+    ],
+)
+def test_redirect_patterns_are_loose(uri: str, pattern: str) -> None:
+    """`redirects`: query, fragment, path and control characters are not looked at."""
+    assert matches_allowed_pattern(uri, pattern)
+
+
+async def test_slash_too_many_is_redirected_to_whatever_host_says(http: httpx2.AsyncClient) -> None:
+    """`redirect_slashes = False`: the Location is the caller's Host."""
+    response = await http.post("/mcp/", headers={"Host": "evil.example"})
+
+    assert response.headers["Location"] == "http://evil.example/mcp"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.well-known/oauth-authorization-server/mcp",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-protected-resource",
+    ],
+)
+async def test_metadata_is_at_one_path_only(http: httpx2.AsyncClient, path: str) -> None:
+    """`Discovery`: other paths are a plain-text 404."""
+    response = await http.get(path)
+
+    assert (response.status_code, response.text) == (404, "Not Found")
+
+
+async def test_mcp_endpoint_answers_no_preflight(http: httpx2.AsyncClient) -> None:
+    """`McpCors`: OPTIONS is 405."""
+    asked = {"Origin": "http://localhost:6274", "Access-Control-Request-Method": "POST"}
+
+    assert (await http.options("/mcp", headers=asked)).status_code == 405
+
+
+async def test_registrations_never_end(http: httpx2.AsyncClient, auth: AzureProvider) -> None:
+    """`_keep_registration`: a client is stored without an expiry."""
+    client, seconds = await auth._client_store.ttl(key=await register(http))
+
+    assert client is not None
+    assert seconds is None
+
+
+async def test_signing_keys_are_dropped_when_they_cannot_be_renewed() -> None:
+    """`SigningKeys`, `EntraTokenVerifier`: the last good keys are not used; app-only tokens are accepted."""
+    pair, replies = RSAKeyPair.generate(), [200, 503]
+    key = {**RSAAlgorithm.to_jwk(load_pem_public_key(pair.public_key.encode()), as_dict=True), "kid": "k1"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(replies.pop(0), json={"keys": [key]}))
+    async with httpx2.AsyncClient(transport=transport) as client:
+        verifier = JWTVerifier(jwks_uri="https://keys.example/", issuer="i", audience="a", http_client=client)
+        token = pair.create_token(issuer="i", audience="a", kid="k1", additional_claims={"idtyp": "app"})
+
+        assert await verifier.verify_token(token) is not None
+        verifier._cache_ttl = 0  # an hour has passed
+        assert await verifier.verify_token(token) is None
+
+
+async def test_errors_of_dependencies_are_masked() -> None:
+    """`explained`, `tools.caller`: what is raised does not reach the caller, and is logged with a traceback."""
+    server: FastMCP[Any] = FastMCP("plain", mask_error_details=True)
+
+    def fail() -> None:
+        raise LookupError("the reason")
+
+    @server.tool
+    def needy(made: None = Depends(fail)) -> None:
+        """Need something."""
+
+    async with Client(server) as client:
+        result = await client.call_tool("needy", {}, raise_on_error=False)
+
+    assert result.content[0].text == "Error calling tool 'needy'"
