@@ -219,7 +219,7 @@ def _fingerprint(**changes: Any) -> str:
 
 def test_fingerprint_is_that_of_the_mail_as_read() -> None:
     """Order and names of people, case of addresses, Sent Items and repeated entries make no other mail."""
-    same = [
+    same: list[dict[str, Any]] = [
         {"to": ["Grace@CONTOSO.example", "grace@contoso.example"]},
         {"to": ["Grace Hopper <grace@contoso.example>"]},
         {"save_to_sent": False},

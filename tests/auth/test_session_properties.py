@@ -165,7 +165,7 @@ class OneSession(RuleBasedStateMachine):
 
 TestOneSession = OneSession.TestCase
 TestOneSession.settings = settings(
-    max_examples=min(settings.default.max_examples, 200), suppress_health_check=list(HealthCheck)
+    max_examples=min(settings().max_examples, 200), suppress_health_check=list(HealthCheck)
 )
 
 
@@ -184,7 +184,7 @@ async def test_code_is_not_burnt_when_the_store_fails_half_way() -> None:
     records = make_records()
     backend = CrashingBackend(records._backend)
     sessions = Sessions(Records(backend, records._cipher), Metrics(), GRACE, lambda: float(START))
-    outcomes = []
+    outcomes: list[bool | str] = []
     for dies in ("before", "after", None, None):
         backend.dies = dies
         try:

@@ -193,9 +193,9 @@ def test_simulator_listens_where_it_is_told(tmp_path: Path) -> None:
     told = json.loads(ready.read_text())
     ports = [int(told[name].rpartition(":")[2]) for name in ("authority", "control")]
     elsewhere = [listens(port) for port in ports]
-    here = [socket.create_connection(("127.0.0.2", port)).close() for port in ports]
+    for port in ports:
+        socket.create_connection(("127.0.0.2", port)).close()
     code = program.end()
 
     assert elsewhere == [False, False]
-    assert here == [None, None]
     assert code == 0

@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.e2e.grants import Grant, call_tool, signed_in, start_server
@@ -48,7 +49,9 @@ async def test_h1_accepted_message_is_sent_and_its_receipt_says_all(
 
 async def test_h11_h12_h18_keys_repeats_and_wanted_copies(server: Server, ada: Grant, simulator: Simulator) -> None:
     """H11, H12: a key makes a repeat explicit, and stands for one message; a wanted copy is sent."""
-    send = lambda **more: call_tool(server.url, ada.access, "send_mail", **{**MAIL, **more})  # noqa: E731
+
+    async def send(**more: Any) -> httpx2.Response:
+        return await call_tool(server.url, ada.access, "send_mail", **{**MAIL, **more})
 
     first = content(await send(idempotency_key="k-1"))
     again = content(await send(idempotency_key="k-1"))

@@ -23,7 +23,13 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("what", "when", "which"),
-    [("reset", "before", 0), ("reset", "halfway", 1), ("reset", "after", 2), ("500", "halfway", 2), ("429", "before", 1)],
+    [
+        ("reset", "before", 0),
+        ("reset", "halfway", 1),
+        ("reset", "after", 2),
+        ("500", "halfway", 2),
+        ("429", "before", 1),
+    ],
 )
 async def test_broken_chunk_is_gone_on_with(
     attaching_ada: AttachingPerson, simulator: Simulator, what: str, when: str, which: int

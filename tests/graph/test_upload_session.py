@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx2
@@ -18,7 +18,7 @@ from m365_mcp.graph.upload_session import UploadSession
 from m365_mcp.metrics import Metrics
 
 GRAPH = "https://graph.microsoft.com"
-Host = Callable[[httpx2.Request], httpx2.Response | Awaitable[httpx2.Response]]
+Host = Callable[[httpx2.Request], httpx2.Response] | Callable[[httpx2.Request], Coroutine[None, None, httpx2.Response]]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_part_that_was_kept_is_not_sent_again() -> None:
     assert seen == [("bytes 0-3/10", b"1234"), ("bytes 2-3/10", b"34")]
 
 
-def _reading(host: Host) -> Any:
+def _reading(host: Callable[[httpx2.Request], httpx2.Response]) -> Host:
     async def read(request: httpx2.Request) -> httpx2.Response:
         await request.aread()
         return host(request)

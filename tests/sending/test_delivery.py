@@ -238,7 +238,7 @@ async def test_repeat_waits_for_a_send_that_fails_and_then_sends_itself() -> Non
     read_before = world.backend.reads
     second = asyncio.create_task(two.send(request(), TO, Through(world.graph)))
     async with asyncio.timeout(10):
-        while world.backend.reads < read_before + 4:  # it looks into the ledger, again and again
+        while world.backend.reads < read_before + 4:  # noqa: ASYNC110 - it looks into the ledger, again and again
             await asyncio.sleep(0.001)
     assert not second.done()
     assert world.accepted.total() == 0

@@ -124,5 +124,5 @@ def test_h20_any_order_of_events_sends_once_and_tells_the_truth() -> None:
     """H20: at most one acceptance a key; `sent` means one, `not sent` means none."""
     run_state_machine_as_test(
         Sends,
-        settings=settings(max_examples=min(settings.default.max_examples, 200), suppress_health_check=list(HealthCheck)),
+        settings=settings(max_examples=min(settings().max_examples, 200), suppress_health_check=list(HealthCheck)),
     )
