@@ -1,4 +1,4 @@
-"""What holds for all tests: repeatable property tests, a time zone far from UTC, and groups that share programs."""
+"""What holds for all tests: repeatable property tests, a zone far from UTC, silent retries, groups that share programs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from m365_mcp.retries import keep_silent
+
+keep_silent()  # stamina logs nothing, as in a server
+
 # `make test` runs the quick profile; continuous integration adds `--hypothesis-profile=full`.
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=50, stateful_step_count=25)
 settings.register_profile("full", derandomize=True, deadline=None, max_examples=500, stateful_step_count=40)
 settings.load_profile("quick")
 
 # The fixtures that bring running programs, and the group of the tests that share them. The first that fits counts.
-SHARED_PROGRAMS = {"attaching_server": "attaching", "shared_full_server": "full server", "shared_server": "server"}
+SHARED_PROGRAMS = {
+    "attaching_server": "attaching",
+    "whole_server": "whole server",
+    "shared_full_server": "full server",
+    "shared_server": "server",
+}
 
 
 @pytest.fixture(scope="session", autouse=True)

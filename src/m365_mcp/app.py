@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from m365_mcp import __version__, logs
+from m365_mcp import __version__, logs, retries
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.proxy import EntraProxy, SignIns
@@ -32,6 +32,7 @@ from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
+from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
@@ -57,6 +58,7 @@ from m365_mcp.web.oauth_requests import OAuthRequests
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.responses import welcome_page
 from m365_mcp.web.uploads import upload_route
+from m365_mcp.web.whole_body import limited
 
 MCP_PATH = "/mcp"
 MAX_MCP_BODY = 16 * 1024 * 1024  # bytes; above Graph's own limit, so that the tool can say what is too large
@@ -84,8 +86,8 @@ class Container:
 
     async def close(self) -> None:
         """Give back connections."""
+        self.services.outgoing.composer.close()
         await self.services.outgoing.delivery.finish()
-        await self.services.graph.finish_sends()
         await self.http.aclose()
         await self.graph_http.aclose()
         await self.storage.close()
@@ -93,6 +95,7 @@ class Container:
 
 def build_container(settings: Settings) -> Container:
     """Build everything; only choosing the store touches the outside."""
+    retries.keep_silent()
     metrics = Metrics()
     # Two pools, so that a slow Graph cannot keep anybody from signing in.
     http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)
@@ -151,7 +154,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         settings.m365_send_throttled_seconds,
     )
     by_draft = settings.m365_send_mode == "draft"
-    return Outgoing(_mail_rules(settings), delivery, by_draft, settings.m365_show_previews)
+    return Outgoing(_mail_rules(settings), Composer(), delivery, by_draft, settings.m365_show_previews)
 
 
 def _mail_rules(settings: Settings) -> MailRules:
@@ -281,7 +284,8 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     # FastMCP 4.2 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
-    route.endpoint.app.session_manager.asgi_app.max_body_size = MAX_MCP_BODY
+    manager = route.endpoint.app.session_manager
+    manager.asgi_app = limited(manager.asgi_app.app, MAX_MCP_BODY)
 
 
 def _start_metrics(container: Container) -> None:

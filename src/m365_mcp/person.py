@@ -19,5 +19,13 @@ class PersonId(NamedTuple):
         """Return a SHA-256, hexadecimal, of the person and `more`; two people never share one."""
         return hashlib.sha256("\0".join((*self, *more)).encode()).hexdigest()
 
+    def record_key(self, *more: str) -> str:
+        """Return the key of a record that is the person's own, for `more`.
+
+        It begins with a hash tag (Redis Cluster specification, "Hash tags"): a clustered Redis keeps all keys of one
+        person with this tag in one slot, and only keys of one slot change together.
+        """
+        return f"{{{self.digest()[:16]}}}{self.digest(*more)}"
+
 
 NOBODY = PersonId("", "")

@@ -152,10 +152,10 @@ class Redis:
         self.program.wait_until(lambda: listens(self.port))
 
 
-def make_redis(folder: Path) -> Redis:
+def make_redis(folder: Path, *more_options: str) -> Redis:
     port = free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "yes"]
-    options += ["--appendfsync", "always", "--requirepass", Redis.password]
+    options += ["--appendfsync", "always", "--requirepass", Redis.password, *more_options]
     return Redis(folder, port, Program([redis_binary(), *options], folder / "redis.log"))
 
 

@@ -42,24 +42,6 @@ def test_text_and_html_are_mixed_without_becoming_markup() -> None:
     assert quote_original(HTML, "1 < 2", "Text")[1] == "<div><p>Yes</p></div><br><pre>1 &lt; 2</pre>"
 
 
-def test_answers_are_the_same_when_a_reader_would_call_them_so() -> None:
-    """Kind, message, text, people and files count; what people are called does not."""
-    request = ReplyRequest(kind="forward", original="m1", body="Hi", to=["Grace <grace@contoso.example>"])
-    same = ReplyRequest(kind="forward", original="m1", body="Hi", to=["GRACE@contoso.example"])
-    others = [
-        ReplyRequest(kind="forward", original="m2", body="Hi", to=request.to),
-        ReplyRequest(kind="forward", original="m1", body="Ho", to=request.to),
-        ReplyRequest(kind="forward", original="m1", body="Hi", to=["ada@contoso.example"]),
-        ReplyRequest(kind="reply", original="m1", body="Hi"),
-        ReplyRequest(kind="reply_all", original="m1", body="Hi"),
-    ]
-
-    prints = [compose_reply(one, MailRules()).fingerprint() for one in (request, same, *others)]
-
-    assert prints[0] == prints[1]
-    assert len(set(prints)) == 1 + len(others)
-
-
 def test_forward_needs_somebody_and_bcc_needs_the_operator() -> None:
     """A forward to nobody, and blind copies where they are off, are refused."""
     with pytest.raises(InvalidArgument, match="no recipient"):

@@ -3,6 +3,7 @@
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
         MessageTooLarge          message_too_large
+        BodyTooComplex           body_too_complex
         RecipientNotAllowed      recipient_not_allowed       the operator does not let mail go there
         SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
@@ -22,6 +23,7 @@
         GraphUnavailable         graph_unavailable
         Throttled                throttled
         RateLimited              rate_limited
+        ServerBusy               server_busy
       OutcomeUnknown             outcome_unknown             it may have been sent
       InternalError              internal_error              a fault of ours
       SettingsMistake            settings_mistake            the server cannot start
@@ -88,6 +90,15 @@ class MessageTooLarge(InvalidArgument):
     code = "message_too_large"
     sentence = "The message is larger than Microsoft Graph takes in one request."
     advice = "Shorten the body or send it in several messages."
+    status = 413
+
+
+class BodyTooComplex(InvalidArgument):
+    """The body is more work than one message may be: too many tags, cells, styles or the like."""
+
+    code = "body_too_complex"
+    sentence = "The body is more work than one message may be."
+    advice = "Make the body simpler, send it in several messages, or attach the document as a file."
     status = 413
 
 
@@ -243,6 +254,14 @@ class RateLimited(Unavailable):
     code = "rate_limited"
     sentence = "One of the recipients has been written to as often as is allowed in an hour."
     advice = "Wait for the time given, or send one message that says it all; the operator sets M365_SEND_HOURLY_LIMIT."
+
+
+class ServerBusy(Unavailable):
+    """This server has as much work as it takes at a time; nothing was begun."""
+
+    code = "server_busy"
+    sentence = "This server is busy with other messages."
+    advice = "Try again in a moment, one call at a time."
 
 
 class OutcomeUnknown(M365Error):

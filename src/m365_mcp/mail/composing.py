@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.attachments import Attachment, InlineAttachment, read_attachments
 from m365_mcp.mail.body import Body, read_body
+from m365_mcp.mail.fingerprint import fingerprint_of
 from m365_mcp.mail.message import Importance, Message
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
 from m365_mcp.mail.rules import MAX_SUBJECT, MailRules
@@ -29,6 +31,7 @@ class MessageRequest:
         importance: low, normal or high.
         attachments: files inside the call; mappings have the fields of `InlineAttachment`.
         save_to_sent: whether a copy is kept in Sent Items.
+        send_at: when it is to leave, when that is not at once.
     """
 
     to: Sequence[str]
@@ -43,6 +46,7 @@ class MessageRequest:
     attachments: Sequence[InlineAttachment | Mapping[str, Any]] | None = None
     request_read_receipt: bool = False
     save_to_sent: bool = True
+    send_at: datetime | None = None
 
 
 def compose_message(request: MessageRequest, rules: MailRules) -> Message:
@@ -51,6 +55,7 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     Raises:
         InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
         RecipientNotAllowed: somebody is outside the domains the operator allows.
+        BodyTooComplex: the body is more work than one message may be.
         MessageTooLarge: more than Graph takes in one request.
     """
     _check_switches(request, rules)
@@ -59,12 +64,13 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=request.reply_to)
     attachments, about_attachments = read_attachments(request.attachments or (), rules)
     body = read_body(request.body, request.content_type)
+    from_ = _read_from(request.from_)
     message = Message(
         to=recipients.to,
         cc=recipients.cc,
         bcc=recipients.bcc,
         reply_to=recipients.reply_to,
-        from_=_read_from(request.from_),
+        from_=from_,
         subject=subject,
         body=body.content,
         content_type=body.content_type,
@@ -72,6 +78,8 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
         attachments=attachments,
         request_read_receipt=request.request_read_receipt,
         save_to_sent=request.save_to_sent,
+        send_at=request.send_at,
+        fingerprint=_fingerprint(request, recipients, from_, importance, attachments),
         warnings=(
             *duplicate_warnings(recipients),
             *body.warnings,
@@ -81,6 +89,27 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     )
     message.encode(_ROOM_FOR_ID)
     return message
+
+
+def _fingerprint(
+    request: MessageRequest,
+    recipients: MessageRecipients,
+    from_: Recipient | None,
+    importance: Importance,
+    attachments: Sequence[Attachment],
+) -> str:
+    """Return the fingerprint of the request; whether a copy is kept in Sent Items makes no other mail."""
+    return fingerprint_of(
+        "message",
+        (recipients.to, recipients.cc, recipients.bcc, recipients.reply_to, (from_,) if from_ else ()),
+        attachments,
+        request.body,
+        request.content_type,
+        subject=request.subject,
+        importance=importance,
+        request_read_receipt=request.request_read_receipt,
+        send_at=request.send_at.timestamp() if request.send_at else None,
+    )
 
 
 def _check_switches(request: MessageRequest, rules: MailRules) -> None:

@@ -29,6 +29,7 @@ class Message:
     """A valid message, ready to be sent.
 
     Attributes:
+        fingerprint: of the request it was composed from; see `mail.fingerprint`.
         from_: the mailbox it leaves from, when that is not the person's own.
         send_at: when it is to leave, when that is not at once.
         warnings: what was changed on the way, and what its sender should look at, one sentence each.
@@ -38,6 +39,7 @@ class Message:
     subject: str
     body: str
     content_type: ContentType
+    fingerprint: str
     cc: tuple[Recipient, ...] = ()
     bcc: tuple[Recipient, ...] = ()
     reply_to: tuple[Recipient, ...] = ()
@@ -62,8 +64,8 @@ class Message:
         """
         return {"message": self.draft_as_graph(message_id), "saveToSentItems": self.save_to_sent}
 
-    def draft_as_graph(self, message_id: str | None = None, *, with_attachments: bool = True) -> dict[str, Any]:
-        """Return the JSON body of `POST /me/messages`, without attachments if they are added later."""
+    def draft_as_graph(self, message_id: str | None = None) -> dict[str, Any]:
+        """Return the JSON body of `POST /me/messages`."""
         message: dict[str, Any] = {
             "subject": self.subject,
             "body": {"contentType": self.content_type, "content": self.body},
@@ -76,7 +78,7 @@ class Message:
             "from": self.from_ and self.from_.as_graph(),  # Graph sets `sender` itself
             "importance": self.importance if self.importance != "normal" else None,
             "isReadReceiptRequested": self.request_read_receipt,
-            "attachments": with_attachments and [attachment.as_graph() for attachment in self.attachments],
+            "attachments": [attachment.as_graph() for attachment in self.attachments],
             # Graph refuses an empty list of headers, so all of these are there only when they say something.
             "internetMessageHeaders": message_id and [{"name": MESSAGE_ID_HEADER, "value": message_id}],
             "singleValueExtendedProperties": self.send_at
@@ -93,11 +95,10 @@ class Message:
             )
         return encoded
 
-    def fingerprint(self) -> str:
-        """Return a SHA-256, hexadecimal, that is the same for two messages a reader would call the same.
+    def composed_fingerprint(self) -> str:
+        """Return v0.1.0's fingerprint, which is taken over the composed message.
 
-        In it are who gets it, from whom, and everything that is read. Left out are the order of people and what they
-        are called, whether a copy is kept, and what this server adds.
+        It is kept for the upgrade from v0.1.0 (see `sending.ledger`), and must stay as v0.1.0 computes it.
         """
         seen = [
             [sorted(person.key for person in people) for people in (self.to, self.cc, self.bcc, self.reply_to)],

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from m365_mcp.mail.attachments import Attachment, read_attachments
 from m365_mcp.mail.body import Body, ContentType, read_body
 from m365_mcp.mail.composing import duplicate_warnings, missing_image_warnings
-from m365_mcp.mail.recipients import Recipient, check_bcc, read_recipients
+from m365_mcp.mail.fingerprint import fingerprint_of
+from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipients
 from m365_mcp.mail.rules import MailRules
 
 ReplyKind = Literal["reply", "reply_all", "forward"]
@@ -37,21 +38,26 @@ class ReplyRequest:
     attachments: Sequence[Mapping[str, Any]] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A valid reply or forward, without the message it answers."""
+    """A valid reply or forward, without the message it answers.
+
+    Attributes:
+        fingerprint: of the request it was composed from; see `mail.fingerprint`.
+    """
 
     kind: ReplyKind
     original: str
     body: Body
+    fingerprint: str
     to: tuple[Recipient, ...] = ()
     cc: tuple[Recipient, ...] = ()
     bcc: tuple[Recipient, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def fingerprint(self) -> str:
-        """Return a SHA-256, hexadecimal, that is the same for two answers a reader would call the same."""
+    def composed_fingerprint(self) -> str:
+        """Return v0.1.0's fingerprint, which is taken over the composed text; see `Message.composed_fingerprint`."""
         seen = [
             [self.kind, self.original, self.body.content_type, self.body.content],
             [sorted(person.key for person in recipients) for recipients in (self.to, self.cc, self.bcc)],
@@ -66,19 +72,43 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
     Raises:
         InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
         RecipientNotAllowed: somebody is outside the domains the operator allows.
+        BodyTooComplex: the body is more work than one message may be.
         MessageTooLarge: more than Graph takes.
     """
     check_bcc(request.bcc, rules)
     body = read_body(request.body, request.content_type)
     attachments, about_attachments = read_attachments(request.attachments or (), rules)
-    about = (*body.warnings, *about_attachments, *missing_image_warnings(body, attachments))
-    if request.kind != "forward":
-        return Reply(request.kind, request.original, body, attachments=attachments, warnings=about)
-    recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=None)
-    warnings = (*duplicate_warnings(recipients), *about)
+    recipients = _read_recipients(request, rules)
     return Reply(
-        request.kind, request.original, body, recipients.to, recipients.cc, recipients.bcc, attachments, warnings
+        kind=request.kind,
+        original=request.original,
+        body=body,
+        to=recipients.to,
+        cc=recipients.cc,
+        bcc=recipients.bcc,
+        attachments=attachments,
+        warnings=(
+            *duplicate_warnings(recipients),
+            *body.warnings,
+            *about_attachments,
+            *missing_image_warnings(body, attachments),
+        ),
+        fingerprint=fingerprint_of(
+            request.kind,
+            (recipients.to, recipients.cc, recipients.bcc),
+            attachments,
+            request.body,
+            request.content_type,
+            original=request.original,
+        ),
     )
+
+
+def _read_recipients(request: ReplyRequest, rules: MailRules) -> MessageRecipients:
+    """Return the recipients of a forward; those of a reply are the mailbox's to say."""
+    if request.kind != "forward":
+        return MessageRecipients(to=(), cc=(), bcc=(), reply_to=(), repeated=0)
+    return read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=None)
 
 
 def quote_original(body: Body, quoted: str, quoted_type: str) -> tuple[ContentType, str]:

@@ -5,6 +5,27 @@
                       → unknown   it may have been taken; a repeat says so and sends nothing
     sending, and nobody works on it any more (the process died) → unknown
 
+A send with an `idempotency_key` has one record, named after the key.
+Any other send has two for as long as v0.1.0 may run beside this version:
+
+- v0.1.0's is named after the fingerprint of the composed mail, and v0.1.0 knows no other;
+- ours is named after the fingerprint of the request, which a change to the composing does not change.
+
+A call may send only when it has taken both. v0.1.0's is taken first, so old and new replicas meet at one record:
+
+- Two calls at once, of any versions: one takes v0.1.0's record, the other waits for what becomes of it. The lease of
+  the send bears the name of that record, too, so each version sees that the other is at work.
+- A process that dies between the two records has sent nothing, and leaves v0.1.0's as `sending` without a lease. Every
+  version tells the next call `unknown`.
+- Only a version that composes differently can have taken our record and not v0.1.0's. The call then gives back what it
+  took, and waits for that send.
+- An outcome is written into v0.1.0's record first and then copied into ours. Whoever dies between the two leaves ours
+  as `sending`, which becomes `unknown`; nobody ever sends because a copy is missing.
+
+A record has both fingerprints, and a call is a repeat when either is its own. v0.1.0 compares only its own, and keeps
+fields that it does not know. A version that follows may drop v0.1.0's record, once every v0.1.0 has been gone for the
+longest window in which a repeat is recognised.
+
 Sources: Graph "user: sendMail" (no idempotency of any kind), Stripe's idempotency keys (stored answer, same key with
 another request is an error).
 """
@@ -12,19 +33,19 @@ another request is an error).
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
-from m365_mcp.person import PersonId
+from m365_mcp.retries import jittered
+from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import Records, Versioned
+from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 COLLECTION = "m365-sends"
 WORK_SECONDS = 180.0  # longer than any send works on a message
@@ -42,11 +63,13 @@ class Entry(BaseModel):
 
     Attributes:
         state: see the module.
-        fingerprint: of the message; a key stands for one message only.
+        fingerprint: v0.1.0's, of the composed message; a key stands for one message only.
+        request_fingerprint: of the request as it was written; None when v0.1.0 wrote the record.
         message_id: our id of the message, which is also in the mail.
         began_at: epoch seconds.
         draft_id: Graph's id of the draft, once there is one.
         receipt: what the first caller was told, once it was sent.
+        lease: the record after which the lease of the send is named; None for this one.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -57,38 +80,8 @@ class Entry(BaseModel):
     began_at: float
     draft_id: str | None = None
     receipt: dict[str, Any] | None = None
-
-
-def new_message_id() -> str:
-    """Return an id for a message that no other message has."""
-    return secrets.token_hex(16)
-
-
-@dataclass(frozen=True)
-class SendRequest:
-    """What a caller wants sent.
-
-    Attributes:
-        person: tenant and object id.
-        fingerprint: of the message.
-        idempotency_key: the caller's own name for the send, if it gave one.
-        allow_duplicate: whether the caller wants another copy of a message that was sent before.
-        message_id: our id of it, when it bears one already.
-    """
-
-    person: PersonId
-    fingerprint: str
-    idempotency_key: str | None = None
-    allow_duplicate: bool = False
-    message_id: str | None = None
-
-    def name(self) -> str:
-        """Return the record's key; two people never share one, and a deliberate copy has one of its own."""
-        if self.idempotency_key is not None:
-            what = f"key {self.idempotency_key}"
-        else:
-            what = f"message {self.fingerprint}" + (f" {secrets.token_hex(16)}" if self.allow_duplicate else "")
-        return self.person.digest(what)
+    request_fingerprint: str | None = None
+    lease: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,11 +97,12 @@ class Reservation:
     """A place in the ledger: either this call's own to work with, or what an earlier one has left.
 
     Attributes:
-        name: the record's key.
+        name: key of the record that counts.
         stored: the record as it was read or written.
         entry: its content.
         is_ours: whether this call is the one that sends.
         seconds: how long the record is kept.
+        names: keys of all records of the send.
     """
 
     name: str
@@ -116,6 +110,7 @@ class Reservation:
     entry: Entry
     is_ours: bool
     seconds: float
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -140,44 +135,78 @@ class Ledger:
         Raises:
             IdempotencyKeyReused: the key was used for another message.
             OutcomeUnknown: what an earlier call has left cannot be read, for instance after a lost encryption key.
-            StorageUnavailable: nothing was written, so nothing may be sent.
+            StorageUnavailable: nothing may be sent; what was written counts as unknown.
         """
-        name = request.name()
-        seconds = self.windows.message if request.idempotency_key is None else self.windows.key
+        names = request.names()
         for _ in range(_TRIES):
-            stored = await self.records.read(COLLECTION, name)
-            entry = _read(stored)
-            if entry is None and stored.version is not None:
-                raise OutcomeUnknown(_UNREADABLE)
-            if entry is not None and entry.fingerprint != request.fingerprint:
-                raise IdempotencyKeyReused
-            if entry is None or entry.state == "failed":
-                fresh = Entry(
-                    state="sending",
-                    fingerprint=request.fingerprint,
-                    message_id=request.message_id or new_message_id(),
-                    began_at=self.clock(),
-                )
-                written = await self.records.compare_and_swap(COLLECTION, name, stored, fresh.model_dump(), seconds)
-                if written is not None:
-                    return Reservation(name, written, fresh, is_ours=True, seconds=seconds)
-                continue  # somebody was faster
-            reserve = await self._settled(Reservation(name, stored, entry, is_ours=False, seconds=seconds))
+            reserve = await self._take_all(request, names)
+            if reserve.is_ours:
+                return reserve
+            reserve = await self._settled(reserve)
             if reserve.entry.state != "failed":
                 return reserve
         raise StorageUnavailable
+
+    async def _take_all(self, request: SendRequest, names: tuple[str, ...]) -> Reservation:
+        """Take every record of a send; where an earlier call has one, return that and take none."""
+        fresh = Entry(
+            state="sending",
+            fingerprint=request.stored_fingerprint,
+            request_fingerprint=request.fingerprint,
+            message_id=request.message_id or new_message_id(),
+            began_at=self.clock(),
+            lease=names[0],
+        )
+        seconds = self.windows.message if request.idempotency_key is None else self.windows.key
+        taken: list[Reservation] = []
+        for name in names:
+            reserve = await self._take(request, Reservation(name, ABSENT, fresh, True, seconds, names))
+            if not reserve.is_ours:
+                for ours in taken:
+                    await self._give_back(ours, reserve.entry)
+                return reserve
+            taken.append(reserve)
+        return taken[0]
+
+    async def _take(self, request: SendRequest, wanted: Reservation) -> Reservation:
+        """Take one record, unless an earlier call has it; return it as it then is."""
+        for _ in range(_TRIES):
+            stored = await self.records.read(COLLECTION, wanted.name)
+            found = _read(stored)
+            if found is None and stored.version is not None:
+                raise OutcomeUnknown(_UNREADABLE)
+            if found is not None and not _is_of(request, found):
+                raise IdempotencyKeyReused
+            if found is not None and found.state != "failed":
+                return replace(wanted, stored=stored, entry=found, is_ours=False)
+            written = await self._write(replace(wanted, stored=stored), wanted.entry)
+            if written is not None:
+                return replace(wanted, stored=written)
+        raise StorageUnavailable
+
+    async def _give_back(self, ours: Reservation, other: Entry) -> None:
+        """Leave in a record that was taken in vain what is known of the call that has the other one."""
+        entry = ours.entry.model_copy(update={"state": "failed"})
+        if other.state in ("sent", "unknown"):
+            entry = other.model_copy(update={"fingerprint": ours.entry.fingerprint})
+        await self._write(ours, entry)
+
+    async def _write(self, reserve: Reservation, entry: Entry) -> Versioned | None:
+        return await self.records.compare_and_swap(
+            COLLECTION, reserve.name, reserve.stored, entry.model_dump(), reserve.seconds
+        )
 
     async def _settled(self, reserve: Reservation) -> Reservation:
         """Wait until the running send has an outcome; one that nobody works on any more becomes unknown."""
         while reserve.entry.state == "sending":
             if await self._is_abandoned(reserve):
                 return await self.note(reserve, state="unknown")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(jittered(LOOK_SECONDS))
             stored = await self.records.read(COLLECTION, reserve.name)
             entry = _read(stored)
             if entry is None:
                 break  # its window has passed meanwhile
-            reserve = Reservation(reserve.name, stored, entry, is_ours=False, seconds=reserve.seconds)
+            reserve = replace(reserve, stored=stored, entry=entry)
         return reserve
 
     async def _is_abandoned(self, reserve: Reservation) -> bool:
@@ -205,17 +234,30 @@ class Ledger:
             StorageUnavailable: it may or may not be written; the record says `sending` and will count as unknown.
         """
         entry = reserve.entry.model_copy(update=changes)
-        written = await self.records.compare_and_swap(
-            COLLECTION, reserve.name, reserve.stored, entry.model_dump(), reserve.seconds
-        )
-        if written is not None:
-            return Reservation(reserve.name, written, entry, reserve.is_ours, reserve.seconds)
+        written = await self._write(reserve, entry)
+        if written is None:
+            stored = await self.records.read(COLLECTION, reserve.name)
+            return replace(reserve, stored=stored, entry=_read(stored) or entry)
+        for name in reserve.names:
+            if name != reserve.name:
+                await self._copy(replace(reserve, name=name), entry)
+        return replace(reserve, stored=written, entry=entry)
+
+    async def _copy(self, reserve: Reservation, entry: Entry) -> None:
+        """Write into another record of a send what stands in the first, if it is a record of the same send."""
         stored = await self.records.read(COLLECTION, reserve.name)
-        return Reservation(reserve.name, stored, _read(stored) or entry, reserve.is_ours, reserve.seconds)
+        found = _read(stored)
+        if found is not None and found.message_id == entry.message_id:
+            await self._write(replace(reserve, stored=stored), entry)
 
 
 def _lease(reserve: Reservation) -> str:
-    return f"send.{reserve.name}"
+    return f"send.{reserve.entry.lease or reserve.name}"
+
+
+def _is_of(request: SendRequest, entry: Entry) -> bool:
+    """Tell whether a record is of this message: the request is equal, or what v0.1.0 composes from it is."""
+    return entry.request_fingerprint == request.fingerprint or entry.fingerprint == request.stored_fingerprint
 
 
 def _read(stored: Versioned) -> Entry | None:

@@ -13,8 +13,8 @@ from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import MailRules, Message, Recipient, check_recipients
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
-from m365_mcp.sending.ledger import SendRequest, new_message_id
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.strategies import ExistingDraftSend
 
 

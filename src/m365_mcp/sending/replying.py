@@ -11,9 +11,9 @@ from m365_mcp.graph.items import Item
 from m365_mcp.graph.replies import ReplyDraft, ReplyDrafts
 from m365_mcp.mail import Recipient, Reply, quote_original
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
-from m365_mcp.sending.ledger import SendRequest, new_message_id
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import check_draft_recipients
+from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.strategies import ExistingDraftSend
 
 
@@ -40,7 +40,8 @@ class Replies:
         strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, is_shown=False)
         request = SendRequest(
             self.outbox.person,
-            reply.fingerprint(),
+            reply.fingerprint,
+            composed_fingerprint=reply.composed_fingerprint(),
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
             message_id=message_id,

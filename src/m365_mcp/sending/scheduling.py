@@ -10,9 +10,9 @@ from m365_mcp.graph.items import Item
 from m365_mcp.graph.scheduled import list_scheduled
 from m365_mcp.mail import Message
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
-from m365_mcp.sending.ledger import SendRequest
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import require_own
+from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DeferredSend
 
 
@@ -28,7 +28,8 @@ class Schedule:
         """Hand over a message that leaves at its `send_at`, once; see `Delivery.send`."""
         request = SendRequest(
             self.outbox.person,
-            message.fingerprint(),
+            message.fingerprint,
+            composed_fingerprint=message.composed_fingerprint(),
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
         )

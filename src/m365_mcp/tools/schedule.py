@@ -1,6 +1,5 @@
 """schedule_mail, list_scheduled, cancel_scheduled: a mail that leaves later."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -86,9 +85,9 @@ async def schedule_mail(
     when = read_send_at(send_at, datetime.now(UTC))
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
-        importance=importance, attachments=attachments, request_read_receipt=request_read_receipt,
+        importance=importance, attachments=attachments, request_read_receipt=request_read_receipt, send_at=when,
     )  # fmt: skip
-    message = replace(await outbox.compose(request), send_at=when)
+    message = await outbox.compose(request)
     progress = progress_to(context)
     sent = await Schedule(outbox).add(
         message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress

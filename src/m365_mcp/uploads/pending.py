@@ -14,8 +14,8 @@ from typing import Any
 from m365_mcp.errors import AttachmentsMissing
 from m365_mcp.mail import Message, MessageRequest
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
-from m365_mcp.sending.ledger import SendRequest, new_message_id
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.strategies import ExistingDraftSend
 from m365_mcp.uploads.files import ExpectedFile, read_files
 from m365_mcp.uploads.links import LINK_SECONDS, UploadBatch, UploadBatches, UploadLink, UploadLinks, name_of
