@@ -57,7 +57,7 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(COMPILE) -U -o requirements/run.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U --group build -o requirements/build.txt
 	@$(subst pyproject.toml,simulator/pyproject.toml,$(COMPILE)) -U -c requirements/run.txt -o simulator/requirements/run.txt
-	@$(COMPILE) simulator/pyproject.toml -U --group dev -o requirements/dev.txt
+	@$(COMPILE) simulator/pyproject.toml -U --extra dev -o requirements/dev.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/deploy-image.in requirements/deploy-k8s.in -o requirements/deploy.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
 	@$(subst pyproject.toml,,$(COMPILE)) --no-deps requirements/other-fastmcp.in -o requirements/other-fastmcp.txt

@@ -14,7 +14,7 @@ from tests.mutants.runner import PACKAGE, ROOT
 RESULTS = Path(__file__).with_name("results.json")
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 PAGE = ROOT / "docs" / "testing.md"
-BEGIN, END = "<!-- begin: mutants -->", "<!-- end: mutants -->"
+BEGIN, END = "<!-- mutants:begin -->", "<!-- mutants:end -->"
 PACKAGES = ("mail", "sending", "auth", "storage", "graph")
 
 

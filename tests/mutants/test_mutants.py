@@ -59,11 +59,11 @@ def test_mutant_is_the_module_with_one_change() -> None:
 
 def test_run_sees_what_the_tests_see() -> None:
     """A mutant of a tested module dies, and the module as it is lives."""
-    runner, path = Runner("mutants/sample"), PACKAGE / "retry_after.py"
+    runner, path = Runner("mutants/sample"), PACKAGE / "retries.py"
     source = path.read_text()
 
-    assert runner.run("m365_mcp.retry_after", path, source).passed
-    died = runner.run("m365_mcp.retry_after", path, source.replace("return float", "return None and float"))
+    assert runner.run("m365_mcp.retries", path, source).passed
+    died = runner.run("m365_mcp.retries", path, source.replace("return float", "return None and float"))
     assert not died.passed
     assert "test_seconds_are_read" in str(died.killer)
 

@@ -1,6 +1,6 @@
 """A test for the sample run of the mutants."""
 
-from m365_mcp.retry_after import parse_retry_after
+from m365_mcp.retries import parse_retry_after
 
 
 def test_seconds_are_read() -> None:
