@@ -67,8 +67,8 @@ def test_newest_pairs_are_the_ones_remembered() -> None:
     for number in range(1, 500):
         now = now.rotated(number, START, GRACE)
 
-    assert [pair.number for pair in now.pairs] == list(range(500 - MOST_REMEMBERED, 501))
-    assert now.decide(499, START, GRACE) == (RefreshDecision.THE_SAME_PAIR, now.current)
+    assert [pair.number for pair in now.pairs] == list(range(500 - MAX_PAIRS, 501))
+    assert now.decide(499, START, GRACE) == (RefreshDecision.SAME_PAIR, now.current)
 
 
 def test_store_that_lost_its_last_write_signs_nobody_out() -> None:

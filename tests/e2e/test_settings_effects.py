@@ -90,16 +90,18 @@ async def test_key_is_remembered_for_the_chosen_hours(ada: Tuned, shared_redis: 
     """M365_SEND_KEY_HOURS: what was sent with a key is forgotten after so many hours."""
     assert (await ada.send(idempotency_key="k"))[0]
 
-    (seconds,) = seconds_kept(shared_redis)
-    assert 3 * 3600 - 60 < seconds <= 3 * 3600
+    kept = seconds_kept(shared_redis)
+    assert kept
+    assert all(3 * 3600 - 60 < seconds <= 3 * 3600 for seconds in kept)
 
 
 async def test_equal_message_is_a_repeat_for_the_chosen_minutes(ada: Tuned, shared_redis: Redis) -> None:
     """M365_SEND_REPEAT_MINUTES: what was sent without a key is forgotten after so many minutes."""
     assert (await ada.send())[0]
 
-    (seconds,) = seconds_kept(shared_redis)
-    assert 5 * 60 - 60 < seconds <= 5 * 60
+    kept = seconds_kept(shared_redis)
+    assert kept
+    assert all(5 * 60 - 60 < seconds <= 5 * 60 for seconds in kept)
 
 
 async def test_more_recipients_than_the_operator_allows_are_refused(ada: Tuned) -> None:

@@ -8,7 +8,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from m365_mcp.person import PersonId
-from m365_mcp.sending.ledger import Ledger, RepeatWindows, SendRequest
+from m365_mcp.sending.ledger import Ledger, RepeatWindows
+from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records

@@ -22,7 +22,7 @@ UNCERTAIN = (OutcomeUnknown, AlreadySent, InternalError)
 async def told(tool: str, error: M365Error) -> str:
     """Return what a model reads when `tool` has failed with `error`."""
 
-    async def fail(_: MiddlewareContext[CallToolRequestParams]) -> ToolResult:
+    async def fail(context: MiddlewareContext[CallToolRequestParams]) -> ToolResult:
         raise ToolError("masked") from error
 
     context = MiddlewareContext(message=CallToolRequestParams(name=tool, arguments={}))
@@ -49,4 +49,4 @@ async def test_fault_of_this_server_while_sending_leaves_the_outcome_open(tool: 
     text = await told(tool, InternalError())
 
     assert (OutcomeUnknown.advice in text) is TOOLS[tool]
-    assert ("it is not certain whether the message was sent" in text) is TOOLS[tool]
+    assert ("it is not known whether the message was sent" in text) is TOOLS[tool]
