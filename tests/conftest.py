@@ -1,4 +1,4 @@
-"""What holds for all tests: repeatable property tests, a zone far from UTC, silent retries, groups that share programs."""
+"""What holds for all tests: repeatable examples, a zone far from UTC, silent retries, groups that share programs."""
 
 from __future__ import annotations
 

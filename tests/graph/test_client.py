@@ -140,6 +140,8 @@ async def test_sending_of_a_draft_is_never_repeated() -> None:
     with pytest.raises(OutcomeUnknown):
         await graph.drafts().send("draft")
     assert graph.asked == ["POST"]
+
+
 class SilentGraph:
     """Takes every message and never answers."""
 
