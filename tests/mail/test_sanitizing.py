@@ -258,3 +258,10 @@ def test_html_out_of_all_proportion_is_refused(html: str) -> None:
     """Too many tags or references, or too deep ones, are refused with advice."""
     with pytest.raises(InvalidArgument, match="'body' has"):
         sanitize_html(html)
+
+
+def test_long_mail_with_much_honest_formatting_is_kept() -> None:
+    """Formatting that was closed counts no longer, however much of it a mail has."""
+    html = "<p><b>Name</b>: <i>value</i></p>" * 3000
+
+    assert sanitize_html(html) == (html, {})
