@@ -1,4 +1,4 @@
-"""What holds for all tests: repeatable examples, a time zone far from UTC, silent retries, shared programs."""
+"""What holds for all tests: repeatable examples, a zone far from UTC, silent retries, groups that share programs."""
 
 from __future__ import annotations
 

@@ -35,12 +35,12 @@ class Upgrade(World):
     async def owner(self, send: SendRequest) -> str | None:
         """Return our id of the message in the record that both versions read."""
         found = await self.records.read(COLLECTION, send.names()[0])
-        return str(found.value["message_id"]) if found.value else None
+        return None if found.value is None else str(found.value["message_id"])
 
     async def states(self, send: SendRequest) -> list[str | None]:
         """Return what each record of a send says."""
         found = [await self.records.read(COLLECTION, name) for name in send.names()]
-        return [one.value["state"] if one.value else None for one in found]
+        return [None if one.value is None else str(one.value["state"]) for one in found]
 
 
 @pytest.fixture
