@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,12 +27,15 @@ app.command(sessions)
 
 
 @app.command
-def serve() -> None:
+def serve(*, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> None:
     """Start the server with the settings from the environment and `.env`.
 
     Example: `AZURE_CLIENT_ID=… AZURE_CLIENT_SECRET=… AZURE_TENANT_ID=… m365-mcp serve`
 
     Example: `cp .env.example .env`, fill in the three ids, then `m365-mcp serve`
+
+    Args:
+        listen_fd: an inherited socket that listens already, as the demo hands it over; else the port is bound.
     """
     from m365_mcp.app import assemble, build_container  # FastMCP takes a second to import; --help should not
     from m365_mcp.web.serving import run
@@ -46,6 +50,7 @@ def serve() -> None:
         host=chosen.mcp_host,
         port=chosen.mcp_port,
         delay=chosen.mcp_shutdown_delay_seconds,
+        listener=None if listen_fd is None else socket.socket(fileno=listen_fd),
     )
 
 

@@ -61,6 +61,16 @@ def test_client_that_only_refreshes_fills_no_store() -> None:
     assert len(now.pairs) <= MAX_PAIRS + 1
 
 
+def test_newest_pairs_are_the_ones_remembered() -> None:
+    """Of more pairs than are kept the newest stay, because a client repeats its last refresh and no earlier one."""
+    now = session()
+    for number in range(1, 500):
+        now = now.rotated(number, START, GRACE)
+
+    assert [pair.number for pair in now.pairs] == list(range(500 - MAX_PAIRS, 501))
+    assert now.decide(499, START, GRACE) == (RefreshDecision.SAME_PAIR, now.current)
+
+
 def test_store_that_lost_its_last_write_signs_nobody_out() -> None:
     """A token newer than the record was signed by us: after a failover the client goes on."""
     ahead = session().decide(3, START, GRACE)

@@ -150,7 +150,7 @@ async def attaching_ada(attaching_server: Server, simulator: Simulator, shared_r
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything here: it starts real processes. One worker keeps them all, so that they start once."""
+    """Mark everything here: it starts real processes. Which tests share them says `tests/conftest.py`."""
     for item in items:
         if "/e2e/" in str(item.path):
             item.add_marker(pytest.mark.e2e)

@@ -206,7 +206,7 @@ async def test_upload_page_follows_the_colour_scheme_and_fits_a_phone(
     colours = set()
 
     for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=scheme)
         await page.goto(url)
         colours.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
 

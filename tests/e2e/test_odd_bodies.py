@@ -103,7 +103,7 @@ async def test_odd_body_is_answered_with_4xx_by_mcp_and_upload(
     whole_server: Server, token: str, body: tuple[str | None, bytes]
 ) -> None:
     """The MCP endpoint and the upload links take no harm, with a token or without."""
-    permissions = ({}, {"Authorization": f"Bearer {token}"})
+    permissions: tuple[dict[str, str], ...] = ({}, {"Authorization": f"Bearer {token}"})
     async with quiet(whole_server) as http:
         for revision in ("2025-11-25", "2026-07-28"):
             for permission in permissions:

@@ -136,7 +136,7 @@ async def test_h1_send_under_way_keeps_its_lease_while_others_compose(
 async def test_h8_trickling_uploads_of_one_person_leave_slots_to_others(
     whole_server: Server, tokens: tuple[str, str]
 ) -> None:
-    """Twelve uploads that send one byte and no more hold four slots, and another person uploads meanwhile."""
+    """Twelve uploads that send one byte and no more hold six slots, and another person uploads meanwhile."""
     ada, grace = (AttachingPerson(whole_server, Grant("", token, "")) for token in tokens)
     waiting = await ada.attach(*({"name": f"{number}.bin", "size": 1_000} for number in range(SLOTS)))
     _, url = await grace.link("grace.bin", size=4)

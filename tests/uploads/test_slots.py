@@ -27,5 +27,5 @@ def test_h8_one_person_cannot_have_all_slots() -> None:
 
 
 def test_one_person_may_have_fewer_than_there_are() -> None:
-    """It takes more than two people to hold every slot."""
-    assert 2 * SLOTS_OF_ONE_PERSON < SLOTS
+    """Half of the slots are left to others, whatever one person does."""
+    assert 2 * SLOTS_OF_ONE_PERSON <= SLOTS

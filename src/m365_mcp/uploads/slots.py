@@ -10,7 +10,7 @@ from m365_mcp.errors import ServerBusy
 from m365_mcp.person import PersonId
 
 SLOTS = 12  # each upload holds a few times its range of 3.75 MiB
-SLOTS_OF_ONE_PERSON = 4
+SLOTS_OF_ONE_PERSON = 6
 
 
 class UploadSlots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from types import FrameType
 
 import uvicorn
@@ -41,8 +42,16 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run(application: Starlette, readiness: Readiness, *, host: str, port: int, delay: float) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def run(
+    application: Starlette,
+    readiness: Readiness,
+    *,
+    host: str,
+    port: int,
+    delay: float,
+    listener: socket.socket | None = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; on `listener`, if there is one, instead of binding the port."""
     # uvicorn raises the signal again after draining; a drained server should exit with code 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     config = uvicorn.Config(
@@ -54,4 +63,4 @@ def run(application: Starlette, readiness: Readiness, *, host: str, port: int, d
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    Server(config, readiness, delay).run()
+    Server(config, readiness, delay).run(sockets=None if listener is None else [listener])

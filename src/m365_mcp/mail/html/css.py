@@ -34,7 +34,7 @@ _SAFE_VALUE = re.compile(r"[\w\s#%.,!+'\"()/-]+")
 # Functions that load (CSS Images, CSS Values), Internet Explorer's expression() and behavior, Gecko's -moz-binding; an
 # escape can spell any of them in a way that is not seen.
 _ACTIVE = re.compile(
-    r"url|expression|image|element|cross-fade|attr|src|behavior|binding|import|script|data:|\\", re.IGNORECASE
+    r"url|expression|image|element|cross-fade|attr|src|behavior|binding|@import|script|data:|\\", re.IGNORECASE
 )
 
 
