@@ -20,6 +20,7 @@ from tests.e2e.grants import KEYS, Grant, assistant_at, call_tool, grant_of
 from tests.e2e.person import done
 from tests.e2e.programs import Redis, Server, Simulator, forget_sends, make_server
 
+pytestmark = pytest.mark.xdist_group("open server")
 ARGUMENTS: dict[str, dict[str, Any]] = {tool["name"]: tool["inputSchema"]["properties"] for tool in tool_schemas()}
 WRITING = [name for name, arguments in ARGUMENTS.items() if "body" in arguments]
 LEDGERED = [name for name in WRITING if "idempotency_key" in ARGUMENTS[name]]
