@@ -1,4 +1,4 @@
-# The server (and, for trying out, the simulator) on a plain Python image.
+# The server on a plain Python image; with --target demo also the simulator, for trying out.
 # For production name the base by digest: --build-arg BASE=docker.io/library/python@sha256:…
 # No "# syntax=" line: it would pull another image, and nothing here needs one.
 ARG BASE=docker.io/library/python:3.12-slim
@@ -22,11 +22,21 @@ RUN /opt/tools/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-d
     # The root file system is read-only later: what is not compiled now would be compiled at every start.
     && /opt/venv/bin/python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
-# ---- the image ----
-FROM ${BASE}
+# ---- demo-builder: the same, and the simulator ----
+FROM builder AS demo-builder
+COPY simulator/requirements/run.txt simulator/requirements/
+RUN /opt/tools/bin/pip --python /opt/venv/bin/python install --no-compile \
+        --only-binary :all: --require-hashes --no-deps -r simulator/requirements/run.txt
+COPY simulator simulator
+RUN /opt/tools/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheels/demo ./simulator \
+    && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-compile --no-deps --no-index /wheels/demo/*.whl \
+    && /opt/venv/bin/python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+# ---- production: the server ----
+FROM ${BASE} AS production
 RUN groupadd --gid 10001 m365 \
     && useradd --no-log-init --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin m365 \
-    # Volumes mounted here belong to the user from the start: the store on disk, the simulator's certificates.
+    # Volumes mounted here belong to the user from the start: the store on disk, or the demo's certificates.
     && install -d -o 10001 -g 10001 -m 0700 /var/lib/m365-mcp
 COPY --from=builder /opt/venv /opt/venv
 COPY --chmod=0755 deploy/probe.py /usr/local/bin/probe
@@ -35,7 +45,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     MCP_DATA_DIR=/var/lib/m365-mcp
 # Official Python images come without bytecode of the standard library. Importing once compiles the part we use,
 # and shows that everything can be imported.
-RUN python -c "import m365_mcp.app, m365_mcp.cli, m365_simulator.run, http.client"
+RUN python -c "import m365_mcp.app, m365_mcp.cli, http.client"
 ENV PYTHONDONTWRITEBYTECODE=1
 
 USER 10001:10001
@@ -60,3 +70,16 @@ LABEL org.opencontainers.image.title="M365 MCP Server" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
+
+# ---- demo: the server and the simulator, which lets anybody sign in as anybody; for trying out only ----
+FROM production AS demo
+USER 0:0
+COPY --from=demo-builder /opt/venv /opt/venv
+# As above, for the part of the standard library that the simulator uses.
+RUN PYTHONDONTWRITEBYTECODE="" python -c "import m365_simulator.run"
+USER 10001:10001
+LABEL org.opencontainers.image.title="M365 MCP Server with simulator" \
+      org.opencontainers.image.description="For trying out: the server, and a simulator of Entra ID and Microsoft Graph."
+
+# ---- what is built when no target is named ----
+FROM production

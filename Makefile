@@ -37,6 +37,7 @@ check: $(VENV)/.dev ## Format, lint, types, import rules, declared dependencies
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry src
+	@cd simulator && ../$(BIN)/deptry src
 	@$(BIN)/deptry tests benchmarks --ignore DEP002,DEP004
 	@$(BIN)/python -m m365_mcp.commands.reference --check
 
@@ -47,11 +48,13 @@ format: $(VENV)/.dev ## Format and mend what can be mended
 docs: $(VENV)/.dev ## Write the generated parts of the documents
 	@$(BIN)/python -m m365_mcp.commands.reference
 
+# A lock of the simulator's own takes the versions of the product's, because both live in one environment.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
 lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(COMPILE) -U -o requirements/run.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U --group build -o requirements/build.txt
-	@$(COMPILE) -U --group dev -o requirements/dev.txt
+	@$(subst pyproject.toml,simulator/pyproject.toml,$(COMPILE)) -U -c requirements/run.txt -o simulator/requirements/run.txt
+	@$(COMPILE) simulator/pyproject.toml -U --group dev -o requirements/dev.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/deploy-image.in requirements/deploy-k8s.in -o requirements/deploy.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
 	@$(subst pyproject.toml,,$(COMPILE)) --no-deps requirements/other-fastmcp.in -o requirements/other-fastmcp.txt
@@ -59,7 +62,10 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .venv-deploy .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# `.run` holds what the product needs, `.dev` also what the tests and checks need.
+# `.run` holds what the server and the simulator need, `.dev` also what the tests and checks need.
+PROJECTS = pyproject.toml simulator/pyproject.toml
+EDITABLE = -e . -e simulator
+LOCKS    = requirements/run.txt simulator/requirements/run.txt requirements/build.txt
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; name it with: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
@@ -67,15 +73,15 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check
-$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
-	@$(INSTALL) --require-hashes --no-deps -r requirements/run.txt -r requirements/build.txt
-	@$(INSTALL) --no-deps --no-build-isolation -e .
+$(VENV)/.run: $(LOCKS) $(PROJECTS) | $(VENV)/bin/python
+	@$(INSTALL) --require-hashes --no-deps $(LOCKS:%=-r %)
+	@$(INSTALL) --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.dev: requirements/dev.txt $(PROJECTS) | $(VENV)/bin/python
 	@echo "Installing what the tests and checks need"
 	@$(INSTALL) --require-hashes --no-deps -r requirements/dev.txt
-	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@$(INSTALL) --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@ $(VENV)/.run
 
 # Tools of the deployment tests stand apart: one of them pins much of what the project uses.
@@ -88,10 +94,10 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 # The client behind FastMCP's EntraOBOToken is compared with, and must not get into what is tested and shipped.
-.venv-bench/.done: requirements/run.txt requirements/build.txt requirements/bench.txt pyproject.toml
+.venv-bench/.done: $(LOCKS) requirements/bench.txt $(PROJECTS)
 	@echo "Installing what the benchmark needs"
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
-	  -r requirements/run.txt -r requirements/build.txt -r requirements/bench.txt
-	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	  $(LOCKS:%=-r %) -r requirements/bench.txt
+	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@

@@ -1,26 +1,27 @@
 """Rules of the house that a machine can check: sizes, docstrings, and what must not stand in a file."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "src").rglob("*.py"))
+SOURCES = sorted(path for folder in ("src", "simulator/src") for path in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
 
-def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    tree = ast.parse(path.read_text())
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+def functions(path: Path, tree: ast.Module | None = None) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    nodes = ast.walk(tree or ast.parse(path.read_text()))
+    return [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_module_is_small_and_says_what_it_is_for(path: Path) -> None:
     """At most 300 lines, no function over 40, and a docstring at the top."""
     text = path.read_text()
@@ -52,3 +53,55 @@ def test_no_file_names_a_package_registry_or_a_machine() -> None:
     found = subprocess.run(search, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert found.stdout == ""
+
+
+RETRY_LIBRARIES = {"stamina", "tenacity", "backoff", "random"}
+PRODUCT = [path for path in SOURCES if (ROOT / "src" / "m365_mcp") in path.parents]
+
+
+def places(paths: list[Path]) -> list[str]:
+    return [path.relative_to(ROOT / "src" / "m365_mcp").as_posix() for path in paths]
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_only_one_module_knows_how_this_machine_is_written(path: Path) -> None:
+    """No module but `loopback` compares a host with a name or an address of this machine; the demo makes addresses."""
+    place = path.relative_to(ROOT / "src" / "m365_mcp").as_posix()
+    if place == "loopback.py" or place.startswith("commands/demo/"):
+        return
+    spelled = re.compile(r"^(localhost|\[?::1\]?|127\.0\.0\.1)$|127\\\.0|\(localhost")
+    tree = ast.parse(path.read_text())
+    # A default of an argument is an address to listen on and no comparison.
+    defaults = {id(value) for node in functions(path, tree) for value in (*node.args.defaults, *node.args.kw_defaults)}
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+    assert [node.value for node in texts if spelled.search(node.value) and id(node) not in defaults] == []
+
+
+def imports_of(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {
+        f"{node.module}.{alias.name}" for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    return plain | named
+
+
+def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
+    """What FastMCP and Starlette call is marked `recorded`; everything below raises or handles, and records nothing."""
+    recorders = [path for path in PRODUCT if any("request_error" in name for name in imports_of(path))]
+
+    assert places(recorders) == [
+        "auth/proxy.py",
+        "auth/revocation.py",
+        "auth/upstream.py",
+        "storage/encrypted_store.py",
+        "web/error_override.py",
+    ]
+
+
+def test_there_is_one_way_to_try_again() -> None:
+    """Only `retries` knows stamina, and nobody brings another library or a random number for pauses."""
+    users = [path for path in PRODUCT if {name.partition(".")[0] for name in imports_of(path)} & RETRY_LIBRARIES]
+
+    assert places(users) == ["retries.py"]

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from m365_mcp import __version__, logs
+from m365_mcp import __version__, logs, retries
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.proxy import EntraProxy, SignIns
@@ -85,7 +85,6 @@ class Container:
     async def close(self) -> None:
         """Give back connections."""
         await self.services.outgoing.delivery.finish()
-        await self.services.graph.finish_sends()
         await self.http.aclose()
         await self.graph_http.aclose()
         await self.storage.close()
@@ -93,6 +92,7 @@ class Container:
 
 def build_container(settings: Settings) -> Container:
     """Build everything; only choosing the store touches the outside."""
+    retries.keep_silent()
     metrics = Metrics()
     # Two pools, so that a slow Graph cannot keep anybody from signing in.
     http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)

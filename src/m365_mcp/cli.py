@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
     """
     from m365_mcp.commands.demo.run import run_demo
 
+    _require_simulator()
     sys.exit(asyncio.run(run_demo(Console(), once=once, port=port)))
 
 
@@ -140,6 +142,7 @@ def simulator(
         state_dir: where the certificate is kept; a temporary folder when left out.
         ready_file: written once both ports listen: addresses, ids and the CA file, as JSON.
     """
+    _require_simulator()
     from m365_simulator.run import Options
     from m365_simulator.run import serve as serve_simulator
 
@@ -175,6 +178,15 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _require_simulator() -> None:
+    """End with exit code 2 and one sentence where the extra `demo` is not installed."""
+    if find_spec("m365_simulator") is not None:
+        return
+    sentence = "The simulator is not installed: pip install 'm365-mcp-server[demo]' (in a checkout: make demo)."
+    Console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def _show_mistakes(mistake: SettingsMistake) -> None:

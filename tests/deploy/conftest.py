@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.containers import Engine, opened_engine, why_not
+from tests.deploy.containers import DEMO_IMAGE, Engine, opened_engine, why_not
 from tests.e2e.programs import Simulator, start_simulator
 
 
@@ -27,6 +27,13 @@ def engine(bare_engine: Engine) -> Engine:
         *("--build-arg", "CREATED=2026-11-23T00:00:00Z"),
     )
     return bare_engine
+
+
+@pytest.fixture(scope="session")
+def demo_engine(engine: Engine) -> Engine:
+    """The same engine, with the Dockerfile's target `demo` built as well."""
+    engine.build("--target", "demo", tag=DEMO_IMAGE)
+    return engine
 
 
 @pytest.fixture(scope="session")

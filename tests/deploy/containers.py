@@ -29,6 +29,7 @@ CACHE = Path.home() / ".cache" / "m365-mcp-deploy"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 PATIENCE_SECONDS = 60.0
 IMAGE = "localhost/m365-mcp-server:test"
+DEMO_IMAGE = "localhost/m365-mcp-server:test-demo"
 PROGRAMS = ("podman", "buildah", "runc", "debootstrap", "iptables", "ip")
 
 CONTAINERS_CONF = """
@@ -197,13 +198,13 @@ class Engine:
         return run(["podman", "run", "--rm", *HARDENED, IMAGE, *command], env=self.environment, check=False)
 
     @contextlib.contextmanager
-    def mounted(self) -> Iterator[Path]:
+    def mounted(self, image: str = IMAGE) -> Iterator[Path]:
         """Show the image's files."""
-        folder = Path(self.podman("image", "mount", IMAGE).strip())
+        folder = Path(self.podman("image", "mount", image).strip())
         try:
             yield folder
         finally:
-            self.podman("image", "unmount", IMAGE)
+            self.podman("image", "unmount", image)
 
     def image(self) -> dict[str, Any]:
         """Return what stands in the image's configuration."""

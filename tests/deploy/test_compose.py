@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from m365_mcp.settings import foreign_environment
-from tests.deploy.containers import IMAGE, REDIS, REPOSITORY, Engine, find_tool, run, wait_for
+from tests.deploy.containers import DEMO_IMAGE, IMAGE, REDIS, REPOSITORY, Engine, find_tool, run, wait_for
 from tests.e2e.person import Assistant, PersonAtBrowser, text_of
 from tests.e2e.programs import Program, Simulator, free_port
 
@@ -128,10 +128,11 @@ def test_profile_demo_needs_no_env(filled_in: Path) -> None:
     assert not [name for name in services["mcp-server"]["environment"] if name.startswith("AZURE_")]
 
 
-async def test_profile_demo_sends_a_mail(engine: Engine, docker_host: dict[str, str], filled_in: Path) -> None:
+async def test_profile_demo_sends_a_mail(demo_engine: Engine, docker_host: dict[str, str], filled_in: Path) -> None:
     """`docker compose up demo` beside no .env: simulator, Redis and server start, and the whole job works."""
     (filled_in / ".env").unlink()
-    engine.podman("tag", IMAGE, "docker.io/library/m365-mcp-server:local")
+    engine = demo_engine
+    engine.podman("tag", DEMO_IMAGE, "docker.io/library/m365-mcp-server:demo")
     ports = {name: str(free_port()) for name in ("DEMO_PORT", "DEMO_SIGN_IN_PORT", "DEMO_MAILBOX_PORT")}
     project = f"{engine.folder.name}-profile"
     compose = Compose(filled_in / "compose.yaml", {**docker_host, **ports, "COMPOSE_PROJECT_NAME": project})

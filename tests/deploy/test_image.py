@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from m365_mcp.web.serving import DRAIN_SECONDS
-from tests.deploy.containers import IMAGE, REPOSITORY, Container, Engine, find_tool, run, wait_for
+from tests.deploy.containers import DEMO_IMAGE, IMAGE, REPOSITORY, Container, Engine, find_tool, run, wait_for
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, text_of
 from tests.e2e.programs import Simulator, free_port
 
@@ -133,13 +133,24 @@ def test_image_holds_only_what_runs(engine: Engine) -> None:
     assert addresses == []
 
 
+def test_production_image_has_no_simulator_and_the_demos_has_one(demo_engine: Engine) -> None:
+    """The image that is built when no target is named holds no simulator and nothing that only a simulator needs."""
+    only_there = {"m365_simulator", "jinja2", "trustme"}
+    with demo_engine.mounted() as root, demo_engine.mounted(DEMO_IMAGE) as demo:
+        production = {path.name for path in (root / "opt/venv/lib").glob("python*/site-packages/*")}
+        with_simulator = {path.name for path in (demo / "opt/venv/lib").glob("python*/site-packages/*")}
+
+    assert {name for name in production if "simulator" in name} == set()
+    assert not only_there & production
+    assert only_there <= with_simulator
+    assert demo_engine.run_to_end("simulator").returncode == 2
+
+
 def test_everything_is_compiled(engine: Engine) -> None:
     """Each of our modules has its bytecode in the image, valid whatever the file times."""
     with engine.mounted() as root:
         [packages] = (root / "opt/venv/lib").glob("python*/site-packages")
-        modules = [
-            path for name in ("m365_mcp", "m365_simulator", "fastmcp") for path in (packages / name).rglob("*.py")
-        ]
+        modules = [path for name in ("m365_mcp", "fastmcp") for path in (packages / name).rglob("*.py")]
         bytecode = [next((path.parent / "__pycache__").glob(f"{path.stem}.cpython-*.pyc"), None) for path in modules]
         # PEP 552: flags 1 in the second word mean a hash that nobody checks.
         flags = {path.read_bytes()[4] for path in bytecode if path}

@@ -133,6 +133,7 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     "latest": (lambda d: server(d).update(image="registry.example.com/m365-mcp-server:latest"), "may change"),
     "no tag": (lambda d: server(d).update(image="registry.example.com:5000/m365-mcp-server"), "may change"),
     "old version": (lambda d: server(d).update(image="registry.example.com/m365-mcp-server:0.0.9"), "version 0.0.9"),
+    "demo's image": (lambda d: server(d).update(image=f"{server(d)['image']}-demo"), "-demo, and this is"),
     "namespace": (lambda d: one(d, "Service")["metadata"].update(namespace="default"), "outside of namespace"),
     "quantity": (lambda d: server(d)["resources"]["limits"].update(memory="384MB"), "384MB is no quantity"),
     "request": (lambda d: server(d)["resources"]["requests"].update(memory="1Gi"), "asks for more memory"),

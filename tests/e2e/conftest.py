@@ -1,11 +1,12 @@
 """Real processes for the end-to-end tests, shared within a test worker and reset for each test."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.e2e.attaching import AttachingPerson
 from tests.e2e.grants import KEYS, signed_in
+from tests.e2e.outlook import Outlook, outlook_of
 from tests.e2e.person import Assistant, PersonAtBrowser
 from tests.e2e.programs import (
     Redis,
@@ -119,6 +120,13 @@ def full_server(shared_full_server: Server, shared_redis: Redis, simulator: Simu
 def writer(full_server: Server, simulator: Simulator) -> Assistant:
     """Ada's assistant at the server with the toolsets, not yet signed in."""
     return Assistant(full_server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+
+
+@pytest.fixture
+async def outlook(simulator: Simulator) -> AsyncIterator[Outlook]:
+    """Ada's own Outlook, which knows nothing of the server."""
+    async with outlook_of(simulator) as opened:
+        yield opened
 
 
 @pytest.fixture

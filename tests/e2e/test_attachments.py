@@ -31,11 +31,29 @@ from tests.e2e.attaching import (
     text,
 )
 from tests.e2e.grants import KEYS, call_tool, signed_in, start_server
+from tests.e2e.outlook import Outlook
 from tests.e2e.person import direct_client
 from tests.e2e.programs import Redis, Server, Simulator
 
 MIB = 1024 * 1024
 GRACE = "grace@contoso.example"
+
+
+async def test_draft_that_the_person_deleted_is_not_sent(
+    attaching_ada: AttachingPerson, simulator: Simulator, outlook: Outlook
+) -> None:
+    """send_with_attachments sends nothing from Deleted Items, although every file has come and Graph would send it."""
+    draft_id, url = await attaching_ada.link()
+    await put(url, content(1000))
+    await outlook.delete(draft_id)
+
+    sent = await attaching_ada.send(draft_id)
+
+    assert sent["isError"]
+    assert text(sent).startswith("message_missing: ")
+    assert "Nothing was sent." in text(sent)
+    assert simulator.outbox == []
+    assert await outlook.subjects("deleteditems") == ["Figures"]
 
 
 async def test_ten_megabytes_by_curl_arrive_whole_and_are_sent(

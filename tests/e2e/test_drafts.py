@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.grants import assistant_at, start_server
+from tests.e2e.outlook import Outlook
 from tests.e2e.person import Assistant, done, refused
 from tests.e2e.programs import Redis, Simulator
 
@@ -53,6 +54,35 @@ async def test_discarded_draft_is_not_sent(writer: Assistant, simulator: Simulat
     assert "Nothing was sent." in sending
     assert discarding.startswith("message_missing: ")
     assert simulator.outbox == []
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["to Deleted Items", "for good"])
+async def test_draft_that_the_person_deleted_is_not_sent(
+    writer: Assistant, simulator: Simulator, outlook: Outlook, times: int
+) -> None:
+    """send_draft sends nothing from Deleted Items, although Graph would; the draft stays where the person put it."""
+    draft = await done(writer, "create_draft", **MAIL)
+    for _ in range(times):
+        await outlook.delete(draft["draft_id"])
+
+    said = await refused(writer, "send_draft", draft_id=draft["draft_id"])
+
+    assert said.startswith("message_missing: ")
+    assert "Nothing was sent." in said
+    assert simulator.outbox == []
+    assert simulator.count(method="POST", path=f"/v1.0/me/messages/{draft['draft_id']}/send") == 0
+    assert len(await outlook.subjects("deleteditems")) == 2 - times
+
+
+async def test_draft_in_deleted_items_is_left_there(writer: Assistant, outlook: Outlook) -> None:
+    """discard_draft moves a draft to Deleted Items once; what lies there is the person's to bring back."""
+    draft = await done(writer, "create_draft", **MAIL)
+    await done(writer, "discard_draft", draft_id=draft["draft_id"])
+
+    said = await refused(writer, "discard_draft", draft_id=draft["draft_id"])
+
+    assert said.startswith("message_missing: ")
+    assert await outlook.subjects("deleteditems") == ["Hello"]
 
 
 @pytest.mark.parametrize("draft_id", ["", "..", "../../me", "AAMk1?$select=id", "x" * 2000, "AAMk\n1"])

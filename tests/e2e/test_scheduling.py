@@ -9,6 +9,7 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import read_send_at
+from tests.e2e.outlook import Outlook
 from tests.e2e.person import Assistant, done, refused
 from tests.e2e.programs import Simulator
 
@@ -51,19 +52,41 @@ async def test_scheduled_mail_waits_and_then_leaves(writer: Assistant, simulator
 
 
 @pytest.mark.parametrize("folder", ["outbox", "drafts"])
-async def test_cancelled_mail_never_leaves(writer: Assistant, simulator: Simulator, folder: str) -> None:
-    """cancel_scheduled calls it back; a second time it is not there any more."""
+async def test_cancelled_mail_never_leaves(
+    writer: Assistant, simulator: Simulator, outlook: Outlook, folder: str
+) -> None:
+    """cancel_scheduled calls it back, into Deleted Items; a second time there is nothing to call back."""
     simulator.control("PATCH", "switches", deferred_folder=folder)
     receipt = await done(writer, "schedule_mail", **MAIL, send_at=in_hours(2))
 
     gone = await done(writer, "cancel_scheduled", scheduled_id=receipt["scheduled_id"])
     again = await refused(writer, "cancel_scheduled", scheduled_id=receipt["scheduled_id"])
+    called_back = await outlook.subjects("deleteditems")
     simulator.control("PATCH", "clock", offset_seconds=3 * 3600)
 
     assert gone == {"status": "cancelled", "subject": "Later", "recipients": ["grace@contoso.example"]}
     assert again.startswith("message_missing: ")
+    assert called_back == ["Later"]
     assert simulator.outbox == []
     assert await subjects(writer) == []
+
+
+@pytest.mark.parametrize("folder", ["outbox", "drafts"])
+async def test_mail_that_the_person_scheduled_is_not_shown(
+    writer: Assistant, simulator: Simulator, outlook: Outlook, folder: str
+) -> None:
+    """list_scheduled shows what this server made, and nothing that the person scheduled or drafted in Outlook."""
+    simulator.control("PATCH", "switches", deferred_folder=folder)
+    deferred = [{"id": "SystemTime 0x3FEF", "value": in_hours(1)}]
+    await outlook.send(subject="The person's own", singleValueExtendedProperties=deferred)
+    await outlook.draft(subject="In the making", singleValueExtendedProperties=deferred)
+
+    before = await subjects(writer)
+    await done(writer, "schedule_mail", **MAIL, send_at=in_hours(2))
+
+    assert before == []
+    assert await subjects(writer) == ["Later"]
+    assert "The person's own" in await outlook.subjects(folder)
 
 
 async def test_lost_answer_to_a_cancellation_is_asked_for_again(writer: Assistant, simulator: Simulator) -> None:

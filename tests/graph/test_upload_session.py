@@ -10,9 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from m365_mcp.errors import FileTooLarge, GraphUnavailable, MessageRefused, Throttled, Unavailable
+from m365_mcp.errors import FileTooLarge, GraphUnavailable, MessageRefused
 from m365_mcp.graph.attachments import check_upload_url
-from m365_mcp.graph.patience import Backoff
 from m365_mcp.graph.upload_session import UploadSession
 from m365_mcp.metrics import Metrics
 
@@ -125,18 +124,3 @@ async def test_cancel_that_fails_is_no_error() -> None:
         raise httpx2.ConnectError("away")
 
     await session(host).cancel()
-
-
-async def test_patience_ends_after_so_many_tries() -> None:
-    """The last failure is the one that is told."""
-    backoff = Backoff(tries=2)
-    await backoff.wait(Unavailable())
-
-    with pytest.raises(Throttled):
-        await backoff.wait(Throttled())
-
-
-async def test_patience_does_not_wait_past_its_end() -> None:
-    """What asks for more time than there is fails at once."""
-    with pytest.raises(Throttled):
-        await Backoff(seconds=10).wait(Throttled(retry_after=11))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
+import httpx2
 import pytest
 
 from m365_mcp.errors import (
@@ -17,6 +19,7 @@ from m365_mcp.errors import (
     StorageUnavailable,
     Throttled,
 )
+from m365_mcp.graph.client import GraphClient, GraphRequest
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.sending.delivery import Delivery, NoteDraft, SendReceipt
@@ -314,3 +317,85 @@ async def test_g24_one_address_is_not_flooded() -> None:
     assert refused.value.retry_after is not None
     assert 0 < refused.value.retry_after <= HOUR
     assert world.accepted.total() == 5
+
+
+def throttling(world: World, *waits: float) -> Callable[[str], Awaitable[str]]:
+    """Return a Graph that throttles so often, with these `Retry-After` seconds, and then accepts."""
+    left = list(waits)
+
+    async def graph(message_id: str) -> str:
+        if left:
+            raise Throttled(retry_after=left.pop(0))
+        return await world.graph(message_id)
+
+    return graph
+
+
+async def test_throttled_message_is_offered_again_where_the_operator_allows_it() -> None:
+    """The caller is told of the wait, and the message goes out once."""
+    world = World()
+    told: list[str] = []
+
+    async def tell(text: str) -> None:
+        told.append(text)
+
+    replica = replace(world.replica(), throttled_seconds=10)
+    receipt = await replica.send(request(), TO, Through(throttling(world, 0.01)), tell)
+
+    assert not receipt.is_repeat
+    assert world.accepted.total() == 1
+    assert told == ["Microsoft asks to wait 0 seconds before the message is sent."]
+
+
+@pytest.mark.parametrize(("allowed", "asked"), [(0.0, 0.0), (0.0, 1.0), (0.2, 0.3), (5.0, 3600.0)])
+async def test_throttled_message_does_not_wait_longer_than_the_operator_allows(allowed: float, asked: float) -> None:
+    """A wait that would not end in time is not begun: the caller learns at once that nothing was sent."""
+    world = World()
+    told: list[str] = []
+
+    async def tell(text: str) -> None:
+        told.append(text)
+
+    replica = replace(world.replica(), throttled_seconds=allowed)
+    async with asyncio.timeout(3):
+        with pytest.raises(Throttled):
+            await replica.send(request(), TO, Through(throttling(world, asked)), tell)
+
+    assert told == []
+    assert world.accepted.total() == 0
+    assert not (await replica.send(request(), TO, Through(world.graph))).is_repeat
+
+
+async def test_caller_who_hangs_up_while_graph_answers_leaves_an_outcome() -> None:
+    """H21, with the real client: the request to Graph is not cut, its answer is noted, and the next call gets it."""
+    world = World()
+    replica = world.replica()
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def graph(_: httpx2.Request) -> httpx2.Response:
+        asked.set()
+        await answer.wait()
+        world.accepted["mail"] += 1
+        return httpx2.Response(202, headers={"request-id": "request-1"})
+
+    client = GraphClient(
+        "https://graph.example.com", httpx2.AsyncClient(transport=httpx2.MockTransport(graph)), Metrics()
+    )
+
+    async def send(_: str) -> str:
+        response = await client.act(GraphRequest("POST", "/me/sendMail", "token", "sendMail", body=b"{}"))
+        assert response.status == 202
+        return "request-1"
+
+    call = asyncio.create_task(replica.send(request(), TO, Through(send)))
+    await asked.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    answer.set()
+    await replica.finish()
+
+    again = await replica.send(request(), TO, Through(send))
+    assert again.is_repeat
+    assert again.request_id == "request-1"
+    assert world.accepted.total() == 1

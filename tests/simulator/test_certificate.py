@@ -1,8 +1,10 @@
 """The certificates: what they name, and that they are kept while they fit."""
 
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import trustme
 from cryptography import x509
 
 from m365_simulator.certificate import write_certificates
@@ -41,3 +43,18 @@ def test_unfitting_certificates_are_made_anew(tmp_path: Path) -> None:
 
     assert write_certificates(tmp_path, ("sim.contoso.example",)).ca.read_bytes() != other
     assert other != before
+
+
+def test_certificate_that_ends_soon_is_made_anew(tmp_path: Path) -> None:
+    """On its last day a certificate is replaced, with a new authority; a client that trusts that one is served."""
+    authority = trustme.CA()
+    ending = authority.issue_cert("localhost", "127.0.0.1", "::1", not_after=datetime.now(UTC) + timedelta(hours=23))
+    ending.private_key_pem.write_to_path(tmp_path / "server.key")
+    ending.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    files = write_certificates(tmp_path)
+
+    server = x509.load_pem_x509_certificate(files.server.read_bytes())
+    server.verify_directly_issued_by(x509.load_pem_x509_certificate(files.ca.read_bytes()))
+    assert server.not_valid_after_utc > datetime.now(UTC) + timedelta(days=300)

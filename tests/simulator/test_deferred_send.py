@@ -43,7 +43,7 @@ async def test_message_waits_until_its_time(client: Client, simulator: Simulator
 
 
 async def test_deleted_message_never_arrives(client: Client, simulator: Simulator) -> None:
-    """DELETE before the time calls the message back; it does not count as sent."""
+    """DELETE before the time calls the message back; it does not count as sent and lies in Deleted Items."""
     headers = await client.mail_headers()
     await client.send(headers, mail(**LATER))
     (waiting,) = await in_folder(client, headers, "outbox")
@@ -56,6 +56,9 @@ async def test_deleted_message_never_arrives(client: Client, simulator: Simulato
     assert (sent_again.status_code, deleted.status_code) == (404, 204)
     assert await client.outbox() == []
     assert await in_folder(client, headers, "sentitems") == []
+    assert await in_folder(client, headers, "outbox") == []
+    (called_back,) = await in_folder(client, headers, "deleteditems")
+    assert called_back["isDraft"] is True
     assert simulator.tenant.mail.mailbox("grace").inbox == []
 
 

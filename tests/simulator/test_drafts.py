@@ -36,7 +36,7 @@ async def test_draft_is_created_as_graph_writes_it(client: Client) -> None:
 
 
 async def test_draft_is_read_changed_and_deleted(client: Client) -> None:
-    """PATCH replaces what it names and changes the key; DELETE is 204, and then nothing is there."""
+    """PATCH replaces what it names and changes the key; DELETE is 204, and then the id finds nothing."""
     headers = await client.mail_headers()
     draft = await client.draft(headers, internetMessageHeaders=[{"name": "x-a", "value": "1"}])
     path = f"me/messages/{draft['id']}"
@@ -55,6 +55,72 @@ async def test_draft_is_read_changed_and_deleted(client: Client) -> None:
     for method in ("GET", "PATCH", "DELETE"):
         missing = await client.graph(method, path, headers, json={})
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "ErrorItemNotFound")
+
+
+@pytest.mark.parametrize("prefer", [{}, IMMUTABLE], ids=["default", "immutable"])
+async def test_deleted_draft_lies_in_deleted_items(client: Client, prefer: dict[str, str]) -> None:
+    """DELETE moves it: it is a draft in another folder, found by its immutable id, or by the one it has there."""
+    headers = await client.mail_headers() | prefer
+    draft = await client.draft(headers)
+
+    deleted = await client.graph("DELETE", f"me/messages/{draft['id']}", headers)
+    by_old_id = await client.graph("GET", f"me/messages/{draft['id']}", headers)
+    (listed,) = (await client.graph("GET", f"{FOLDERS}/deleteditems/messages", headers)).json()["value"]
+    read = (await client.graph("GET", f"me/messages/{listed['id']}", headers)).json()
+    everywhere = (await client.graph("GET", "me/messages", headers)).json()["value"]
+
+    assert deleted.status_code == 204
+    assert by_old_id.status_code == (200 if prefer else 404)
+    assert (listed["id"] == draft["id"]) == bool(prefer)
+    assert (read["isDraft"], read["subject"]) == (True, draft["subject"])
+    assert read["parentFolderId"] != draft["parentFolderId"]
+    assert [one["id"] for one in everywhere] == [listed["id"]]
+    assert await subjects(client, headers, "drafts") == []
+    assert await client.outbox() == []
+
+
+async def test_what_lies_in_deleted_items_is_deleted_for_good(client: Client) -> None:
+    """A second DELETE leaves nothing, under either id."""
+    headers = await client.mail_headers() | IMMUTABLE
+    path = f"me/messages/{(await client.draft(headers))['id']}"
+
+    answers = [(await client.graph("DELETE", path, headers)).status_code for _ in range(3)]
+    read = await client.graph("GET", path, headers)
+
+    assert answers == [204, 204, 404]
+    assert (read.status_code, read.json()["error"]["code"]) == (404, "ErrorItemNotFound")
+    assert await subjects(client, headers, "deleteditems") == []
+
+
+async def test_deleted_draft_can_still_be_sent(client: Client, simulator: Simulator) -> None:
+    """Graph sends a draft from any folder: one in Deleted Items leaves, and is in Sent Items afterwards."""
+    headers = await client.mail_headers() | IMMUTABLE
+    path = f"me/messages/{(await client.draft(headers))['id']}"
+    await client.graph("DELETE", path, headers)
+
+    sent = await client.graph("POST", f"{path}/send", headers)
+
+    assert sent.status_code == 202
+    assert len(simulator.tenant.mail.mailbox("grace").inbox) == 1
+    assert await subjects(client, headers, "deleteditems") == []
+    assert len(await subjects(client, headers, "sentitems")) == 1
+
+
+async def test_deleted_mail_is_no_draft(client: Client) -> None:
+    """What was received or sent can be deleted, stays readable and is not sent again."""
+    headers = await client.mail_headers() | IMMUTABLE
+    await client.send(headers, mail("ada@contoso.example"))
+    for folder in ("inbox", "sentitems"):
+        (item,) = (await client.graph("GET", f"{FOLDERS}/{folder}/messages", headers)).json()["value"]
+        await client.graph("DELETE", f"me/messages/{item['id']}", headers)
+
+        read = await client.graph("GET", f"me/messages/{item['id']}", headers)
+        again = await client.graph("POST", f"me/messages/{item['id']}/send", headers)
+
+        assert read.json()["isDraft"] is False
+        assert again.status_code == 404
+    assert len(await subjects(client, headers, "deleteditems")) == 2
+    assert len(await client.outbox()) == 1
 
 
 async def test_sent_draft_is_in_sent_items_under_another_id(client: Client, simulator: Simulator) -> None:

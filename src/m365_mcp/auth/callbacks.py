@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.requests import Request
 
@@ -43,6 +43,14 @@ class SecondRound:
 
     claims: str
     login_hint: str
+
+    def address(self, first_round: str) -> str:
+        """Return where the browser goes: the address of the first round, with what is asked for besides."""
+        parts = urlsplit(first_round)
+        # Page "OpenID Connect on the Microsoft identity platform": select_account and login_hint exclude each other.
+        query = {name: value for name, value in parse_qsl(parts.query) if name != "prompt"}
+        query |= {"claims": self.claims, **({"login_hint": self.login_hint} if self.login_hint else {})}
+        return parts._replace(query=urlencode(query)).geturl()
 
 
 class SecondRoundNeeded(Exception):

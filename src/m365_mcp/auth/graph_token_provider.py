@@ -13,7 +13,6 @@ from m365_mcp.errors import (
     SignInNeeded,
     StepUpNeeded,
     StorageUnavailable,
-    request_error,
 )
 
 
@@ -77,7 +76,7 @@ class GraphTokenProvider:
             return await self.on_behalf_of.graph_token(caller, refused)
         except AssertionRefused as error:
             # Entra contradicts itself: it has just renewed this sign-in, so a new one would fare no better.
-            raise request_error.record(EntraUnavailable()) from error
+            raise EntraUnavailable from error
 
     async def end_sign_in(self, caller: Caller, error: SignInNeeded) -> None:
         """End the caller's session, unless signing in again in the same way would end in the same place."""

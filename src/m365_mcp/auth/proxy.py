@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
@@ -42,8 +42,9 @@ from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions, session_id_of
 from m365_mcp.auth.upstream import UpstreamClient
-from m365_mcp.errors import SignInAlreadyDone, request_error
-from m365_mcp.redirects import is_allowed
+from m365_mcp.errors import SignInAlreadyDone
+from m365_mcp.errors.request_error import recorded
+from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 
 SECONDS_PER_HOUR = 3600
@@ -98,7 +99,7 @@ class EntraProxy(AzureProvider):
         )
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
-        self._allowed = settings.mcp_allowed_redirect_uris
+        self._allowed = parse_all(settings.mcp_allowed_redirect_uris)
         self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
@@ -148,6 +149,7 @@ class EntraProxy(AzureProvider):
         spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
         return "#" not in resource and spelled == normalize_resource_url(str(self._resource_url))
 
+    @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Take the browser back from Entra; a refusal is passed on in our words, never in the text of the URL."""
         request = explain_refusal(request)
@@ -156,8 +158,7 @@ class EntraProxy(AzureProvider):
             return await super()._handle_idp_callback(request)
         async with self._sign_ins.callbacks.claim_callback(state) as callback:
             if callback is None:
-                request_error.record(SignInAlreadyDone())
-                return HTMLResponse(status_code=SignInAlreadyDone.status)
+                raise SignInAlreadyDone
             answer = await super()._handle_idp_callback(request)
             if callback.second_round is not None:
                 return await self._ask_again(state, callback.second_round)
@@ -168,15 +169,7 @@ class EntraProxy(AzureProvider):
         """Send the browser to Entra once more, in the same sign-in, for what Microsoft wants besides."""
         transaction = await self._transaction_store.get(key=state)
         address = self._build_upstream_authorize_url(state, transaction.model_dump() if transaction else {})
-        parts = urlsplit(address)
-        # Page "OpenID Connect on the Microsoft identity platform": select_account and login_hint exclude each other.
-        query = {name: value for name, value in parse_qsl(parts.query) if name != "prompt"}
-        query |= {
-            "claims": second_round.claims,
-            **({"login_hint": second_round.login_hint} if second_round.login_hint else {}),
-        }
-        request_error.forget()
-        return RedirectResponse(parts._replace(query=urlencode(query)).geturl(), 302)
+        return RedirectResponse(second_round.address(address), 302)
 
     @property
     def _tokens(self) -> McpTokens:
@@ -184,6 +177,7 @@ class EntraProxy(AzureProvider):
         keys = self._sign_ins.signing_keys
         return McpTokens(keys, str(self.issuer_url), str(self._resource_url), self._access_seconds)
 
+    @recorded
     async def exchange_authorization_code(
         self, client: OAuthClientInformationFull, authorization_code: AuthorizationCode
     ) -> OAuthToken:
@@ -210,6 +204,7 @@ class EntraProxy(AzureProvider):
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
         return self._tokens.issue(begun, begun.current)
 
+    @recorded
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
         """Return the refresh token if it is one of ours, of this client, and its session lives."""
         reference = self._tokens.read(refresh_token, "refresh")
@@ -225,6 +220,7 @@ class EntraProxy(AzureProvider):
             expires_at=reference.expires_at,
         )
 
+    @recorded
     async def exchange_refresh_token(
         self, client: OAuthClientInformationFull, refresh_token: RefreshToken, scopes: list[str]
     ) -> OAuthToken:
@@ -242,6 +238,7 @@ class EntraProxy(AzureProvider):
             raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
         return self._tokens.issue(*answer)
 
+    @recorded
     async def load_access_token(self, token: str) -> AccessToken | None:
         """Return what an access token of ours stands for, with an assertion that outlives the call; None: sign in anew.
 

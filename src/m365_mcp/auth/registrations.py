@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, urlsplit
-
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from mcp.shared.auth import InvalidRedirectUriError
 from pydantic import AnyUrl
 
-from m365_mcp.redirects import is_allowed
-from m365_mcp.settings import LOOPBACK_HOSTS
+from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 
 REDIRECT_REFUSED = "This redirect URI is not allowed here; the operator can add it to MCP_ALLOWED_REDIRECT_URIS."
 
@@ -26,17 +23,12 @@ class StrictClient(ProxyDCRClient):
         own = [] if self.allow_unregistered_redirect_uris else [str(uri) for uri in self.redirect_uris or ()]
         if self.cimd_document is not None:
             own = self.cimd_document.redirect_uris
-        allowed = is_allowed(str(resolved), self.allowed_redirect_uri_patterns or ())
-        if not allowed or (own and not is_allowed(str(resolved), [_any_loopback_port(uri) for uri in own])):
+        allowed = is_allowed(str(resolved), parse_all(self.allowed_redirect_uri_patterns or ()))
+        if not allowed or (own and not is_allowed(str(resolved), _own_patterns(own))):
             raise InvalidRedirectUriError(REDIRECT_REFUSED)
         return resolved
 
 
-def _any_loopback_port(uri: str) -> str:
+def _own_patterns(own: list[str]) -> list[RedirectPattern]:
     # RFC 8252 section 7.3: the port of a loopback redirect URI is chosen anew at every sign-in.
-    parts = urlsplit(uri.replace(":*", ""))
-    return parts._replace(netloc=parts.netloc.rpartition(":")[0]).geturl() if _has_loopback_port(parts) else uri
-
-
-def _has_loopback_port(parts: SplitResult) -> bool:
-    return parts.hostname in LOOPBACK_HOSTS and parts.port is not None
+    return [pattern.on_any_loopback_port() for pattern in parse_all(own)]

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from m365_mcp.auth.mcp_tokens import McpTokens
 from m365_mcp.auth.sessions import Sessions
+from m365_mcp.errors.request_error import recorded
 
 PATH = "/revoke"
 _NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -38,6 +39,7 @@ class Revocation:
         """Return the route, open to pages of other origins as the token endpoint is."""
         return Route(PATH, cors_middleware(self._answer, ["POST", "OPTIONS"]), methods=["POST", "OPTIONS"])
 
+    @recorded
     async def _answer(self, request: Request) -> Response:
         try:
             client = await self.authenticator.authenticate_request(request)

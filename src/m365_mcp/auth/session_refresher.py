@@ -15,7 +15,7 @@ from m365_mcp import logs
 from m365_mcp.auth.session import RefreshDecision, Session, TokenPair, Upstream
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.auth.step_up import StepUps
-from m365_mcp.entra.token_endpoint import DEADLINE_SECONDS, TokenEndpoint
+from m365_mcp.entra.token_endpoint import RETRIES, TokenEndpoint
 from m365_mcp.entra.verifier import EntraTokenVerifier
 from m365_mcp.errors import (
     AppRegistrationMistake,
@@ -25,7 +25,6 @@ from m365_mcp.errors import (
     PersonNotAllowed,
     SignInNeeded,
     StepUpNeeded,
-    request_error,
 )
 from m365_mcp.metrics import EndReason
 from m365_mcp.storage.leases import Leases
@@ -33,7 +32,7 @@ from m365_mcp.storage.leases import Leases
 EARLY_SECONDS = 300.0  # an assertion must not end while a tool call is using it
 WAIT_SECONDS = 3.0  # what an early refresh may take of somebody's call
 PAUSE_SECONDS = 5.0  # after a refresh that failed
-BUDGET_SECONDS = DEADLINE_SECONDS + 1.0  # for everything, the wait for a replica that refreshes already included
+BUDGET_SECONDS = RETRIES.seconds + 1.0  # for everything, the wait for a replica that refreshes already included
 MOST_PAUSES = 10_000
 _log = logs.get(__name__)
 
@@ -82,7 +81,6 @@ class SessionRefresher:
             if left <= 0:
                 raise
             self._failures.setdefault(session.id, error if isinstance(error, M365Error) else EntraUnavailable())
-            request_error.forget()
             return session
 
     async def renew(self, session: Session) -> Session | None:
@@ -98,10 +96,7 @@ class SessionRefresher:
             self._running[session.id] = task
             task.add_done_callback(lambda done: self._forget(session.id, done))
         # Shielded: somebody who hangs up must not take it away from the others who wait for it.
-        try:
-            return await asyncio.shield(task)
-        except M365Error as error:
-            raise request_error.record(error) from error.__cause__
+        return await asyncio.shield(task)
 
     def _forget(self, session_id: str, done: asyncio.Task[Session | None]) -> None:
         self._running.pop(session_id, None)
@@ -135,7 +130,7 @@ class SessionRefresher:
     def _raise_recent_failure(self, session_id: str) -> None:
         failure = self._failures.get(session_id)
         if failure is not None:
-            raise request_error.record(failure)
+            raise failure
 
     async def redeem(self, session: Session) -> Upstream | None:
         """Return new tokens of Entra for the session, not stored yet; None when Entra has ended the sign-in.
@@ -154,15 +149,12 @@ class SessionRefresher:
         try:
             reply = await self.endpoint.request(form, repeatable=True, tenant=session.tenant_id)
         except (SignInNeeded, ConsentMissing, PersonNotAllowed) as error:
-            request_error.forget()  # the framework's own answer, invalid_token or invalid_grant, is the right one here
             await self.end_sign_in(session, error)
-            return None
+            return None  # the framework's own answer, invalid_token or invalid_grant, is the right one here
         rejection_reason = await self.verifier.rejection_reason_of_received(reply["access_token"])
         if rejection_reason:
             _log.warning("refreshed_token_refused", reason=rejection_reason)
-            raise request_error.record(
-                AppRegistrationMistake(f"Entra ID's token does not fit this server: {rejection_reason}.")
-            )
+            raise AppRegistrationMistake(f"Entra ID's token does not fit this server: {rejection_reason}.")
         return Upstream(
             access_token=reply["access_token"],
             refresh_token=reply.get("refresh_token") or session.upstream.refresh_token,
@@ -194,7 +186,7 @@ class SessionRefresher:
                 upstream = await self._confirm(session) if decision is RefreshDecision.A_NEW_PAIR else session.upstream
                 return None if upstream is None else await self.sessions.rotate(session_id, number, upstream)
         except TimeoutError as error:
-            raise request_error.record(EntraUnavailable()) from error
+            raise EntraUnavailable from error
 
     async def _confirm(self, session: Session) -> Upstream | None:
         """Have Entra confirm the sign-in; while it does not answer, a good assertion does. None: it is over."""
@@ -209,7 +201,6 @@ class SessionRefresher:
             self._failures.setdefault(session.id, error if isinstance(error, M365Error) else EntraUnavailable())
             if left <= 0:
                 raise
-            request_error.forget()
             return session.upstream
 
 

@@ -13,7 +13,8 @@ from m365_mcp.auth.callbacks import SecondRound, SecondRoundNeeded
 from m365_mcp.auth.step_up import StepUps
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import NOT_YET_VALID, OTHER_TENANT, EntraTokenVerifier, is_version_one
-from m365_mcp.errors import AppRegistrationMistake, M365Error, PersonNotAllowed, TokenVersionMistake, request_error
+from m365_mcp.errors import AppRegistrationMistake, M365Error, PersonNotAllowed, TokenVersionMistake
+from m365_mcp.errors.request_error import recorded
 from m365_mcp.person import PersonId
 
 
@@ -26,6 +27,7 @@ class UpstreamClient:
         self._step_ups = step_ups
         self.client_secret = None  # asked for only when tokens are revoked upstream, which Entra has no endpoint for
 
+    @recorded
     async def fetch_token(self, url: str, **form: Any) -> dict[str, Any]:
         """Redeem an authorization code.
 
@@ -39,11 +41,11 @@ class UpstreamClient:
         fields = {name: str(value) for name, value in form.items() if value}
         token = await self._endpoint.request({"grant_type": "authorization_code", **fields}, repeatable=False)
         if is_version_one(token["access_token"]):
-            raise request_error.record(TokenVersionMistake())
+            raise TokenVersionMistake
         claims, rejection_reason = await self._verifier.verify(token["access_token"])
         if rejection_reason:
             # Better a page now than a client that is refused for ever with a token it has just been given.
-            raise request_error.record(_explain(rejection_reason))
+            raise _explain(rejection_reason)
         await self._ask_for_more(claims)
         return token
 

@@ -18,7 +18,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from m365_mcp.entra.token_endpoint import TokenEndpoint
-from m365_mcp.errors import EntraUnavailable, StorageUnavailable, request_error
+from m365_mcp.errors import EntraUnavailable, StorageUnavailable
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
@@ -136,10 +136,9 @@ class OnBehalfOf:
                 token = await self._find_shared(caller, refused)
         except StorageUnavailable:
             # Without the store the token is not shared, which costs an exchange and nobody's call.
-            request_error.forget()
             token = await self._exchange(caller, refused)
         except TimeoutError as error:
-            raise request_error.record(EntraUnavailable()) from error
+            raise EntraUnavailable from error
         self._tokens[caller.person] = token
         return token
 

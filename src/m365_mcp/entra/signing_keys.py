@@ -16,14 +16,14 @@ import httpx2
 import jwt
 
 from m365_mcp import logs
-from m365_mcp.errors import EntraUnavailable, request_error
+from m365_mcp.errors import EntraUnavailable
+from m365_mcp.retries import RetryPolicy, retry
 
 FRESH_SECONDS = 3600.0
 KEPT_SECONDS = 24 * 3600.0  # how long keys serve while Entra does not answer
 UNKNOWN_KEY_PAUSE_SECONDS = 1.0  # between fetches that an unknown kid asks for
 RETRY_SECONDS = 10.0  # between background fetches that fail
-FETCH_SECONDS = 3.0
-SECOND_TRY_SECONDS = 0.2
+FETCHES = RetryPolicy(seconds=3.0, first_pause=0.2, tries=2)
 
 _NOT_FETCHED = "Microsoft Entra ID's signing keys cannot be fetched."
 _log = logs.get(__name__)
@@ -60,10 +60,7 @@ class SigningKeys:
             if age >= FRESH_SECONDS:
                 self._renew_in_background()  # nobody waits for it: the key at hand is good
             return known
-        try:
-            await self._refresh()
-        except EntraUnavailable as error:
-            raise request_error.record(error) from error.__cause__
+        await self._refresh()
         return self._choose(kid)
 
     def _choose(self, kid: str | None) -> jwt.PyJWK | None:
@@ -105,12 +102,8 @@ class SigningKeys:
     async def _fetch(self) -> list[jwt.PyJWK]:
         """Return the published keys; a failure is tried once more, within the same time."""
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
-                try:
-                    return await self._fetch_once()
-                except _Unusable:
-                    await asyncio.sleep(SECOND_TRY_SECONDS)
-                    return await self._fetch_once()
+            async with asyncio.timeout(FETCHES.seconds):
+                return await retry(FETCHES, lambda _: self._fetch_once(), lambda error: isinstance(error, _Unusable))
         except (_Unusable, TimeoutError) as error:
             _log.warning("signing_keys_unavailable", held_while=len(self._keys))
             raise EntraUnavailable(_NOT_FETCHED) from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +16,11 @@ import httpx2
 
 from m365_mcp.entra.client_credential import ClientCredential
 from m365_mcp.entra.decipher import decipher
-from m365_mcp.errors import EntraUnavailable, M365Error, request_error
+from m365_mcp.errors import EntraUnavailable, M365Error
 from m365_mcp.metrics import Metrics
-from m365_mcp.retry_after import parse_retry_after
+from m365_mcp.retries import NEVER_CONNECTED, RetryPolicy, parse_retry_after, retry, when_unavailable
 
-DEADLINE_SECONDS = 10.0
-MAX_TRIES = 2  # the first and, where the deadline allows, one more
-FIRST_PAUSE_SECONDS = 0.3
+RETRIES = RetryPolicy(seconds=10.0, first_pause=0.3, tries=2)
 
 
 @dataclass(frozen=True)
@@ -58,27 +55,16 @@ class TokenEndpoint:
             M365Error: what `decipher` makes of the reply; EntraUnavailable when there is none in time.
         """
         url = f"{self.authority}/{tenant or self.tenant}/oauth2/v2.0/token"
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        pause = FIRST_PAUSE_SECONDS
-        for tries_left in reversed(range(MAX_TRIES)):
-            try:
-                return await self._once(url, form, deadline)
-            except EntraUnavailable as problem:
-                error, wait = problem, max(pause, problem.asked_to_wait or 0)
-                if not (repeatable or isinstance(problem, _NeverConnected)):
-                    raise request_error.record(problem) from problem.__cause__
-            except M365Error as problem:
-                raise request_error.record(problem) from problem.__cause__
-            if not tries_left or time.monotonic() + wait >= deadline:
-                raise request_error.record(error) from error.__cause__
-            await asyncio.sleep(wait)
-            pause *= 2
-        raise AssertionError("the loop above returns or raises")
 
-    async def _once(self, url: str, form: Mapping[str, str], deadline: float) -> dict[str, Any]:
+        def may_pass(error: Exception) -> bool | float:
+            return (repeatable or isinstance(error, _NeverConnected)) and when_unavailable(error)
+
+        return await retry(RETRIES, lambda left: self._once(url, form, left), may_pass)
+
+    async def _once(self, url: str, form: Mapping[str, str], seconds: float) -> dict[str, Any]:
         grant = form["grant_type"].rpartition(":")[2]
         try:
-            reply = await self._post(url, form, deadline)
+            reply = await self._post(url, form, seconds)
             token = _read(reply)
         except M365Error as error:
             self.metrics.token_requests.labels(grant, error.code).inc()
@@ -86,12 +72,12 @@ class TokenEndpoint:
         self.metrics.token_requests.labels(grant, "ok").inc()
         return token
 
-    async def _post(self, url: str, form: Mapping[str, str], deadline: float) -> httpx2.Response:
+    async def _post(self, url: str, form: Mapping[str, str], seconds: float) -> httpx2.Response:
         data = {**form, "client_id": self.client_id, **self.credential.fields(url)}
         try:
-            async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
+            async with asyncio.timeout(max(0.1, seconds)):
                 return await self.http.post(url, data=data, headers={"Accept": "application/json"})
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+        except NEVER_CONNECTED as error:
             raise _NeverConnected from error
         except (httpx2.HTTPError, TimeoutError) as error:
             raise EntraUnavailable from error

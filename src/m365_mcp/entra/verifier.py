@@ -13,7 +13,7 @@ import jwt
 
 from m365_mcp import logs
 from m365_mcp.entra.signing_keys import SigningKeys
-from m365_mcp.errors import EntraUnavailable, request_error
+from m365_mcp.errors import EntraUnavailable
 
 LEEWAY_SECONDS = 60
 OTHER_TENANT = "another tenant"
@@ -74,7 +74,6 @@ class EntraTokenVerifier:
         try:
             return (await self.verify(token))[1]
         except EntraUnavailable:
-            request_error.forget()
             _log.warning("token_taken_without_signing_key")
         try:
             return self._rejection_reason(_unverified(token))

@@ -1,20 +1,23 @@
 """Remembers, for the HTTP request being answered, the explained error that happened underneath the framework.
 
 FastMCP 4.2 and the MCP SDK turn every exception into their own answer: a store that is down becomes
-`401 invalid_token` on /mcp and a bare 500 on /token, and a 401 makes clients throw their tokens away. Code that
-knows better records its error here; `web.error_override` then answers with that error instead.
+`401 invalid_token` on /mcp and a bare 500 on /token, and a 401 makes clients throw their tokens away. So an error is
+recorded where it leaves our code for theirs: what they call is marked `@recorded`. `web.error_override` then answers
+with that error instead. An error that our own code handles never gets there, so nobody has to take one back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from m365_mcp.errors.base import M365Error
 
-Problem = TypeVar("Problem", bound=M365Error)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Record:
@@ -38,16 +41,17 @@ def recording() -> Iterator[Record]:
         _current.reset(token)
 
 
-def record(error: Problem) -> Problem:
-    """Note `error` on the current request, if there is one, and return it so that it can be raised."""
-    current = _current.get()
-    if current is not None:
-        current.error = error
-    return error
+def recorded(function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Have every M365Error that `function` raises noted on the current request, if there is one."""
 
+    @wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await function(*args, **kwargs)
+        except M365Error as error:
+            record = _current.get()
+            if record is not None:
+                record.error = error
+            raise
 
-def forget() -> None:
-    """Take back what was recorded: the framework's own answer is the right one after all."""
-    current = _current.get()
-    if current is not None:
-        current.error = None
+    return call

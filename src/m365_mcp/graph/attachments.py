@@ -27,9 +27,9 @@ from m365_mcp.errors import (
 from m365_mcp.graph.decipher import GraphResponse, decipher
 from m365_mcp.graph.items import IMMUTABLE
 from m365_mcp.graph.mailbox import Mailbox
-from m365_mcp.graph.patience import Backoff
-from m365_mcp.graph.upload_session import UploadSession
-from m365_mcp.settings.checks import LOOPBACK_HOSTS
+from m365_mcp.graph.upload_session import FILE_RETRIES, UploadSession
+from m365_mcp.loopback import is_loopback
+from m365_mcp.retries import retry, when_unavailable
 
 LOOKS = (0.0, 0.3, 0.7, 1.5)  # pauses before looks for an attachment that should be there, in seconds
 _AGAIN = "Upload the file again with the same link while it is good, or begin anew with attach_files."
@@ -58,16 +58,15 @@ class DraftAttachments:
         """
         form = {"@odata.type": "#microsoft.graph.fileAttachment", "name": name, "contentType": content_type}
         body = json.dumps({**form, "contentBytes": base64.b64encode(content).decode()}).encode()
-        backoff = Backoff()
-        while True:
+
+        async def add_once(_: float) -> None:
             try:
                 await self._post("", "addAttachment", body)
-            except Unavailable as error:
-                if await self.holds(name):
-                    return
-                await backoff.wait(error)
-            else:
-                return
+            except Unavailable:
+                if not await self.holds(name):
+                    raise
+
+        await retry(FILE_RETRIES, add_once, when_unavailable)
 
     async def open_session(self, name: str, content_type: str, size: int) -> UploadSession:
         """Open an upload session for a large file; one too many is forgotten by Graph.
@@ -78,13 +77,11 @@ class DraftAttachments:
         """
         item = {"attachmentType": "file", "name": name, "size": size, "contentType": content_type}
         body = json.dumps({"AttachmentItem": item}).encode()
-        backoff = Backoff()
-        while True:
-            try:
-                found = await self._post("/createUploadSession", "createUploadSession", body)
-                break
-            except Unavailable as error:
-                await backoff.wait(error)
+        found = await retry(
+            FILE_RETRIES,
+            lambda _: self._post("/createUploadSession", "createUploadSession", body),
+            when_unavailable,
+        )
         client = self.mailbox.graph
         url = check_upload_url(str(found.get("uploadUrl", "")), client.base_url)
         return UploadSession(url, size, client.http, client.metrics, self.slot)
@@ -138,9 +135,9 @@ def check_upload_url(url: str, graph_base_url: str) -> str:
         GraphUnavailable: it may not.
     """
     graph, upload = urlsplit(graph_base_url), urlsplit(url)
-    is_stand_in = graph.hostname in LOOPBACK_HOSTS
+    is_stand_in = is_loopback(graph.hostname)
     scheme = graph.scheme if is_stand_in else "https"
-    same_side = is_stand_in == (upload.hostname in LOOPBACK_HOSTS)
+    same_side = is_stand_in == is_loopback(upload.hostname)
     if upload.scheme != scheme or not upload.hostname or upload.username is not None or not same_side:
         raise GraphUnavailable("Microsoft Graph named an address for the file that this server does not upload to.")
     return url

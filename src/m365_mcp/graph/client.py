@@ -6,7 +6,6 @@ A read is repeated within a deadline; of a send, only a connection that was neve
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,12 +15,11 @@ import httpx2
 from m365_mcp.errors import GraphUnavailable, OutcomeUnknown
 from m365_mcp.graph.decipher import GraphResponse
 from m365_mcp.metrics import Metrics
-from m365_mcp.retry_after import parse_retry_after
+from m365_mcp.retries import NEVER_CONNECTED, RetryPolicy, parse_retry_after, retry
 
-READ_SECONDS = 8.0
-FIRST_PAUSE_SECONDS = 0.5
 SEND_SECONDS = 20.0  # then the outcome counts as unknown
-CONNECT_TRIES = 2
+READS = RetryPolicy(seconds=8.0, first_pause=0.5)
+CONNECTIONS = RetryPolicy(seconds=SEND_SECONDS, first_pause=0.1, tries=2)
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,6 @@ class GraphClient:
     base_url: str
     http: httpx2.AsyncClient
     metrics: Metrics
-    _sends: set[asyncio.Task[GraphResponse]] = field(default_factory=set, init=False, repr=False)
 
     async def get(
         self, path: str, token: str, *, operation: str, headers: Mapping[str, str] | None = None
@@ -74,39 +71,35 @@ class GraphClient:
         Raises:
             GraphUnavailable: there was no answer in time.
         """
-        deadline = time.monotonic() + READ_SECONDS
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            left = deadline - time.monotonic()
-            try:
-                response = await self._request(GraphRequest("GET", path, token, operation, headers), max(left, 0.1))
-            except _Interrupted as error:
-                raise GraphUnavailable from error.__cause__
-            wait = max(pause, parse_retry_after(response.headers.get("retry-after")) or 0)
-            if (response.status != 429 and response.status < 500) or wait >= left:
-                return response
-            await asyncio.sleep(wait)
-            pause *= 2
+        request = GraphRequest("GET", path, token, operation, headers)
+
+        async def read_once(left: float) -> GraphResponse:
+            response = await self._request(request, max(left, 0.1))
+            if response.status == 429 or response.status >= 500:
+                raise PassingFault(response)
+            return response
+
+        try:
+            return await retry(READS, read_once, when_passing)
+        except PassingFault as fault:
+            return fault.response
+        except _Interrupted as error:
+            raise GraphUnavailable from error.__cause__
 
     async def act(self, call: GraphRequest) -> GraphResponse:
         """Return the reply to a request that has an effect; it is made once.
+
+        Who cancels cuts the request, which Graph may carry out all the same. So a send runs in a task of its own that
+        nobody cancels: see `sending.delivery.Delivery.send`.
 
         Raises:
             GraphUnavailable: no byte was sent.
             OutcomeUnknown: it was sent, and no whole answer came back.
         """
-        send = asyncio.create_task(self._request(call, SEND_SECONDS))
-        self._sends.add(send)
-        send.add_done_callback(self._sends.discard)
         try:
-            # Shielded: a caller who cancels must not cut a request that Graph may already be carrying out.
-            return await asyncio.shield(send)
+            return await self._request(call, SEND_SECONDS)
         except _Interrupted as error:
             raise OutcomeUnknown from error.__cause__
-
-    async def finish_sends(self) -> None:
-        """Return when no send is under way any more."""
-        await asyncio.gather(*self._sends, return_exceptions=True)
 
     async def _request(self, call: GraphRequest, seconds: float) -> GraphResponse:
         # Correlation only; Graph does not use it to recognise a repeated request.
@@ -130,13 +123,27 @@ class GraphClient:
     async def _connect_and_send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> httpx2.Response:
-        for tries_left in reversed(range(CONNECT_TRIES)):
-            try:
-                return await self.http.request(method, url, headers=headers, content=body)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-                if not tries_left:
-                    raise GraphUnavailable from error
-        raise AssertionError("the loop above returns or raises")
+        try:
+            return await retry(
+                CONNECTIONS,
+                lambda _: self.http.request(method, url, headers=headers, content=body),
+                lambda error: isinstance(error, NEVER_CONNECTED),
+            )
+        except NEVER_CONNECTED as error:
+            raise GraphUnavailable from error
+
+
+class PassingFault(Exception):
+    """Graph has answered with a fault that may pass; `response` is its answer."""
+
+    def __init__(self, response: GraphResponse) -> None:
+        super().__init__()
+        self.response = response
+
+
+def when_passing(error: Exception) -> bool | float:
+    """Tell whether `error` is a fault of Graph's that may pass, and how long Graph asks to wait; for `retry`."""
+    return isinstance(error, PassingFault) and (parse_retry_after(error.response.headers.get("retry-after")) or 0.0)
 
 
 class _Interrupted(Exception):

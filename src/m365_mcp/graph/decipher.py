@@ -26,7 +26,7 @@ from m365_mcp.errors import (
     SignInNeeded,
     Throttled,
 )
-from m365_mcp.retry_after import parse_retry_after
+from m365_mcp.retries import parse_retry_after
 
 _BY_CODE: dict[str, type[M365Error]] = {
     # No licence, a guest, an on-premises mailbox: Graph says 404, the source of this project saw 403.

@@ -12,12 +12,16 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from m365_mcp.errors import GraphUnavailable, M365Error, MessageMissing, OutcomeUnknown
+from m365_mcp.graph.client import SEND_SECONDS, PassingFault, when_passing
 from m365_mcp.graph.decipher import GraphResponse, decipher
 from m365_mcp.graph.items import IMMUTABLE, MARKER, SHOWN, Item, item_path, read_item
 from m365_mcp.graph.mailbox import Mailbox
+from m365_mcp.retries import RetryPolicy, retry
 
 Location = Literal["draft", "sent", "gone"]
 Folder = Literal["inbox", "drafts", "outbox", "sentitems"]  # Graph's well-known names
+# A lost answer takes all of SEND_SECONDS, and is followed by another try.
+HARMLESS_REPEATS = RetryPolicy(seconds=SEND_SECONDS + 5.0, first_pause=0.3, tries=2)
 _NO_SUCH_ID = "ErrorInvalidIdMalformed"
 
 
@@ -46,7 +50,7 @@ class Drafts:
 
     async def make(self, path: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return the new draft, as Graph shows it, that a request to `path` makes; see `create`."""
-        response = await self._certainly("POST", path, operation, body)
+        response = await self._repeatable("POST", path, operation, body)
         if response.status == 404 or response.error_code == _NO_SUCH_ID:
             raise MessageMissing(reference=response.request_id)
         if response.status != 201 or "id" not in response.json:
@@ -55,7 +59,7 @@ class Drafts:
 
     async def change(self, draft_id: str, changes: dict[str, Any]) -> None:
         """Change a draft. Raises M365Error."""
-        response = await self._certainly("PATCH", item_path(draft_id), "changeDraft", changes)
+        response = await self._repeatable("PATCH", item_path(draft_id), "changeDraft", changes)
         if response.status != 200:
             raise _not_done(response)
 
@@ -114,25 +118,32 @@ class Drafts:
 
     async def delete(self, draft_id: str) -> None:
         """Throw a draft away. Raises M365Error."""
-        response = await self._certainly("DELETE", item_path(draft_id), "deleteMessage")
+        response = await self._repeatable("DELETE", item_path(draft_id), "deleteMessage")
         if response.status not in (204, 404):
             raise _not_done(response)
 
-    async def _certainly(
+    async def _repeatable(
         self, method: str, path: str, operation: str, body: dict[str, Any] | None = None
     ) -> GraphResponse:
         """Return the reply to a request that does no harm when it is made twice: a lost one is made once more."""
         encoded = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        try:
+
+        async def act_once(_: float) -> GraphResponse:
             response = await self.mailbox.act(method, path, operation, body=encoded, headers=IMMUTABLE)
-        except OutcomeUnknown:
-            response = None
-        if response is not None and response.status < 500:
+            if response.status >= 500:
+                raise PassingFault(response)
             return response
+
         try:
-            return await self.mailbox.act(method, path, operation, body=encoded, headers=IMMUTABLE)
+            return await retry(HARMLESS_REPEATS, act_once, _may_have_been_lost)
+        except PassingFault as fault:
+            return fault.response
         except OutcomeUnknown as error:
             raise GraphUnavailable(reference=error.reference) from error
+
+
+def _may_have_been_lost(error: Exception) -> bool | float:
+    return isinstance(error, OutcomeUnknown) or when_passing(error)
 
 
 def marked(message: dict[str, Any], message_id: str) -> dict[str, Any]:

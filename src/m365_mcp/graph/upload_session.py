@@ -17,12 +17,13 @@ import httpx2
 
 from m365_mcp.errors import FileTooLarge, GraphUnavailable, M365Error, MessageRefused, MessageTooLarge, Unavailable
 from m365_mcp.graph.decipher import GraphResponse, decipher
-from m365_mcp.graph.patience import Backoff
 from m365_mcp.metrics import Metrics
+from m365_mcp.retries import RetryPolicy, retry, when_unavailable
 
 CHUNK_BYTES = 12 * 320 * 1024  # 3.75 MiB: below the host's 4 MiB, and whole multiples of 320 KiB as is customary
 PIECE_BYTES = 64 * 1024
 REQUEST_SECONDS = 30.0
+FILE_RETRIES = RetryPolicy(seconds=60.0, first_pause=0.25, tries=6)  # of each request that takes a file further
 CANCEL_SECONDS = 5.0
 _AGAIN = "Upload the file again with the same link while it is good."
 
@@ -57,16 +58,17 @@ class UploadSession:
             M365Error: it has not, and will not.
         """
         start, end = self.kept, self.kept + len(chunk)
-        backoff, is_known = Backoff(), True
-        while self.kept < end:
-            try:
-                if is_known:
-                    self.kept = _within(await self._put(chunk[self.kept - start :], end), self.kept, end)
-                else:
-                    self.kept, is_known = _within(await self._expected(end), start, end), True
-            except Unavailable as error:
-                await backoff.wait(error)
-                is_known = False
+        is_known = True
+
+        async def go_on(_: float) -> None:
+            nonlocal is_known
+            if not is_known:
+                self.kept = _within(await self._expected(end), start, end)
+            is_known = False  # until the host has answered
+            while self.kept < end:
+                self.kept = _within(await self._put(chunk[self.kept - start :], end), self.kept, end)
+
+        await retry(FILE_RETRIES, go_on, when_unavailable)
 
     async def cancel(self) -> None:
         """Have the host forget the file; if that fails, it does so by itself in time."""

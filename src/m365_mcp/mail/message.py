@@ -64,8 +64,8 @@ class Message:
         """
         return {"message": self.draft_as_graph(message_id), "saveToSentItems": self.save_to_sent}
 
-    def draft_as_graph(self, message_id: str | None = None, *, with_attachments: bool = True) -> dict[str, Any]:
-        """Return the JSON body of `POST /me/messages`, without attachments if they are added later."""
+    def draft_as_graph(self, message_id: str | None = None) -> dict[str, Any]:
+        """Return the JSON body of `POST /me/messages`."""
         message: dict[str, Any] = {
             "subject": self.subject,
             "body": {"contentType": self.content_type, "content": self.body},
@@ -78,7 +78,7 @@ class Message:
             "from": self.from_ and self.from_.as_graph(),  # Graph sets `sender` itself
             "importance": self.importance if self.importance != "normal" else None,
             "isReadReceiptRequested": self.request_read_receipt,
-            "attachments": with_attachments and [attachment.as_graph() for attachment in self.attachments],
+            "attachments": [attachment.as_graph() for attachment in self.attachments],
             # Graph refuses an empty list of headers, so all of these are there only when they say something.
             "internetMessageHeaders": message_id and [{"name": MESSAGE_ID_HEADER, "value": message_id}],
             "singleValueExtendedProperties": self.send_at

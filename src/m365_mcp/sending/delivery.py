@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from m365_mcp import logs
-from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled, request_error
+from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
+from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.ledger import Ledger, Reservation
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.recipient_rate_limit import RecipientRateLimit
 from m365_mcp.sending.send_request import SendRequest
 
+FIRST_PAUSE_SECONDS = 1.0  # before a throttled message is offered again, when Graph asks for less
 _log = logs.get(__name__)
 _EARLIER = "An earlier call has handed this message to Microsoft Graph, and no clear answer came back: it may be sent."
 
@@ -106,7 +106,7 @@ class Delivery:
         task = asyncio.create_task(self._send(request, addresses, strategy, progress))
         self._running.add(task)
         task.add_done_callback(self._done)
-        # Shielded: whoever hangs up must not leave a send without an outcome.
+        # Shielded, here and nowhere else: a caller who hangs up must not leave a send without an outcome.
         return await asyncio.shield(task)
 
     def _done(self, task: asyncio.Task[SendReceipt]) -> None:
@@ -158,16 +158,17 @@ class Delivery:
                 raise StorageUnavailable
             work.reserve = noted
 
-        deadline = time.monotonic() + self.throttled_seconds
-        while True:
+        async def offer_once(left: float) -> str | None:
             try:
                 return await strategy.send(work.reserve.entry.message_id, note_draft)
             except Throttled as error:
                 wait = error.retry_after or 0.0
-                if time.monotonic() + wait >= deadline:
-                    raise
-                await progress(f"Microsoft asks to wait {round(wait)} seconds before the message is sent.")
-                await asyncio.sleep(wait)
+                if wait < left:
+                    await progress(f"Microsoft asks to wait {round(wait)} seconds before the message is sent.")
+                raise
+
+        policy = RetryPolicy(seconds=self.throttled_seconds, first_pause=FIRST_PAUSE_SECONDS)
+        return await retry(policy, offer_once, _when_throttled)
 
     async def _reconciled_or_unknown(
         self, reserve: Reservation, strategy: SendStrategy, error: OutcomeUnknown
@@ -204,11 +205,10 @@ class Delivery:
     async def _note(self, reserve: Reservation, state: str, **changes: Any) -> None:
         self.metrics.sends.labels(state).inc()
         # If the store is away now, the record says `sending` and will count as unknown; the caller is told the truth.
-        with contextlib.suppress(StorageUnavailable):
+        try:
             await self.ledger.note(reserve, state=state, **changes)
-            return
-        request_error.forget()
-        _log.warning("send_outcome_not_noted", outcome=state)
+        except StorageUnavailable:
+            _log.warning("send_outcome_not_noted", outcome=state)
 
     def _repeat(self, reserve: Reservation) -> SendReceipt:
         entry = reserve.entry
@@ -224,6 +224,10 @@ class _Work:
     """A send under way, and its place in the ledger as it was last written."""
 
     reserve: Reservation
+
+
+def _when_throttled(error: Exception) -> bool | float:
+    return isinstance(error, Throttled) and (error.retry_after or 0.0)
 
 
 def _now() -> str:

@@ -42,6 +42,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
+from m365_mcp.retries import jittered
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import ABSENT, Records, Versioned
@@ -200,7 +201,7 @@ class Ledger:
         while reserve.entry.state == "sending":
             if await self._is_abandoned(reserve):
                 return await self.note(reserve, state="unknown")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(jittered(LOOK_SECONDS))
             stored = await self.records.read(COLLECTION, reserve.name)
             entry = _read(stored)
             if entry is None:

@@ -61,6 +61,9 @@ class OwnDrafts:
         if not item.is_draft:
             raise AlreadySent
         async with self.outbox.slot():
+            # A deleted draft lies in Deleted Items, where a second deletion would remove it for good.
+            if not await self.outbox.drafts.is_in("drafts", str(item.message_id)):
+                raise MessageMissing("This draft is no longer in the Drafts folder.")
             await self.outbox.drafts.delete(item.id)
 
     async def _find(self, draft_id: str) -> Item:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from m365_mcp.errors import AlreadySent, InvalidArgument
+from m365_mcp.errors import AlreadySent, InvalidArgument, MessageMissing
 from m365_mcp.graph.items import Item
 from m365_mcp.graph.scheduled import list_scheduled
 from m365_mcp.mail import Message
@@ -54,8 +54,14 @@ class Schedule:
             raise AlreadySent
         if item.send_at is None:
             raise InvalidArgument("This message is a draft and not scheduled.", advice="Use discard_draft for drafts.")
+        drafts, message_id = self.outbox.drafts, str(item.message_id)
         async with self.outbox.slot():
-            await self.outbox.drafts.delete(item.id)
-        if await self.outbox.drafts.location(item.id, str(item.message_id)) == "sent":
+            # A cancelled message lies in Deleted Items, where a second deletion would remove it for good.
+            waits = await drafts.is_in("outbox", message_id) or await drafts.is_in("drafts", message_id)
+            if waits:
+                await drafts.delete(item.id)
+        if await drafts.location(item.id, message_id) == "sent":
             raise AlreadySent  # it left while it was being cancelled
+        if not waits:
+            raise MessageMissing("This message no longer waits: it was cancelled, or the person moved it.")
         return item

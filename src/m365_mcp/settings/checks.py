@@ -15,7 +15,9 @@ from cryptography.fernet import Fernet
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+from m365_mcp.loopback import is_loopback
+from m365_mcp.redirects import RedirectPattern
+
 TOOLSETS = ("drafts", "attachments", "replies", "schedule", "people")
 ORGANIZATIONS = "organizations"  # Entra's name for "people of any work or school tenant"
 
@@ -86,7 +88,7 @@ def check_public_url(value: str) -> str:
     """Return the public URL without a trailing slash."""
     parts = _read(value, "https://mcp.example.com")
     # RFC 8414 section 2: an issuer is https; loopback is the accepted exception for development.
-    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK_HOSTS):
+    if parts.scheme != "https" and (parts.scheme != "http" or not is_loopback(parts.hostname)):
         raise ValueError("must begin with https://, or with http:// when the host is localhost")
     return value.rstrip("/")
 
@@ -104,7 +106,7 @@ def check_authority(value: str) -> str:
 def check_graph(value: str) -> str:
     """Return Graph's address without version and trailing slash."""
     parts = _read(value, "https://graph.microsoft.com")
-    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK_HOSTS):
+    if parts.scheme != "https" and (parts.scheme != "http" or not is_loopback(parts.hostname)):
         raise ValueError("must begin with https://, because tokens travel to it")
     return value.rstrip("/").removesuffix("/v1.0")
 
@@ -144,14 +146,8 @@ def check_signing_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that every entry is a redirect URI, with * only where it means something."""
-    for pattern in value:
-        parts = urlsplit(pattern.replace(":*", ""))
-        if not parts.scheme or not parts.netloc or "*" in parts.netloc:
-            raise ValueError("every entry must be a full redirect URI, for example https://app.example.com/callback")
-        if ":*" in pattern and parts.hostname not in LOOPBACK_HOSTS:
-            raise ValueError("only a loopback address may have any port (:*)")
-        if "*" in parts.path.removesuffix("/*"):
-            raise ValueError("* may only stand for the whole last segment of a path")
+    for entry in value:
+        RedirectPattern.parse(entry)
     return value
 
 

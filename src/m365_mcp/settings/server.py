@@ -17,13 +17,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from m365_mcp import loopback
 from m365_mcp.settings import checks
 from m365_mcp.settings.checks import CommaSeparated
 from m365_mcp.settings.clouds import CLOUDS, Cloud, CloudName
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
-LOOPBACK_CALLBACKS = ("http://localhost:*/*", "http://127.0.0.1:*/*", "http://[::1]:*/*")
+LOOPBACK_CALLBACKS = tuple(f"http://{netloc}:*/*" for netloc in loopback.NETLOCS)
 NOT_SET = "is required and not set"
 
 

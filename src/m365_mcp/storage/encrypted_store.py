@@ -8,7 +8,8 @@ from typing import Any, SupportsFloat
 from key_value.aio.protocols import AsyncKeyValue
 from key_value.aio.wrappers.base import BaseWrapper
 
-from m365_mcp.errors import StorageUnavailable, request_error
+from m365_mcp.errors import StorageUnavailable
+from m365_mcp.errors.request_error import recorded
 from m365_mcp.storage.encryption import RecordCipher
 
 _FIELD = "sealed"  # the record's one field, as v0.1.0 names it
@@ -17,7 +18,7 @@ LONG_LIVED = ("mcp-oauth-proxy-clients",)
 
 
 class EncryptedStore(BaseWrapper):
-    """Keeps only ciphertext in `key_value`.
+    """Keeps only ciphertext in `key_value`, and records the errors of the store: FastMCP would answer "invalid token".
 
     Args:
         key_value: the store underneath.
@@ -34,6 +35,7 @@ class EncryptedStore(BaseWrapper):
     def _decrypt(self, stored: dict[str, Any] | None, collection: str | None, key: str) -> dict[str, Any] | None:
         return None if stored is None else self._cipher.decrypt(str(stored.get(_FIELD)), collection, key)
 
+    @recorded
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """Return the record, or None when there is none that can be trusted."""
         stored = await self.key_value.get(key, collection=collection)
@@ -48,32 +50,37 @@ class EncryptedStore(BaseWrapper):
             return
         try:
             _, seconds = await self.key_value.ttl(key, collection=collection)
-            await self.put(key, value, collection=collection, ttl=seconds)
+            await self.key_value.put(key, self._encrypt(value, collection, key), collection=collection, ttl=seconds)
         except StorageUnavailable:
-            request_error.forget()  # the next reading does it; this one has what it wants
+            return  # the next reading does it; this one has what it wants
 
+    @recorded
     async def get_many(self, keys: Sequence[str], *, collection: str | None = None) -> list[dict[str, Any] | None]:
         """Return the records in the order of `keys`."""
         stored = await self.key_value.get_many(keys, collection=collection)
         return [self._decrypt(value, collection, key) for key, value in zip(keys, stored, strict=True)]
 
+    @recorded
     async def ttl(self, key: str, *, collection: str | None = None) -> tuple[dict[str, Any] | None, float | None]:
         """Return the record and its remaining seconds."""
         value, seconds = await self.key_value.ttl(key, collection=collection)
         return self._decrypt(value, collection, key), seconds
 
+    @recorded
     async def ttl_many(
         self, keys: Sequence[str], *, collection: str | None = None
     ) -> list[tuple[dict[str, Any] | None, float | None]]:
         """Return the records and their remaining seconds, in the order of `keys`."""
         return [await self.ttl(key, collection=collection) for key in keys]
 
+    @recorded
     async def put(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> None:
         """Store the record encrypted, for `ttl` seconds if given."""
         await self.key_value.put(key, self._encrypt(value, collection, key), collection=collection, ttl=ttl)
 
+    @recorded
     async def put_many(
         self,
         keys: Sequence[str],
@@ -85,3 +92,13 @@ class EncryptedStore(BaseWrapper):
         """Store several records encrypted."""
         for key, value in zip(keys, values, strict=True):
             await self.put(key, value, collection=collection, ttl=ttl)
+
+    @recorded
+    async def delete(self, key: str, *, collection: str | None = None) -> bool:
+        """Delete the record; return whether there was one."""
+        return await self.key_value.delete(key, collection=collection)
+
+    @recorded
+    async def delete_many(self, keys: Sequence[str], *, collection: str | None = None) -> int:
+        """Delete several records; return how many there were."""
+        return await self.key_value.delete_many(keys, collection=collection)

@@ -14,16 +14,14 @@ from key_value.aio.protocols import AsyncKeyValue
 from key_value.aio.wrappers.base import BaseWrapper
 
 from m365_mcp import logs
-from m365_mcp.errors import StorageUnavailable, request_error
+from m365_mcp.errors import StorageUnavailable
 
 OPERATION_SECONDS = 2.5
 QUEUE_SECONDS = 5.0
 
 
 class Guard:
-    """Makes a store that does not answer a `StorageUnavailable`, recorded on the request.
-
-    Recorded, so that the framework cannot turn it into "invalid token".
+    """Makes a store that does not answer a `StorageUnavailable`.
 
     Args:
         at_once: how many operations are carried out side by side; more wait for their turn before their time begins,
@@ -45,7 +43,7 @@ class Guard:
             finally:
                 self._turns.release()
         except (redis.RedisError, KeyValueStoreError, OSError, TimeoutError) as error:
-            raise request_error.record(StorageUnavailable()) from error
+            raise StorageUnavailable from error
 
 
 _log = logs.get(__name__)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from m365_mcp import logs
 from m365_mcp.errors import StorageUnavailable
+from m365_mcp.retries import jittered
 from m365_mcp.storage.records import Records, Versioned
 
 LEASE_SECONDS = 4.0
@@ -74,9 +75,10 @@ class Leases:
                     lease = await self._records.compare_and_swap(_COLLECTION, name, stored, _holder(), self._seconds)
                     if lease is not None:
                         return Lease(name, lease)
-            if time.monotonic() + pause > deadline:
+            left = deadline - time.monotonic()
+            if pause > left:
                 raise TimeoutError
-            await asyncio.sleep(pause)
+            await asyncio.sleep(jittered(pause, left))
             pause = min(pause * 1.5, LAST_LOOK_SECONDS)
 
     async def is_held(self, name: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import redis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialWithJitterBackoff
 
 from m365_mcp.errors import SettingsMistake
 
@@ -37,7 +37,7 @@ def connect(url: str) -> Redis:
         socket_connect_timeout=SOCKET_SECONDS,
         socket_keepalive=True,
         health_check_interval=30,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=2),
+        retry=Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.05), retries=2),
         decode_responses=True,
     )
     try:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.settings import LOOPBACK_HOSTS, Settings
+from m365_mcp import loopback
+from m365_mcp.settings import Settings
 
 # MCP 2026-07-28, "Streamable HTTP": what a client sends, and what it has to be able to read.
 SENT = ["Authorization", "Content-Type", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id"]
 READ = ["WWW-Authenticate", "Mcp-Session-Id", "Retry-After"]
-LOCAL_PAGES = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 
 
 class McpCors:
@@ -31,7 +31,7 @@ class McpCors:
         self._shared = CORSMiddleware(
             app,
             allow_origins=list(settings.mcp_allowed_origins),
-            allow_origin_regex=LOCAL_PAGES if settings.public_host in LOOPBACK_HOSTS else None,
+            allow_origin_regex=loopback.ORIGIN_PATTERN if loopback.is_loopback(settings.public_host) else None,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=SENT,
             expose_headers=READ,

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.settings import LOOPBACK_HOSTS, Settings
+from m365_mcp.loopback import is_loopback
+from m365_mcp.settings import Settings
 from m365_mcp.web.responses import json_reply
 
 OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
@@ -28,9 +29,9 @@ class HostOriginGuard:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._hosts = {settings.public_host, *LOOPBACK_HOSTS, *(host.lower() for host in settings.mcp_allowed_hosts)}
+        self._hosts = {settings.public_host, *(host.lower() for host in settings.mcp_allowed_hosts)}
         self._origins = {read_origin(url) for url in (settings.mcp_server_base_url, *settings.mcp_allowed_origins)}
-        self._is_local = settings.public_host in LOOPBACK_HOSTS
+        self._is_local = is_loopback(settings.public_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -38,7 +39,7 @@ class HostOriginGuard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if _host_name(headers.get("host", "")) not in self._hosts:
+        if not self._is_our_host(_host_name(headers.get("host", ""))):
             # RFC 9110 section 15.5.20: the request was directed at a server that cannot answer for that host.
             reply = json_reply(421, "misdirected_request", _WRONG_HOST)
         elif "origin" in headers and not self._is_known(headers["origin"]):
@@ -48,10 +49,13 @@ class HostOriginGuard:
             return
         await reply(scope, receive, send)
 
+    def _is_our_host(self, host: str) -> bool:
+        return host in self._hosts or is_loopback(host)
+
     def _is_known(self, origin: str) -> bool:
         asked = read_origin(origin)
         # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
-        local_page = self._is_local and asked is not None and asked.host in LOOPBACK_HOSTS
+        local_page = self._is_local and asked is not None and is_loopback(asked.host)
         return local_page or (asked is not None and asked in self._origins)
 
 

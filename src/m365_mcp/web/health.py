@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m365_mcp.errors import InternalError, M365Error, request_error
+from m365_mcp.errors import InternalError, M365Error
 
 CHECK_SECONDS = 3.0
 
@@ -59,7 +59,6 @@ class Readiness:
     async def examine(self) -> tuple[str, dict[str, str]]:
         """Run the checks and return the state (`ok`, `degraded`, `starting` or `draining`) and each check's outcome."""
         failures = await asyncio.gather(*(check.run() for check in self.checks))
-        request_error.forget()  # what failed is this answer's content, not its reason
         found = {check.name: error.code if error else "ok" for check, error in zip(self.checks, failures, strict=True)}
         self._cold -= {name for name, outcome in found.items() if outcome == "ok"}
         if self.is_draining:

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff, request_error
+from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff
 from m365_mcp.uploads.pending import PATH
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.uploads.transfer import Incoming
@@ -26,7 +26,6 @@ def upload_route(reception: UploadReceiver) -> Route:
         try:
             ticket = await reception.look(request.path_params["ticket"])
         except M365Error as error:
-            request_error.forget()  # answered here, as a page
             return refused_page(error)
         return upload_page(ticket.name, ticket.size)
 
@@ -35,7 +34,6 @@ def upload_route(reception: UploadReceiver) -> Route:
             incoming = Incoming(_announced(request), _parts(request))
             arrived = await reception.receive(request.path_params["ticket"], incoming)
         except M365Error as error:
-            request_error.forget()
             return json_reply(error.status, error.code, error.explain(), retry_header(error))
         found = {"name": arrived.name, "size": arrived.size, "sha256": arrived.sha256}
         return JSONResponse(found, 201, {"Cache-Control": "no-store"})

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Literal
 
-Folder = Literal["inbox", "drafts", "outbox", "sentitems"]
+Folder = Literal["inbox", "drafts", "outbox", "sentitems", "deleteditems"]
 UNSENT: tuple[Folder, ...] = ("drafts", "outbox")
 
 
@@ -99,8 +99,8 @@ class Message:
 
     @property
     def is_draft(self) -> bool:
-        """Whether it was not sent yet."""
-        return self.folder in UNSENT
+        """Whether it was not sent yet; a draft that was deleted is still one."""
+        return self.folder in UNSENT or (self.folder == "deleteditems" and not self.sent_at)
 
     def answers_to(self, item_id: str) -> bool:
         """Tell whether this is the item with that id, of either kind."""

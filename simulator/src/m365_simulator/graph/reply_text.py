@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from html import escape
 from typing import Literal
 
 from m365_simulator.mail import Message, Recipient
 from m365_simulator.people import Person
+from m365_simulator.templating import render
 
 Kind = Literal["reply", "replyAll", "forward"]
 
@@ -39,13 +39,7 @@ def with_quote(text: str, original: Message) -> str:
         ("To", to),
         ("Subject", original.subject),
     )
-    head = "<br>".join(f"<b>{name}:</b> {escape(value)}" for name, value in facts)
-    quoted = original.content if original.content_type == "HTML" else f"<pre>{escape(original.content)}</pre>"
-    return (
-        f"<html><body>{text}"
-        f'<hr tabindex="-1" style="display:inline-block;width:98%"><div id="divRplyFwdMsg">{head}</div>{quoted}'
-        "</body></html>"
-    )
+    return render("quoted_mail.html", text=text, facts=facts, original=original)
 
 
 def _to(original: Message, kind: Kind, person: Person) -> tuple[Recipient, ...]:

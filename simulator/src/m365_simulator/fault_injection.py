@@ -17,12 +17,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from m365_simulator.faults import What
 from m365_simulator.observation import FACTS, STRUCK_BY
+from m365_simulator.templating import render
 from m365_simulator.tenant import Tenant
 
 RESET = "m365_simulator.reset"
 STALLED_BODY = 64
 """How many bytes an empty body announces when it is to stall."""
-GATEWAY_PAGE = "<html><head><title>Bad Gateway</title></head><body><center><h1>Bad Gateway</h1></center></body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def _scripted(what: What, status: int) -> Answer:
     elif what.body is not None:
         kind, body = "application/json", json.dumps(what.body).encode()
     elif what.html:
-        body = GATEWAY_PAGE.encode()
+        body = render("bad_gateway.html").encode()
     headers = {"content-type": f"{kind}; charset=utf-8"} if body else {}
     return _zipped(what, Answer(status, tuple((headers | what.headers).items()), body))
 

@@ -138,7 +138,7 @@ def _next_step(tenant: Tenant, request: Request, flow: Flow) -> Response:
     session = _session(tenant, flow)
     person = tenant.people[session.person]
     if _needs_mfa(tenant, flow.request, session):
-        return proof_page(tenant, flow, person)
+        return proof_page(flow, person)
     lacking = _lacking(tenant, flow.request, session)
     if flow.request.prompt == "consent":
         lacking = read_scopes(flow.request.scope, tenant.app).in_full(tenant.app)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from m365_simulator.mailbox_html import FOLDERS, View, page_html
+from m365_simulator.mailbox_view import FOLDERS, View, mailbox_html
 from m365_simulator.pages import asset, page_headers
 from m365_simulator.tenant import Tenant
 
@@ -36,7 +36,7 @@ async def show(request: Request) -> Response:
     person = tenant.people.get(query.get("person", "")) or next(iter(tenant.people.values()))
     folder = query.get("folder", "inbox")
     view = View(person, folder if folder in FOLDERS else "inbox", query.get("message"))
-    return HTMLResponse(page_html(tenant, view), headers=page_headers(POLICY))
+    return HTMLResponse(mailbox_html(tenant, view), headers=page_headers(POLICY))
 
 
 async def events(request: Request) -> Response:

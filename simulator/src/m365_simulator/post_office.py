@@ -133,12 +133,20 @@ class PostOffice:
         """Return the submission that this item of a mailbox waits for."""
         return next((one for one in self._pending if one.waiting.immutable_id == item.immutable_id), None)
 
+    def delete(self, person: str, item: Message) -> None:
+        """Move an item of a mailbox to Deleted Items; one that lies there already is removed for good."""
+        mailbox = self.mailbox(person)
+        if item.folder == "deleteditems":
+            mailbox.remove(item)
+        else:
+            mailbox.put(_deleted(item))
+        self.announce()
+
     def recall(self, submission: Submission) -> None:
-        """Take a message back before it left: it never arrives and does not count as sent."""
+        """Delete a message before it left: it never arrives, does not count as sent, and is a draft again."""
         self._pending.remove(submission)
         self.outbox.remove(submission.message)
-        self.mailbox(submission.sender.name).remove(submission.waiting)
-        self.announce()
+        self.delete(submission.sender.name, replace(submission.waiting, sent_at=0.0, via=""))
 
     def release(self) -> None:
         """Let go everything that is due."""
@@ -192,7 +200,12 @@ def _waiting(message: Message, handling: Handling) -> Message:
     """Return what the sender sees until the message has left; a draft that settles looks as it did before."""
     if message.visible_at > message.sent_at:
         return replace(message, folder=handling.deferred_folder, id=new_id())
-    return message if message.via == "draft" else replace(message, folder="outbox", id=new_id())
+    return replace(message, sent_at=0.0) if message.via == "draft" else replace(message, folder="outbox", id=new_id())
+
+
+def _deleted(item: Message) -> Message:
+    """Return the item as it lies in Deleted Items: the move gives it another id, but not another immutable one."""
+    return replace(item, folder="deleteditems", id=new_id(), change_key=new_id())
 
 
 def _arrived(message: Message) -> Message:

@@ -1,9 +1,8 @@
 """Which addresses cannot be reached, and the report that comes back to the sender. Knows no HTTP."""
 
-import html
-
 from m365_simulator.mail import Message, Recipient
 from m365_simulator.people import Person
+from m365_simulator.templating import render
 
 UNRESOLVABLE_DOMAINS = ("unresolvable.example",)
 
@@ -21,10 +20,7 @@ def cannot_be_delivered(address: str, colleagues: tuple[Person, ...], shared: tu
 
 def non_delivery_report(message: Message, lost: list[str]) -> Message:
     """Return the message that tells the sender which addresses were not reached."""
-    rows = "".join(f"<li>{html.escape(address)}</li>" for address in lost)
-    text = (
-        f"<p>Your message could not be delivered to:</p><ul>{rows}</ul><p>Subject: {html.escape(message.subject)}</p>"
-    )
+    text = render("non_delivery_report.html", lost=lost, subject=message.subject)
     postmaster = Recipient(f"postmaster@{message.sender.address.rpartition('@')[2]}", "Mail delivery (simulator)")
     return Message(
         sender=postmaster,

@@ -50,13 +50,15 @@ def change_draft(call: Call) -> Outcome:
 
 
 def delete_message(call: Call) -> Outcome:
-    """Answer 204; a deferred message that has not left yet is called back, and never arrives."""
+    """Answer 204; the message moves to Deleted Items, and from there it goes for good (page "List messages").
+
+    A deferred message that has not left yet is called back, and never arrives.
+    """
     item = call.item()
     _check_match(call, item)
     submission = call.tenant.mail.submission_of(item)
     if submission is None:
-        call.mailbox.remove(item)
-        call.tenant.mail.announce()
+        call.tenant.mail.delete(call.caller.person.name, item)
     elif submission.deferred:
         call.tenant.mail.recall(submission)
     else:
@@ -65,7 +67,10 @@ def delete_message(call: Call) -> Outcome:
 
 
 def send_draft(call: Call) -> Outcome:
-    """Answer 202; the draft moves to Sent Items, where its mutable id does not find it."""
+    """Answer 202; the draft moves to Sent Items, where its mutable id does not find it.
+
+    In which folder it lies does not matter: a draft in Deleted Items is sent from there.
+    """
     item = call.item()
     if not item.is_draft:
         raise item_not_found()

@@ -1,0 +1,20 @@
+"""Pure: which hosts are this machine.
+
+Three spellings count, in any case: the name `localhost` (RFC 6761 section 6.3) and the literals `127.0.0.1` and `::1`,
+which RFC 8252 section 7.3 gives for redirect URIs. A trailing dot, the rest of 127.0.0.0/8, a mapped address and the
+short forms `127.1` and `0x7f.1` do not count: programs read them differently, and no MCP client uses them.
+"""
+
+from __future__ import annotations
+
+import re
+
+HOSTS = ("localhost", "127.0.0.1", "::1")
+NETLOCS = ("localhost", "127.0.0.1", "[::1]")  # as a URL spells them (RFC 3986 section 3.2.2)
+# A page on this machine, with any port (RFC 6454 section 6.2).
+ORIGIN_PATTERN = rf"https?://({'|'.join(map(re.escape, NETLOCS))})(:\d+)?"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether `host` is this machine: a name or an address without brackets and port, as `urlsplit` gives it."""
+    return host is not None and host.lower() in HOSTS

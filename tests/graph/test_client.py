@@ -1,0 +1,139 @@
+"""Requests to Graph over an in-process transport: what is made again, what is not, and what a broken answer means."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+import pytest
+
+from m365_mcp.errors import GraphUnavailable, OutcomeUnknown, Throttled
+from m365_mcp.graph.client import GraphClient, GraphRequest
+from m365_mcp.graph.drafts import Drafts
+from m365_mcp.graph.mailbox import Mailbox, TokenSource
+from m365_mcp.metrics import Metrics
+
+SEND = GraphRequest("POST", "/me/sendMail", "token", "sendMail", body=b"{}")
+
+
+class Graph:
+    """A Graph that gives these answers in turn, the last one for ever; an exception breaks the connection."""
+
+    def __init__(self, *answers: int | httpx2.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(request.method)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx2.Response(answer) if isinstance(answer, int) else answer
+
+    def client(self) -> GraphClient:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
+        return GraphClient("https://graph.example.com", http, Metrics())
+
+    def drafts(self) -> Drafts:
+        async def get() -> str:
+            return "token"
+
+        async def renew(refused: tuple[str, ...], claims: str | None) -> tuple[str, float]:
+            raise AssertionError("Graph has refused no token")
+
+        async def end_sign_in() -> None:
+            raise AssertionError("the sign-in is good")
+
+        return Drafts(Mailbox(self.client(), TokenSource(get, renew, end_sign_in)))
+
+
+def waits(status: int, seconds: str) -> httpx2.Response:
+    return httpx2.Response(status, headers={"Retry-After": seconds})
+
+
+@pytest.mark.parametrize("passing", [429, 500, 503, waits(503, "0")])
+async def test_read_is_repeated_while_the_fault_may_pass(passing: int | httpx2.Response) -> None:
+    """A read that Graph throttles or cannot answer is made again."""
+    graph = Graph(passing, 200)
+
+    assert (await graph.client().get("/me", "token", operation="me")).status == 200
+    assert graph.asked == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+async def test_read_that_is_refused_is_not_repeated(status: int) -> None:
+    """What will not change is answered at once."""
+    graph = Graph(status, 200)
+
+    assert (await graph.client().get("/me", "token", operation="me")).status == status
+    assert graph.asked == ["GET"]
+
+
+async def test_read_does_not_wait_longer_than_it_may() -> None:
+    """A Retry-After past the deadline is answered with the fault, without any wait."""
+    graph = Graph(waits(503, "9"), 200)
+
+    async with asyncio.timeout(2):
+        assert (await graph.client().get("/me", "token", operation="me")).status == 503
+    assert graph.asked == ["GET"]
+
+
+@pytest.mark.parametrize("kind", [httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout])
+async def test_send_whose_connection_was_never_made_is_made_once_more(kind: type[httpx2.HTTPError]) -> None:
+    """No byte was sent, so a second mail is impossible; after a second failure nothing was sent."""
+    graph = Graph(kind("away"), 202)
+    away = Graph(kind("away"))
+
+    assert (await graph.client().act(SEND)).status == 202
+    with pytest.raises(GraphUnavailable):
+        await away.client().act(SEND)
+    assert len(graph.asked) == len(away.asked) == 2
+
+
+@pytest.mark.parametrize("answer", [429, 500, 503, waits(503, "0")])
+async def test_send_that_was_answered_is_never_repeated(answer: int | httpx2.Response) -> None:
+    """Whatever Graph says to a send, it is not sent again here."""
+    graph = Graph(answer, 202)
+
+    assert (await graph.client().act(SEND)).status != 202
+    assert graph.asked == ["POST"]
+
+
+@pytest.mark.parametrize("kind", [httpx2.ReadTimeout, httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.WriteError])
+async def test_send_that_broke_off_is_unknown_and_never_repeated(kind: type[httpx2.HTTPError]) -> None:
+    """Bytes may have been processed."""
+    graph = Graph(kind("broke off"), 202)
+
+    with pytest.raises(OutcomeUnknown):
+        await graph.client().act(SEND)
+    assert graph.asked == ["POST"]
+
+
+@pytest.mark.parametrize("lost", [500, 503, httpx2.ReadError("broke off")])
+async def test_deletion_of_a_draft_is_repeated_once(lost: int | Exception) -> None:
+    """It does no harm twice: an unclear deletion is made once more, and a second failure is told."""
+    graph = Graph(lost, 204)
+    away = Graph(lost)
+
+    await graph.drafts().delete("draft")
+    with pytest.raises(GraphUnavailable):
+        await away.drafts().delete("draft")
+    assert graph.asked == away.asked == ["DELETE", "DELETE"]
+
+
+async def test_throttled_change_of_a_draft_is_not_repeated() -> None:
+    """Graph has not lost it, and says when to come back."""
+    graph = Graph(httpx2.Response(429, headers={"Retry-After": "1"}), 204)
+
+    with pytest.raises(Throttled):
+        await graph.drafts().delete("draft")
+    assert graph.asked == ["DELETE"]
+
+
+async def test_sending_of_a_draft_is_never_repeated() -> None:
+    """A draft is handed over once, like any other message; whoever wants to know looks where it is."""
+    graph = Graph(503, 202)
+
+    with pytest.raises(OutcomeUnknown):
+        await graph.drafts().send("draft")
+    assert graph.asked == ["POST"]
