@@ -208,6 +208,7 @@ async def test_answer_that_was_lost_at_one_version_sends_nothing_at_the_other(
     versions: Versions, grant: Grant, simulator: Simulator
 ) -> None:
     """Graph took the message and the answer got lost: the other version says the same, or what it finds by looking."""
+    await ok(versions.second, grant, "get_my_profile")  # a Graph token of an earlier test would be refused as well
     where = {"path": SEND_PATHS[versions.mode], "person": "ada"}
     simulator.control("POST", "faults", where=where, what={"reset": True}, when="after", times=4)
     expected = ["unknown", "unknown"] if versions.mode == "direct" else ["sent", "repeat"]
