@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check-deploy chaos bench check format lock docs clean
+.PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ chaos: $(VENV)/.dev ## Outages of everything under load, into docs/reliability.m
 bench: .venv-bench/.done ## Our On-Behalf-Of exchange beside FastMCP's own, into docs/reliability.md (about five minutes)
 	@.venv-bench/bin/python -m benchmarks.obo $(ARGS)
 
+mutants: $(VENV)/.dev ## Small bugs put in one at a time, the survivors into docs/testing.md (ARGS=mail/html/css.py to choose)
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 check: $(VENV)/.dev ## Format, lint, types, import rules, declared dependencies
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -54,7 +57,7 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(COMPILE) -U -o requirements/run.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U --group build -o requirements/build.txt
 	@$(subst pyproject.toml,simulator/pyproject.toml,$(COMPILE)) -U -c requirements/run.txt -o simulator/requirements/run.txt
-	@$(COMPILE) simulator/pyproject.toml -U --group dev -o requirements/dev.txt
+	@$(COMPILE) simulator/pyproject.toml -U --extra dev -o requirements/dev.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/deploy-image.in requirements/deploy-k8s.in -o requirements/deploy.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
 	@$(subst pyproject.toml,,$(COMPILE)) --no-deps requirements/other-fastmcp.in -o requirements/other-fastmcp.txt

@@ -1,9 +1,52 @@
-"""What holds for all tests: property tests try equal examples in every run; stamina is as silent as in a server."""
+"""What holds for all tests: repeatable examples, a zone far from UTC, silent retries, groups that share programs."""
 
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
 from m365_mcp.retries import keep_silent
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.load_profile("repeatable")
-keep_silent()
+keep_silent()  # stamina logs nothing, as in a server
+
+# `make test` runs the quick profile; continuous integration adds `--hypothesis-profile=full`.
+settings.register_profile("quick", derandomize=True, deadline=None, max_examples=50, stateful_step_count=25)
+settings.register_profile("full", derandomize=True, deadline=None, max_examples=500, stateful_step_count=40)
+settings.load_profile("quick")
+
+# The fixtures that bring running programs, and the group of the tests that share them. The first that fits counts.
+SHARED_PROGRAMS = {
+    "attaching_server": "attaching",
+    "whole_server": "whole server",
+    "shared_full_server": "full server",
+    "shared_server": "server",
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def far_from_utc() -> Iterator[None]:
+    """Give tests, and the programs they start, a local time that is not UTC, so that a mix-up of the two shows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook, too, and would otherwise come first
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share running programs in one worker, so that these start once."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None and (group := _group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    folder = item.path.parent.name
+    if folder == "chaos":
+        return "chaos"
+    used = getattr(item, "fixturenames", ())
+    return next((group for fixture, group in SHARED_PROGRAMS.items() if fixture in used), None)

@@ -6,6 +6,7 @@ import tomllib
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,8 +57,16 @@ def test_simulators_wheel_holds_its_pages(tmp_path: Path) -> None:
 
 def test_both_distributions_have_one_version() -> None:
     """The simulator's version is the server's, and the extra asks for exactly that one."""
-    assert version("simulator") == version(".")
-    assert distribution("m365-mcp-server").version == distribution("m365-mcp-simulator").version
+    assert version("simulator") == version(".") == distribution("m365-mcp-server").version
+
+
+def test_extra_dev_is_enough_to_run_the_tests() -> None:
+    """It brings the build tools and what the simulator needs, which stands in the same folder and is not installed."""
+    ours, simulators = project("."), project("simulator")
+    brought = {*ours["project"]["dependencies"], *ours["project"]["optional-dependencies"]["dev"]}
+
+    assert set(ours["dependency-groups"]["build"]) <= brought
+    assert set(simulators["project"]["dependencies"]) <= brought
 
 
 @pytest.mark.parametrize("command", [["demo"], ["demo", "--once"], ["simulator"]])
@@ -81,5 +90,8 @@ def test_command_without_the_extra_says_what_to_install(production: Path, tmp_pa
 
 
 def version(folder: str) -> str:
-    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
+    return str(project(folder)["project"]["version"])
+
+
+def project(folder: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / folder / "pyproject.toml").read_text())

@@ -1,6 +1,7 @@
 """The acceptance rows of staying signed in and of sending: each has a test that carries its id."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ ROWS = [
 ]
 
 
+@cache
 def names() -> set[str]:
     found = (re.findall(r"def (test_\w+)", path.read_text()) for path in TESTS.rglob("test_*.py"))
     return {name for names in found for name in names}

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp import Client, FastMCP
 from fastmcp.dependencies import Depends
@@ -197,7 +198,9 @@ async def test_registrations_never_end(http: httpx2.AsyncClient, auth: AzureProv
 async def test_signing_keys_are_dropped_when_they_cannot_be_renewed() -> None:
     """`SigningKeys`, `EntraTokenVerifier`: the last good keys are not used; app-only tokens are accepted."""
     pair, replies = RSAKeyPair.generate(), [200, 503]
-    key = {**RSAAlgorithm.to_jwk(load_pem_public_key(pair.public_key.encode()), as_dict=True), "kid": "k1"}
+    public = load_pem_public_key(pair.public_key.encode())
+    assert isinstance(public, RSAPublicKey)
+    key = {**RSAAlgorithm.to_jwk(public, as_dict=True), "kid": "k1"}
     transport = httpx2.MockTransport(lambda _: httpx2.Response(replies.pop(0), json={"keys": [key]}))
     async with httpx2.AsyncClient(transport=transport) as client:
         verifier = JWTVerifier(jwks_uri="https://keys.example/", issuer="i", audience="a", http_client=client)

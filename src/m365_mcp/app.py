@@ -32,6 +32,7 @@ from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
+from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
@@ -48,15 +49,15 @@ from m365_mcp.uploads.links import UploadBatches, UploadLinks
 from m365_mcp.uploads.pending import Uploads
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
-from m365_mcp.web.branding import ICON
 from m365_mcp.web.cors import McpCors
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.guard import HostOriginGuard
 from m365_mcp.web.oauth_requests import OAuthRequests
+from m365_mcp.web.pages import landing_page, server_icon
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
-from m365_mcp.web.responses import welcome_page
 from m365_mcp.web.uploads import upload_route
+from m365_mcp.web.whole_body import limited
 
 MCP_PATH = "/mcp"
 MAX_MCP_BODY = 16 * 1024 * 1024  # bytes; above Graph's own limit, so that the tool can say what is too large
@@ -84,6 +85,7 @@ class Container:
 
     async def close(self) -> None:
         """Give back connections."""
+        self.services.outgoing.composer.close()
         await self.services.outgoing.delivery.finish()
         await self.http.aclose()
         await self.graph_http.aclose()
@@ -151,7 +153,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         settings.m365_send_throttled_seconds,
     )
     by_draft = settings.m365_send_mode == "draft"
-    return Outgoing(_mail_rules(settings), delivery, by_draft, settings.m365_show_previews)
+    return Outgoing(_mail_rules(settings), Composer(), delivery, by_draft, settings.m365_show_previews)
 
 
 def _mail_rules(settings: Settings) -> MailRules:
@@ -194,7 +196,7 @@ def _expected_token(settings: Settings) -> TokenRequirements:
 
 def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.AsyncClient:
     trust: Any = ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
-    # One client serves everybody, so it keeps nobody's cookies.
+    # All people share this client, so it stores no cookies.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx2.AsyncClient(
         cookies=no_cookies,
@@ -216,7 +218,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         name="M365 mail",
         instructions=instructions_for(container.settings.m365_toolsets),
         version=__version__,
-        icons=[ICON],
+        icons=[server_icon()],
         auth=container.auth,
         lifespan=lifespan,
         middleware=[ToolOutcome(container.metrics)],
@@ -253,7 +255,7 @@ def assemble(container: Container) -> Starlette:
         finally:
             await container.close()
 
-    welcome = Route("/", lambda _: welcome_page(f"{container.settings.mcp_server_base_url}{MCP_PATH}"))
+    landing = Route("/", lambda _: landing_page(f"{container.settings.mcp_server_base_url}{MCP_PATH}"))
     checked = Mount("/", OAuthRequests(inner, container.auth.is_our_resource))
     edge = [
         # The first sees a request first and its answer last.
@@ -263,7 +265,7 @@ def assemble(container: Container) -> Starlette:
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(container.readiness), welcome, *_upload_routes(container), checked]
+    routes = [*health.routes(container.readiness), landing, *_upload_routes(container), checked]
     return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
 
 
@@ -281,7 +283,8 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     # FastMCP 4.2 does not hand the SDK's max_request_body_size on, and 4 MiB cuts messages off with a bare 413
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
-    route.endpoint.app.session_manager.asgi_app.max_body_size = MAX_MCP_BODY
+    manager = route.endpoint.app.session_manager
+    manager.asgi_app = limited(manager.asgi_app.app, MAX_MCP_BODY)
 
 
 def _start_metrics(container: Container) -> None:

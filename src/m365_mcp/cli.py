@@ -1,8 +1,9 @@
-"""The command line: serve, demo, doctor, sessions, simulator, version. Reads the settings once and hands them down."""
+"""The command line: serve, demo, doctor, sessions, simulator, version. It reads the settings once."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,12 +27,15 @@ app.command(sessions)
 
 
 @app.command
-def serve() -> None:
+def serve(*, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> None:
     """Start the server with the settings from the environment and `.env`.
 
     Example: `AZURE_CLIENT_ID=… AZURE_CLIENT_SECRET=… AZURE_TENANT_ID=… m365-mcp serve`
 
     Example: `cp .env.example .env`, fill in the three ids, then `m365-mcp serve`
+
+    Args:
+        listen_fd: an inherited socket that listens already, as the demo hands it over; else the port is bound.
     """
     from m365_mcp.app import assemble, build_container  # FastMCP takes a second to import; --help should not
     from m365_mcp.web.serving import run
@@ -46,6 +50,7 @@ def serve() -> None:
         host=chosen.mcp_host,
         port=chosen.mcp_port,
         delay=chosen.mcp_shutdown_delay_seconds,
+        listener=None if listen_fd is None else socket.socket(fileno=listen_fd),
     )
 
 
@@ -53,13 +58,13 @@ def serve() -> None:
 def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8000) -> None:
     """Sign in and send a mail against the simulator, step by step; needs no tenant and no Redis.
 
-    Example: `m365-mcp demo` stays up afterwards, so that you can connect your own MCP client
+    Example: `m365-mcp demo` keeps running afterwards, so that you can connect your own MCP client
 
     Example: `m365-mcp demo --once` ends after the walk
 
     Args:
-        once: end after the walk instead of staying up.
-        port: port of the server; another free one is taken when it is in use.
+        once: end after the walk instead of running on.
+        port: port of the server; when it is in use, another free port is used.
     """
     from m365_mcp.commands.demo.run import run_demo
 
@@ -69,7 +74,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
 
 @app.command
 def doctor() -> None:
-    """Check the settings, the store, Entra ID and Graph, and say what to change.
+    """Check the settings, the store, Entra ID and Graph, and print what to change.
 
     Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
     """
@@ -82,14 +87,14 @@ def doctor() -> None:
 
 @sessions.command(name="list")
 def list_sessions(person: str | None = None) -> None:
-    """List the sessions in the store the settings name: one line a session.
+    """List the sessions in the store, one line per session.
 
     Example: `m365-mcp sessions list`
 
     Example: `m365-mcp sessions list ada@contoso.example`
 
     Args:
-        person: only this person's: object id or sign-in name.
+        person: list only this person's sessions; object id or sign-in name.
     """
     from m365_mcp.commands.sessions import show
 
@@ -102,14 +107,14 @@ def list_sessions(person: str | None = None) -> None:
 def end_sessions(
     person: str | None = None, *, everybody: Annotated[bool, Parameter(name="--all", negative=())] = False
 ) -> None:
-    """End one person's sessions, or all, on every replica at once; who comes back has to sign in again.
+    """End the sessions of one person, or all sessions, on every replica at once; these people must sign in again.
 
     Example: `m365-mcp sessions end ada@contoso.example`
 
     Example: `m365-mcp sessions end --all`
 
     Args:
-        person: whose: object id or sign-in name.
+        person: whose sessions to end; object id or sign-in name.
         everybody: end the sessions of all people.
     """
     from m365_mcp.commands.sessions import end
@@ -129,18 +134,18 @@ def simulator(
     state_dir: Path | None = None,
     ready_file: Path | None = None,
 ) -> None:
-    """Start the stand-in for Entra ID and Microsoft Graph, with a page that shows the mailboxes.
+    """Start the simulator of Entra ID and Microsoft Graph, with a page that shows the mailboxes.
 
     Example: `m365-mcp simulator`, then open http://127.0.0.1:8444/
 
     Args:
-        host: address to listen on; only inside a container another one than loopback, because everybody who
-            reaches the ports may read and change everything.
-        port: HTTPS port of Entra ID and Graph; 0 takes a free one.
-        control_port: HTTP port of the mailbox page and the control plane; 0 takes a free one.
+        host: address to listen on. Use another address than loopback only inside a container, because anyone who
+            reaches the ports can read and change everything.
+        port: HTTPS port of Entra ID and Graph; 0: a free port.
+        control_port: HTTP port of the mailbox page and the control plane; 0: a free port.
         redirect_uri: redirect URIs of the simulated app registration.
-        state_dir: where the certificate is kept; a temporary folder when left out.
-        ready_file: written once both ports listen: addresses, ids and the CA file, as JSON.
+        state_dir: folder of the certificate; a temporary folder when left out.
+        ready_file: file to write when both ports listen, with addresses, ids and the CA file, as JSON.
     """
     _require_simulator()
     from m365_simulator.run import Options

@@ -1,7 +1,7 @@
 """Structured logging, and what may never be logged: tokens, codes, addresses, subjects, bodies.
 
-Our own events carry ids, counts and codes only. Records of libraries pass through `redact` as a second fence,
-and the talkative ones are held at a level at which they do not print what they handle.
+Our own events contain ids, counts and codes only. `redact` also removes personal data from the records of libraries,
+and libraries that log such data have a higher log level.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import structlog
 
 # FastMCP 4.2 logs tool arguments, authorization codes and redirect URIs at DEBUG, and logs client failures that
 # our own events already describe at INFO; httpx2 logs full URLs at INFO, uvicorn's access log logs query strings.
-_HELD_BACK = {
+_LIBRARY_LEVELS = {
     "fastmcp": logging.WARNING,
-    # Prints the state, the error text and the code of a callback as they come, at ERROR.
+    # At ERROR it logs the state, the error text and the code of a callback unchanged.
     "fastmcp.server.auth.oauth_proxy.proxy": logging.CRITICAL,
     "mcp": logging.WARNING,
     "httpx2": logging.WARNING,
@@ -26,7 +26,7 @@ _HELD_BACK = {
 }
 
 _ADDRESS = re.compile(r"[^\s@<>\"'=]+@[^\s@<>\"']+\.[^\W\d_]{2,}")
-_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]*\.?[\w-]*")  # a JSON Web Token, whole or cut
+_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]*\.?[\w-]*")  # a JSON Web Token, complete or truncated
 _OPAQUE = re.compile(r"\b(?=[\w~.-]*\d)(?=[\w~.-]*[A-Za-z])[\w~-]{32,}\b")  # codes, states, refresh tokens
 _QUERY = re.compile(r"\?[^\s\"'>]+")
 _GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
@@ -57,7 +57,7 @@ def configure(level: str, style: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # A traceback's last line is the exception's text, so it is formatted first and redacted with the rest.
+    # The last line of a traceback is the exception's text, so tracebacks are formatted before redaction.
     final: list[Any] = [structlog.processors.format_exc_info, _redact_event]
     renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -77,11 +77,11 @@ def configure(level: str, style: str) -> None:
 
 
 def _quiet_libraries() -> None:
-    for name, lowest in _HELD_BACK.items():
+    for name, level in _LIBRARY_LEVELS.items():
         logger = logging.getLogger(name)
         logger.handlers.clear()  # FastMCP brings a handler of its own
         logger.propagate = True
-        logger.setLevel(lowest)
+        logger.setLevel(level)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:

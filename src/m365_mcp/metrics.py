@@ -1,4 +1,4 @@
-"""Every counter and histogram there is; nothing else may invent one. Labels come from closed sets only."""
+"""All counters and histograms of the server. The values of every label are a closed set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EndReason = Literal[
 
 
 class Metrics:
-    """The measurements of one server process, in a registry of their own."""
+    """The metrics of one server process, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -23,18 +23,22 @@ class Metrics:
         self.graph_seconds = Histogram(
             "m365_mcp_graph_seconds", "Time of one Graph request, in seconds.", ["operation"], registry=self.registry
         )
-        self.http_refusals = count("http_refusals", "HTTP requests answered with an explained error.", "code")
+        self.http_refusals = count("http_refusals", "HTTP responses with an error code of this server.", "code")
         self.sessions_begun = count("sessions_begun", "Sign-ins completed.")
-        self.sessions_ended = count("sessions_ended", "Sessions that ended before their time.", "reason")
-        self.refreshes = count("refreshes", "Refresh tokens answered: new, or replayed a moment later.", "answer")
+        self.sessions_ended = count("sessions_ended", "Sessions that ended before they expired.", "reason")
+        self.refreshes = count(
+            "refreshes", "Responses to refresh tokens: a new pair, or the pair of the first use (replayed).", "answer"
+        )
         self.graph_tokens = count("graph_tokens", "Where Graph tokens came from: memory, store, exchange.", "source")
-        self.sends = count("sends", "Messages: sent, failed (not sent), unknown, repeat (sent before).", "outcome")
-        self.settlements = count("settlements", "Unclear sends looked up: sent, not_sent, unclear.", "found")
-        self.uploads = count("uploads", "Files that came by link: done, failed, broken_off.", "outcome")
+        self.sends = count(
+            "sends", "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before).", "outcome"
+        )
+        self.settlements = count("settlements", "Unclear sends that were looked up: sent, not_sent, unclear.", "found")
+        self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"m365_mcp_{name}_total", meaning, labels, registry=self.registry)
 
     def listen(self, host: str, port: int) -> None:
-        """Serve `/metrics` on `port` from a thread of its own. Raises OSError when the port is taken."""
+        """Serve `/metrics` on `port` from its own thread. Raises OSError when the port is taken."""
         start_http_server(port, addr=host, registry=self.registry)

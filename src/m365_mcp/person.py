@@ -1,4 +1,4 @@
-"""Who a person is for good: the two ids that never change."""
+"""The permanent id of a person."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 
 class PersonId(NamedTuple):
-    """Tenant and object id (`tid` and `oid`); a name or an address can change, these cannot.
+    """Tenant id and object id (`tid` and `oid`) of a person. A name or an address can change; these ids cannot.
 
-    Source: "Access token claims reference": together the two name a person across all of Entra ID.
+    Source: "Access token claims reference": together the two identify a person across all of Entra ID.
     """
 
     tenant_id: str
     object_id: str
 
     def digest(self, *more: str) -> str:
-        """Return a SHA-256, hexadecimal, of the person and `more`; two people never share one."""
+        """Return the SHA-256 of the person and `more`, hexadecimal; two people never have the same digest."""
         return hashlib.sha256("\0".join((*self, *more)).encode()).hexdigest()
 
     def record_key(self, *more: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from m365_mcp.auth.mcp_tokens import LEEWAY_SECONDS, McpTokens
-from m365_mcp.auth.session import MOST_REMEMBERED, RefreshDecision, Session, TokenPair, Upstream, read_session
+from m365_mcp.auth.session import MAX_PAIRS, RefreshDecision, Session, TokenPair, Upstream, read_session
 
 GRACE = 30.0
 KEYS = b"k" * 32, b"o" * 32
@@ -35,9 +35,9 @@ def test_current_token_gives_a_new_pair_and_its_replay_the_same_one() -> None:
     """After a rotation the old token finds the pair it gave, to the letter, until the grace time is over."""
     rotated = session().rotated(1, START + 10, GRACE)
 
-    assert rotated.decide(2, START + 11, GRACE) == (RefreshDecision.A_NEW_PAIR, None)
-    assert rotated.decide(1, START + 10 + GRACE, GRACE) == (RefreshDecision.THE_SAME_PAIR, rotated.current)
-    assert rotated.decide(1, START + 11 + GRACE, GRACE) == (RefreshDecision.ABSENT, None)
+    assert rotated.decide(2, START + 11, GRACE) == (RefreshDecision.NEW_PAIR, None)
+    assert rotated.decide(1, START + 10 + GRACE, GRACE) == (RefreshDecision.SAME_PAIR, rotated.current)
+    assert rotated.decide(1, START + 11 + GRACE, GRACE) == (RefreshDecision.REFUSED, None)
     assert tokens().issue(rotated, rotated.current) == tokens().issue(rotated, rotated.pairs[-1])
 
 
@@ -49,7 +49,7 @@ def test_chain_of_quick_refreshes_keeps_every_link_for_its_grace_time() -> None:
 
     for number in range(1, 5):
         decision, pair = now.decide(number, START + 10, GRACE)
-        assert (decision, pair and pair.number) == (RefreshDecision.THE_SAME_PAIR, number + 1)
+        assert (decision, pair and pair.number) == (RefreshDecision.SAME_PAIR, number + 1)
 
 
 def test_client_that_only_refreshes_fills_no_store() -> None:
@@ -58,14 +58,24 @@ def test_client_that_only_refreshes_fills_no_store() -> None:
     for number in range(1, 500):
         now = now.rotated(number, START, GRACE)
 
-    assert len(now.pairs) <= MOST_REMEMBERED + 1
+    assert len(now.pairs) <= MAX_PAIRS + 1
+
+
+def test_newest_pairs_are_the_ones_remembered() -> None:
+    """Of more pairs than are kept the newest stay, because a client repeats its last refresh and no earlier one."""
+    now = session()
+    for number in range(1, 500):
+        now = now.rotated(number, START, GRACE)
+
+    assert [pair.number for pair in now.pairs] == list(range(500 - MAX_PAIRS, 501))
+    assert now.decide(499, START, GRACE) == (RefreshDecision.SAME_PAIR, now.current)
 
 
 def test_store_that_lost_its_last_write_signs_nobody_out() -> None:
     """A token newer than the record was signed by us: after a failover the client goes on."""
     ahead = session().decide(3, START, GRACE)
 
-    assert ahead == (RefreshDecision.A_NEW_PAIR, None)
+    assert ahead == (RefreshDecision.NEW_PAIR, None)
     assert session().rotated(3, START, GRACE).current.number == 4
 
 

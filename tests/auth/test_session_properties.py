@@ -28,9 +28,11 @@ class CrashingBackend:
     def __init__(self, under: Backend) -> None:
         self._under = under
         self.dies: str | None = None
+        self.reads = 0
         self.spared = 0
 
     async def get(self, collection: str, key: str) -> str | None:
+        self.reads += 1
         return await self._under.get(collection, key)
 
     async def compare_and_swap(
@@ -167,7 +169,7 @@ class OneSession(RuleBasedStateMachine):
 
 TestOneSession = OneSession.TestCase
 TestOneSession.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=min(settings().max_examples, 200), suppress_health_check=list(HealthCheck)
 )
 
 
@@ -186,7 +188,7 @@ async def test_code_is_not_burnt_when_the_store_fails_half_way() -> None:
     records = make_records()
     backend = CrashingBackend(records._backend)
     sessions = Sessions(Records(backend, records._cipher), Metrics(), GRACE, lambda: float(START))
-    outcomes = []
+    outcomes: list[bool | str] = []
     for dies in ("before", "after", None, None):
         backend.dies = dies
         try:

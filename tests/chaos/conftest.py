@@ -67,8 +67,7 @@ async def lab(lab_replicas: Replicas, lab_redis: Redis, simulator: Simulator) ->
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything here, and keep it in one worker: each of these tests needs the machine for itself."""
+    """Mark everything here: it starts real processes."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("chaos"))

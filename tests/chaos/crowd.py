@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 
 import httpx2
 
-from tests.chaos.light_client import LIST, PROFILE, BehindBalancer, LightClient
+from tests.chaos.light_client import LIST, PROFILE, BehindBalancer, Call, LightClient
 from tests.chaos.replicas import Replicas
 from tests.chaos.tally import Tally
 from tests.e2e.programs import Simulator
 
 DOMAIN = "contoso.example"
 RECOVERY_SECONDS = 30.0
-WISHES = (*[PROFILE] * 8, LIST, "refresh")  # what a client does, drawn by lot
+WISHES: tuple[Call | str, ...] = (*[PROFILE] * 8, LIST, "refresh")  # what a client does, drawn by lot
 
 
 class Crowd:

@@ -23,8 +23,9 @@ from tests.chaos.tally import CUT, NO_ANSWER, PATIENCE_SECONDS, REFUSED, Answer,
 from tests.e2e.person import PersonAtBrowser, SignInFailed
 
 CALLBACK = "http://localhost:33418/callback"  # nothing listens there: the browser reads the redirect itself
-PROFILE = ("tools/call", {"name": "get_my_profile", "arguments": {}})
-LIST = ("tools/list", {})
+Call = tuple[str, dict[str, Any]]
+PROFILE: Call = ("tools/call", {"name": "get_my_profile", "arguments": {}})
+LIST: Call = ("tools/list", {})
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 Refreshed = Literal["done", "later", "ended"]
 
@@ -159,7 +160,7 @@ class LightClient:
             self.client_id = ""
         return "ended"
 
-    async def call(self, request: tuple[str, dict[str, Any]] = PROFILE) -> bool:
+    async def call(self, request: Call = PROFILE) -> bool:
         """Carry out one request by the rules of a good client; return whether it succeeded."""
         if not self.access_token:
             await self._sign_in_again()
@@ -186,7 +187,7 @@ class LightClient:
             except TryLater:
                 await asyncio.sleep(0.5)  # a person's pause before the next try
 
-    async def ask(self, request: tuple[str, dict[str, Any]] = PROFILE) -> httpx2.Response | None:
+    async def ask(self, request: Call = PROFILE) -> httpx2.Response | None:
         """POST one request to /mcp with the token at hand; None when no answer came."""
         body = {"jsonrpc": "2.0", "id": 1, "method": request[0], "params": request[1]}
         headers = {**HEADERS, "Authorization": f"Bearer {self.access_token}"}

@@ -58,7 +58,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def _row(name: str, runs: list[Outcome]) -> str:
     tallies = [run.tally for run in runs]
     wrong = sum(len(run.wrong) for run in runs)
-    cells = [
+    cells: list[int | str] = [
         len(runs),
         sum(len(tally.answers) for tally in tallies),
         *(sum(tally.count(status) for tally in tallies) for status in (200, 503)),

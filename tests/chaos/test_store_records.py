@@ -175,7 +175,7 @@ async def test_s14_records_of_another_release_are_read_and_kept(lab: Lab, lab_re
         touched.append(spoil(admin, "m", more))
         went_on += [await client.call(), await client.renew(), await client.call()]
         [session] = admin.scan_iter(f"{SESSIONS}*")
-        kept = opened(key, admin.get(session))  # type: ignore[arg-type]
+        kept = opened(key, admin.get(session))
 
     assert min(touched) >= 3
     assert went_on == [True] * 4

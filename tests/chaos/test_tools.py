@@ -38,8 +38,10 @@ async def test_proxy_counts_commands_by_owner_and_passes_everything_on(proxy: Re
         await a.hset("hash", mapping={"one": "1", "two": "2"})
         async with a.pipeline(transaction=True) as together:
             await together.watch("name")
-            together.multi()
-            together.set("name", "new").get("name").hgetall("hash")
+            together.multi()  # type: ignore[no-untyped-call]
+            together.set("name", "new")
+            together.get("name")
+            together.hgetall("hash")
             results = await together.execute()
         await b.get("missing")
         await b.ping()

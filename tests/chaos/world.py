@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,10 @@ class World:
         """Return once Entra has carried out each of these grants for everybody, beyond what was counted before."""
         size = len(self.crowd.clients)
         for grant, counted in before.items():
-            await self.until(lambda g=grant, c=counted: len(self.requests(g) - c) >= size, seconds=60)
+            await self.until(partial(self._has_grown, grant, counted, size), seconds=60)
+
+    def _has_grown(self, grant: str, counted: Counter[str], size: int) -> bool:
+        return len(self.requests(grant) - counted) >= size
 
 
 @asynccontextmanager

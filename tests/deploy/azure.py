@@ -32,6 +32,7 @@ class Azure:
 
     @property
     def app(self) -> dict[str, Any]:
+        app: dict[str, Any]
         (app,) = self.state["apps"]
         return app
 

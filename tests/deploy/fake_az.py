@@ -15,7 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jmespath
-from fake_az_constants import EMPTY, GRAPH, PERMISSIONS, TENANT
+
+# Beside this program where it is installed as `az`.
+from fake_az_constants import EMPTY, GRAPH, PERMISSIONS, TENANT  # type: ignore[import-not-found]
 
 FLAGS = {"--append", "--only-show-errors"}
 
@@ -62,6 +64,7 @@ def _answer(state: dict[str, Any], words: str, options: dict[str, str]) -> Any:
 
 
 def _app(state: dict[str, Any], options: dict[str, str]) -> dict[str, Any]:
+    app: dict[str, Any]
     for app in state["apps"]:
         if app["appId"] == options["--id"]:
             if app.get("unseen", 0) > 0:

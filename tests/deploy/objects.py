@@ -21,15 +21,18 @@ class Pod:
 
     @property
     def template(self) -> Document:
-        return self.owner["spec"]["template"]
+        template: Document = self.owner["spec"]["template"]
+        return template
 
     @property
     def spec(self) -> Document:
-        return self.template["spec"]
+        spec: Document = self.template["spec"]
+        return spec
 
     @property
     def labels(self) -> dict[str, str]:
-        return self.template["metadata"]["labels"]
+        labels: dict[str, str] = self.template["metadata"]["labels"]
+        return labels
 
     @property
     def containers(self) -> list[Document]:

@@ -61,10 +61,17 @@ class Cluster:
         self.proxy.start(locations(), ports, state / "server.pem", state / "server.key")
         self.trust = ssl.create_default_context(cafile=simulator.ready["ca_file"])
 
-    def client(self, **options: Any) -> httpx2.AsyncClient:
+    def client(
+        self,
+        headers: dict[str, str] | None = None,
+        timeout: httpx2.Timeout | None = None,
+        auth: httpx2.Auth | None = None,
+        **_: Any,
+    ) -> httpx2.AsyncClient:
         """Return an HTTP client that trusts the proxy's certificate."""
-        known = {name: options[name] for name in ("headers", "timeout", "auth") if options.get(name) is not None}
-        return httpx2.AsyncClient(verify=self.trust, trust_env=False, **{"timeout": 30, **known})
+        return httpx2.AsyncClient(
+            verify=self.trust, trust_env=False, headers=headers, timeout=timeout or httpx2.Timeout(30), auth=auth
+        )
 
     async def call(self, assistant: Assistant, tool: str, arguments: dict[str, Any] | None = None) -> Any:
         """Call a tool through the proxy, signing in if need be."""

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.deploy.containers import IMAGE, Container, Engine, wait_for
-from tests.deploy.references import of_kind
+from tests.deploy.objects import of_kind
 from tests.deploy.tools import Document, documents
 from tests.e2e.programs import free_port
 

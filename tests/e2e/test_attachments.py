@@ -324,7 +324,8 @@ async def test_upload_of_another_length_is_refused_before_its_bytes(
     code: str,
 ) -> None:
     """Without a length, with another one than announced, or with one no mail can carry: refused, link unharmed."""
-    _, url = await attaching_ada.link(**({} if announced is None else {"size": announced}))
+    size: dict[str, Any] = {} if announced is None else {"size": announced}
+    _, url = await attaching_ada.link(**size)
 
     async def chunked() -> AsyncIterator[bytes]:
         yield b"12345"

@@ -149,7 +149,7 @@ async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data[:-1]})
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("another one than was announced")
+    await expect(page.get_by_role("status")).to_contain_text("not the expected file")
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data})
     await page.get_by_role("button", name="Upload").press("Enter")
     await expect(page.get_by_role("progressbar")).to_be_visible()
@@ -206,7 +206,7 @@ async def test_upload_page_follows_the_colour_scheme_and_fits_a_phone(
     colours = set()
 
     for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=scheme)
         await page.goto(url)
         colours.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
 

@@ -10,7 +10,7 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
-from tests.e2e.person import Assistant, PersonAtBrowser
+from tests.e2e.person import Assistant, PersonAtBrowser, direct_client
 from tests.e2e.programs import Simulator, make_server
 
 MAIL = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "plain words", "content_type": "Text"}
@@ -29,9 +29,17 @@ class Connector:
         self.changed = 0
         self._keeps_routing = keeps_routing
 
-    def open(self, **chosen: Any) -> httpx2.AsyncClient:
+    def open(
+        self,
+        headers: dict[str, str] | None = None,
+        timeout: httpx2.Timeout | None = None,
+        auth: httpx2.Auth | None = None,
+        **_: Any,
+    ) -> httpx2.AsyncClient:
         """Return an HTTP client that goes through this connector."""
-        return httpx2.AsyncClient(**chosen, trust_env=False, event_hooks={"request": [self._change]})
+        client = direct_client(headers, timeout, auth)
+        client.event_hooks = {"request": [self._change]}
+        return client
 
     async def _change(self, request: httpx2.Request) -> None:
         # What the client finds out first reaches the server unchanged: only so it comes to speak 2026-07-28.

@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.e2e.grants import Grant, call_tool, signed_in, start_server
@@ -48,7 +49,9 @@ async def test_h1_accepted_message_is_sent_and_its_receipt_says_all(
 
 async def test_h11_h12_h18_keys_repeats_and_wanted_copies(server: Server, ada: Grant, simulator: Simulator) -> None:
     """H11, H12: a key makes a repeat explicit, and stands for one message; a wanted copy is sent."""
-    send = lambda **more: call_tool(server.url, ada.access, "send_mail", **{**MAIL, **more})  # noqa: E731
+
+    async def send(**more: Any) -> httpx2.Response:
+        return await call_tool(server.url, ada.access, "send_mail", **{**MAIL, **more})
 
     first = content(await send(idempotency_key="k-1"))
     again = content(await send(idempotency_key="k-1"))
@@ -92,21 +95,6 @@ async def _signed_in_only(server: Server, simulator: Simulator) -> Grant:
     assistant = assistant_at(server, simulator)
     assert (await assistant.call("get_my_profile")).is_error
     return await grant_of(assistant)
-
-
-async def test_h7_silence_after_the_last_byte_is_unknown_at_the_deadline(
-    server: Server, ada: Grant, simulator: Simulator
-) -> None:
-    """H7: Graph takes the message and never answers: unknown after twenty seconds; a repeat says the same."""
-    where = {"path": "/v1.0/me/sendMail"}
-    simulator.control("POST", "faults", where=where, what={"delay_seconds": 60}, when="after")
-
-    first, second = await asyncio.gather(*(call_tool(server.url, ada.access, "send_mail", **MAIL) for _ in range(2)))
-    simulator.control("DELETE", "faults")
-
-    assert {said(first), said(second)} == {"unknown"}
-    assert 19 < first.elapsed.total_seconds() < 25
-    assert len(simulator.outbox) == 1
 
 
 async def test_h16_without_the_ledger_nothing_is_sent(simulator: Simulator, tmp_path: Path) -> None:

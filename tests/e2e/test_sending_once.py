@@ -182,7 +182,8 @@ async def test_h22_rolling_restart_under_load_sends_each_mail_once(
     tmp_path: Path, simulator: Simulator, shared_redis: Redis
 ) -> None:
     """H22: replicas are drained and replaced while mails are sent: none double, none lost, none unclear."""
-    replicas = start_replicas(tmp_path, simulator, shared_redis.url, MCP_SHUTDOWN_DELAY_SECONDS="1")
+    changes: dict[str, Any] = {"MCP_SHUTDOWN_DELAY_SECONDS": "1", "M365_SEND_HOURLY_LIMIT": "0"}
+    replicas = start_replicas(tmp_path, simulator, shared_redis.url, **changes)
     lab = Lab(replicas, simulator, "direct")
     people = [await lab.person(number) for number in range(5)]
     simulator.control("PATCH", "switches", send_seconds=0.1)
@@ -204,15 +205,14 @@ async def test_h22_rolling_restart_under_load_sends_each_mail_once(
             await asyncio.to_thread(replica.program.end)
             await asyncio.to_thread(replica.start)
 
-    async def load() -> None:
-        for number in range(40):
-            waiting.append(asyncio.create_task(one(number)))
-            await asyncio.sleep(0.25)
-
+    rolling = asyncio.create_task(roll())
     waiting: list[asyncio.Task[None]] = []
-    await asyncio.gather(roll(), load())
+    while not rolling.done() or len(waiting) < 40:
+        waiting.append(asyncio.create_task(one(len(waiting))))
+        await asyncio.sleep(0.1)  # ten mails a second, for as long as the roll takes
+    await rolling
     await asyncio.gather(*waiting)
 
-    assert len(answers) == 40
+    assert len(answers) == len(waiting)
     assert set(answers.values()) <= {"sent", "repeat"}
-    assert [lab.mails(subject) for subject in answers] == [1] * 40
+    assert [lab.mails(subject) for subject in answers] == [1] * len(waiting)

@@ -21,13 +21,20 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("which", [0, 1, 2], ids=["first", "middle", "last"])
-@pytest.mark.parametrize("when", ["before", "halfway", "after"])
-@pytest.mark.parametrize("what", FAULTS)
+@pytest.mark.parametrize(
+    ("what", "when", "which"),
+    [
+        ("reset", "before", 0),
+        ("reset", "halfway", 1),
+        ("reset", "after", 2),
+        ("500", "halfway", 2),
+        ("429", "before", 1),
+    ],
+)
 async def test_broken_chunk_is_gone_on_with(
     attaching_ada: AttachingPerson, simulator: Simulator, what: str, when: str, which: int
 ) -> None:
-    """Whatever breaks, and whether it was kept or not, the file arrives whole, once, and never out of order."""
+    """Whatever breaks, the file arrives whole and once; `tests/graph/test_upload_session.py` has all 27 cases."""
     draft_id, url = await attaching_ada.link()
     data = content()
     where = {"method": "PUT", "path": UPLOADS}

@@ -47,7 +47,7 @@ class Entra:
             return httpx2.Response(400, json={"error": "invalid_grant", "suberror": "consent_required"})
         return httpx2.Response(200, json={"access_token": f"graph-{len(self.forms)}", "expires_in": 3600})
 
-    def exchanger(self, records: Records | None = None) -> Values:
+    def exchanger(self, records: Records | None = None, max_people: int = MAX_PEOPLE) -> Values:
         """Return a replica; all share one store."""
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
         endpoint = TokenEndpoint("https://login.example.com", "t", "app", ClientSecret("secret"), http, Metrics())
@@ -59,6 +59,7 @@ class Entra:
             leases=Leases(shared),
             metrics=endpoint.metrics,
             clock=lambda: self.now,
+            max_people=max_people,
         )
 
 
@@ -257,14 +258,15 @@ class BrokenBackend:
 async def test_memory_is_bounded_and_forgetting_costs_a_look_into_the_store() -> None:
     """Of more people than fit, the longest idle one is forgotten here and found in the store."""
     entra = Entra()
-    exchanger = entra.exchanger()
+    exchanger = entra.exchanger(max_people=3)
 
-    for number in range(MAX_PEOPLE + 1):
+    for number in range(4):
         await exchanger.value(caller(str(number)))
 
-    assert len(exchanger._tokens) == MAX_PEOPLE
+    assert len(exchanger._tokens) == 3
     assert await exchanger.value(caller("0")) == "graph-1"
-    assert len(entra.forms) == MAX_PEOPLE + 1
+    assert len(entra.forms) == 4
+    assert entra.exchanger()._tokens.maxsize == MAX_PEOPLE
 
 
 def test_secrets_stay_out_of_representations() -> None:

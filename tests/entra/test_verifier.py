@@ -107,7 +107,7 @@ async def test_c5_wrong_token_is_refused(verifier: EntraTokenVerifier, changes: 
 @pytest.mark.parametrize("skew", [-120, -60, -30, 30, 60, 120])
 async def test_c6_clock_may_differ_by_a_minute(verifier: EntraTokenVerifier, skew: int) -> None:
     """C6: a token from a clock a minute ahead is good, one from two minutes ahead is told apart by name; none loops."""
-    moments = {name: timedelta(seconds=skew) for name in ("iat", "nbf")}
+    moments: dict[str, Any] = {name: timedelta(seconds=skew) for name in ("iat", "nbf")}
 
     _, rejection_reason = await verifier.verify(token(**moments, exp=timedelta(seconds=3600 + skew)))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx2
@@ -16,7 +17,7 @@ from m365_mcp.graph.upload_session import UploadSession
 from m365_mcp.metrics import Metrics
 
 GRAPH = "https://graph.microsoft.com"
-Host = Callable[[httpx2.Request], httpx2.Response]
+Host = Callable[[httpx2.Request], httpx2.Response] | Callable[[httpx2.Request], Coroutine[None, None, httpx2.Response]]
 
 
 @pytest.mark.parametrize(
@@ -85,12 +86,69 @@ async def test_part_that_was_kept_is_not_sent_again() -> None:
     assert seen == [("bytes 0-3/10", b"1234"), ("bytes 2-3/10", b"34")]
 
 
-def _reading(host: Host) -> Any:
+def _reading(host: Callable[[httpx2.Request], httpx2.Response]) -> Host:
     async def read(request: httpx2.Request) -> httpx2.Response:
         await request.aread()
         return host(request)
 
     return read
+
+
+class BreakingHost:
+    """An upload host that keeps what it is sent and breaks once: at which range, how, and what it has kept by then."""
+
+    def __init__(self, what: str, when: str, which: int) -> None:
+        self.kept = bytearray()
+        self.statuses: list[int] = []
+        self._fault = (what, when, which)
+        self._ranges = 0
+
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            response = self._put(request, await request.aread()) if request.method == "PUT" else self._state()
+        except httpx2.ReadError:
+            self.statuses.append(0)
+            raise
+        self.statuses.append(response.status_code)
+        return response
+
+    def _put(self, request: httpx2.Request, part: bytes) -> httpx2.Response:
+        found = re.fullmatch(r"bytes (\d+)-(\d+)/10", request.headers["Content-Range"])
+        assert found is not None
+        first, last = found.groups()
+        if int(first) != len(self.kept) or int(last) - int(first) + 1 != len(part):
+            return says(416)
+        what, when, which = self._fault
+        strikes = self._ranges == which
+        self._ranges += 1
+        self.kept += part[: {"before": 0, "halfway": len(part) // 2, "after": len(part)}[when]] if strikes else part
+        if not strikes:
+            return self._state() if len(self.kept) < 10 else says(201)
+        if what == "reset":
+            raise httpx2.ReadError("reset")
+        return httpx2.Response(int(what), headers={"Retry-After": "0"}, content=b"<html></html>")
+
+    def _state(self) -> httpx2.Response:
+        if len(self.kept) == 10:
+            return says(404)  # the session ends with the file
+        return says(200, nextExpectedRanges=[f"{len(self.kept)}-"])
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("when", ["before", "halfway", "after"])
+@pytest.mark.parametrize("what", ["reset", "500", "429"])
+async def test_broken_chunk_is_gone_on_with(what: str, when: str, which: int) -> None:
+    """Whatever breaks, and whether it was kept or not, the file arrives whole, once, and never out of order."""
+    host = BreakingHost(what, when, which)
+    upload = session(host)
+
+    for chunk in (b"0123", b"4567", b"89"):
+        await upload.send(chunk)
+
+    assert bytes(host.kept) == b"0123456789"
+    assert 416 not in host.statuses
+    assert sum(status in (0, 500, 429) for status in host.statuses) == 1
+    assert upload.is_attached == (when != "after" or which != 2)
 
 
 @pytest.mark.parametrize("expected", ["0-", "11-"])
@@ -118,9 +176,13 @@ async def test_refusal_is_not_tried_again(status: int, kind: type[Exception]) ->
 
 
 async def test_cancel_that_fails_is_no_error() -> None:
-    """Microsoft forgets a session by itself."""
+    """The host is asked to forget the session; when it cannot be reached, it forgets by itself in time."""
+    asked: list[tuple[str, str]] = []
 
-    def host(_: httpx2.Request) -> httpx2.Response:
+    def host(request: httpx2.Request) -> httpx2.Response:
+        asked.append((request.method, str(request.url)))
         raise httpx2.ConnectError("away")
 
     await session(host).cancel()
+
+    assert asked == [("DELETE", "https://upload.example/x")]

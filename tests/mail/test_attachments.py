@@ -131,7 +131,7 @@ def test_g17_ordinary_name_is_kept(name: str) -> None:
         {"@odata.type": "#microsoft.graph.referenceAttachment"},
     ],
 )
-def test_g18_no_field_makes_the_server_read_or_fetch(more: dict[str, str]) -> None:
+def test_g18_no_field_makes_the_server_read_or_fetch(more: dict[str, Any]) -> None:
     """A field that does not exist is refused, and its content is not repeated."""
     with pytest.raises(InvalidArgument, match="'attachments' entry 1 has a field that does not exist") as caught:
         attach(**more)

@@ -231,16 +231,22 @@ async def test_repeat_waits_for_a_send_that_fails_and_then_sends_itself() -> Non
     """A repeat that waited for a refused send takes its place."""
     world = World()
     one, two = world.replica(), world.replica()
-    refused = asyncio.Event()
+    begun, refused = asyncio.Event(), asyncio.Event()
 
     async def refuse(_: str) -> str:
+        begun.set()
         await refused.wait()
         raise MessageRefused
 
     first = asyncio.create_task(one.send(request(), TO, Through(refuse)))
-    await asyncio.sleep(0.05)
+    await begun.wait()
+    read_before = world.backend.reads
     second = asyncio.create_task(two.send(request(), TO, Through(world.graph)))
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        while world.backend.reads < read_before + 4:  # noqa: ASYNC110 - it looks into the ledger, again and again
+            await asyncio.sleep(0.001)
+    assert not second.done()
+    assert world.accepted.total() == 0
     refused.set()
 
     with pytest.raises(MessageRefused):

@@ -152,12 +152,6 @@ def asked(message: str) -> SendRequest:
 def test_h20_any_order_of_events_sends_once_and_tells_the_truth(old_modules: OldModules) -> None:
     """H20: at most one acceptance a message; `sent` means one, `not sent` means none."""
     run_state_machine_as_test(
-        lambda: Sends(old_modules),
-        settings=settings(
-            max_examples=200,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
+        lambda: Sends(old_modules),  # type: ignore[arg-type] # by its docstring anything that makes one will do
+        settings=settings(max_examples=min(settings().max_examples, 200), suppress_health_check=list(HealthCheck)),
     )

@@ -35,12 +35,12 @@ class Upgrade(World):
     async def owner(self, send: SendRequest) -> str | None:
         """Return our id of the message in the record that both versions read."""
         found = await self.records.read(COLLECTION, send.names()[0])
-        return found.value and str(found.value["message_id"])
+        return None if found.value is None else str(found.value["message_id"])
 
     async def states(self, send: SendRequest) -> list[str | None]:
         """Return what each record of a send says."""
         found = [await self.records.read(COLLECTION, name) for name in send.names()]
-        return [one.value and one.value["state"] for one in found]
+        return [None if one.value is None else str(one.value["state"]) for one in found]
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def test_repeat_at_the_other_version_waits_for_a_send_under_way(
     assert not done
     go_on.set()
 
-    results: list[Any] = await asyncio.gather(first, second, return_exceptions=True)
+    results: tuple[Any, Any] = await asyncio.gather(first, second, return_exceptions=True)
     assert upgrade.accepted.total() == 1
     assert results[1].is_repeat == (outcome == "sent")
     assert isinstance(results[0], MessageRefused) == (outcome == "refused")
@@ -251,7 +251,7 @@ async def test_request_that_is_composed_differently_waits_for_a_send_under_way(u
     assert not done
     go_on.set()
 
-    results: list[Any] = await asyncio.gather(first, second, return_exceptions=True)
+    results: tuple[Any, Any] = await asyncio.gather(first, second, return_exceptions=True)
     assert upgrade.accepted.total() == 1
     assert results[1].is_repeat == (outcome == "sent")
 

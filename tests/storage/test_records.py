@@ -1,6 +1,7 @@
 """Records that change only from a known state, and leases, on a real Redis and in one process."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -75,10 +76,18 @@ async def test_counter_of_many_loses_no_step(records: Records) -> None:
 
 
 async def test_record_ends_with_its_time(records: Records) -> None:
-    """What was kept for a moment is gone after it."""
-    await records.compare_and_swap("c", "k", ABSENT, {"a": 1}, 0.05)
-    while (await records.read("c", "k")).value is not None:  # noqa: ASYNC110 - the store's own clock
+    """What was kept for a moment is gone after it and not before; what was kept for longer is still there."""
+    begun = time.monotonic()
+    for key, seconds in (("short", 0.3), ("long", 60)):
+        await records.compare_and_swap("c", key, ABSENT, {"a": 1}, seconds)
+
+    # The store goes by its own clock.
+    while (await records.read("c", "short")).value is not None and time.monotonic() < begun + 10:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
+    lasted = time.monotonic() - begun
+
+    assert 0.29 < lasted < 10  # Redis counts milliseconds
+    assert (await records.read("c", "long")).value == {"a": 1}
 
 
 async def test_sessions_can_be_gone_through(records: Records) -> None:
@@ -152,11 +161,14 @@ async def test_c10_lease_outlives_its_time_while_the_work_lasts(records: Records
 
 
 async def test_lease_of_a_dead_replica_runs_out(records: Records) -> None:
-    """Whoever dies with a lease in hand keeps the others for its few seconds, not for ever."""
-    await records.compare_and_swap("m365-leases", "work", ABSENT, {"holder": "dead"}, 0.2)
+    """Whoever dies with a lease in hand keeps the others for its few seconds: not for less, and not for ever."""
+    begun = time.monotonic()
+    await records.compare_and_swap("m365-leases", "work", ABSENT, {"holder": "dead"}, 0.3)
 
     async with Leases(records).hold("work", wait_seconds=10):
-        pass
+        waited = time.monotonic() - begun
+
+    assert waited > 0.29  # Redis counts milliseconds
 
 
 async def test_store_that_is_away_is_told() -> None:

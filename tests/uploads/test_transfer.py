@@ -13,7 +13,7 @@ from m365_mcp.graph.upload_session import CHUNK_BYTES
 from m365_mcp.person import PersonId
 from m365_mcp.tools.attachments import curl_command
 from m365_mcp.uploads.links import UploadBatches, UploadLink, UploadLinks
-from m365_mcp.uploads.transfer import Incoming
+from m365_mcp.uploads.transfer import Incoming, Pace
 from tests.backends import make_leases, make_records
 
 
@@ -44,27 +44,89 @@ async def test_file_of_another_length_is_broken_off(size: int) -> None:
         [piece async for piece in Incoming(size, parts(b"12345", 2)).chunks()]
 
 
-async def test_silence_is_not_waited_out() -> None:
-    """Whoever uploads and says nothing for long is taken to be gone."""
+class Client:
+    """An uploading client with a clock of its own: each part comes some seconds after the one before."""
 
-    async def silent() -> AsyncIterator[bytes]:
-        yield b"1"
+    def __init__(self, seconds: float, part: bytes, count: int) -> None:
+        self.now = 0.0
+        self.parts = self._parts(seconds, part, count)
+
+    async def _parts(self, seconds: float, part: bytes, count: int) -> AsyncIterator[bytes]:
+        for _ in range(count):
+            self.now += seconds
+            yield part
+
+    async def upload(self, size: int, pace: Pace) -> int:
+        """Return how many bytes have arrived."""
+        incoming = Incoming(size, self.parts, pace, lambda: self.now)
+        return sum([len(piece) async for piece in incoming.chunks()])
+
+
+async def test_silence_is_not_waited_out() -> None:
+    """A client that sends nothing, at the beginning or later, is taken to be gone."""
+
+    async def silent(*parts: bytes) -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
         await asyncio.Event().wait()
 
+    for parts, pace in (((), Pace(first_byte=0.01)), ((b"1",), Pace(reserve=0.01))):
+        with pytest.raises(UploadBrokenOff):
+            [piece async for piece in Incoming(5, silent(*parts), pace).chunks()]
+
+
+async def test_h8_client_that_trickles_is_ended_when_its_reserve_is_used_up() -> None:
+    """A byte now and then keeps nobody's slot: the time each part takes must be earned by its bytes."""
+    client = Client(seconds=1.0, part=b"1", count=1_000)
+
     with pytest.raises(UploadBrokenOff):
-        [piece async for piece in Incoming(5, silent(), silence=0.01).chunks()]
+        await client.upload(1_000, Pace(bytes_per_second=100, reserve=30))
+    assert client.now == 31
+
+
+async def test_slow_client_goes_on_as_long_as_it_keeps_the_lowest_rate() -> None:
+    """The whole may take the time of its size at the lowest rate, and the reserve besides."""
+    client = Client(seconds=10.0, part=b"x" * 1_000, count=100)
+
+    assert await client.upload(100_000, Pace(bytes_per_second=100, reserve=30)) == 100_000
+    assert client.now == 1_000
+
+
+async def test_time_earned_by_haste_is_bounded() -> None:
+    """A client that was fast may pause as long as the reserve, and no longer."""
+    client = Client(seconds=0.0, part=b"x" * 1_000, count=50)
+    slow = Client(seconds=20.0, part=b"1", count=50)
+
+    async def both() -> AsyncIterator[bytes]:
+        async for part in client.parts:
+            yield part
+        async for part in slow.parts:
+            yield part
+
+    incoming = Incoming(60_000, both(), Pace(bytes_per_second=100, reserve=30), lambda: slow.now)
+    with pytest.raises(UploadBrokenOff):
+        [piece async for piece in incoming.chunks()]
+    assert slow.now == 40
 
 
 async def test_endless_upload_is_ended() -> None:
-    """A byte now and then keeps nobody's place for ever."""
-
-    async def trickle() -> AsyncIterator[bytes]:
-        while True:
-            yield b"1"
-            await asyncio.sleep(0)
+    """However much comes, all of it together may take a certain time only."""
+    client = Client(seconds=10.0, part=b"x" * 1_000, count=1_000)
 
     with pytest.raises(UploadBrokenOff):
-        [piece async for piece in Incoming(CHUNK_BYTES, trickle(), longest=0.01).chunks()]
+        await client.upload(1_000_000, Pace(bytes_per_second=100, reserve=30, longest=95))
+    assert client.now == 100
+
+
+async def test_h8_time_that_others_take_does_not_count() -> None:
+    """A client waits for Microsoft without losing its slot."""
+    client = Client(seconds=1.0, part=b"x" * CHUNK_BYTES, count=3)
+    incoming = Incoming(3 * CHUNK_BYTES, client.parts, Pace(reserve=10), lambda: client.now)
+
+    async for _ in incoming.chunks():
+        client.now += 1_000
+
+    assert incoming.sha256 == hashlib.sha256(b"x" * 3 * CHUNK_BYTES).hexdigest()
 
 
 @pytest.mark.parametrize(

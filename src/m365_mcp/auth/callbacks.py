@@ -1,4 +1,4 @@
-"""The browser's return from Entra: once a sign-in, with the store known to work before Entra's code is spent."""
+"""Entra's callback to /auth/callback: handled once per sign-in, and only while the store works, so no code is lost."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SECONDS = 60.0
 
 @dataclass
 class Callback:
-    """One return of a browser.
+    """One request of a browser to the callback address.
 
     Attributes:
-        second_round: what Entra has to be asked for in a second round, if anything.
-        is_done: whether the sign-in is complete, so that the same return counts no more.
+        second_round: the second round at Entra that the sign-in needs, if any.
+        is_done: whether the sign-in is complete, so that the same callback is refused from now on.
     """
 
     second_round: SecondRound | None = None
@@ -34,11 +34,11 @@ class Callback:
 
 @dataclass(frozen=True)
 class SecondRound:
-    """What the person must be asked for at Entra.
+    """A second authorization request to Entra, in the same sign-in.
 
     Attributes:
-        claims: JSON, for the `claims` parameter.
-        login_hint: who is asked, so that nobody has to choose the account again.
+        claims: the claims challenge, JSON, for the `claims` parameter.
+        login_hint: the person's sign-in name, so that they do not choose the account again.
     """
 
     claims: str
@@ -54,7 +54,7 @@ class SecondRound:
 
 
 class SecondRoundNeeded(Exception):
-    """Ends a code redemption whose result is not kept, because the person is sent to Entra once more."""
+    """Stops the redemption of a code, because the browser goes to Entra a second time."""
 
 
 current: ContextVar[Callback | None] = ContextVar("m365_mcp_callback", default=None)
@@ -62,16 +62,16 @@ current: ContextVar[Callback | None] = ContextVar("m365_mcp_callback", default=N
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Sees to it that of several returns with one `state` only one counts, on whichever replica."""
+    """Makes sure that only one of several callbacks with the same `state` is handled, across all replicas."""
 
     records: Records
 
     @asynccontextmanager
     async def claim_callback(self, state: str) -> AsyncIterator[Callback | None]:
-        """Open the return with this `state`; None when it is being handled, or was.
+        """Claim the callback with this `state`; None when another request has claimed it.
 
         Raises:
-            StorageUnavailable: before Entra's code was spent, so that the same address may be opened again.
+            StorageUnavailable: before Entra's code was redeemed, so that the browser can open the same address again.
         """
         key = hashlib.sha256(state.encode()).hexdigest()
         stored = await self.records.compare_and_swap(_COLLECTION, key, ABSENT, {"state": "open"}, _SECONDS)
@@ -85,20 +85,23 @@ class Callbacks:
         finally:
             current.reset(token)
             if not callback.is_done:
-                # A page that says "reload" must keep its word.
+                # The error page tells the person to reload, so the same callback must work again.
                 await self.records.compare_and_swap(_COLLECTION, key, stored, None)
 
 
 def explain_refusal(request: Request) -> Request:
-    """Return the callback with Entra's error description, or whatever stands there, replaced by our explanation."""
+    """Return the callback request with its error description replaced by our explanation.
+
+    Anyone can write the description into the URL, so its text is never shown.
+    """
     query = request.query_params
     if "error" not in query:
         return request
     known = query["error"] if query["error"] in _AUTHORIZE_ERRORS else "server_error"
     body = {"error": known, "error_description": query.get("error_description", "")}
-    meant = PersonDeclined() if known == "access_denied" else decipher(400, body)
-    told = {"error": known, "error_description": meant.explain(), "state": query.get("state", "")}
-    return Request({**request.scope, "query_string": urlencode(told).encode()}, request.receive)
+    explained = PersonDeclined() if known == "access_denied" else decipher(400, body)
+    query_string = {"error": known, "error_description": explained.explain(), "state": query.get("state", "")}
+    return Request({**request.scope, "query_string": urlencode(query_string).encode()}, request.receive)
 
 
 # RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own.

@@ -1,4 +1,4 @@
-"""From a caller to a Graph token, and what becomes of the session when Microsoft says no."""
+"""Provides Graph tokens for signed-in people, and ends a session when Microsoft has ended the sign-in."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from m365_mcp.errors import (
 
 @dataclass(frozen=True)
 class GraphTokenProvider:
-    """Hands out Graph tokens to those who are signed in.
+    """Provides Graph tokens for signed-in people.
 
     Attributes:
-        on_behalf_of: the exchange.
-        refresher: renews assertions, and ends sessions.
+        on_behalf_of: the On-Behalf-Of exchange.
+        refresher: refreshes assertions and ends sessions.
     """
 
     on_behalf_of: OnBehalfOf
     refresher: SessionRefresher
 
     async def caller(self, session_id: str) -> Caller:
-        """Return the person of a session, for a request that comes without an access token of ours.
+        """Return the person of a session, for a request that has no access token of ours, such as an upload.
 
         Raises:
             SignInNeeded: the session has ended.
-            M365Error: with status 503: whether it has cannot be told now.
+            M365Error: with status 503: it cannot be found out now.
         """
         session = await self.refresher.sessions.find(session_id)
         session = None if session is None else await self.refresher.fresh(session)
@@ -44,15 +44,15 @@ class GraphTokenProvider:
     async def token(self, caller: Caller, refused: RejectedTokens | None = None) -> GraphToken:
         """Return a Graph token for `caller`.
 
-        A sign-in that Microsoft has ended ends the session, so that the next request is a clean 401 and the client has
-        the person sign in; a tool error alone would leave it with a token that never works again.
+        When Microsoft has ended the sign-in, the session ends too. Then the next request gets a 401, and the client has
+        the person sign in. With a tool error alone, the client would go on with a token that never works again.
 
         Args:
             caller: the person.
-            refused: tokens that Graph has just refused, if any.
+            refused: the tokens that Graph has just refused, if any.
 
         Raises:
-            M365Error: why there is none.
+            M365Error: the reason why there is no token.
         """
         try:
             return await self._token(caller, refused)
@@ -64,25 +64,25 @@ class GraphTokenProvider:
         try:
             return await self.on_behalf_of.graph_token(caller, refused)
         except AssertionRefused:
-            # It ran out between check and use, or its key was withdrawn; a refreshed one is tried once.
+            # The assertion expired between check and use, or its key was withdrawn; try once with a refreshed one.
             session = await self.refresher.sessions.find(caller.session_id)
             renewed = None if session is None else await self.refresher.renew_from(session, caller.assertion)
             if renewed is None:
                 raise
-            return await self._token_for_fresh(replace(caller, assertion=renewed.upstream.access_token), refused)
+            return await self._token_after_refresh(replace(caller, assertion=renewed.upstream.access_token), refused)
 
-    async def _token_for_fresh(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
+    async def _token_after_refresh(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
         try:
             return await self.on_behalf_of.graph_token(caller, refused)
         except AssertionRefused as error:
-            # Entra contradicts itself: it has just renewed this sign-in, so a new one would fare no better.
+            # Entra has just refreshed this sign-in, so a new sign-in would be refused as well.
             raise EntraUnavailable from error
 
     async def end_sign_in(self, caller: Caller, error: SignInNeeded) -> None:
-        """End the caller's session, unless signing in again in the same way would end in the same place."""
+        """End the caller's session, unless a new sign-in would be refused in the same way."""
         if isinstance(error, StepUpNeeded) and error.claims is None:
             return
-        # While the store is away the session cannot be ended; the next call comes here again.
+        # During an outage of the store the session cannot be ended; the next call tries again.
         with contextlib.suppress(StorageUnavailable):
             session = await self.refresher.sessions.find(caller.session_id)
             if session is not None:
@@ -90,7 +90,7 @@ class GraphTokenProvider:
 
 
 def _with_claims(error: SignInNeeded, refused: RejectedTokens | None) -> SignInNeeded:
-    """Return the refusal, with what Graph asked for when Entra wants a sign-in and does not say for what."""
+    """Return the refusal, with Graph's claims challenge when Entra's refusal has none."""
     if isinstance(error, StepUpNeeded) and error.claims is None and refused is not None:
         return StepUpNeeded(error.sentence, claims=refused.claims, reference=error.reference)
     return error

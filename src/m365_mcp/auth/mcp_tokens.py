@@ -1,6 +1,6 @@
-"""The tokens handed to MCP clients: references to a session, signed, without anything personal in them.
+"""The tokens of MCP clients: signed references to a session, without personal data.
 
-Sources: RFC 7519, RFC 9068 (what an access token says), RFC 8707 (audience). Several keys allow rotation: the first
+Sources: RFC 7519, RFC 9068 (claims of an access token), RFC 8707 (audience). Several keys allow rotation: the first
 signs, all are accepted.
 """
 
@@ -23,12 +23,12 @@ Use = Literal["access", "refresh"]
 
 @dataclass(frozen=True)
 class Reference:
-    """What a good token says.
+    """The content of a valid token.
 
     Attributes:
-        session_id: the session it belongs to.
-        number: the pair it belongs to.
-        client_id: the MCP client it was handed to.
+        session_id: the session that the token belongs to.
+        number: the number of its token pair.
+        client_id: the MCP client that it was issued to.
         expires_at: epoch seconds.
     """
 
@@ -40,13 +40,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class McpTokens:
-    """Makes and reads tokens.
+    """Issues and reads tokens.
 
     Attributes:
         keys: HS256 keys; the first signs, all are accepted.
         issuer: this authorization server.
-        audience: the MCP endpoint, the only place the tokens are good for.
-        access_seconds: how long an access token lives.
+        audience: the MCP endpoint, the only resource that accepts the tokens.
+        access_seconds: lifetime of an access token.
     """
 
     keys: tuple[bytes, ...]
@@ -55,10 +55,10 @@ class McpTokens:
     access_seconds: int
 
     def issue(self, session: Session, pair: TokenPair) -> OAuthToken:
-        """Return a pair of tokens; the same session and number give the same pair to the letter."""
+        """Return a pair of tokens; the same session and number always give identical tokens."""
         return OAuthToken(
             access_token=self._sign(session, pair, "access", self.access_seconds),
-            token_type="Bearer",  # noqa: S106 - a word of the protocol
+            token_type="Bearer",  # noqa: S106 - a constant of the protocol
             expires_in=self.access_seconds,
             refresh_token=self._sign(session, pair, "refresh", REFRESH_SECONDS),
             scope=" ".join(session.scopes),
@@ -78,7 +78,7 @@ class McpTokens:
         return jwt.encode(claims, self.keys[0], ALGORITHM)
 
     def read(self, token: str, use: Use | None) -> Reference | None:
-        """Return what `token` refers to, or None when it is not a good one of ours (use None: of either kind)."""
+        """Return what `token` refers to, or None when it is not valid (use None: either kind of token)."""
         for key in self.keys:
             claims = self._verified(token, key)
             if claims is not None and use in (None, claims.get("token_use")):

@@ -2,8 +2,8 @@
 
 MCP clients register here (DCR or CIMD), the person signs in at Entra, and the client gets tokens of ours that refer to
 a session in the store. `sessions` and `session_refresher` do everything after the sign-in. FastMCP 4.2's own token code
-reads and deletes in separate steps, answers every fault with 401 or 500, and forgets a refresh token before its
-successor has arrived.
+reads and deletes in separate steps, responds to every fault with 401 or 500, and deletes a refresh token before the
+client has its successor.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an u
 
 @dataclass(frozen=True)
 class SignIns:
-    """What the proxy is made of besides FastMCP.
+    """The components of the proxy besides FastMCP.
 
     Attributes:
-        flows: FastMCP's store of registrations and sign-ins under way.
+        flows: FastMCP's store of registrations and running sign-ins.
         sessions: the sessions.
-        refresher: keeps them fresh.
-        callbacks: the browser's returns.
+        refresher: refreshes them.
+        callbacks: Entra's callbacks.
         upstream: redeems Entra's codes.
         signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
     """
@@ -76,21 +76,21 @@ class EntraProxy(AzureProvider):
     """Signs MCP clients in through Entra ID.
 
     Args:
-        settings: the operator's choices.
-        sign_ins: what the proxy is made of.
-        graph_scopes: asked for at sign-in so that consent covers them; never part of our own token requests.
+        settings: the settings of the server.
+        sign_ins: the components of the proxy.
+        graph_scopes: requested at sign-in so that consent covers them; our own token requests never contain them.
     """
 
     def __init__(self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...]) -> None:
         super().__init__(
             client_id=settings.azure_client_id,
-            # The secret itself goes to the token endpoint only; here it would sign cookies, which the key below does.
+            # The secret goes to the token endpoint only. FastMCP would sign cookies with it; jwt_signing_key does that.
             client_secret=None,
             tenant_id=settings.azure_tenant_id,
             required_scopes=[settings.mcp_scope_name],
             base_url=settings.mcp_server_base_url,
             base_authority=urlsplit(settings.authority).netloc,
-            # openid and profile make Entra put oid and tid into the access token.
+            # With openid and profile, Entra puts oid and tid into the access token.
             additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
             allowed_client_redirect_uris=list(settings.mcp_allowed_redirect_uris),
             client_storage=sign_ins.flows,
@@ -114,27 +114,27 @@ class EntraProxy(AzureProvider):
             if not is_allowed(str(uri), self._allowed):
                 raise RegistrationError("invalid_redirect_uri", REDIRECT_REFUSED)
         await super().register_client(client_info)
-        await self._keep_registration(str(client_info.client_id))
+        await self._extend_registration(str(client_info.client_id))
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
-        """Return the client with that id, held to its redirect URIs, or None."""
+        """Return the client with that id, restricted to its own redirect URIs, or None."""
         client = await super().get_client(client_id)
         if client is not None:
-            await self._keep_registration(client_id)
+            await self._extend_registration(client_id)
         return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
 
-    async def _keep_registration(self, client_id: str) -> None:
-        """Give a registration an end, moved on while it is used; FastMCP 4.2 keeps every one for ever."""
+    async def _extend_registration(self, client_id: str) -> None:
+        """Give a registration an expiry, and extend it while it is used; FastMCP 4.2 keeps registrations for ever."""
         client, seconds = await self._client_store.ttl(key=client_id)
         if client is not None and (seconds is None or seconds < REGISTRATION_SECONDS / 2):
             await self._client_store.put(key=client_id, value=client, ttl=REGISTRATION_SECONDS)
 
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
-        """Start a sign-in and return where the browser goes next.
+        """Start a sign-in and return the URL that the browser visits next.
 
         Raises:
             AuthorizeError: `invalid_target` for a `resource` that is not this server (RFC 8707 section 2; AzureProvider
-                4.2 drops the parameter before anybody looks at it).
+                4.2 drops the parameter before it is compared).
         """
         if params.resource and not self.is_our_resource(params.resource):
             raise AuthorizeError("invalid_target", f"This server's resource is {self._resource_url}.")
@@ -143,7 +143,7 @@ class EntraProxy(AzureProvider):
     def is_our_resource(self, resource: str) -> bool:
         """Return whether a resource indicator names this server's MCP endpoint (RFC 8707 section 2: no fragment).
 
-        Scheme and host are compared without case; a query is passed over, because some clients add one.
+        Scheme and host are compared without case. A query is ignored, because some clients add one.
         """
         parts = urlsplit(normalize_resource_url(resource))
         spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
@@ -151,7 +151,7 @@ class EntraProxy(AzureProvider):
 
     @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
-        """Take the browser back from Entra; a refusal is passed on in our words, never in the text of the URL."""
+        """Handle Entra's callback; a refusal is explained in our words, never with the text in the URL."""
         request = explain_refusal(request)
         state = request.query_params.get("state")
         if state is None or "code" not in request.query_params:
@@ -159,21 +159,21 @@ class EntraProxy(AzureProvider):
         async with self._sign_ins.callbacks.claim_callback(state) as callback:
             if callback is None:
                 raise SignInAlreadyDone
-            answer = await super()._handle_idp_callback(request)
+            response = await super()._handle_idp_callback(request)
             if callback.second_round is not None:
-                return await self._ask_again(state, callback.second_round)
-            callback.is_done = answer.status_code < 400
-            return answer
+                return await self._start_second_round(state, callback.second_round)
+            callback.is_done = response.status_code < 400
+            return response
 
-    async def _ask_again(self, state: str, second_round: SecondRound) -> RedirectResponse:
-        """Send the browser to Entra once more, in the same sign-in, for what Microsoft wants besides."""
+    async def _start_second_round(self, state: str, second_round: SecondRound) -> RedirectResponse:
+        """Redirect the browser to Entra a second time in the same sign-in, with the claims challenge."""
         transaction = await self._transaction_store.get(key=state)
         address = self._build_upstream_authorize_url(state, transaction.model_dump() if transaction else {})
         return RedirectResponse(second_round.address(address), 302)
 
     @property
     def _tokens(self) -> McpTokens:
-        # The audience is known only once FastMCP has told the provider the endpoint's path.
+        # The audience is known only after FastMCP has passed the endpoint's path to the provider.
         keys = self._sign_ins.signing_keys
         return McpTokens(keys, str(self.issuer_url), str(self._resource_url), self._access_seconds)
 
@@ -181,11 +181,11 @@ class EntraProxy(AzureProvider):
     async def exchange_authorization_code(
         self, client: OAuthClientInformationFull, authorization_code: AuthorizationCode
     ) -> OAuthToken:
-        """Redeem a code of ours, once, for the first tokens of a session.
+        """Redeem a code of this server, once, for the first tokens of a session.
 
         Raises:
-            TokenError: `invalid_grant`: it was redeemed before.
-            StorageUnavailable: the same code may be used again.
+            TokenError: `invalid_grant`: the code was redeemed before.
+            StorageUnavailable: the client can use the same code again.
         """
         found = await self._code_store.get(key=authorization_code.code)
         if found is None:
@@ -206,7 +206,7 @@ class EntraProxy(AzureProvider):
 
     @recorded
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
-        """Return the refresh token if it is one of ours, of this client, and its session lives."""
+        """Return the refresh token if this server issued it to this client and its session exists."""
         reference = self._tokens.read(refresh_token, "refresh")
         if reference is None or reference.client_id != client.client_id:
             return None
@@ -224,26 +224,26 @@ class EntraProxy(AzureProvider):
     async def exchange_refresh_token(
         self, client: OAuthClientInformationFull, refresh_token: RefreshToken, scopes: list[str]
     ) -> OAuthToken:
-        """Answer a refresh token with the next tokens of its session.
+        """Exchange a refresh token for the next tokens of its session.
 
         Raises:
-            TokenError: `invalid_grant`: the sign-in is over, or the token was used before and not just now.
-            M365Error: with status 503: the same refresh token may be used again.
+            TokenError: `invalid_grant`: the sign-in has ended, or the token was used before the grace time.
+            M365Error: with status 503: the client can use the same refresh token again.
         """
         reference = self._tokens.read(refresh_token.token, "refresh")
-        answer = None
+        pair = None
         if reference is not None:
-            answer = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
-        if answer is None:
+            pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+        if pair is None:
             raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
-        return self._tokens.issue(*answer)
+        return self._tokens.issue(*pair)
 
     @recorded
     async def load_access_token(self, token: str) -> AccessToken | None:
-        """Return what an access token of ours stands for, with an assertion that outlives the call; None: sign in anew.
+        """Return the person and the assertion of our access token; None when the person must sign in again.
 
         Raises:
-            M365Error: with status 503: whether it is good cannot be told now.
+            M365Error: with status 503: it cannot be found out now whether the token is valid.
         """
         reference = self._tokens.read(token, "access")
         if reference is None:
@@ -269,11 +269,11 @@ class EntraProxy(AzureProvider):
     def get_routes(self, mcp_path: str | None = None) -> list[Route]:
         """Return the OAuth routes, with a revocation endpoint that public clients can use.
 
-        The MCP SDK 2.3's own insists on a `client_secret` field, which clients here never have.
+        The endpoint of the MCP SDK 2.3 requires a `client_secret` field, which clients here do not have.
         """
         routes = super().get_routes(mcp_path)
         if self._cimd_manager is None:
-            raise AssertionError("metadata documents are never switched off here")
+            raise AssertionError("metadata documents are always enabled here")
         authenticator = PrivateKeyJWTClientAuthenticator(self, self._cimd_manager, self.token_endpoint_url)
         ours = Revocation(authenticator, self._tokens, self._sessions).route()
         return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
@@ -282,13 +282,13 @@ class EntraProxy(AzureProvider):
         return is_allowed(redirect_uri, self._allowed)
 
     def _cookie_name(self, base_name: str) -> str:
-        # FastMCP 4.1.2 gave all servers of one host the same cookie names, and __Host- cookies all have Path=/. FastMCP
-        # 4.2 has cookies for each sign-in. The tag stays while servers of version 0.1.0 may run beside this one: a
-        # browser that approved there finishes here.
+        # FastMCP 4.1.2 used the same cookie names for all servers of a host, and __Host- cookies all have Path=/.
+        # FastMCP 4.2 has cookies for each sign-in. The tag stays while a server of version 0.1.0 may run beside this
+        # one, because a browser that approved there finishes here.
         return super()._cookie_name(f"{self._cookie_tag}_{base_name}")
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
-        # The seam is duck-typed (see entra.upstream); its annotation is narrower than its documentation.
+        # FastMCP documents duck typing here (see `auth.upstream`); its annotation is narrower.
         client: Any = self._sign_ins.upstream
         upstream: AsyncOAuth2Client = client
         return upstream

@@ -1,8 +1,8 @@
-"""Pure: a session of one MCP client, and what a refresh token of it is worth at a given moment.
+"""Pure: a session of one MCP client, and the decision about a refresh token.
 
-A session is one record: whose it is, Entra's tokens, and which of our token pairs were issued lately. Pairs are
-numbered, and everything in a token follows from the session and its number, so that a pair can be handed out a second
-time, to the letter, without being stored.
+A session is one record: its person, Entra's tokens, and the numbers of the token pairs issued recently. The session and
+the number of a pair determine every byte of its tokens. So the server can issue identical tokens a second time without
+storing them.
 Sources: RFC 9700 section 4.14.2 (rotation and reuse), OAuth 2.1 section 4.3.1.
 """
 
@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from m365_mcp.person import PersonId
 
-MOST_REMEMBERED = 50  # pairs issued within one grace time; more is a client that does nothing but refresh
+MAX_PAIRS = 50  # pairs issued within one grace time; only a client in a refresh loop needs more
 
 
 class _Record(BaseModel):
-    # What a newer release adds is kept by an older one that runs beside it.
+    # An older release keeps the fields that a newer release, running beside it, has added.
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
 
 
@@ -32,8 +32,8 @@ class Upstream(_Record):
 
     Attributes:
         access_token: the assertion of On-Behalf-Of exchanges.
-        refresh_token: renews it; None when Entra gave none.
-        expires_at: end of the access token, in epoch seconds by this server's clock.
+        refresh_token: Entra's refresh token; None when Entra issued none.
+        expires_at: when the access token expires, in epoch seconds by this server's clock.
     """
 
     access_token: str = Field(repr=False)
@@ -49,26 +49,26 @@ class TokenPair(_Record):
 
 
 class RefreshDecision(Enum):
-    """What a refresh token entitles to."""
+    """The response to a refresh token."""
 
-    A_NEW_PAIR = "a new pair"
-    THE_SAME_PAIR = "the pair that its first use gave"
-    ABSENT = "nothing: it was used before, and not just now"
+    NEW_PAIR = "a new pair"
+    SAME_PAIR = "the pair that its first use returned"
+    REFUSED = "no pair: the token was used before the grace time"
 
 
 class Session(_Record):
     """One sign-in of one person with one MCP client.
 
     Attributes:
-        id: names the session in our tokens and in the store.
-        client_id: the MCP client it belongs to.
-        scopes: what the client was granted.
-        tenant_id: `tid`, with `object_id` (`oid`) the person for good.
-        subject: `sub`, the person within this application.
+        id: id of the session in our tokens and in the store.
+        client_id: the MCP client that the session belongs to.
+        scopes: the scopes that the client was granted.
+        tenant_id: `tid`; with `object_id` (`oid`) it identifies the person permanently.
+        subject: `sub`, the person's id within this application.
         sign_in_name: `preferred_username`, for operators; it can change.
-        client_name: what the MCP client calls itself, for operators; nobody has verified it.
+        client_name: the MCP client's name for itself, for operators; it is not verified.
         upstream: Entra's tokens.
-        pairs: the token pairs issued lately, oldest first; the last one is the current one. The record calls them
+        pairs: the token pairs issued recently, oldest first; the last one is the current one. The record calls them
             `issued`, as v0.1.0 does.
         started_at: epoch seconds.
     """
@@ -87,7 +87,7 @@ class Session(_Record):
 
     @property
     def person(self) -> PersonId:
-        """What the person is known by."""
+        """The id of the person."""
         return PersonId(self.tenant_id, self.object_id)
 
     @property
@@ -96,39 +96,39 @@ class Session(_Record):
         return self.pairs[-1]
 
     def decide(self, number: int, now: float, grace: float) -> tuple[RefreshDecision, TokenPair | None]:
-        """Return what the refresh token of pair `number` is worth, and the pair it gave before.
+        """Return the decision about the refresh token of pair `number`, and the pair that its first use returned.
 
-        A number the session does not know yet was signed by us all the same: the store has lost its last write (a
-        failover), and the client is in the right.
+        A number above the session's newest pair is valid: this server signed it, and a failover of the store lost the
+        write that recorded it.
         """
         if number >= self.current.number:
-            return RefreshDecision.A_NEW_PAIR, None
+            return RefreshDecision.NEW_PAIR, None
         successor = next((issue for issue in self.pairs if issue.number == number + 1), None)
         if successor is not None and now - successor.at <= grace:
-            return RefreshDecision.THE_SAME_PAIR, successor
-        return RefreshDecision.ABSENT, None
+            return RefreshDecision.SAME_PAIR, successor
+        return RefreshDecision.REFUSED, None
 
     def rotated(self, number: int, now: float, grace: float) -> Session:
-        """Return the session with the pair after `number` issued now, and those past their grace time forgotten."""
-        lately = [issue for issue in self.pairs if now - issue.at <= grace][-MOST_REMEMBERED:]
-        return self.model_copy(update={"pairs": (*lately, TokenPair(number=number + 1, at=int(now)))})
+        """Return the session with the pair after `number` issued now, and without the pairs past the grace time."""
+        recent = [issue for issue in self.pairs if now - issue.at <= grace][-MAX_PAIRS:]
+        return self.model_copy(update={"pairs": (*recent, TokenPair(number=number + 1, at=int(now)))})
 
     def renewed(self, upstream: Upstream) -> Session:
-        """Return the session with new tokens of Entra."""
+        """Return the session with new tokens from Entra."""
         return self.model_copy(update={"upstream": upstream})
 
 
 @dataclass(frozen=True)
 class NewSession:
-    """What a session begins with.
+    """The data that a session begins with.
 
     Attributes:
-        session_id: its id.
+        session_id: id of the session.
         client_id: the MCP client.
-        client_name: what that client calls itself.
-        scopes: what it was granted.
-        tokens: Entra's token reply, whose access token has been verified.
-        received_at: when that reply came, in epoch seconds.
+        client_name: the client's name for itself.
+        scopes: the scopes that the client was granted.
+        tokens: Entra's token response, whose access token has been verified.
+        received_at: when the response arrived, in epoch seconds.
     """
 
     session_id: str
@@ -148,7 +148,7 @@ def new_session(new: NewSession, now: float) -> Session:
         client_id=new.client_id,
         client_name=new.client_name,
         scopes=new.scopes,
-        # Tokens without tid are known from stand-ins; the issuer ends in it.
+        # Some simulators of Entra ID leave tid out of tokens; the issuer contains it.
         tenant_id=str(claims.get("tid") or str(claims["iss"]).rstrip("/").removesuffix("/v2.0").rpartition("/")[2]),
         object_id=str(claims.get("oid") or claims["sub"]),
         subject=str(claims.get("sub") or claims["oid"]),
@@ -164,7 +164,7 @@ def new_session(new: NewSession, now: float) -> Session:
 
 
 def read_session(value: Mapping[str, Any] | None) -> Session | None:
-    """Return the session a record holds, or None when it holds none."""
+    """Return the session in a record, or None when the record has no valid session."""
     if value is None:
         return None
     try:

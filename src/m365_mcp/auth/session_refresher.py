@@ -1,7 +1,7 @@
-"""Keeps a session's tokens of Entra fresh: early, once across replicas, and without making anybody wait for an outage.
+"""Refreshes Entra's tokens of a session: before they expire, once across replicas, without delaying calls in an outage.
 
-Sources: "Refresh tokens in the Microsoft identity platform"; contract with Entra: a refresh token that was used stays
-good, so a refresh whose answer is lost costs nothing.
+Sources: "Refresh tokens in the Microsoft identity platform"; a used refresh token of Entra stays valid, so a refresh
+whose response is lost does no harm.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from m365_mcp.errors import (
 from m365_mcp.metrics import EndReason
 from m365_mcp.storage.leases import Leases
 
-EARLY_SECONDS = 300.0  # an assertion must not end while a tool call is using it
-WAIT_SECONDS = 3.0  # what an early refresh may take of somebody's call
-PAUSE_SECONDS = 5.0  # after a refresh that failed
-BUDGET_SECONDS = RETRIES.seconds + 1.0  # for everything, the wait for a replica that refreshes already included
-MOST_PAUSES = 10_000
+EARLY_SECONDS = 300.0  # an assertion must not expire while a tool call uses it
+WAIT_SECONDS = 3.0  # how long an early refresh may delay a call
+PAUSE_SECONDS = 5.0  # no new refresh of the session for this time after a failure
+BUDGET_SECONDS = RETRIES.seconds + 1.0  # for a whole refresh, including the wait for another replica that refreshes
+MAX_PAUSES = 10_000
 _log = logs.get(__name__)
 
 
@@ -42,11 +42,11 @@ class SessionRefresher:
     """Refreshes upstream tokens.
 
     Attributes:
-        sessions: where they are kept.
-        leases: so that one replica at a time refreshes a session.
+        sessions: the sessions in the store.
+        leases: let one replica at a time refresh a session.
         endpoint: Entra's token endpoint.
-        verifier: checks what comes back.
-        step_ups: remembers what a refusal asks for.
+        verifier: verifies the new access token.
+        step_ups: remembers the claims challenges of refusals.
         scope: the `scope` of refresh requests.
     """
 
@@ -58,16 +58,16 @@ class SessionRefresher:
     scope: str
     _running: dict[str, asyncio.Task[Session | None]] = field(default_factory=dict, init=False, repr=False)
     _failures: TTLCache[str, M365Error] = field(
-        default_factory=lambda: TTLCache(MOST_PAUSES, PAUSE_SECONDS), init=False, repr=False
+        default_factory=lambda: TTLCache(MAX_PAUSES, PAUSE_SECONDS), init=False, repr=False
     )
 
     async def fresh(self, session: Session) -> Session | None:
-        """Return the session with an assertion that outlives a call; None when Entra has ended the sign-in.
+        """Return the session with an assertion that outlasts a call; None when Entra has ended the sign-in.
 
-        Nobody is kept from working by a refresh that fails while the assertion at hand is good.
+        When a refresh fails while the present assertion is still valid, calls go on with it.
 
         Raises:
-            M365Error: with status 503: the assertion has run out and cannot be renewed now.
+            M365Error: with status 503: the assertion has expired and cannot be refreshed now.
         """
         left = session.upstream.expires_at - self.sessions.clock()
         if left > EARLY_SECONDS or session.upstream.refresh_token is None:
@@ -84,10 +84,10 @@ class SessionRefresher:
             return session
 
     async def renew(self, session: Session) -> Session | None:
-        """Return the session with another assertion than it has; None when Entra has ended the sign-in.
+        """Return the session with a new assertion; None when Entra has ended the sign-in.
 
         Raises:
-            M365Error: with status 503: it cannot be had now.
+            M365Error: with status 503: Entra issues none now.
         """
         self._raise_recent_failure(session.id)
         task = self._running.get(session.id)
@@ -95,16 +95,16 @@ class SessionRefresher:
             task = asyncio.create_task(self._renew(session))
             self._running[session.id] = task
             task.add_done_callback(lambda done: self._forget(session.id, done))
-        # Shielded: somebody who hangs up must not take it away from the others who wait for it.
+        # Shielded: a client that disconnects must not cancel the refresh for the other calls that wait for it.
         return await asyncio.shield(task)
 
     def _forget(self, session_id: str, done: asyncio.Task[Session | None]) -> None:
         self._running.pop(session_id, None)
         if not done.cancelled():
-            done.exception()  # looked at, because everybody who waited for it may have gone
+            done.exception()  # retrieved, because every call that waited for it may be gone
 
     async def renew_from(self, session: Session, assertion: str) -> Session | None:
-        """Return the session with another assertion than this one; see `renew`."""
+        """Return the session with a newer assertion than this one; see `renew`."""
         return await self.renew(session) if session.upstream.access_token == assertion else session
 
     async def _renew(self, session: Session) -> Session | None:
@@ -113,7 +113,7 @@ class SessionRefresher:
             async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session.id), BUDGET_SECONDS):
                 found = await self.sessions.find(session.id)
                 if found is None or found.upstream.access_token != stale:
-                    return found  # ended, or another replica was faster
+                    return found  # the session has ended, or another replica has refreshed it
                 self._raise_recent_failure(session.id)
                 upstream = await self.redeem(found)
                 if upstream is None:
@@ -154,7 +154,7 @@ class SessionRefresher:
         rejection_reason = await self.verifier.rejection_reason_of_received(reply["access_token"])
         if rejection_reason:
             _log.warning("refreshed_token_refused", reason=rejection_reason)
-            raise AppRegistrationMistake(f"Entra ID's token does not fit this server: {rejection_reason}.")
+            raise AppRegistrationMistake(f"Entra ID's token is not valid for this server: {rejection_reason}.")
         return Upstream(
             access_token=reply["access_token"],
             refresh_token=reply.get("refresh_token") or session.upstream.refresh_token,
@@ -162,20 +162,20 @@ class SessionRefresher:
         )
 
     async def end_sign_in(self, session: Session, error: M365Error) -> None:
-        """End a session that only a new sign-in can replace, and remember what Microsoft asks that sign-in for."""
+        """End a session that needs a new sign-in, and remember the claims challenge for that sign-in."""
         reason: EndReason = "step_up" if isinstance(error, StepUpNeeded) else "ended_by_microsoft"
         if isinstance(error, StepUpNeeded):
             await self.step_ups.remember(session.person, error.claims)
         await self.sessions.end(session.id, reason)
 
     async def new_pair(self, session_id: str, number: int) -> tuple[Session, TokenPair] | None:
-        """Answer the refresh token of pair `number`: a new pair, confirmed by Entra, or the one its first use gave.
+        """Return the pair for the refresh token of pair `number`: a new one, or the pair of its first use.
 
         Returns:
-            The session and the pair; None when the sign-in is over, or the token was used before and not just now.
+            The session and the pair; None when the sign-in has ended, or the token was used before the grace time.
 
         Raises:
-            M365Error: with status 503: the same refresh token may be used again.
+            M365Error: with status 503: the client can use the same refresh token again.
         """
         try:
             async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session_id), BUDGET_SECONDS):
@@ -183,13 +183,13 @@ class SessionRefresher:
                 if session is None:
                     return None
                 decision, _ = session.decide(number, self.sessions.clock(), self.sessions.grace)
-                upstream = await self._confirm(session) if decision is RefreshDecision.A_NEW_PAIR else session.upstream
+                upstream = await self._confirm(session) if decision is RefreshDecision.NEW_PAIR else session.upstream
                 return None if upstream is None else await self.sessions.rotate(session_id, number, upstream)
         except TimeoutError as error:
             raise EntraUnavailable from error
 
     async def _confirm(self, session: Session) -> Upstream | None:
-        """Have Entra confirm the sign-in; while it does not answer, a good assertion does. None: it is over."""
+        """Have Entra confirm the sign-in; during an outage a valid assertion is enough. None: the sign-in has ended."""
         left = session.upstream.expires_at - self.sessions.clock()
         if session.upstream.refresh_token is None:
             return session.upstream if left > 0 else None

@@ -1,4 +1,4 @@
-"""The sessions in the store: begun once a code, rotated, ended; one replica makes each change, in one write."""
+"""The sessions in the store: begun once per code, rotated and ended; each change is one write of one replica."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 COLLECTION = "m365-sessions"
 _REDEEMED = "m365-redeemed-codes"
-_CODE_SECONDS = 900.0  # longer than any code is accepted
+_CODE_SECONDS = 900.0  # longer than a code is valid
 _TRIES = 10
 _log = logs.get(__name__)
 
@@ -26,9 +26,9 @@ class Sessions:
     """All sessions of this server, shared by its replicas.
 
     Attributes:
-        records: where they are kept.
-        metrics: where they are counted.
-        grace: seconds in which a used refresh token, or a code that is sent twice, is not taken for a theft.
+        records: the store of sessions and redeemed codes.
+        metrics: counts sessions.
+        grace: seconds in which a second use of a refresh token or a code does not count as theft.
         clock: epoch seconds; for tests.
     """
 
@@ -49,40 +49,40 @@ class Sessions:
         return stored, session
 
     async def begin(self, code: str, session: Session) -> Session | None:
-        """Begin the session that `code` stands for, and return it; None when the code was redeemed before.
+        """Begin the session of `code` and return it; None when the code was redeemed before.
 
-        The session is written first and the code is taken second. If the store fails in between, the code is still good
-        and finds the session it began; of two replicas with the same code one takes it.
+        The session is written first, and the code is marked as redeemed second. If the store fails in between, the code
+        is still valid and finds the session that it began. When two replicas redeem the same code, one of them wins.
 
         Raises:
-            StorageUnavailable: try again with the same code.
+            StorageUnavailable: the client can try again with the same code.
         """
         await self.records.compare_and_swap(
             COLLECTION, session.id, ABSENT, session.model_dump(by_alias=True), REFRESH_SECONDS
         )
         begun = await self.find(session.id)
-        taken = {"session": session.id, "at": self.clock()}
-        if await self.records.compare_and_swap(_REDEEMED, _digest(code), ABSENT, taken, _CODE_SECONDS) is None:
-            await self._answer_replay(code)
+        redeemed = {"session": session.id, "at": self.clock()}
+        if await self.records.compare_and_swap(_REDEEMED, _digest(code), ABSENT, redeemed, _CODE_SECONDS) is None:
+            await self._end_replayed(code)
             return None
         self.metrics.sessions_begun.inc()
         return begun
 
-    async def _answer_replay(self, code: str) -> None:
-        """End the session of a code that comes again later, as RFC 6749 section 4.1.2 asks for."""
-        taken = (await self.records.read(_REDEEMED, _digest(code))).value
-        if taken is not None and self.clock() - float(taken["at"]) > self.grace:
-            await self.end(str(taken["session"]), "code_replayed")
+    async def _end_replayed(self, code: str) -> None:
+        """End the session of a code that is used again after the grace time (RFC 6749 section 4.1.2)."""
+        redeemed = (await self.records.read(_REDEEMED, _digest(code))).value
+        if redeemed is not None and self.clock() - float(redeemed["at"]) > self.grace:
+            await self.end(str(redeemed["session"]), "code_replayed")
 
     async def change(self, session_id: str, step: Callable[[Session], Session | None]) -> Session | None:
-        """Store what `step` makes of the session, whoever else changes it meanwhile, and return it.
+        """Apply `step` to the session and store the result, even when another replica changes the session meanwhile.
 
         Args:
             session_id: the session.
-            step: returns the changed session, or None to leave it; may run several times.
+            step: returns the changed session, or None to leave it; it may run several times.
 
         Returns:
-            The session as it is now; None when it has ended.
+            The session after the change; None when it has ended.
 
         Raises:
             StorageUnavailable: the change may or may not have been made.
@@ -99,17 +99,17 @@ class Sessions:
         raise StorageUnavailable
 
     async def rotate(self, session_id: str, number: int, upstream: Upstream) -> tuple[Session, TokenPair] | None:
-        """Issue the pair after `number`, or find the one that was issued just now; None when there is none to be had.
+        """Issue the pair after `number`, or return the one issued within the grace time; None for a refused token.
 
         Args:
             session_id: the session.
-            number: the pair whose refresh token was sent.
+            number: the number of the pair whose refresh token the client sent.
             upstream: Entra's tokens, stored in the same write as a new pair.
 
         Raises:
-            StorageUnavailable: the same refresh token may be used again.
+            StorageUnavailable: the client can use the same refresh token again.
         """
-        decision, pair = RefreshDecision.ABSENT, None
+        decision, pair = RefreshDecision.REFUSED, None
 
         def step(session: Session) -> Session | None:
             nonlocal decision, pair
@@ -117,21 +117,21 @@ class Sessions:
             decision, pair = session.decide(number, now, self.grace)
             return (
                 session.rotated(number, now, self.grace).renewed(upstream)
-                if decision is RefreshDecision.A_NEW_PAIR
+                if decision is RefreshDecision.NEW_PAIR
                 else None
             )
 
         session = await self.change(session_id, step)
         if session is None:
             return None
-        if decision is RefreshDecision.ABSENT:
+        if decision is RefreshDecision.REFUSED:
             await self.end(session_id, "refresh_token_reused")
             return None
         self.metrics.refreshes.labels("new" if pair is None else "replayed").inc()
         return session, pair or session.current
 
     async def end(self, session_id: str, reason: EndReason) -> bool:
-        """End the session for every replica at once; return whether there was one. Raises StorageUnavailable."""
+        """End the session on all replicas at once; return whether it existed. Raises StorageUnavailable."""
         for _ in range(_TRIES):
             stored = await self.records.read(COLLECTION, session_id)
             if stored.version is None:
@@ -144,7 +144,7 @@ class Sessions:
         raise StorageUnavailable
 
     async def all(self) -> AsyncIterator[Session]:
-        """Go through all sessions. Raises StorageUnavailable."""
+        """Iterate over all sessions. Raises StorageUnavailable."""
         async for session_id in self.records.keys(COLLECTION):
             session = await self.find(session_id)
             if session is not None:
@@ -152,7 +152,7 @@ class Sessions:
 
 
 def session_id_of(code: str) -> str:
-    """Return the id of the session that an authorization code begins: the same on every replica, and no secret."""
+    """Return the id of the session that an authorization code begins: equal on every replica, and not secret."""
     return _digest(f"session {code}")[:32]
 
 

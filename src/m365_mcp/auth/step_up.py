@@ -1,7 +1,7 @@
-"""What Microsoft asks the next sign-in of a person for: the `claims` of a refusal.
+"""Claims challenges for the next sign-in of a person: the `claims` of a refusal by Microsoft.
 
-Source: "Claims challenges, claims requests, and client capabilities". MCP has no way to hand claims to a client, so
-they are remembered for the person, and the sign-in that finds them goes to Entra once more with them.
+Source: "Claims challenges, claims requests, and client capabilities". MCP has no way to pass claims to a client. So
+the server remembers them for the person, and the person's next sign-in goes to Entra a second time with them.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class StepUps:
-    """The claims that are waiting for somebody's next sign-in."""
+    """The claims challenges that wait for a person's next sign-in."""
 
     records: Records
 
     async def remember(self, person: PersonId, claims: str | None) -> None:
-        """Keep `claims` (JSON) for the person's next sign-in, instead of earlier ones. Raises StorageUnavailable."""
+        """Store `claims` (JSON) for the person's next sign-in, replacing earlier ones. Raises StorageUnavailable."""
         if claims:
             stored = await self.records.read(_COLLECTION, _key(person))
-            # Whoever is faster has learned the same.
+            # A concurrent write has the same claims, so its result is not checked.
             await self.records.compare_and_swap(_COLLECTION, _key(person), stored, {"claims": claims}, _SECONDS)
 
     async def take(self, person: PersonId) -> str | None:
-        """Return the claims that are waiting and forget them, or None. Raises StorageUnavailable."""
+        """Return the stored claims and delete them, or None. Raises StorageUnavailable."""
         stored = await self.records.read(_COLLECTION, _key(person))
         if stored.version is None:
             return None

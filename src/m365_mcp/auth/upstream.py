@@ -1,7 +1,7 @@
-"""The sign-in side of the token endpoint, in the shape FastMCP's OAuth proxy wants its upstream client to have.
+"""The client that redeems Entra's authorization codes, with the interface that FastMCP's OAuth proxy expects.
 
-`OAuthProxy._create_upstream_oauth_client` is FastMCP 4.2's documented seam: any object with `fetch_token`,
-`refresh_token`, `client_secret` and `aclose` will do; refreshing is `refresher`'s work here, so that one never runs.
+FastMCP 4.2 documents `OAuthProxy._create_upstream_oauth_client`: it may return any object with `fetch_token`,
+`refresh_token`, `client_secret` and `aclose`. `SessionRefresher` refreshes tokens here, so `refresh_token` is missing.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class UpstreamClient:
         self._endpoint = endpoint
         self._verifier = verifier
         self._step_ups = step_ups
-        self.client_secret = None  # asked for only when tokens are revoked upstream, which Entra has no endpoint for
+        self.client_secret = None  # used only to revoke tokens upstream, and Entra has no endpoint for that
 
     @recorded
     async def fetch_token(self, url: str, **form: Any) -> dict[str, Any]:
         """Redeem an authorization code.
 
         Raises:
-            TokenVersionMistake: the registration issues version 1 tokens, which no later step would accept.
-            AppRegistrationMistake: the token would be refused later for another reason.
-            PersonNotAllowed: the person's tenant is not one of those that may come.
-            SecondRoundNeeded: Microsoft wants more of this person, and `callbacks.current` says what.
-            M365Error: what Entra's refusal means.
+            TokenVersionMistake: the app registration issues version 1 tokens, which later steps would refuse.
+            AppRegistrationMistake: later steps would refuse the token for another reason.
+            PersonNotAllowed: the person's tenant is not allowed.
+            SecondRoundNeeded: Microsoft requires more proof of this person; `callbacks.current` has the claims.
+            M365Error: the meaning of Entra's refusal.
         """
         fields = {name: str(value) for name, value in form.items() if value}
         token = await self._endpoint.request({"grant_type": "authorization_code", **fields}, repeatable=False)
@@ -44,25 +44,25 @@ class UpstreamClient:
             raise TokenVersionMistake
         claims, rejection_reason = await self._verifier.verify(token["access_token"])
         if rejection_reason:
-            # Better a page now than a client that is refused for ever with a token it has just been given.
+            # An error page now is better than a client whose new token is always refused.
             raise _explain(rejection_reason)
-        await self._ask_for_more(claims)
+        await self._require_step_up(claims)
         return token
 
-    async def _ask_for_more(self, claims: dict[str, Any]) -> None:
+    async def _require_step_up(self, claims: dict[str, Any]) -> None:
         callback = callbacks.current.get()
         person = PersonId(str(claims.get("tid", "")), str(claims.get("oid") or claims["sub"]))
-        asked = await self._step_ups.take(person)
-        if asked is not None and callback is not None:
-            callback.second_round = SecondRound(asked, str(claims.get("preferred_username", "")))
+        challenge = await self._step_ups.take(person)
+        if challenge is not None and callback is not None:
+            callback.second_round = SecondRound(challenge, str(claims.get("preferred_username", "")))
             raise SecondRoundNeeded
 
     async def aclose(self) -> None:
-        """Do nothing: the HTTP client is shared and outlives the request."""
+        """Do nothing: all requests share the HTTP client."""
 
 
 def _explain(rejection_reason: str) -> M365Error:
-    sentence = f"Entra ID's token does not fit this server: {rejection_reason}."
+    sentence = f"Entra ID's token is not valid for this server: {rejection_reason}."
     if rejection_reason == OTHER_TENANT:
         return PersonNotAllowed(
             "Accounts of your organisation may not use this server.",

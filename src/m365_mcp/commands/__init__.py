@@ -1,1 +1,1 @@
-"""What an operator or a developer runs besides the server itself."""
+"""The commands for operators and developers, besides `serve`."""

@@ -1,4 +1,4 @@
-"""Runs every check and prints, for each failure, the cause and what mends it."""
+"""Runs every check and prints, for each failure, the cause and the fix."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _TITLES = {
 
 
 async def examine(settings: Settings, console: Console) -> int:
-    """Print one line a check and return 0 when all pass, else 1."""
+    """Print one line per check and return 0 when all pass, else 1."""
     container = build_container(settings)
     try:
         table = Table("Check", "Result", "What to do", title="m365-mcp doctor", show_lines=True)
         table.add_row("Settings", "[green]ok[/]", f"redirect URI: {settings.mcp_server_base_url}/auth/callback")
         failed = 0
-        further = Check("tenant", lambda: _find_tenant(container)), Check("graph", lambda: _reach_graph(container))
-        for check in (*container.checks, *further):
+        more_checks = Check("tenant", lambda: _find_tenant(container)), Check("graph", lambda: _reach_graph(container))
+        for check in (*container.checks, *more_checks):
             with console.status(f"Checking {check.name}…"):
                 error = await check.run()
-            table.add_row(_TITLES[check.name], *_verdict(error, container))
+            table.add_row(_TITLES[check.name], *_result(error, container))
             failed += error is not None
     finally:
         await container.close()
@@ -40,7 +40,7 @@ async def examine(settings: Settings, console: Console) -> int:
     return 1 if failed else 0
 
 
-def _verdict(error: M365Error | None, container: Container) -> tuple[str, str]:
+def _result(error: M365Error | None, container: Container) -> tuple[str, str]:
     if error is None:
         return "[green]ok[/]", ""
     settings = container.settings
@@ -53,7 +53,7 @@ def _verdict(error: M365Error | None, container: Container) -> tuple[str, str]:
 
 
 async def _find_tenant(container: Container) -> None:
-    """Return when Entra ID knows each tenant under the address that tokens will carry as their issuer."""
+    """Return when Entra ID knows each tenant by the URL that tokens have as their issuer."""
     for tenant_id in container.settings.tenants:
         tenant = f"{container.settings.authority}/{tenant_id}/v2.0"
         try:
@@ -68,11 +68,11 @@ async def _find_tenant(container: Container) -> None:
 
 
 async def _reach_graph(container: Container) -> None:
-    """Return when Graph refuses a request without a token in its own words."""
+    """Return when Graph refuses a request without a token with its own error code."""
     try:
-        reply = await container.http.get(f"{container.settings.graph}/v1.0/me")
-        code = reply.json()["error"]["code"]
+        response = await container.http.get(f"{container.settings.graph}/v1.0/me")
+        code = response.json()["error"]["code"]
     except (httpx2.HTTPError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise GraphUnavailable from error
     if code != "InvalidAuthenticationToken":
-        raise GraphUnavailable("What answers at GRAPH_BASE_URL does not speak like Microsoft Graph.")
+        raise GraphUnavailable("The server at GRAPH_BASE_URL does not respond like Microsoft Graph.")

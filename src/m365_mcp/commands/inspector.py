@@ -1,7 +1,7 @@
 """The server for MCP Inspector: `fastmcp dev inspector -m m365_mcp.commands.inspector`.
 
-Over stdio there is no sign-in, so the tools are listed and explained there but cannot be used; to use them, connect an
-inspector to the running server's `/mcp` address.
+Over stdio there is no sign-in, so the Inspector lists the tools but cannot call them. To call them, connect the
+Inspector to the `/mcp` address of a running server.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Writes the generated parts of the documents, and with `--check` says whether they are up to date.
+"""Writes the generated parts of the documents; with `--check` it only tells whether they are up to date.
 
-Generated: the settings, tools and errors tables between `<!-- begin: name -->` and `<!-- end: name -->`, and the
-committed tool schemas, so that a change of what others rely on shows in the diff.
+The tables of settings, tools and errors stand between `<!-- begin: name -->` and `<!-- end: name -->`. The tool schemas
+are a file of their own. All of them are committed, so that a diff shows every change that users can see.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fastmcp import FastMCP
 from m365_mcp import errors
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
-from m365_mcp.tools import TOOLS, TOOLSETS, tools_for
+from m365_mcp.tools import TOOLSETS, tools_for
 
 ROOT = Path(__file__).parents[3]
-README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 ERRORS = ROOT / "docs" / "errors.md"
-SCHEMAS = ROOT / "docs" / "tools.json"
 TOOLS_PAGE = ROOT / "docs" / "tools.md"
+SCHEMAS = ROOT / "docs" / "tools.json"
 
 
 def settings_table() -> str:
@@ -46,10 +46,10 @@ def _default(field: Any) -> str:
 
 
 def every_error() -> list[type[M365Error]]:
-    """Return all error classes, in the order the tree in `errors` names them."""
+    """Return all error classes, in the order of the tree in `errors.base`."""
 
     def below(parent: type[M365Error]) -> list[type[M365Error]]:
-        # Subclasses outside `errors` are steps of one module's own work, such as a connection that was never made.
+        # A subclass outside `errors` is an implementation detail of one module, such as a connection that failed.
         children = [child for child in parent.__subclasses__() if child.__module__.startswith(errors.__name__)]
         return [kind for child in children for kind in (child, *below(child))]
 
@@ -64,7 +64,7 @@ def errors_table() -> str:
 
 
 def tool_schemas() -> list[dict[str, Any]]:
-    """Return what clients see of each tool."""
+    """Return the definition of each tool, as clients see it."""
     server: FastMCP[Any] = FastMCP("reference")
     for function in tools_for(tuple(TOOLSETS)):
         server.add_tool(function)
@@ -90,11 +90,10 @@ def _argument_row(tool: dict[str, Any], name: str, schema: dict[str, Any]) -> st
 
 
 def documents() -> dict[Path, str]:
-    """Return each document as it should be."""
+    """Return the up-to-date text of each document."""
     schemas = tool_schemas()
-    readme = _put(README.read_text(), "settings", settings_table())
     return {
-        README: _put(readme, "tools", tools_table(schemas[: len(TOOLS)])),
+        SETTINGS: _put(SETTINGS.read_text(), "settings", settings_table()),
         TOOLS_PAGE: _put(TOOLS_PAGE.read_text(), "tools", tools_table(schemas)),
         ERRORS: _put(ERRORS.read_text(), "errors", errors_table()),
         SCHEMAS: json.dumps(schemas, indent=2, ensure_ascii=False) + "\n",
@@ -104,21 +103,21 @@ def documents() -> dict[Path, str]:
 def _put(document: str, name: str, text: str) -> str:
     begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
     if begin not in document or end not in document:
-        raise ValueError(f"the document has no place for {name}")
+        raise ValueError(f"the document has no markers for {name}")
     return re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}\n{end}", document, flags=re.DOTALL)
 
 
 def main() -> None:
     """Write the documents, or with `--check` exit 1 when one is out of date."""
-    wanted = documents()
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    texts = documents()
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         if stale:
             names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
             sys.exit(f"Out of date: {names}. Run: make docs")
         return
     for path in stale:
-        path.write_text(wanted[path])
+        path.write_text(texts[path])
 
 
 if __name__ == "__main__":

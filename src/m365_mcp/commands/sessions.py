@@ -1,4 +1,4 @@
-"""What an operator does with sessions: see whose there are, and end them on all replicas at once."""
+"""The commands `sessions list` and `sessions end`: show sessions, and end them on all replicas at once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from m365_mcp.settings import Settings
 
 
 async def show(settings: Settings, console: Console, person: str | None) -> None:
-    """Print one line a session. Raises M365Error."""
+    """Print one line per session. Raises M365Error."""
     table = Table("Person", "Object id", "MCP client", "Signed in", "Last refresh", title="Sessions")
     count = 0
-    async with _opened(settings) as sessions:
+    async with _open_sessions(settings) as sessions:
         with console.status("Reading the store…"):
             async for session in sessions.all():
-                if _is_of(session, person):
+                if _belongs_to(session, person):
                     table.add_row(*_row(session))
                     count += 1
     console.print(table)
@@ -32,26 +32,26 @@ async def show(settings: Settings, console: Console, person: str | None) -> None
 
 
 async def end(settings: Settings, console: Console, person: str | None, *, everybody: bool) -> None:
-    """End the sessions of one person, or all, and print how many. Raises M365Error."""
+    """End the sessions of one person, or of all people, and print how many. Raises M365Error."""
     if everybody == (person is not None):
-        raise InvalidArgument("Name one person, or say --all.", advice="m365-mcp sessions end --help shows examples.")
+        raise InvalidArgument("Name one person, or use --all.", advice="m365-mcp sessions end --help shows examples.")
     ended = 0
-    async with _opened(settings) as sessions:
+    async with _open_sessions(settings) as sessions:
         with console.status("Ending sessions…"):
-            # Collected first, because a store need not go on listing in order while records go.
-            found = [session.id async for session in sessions.all() if _is_of(session, person)]
+            # Collect the ids first: a store may list records incompletely while they are deleted.
+            found = [session.id async for session in sessions.all() if _belongs_to(session, person)]
             for session_id in found:
                 ended += await sessions.end(session_id, "by_operator")
     console.print(f"{ended} session(s) ended")
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Sessions]:
+async def _open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
     container = build_container(settings)
     try:
         if container.storage.kind == "memory":
             raise InvalidArgument(
-                "Sessions in memory can be reached by the server process only.",
+                "Only the server process can reach sessions in memory.",
                 advice="Set REDIS_URL or MCP_DATA_DIR; a restart of the server ends all sessions in memory.",
             )
         yield container.sign_ins.sessions
@@ -59,20 +59,20 @@ async def _opened(settings: Settings) -> AsyncIterator[Sessions]:
         await container.close()
 
 
-def _is_of(session: Session, person: str | None) -> bool:
+def _belongs_to(session: Session, person: str | None) -> bool:
     names = (session.object_id, session.sign_in_name.casefold(), session.subject)
     return person is None or person.casefold() in names or person in names
 
 
 def _row(session: Session) -> tuple[str, str, str, str, str]:
-    names = _shown(session.sign_in_name), session.object_id, _shown(session.client_name or session.client_id)
-    return *names, _moment(session.started_at), _moment(session.current.at)
+    names = _printable(session.sign_in_name), session.object_id, _printable(session.client_name or session.client_id)
+    return *names, _time(session.started_at), _time(session.current.at)
 
 
-def _shown(text: str) -> str:
-    """Return a name that somebody else has chosen, without what would steer a terminal."""
+def _printable(text: str) -> str:
+    """Return a name from outside, without characters that control a terminal."""
     return escape("".join(character for character in text if character.isprintable())[:60])
 
 
-def _moment(seconds: float) -> str:
+def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -72,6 +72,7 @@ class OnBehalfOf:
         leases: so that one replica at a time exchanges for a person.
         metrics: where the sources of tokens are counted.
         clock: epoch seconds; for tests.
+        max_people: how many people's tokens this process remembers.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class OnBehalfOf:
         leases: Leases,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
+        max_people: int = MAX_PEOPLE,
     ) -> None:
         self._endpoint = endpoint
         self._scopes = " ".join(scopes)
@@ -91,7 +93,7 @@ class OnBehalfOf:
         self._leases = leases
         self._metrics = metrics
         self._clock = clock
-        self._tokens: LRUCache[PersonId, GraphToken] = LRUCache(maxsize=MAX_PEOPLE)
+        self._tokens: LRUCache[PersonId, GraphToken] = LRUCache(maxsize=max_people)
         # By assertion, not by person: the refusal of one sign-in must not be told to another of the same person.
         self._running: dict[str, asyncio.Task[GraphToken]] = {}
 

@@ -1,12 +1,13 @@
-"""Every error of this server, in one import. Read `base` first: it draws the tree.
+"""Every error of this server, in one import. Read `base` first: its docstring shows the tree.
 
-`microsoft` holds what Microsoft refuses because of a setting, `mailbox` what is wrong with a message in the mailbox,
-`uploads` what is wrong with an uploaded file. `request_error` keeps the error of the HTTP request being answered.
+`microsoft` has the errors that a setting at Microsoft causes, `mailbox` the errors of a message in the mailbox, and
+`uploads` the errors of a file upload. `request_error` remembers the error of the HTTP request that is being answered.
 """
 
 from m365_mcp.errors.base import (
     DEFAULT_WAIT_SECONDS,
     AssertionRefused,
+    BodyTooComplex,
     EntraUnavailable,
     GraphUnavailable,
     IdempotencyKeyReused,
@@ -20,6 +21,7 @@ from m365_mcp.errors.base import (
     RateLimited,
     ReadRefused,
     RecipientNotAllowed,
+    ServerBusy,
     SettingsMistake,
     SignInAlreadyDone,
     SignInNeeded,
@@ -60,6 +62,7 @@ __all__ = [
     "AppRegistrationMistake",
     "AssertionRefused",
     "AttachmentsMissing",
+    "BodyTooComplex",
     "ClientAssertionRejected",
     "ClientSecretExpired",
     "ClientSecretRejected",
@@ -84,6 +87,7 @@ __all__ = [
     "RateLimited",
     "ReadRefused",
     "RecipientNotAllowed",
+    "ServerBusy",
     "SettingsMistake",
     "SignInAlreadyDone",
     "SignInNeeded",

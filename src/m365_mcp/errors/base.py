@@ -1,32 +1,34 @@
-"""Everything that can go wrong, as one tree; each error carries a code, a sentence and a piece of advice.
+"""The tree of errors; each error has a code, a sentence and a piece of advice.
 
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
         MessageTooLarge          message_too_large
-        RecipientNotAllowed      recipient_not_allowed       the operator does not let mail go there
+        BodyTooComplex           body_too_complex
+        RecipientNotAllowed      recipient_not_allowed       the operator does not allow this domain
         SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
-        MessageMissing           message_missing             see `mailbox_errors`, as for AlreadySent
-        …                                                    what goes wrong with uploads; see `upload_refusals`
+        MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
+        …                                                    errors of uploads; see `errors.uploads`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
         AssertionRefused         assertion_refused
-      AdministratorNeeded        administrator_needed        somebody must change a setting; see `refusals`
-      MessageRefused             message_refused             Graph said no to this message
-      AlreadySent                already_sent                too late: the message has left
-      ReadRefused                read_refused                Graph said no to a question
+      AdministratorNeeded        administrator_needed        a setting at Microsoft; see `errors.microsoft`
+      MessageRefused             message_refused             Graph refused this message
+      AlreadySent                already_sent                the message has left already
+      ReadRefused                read_refused                Graph refused to return data
       Unavailable                unavailable                 try again later
         StorageUnavailable       storage_unavailable
         EntraUnavailable         entra_unavailable
         GraphUnavailable         graph_unavailable
         Throttled                throttled
         RateLimited              rate_limited
+        ServerBusy               server_busy
       OutcomeUnknown             outcome_unknown             it may have been sent
-      InternalError              internal_error              a fault of ours
+      InternalError              internal_error              a fault in this server
       SettingsMistake            settings_mistake            the server cannot start
 
-The sentence never holds text that came from outside: no token, address, subject or upstream message.
+A sentence never contains text from outside: no token, address, subject or message of Microsoft's.
 """
 
 from __future__ import annotations
@@ -37,19 +39,19 @@ DEFAULT_WAIT_SECONDS = 5.0
 
 
 class M365Error(Exception):
-    """A failure that can be explained.
+    """An error that tells what happened and what to do about it.
 
     Args:
         sentence: what happened, one sentence; the class's own when left out.
         advice: what to do about it; the class's own when left out.
-        retry_after: seconds after which trying again makes sense, if known.
-        reference: an id from the other side (AADSTS code, Graph request-id) that support staff can look up.
+        retry_after: seconds to wait before trying again, if known.
+        reference: Microsoft's id of the failure (AADSTS code, Graph request-id), for support staff.
     """
 
     code: ClassVar[str] = "error"
     sentence: str = "Something went wrong."
-    advice: str = "Try again; if it persists, tell the people who run this server."
-    status: ClassVar[int] = 500  # the HTTP status this error has when it is the answer to an HTTP request
+    advice: str = "Try again; if the error persists, tell the people who run this server."
+    status: ClassVar[int] = 500  # the HTTP status of a response with this error
 
     def __init__(
         self,
@@ -74,20 +76,29 @@ class M365Error(Exception):
 
 
 class InvalidArgument(M365Error):
-    """An argument of the call cannot be used; nothing was done."""
+    """An argument of the call is not valid; nothing was done."""
 
     code = "invalid_argument"
-    sentence = "An argument of the call cannot be used."
+    sentence = "An argument of the call is not valid."
     advice = "Correct the argument and call again."
     status = 400
 
 
 class MessageTooLarge(InvalidArgument):
-    """The message is larger than Microsoft Graph takes in one request."""
+    """The message is larger than Microsoft Graph accepts in one request."""
 
     code = "message_too_large"
-    sentence = "The message is larger than Microsoft Graph takes in one request."
+    sentence = "The message is larger than Microsoft Graph accepts in one request."
     advice = "Shorten the body or send it in several messages."
+    status = 413
+
+
+class BodyTooComplex(InvalidArgument):
+    """The body is more work than one message may be: too many tags, cells, styles or the like."""
+
+    code = "body_too_complex"
+    sentence = "The body is more work than one message may be."
+    advice = "Make the body simpler, send it in several messages, or attach the document as a file."
     status = 413
 
 
@@ -96,18 +107,18 @@ class IdempotencyKeyReused(InvalidArgument):
 
     code = "idempotency_key_reused"
     sentence = "This idempotency_key was used for another message."
-    advice = "Use a new key for a new message, or the same arguments as before with the old one."
+    advice = "Use a new key for a new message. To repeat the earlier call, use its key with the same arguments."
     status = 409
 
 
 class RecipientNotAllowed(InvalidArgument):
-    """An address is outside the domains the operator lets mail go to; the sentence names the entry, not the address."""
+    """An address is outside the allowed domains; the sentence names the entry, not the address."""
 
     code = "recipient_not_allowed"
-    sentence = "An address is in no domain mail may go to."
+    sentence = "The operator does not allow mail to the domain of an address."
     advice = (
-        "Leave it out, or ask the people who run this server to add its domain to M365_SEND_ALLOWED_DOMAINS; "
-        "do not try another address of the same person by yourself."
+        "Leave the address out, or ask the people who run this server to add its domain to M365_SEND_ALLOWED_DOMAINS. "
+        "Do not try another address of the same person without asking."
     )
     status = 403
 
@@ -116,12 +127,12 @@ class SignInAlreadyDone(InvalidArgument):
     """The browser came back from Entra a second time with the same sign-in."""
 
     code = "sign_in_already_done"
-    sentence = "This sign-in is being completed already, or has been."
-    advice = "Close this page and go back to your MCP client; if it is not connected, start the sign-in there again."
+    sentence = "This sign-in is being completed already, or is complete."
+    advice = "Close this page and go back to your MCP client. If it is not connected, start the sign-in again there."
 
 
 class SignInNeeded(M365Error):
-    """The sign-in has ended for good: revoked, expired, or the account was disabled."""
+    """The sign-in was revoked or has expired, or the account was disabled."""
 
     code = "sign_in_needed"
     sentence = "The sign-in with Microsoft has ended."
@@ -130,25 +141,25 @@ class SignInNeeded(M365Error):
 
 
 class PersonDeclined(SignInNeeded):
-    """The person cancelled the sign-in, or said no to a permission (AADSTS65004)."""
+    """The person cancelled the sign-in or declined a permission (AADSTS65004)."""
 
     code = "person_declined"
     sentence = "The sign-in was cancelled, or a permission was declined."
-    advice = "Start again from your MCP client when you want to go on."
+    advice = "To try again, start the sign-in from your MCP client."
 
 
 class StepUpNeeded(SignInNeeded):
-    """Microsoft asks for more proof before it gives a token (multi-factor sign-in, conditional access).
+    """Microsoft requires more proof before it issues a token (multi-factor authentication, conditional access).
 
     Args:
-        sentence: what Microsoft asks for.
-        claims: JSON that makes the next sign-in ask for it, from Entra's refusal.
+        sentence: what Microsoft requires.
+        claims: the claims challenge of Entra's refusal, JSON; the next sign-in sends it to Entra.
         reference: the AADSTS code.
     """
 
     code = "step_up_needed"
-    sentence = "Microsoft asks for more proof of who you are, for example multi-factor authentication."
-    advice = "Reconnect this server in your MCP client and complete what Microsoft asks for when you sign in."
+    sentence = "Microsoft requires more proof of who you are, for example multi-factor authentication."
+    advice = "Reconnect this server in your MCP client and complete what Microsoft asks for during the sign-in."
 
     def __init__(self, sentence: str | None = None, *, claims: str | None = None, reference: str | None = None) -> None:
         self.claims = claims
@@ -156,42 +167,42 @@ class StepUpNeeded(SignInNeeded):
 
 
 class AssertionRefused(SignInNeeded):
-    """Entra does not accept the token that stands for the person any more (AADSTS50013, 500133); a new one may do."""
+    """Entra no longer accepts the assertion of the person (AADSTS50013, 500133); a refreshed one may be accepted."""
 
     code = "assertion_refused"
-    sentence = "Microsoft does not accept this server's token for you any more."
+    sentence = "Microsoft no longer accepts this server's token for you."
 
 
 class MessageRefused(M365Error):
-    """Microsoft Graph looked at this message and refused it."""
+    """Microsoft Graph refused this message."""
 
     code = "message_refused"
     sentence = "Microsoft Graph refused the message."
-    advice = "Check the recipients and the content, then send again."
+    advice = "Check the recipients and the content, then send the message again."
     status = 400
 
 
 class ReadRefused(M365Error):
-    """Microsoft Graph refused to show something, for a reason of its own."""
+    """Microsoft Graph refused to return data, for a reason that this server does not know."""
 
     code = "read_refused"
-    sentence = "Microsoft Graph refused to show it."
-    advice = "Check that the account still exists and may sign in; give the reference to your administrator."
+    sentence = "Microsoft Graph refused to return the data."
+    advice = "Check that the account still exists and may sign in. If so, give the reference to your administrator."
     status = 502
 
 
 class Unavailable(M365Error):
-    """Something this server depends on does not answer; no state was lost.
+    """A service that this server depends on does not answer; no state was lost.
 
     Args:
         sentence: what happened.
         advice: what to do.
-        retry_after: the seconds the other side has asked to wait; without them a client is asked for a few.
-        reference: the other side's id.
+        retry_after: the seconds that the service asked to wait; when it did not ask, a default applies.
+        reference: the service's id of the failure.
     """
 
     code = "unavailable"
-    sentence = "A service this server depends on does not answer."
+    sentence = "A service that this server depends on does not answer."
     advice = "Try again in a moment; there is no need to sign in again."
     status = 503
 
@@ -209,21 +220,21 @@ class Unavailable(M365Error):
 
 
 class StorageUnavailable(Unavailable):
-    """The store behind the sign-ins (Redis) does not answer in time."""
+    """The store of the sign-ins (Redis) does not answer in time."""
 
     code = "storage_unavailable"
-    sentence = "The store that holds the sign-ins does not answer."
+    sentence = "The store of the sign-ins does not answer."
 
 
 class EntraUnavailable(Unavailable):
-    """Microsoft Entra ID does not answer, or answers with a fault of its own."""
+    """Microsoft Entra ID does not answer, or answers with a server error."""
 
     code = "entra_unavailable"
     sentence = "Microsoft Entra ID does not answer."
 
 
 class GraphUnavailable(Unavailable):
-    """Microsoft Graph could not be reached, or refused for a passing reason; nothing was done."""
+    """Microsoft Graph could not be reached, or refused for a temporary reason; nothing was done."""
 
     code = "graph_unavailable"
     sentence = "Microsoft Graph could not be reached."
@@ -238,18 +249,26 @@ class Throttled(Unavailable):
 
 
 class RateLimited(Unavailable):
-    """One address has been written to as often as the operator allows in an hour."""
+    """The person has sent as many messages to one address as the operator allows in an hour."""
 
     code = "rate_limited"
-    sentence = "One of the recipients has been written to as often as is allowed in an hour."
-    advice = "Wait for the time given, or send one message that says it all; the operator sets M365_SEND_HOURLY_LIMIT."
+    sentence = "You have sent the maximum number of messages per hour to one of the recipients."
+    advice = "Wait for the time given, or put everything into one message. The operator sets M365_SEND_HOURLY_LIMIT."
+
+
+class ServerBusy(Unavailable):
+    """This server has as much work as it takes at a time; nothing was begun."""
+
+    code = "server_busy"
+    sentence = "This server is busy with other messages."
+    advice = "Try again in a moment, one call at a time."
 
 
 class OutcomeUnknown(M365Error):
-    """The request went out and no clear answer came back; it is never repeated by itself."""
+    """The request went out and no clear answer came back; this server does not repeat it."""
 
     code = "outcome_unknown"
-    sentence = "The message was handed to Microsoft Graph, but no clear answer came back: it may or may not be sent."
+    sentence = "The message went to Microsoft Graph, but no clear answer came back: it may or may not have been sent."
     advice = "Do not send it again by yourself; ask the person to look in Sent Items first."
     status = 502
 
@@ -259,21 +278,21 @@ class InternalError(M365Error):
 
     code = "internal_error"
     sentence = "This server has a fault and could not complete the request."
-    advice = "Tell the people who run it and give them the time of the call; the log says more."
+    advice = "Tell the people who run this server, with the time of the call; the log has the details."
 
 
 class SettingsMistake(M365Error):
-    """One or more settings cannot be used; the server does not start.
+    """One or more settings are not valid; the server does not start.
 
     Args:
-        mistakes: pairs of (variable name, what is wrong with it), all of them at once.
+        mistakes: all mistakes, as pairs of the variable's name and what is wrong with it.
     """
 
     code = "settings_mistake"
-    sentence = "One or more settings cannot be used, so the server does not start."
+    sentence = "One or more settings are not valid, so the server does not start."
     advice = "Correct the variables in the environment or in .env; .env.example explains each of them."
 
     def __init__(self, mistakes: tuple[tuple[str, str], ...]) -> None:
         self.mistakes = mistakes
         names = ", ".join(name for name, _ in mistakes)
-        super().__init__(f"{len(mistakes)} setting(s) cannot be used: {names}.")
+        super().__init__(f"Settings that are not valid: {names}.")

@@ -1,4 +1,4 @@
-"""What can be wrong with a message that should be in the mailbox: the rest of the tree in `errors`.
+"""Errors of a message that should be in the mailbox; a part of the tree in `errors.base`.
 
 InvalidArgument
   MessageMissing           message_missing
@@ -12,20 +12,20 @@ from m365_mcp.errors.base import InvalidArgument, M365Error
 
 
 class MessageMissing(InvalidArgument):
-    """An id names no message of this mailbox."""
+    """The mailbox has no message with this id."""
 
     code = "message_missing"
-    sentence = "There is no such message in the mailbox."
+    sentence = "The mailbox has no message with this id."
     advice = (
-        "Use an id exactly as a tool of this server returned it; the message may have been deleted or moved meanwhile."
+        "Use an id exactly as a tool of this server returned it. The message may have been deleted or moved since then."
     )
     status = 404
 
 
 class AlreadySent(M365Error):
-    """A message was to be sent, changed or called back, and has left already."""
+    """A message was to be sent, changed or cancelled, and has left already."""
 
     code = "already_sent"
     sentence = "This message has been sent already."
-    advice = "Do not send it again and do not look for a way to take it back; tell the person."
+    advice = "Do not send it again and do not try to recall it; tell the person."
     status = 409

@@ -1,4 +1,4 @@
-"""What Microsoft refuses because of a setting, and who must change it: the rest of the tree in `errors`.
+"""Errors that a setting in Microsoft 365 or Entra ID causes; a part of the tree in `errors.base`.
 
 AdministratorNeeded        administrator_needed
   ConsentMissing           consent_missing
@@ -18,7 +18,7 @@ from m365_mcp.errors.base import M365Error
 
 
 class AdministratorNeeded(M365Error):
-    """A setting in Microsoft 365 or Entra ID must be changed by somebody who may."""
+    """An administrator must change a setting in Microsoft 365 or Entra ID."""
 
     code = "administrator_needed"
     sentence = "Microsoft refused the request because of a setting."
@@ -27,13 +27,14 @@ class AdministratorNeeded(M365Error):
 
 
 class ConsentMissing(AdministratorNeeded):
-    """Nobody has agreed yet that this application may act for the person (AADSTS65001)."""
+    """This application has no consent to act on the person's behalf (AADSTS65001)."""
 
     code = "consent_missing"
-    sentence = "This application has not been allowed to send mail and read your profile on your behalf."
+    sentence = "This application has no consent to send mail and read your profile on your behalf."
     advice = (
-        "An administrator opens the app registration in the Azure portal, API permissions, and chooses "
-        "'Grant admin consent' for Mail.Send, User.Read and what M365_TOOLSETS and M365_SEND_MODE need; then try again."
+        "An administrator opens the app registration in the Azure portal, goes to API permissions, and "
+        "chooses 'Grant admin consent' for Mail.Send, User.Read and the permissions that M365_TOOLSETS and "
+        "M365_SEND_MODE need. Then try again."
     )
 
 
@@ -43,8 +44,8 @@ class TokenVersionMistake(AdministratorNeeded):
     code = "token_version_mistake"
     sentence = "The app registration issues version 1 access tokens, and this server needs version 2."
     advice = (
-        "In the Azure portal open the app registration, Manifest, set requestedAccessTokenVersion to 2 "
-        "(api.requestedAccessTokenVersion), save, wait a minute and sign in again."
+        "In the Azure portal, open the app registration and its Manifest. Set requestedAccessTokenVersion (under api) "
+        "to 2 and save. Wait a minute and sign in again."
     )
 
 
@@ -61,13 +62,13 @@ class ClientSecretRejected(AdministratorNeeded):
 
 
 class ClientSecretExpired(AdministratorNeeded):
-    """The client secret has run out (AADSTS7000222)."""
+    """The client secret has expired (AADSTS7000222)."""
 
     code = "client_secret_expired"
     sentence = "This server's client secret has expired."
     advice = (
         "Create a new client secret under Certificates & secrets, set AZURE_CLIENT_SECRET to its Value and "
-        "restart the server. With JWT_SIGNING_KEY set nobody has to sign in again."
+        "restart the server. If JWT_SIGNING_KEY is set, no sign-in is lost."
     )
     status = 503
 
@@ -78,18 +79,18 @@ class ClientAssertionRejected(AdministratorNeeded):
     code = "client_assertion_rejected"
     sentence = "Microsoft Entra ID does not accept this server's certificate or federated token."
     advice = (
-        "Compare the app registration with what the server presents: for workload identity the federated "
-        "credential's issuer, subject (system:serviceaccount:<namespace>:<service account>) and audience; "
-        "for a certificate that it is uploaded and not expired."
+        "Compare the app registration with this server's credential. For workload identity, check the federated "
+        "credential's issuer, subject (system:serviceaccount:<namespace>:<service account>) and audience. "
+        "For a certificate, check that it is uploaded and not expired."
     )
     status = 503
 
 
 class AppRegistrationMistake(AdministratorNeeded):
-    """The app registration and this server's settings do not fit together."""
+    """The app registration and this server's settings do not match."""
 
     code = "app_registration_mistake"
-    sentence = "The app registration and this server's settings do not fit together."
+    sentence = "The app registration and this server's settings do not match."
     advice = (
         "Check AZURE_CLIENT_ID, AZURE_TENANT_ID and MCP_SCOPE_NAME against the app registration: Application ID URI "
         "api://<client id>, the scope under 'Expose an API', the redirect URI, and the Graph permissions."
@@ -98,7 +99,7 @@ class AppRegistrationMistake(AdministratorNeeded):
 
 
 class PersonNotAllowed(AdministratorNeeded):
-    """A policy of the tenant keeps this person out (not assigned, blocked by conditional access)."""
+    """A policy of the tenant does not let this person in (not assigned, or blocked by conditional access)."""
 
     code = "person_not_allowed"
     sentence = "A policy of your organisation does not allow you to use this application."
@@ -119,6 +120,6 @@ class PermissionMissing(AdministratorNeeded):
     code = "permission_missing"
     sentence = "Microsoft Graph refused the request because a permission is missing."
     advice = (
-        "An administrator grants admin consent for Mail.Send, User.Read and what M365_TOOLSETS and M365_SEND_MODE need "
-        "in the app registration, and checks that the account has an Exchange Online licence."
+        "An administrator grants admin consent in the app registration for Mail.Send, User.Read and the permissions "
+        "that M365_TOOLSETS and M365_SEND_MODE need, and checks that the account has an Exchange Online licence."
     )

@@ -17,7 +17,7 @@ from m365_mcp.graph.decipher import GraphResponse
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import NEVER_CONNECTED, RetryPolicy, parse_retry_after, retry
 
-SEND_SECONDS = 20.0  # then the outcome counts as unknown
+SEND_SECONDS = 20.0
 READS = RetryPolicy(seconds=8.0, first_pause=0.5)
 CONNECTIONS = RetryPolicy(seconds=SEND_SECONDS, first_pause=0.1, tries=2)
 
@@ -51,11 +51,13 @@ class GraphClient:
         base_url: `https://graph.microsoft.com` or the like; `/v1.0` is added.
         http: the shared client.
         metrics: where the time is measured.
+        send_seconds: how long a request with an effect may take; then its outcome counts as unknown.
     """
 
     base_url: str
     http: httpx2.AsyncClient
     metrics: Metrics
+    send_seconds: float = SEND_SECONDS
 
     async def get(
         self, path: str, token: str, *, operation: str, headers: Mapping[str, str] | None = None
@@ -97,7 +99,7 @@ class GraphClient:
             OutcomeUnknown: it was sent, and no whole answer came back.
         """
         try:
-            return await self._request(call, SEND_SECONDS)
+            return await self._request(call, self.send_seconds)
         except _Interrupted as error:
             raise OutcomeUnknown from error.__cause__
 

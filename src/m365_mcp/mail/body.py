@@ -37,6 +37,7 @@ def read_body(text: str, content_type: str) -> Body:
 
     Raises:
         InvalidArgument: the type is unknown, or the text cannot be sent.
+        BodyTooComplex: the text is more work than one message may be.
         MessageTooLarge: the text alone is more than Graph takes.
     """
     kind = _choose_content_type(content_type)

@@ -55,6 +55,7 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     Raises:
         InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
         RecipientNotAllowed: somebody is outside the domains the operator allows.
+        BodyTooComplex: the body is more work than one message may be.
         MessageTooLarge: more than Graph takes in one request.
     """
     _check_switches(request, rules)

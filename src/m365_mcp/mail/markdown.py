@@ -1,19 +1,29 @@
 """Markdown to HTML that looks right in mail programs, which ignore style sheets.
 
 CommonMark with tables and strikethrough; a line break stays one, as people expect of a mail. What comes out is not yet
-clean: HTML in Markdown passes through, and `cleaning` judges it like any other.
+clean: HTML in Markdown passes through, and `mail.html.sanitizing` judges it like any other.
 """
 
 from __future__ import annotations
 
+import re
+
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from m365_mcp.errors import InvalidArgument
+from m365_mcp.errors import BodyTooComplex, InvalidArgument
 
-MAX_CHARACTERS = 200_000  # at most a few seconds of work
-
+MAX_CHARACTERS = 200_000
 MAX_NESTING = 30  # quotes and lists in one another; time grows with it
+MAX_CELLS = 13_000  # of all tables; counted before anything is parsed
+# How often the parser may look what comes next: at each line or block, and at each character in a text that could
+# begin something (an asterisk, a bracket, a line break, …). This is what its time grows with.
+MAX_STEPS = 50_000
+_LINK_STEPS = 10  # reading an address is that much more work than looking at a character
+_BLOCK_STEPS = 3  # and so is beginning a block
 
 _PAGE = "font-family:Calibri,Arial,sans-serif;font-size:11pt;line-height:1.4"
 _CODE = "font-family:Consolas,monospace;background-color:#f3f3f3"
@@ -26,23 +36,82 @@ _STYLES = {
     "th_open": "border:1px solid #bbbbbb;padding:4px 8px;background-color:#f3f3f3",
     "td_open": "border:1px solid #bbbbbb;padding:4px 8px",
 }
+_DELIMITER_ROW = re.compile(r"[\s>]*+[-:|][-:|\s]*+")  # the second line of a table (GFM 4.10), in a quote or list too
+
+
+def _parse_inline(state: StateCore) -> None:
+    """Do what the library's rule does; a text with nothing in it that means anything is taken as it is, much faster."""
+    inline = state.md.inline
+    for token in state.tokens:
+        if token.type == "inline":
+            token.children = token.children or []
+            if inline.terminator_re.search(token.content):
+                inline.parse(token.content, state.md, state.env, token.children)
+            elif token.content:
+                token.children.append(Token("text", "", 0, content=token.content))
 
 
 class _Parser(MarkdownIt):
+    def __init__(self) -> None:
+        super().__init__("commonmark", {"html": True, "linkify": False, "breaks": True, "maxNesting": MAX_NESTING})
+        self._steps = 0
+        self.enable(["table", "strikethrough"])
+        self.core.ruler.at("inline", _parse_inline)
+        self.inline.ruler.before("text", "steps", self._inline_step)
+        self.block.ruler.before(
+            "table", "steps", self._block_step, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+        )
+
     def validateLink(self, url: str) -> bool:  # noqa: N802, the library's name
         # Addresses are judged, and reported, in one place; here a refused one would stay as raw Markdown.
         return True
 
+    def normalizeLink(self, url: str) -> str:  # noqa: N802, the library's name
+        self._count(_LINK_STEPS)
+        return super().normalizeLink(url)
+
+    def _inline_step(self, state: StateInline, silent: bool) -> bool:
+        return self._count(1)
+
+    def _block_step(self, state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+        return self._count(1 if silent else _BLOCK_STEPS)
+
+    def _count(self, steps: int) -> bool:
+        self._steps += steps
+        if self._steps > MAX_STEPS:
+            raise BodyTooComplex(f"'body' has Markdown that takes more than {MAX_STEPS:,} steps to read.")
+        return False  # some other rule is to act
+
 
 def render_markdown(markdown: str) -> str:
-    """Return the HTML of `markdown`. Raises InvalidArgument when it is nested too deeply."""
-    parser = _Parser("commonmark", {"html": True, "linkify": False, "breaks": True, "maxNesting": MAX_NESTING})
-    parser.enable(["table", "strikethrough"])
+    """Return the HTML of `markdown`.
+
+    Raises:
+        BodyTooComplex: it is more work than the limits here admit.
+        InvalidArgument: it is nested too deeply.
+    """
+    if _count_cells(markdown) > MAX_CELLS:
+        raise BodyTooComplex(f"'body' has more than {MAX_CELLS:,} table cells.")
+    parser = _Parser()
     tokens = parser.parse(markdown)
     if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the library leaves out what is deeper
         raise InvalidArgument("'body' has Markdown quotes or lists nested too deeply.", advice="Nest them less.")
     _add_styles(tokens)
     return f'<div style="{_PAGE}">\n{parser.renderer.render(tokens, parser.options, {})}</div>'
+
+
+def _count_cells(markdown: str) -> int:
+    """Return how many cells the tables in `markdown` can have at most: columns times lines, down to a blank line."""
+    cells = columns = 0
+    before = ""
+    for line in markdown.splitlines():
+        if "|" in before and _DELIMITER_ROW.fullmatch(line):
+            columns = line.strip(" \t>").strip("|").count("|") + 1
+        elif not line.strip(" \t>"):
+            columns = 0
+        cells += columns
+        before = line
+    return cells
 
 
 def _add_styles(tokens: list[Token]) -> None:

@@ -72,6 +72,7 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
     Raises:
         InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
         RecipientNotAllowed: somebody is outside the domains the operator allows.
+        BodyTooComplex: the body is more work than one message may be.
         MessageTooLarge: more than Graph takes.
     """
     check_bcc(request.bcc, rules)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.entra.on_behalf_of import Caller, RejectedTokens
@@ -14,6 +14,7 @@ from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.mailbox import Mailbox, TokenSource
 from m365_mcp.mail import MailRules, Message, MessageRequest, Reply, ReplyRequest, compose_message, compose_reply
 from m365_mcp.person import PersonId
+from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrategy, no_progress
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DirectSend, DraftSend
@@ -25,12 +26,14 @@ class Outgoing:
 
     Attributes:
         rules: what may be sent.
+        composer: composes messages without delaying anybody else.
         delivery: sends each message once.
         by_draft: whether a message is sent as a draft, so that an unclear outcome can be looked up.
         shows_previews: whether lists of messages show their first words.
     """
 
     rules: MailRules
+    composer: Composer
     delivery: Delivery
     by_draft: bool
     shows_previews: bool = False
@@ -68,23 +71,23 @@ class Outbox:
         """Hold a slot at the mailbox for a request that sends nothing; see `MailboxSlots.slot`."""
         return self.outgoing.delivery.slots.slot(self.person)
 
-    # Composing a large body takes processor time, so it runs in a thread and the event loop serves others meanwhile.
-
     async def compose(self, request: MessageRequest) -> Message:
         """Return the message that `request` describes.
 
         Raises:
-            InvalidArgument, RecipientNotAllowed, MessageTooLarge: see `compose_message`.
+            InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `compose_message`.
+            ServerBusy: other messages are being composed; nothing was begun.
         """
-        return await asyncio.to_thread(compose_message, request, self.rules)
+        return await self.outgoing.composer.run(self.person, partial(compose_message, request, self.rules))
 
     async def compose_reply(self, request: ReplyRequest) -> Reply:
         """Return the reply or forward that `request` describes.
 
         Raises:
-            InvalidArgument, RecipientNotAllowed, MessageTooLarge: see `mail.compose_reply`.
+            InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `mail.compose_reply`.
+            ServerBusy: other messages are being composed; nothing was begun.
         """
-        return await asyncio.to_thread(compose_reply, request, self.rules)
+        return await self.outgoing.composer.run(self.person, partial(compose_reply, request, self.rules))
 
     async def send(
         self,

@@ -1,6 +1,6 @@
-"""What makes one setting usable: each function returns the value tidied, or raises ValueError with the reason.
+"""The rules for the values of settings: each function returns the normalised value, or raises ValueError.
 
-`server` and `sending` say which check belongs to which variable.
+`server` and `sending` name the check of each variable.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from m365_mcp.loopback import is_loopback
 from m365_mcp.redirects import RedirectPattern
 
 TOOLSETS = ("drafts", "attachments", "replies", "schedule", "people")
-ORGANIZATIONS = "organizations"  # Entra's name for "people of any work or school tenant"
+ORGANIZATIONS = "organizations"  # Entra's name for "accounts of any work or school tenant"
 
 
 def split(value: Any) -> Any:
-    """Take a comma-separated text apart."""
+    """Split a comma-separated text."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
@@ -31,16 +31,16 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
 
 
 def strip(value: Any) -> Any:
-    """Drop the white space that files and portals put around a value."""
+    """Remove the white space that files and portals put around a value."""
     return value.strip() if isinstance(value, str) else value
 
 
 def refuse_placeholder(value: str) -> str:
-    """Refuse the sample values of .env.example, and nothing at all."""
+    """Refuse the sample values of .env.example, and an empty value."""
     if not value:
         raise ValueError("is empty")
     if value.startswith(("your-", "<")):
-        raise ValueError("still holds the sample value; put the real one here")
+        raise ValueError("still has the sample value; replace it with the real one")
     return value
 
 
@@ -51,21 +51,21 @@ def refuse_secret_placeholder(value: SecretStr) -> SecretStr:
 
 
 def check_app(value: str) -> str:
-    """Return an application id as tokens carry it; GUIDs are written in either case."""
+    """Return an application id in lower case, as it appears in tokens."""
     return refuse_placeholder(value).lower()
 
 
 def check_tenant(value: str) -> str:
-    """Return the id of one tenant as tokens carry it, or `organizations`."""
+    """Return the id of one tenant in lower case, as it appears in tokens, or `organizations`."""
     if value.lower() in ("common", "consumers"):
-        raise ValueError("must be the id of a tenant, or organizations; personal accounts cannot be served")
+        raise ValueError("must be the id of a tenant, or organizations; this server does not support personal accounts")
     if "." in value:
-        raise ValueError("must be the Directory (tenant) ID, not a domain name: tokens carry the id as their issuer")
+        raise ValueError("must be the Directory (tenant) ID, not a domain name: the issuer in tokens contains the id")
     return refuse_placeholder(value).lower()
 
 
 def check_tenants(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ids of tenants as tokens carry them."""
+    """Return the ids of tenants in lower case, as they appear in tokens."""
     if ORGANIZATIONS in map(str.lower, value):
         raise ValueError("must list the ids of tenants")
     return tuple(map(check_tenant, value))
@@ -99,7 +99,7 @@ def check_authority(value: str) -> str:
     if parts.scheme != "https":
         raise ValueError("must begin with https://")
     if parts.path.strip("/"):
-        raise ValueError("must be only scheme, host and port; the tenant is added by the server")
+        raise ValueError("must be only scheme, host and port; the server adds the tenant")
     return value.rstrip("/")
 
 
@@ -107,7 +107,7 @@ def check_graph(value: str) -> str:
     """Return Graph's address without version and trailing slash."""
     parts = _read(value, "https://graph.microsoft.com")
     if parts.scheme != "https" and (parts.scheme != "http" or not is_loopback(parts.hostname)):
-        raise ValueError("must begin with https://, because tokens travel to it")
+        raise ValueError("must begin with https://, because the server sends tokens to it")
     return value.rstrip("/").removesuffix("/v1.0")
 
 
@@ -145,7 +145,7 @@ def check_signing_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 
 def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that every entry is a redirect URI, with * only where it means something."""
+    """Check that every entry is a redirect URI, with * only where it is allowed."""
     for entry in value:
         RedirectPattern.parse(entry)
     return value
@@ -155,21 +155,25 @@ def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of toolsets, each once."""
     unknown = [name for name in value if name.lower() not in TOOLSETS]
     if unknown:
-        raise ValueError(f"knows only these toolsets: {', '.join(TOOLSETS)}")
+        raise ValueError(f"must name only these toolsets: {', '.join(TOOLSETS)}")
     return tuple(dict.fromkeys(name.lower() for name in value))
 
 
 def check_domains(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the domains recipients may have, as they stand in DNS; the word none stands for no domain at all."""
+    """Return the allowed domains of recipients as DNS spells them; the word none means no domain at all."""
     if [name.lower() for name in value] == ["none"]:
         return ()
     try:
-        # RFC 5891: the form in which two spellings of one name are equal.
+        # RFC 5891: in this form, two spellings of one name are equal.
         domains = tuple(idna.encode(name.strip().rstrip(".").lower(), uts46=True).decode() for name in value)
     except idna.IDNAError:
-        raise ValueError("every entry must be a domain such as contoso.example; or the one word none") from None
+        raise ValueError(
+            "every entry must be a domain such as contoso.example; or the setting must be the one word none"
+        ) from None
     if not all("." in name for name in domains):
-        raise ValueError("every entry must be a domain such as contoso.example; or the one word none")
+        raise ValueError(
+            "every entry must be a domain such as contoso.example; or the setting must be the one word none"
+        )
     return domains
 
 
@@ -190,7 +194,7 @@ def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_ca_file(value: Path) -> Path:
-    """Check that the file holds certificate authorities."""
+    """Check that the file contains certificate authorities."""
     try:
         ssl.create_default_context(cafile=value)
     except (OSError, ssl.SSLError):

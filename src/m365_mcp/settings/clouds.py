@@ -36,9 +36,9 @@ BASIC = ("Mail.Send", "User.Read")
 
 
 def graph_scopes(cloud: Cloud, graph_base_url: str, names: tuple[str, ...] = BASIC) -> tuple[str, ...]:
-    """Return delegated permissions as full URLs, as Entra ID wants them at its token endpoint.
+    """Return delegated permissions as full URLs, as Entra ID's token endpoint expects them.
 
-    The prefix is the Graph root of the cloud the tokens are for; a stand-in's own address is never a prefix.
+    The prefix is the Graph address of the cloud that the tokens are for; a simulator's address is never a prefix.
     """
     known = {known_cloud.graph for known_cloud in CLOUDS.values()}
     prefix = graph_base_url if graph_base_url in known else cloud.graph

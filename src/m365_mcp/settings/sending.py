@@ -1,4 +1,4 @@
-"""The settings about mail: which tools there are, and what may be sent. See `settings`."""
+"""The settings about mail: which tools the server offers, and which mail it sends. See `settings`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from m365_mcp.settings import checks
 from m365_mcp.settings.checks import CommaSeparated
 from m365_mcp.settings.clouds import BASIC
 
-# What each toolset needs besides Mail.Send and User.Read (Graph permissions reference).
+# The permissions that each toolset needs besides Mail.Send and User.Read (Graph permissions reference).
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "drafts": ("Mail.ReadWrite",),
     "attachments": ("Mail.ReadWrite",),
@@ -22,55 +22,55 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
 
 
 class SendingSettings(BaseSettings):
-    """The settings about mail, one field a variable (`m365_send_mode` is `M365_SEND_MODE`)."""
+    """The settings about mail; each field is one variable (`m365_send_mode` is `M365_SEND_MODE`)."""
 
     m365_send_mode: Literal["direct", "draft"] = Field(
         "direct",
-        description="direct: one request, needs Mail.Send only. draft: a draft that is sent and looked up when the "
-        "answer is unclear, needs Mail.ReadWrite.",
+        description="direct: send in one request; needs Mail.Send only. draft: create a draft, send it, and look it up "
+        "when Graph's answer is unclear; needs Mail.ReadWrite too.",
     )
     m365_toolsets: Annotated[CommaSeparated, AfterValidator(checks.check_toolsets)] = Field(
         (),
-        description="Further tools, comma separated: drafts, attachments, replies, schedule, people. Each asks for the "
-        "Graph permissions it needs.",
+        description="Further tools, comma separated: drafts, attachments, replies, schedule, people. Each needs Graph "
+        "permissions of its own.",
     )
     m365_send_key_hours: int = Field(
-        24, ge=1, le=720, description="How long an idempotency_key is remembered, in hours."
+        24, ge=1, le=720, description="How long the server remembers an idempotency_key, in hours."
     )
     m365_send_repeat_minutes: int = Field(
         10, ge=3, le=1440, description="How long an equal message counts as a repeat, in minutes."
     )
     m365_send_allowed_domains: Annotated[CommaSeparated, AfterValidator(checks.check_domains)] | None = Field(
-        None, description="Domains that may be written to, comma separated; none: nobody. Unset: everybody."
+        None,
+        description="Domains that mail may go to, comma separated. none: no domain at all. Unset: every domain.",
     )
     m365_send_max_recipients: int = Field(
-        500, ge=1, le=1000, description="Most recipients of one message; Exchange Online's own limit is 500."
+        500, ge=1, le=1000, description="Maximum recipients per message; Exchange Online's own limit is 500."
     )
     m365_send_hourly_limit: int = Field(
-        50, ge=0, description="Most messages of one person to one address in an hour; 0: no limit."
+        50, ge=0, description="Maximum messages per sender to the same address per hour; 0: no limit."
     )
-    m365_send_bcc: bool = Field(False, description="Whether blind copies may be sent.")
+    m365_send_bcc: bool = Field(False, description="Whether people may send blind copies.")
     m365_send_from: bool = Field(
-        False, description="Whether people may send for a shared mailbox; asks for Mail.Send.Shared."
+        False, description="Whether people may send from a shared mailbox; needs Mail.Send.Shared."
     )
     m365_send_blocked_extensions: CommaSeparated | None = Field(
-        None, description="Attachment types to refuse, comma separated. Unset: the ones Outlook blocks."
+        None, description="File extensions of attachments to refuse, comma separated. Unset: those that Outlook blocks."
     )
     m365_send_throttled_seconds: int = Field(
         0,
         ge=0,
         le=120,
-        description="For how long a message that Graph throttles (429) is offered again, in seconds; 0: the caller is "
-        "told at once.",
+        description="How long the server retries a message that Graph throttles (429), in seconds; 0: not at all.",
     )
 
     m365_show_previews: bool = Field(
-        False, description="Whether list_messages shows the first words of each message to the model."
+        False, description="Whether list_messages shows the model the first words of each message."
     )
 
     @property
     def graph_permissions(self) -> tuple[str, ...]:
-        """The delegated Graph permissions that what is switched on needs, and no others."""
+        """The delegated Graph permissions that the chosen settings need, and no others."""
         needed = [*BASIC]
         for toolset in self.m365_toolsets:
             needed += PERMISSIONS[toolset]

@@ -1,4 +1,4 @@
-"""The settings of the server itself: who it is, where it listens, where it keeps things. See `settings`."""
+"""The settings of the server itself: its identity, its addresses, its store. See `settings`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ClientSecret = Annotated[SecretStr, BeforeValidator(checks.strip), AfterValidato
 
 
 class ServerSettings(BaseSettings):
-    """The settings of the server itself, one field a variable (`azure_client_id` is `AZURE_CLIENT_ID`)."""
+    """The settings of the server itself; each field is one variable (`azure_client_id` is `AZURE_CLIENT_ID`)."""
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
@@ -43,101 +43,110 @@ class ServerSettings(BaseSettings):
 
     azure_client_id: AppId = Field(description="Application (client) ID of the app registration.")
     azure_client_certificate_path: Path | None = Field(
-        None, description="PEM file with a certificate of the app registration and its key, instead of a secret."
+        None,
+        description="PEM file with a certificate of the app registration and its private key; replaces the secret.",
     )
     azure_federated_token_file: Path | None = Field(
-        None, description="Projected token of AKS workload identity, instead of a secret; the webhook sets it."
+        None, description="File with the token of AKS workload identity; replaces the secret. The webhook sets it."
     )
     azure_client_secret: ClientSecret | None = Field(
         None,
         validate_default=True,
         description="Value (not the Secret ID) of a client secret of the app registration. "
-        "Required, unless one of the two above is set.",
+        "Required unless one of the two variables above is set.",
     )
     azure_tenant_id: TenantId = Field(
-        description="Directory (tenant) ID; or organizations, for people of the tenants in AZURE_ALLOWED_TENANTS."
+        description="Directory (tenant) ID; or organizations, to allow people of the tenants in AZURE_ALLOWED_TENANTS."
     )
     azure_allowed_tenants: Annotated[CommaSeparated, AfterValidator(checks.check_tenants)] = Field(
         (),
         validate_default=True,
-        description="Directory (tenant) IDs whose people may sign in, comma separated; needed when AZURE_TENANT_ID "
-        "is organizations, and only then.",
+        description="Directory (tenant) IDs of the tenants whose people may sign in, comma separated. Required when "
+        "AZURE_TENANT_ID is organizations, and only then.",
     )
     mcp_server_base_url: PublicUrl = Field(
-        "http://localhost:8000", description="Public URL of this server; Entra redirects to it + /auth/callback."
+        "http://localhost:8000",
+        description="Public URL of this server. Entra redirects to this URL followed by /auth/callback.",
     )
     mcp_scope_name: str = Field(
-        "mcp-access", min_length=1, pattern=r"^[^\s/:]+$", description="Scope defined under 'Expose an API'."
+        "mcp-access", min_length=1, pattern=r"^[^\s/:]+$", description="Name of the scope under 'Expose an API'."
     )
     mcp_host: str = Field("0.0.0.0", description="Address to listen on.")
     mcp_port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
     redis_url: Annotated[str, AfterValidator(checks.check_redis)] | None = Field(
         None,
-        description="Redis or Valkey, redis:// or rediss://. Unset: redis://localhost:6379/0 when something answers "
-        "there, else an encrypted store on disk for a single process. memory:// forgets at exit.",
+        description="URL of Redis or Valkey, redis:// or rediss:// (TLS). Unset: redis://localhost:6379/0 if a Redis "
+        "answers there, else an encrypted store on disk for a single process. memory://: a store in memory.",
     )
     fastmcp_stateless_http: bool = Field(
-        True, description="One HTTP request, one answer, no session in the server; needed behind a load balancer."
+        True,
+        description="Stateless HTTP: the server keeps no MCP session between requests. Needed behind a load balancer.",
     )
     azure_cloud: CloudName = Field(
-        "global", description="Microsoft cloud: global, usgov, usgov-dod or china; sets the next two."
+        "global", description="Microsoft cloud: global, usgov, usgov-dod or china. It sets the next two variables."
     )
     azure_authority_host: Annotated[str, AfterValidator(checks.check_authority)] | None = Field(
-        None, description="Entra ID's address, when it is not the cloud's own (https://login.microsoftonline.com)."
+        None, description="Address of Entra ID, to replace the cloud's own (https://login.microsoftonline.com)."
     )
     graph_base_url: Annotated[str, AfterValidator(checks.check_graph)] | None = Field(
-        None, description="Microsoft Graph's address, when it is not the cloud's own (https://graph.microsoft.com)."
+        None, description="Address of Microsoft Graph, to replace the cloud's own (https://graph.microsoft.com)."
     )
     storage_encryption_key: Annotated[
         tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_fernet_keys)
     ] = Field(
         (),
-        description="Fernet keys for what is stored, comma separated; the first encrypts, all decrypt. "
-        "Unset: derived from JWT_SIGNING_KEY or the client secret.",
+        description="Fernet keys that encrypt the store, comma separated; the first encrypts, all decrypt. "
+        "Unset: a key derived from JWT_SIGNING_KEY or the client secret.",
     )
     jwt_signing_key: Annotated[
         tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_signing_keys)
     ] = Field(
         (),
         validate_default=True,
-        description="Signs the tokens handed to MCP clients (32 characters or more); several, comma separated: the "
-        "first signs, all are accepted. Unset: derived from the client secret, so changing that secret signs "
-        "everybody out. Required without a client secret.",
+        description="Keys that sign the tokens of MCP clients (32 characters or more each), comma separated; the first "
+        "signs, all are accepted. Unset: a key derived from the client secret, so that a new client secret signs "
+        "everybody out. Required when there is no client secret.",
     )
     mcp_session_hours: int = Field(
-        168, ge=1, le=2160, description="How long a client stays signed in without refreshing, in hours."
+        168,
+        ge=1,
+        le=2160,
+        description="Lifetime of MCP clients' access tokens, in hours; a client that refreshes stays signed in.",
     )
     mcp_refresh_grace_seconds: int = Field(
         30,
         ge=0,
         le=300,
-        description="How long a refresh token that was just used answers with the same new tokens again, in seconds.",
+        description="How long a used refresh token still returns the tokens of its first use, in seconds.",
     )
     mcp_shutdown_delay_seconds: float = Field(
         3.0,
         ge=0,
         le=60,
-        description="How long the server goes on after SIGTERM, with /readyz failing, before it takes no new calls.",
+        description="How long the server still accepts calls after SIGTERM, while /readyz fails, in seconds.",
     )
     mcp_allowed_redirect_uris: Annotated[CommaSeparated, AfterValidator(checks.check_redirect_patterns)] = Field(
         (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS),
-        description="Redirect URIs that MCP clients may use, comma separated, exact; only a loopback port and "
-        "path, or a last path segment, may be *.",
+        description="Redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may replace "
+        "the port of a loopback address, or the last segment of a path.",
     )
     mcp_allowed_hosts: Annotated[CommaSeparated, AfterValidator(checks.check_hosts)] = Field(
-        (), description="Further Host names this server answers to, beside that of MCP_SERVER_BASE_URL and loopback."
+        (),
+        description="Further values of the Host header to accept, besides MCP_SERVER_BASE_URL's host and loopback.",
     )
     mcp_allowed_origins: Annotated[CommaSeparated, AfterValidator(checks.check_origins)] = Field(
-        (), description="Further Origins whose pages may call this server, e.g. https://inspector.example.com."
+        (), description="Further origins whose pages may call this server, for example https://inspector.example.com."
     )
     mcp_data_dir: Path | None = Field(None, description="Folder of the store on disk. Unset: the user's data folder.")
     mcp_metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics; 0 switches it off.")
-    mcp_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    mcp_log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Log level: debug, info, warning or error."
+    )
     mcp_log_format: Literal["auto", "json", "text"] = Field(
-        "auto", description="json for collectors, text for people; auto: text in a terminal, else json."
+        "auto", description="Log format: json, text, or auto (text in a terminal, else json)."
     )
     ssl_cert_file: Annotated[Path, AfterValidator(checks.check_ca_file)] | None = Field(
-        None, description="PEM file with the certificate authorities to trust, for a private CA."
+        None, description="PEM file with the certificate authorities to trust, for a private certificate authority."
     )
 
     @model_validator(mode="before")
@@ -146,13 +155,13 @@ class ServerSettings(BaseSettings):
         for name in ("azure_cloud", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
             if isinstance(values.get(name), str):
                 values[name] = values[name].lower()
-        # On another port than 8000 and without a public URL, this machine's address with that port is meant.
+        # Without a public URL, the address is this machine with the chosen port.
         port = values.get("mcp_port")
         return {"mcp_server_base_url": f"http://localhost:{port}", **values} if str(port).isdigit() else values
 
     @field_validator("azure_client_secret")
     @classmethod
-    def _prove_identity_in_one_way(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _require_one_credential(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         certificate = info.data.get("azure_client_certificate_path")
         if value is None and certificate is None and info.data.get("azure_federated_token_file") is None:
             raise ValueError(NOT_SET)
@@ -162,14 +171,14 @@ class ServerSettings(BaseSettings):
 
     @field_validator("jwt_signing_key")
     @classmethod
-    def _sign_with_something(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+    def _require_signing_key(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
         if not value and info.data.get("azure_client_secret", "") is None:
             raise ValueError("is required when there is no AZURE_CLIENT_SECRET to derive it from")
         return value
 
     @field_validator("azure_allowed_tenants")
     @classmethod
-    def _allow_somebody(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _require_allowed_tenants(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         shared = info.data.get("azure_tenant_id") == checks.ORGANIZATIONS
         if shared and not value:
             raise ValueError("is required when AZURE_TENANT_ID is organizations; name the tenants that may sign in")
@@ -179,8 +188,8 @@ class ServerSettings(BaseSettings):
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:
-        """What the server's own keys are derived from; the first is used for what is new, all for what exists."""
-        # The client secret stays in the list, so that naming a key for the first time signs nobody out.
+        """The secrets that the server derives its keys from; the first makes new tokens, all are accepted."""
+        # The client secret stays in the list, so that setting JWT_SIGNING_KEY for the first time signs nobody out.
         chosen = (*self.jwt_signing_key, *filter(None, [self.azure_client_secret]))
         return tuple(secret.get_secret_value() for secret in chosen)
 
@@ -206,10 +215,10 @@ class ServerSettings(BaseSettings):
 
     @property
     def public_host(self) -> str:
-        """Host name (without port) of the public URL, lower case."""
+        """Host name of the public URL without its port, in lower case."""
         return (urlsplit(self.mcp_server_base_url).hostname or "").lower()
 
     @property
     def public_path(self) -> str:
-        """Path of the public URL without a trailing slash; empty when the server has the host to itself."""
+        """Path of the public URL without a trailing slash; empty when the server is at the root of its host."""
         return urlsplit(self.mcp_server_base_url).path

@@ -20,8 +20,8 @@ _LINK: dict[str, Any] = {
     "type": "object",
     "properties": {
         "name": {"type": "string", "description": "The file's name."},
-        "upload_url": {"type": "string", "description": "Page to drop the file on, and address to PUT it to."},
-        "command": {"type": "string", "description": "Shell command that uploads it from the current folder."},
+        "upload_url": {"type": "string", "description": "Page to drop the file on; also the URL to PUT it to."},
+        "command": {"type": "string", "description": "Shell command that uploads the file from the current folder."},
     },
     "required": ["name", "upload_url", "command"],
 }
@@ -29,33 +29,33 @@ _FILE: dict[str, Any] = {
     "type": "object",
     "properties": {
         "name": {"type": "string", "description": "The file's name."},
-        "size": {"type": "integer", "description": "Bytes that arrived."},
-        "sha256": {"type": "string", "description": "SHA-256 of these bytes, hexadecimal."},
+        "size": {"type": "integer", "description": "Size in bytes, as it arrived."},
+        "sha256": {"type": "string", "description": "SHA-256 of the content, hexadecimal."},
     },
     "required": ["name", "size", "sha256"],
 }
 
 
-class Waiting(BaseModel):
-    """A draft that waits for its files."""
+class DraftAwaitingFiles(BaseModel):
+    """A draft whose files have not arrived yet."""
 
     status: Literal["waiting_for_files"] = Field(description="'waiting_for_files': nothing has been sent yet.")
-    draft_id: str = Field(description="The draft; hand it to send_with_attachments.")
-    message_id: str = Field(description="This message's id; it stands in its x-m365-mcp-id header, too.")
-    recipients: list[str] = Field(description="Every address the message will go to, as it was understood.")
-    warnings: list[str] = Field(description="What was changed or looks odd; tell the person.")
-    links_expire_at: str = Field(description="Until when an upload may begin, UTC, ISO 8601.")
+    draft_id: str = Field(description="Id of the draft, for send_with_attachments.")
+    message_id: str = Field(description="This message's id; its header x-m365-mcp-id has it too.")
+    recipients: list[str] = Field(description="Every address that the message will go to, as the server understood it.")
+    warnings: list[str] = Field(description="What the server changed or found unusual; tell the person.")
+    links_expire_at: str = Field(description="Time until which an upload can begin, UTC, ISO 8601.")
     files: list[dict[str, Any]] = Field(
-        description="One link for each file; whoever has it may upload that one file, once.",
+        description="One link per file; anyone who has the link can upload that one file, once.",
         json_schema_extra={"items": _LINK},
     )
 
 
 class ReceiptWithFiles(Receipt):
-    """What became of a message with uploaded files."""
+    """The receipt of a message with uploaded files."""
 
     files: list[dict[str, Any]] = Field(
-        description="The files that went with it, as they arrived.", json_schema_extra={"items": _FILE}
+        description="The files attached to the message, as they arrived.", json_schema_extra={"items": _FILE}
     )
 
 
@@ -64,7 +64,7 @@ class ReceiptWithFiles(Receipt):
     annotations=ToolAnnotations(
         title="Attach files",
         read_only_hint=False,
-        destructive_hint=False,  # a draft, which nobody gets
+        destructive_hint=False,  # a draft goes to no recipient
         idempotent_hint=False,
         open_world_hint=False,
     ),
@@ -83,19 +83,19 @@ async def attach_files(
     attachments: arguments.Attachments = None,
     request_read_receipt: arguments.ReadReceipt = False,
     uploads: PendingUploads = Depends(caller_uploads),
-) -> Waiting:
-    """Begin a mail with files too large to go inside a call (up to 150 MB): make a draft, and a link for each file.
+) -> DraftAwaitingFiles:
+    """Start a mail with files that are too large for a call (up to 150 MB): create a draft and a link for each file.
 
-    Sends nothing. Run each file's command yourself where the file is, or give the person the upload_url: it opens a
-    page to drop the file on. A link is good for 15 minutes and for one upload, works without a sign-in, and puts the
-    file into this person's draft only, so show it to nobody else. Then call send_with_attachments. A draft that is
-    not sent stays in the person's Drafts folder until they delete it; the server does not clear it away.
+    It sends nothing. Run each file's command yourself where the file is, or give the person the upload_url: it opens a
+    page to drop the file on. A link works for 15 minutes, for one upload and without a sign-in, and adds the file to
+    this person's draft only, so show it to no other person. Then call send_with_attachments. A draft that is not sent
+    stays in the person's Drafts folder until they delete it; the server does not delete it.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
         importance=importance, attachments=attachments, request_read_receipt=request_read_receipt,
     )  # fmt: skip
-    return _as_waiting(await uploads.begin(request, files))
+    return _awaiting_files(await uploads.begin(request, files))
 
 
 @tool(
@@ -103,7 +103,7 @@ async def attach_files(
     annotations=ToolAnnotations(
         title="Send with attachments",
         read_only_hint=False,
-        destructive_hint=True,  # a sent mail cannot be taken back
+        destructive_hint=True,  # a sent mail cannot be recalled
         idempotent_hint=True,  # one draft is sent once
         open_world_hint=True,
     ),
@@ -113,18 +113,18 @@ async def send_with_attachments(
     uploads: PendingUploads = Depends(caller_uploads),
     context: Context = CurrentContext(),
 ) -> ReceiptWithFiles:
-    """Send the draft that attach_files made, once, when every file it announced has arrived.
+    """Send the draft that attach_files created, once, after every announced file has arrived.
 
-    The message leaves at once and cannot be taken back, so have the person agree first. While a file is missing
-    nothing is sent and the error says which, by its place in 'files'. A returned receipt names each file with the size
-    and SHA-256 of what arrived; another call with the same draft_id sends nothing and returns the first receipt.
-    After 'outcome_unknown' the person must look in Sent Items before anything is tried again.
+    The message leaves immediately and cannot be recalled, so have the person agree first. While a file is missing,
+    nothing is sent and the error says which one, by its number in 'files'. The receipt names each file with the size
+    and SHA-256 of what arrived. Another call with the same draft_id sends nothing and returns the first receipt.
+    After 'outcome_unknown' the person must look in Sent Items before you try again.
     """
-    return _as_receipt(await uploads.send(draft_id, progress_to(context)))
+    return _receipt(await uploads.send(draft_id, progress_to(context)))
 
 
-def _as_waiting(opened: PendingUpload) -> Waiting:
-    return Waiting(
+def _awaiting_files(opened: PendingUpload) -> DraftAwaitingFiles:
+    return DraftAwaitingFiles(
         status="waiting_for_files",
         draft_id=opened.draft_id,
         message_id=opened.message_id,
@@ -138,7 +138,7 @@ def _as_waiting(opened: PendingUpload) -> Waiting:
     )
 
 
-def _as_receipt(sent: SentUpload) -> ReceiptWithFiles:
+def _receipt(sent: SentUpload) -> ReceiptWithFiles:
     receipt = sent.receipt
     return ReceiptWithFiles(
         status="sent",
@@ -154,8 +154,8 @@ def _as_receipt(sent: SentUpload) -> ReceiptWithFiles:
 
 
 def curl_command(name: str, url: str) -> str:
-    """Return what a POSIX shell runs to upload the file `name` of the current folder."""
-    # curl takes - and . for standard input, and patterns in braces or brackets for several files.
+    """Return the POSIX shell command that uploads the file `name` from the current folder."""
+    # curl reads standard input for - and ., and expands braces and brackets to several files.
     path = f"./{name}" if name[0] in "-." else name
     options = "-gT" if re.search(r"[\[\]{}]", name) else "-T"
     quoted = path.replace("'", "'\\''")

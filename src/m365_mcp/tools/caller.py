@@ -1,7 +1,7 @@
-"""Who is calling: builds the caller's Mailbox from the request's access token. Constructs only.
+"""Builds the caller's mailbox and outbox from the access token of the request. It only constructs objects.
 
-What a FastMCP 4.2 dependency raises is masked, so nothing here can fail; a missing sign-in shows when the mailbox is
-first used.
+FastMCP 4.2 masks an exception of a dependency, so nothing here may fail. A missing sign-in becomes an error when the
+mailbox is first used.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ SERVICES = "services"
 
 @dataclass(frozen=True)
 class Services:
-    """The long-lived objects tools use; the server's lifespan hands them out under `SERVICES`."""
+    """The long-lived objects that tools use; the lifespan context has them under `SERVICES`."""
 
     tokens: GraphTokenProvider
     graph: GraphClient
@@ -34,20 +34,20 @@ class Services:
 
 
 def caller_mailbox(context: Context = CurrentContext()) -> Mailbox:
-    """Return the mailbox of whoever makes the current call."""
+    """Return the mailbox of the caller."""
     services: Services = context.lifespan_context[SERVICES]
     return _mailbox(services, _caller())
 
 
 def caller_outbox(context: Context = CurrentContext()) -> Outbox:
-    """Return the outgoing mail of whoever makes the current call."""
+    """Return the outgoing mail of the caller."""
     services: Services = context.lifespan_context[SERVICES]
     caller = _caller()
     return _outbox(services, caller)
 
 
 def caller_uploads(context: Context = CurrentContext()) -> PendingUploads:
-    """Return the mail with uploaded files of whoever makes the current call."""
+    """Return the mail with uploaded files of the caller."""
     services: Services = context.lifespan_context[SERVICES]
     caller = _caller()
     return services.uploads.for_person(_outbox(services, caller), caller.session_id if caller else "")
@@ -75,11 +75,11 @@ def _caller() -> Caller | None:
 def _no_tokens() -> TokenSource:
     async def refuse(*_: object) -> NoReturn:
         raise SignInNeeded(
-            "Nobody is signed in: this connection carries no access token.",
-            advice="Connect to the server's HTTP address (…/mcp) and sign in; tools cannot be called over stdio.",
+            "This connection has no access token, so no person is signed in.",
+            advice="Connect to the server's HTTP address (…/mcp) and sign in; tools do not work over stdio.",
         )
 
-    async def nothing() -> None:
+    async def do_nothing() -> None:
         return
 
-    return TokenSource(get=refuse, renew=refuse, end_sign_in=nothing)
+    return TokenSource(get=refuse, renew=refuse, end_sign_in=do_nothing)

@@ -1,4 +1,4 @@
-"""create_draft, send_draft, discard_draft: a mail the person looks at in Outlook before it is sent."""
+"""create_draft, send_draft, discard_draft: a mail that the person reviews in Outlook before it is sent."""
 
 from typing import Literal
 
@@ -16,22 +16,22 @@ from m365_mcp.tools.caller import caller_outbox
 from m365_mcp.tools.mail import Receipt, progress_to, receipt_of
 
 
-class DraftMade(BaseModel):
+class CreatedDraft(BaseModel):
     """A message in the Drafts folder."""
 
     status: Literal["draft"] = Field(description="'draft': nothing was sent.")
-    draft_id: str = Field(description="For send_draft and discard_draft.")
-    message_id: str = Field(description="This message's id; it stands in its x-m365-mcp-id header, too.")
-    web_link: str | None = Field(description="Opens the draft in Outlook; give it to the person.")
-    recipients: list[str] = Field(description="Every address the message is for, as it was understood.")
-    warnings: list[str] = Field(description="What was changed or looks odd; tell the person.")
+    draft_id: str = Field(description="Id of the draft, for send_draft and discard_draft.")
+    message_id: str = Field(description="This message's id; its header x-m365-mcp-id has it too.")
+    web_link: str | None = Field(description="URL that opens the draft in Outlook; give it to the person.")
+    recipients: list[str] = Field(description="Every recipient's address, as the server understood it.")
+    warnings: list[str] = Field(description="What the server changed or found unusual; tell the person.")
 
 
-class DraftGone(BaseModel):
-    """A draft that was thrown away."""
+class DiscardedDraft(BaseModel):
+    """A draft that was discarded."""
 
     status: Literal["discarded"] = Field(description="'discarded': it will not be sent.")
-    draft_id: str = Field(description="The draft's id, as it was given.")
+    draft_id: str = Field(description="The draft_id of the call.")
 
 
 @tool(
@@ -39,7 +39,7 @@ class DraftGone(BaseModel):
     annotations=ToolAnnotations(
         title="Create a draft",
         read_only_hint=False,
-        destructive_hint=False,  # a draft more; nothing is sent or changed
+        destructive_hint=False,  # it adds a draft; nothing is sent or changed
         idempotent_hint=False,
         open_world_hint=False,
     ),
@@ -57,11 +57,11 @@ async def create_draft(
     attachments: arguments.Attachments = None,
     request_read_receipt: arguments.ReadReceipt = False,
     outbox: Outbox = Depends(caller_outbox),
-) -> DraftMade:
-    """Put an email into the signed-in person's Drafts folder, so that they can look at it in Outlook; send nothing.
+) -> CreatedDraft:
+    """Create an email in the signed-in person's Drafts folder, so that they can review it in Outlook. It sends nothing.
 
-    Give the person `web_link`. They may change the draft and send it themselves, or have you call send_draft with
-    `draft_id`. Calling create_draft again makes another draft.
+    Give the person `web_link`. They can change the draft and send it themselves, or have you call send_draft with
+    `draft_id`. A second call of create_draft creates another draft.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
@@ -69,7 +69,7 @@ async def create_draft(
     )  # fmt: skip
     message = await outbox.compose(request)
     message_id, draft = await OwnDrafts(outbox).create(message)
-    return DraftMade(
+    return CreatedDraft(
         status="draft",
         draft_id=draft.id,
         message_id=message_id,
@@ -84,18 +84,19 @@ async def create_draft(
     annotations=ToolAnnotations(
         title="Send a draft",
         read_only_hint=False,
-        destructive_hint=True,  # a sent mail cannot be taken back
-        idempotent_hint=True,  # a draft is sent once, however often it is asked for
+        destructive_hint=True,  # a sent mail cannot be recalled
+        idempotent_hint=True,  # a draft is sent once, however often the tool is called
         open_world_hint=True,
     ),
 )
 async def send_draft(
     draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox), context: Context = CurrentContext()
 ) -> Receipt:
-    """Send a draft that create_draft made, as it is now, with everything the person has changed in it.
+    """Send a draft that create_draft created, with every change that the person has made in it.
 
-    Only after the person has agreed. A returned receipt means Microsoft accepted the message: do not repeat the call
-    (a repeat sends nothing and returns the first receipt). Only 'outcome_unknown' leaves open whether it was sent.
+    Call it only after the person has agreed. A receipt means that Microsoft accepted the message: do not repeat the
+    call (a repeat sends nothing and returns the first receipt). Only after 'outcome_unknown' it is not known whether
+    the message was sent.
     """
     item, sent = await OwnDrafts(outbox).send(draft_id, progress_to(context))
     return receipt_of(sent, item.addresses)
@@ -106,15 +107,15 @@ async def send_draft(
     annotations=ToolAnnotations(
         title="Discard a draft",
         read_only_hint=False,
-        destructive_hint=True,  # with what the person has written into it
+        destructive_hint=True,  # the person's changes in the draft are lost
         idempotent_hint=True,
         open_world_hint=False,
     ),
 )
-async def discard_draft(draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox)) -> DraftGone:
-    """Throw away a draft that create_draft made, with every change the person has made in it.
+async def discard_draft(draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox)) -> DiscardedDraft:
+    """Discard a draft that create_draft created, with every change that the person has made in it.
 
-    Only drafts of this server, and only when the person does not want them any more.
+    It works only for drafts of this server. Call it only when the person does not want the draft any more.
     """
     await OwnDrafts(outbox).discard(draft_id)
-    return DraftGone(status="discarded", draft_id=draft_id)
+    return DiscardedDraft(status="discarded", draft_id=draft_id)

@@ -1,4 +1,4 @@
-"""send_mail: arguments to a Message, the Message to the Office, a receipt back."""
+"""send_mail: compose a message from the arguments, send it through the caller's outbox, return a receipt."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -17,22 +17,22 @@ from m365_mcp.tools.caller import caller_outbox
 
 
 class Accepted(BaseModel):
-    """What became of a message that Microsoft has accepted."""
+    """The receipt of a message that Microsoft has accepted."""
 
     status: str
-    message_id: str = Field(description="This message's id; it stands in its x-m365-mcp-id header, too.")
-    accepted_at: str = Field(description="When it was accepted, UTC, ISO 8601.")
-    recipients: list[str] = Field(description="Every address the message goes to, as it was understood.")
+    message_id: str = Field(description="This message's id; its header x-m365-mcp-id has it too.")
+    accepted_at: str = Field(description="When Microsoft accepted it, UTC, ISO 8601.")
+    recipients: list[str] = Field(description="Every address that the message goes to, as the server understood it.")
     duplicate_of: str | None = Field(
-        description="Set when an earlier call has sent this message: its message_id. This call sent nothing."
+        description="Set when an earlier call already sent this message: its message_id. This call sent nothing."
     )
-    warnings: list[str] = Field(description="What was changed or looks odd; tell the person.")
+    warnings: list[str] = Field(description="What the server changed or found unusual; tell the person.")
     saved_to_sent_items: bool = Field(description="Whether a copy is in the person's Sent Items.")
-    request_id: str | None = Field(description="Microsoft's id of the request, for support.")
+    request_id: str | None = Field(description="Microsoft's id of the request, for support staff.")
 
 
 class Receipt(Accepted):
-    """What became of a message."""
+    """The receipt of a sent message."""
 
     status: Literal["sent"] = Field(description="'sent': Microsoft accepted the message for delivery.")
 
@@ -42,7 +42,7 @@ class Receipt(Accepted):
     annotations=ToolAnnotations(
         title="Send mail",
         read_only_hint=False,
-        destructive_hint=True,  # a sent mail cannot be taken back
+        destructive_hint=True,  # a sent mail cannot be recalled
         idempotent_hint=False,
         open_world_hint=True,
     ),
@@ -67,11 +67,11 @@ async def send_mail(
 ) -> Receipt:
     """Send an email as the signed-in person, from their own Microsoft 365 mailbox.
 
-    The message leaves at once and cannot be taken back, so have the person agree to recipients, subject and text
-    first. Write HTML in `body` unless `content_type` says otherwise. A returned receipt means Microsoft accepted the
-    message: do not repeat the call (an equal one within minutes sends nothing and returns the first receipt). An
-    error says what to change; only 'outcome_unknown' leaves open whether it was sent, and then the person must look
-    in Sent Items before anything is tried again.
+    The message leaves immediately and cannot be recalled, so have the person agree to recipients, subject and text
+    first. Write HTML in `body` unless `content_type` names another format. A receipt means that Microsoft accepted the
+    message: do not repeat the call (an equal call within minutes sends nothing and returns the first receipt). An
+    error says what to change. Only after 'outcome_unknown' it is not known whether the message was sent; then the
+    person must look in Sent Items before you try again.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
@@ -82,25 +82,25 @@ async def send_mail(
     sent = await outbox.send(
         message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
-    return as_receipt(message, sent)
+    return message_receipt(message, sent)
 
 
-def as_receipt(message: Message, sent: delivery.SendReceipt) -> Receipt:
-    """Return what a model is told of a message that was accepted."""
+def message_receipt(message: Message, sent: delivery.SendReceipt) -> Receipt:
+    """Return the receipt of a message that was sent."""
     return receipt_of(sent, message.addresses, message.warnings, is_saved=message.save_to_sent)
 
 
 def receipt_of(
     sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
 ) -> Receipt:
-    """Return what a model is told of anything that was sent."""
+    """Return the receipt of a send to these addresses."""
     return Receipt(status="sent", **accepted_fields(sent, addresses, warnings, is_saved=is_saved))
 
 
 def accepted_fields(
     sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
 ) -> dict[str, Any]:
-    """Return the fields of `Accepted`, without its status."""
+    """Return the fields of `Accepted` without `status`."""
     return {
         "message_id": sent.message_id,
         "accepted_at": sent.accepted_at,
@@ -113,9 +113,9 @@ def accepted_fields(
 
 
 def progress_to(context: Context) -> delivery.Progress:
-    """Return what tells the client about waiting."""
+    """Return a function that reports progress to the MCP client."""
 
-    async def tell(text: str) -> None:
+    async def report(text: str) -> None:
         await context.report_progress(0, message=text)
 
-    return tell
+    return report

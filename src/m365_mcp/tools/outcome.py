@@ -1,4 +1,4 @@
-"""The one place where an error becomes what a model reads, and where a call is counted and logged."""
+"""Turns errors into the text that a model reads, and counts and logs every call."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
 
 _log = logs.get(__name__)
-_FAULT_WHILE_SENDING = "This server has a fault, and it is not certain whether the message was sent."
+_FAULT_WHILE_SENDING = "This server has a fault, and it is not known whether the message was sent."
 _SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS)) if sends_mail(tool))
 
 
 def explained(function: Any) -> Any:
-    """Return `function` with M365Error raised in a form FastMCP passes on.
+    """Return `function`, which then raises ToolError instead of M365Error.
 
-    FastMCP 4.2 masks every exception that is not its own and logs it with a traceback before any middleware sees it.
+    FastMCP 4.2 masks every other exception, and logs it with a traceback before any middleware sees it.
     """
 
     @wraps(function)
@@ -48,7 +48,7 @@ class ToolOutcome(Middleware):
     async def on_call_tool(
         self, context: MiddlewareContext[CallToolRequestParams], call_next: CallNext[CallToolRequestParams, ToolResult]
     ) -> ToolResult:
-        """Run the tool; turn what it raises into text a model can act on."""
+        """Run the tool; turn its exception into a text that a model can act on."""
         tool = context.message.name
         try:
             result = await call_next(context)
@@ -60,7 +60,7 @@ class ToolOutcome(Middleware):
             self._count(tool, error.code, error.reference)
             raise ToolError(_as_text(tool, error), log_level=logging.DEBUG) from failure
         except asyncio.CancelledError:
-            self._count(tool, "cancelled")  # the caller left; a send that had begun is finished all the same
+            self._count(tool, "cancelled")  # the client disconnected; a send that has begun still finishes
             raise
         self._count(tool, "ok")
         return result
@@ -75,22 +75,22 @@ def _explain(failure: FastMCPError) -> M365Error:
     if isinstance(cause, M365Error):
         return cause
     if isinstance(failure, ValidationError) and isinstance(cause, PydanticValidationError):
-        return InvalidArgument(_arguments_in_words(cause))
+        return InvalidArgument(_argument_errors(cause))
     return InternalError()
 
 
-def _arguments_in_words(error: PydanticValidationError) -> str:
-    """Name each argument and what is wrong with it, without what was passed."""
+def _argument_errors(error: PydanticValidationError) -> str:
+    """Name each argument and what is wrong with it, without its value."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
-    return " ".join(f"'{_place(detail['loc'])}': {_wrong(detail)}." for detail in details)
+    return " ".join(f"'{_argument_name(detail['loc'])}': {_problem(detail)}." for detail in details)
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _argument_name(location: tuple[int | str, ...]) -> str:
     name, *rest = location or ("arguments",)
     return str(name) + "".join(f" entry {part + 1}" for part in rest if isinstance(part, int))
 
 
-def _wrong(detail: Any) -> str:
+def _problem(detail: Any) -> str:
     known = {
         "missing_argument": "is required",
         "missing_keyword_only_argument": "is required",
@@ -102,6 +102,6 @@ def _wrong(detail: Any) -> str:
 def _as_text(tool: str, error: M365Error) -> str:
     if isinstance(error, InternalError) and tool in _SENDERS:
         error = InternalError(_FAULT_WHILE_SENDING, advice=OutcomeUnknown.advice)
-    certain = tool in _SENDERS and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
-    effect = " Nothing was sent." if certain else ""
+    nothing_sent = tool in _SENDERS and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
+    effect = " Nothing was sent." if nothing_sent else ""
     return error.explain().replace(" What to do:", f"{effect} What to do:", 1)

@@ -10,10 +10,10 @@ from m365_mcp.tools.caller import caller_mailbox
 
 
 class MyProfile(BaseModel):
-    """The signed-in person, in Graph's words."""
+    """The profile of the signed-in person, with Graph's field names."""
 
-    displayName: str | None = Field(description="Name as shown to others.")  # noqa: N815 - Graph's own name
-    mail: str | None = Field(description="Mail address; null when the account has no mailbox.")
+    displayName: str | None = Field(description="Display name.")  # noqa: N815 - Graph's own name
+    mail: str | None = Field(description="Mail address; null if the account has no mailbox.")
     userPrincipalName: str = Field(description="Sign-in name.")  # noqa: N815 - Graph's own name
 
 
@@ -30,7 +30,7 @@ class MyProfile(BaseModel):
 async def get_my_profile(mailbox: Mailbox = Depends(caller_mailbox)) -> MyProfile:
     """Tell who is signed in: display name, mail address and sign-in name.
 
-    Use it to answer "what is my address?", or before send_mail when it matters whose mailbox is used.
+    Use it to answer "what is my address?", or before send_mail when it matters which mailbox the server uses.
     """
     profile = await mailbox.profile()
     return MyProfile(displayName=profile.display_name, mail=profile.mail, userPrincipalName=profile.user_principal_name)

@@ -1,4 +1,4 @@
-"""schedule_mail, list_scheduled, cancel_scheduled: a mail that leaves later."""
+"""schedule_mail, list_scheduled, cancel_scheduled: a mail that Microsoft sends later."""
 
 from datetime import UTC, datetime
 from typing import Literal
@@ -19,34 +19,34 @@ from m365_mcp.tools.mail import Accepted, accepted_fields, progress_to
 
 
 class ScheduleReceipt(Accepted):
-    """What became of a message that is to leave later."""
+    """The receipt of a scheduled message."""
 
-    status: Literal["scheduled"] = Field(description="'scheduled': Microsoft keeps the message until send_at.")
-    send_at: str = Field(description="When it leaves, UTC, ISO 8601.")
-    scheduled_id: str | None = Field(description="For cancel_scheduled.")
+    status: Literal["scheduled"] = Field(description="'scheduled': Microsoft stores the message until send_at.")
+    send_at: str = Field(description="When Microsoft sends it, UTC, ISO 8601.")
+    scheduled_id: str | None = Field(description="Id of the scheduled message, for cancel_scheduled.")
 
 
 class ScheduledMail(BaseModel):
-    """A message that has not left yet."""
+    """A scheduled message that has not left yet."""
 
-    scheduled_id: str = Field(description="For cancel_scheduled.")
-    send_at: str = Field(description="When it leaves, UTC, ISO 8601.")
+    scheduled_id: str = Field(description="Id of the scheduled message, for cancel_scheduled.")
+    send_at: str = Field(description="When Microsoft sends it, UTC, ISO 8601.")
     subject: str = Field(description="Subject.")
-    recipients: list[str] = Field(description="Every address it goes to.")
+    recipients: list[str] = Field(description="Every address that it goes to.")
 
 
 class ScheduledMails(BaseModel):
-    """Everything that has not left yet."""
+    """The scheduled messages that have not left yet."""
 
-    scheduled: list[ScheduledMail] = Field(description="The next to leave first.")
+    scheduled: list[ScheduledMail] = Field(description="The scheduled messages, the earliest first.")
 
 
-class Cancelled(BaseModel):
-    """A message that was called back."""
+class CancelledMail(BaseModel):
+    """A scheduled message that was cancelled."""
 
     status: Literal["cancelled"] = Field(description="'cancelled': it will not be sent.")
     subject: str = Field(description="Its subject.")
-    recipients: list[str] = Field(description="Everybody who will not get it.")
+    recipients: list[str] = Field(description="Every address that will not get it.")
 
 
 @tool(
@@ -54,7 +54,7 @@ class Cancelled(BaseModel):
     annotations=ToolAnnotations(
         title="Schedule mail",
         read_only_hint=False,
-        destructive_hint=True,  # it leaves by itself
+        destructive_hint=True,  # Microsoft sends it without another call
         idempotent_hint=False,
         open_world_hint=True,
     ),
@@ -79,8 +79,9 @@ async def schedule_mail(
 ) -> ScheduleReceipt:
     """Send an email as the signed-in person at a later time, at most 30 days from now.
 
-    Microsoft keeps the message and sends it by itself, so have the person agree to recipients, subject, text and time
-    first; until then cancel_scheduled calls it back. Do not repeat the call after a receipt or 'outcome_unknown'.
+    Microsoft stores the message and sends it without another call, so have the person agree to recipients, subject,
+    text and time first. cancel_scheduled cancels it before it leaves. Do not repeat the call after a receipt or after
+    'outcome_unknown'.
     """
     when = read_send_at(send_at, datetime.now(UTC))
     request = MessageRequest(
@@ -111,11 +112,11 @@ async def schedule_mail(
     ),
 )
 async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMails:
-    """List the mails that schedule_mail has handed over and that have not left yet, the next to leave first.
+    """List the mails scheduled with schedule_mail that have not left yet, the earliest first.
 
-    What the person scheduled in Outlook is not in it.
+    The list does not contain mails that the person scheduled in Outlook.
     """
-    return ScheduledMails(scheduled=[_shown(item) for item in await Schedule(outbox).list(datetime.now(UTC))])
+    return ScheduledMails(scheduled=[_scheduled_mail(item) for item in await Schedule(outbox).list(datetime.now(UTC))])
 
 
 @tool(
@@ -128,16 +129,18 @@ async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMa
         open_world_hint=False,
     ),
 )
-async def cancel_scheduled(scheduled_id: arguments.ScheduledId, outbox: Outbox = Depends(caller_outbox)) -> Cancelled:
-    """Call back a mail that schedule_mail has handed over, before it leaves.
+async def cancel_scheduled(
+    scheduled_id: arguments.ScheduledId, outbox: Outbox = Depends(caller_outbox)
+) -> CancelledMail:
+    """Cancel a mail scheduled with schedule_mail, before it leaves.
 
-    'already_sent' means it was too late; 'message_missing' that it was called back before.
+    'already_sent' means that the mail has left; 'message_missing' means that it was cancelled before.
     """
     item = await Schedule(outbox).cancel(scheduled_id)
-    return Cancelled(status="cancelled", subject=item.subject, recipients=list(item.addresses))
+    return CancelledMail(status="cancelled", subject=item.subject, recipients=list(item.addresses))
 
 
-def _shown(item: Item) -> ScheduledMail:
+def _scheduled_mail(item: Item) -> ScheduledMail:
     return ScheduledMail(
         scheduled_id=item.id, send_at=str(item.send_at), subject=item.subject, recipients=list(item.addresses)
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
-from m365_mcp.errors import M365Error, SignInNeeded, StorageUnavailable, Unavailable, UploadBrokenOff, UploadIncomplete
+from m365_mcp.errors import M365Error, SignInNeeded, StorageUnavailable, UploadBrokenOff, UploadIncomplete
 from m365_mcp.graph.attachments import DraftAttachments
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox
@@ -17,9 +16,8 @@ from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import mailbox_of
 from m365_mcp.uploads.files import check_size
 from m365_mcp.uploads.links import ClaimedLink, UploadLink, UploadLinks
+from m365_mcp.uploads.slots import UploadSlots
 from m365_mcp.uploads.transfer import Incoming, Transfer
-
-MOST_AT_ONCE = 12  # in one process; each holds a few times its range of 3.75 MiB
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ class UploadReceiver:
         slots: how many requests a mailbox takes at a time.
         rules: what may be attached.
         metrics: where uploads are counted.
+        upload_slots: how many uploads run at a time.
     """
 
     links: UploadLinks
@@ -50,7 +49,7 @@ class UploadReceiver:
     slots: MailboxSlots
     rules: MailRules
     metrics: Metrics
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_AT_ONCE), init=False, repr=False)
+    upload_slots: UploadSlots = field(default_factory=UploadSlots)
 
     async def look(self, secret: str) -> UploadLink:
         """Return what a link stands for; see `UploadLinks.find`."""
@@ -61,6 +60,7 @@ class UploadReceiver:
 
         Raises:
             UploadLinkUnknown, UploadLinkEnded, UploadRunning: the link is not to be had.
+            ServerBusy: the person, or all people together, upload as many files as may be uploaded at a time.
             SignInNeeded: the session that asked for the link has ended.
             UploadIncomplete, FileTooLarge, InvalidArgument: the file is not one that can be taken.
             M365Error: it is not attached; the same link may be tried again until it expires.
@@ -69,9 +69,7 @@ class UploadReceiver:
         check_size(incoming.size)
         if link.size not in (None, incoming.size):
             raise UploadIncomplete(f"The file has {incoming.size:,} bytes, and {link.size:,} were announced.")
-        if self._room.locked():
-            raise Unavailable("This server is taking in as many files as it can.", advice="Try again in a moment.")
-        async with self._room:
+        with self.upload_slots.slot(link.person):
             mailbox = await self._mailbox(link)
             async with self.links.claimed(secret) as claimed:
                 return await self._attach(claimed, mailbox, incoming)

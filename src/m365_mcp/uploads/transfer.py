@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from m365_mcp.errors import GraphUnavailable, UploadBrokenOff
@@ -16,8 +17,26 @@ from m365_mcp.mail import MailRules, check_attachment_start
 from m365_mcp.mail.attachment_types import content_type_of
 from m365_mcp.mail.rules import MAX_INLINE_ATTACHMENT_BYTES
 
-SILENCE_SECONDS = 60.0  # how long whoever uploads may send nothing
-LONGEST_SECONDS = 3600.0  # how long one upload may take: 150 MB at 0.4 Mbit/s
+
+@dataclass(frozen=True)
+class Pace:
+    """How slow an upload may be, so that nobody keeps a slot by sending a byte now and then.
+
+    Only the time that is spent waiting for the uploading client counts, not the time Microsoft takes. All times are in
+    seconds.
+
+    Attributes:
+        first_byte: how long the first byte may take.
+        bytes_per_second: the lowest rate. Each part that arrives earns the time it would take at this rate.
+        reserve: how much time an upload has at its beginning, and how much it may have earned at most. So a pause is
+            at most this long, and the whole takes at most this long and the time of its size at the lowest rate.
+        longest: how long all parts may take together.
+    """
+
+    first_byte: float = 20.0
+    bytes_per_second: float = 25_000.0  # 0.2 Mbit/s
+    reserve: float = 30.0
+    longest: float = 3600.0  # 150 MB at 0.4 Mbit/s
 
 
 @dataclass
@@ -27,16 +46,18 @@ class Incoming:
     Attributes:
         size: bytes, as announced (Content-Length).
         parts: the bytes; raises UploadBrokenOff when whoever uploads has gone.
-        silence: how long to wait for the next part, in seconds.
-        longest: how long to wait for all of them.
+        pace: how slow they may come.
+        clock: monotonic, in seconds; for tests.
     """
 
     size: int
     parts: AsyncIterator[bytes] = field(repr=False)
-    silence: float = SILENCE_SECONDS
-    longest: float = LONGEST_SECONDS
+    pace: Pace = field(default_factory=Pace)
+    clock: Callable[[], float] = time.monotonic
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256, init=False, repr=False)
     _count: int = field(default=0, init=False)
+    _reserve: float = field(default=0.0, init=False)
+    _left: float = field(default=0.0, init=False)
 
     @property
     def sha256(self) -> str:
@@ -47,11 +68,12 @@ class Incoming:
         """Go through the bytes, in pieces of `CHUNK_BYTES` and a last smaller one; at least one piece.
 
         Raises:
-            UploadBrokenOff: they ended before the announced size, or did not go on.
+            UploadBrokenOff: they ended before the announced size, did not go on, or came too slowly.
         """
-        waiting, until = bytearray(), time.monotonic() + self.longest
+        waiting = bytearray()
+        self._reserve, self._left = self.pace.reserve, self.pace.longest
         while self._count < self.size:
-            part = await self._next_part(min(self.silence, until - time.monotonic()))
+            part = await self._next_part()
             self._digest.update(part)
             self._count += len(part)
             waiting += part
@@ -64,12 +86,20 @@ class Incoming:
             raise UploadBrokenOff
         yield bytes(waiting)
 
-    async def _next_part(self, patience: float) -> bytes:
+    async def _next_part(self) -> bytes:
+        patience = min(self._reserve, self._left, math.inf if self._count else self.pace.first_byte)
+        began = self.clock()
         try:
             async with asyncio.timeout(patience):
-                return await anext(self.parts)
+                part = await anext(self.parts)
         except (TimeoutError, StopAsyncIteration) as error:
             raise UploadBrokenOff from error
+        waited = self.clock() - began
+        if waited > patience:
+            raise UploadBrokenOff
+        self._left -= waited
+        self._reserve = min(self._reserve - waited + len(part) / self.pace.bytes_per_second, self.pace.reserve)
+        return part
 
 
 @dataclass(frozen=True)

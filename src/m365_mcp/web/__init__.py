@@ -1,1 +1,1 @@
-"""The HTTP edge: what is checked, and what is answered, before and after FastMCP's own application."""
+"""The HTTP edge around FastMCP's application: checks before a request, corrections after its response."""

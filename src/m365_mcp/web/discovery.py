@@ -1,16 +1,16 @@
-"""Answers at every path a proxy or a client may use for this server: with its prefix or without, old names or new.
+"""Serves the endpoint and the metadata documents at every path that a proxy or a client may use for them.
 
-A public URL may have a path (`https://host/mcp-o365`), and an Ingress may strip that prefix or pass it on. Clients
-differ too: RFC 9728 and RFC 8414 insert the path into the metadata's address, older clients append it or ask only at
-the root, some ask for the OpenID Connect name. FastMCP 4.2 serves one path each, and its plain-text 404 makes some
-clients report a JSON error.
+A public URL may have a path (`https://host/mcp-o365`), and an Ingress may strip that prefix or pass it on. RFC 9728 and
+RFC 8414 insert the path into the address of the metadata. Older clients append it or ask only at the root; some clients
+ask for the OpenID Connect name. FastMCP 4.2 serves one path each, and its plain-text 404 makes some clients report a
+JSON error.
 """
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.web.responses import json_reply
+from m365_mcp.web.responses import json_error
 
 RESOURCE = "/.well-known/oauth-protected-resource"  # RFC 9728 section 3
 SERVER = "/.well-known/oauth-authorization-server"  # RFC 8414 section 3
@@ -18,17 +18,21 @@ OPENID = "/.well-known/openid-configuration"  # OpenID Connect Discovery section
 
 
 def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
-    """Return which path FastMCP serves for each path that is asked, the prefix of the public URL already removed.
+    """Return, for each path that a client may request, the path that FastMCP serves.
+
+    The prefix of the public URL has been removed already.
 
     Args:
         prefix: path of the public URL without a trailing slash; empty for a whole host.
         mcp_path: path of the MCP endpoint below it.
     """
-    inserted = {"", prefix, mcp_path, f"{prefix}{mcp_path}"}
-    resource = {form for tail in inserted for form in (f"{RESOURCE}{tail}", f"{mcp_path}{RESOURCE}")}
-    server = {form for name in (SERVER, OPENID) for tail in inserted for form in (f"{name}{tail}", f"{mcp_path}{name}")}
+    suffixes = {"", prefix, mcp_path, f"{prefix}{mcp_path}"}
+    resource = {form for suffix in suffixes for form in (f"{RESOURCE}{suffix}", f"{mcp_path}{RESOURCE}")}
+    server = {
+        form for name in (SERVER, OPENID) for suffix in suffixes for form in (f"{name}{suffix}", f"{mcp_path}{name}")
+    }
     return {
-        # The same endpoint with a slash too many: served as it is, not redirected to whatever Host says.
+        # The endpoint with a trailing slash is served directly; a redirect would follow the Host header.
         f"{mcp_path}/": mcp_path,
         **dict.fromkeys(resource, f"{RESOURCE}{prefix}{mcp_path}"),
         **dict.fromkeys(server, SERVER),
@@ -36,10 +40,10 @@ def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
 
 
 class Discovery:
-    """Rewrites paths before `app` sees them.
+    """Rewrites the path of a request before `app` sees it.
 
     Args:
-        app: FastMCP's application and the probes, which know no prefix.
+        app: FastMCP's application and the probes, whose paths have no prefix.
         prefix: path of the public URL, or empty.
         mcp_path: path of the MCP endpoint below it.
     """
@@ -55,10 +59,10 @@ class Discovery:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        asked = self._without_prefix(scope["path"])
-        path = self._aliases.get(asked, asked)
+        requested = self._without_prefix(scope["path"])
+        path = self._aliases.get(requested, requested)
         if "/.well-known/" in path and path not in self._served:
-            await json_reply(404, "not_found", "There is no such metadata document here.")(scope, receive, send)
+            await json_error(404, "not_found", "There is no such metadata document here.")(scope, receive, send)
             return
         await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
 

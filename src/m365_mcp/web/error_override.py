@@ -1,6 +1,6 @@
-"""Answers with the error that really happened, where the framework would answer with one it made up.
+"""Replaces an error response that the framework made up with the error that really happened; see `request_error`.
 
-See `errors.request_error` for why. Successful answers, and errors nobody recorded anything for, pass unchanged.
+Successful responses pass unchanged, and so do error responses for which no error was recorded.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.errors import M365Error, request_error
 from m365_mcp.metrics import Metrics
-from m365_mcp.web.responses import error_as_json, error_as_page, protect_page
+from m365_mcp.web.pages import error_page, protect_page
+from m365_mcp.web.responses import error_as_json
 
-# Where a person's browser is, not a program; /authorize is visited by both and decides by Accept.
+# Paths that a person's browser visits. A browser or a program may visit /authorize; the Accept header tells which.
 PAGES = ("/consent", "/auth/callback")
 
 
 class ErrorOverride:
-    """Replaces made-up error answers of `app`."""
+    """Replaces the error responses of `app` for which an error was recorded."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -30,17 +31,17 @@ class ErrorOverride:
             await self._app(scope, receive, send)
             return
         with request_error.recording() as record:
-            answer = _Answer(scope, receive, send, record, self._metrics)
+            response = _ResponseFilter(scope, receive, send, record, self._metrics)
             try:
-                await self._app(scope, receive, answer.pass_on)
+                await self._app(scope, receive, response.send)
             except M365Error:
-                # Starlette answers first and raises after; the answer has been replaced already.
-                if not answer.replaced:
+                # Starlette sends its response first and raises afterwards; that response has been replaced already.
+                if not response.is_replaced:
                     raise
 
 
-class _Answer:
-    """Watches one answer and replaces it when something truer is known."""
+class _ResponseFilter:
+    """Passes the messages of one response on, or sends another response instead."""
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, record: request_error.Record, metrics: Metrics
@@ -50,33 +51,34 @@ class _Answer:
         self._send = send
         self._record = record
         self._metrics = metrics
-        self.replaced = False
+        self.is_replaced = False
 
-    async def pass_on(self, message: Message) -> None:
-        if self.replaced:
-            return  # the body of the answer that was replaced
-        error = self._record.error
-        if message["type"] == "http.response.start" and error is not None and message["status"] >= 400:
-            reply = self._truer_reply(error)
-            if reply is not None:
-                self.replaced = True
-                self._metrics.http_refusals.labels(error.code).inc()
-                await self._with_cors(reply, message)(self._scope, self._receive, self._send)
-                return
+    async def send(self, message: Message) -> None:
+        if self.is_replaced:
+            return  # the body of the response that was replaced
         if message["type"] == "http.response.start":
+            replacement = self._replacement(message)
+            if replacement is not None:
+                self.is_replaced = True
+                await replacement(self._scope, self._receive, self._send)
+                return
             protect_page(MutableHeaders(raw=message["headers"]))
         await self._send(message)
 
-    def _truer_reply(self, error: M365Error) -> Response | None:
-        path = self._scope["path"]
-        wants_page = "text/html" in Headers(scope=self._scope).get("accept", "")
-        if path.endswith(PAGES) or (path.endswith("/authorize") and wants_page):
-            return error_as_page(error)
-        # To a program the framework's own 400 and 401 are right when the token or the grant is truly dead.
-        return error_as_json(error) if error.status == 503 else None
+    def _replacement(self, start: Message) -> Response | None:
+        """Return the response to send instead of the one that begins with `start`, or None to keep that one."""
+        error = self._record.error
+        response = self._error_response(error) if error is not None and start["status"] >= 400 else None
+        if error is not None and response is not None:
+            self._metrics.http_refusals.labels(error.code).inc()
+            cors = [(name, value) for name, value in start["headers"] if name.lower().startswith(b"access-control-")]
+            response.raw_headers.extend(cors)
+        return response
 
-    def _with_cors(self, reply: Response, original: Message) -> Response:
-        for name, value in original["headers"]:
-            if name.lower().startswith(b"access-control-"):
-                reply.raw_headers.append((name, value))
-        return reply
+    def _error_response(self, error: M365Error) -> Response | None:
+        path = self._scope["path"]
+        accepts_html = "text/html" in Headers(scope=self._scope).get("accept", "")
+        if path.endswith(PAGES) or (path.endswith("/authorize") and accepts_html):
+            return error_page(error)
+        # For a program, the framework's own 400 or 401 is right when the token or the grant is really invalid.
+        return error_as_json(error) if error.status == 503 else None

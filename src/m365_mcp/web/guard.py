@@ -1,7 +1,8 @@
 """Checks `Host` and `Origin` against the public URL (MCP 2026-07-28, "Streamable HTTP": servers MUST validate Origin).
 
-Compared with the public URL and not with what the socket sees, so that it holds behind TLS termination. Health probes
-call by address and pass; so do the public metadata documents, which are the same for everybody and reflect nothing.
+The guard compares with the public URL and not with the socket's address, so that it works behind TLS termination. It
+lets health probes pass, because they call by IP address. It also lets requests for the public metadata documents pass,
+because those are the same for every caller and repeat nothing from the request.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from m365_mcp.loopback import is_loopback
 from m365_mcp.settings import Settings
-from m365_mcp.web.responses import json_reply
+from m365_mcp.web.responses import json_error
 
 OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
 
 
 class HostOriginGuard:
-    """Lets through requests that were meant for this server.
+    """Refuses requests that name another host, and requests from pages of other sites.
 
     Args:
-        app: what is guarded.
-        settings: the public URL, and further hosts and origins.
+        app: the application behind the guard.
+        settings: the public URL, and the further hosts and origins that are allowed.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -41,22 +42,22 @@ class HostOriginGuard:
         headers = Headers(scope=scope)
         if not self._is_our_host(_host_name(headers.get("host", ""))):
             # RFC 9110 section 15.5.20: the request was directed at a server that cannot answer for that host.
-            reply = json_reply(421, "misdirected_request", _WRONG_HOST)
-        elif "origin" in headers and not self._is_known(headers["origin"]):
-            reply = json_reply(403, "forbidden_origin", _WRONG_ORIGIN)
+            response = json_error(421, "misdirected_request", _WRONG_HOST)
+        elif "origin" in headers and not self._is_allowed(headers["origin"]):
+            response = json_error(403, "forbidden_origin", _WRONG_ORIGIN)
         else:
             await self._app(scope, receive, send)
             return
-        await reply(scope, receive, send)
+        await response(scope, receive, send)
 
     def _is_our_host(self, host: str) -> bool:
         return host in self._hosts or is_loopback(host)
 
-    def _is_known(self, origin: str) -> bool:
-        asked = read_origin(origin)
+    def _is_allowed(self, origin: str) -> bool:
+        found = read_origin(origin)
         # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
-        local_page = self._is_local and asked is not None and is_loopback(asked.host)
-        return local_page or (asked is not None and asked in self._origins)
+        local_page = self._is_local and found is not None and is_loopback(found.host)
+        return local_page or (found is not None and found in self._origins)
 
 
 def _host_name(host: str) -> str:
@@ -76,7 +77,7 @@ class Origin(NamedTuple):
 
 
 def read_origin(url: str) -> Origin | None:
-    """Return the origin of a URL, or None for what has none (`null`, nonsense)."""
+    """Return the origin of a URL, or None when it has none (`null`, malformed)."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
@@ -86,9 +87,10 @@ def read_origin(url: str) -> Origin | None:
 
 
 _WRONG_HOST = (
-    "This request names a host this server does not answer for. Use the address in MCP_SERVER_BASE_URL, or have the "
+    "This server does not serve the host that the request names. Use the address in MCP_SERVER_BASE_URL, or have the "
     "operator add the host to MCP_ALLOWED_HOSTS."
 )
 _WRONG_ORIGIN = (
-    "A page of another site tried to call this server. If it may, the operator adds its origin to MCP_ALLOWED_ORIGINS."
+    "A page of another site tried to call this server. To allow it, the operator adds its origin to "
+    "MCP_ALLOWED_ORIGINS."
 )

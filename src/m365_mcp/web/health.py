@@ -1,4 +1,4 @@
-"""A Check is a name and a ping; /livez, /readyz and the doctor all read the same tuple of checks."""
+"""Liveness and readiness probes. A check is a name and a ping; /readyz and `doctor` run the same checks."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CHECK_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Check:
-    """Something this server cannot work without.
+    """A dependency that this server cannot work without.
 
     Attributes:
-        name: what is checked, one word.
+        name: the dependency, one word.
         ping: returns when it works; raises M365Error.
     """
 
@@ -30,7 +30,7 @@ class Check:
     ping: Callable[[], Awaitable[None]]
 
     async def run(self) -> M365Error | None:
-        """Return what is wrong, or None."""
+        """Return the error, or None when the dependency works."""
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await self.ping()
@@ -42,38 +42,39 @@ class Check:
 
 
 class Readiness:
-    """Whether this process should be given requests.
+    """Tells whether the load balancer should send requests to this process.
 
-    Not before everything has worked once; not any more once it is to stop. In between also while something outside is
-    away: that is the same for all replicas, and they answer it honestly, where a proxy without any of them could not.
+    The process becomes ready when every check has passed once, and stops being ready when it begins to shut down.
+    During an outage of a dependency it stays ready: the outage hits every replica, and a replica answers with a proper
+    503, which a load balancer without replicas could not.
 
     Args:
-        checks: what must have worked once.
+        checks: the checks that must have passed once.
     """
 
     def __init__(self, checks: tuple[Check, ...]) -> None:
         self.checks = checks
         self.is_draining = False
-        self._cold = {check.name for check in checks}
+        self._not_passed = {check.name for check in checks}
 
-    async def examine(self) -> tuple[str, dict[str, str]]:
+    async def evaluate(self) -> tuple[str, dict[str, str]]:
         """Run the checks and return the state (`ok`, `degraded`, `starting` or `draining`) and each check's outcome."""
         failures = await asyncio.gather(*(check.run() for check in self.checks))
         found = {check.name: error.code if error else "ok" for check, error in zip(self.checks, failures, strict=True)}
-        self._cold -= {name for name, outcome in found.items() if outcome == "ok"}
+        self._not_passed -= {name for name, outcome in found.items() if outcome == "ok"}
         if self.is_draining:
             return "draining", found
-        if self._cold:
+        if self._not_passed:
             return "starting", found
         return ("degraded" if any(failures) else "ok"), found
 
 
 class Draining:
-    """Has clients leave a connection after its answer once the process is to stop, so that none is cut.
+    """Closes each connection after its response once the process shuts down, so that no response is cut off.
 
     Args:
         app: the application.
-        readiness: says when.
+        readiness: tells whether the process shuts down.
     """
 
     def __init__(self, app: ASGIApp, readiness: Readiness) -> None:
@@ -92,7 +93,7 @@ class Draining:
 
 
 async def _live(_: Request) -> Response:
-    # Never depends on anything outside: a restart mends nothing that is wrong there.
+    # The result depends on no other service, because a restart of this process cannot repair one.
     return JSONResponse({"status": "ok"})
 
 
@@ -100,7 +101,7 @@ def routes(readiness: Readiness) -> list[Route]:
     """Return the two probe routes."""
 
     async def ready(_: Request) -> Response:
-        state, checks = await readiness.examine()
+        state, checks = await readiness.evaluate()
         status = 200 if state in ("ok", "degraded") else 503
         return JSONResponse({"status": state, "checks": checks}, status, {"Cache-Control": "no-store"})
 

@@ -1,7 +1,8 @@
-"""What a request to the OAuth endpoints must look like: small, and for this server's resource.
+"""What a request to the OAuth endpoints must look like: small, whole, a form where one is due, for our resource.
 
-FastMCP 4.2 drops the MCP SDK's body limit from its OAuth routes but /revoke (a 40 MB registration was stored) and does
-not look at `resource` at the token endpoint (RFC 8707 section 2.2).
+FastMCP 4.2 drops the MCP SDK's body limit from its OAuth routes but /revoke (a 40 MB registration was stored), does not
+look at `resource` at the token endpoint (RFC 8707 section 2.2), and reads a form that cannot be parsed a second time,
+which ends in a 500.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m365_mcp.web.responses import json_reply
+from m365_mcp.web.responses import json_error
+from m365_mcp.web.whole_body import limited
 
 MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest honest request is a registration of about 2 KB
-OAUTH_PATHS = ("/register", "/authorize", "/token", "/consent", "/revoke")
+MAX_FIELDS = 100  # of a form; Starlette raises an error of its own at 1,000
+FORM_PATHS = ("/authorize", "/token", "/consent", "/revoke")
+OAUTH_PATHS = ("/register", *FORM_PATHS)
 
 
 class OAuthRequests:
@@ -30,29 +33,31 @@ class OAuthRequests:
     def __init__(self, app: ASGIApp, is_our_resource: Callable[[str], bool]) -> None:
         self._app = app
         self._is_our_resource = is_our_resource
-        self._limited = RequestBodyLimitMiddleware(self._check_resource, MAX_OAUTH_BODY)
+        self._limited = limited(self._check_form, MAX_OAUTH_BODY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] == "http" and scope["path"] == "/authorize" and _asks_twice(scope):
-            await json_reply(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
+            await json_error(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
             return
         posted = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in OAUTH_PATHS
         await (self._limited if posted else self._app)(scope, receive, send)
 
-    async def _check_resource(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/token":
+    async def _check_form(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in FORM_PATHS:
             await self._app(scope, receive, send)
             return
-        if not Headers(scope=scope).get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            await json_reply(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
-            return
-        body = await _read(receive)
-        resources = parse_qs(body.decode("latin-1")).get("resource", [])
-        if all(self._is_our_resource(resource) for resource in resources):
+        body = (await receive())["body"]
+        if not _is_form(scope) or body.count(b"&") > MAX_FIELDS:
+            await json_error(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
+        elif scope["path"] == "/token" and not self._names_our_resource(body):
+            await json_error(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
+        else:
             await self._app(scope, _replay(body), send)
-            return
-        await json_reply(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
+
+    def _names_our_resource(self, body: bytes) -> bool:
+        resources = parse_qs(body.decode("latin-1")).get("resource", [])
+        return all(self._is_our_resource(resource) for resource in resources)
 
 
 def _asks_twice(scope: Scope) -> bool:
@@ -60,17 +65,15 @@ def _asks_twice(scope: Scope) -> bool:
     return len(parse_qs(scope["query_string"].decode("latin-1")).get("resource", [])) > 1
 
 
+def _is_form(scope: Scope) -> bool:
+    media_type = Headers(scope=scope).get("content-type", "").partition(";")[0]
+    return media_type.strip().lower() == "application/x-www-form-urlencoded"
+
+
 _ONE_RESOURCE = "Ask for one resource, this server's."
-_FORM_WANTED = "Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3)."
-
-
-async def _read(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+_FORM_WANTED = (
+    f"Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3), with at most {MAX_FIELDS} fields."
+)
 
 
 def _replay(body: bytes) -> Receive:

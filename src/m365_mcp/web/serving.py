@@ -1,9 +1,10 @@
-"""Runs the application until it is told to stop, and stops so that no call is cut."""
+"""Runs the application until SIGTERM or Ctrl-C, and lets running calls finish before the process ends."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from types import FrameType
 
 import uvicorn
@@ -11,18 +12,18 @@ from starlette.applications import Starlette
 
 from m365_mcp.web.health import Readiness
 
-DRAIN_SECONDS = 45  # for calls in flight: the longest takes 10 s for Entra ID and 30 s for Graph
+DRAIN_SECONDS = 45  # for running calls: the longest takes 10 s for Entra ID and 30 s for Graph
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but between SIGTERM and closing its socket it fails its readiness probe and goes on serving.
+    """A uvicorn server that, after SIGTERM, fails its readiness probe and goes on serving before it closes its socket.
 
-    A load balancer needs a moment to learn that a replica goes; uvicorn 0.4 closes its socket at once.
+    A load balancer needs a moment to notice that a replica shuts down; uvicorn closes its socket at once.
 
     Args:
-        config: uvicorn's own.
-        readiness: told that the end has begun.
-        delay: how long to go on, in seconds.
+        config: uvicorn's configuration.
+        readiness: is told that the shutdown has begun.
+        delay: how long to go on serving, in seconds.
     """
 
     def __init__(self, config: uvicorn.Config, readiness: Readiness, delay: float) -> None:
@@ -31,7 +32,7 @@ class Server(uvicorn.Server):
         self._delay = delay
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; a second signal, or Ctrl-C, does so without the delay."""
+        """Begin the shutdown; a second signal, or Ctrl-C, skips the delay."""
         if sig == signal.SIGTERM and self._delay and not self._readiness.is_draining:
             self._readiness.is_draining = True
             loop = asyncio.get_running_loop()
@@ -41,17 +42,25 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run(application: Starlette, readiness: Readiness, *, host: str, port: int, delay: float) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
-    # uvicorn hands the signal on when it has drained; a drained server has ended well, which is exit code 0.
+def run(
+    application: Starlette,
+    readiness: Readiness,
+    *,
+    host: str,
+    port: int,
+    delay: float,
+    listener: socket.socket | None = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; on `listener`, if there is one, instead of binding the port."""
+    # uvicorn raises the signal again after draining; a drained server should exit with code 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
     config = uvicorn.Config(
         application,
         host=host,
         port=port,
         log_config=None,
-        access_log=False,  # it would log codes and states in query strings
+        access_log=False,  # the access log would contain codes and states from query strings
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    Server(config, readiness, delay).run()
+    Server(config, readiness, delay).run(sockets=None if listener is None else [listener])

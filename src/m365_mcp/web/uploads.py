@@ -1,6 +1,7 @@
-"""/upload/{ticket}: a page to drop a file on (GET), and the file itself, raw (PUT, POST). The link is the permission.
+"""/upload/{token}: the page to drop a file on (GET), and the file itself as the request body (PUT, POST).
 
-This path alone takes bodies of any size it is told beforehand, as a stream; `uploads.reception` says what is too large.
+The link is the permission. Only this path accepts bodies of any announced size, as a stream; `uploads.receiver` refuses
+those that are too large.
 """
 
 from __future__ import annotations
@@ -15,45 +16,45 @@ from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff
 from m365_mcp.uploads.pending import PATH
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.uploads.transfer import Incoming
-from m365_mcp.web.responses import json_reply, retry_header
-from m365_mcp.web.upload_page import refused_page, upload_page
+from m365_mcp.web.pages import refused_page, upload_page
+from m365_mcp.web.responses import json_error, retry_header
 
 
-def upload_route(reception: UploadReceiver) -> Route:
+def upload_route(receiver: UploadReceiver) -> Route:
     """Return the route of upload links."""
 
-    async def show(request: Request) -> Response:
+    async def show_page(request: Request) -> Response:
         try:
-            ticket = await reception.look(request.path_params["ticket"])
+            link = await receiver.look(request.path_params["token"])
         except M365Error as error:
             return refused_page(error)
-        return upload_page(ticket.name, ticket.size)
+        return upload_page(link.name, link.size)
 
-    async def take(request: Request) -> Response:
+    async def receive(request: Request) -> Response:
         try:
-            incoming = Incoming(_announced(request), _parts(request))
-            arrived = await reception.receive(request.path_params["ticket"], incoming)
+            incoming = Incoming(_content_length(request), _chunks(request))
+            file = await receiver.receive(request.path_params["token"], incoming)
         except M365Error as error:
-            return json_reply(error.status, error.code, error.explain(), retry_header(error))
-        found = {"name": arrived.name, "size": arrived.size, "sha256": arrived.sha256}
+            return json_error(error.status, error.code, error.explain(), retry_header(error))
+        found = {"name": file.name, "size": file.size, "sha256": file.sha256}
         return JSONResponse(found, 201, {"Cache-Control": "no-store"})
 
-    async def answer(request: Request) -> Response:
-        return await (show if request.method in ("GET", "HEAD") else take)(request)
+    async def respond(request: Request) -> Response:
+        return await (show_page if request.method in ("GET", "HEAD") else receive)(request)
 
-    return Route(f"{PATH}/{{ticket}}", answer, methods=["GET", "PUT", "POST"])
+    return Route(f"{PATH}/{{token}}", respond, methods=["GET", "PUT", "POST"])
 
 
-def _announced(request: Request) -> int:
+def _content_length(request: Request) -> int:
     length = request.headers.get("content-length", "")
     if "transfer-encoding" in request.headers or not (length.isascii() and length.isdigit()):
         raise LengthNeeded
     return int(length[:19])
 
 
-async def _parts(request: Request) -> AsyncIterator[bytes]:
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
     try:
-        async for part in request.stream():
-            yield part
+        async for chunk in request.stream():
+            yield chunk
     except ClientDisconnect as error:
         raise UploadBrokenOff from error

@@ -35,16 +35,15 @@ class Simulator:
     client_secret: str
 
 
-def free_port(preferred: int = 0) -> int:
-    """Return `preferred` if nothing listens there on loopback, else a free port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", preferred))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def listen(preferred: int) -> socket.socket:
+    """Listen on loopback at the port `preferred`, or at a free one when it is in use.
+
+    The server gets this very socket, so that nothing can take its port between the choice and its start.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", preferred))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))
 
 
 @asynccontextmanager
@@ -62,8 +61,11 @@ async def running_simulator(folder: Path, server_url: str) -> AsyncIterator[Simu
 
 
 @asynccontextmanager
-async def running_server(folder: Path, server_url: str, port: int, simulator: Simulator) -> AsyncIterator[None]:
-    """Run the server against `simulator` until it says it is ready."""
+async def running_server(
+    folder: Path, server_url: str, listener: socket.socket, simulator: Simulator
+) -> AsyncIterator[None]:
+    """Run the server on the socket `listener`, against `simulator`; enter the block when it says it is ready."""
+    inherited = listener.fileno()
     environment = {
         "AZURE_AUTHORITY_HOST": simulator.authority,
         "GRAPH_BASE_URL": simulator.graph,
@@ -73,11 +75,12 @@ async def running_server(folder: Path, server_url: str, port: int, simulator: Si
         "AZURE_CLIENT_SECRET": simulator.client_secret,
         "MCP_SERVER_BASE_URL": server_url,
         "MCP_HOST": "127.0.0.1",
-        "MCP_PORT": str(port),
+        "MCP_PORT": str(listener.getsockname()[1]),
         "MCP_METRICS_PORT": "0",
         "REDIS_URL": "memory://",
     }
-    async with _running("serve", [], environment, folder) as process, httpx2.AsyncClient(trust_env=False) as client:
+    serve = _running("serve", ["--listen-fd", str(inherited)], environment, folder, inherited)
+    async with serve as process, httpx2.AsyncClient(trust_env=False) as client:
         async with asyncio.timeout(START_SECONDS):
             while not await _is_ready(client, f"{server_url}/readyz"):
                 await _still_alive(process, folder)
@@ -86,7 +89,7 @@ async def running_server(folder: Path, server_url: str, port: int, simulator: Si
 
 @asynccontextmanager
 async def _running(
-    command: str, arguments: list[str], environment: dict[str, str], folder: Path
+    command: str, arguments: list[str], environment: dict[str, str], folder: Path, *inherited: int
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     # The folder is also the working directory, so that no .env of the reader's own takes part.
     log = (folder / f"{command}.log").open("wb")
@@ -101,6 +104,7 @@ async def _running(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=log,
         stderr=log,
+        pass_fds=inherited,
         start_new_session=True,  # Ctrl-C reaches us, and we end the children in order
     )
     try:

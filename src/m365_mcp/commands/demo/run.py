@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from m365_mcp.commands.demo.processes import Simulator, free_port, running_server, running_simulator
+from m365_mcp.commands.demo.processes import Simulator, listen, running_server, running_simulator
 from m365_mcp.commands.demo.walk import Step, Walk
 from m365_mcp.errors import InternalError
 
@@ -31,15 +31,14 @@ MAIL = {
 
 async def run_demo(console: Console, *, once: bool, port: int) -> int:
     """Run the demo and return the exit code."""
-    port = free_port(port)
-    server_url = f"http://localhost:{port}"
-    with tempfile.TemporaryDirectory(prefix="m365-mcp-demo-") as name:
+    with listen(port) as listener, tempfile.TemporaryDirectory(prefix="m365-mcp-demo-") as name:
+        server_url = f"http://localhost:{listener.getsockname()[1]}"
         folder = Path(name)
         status = console.status("Starting the simulator of Entra ID and Microsoft Graph…")
         status.start()
         async with running_simulator(folder, server_url) as simulator:
             status.update("Starting the MCP server…")
-            async with running_server(folder, server_url, port, simulator):
+            async with running_server(folder, server_url, listener, simulator):
                 status.stop()
                 console.print(f"[green]✓[/] Simulator: {simulator.authority}   [green]✓[/] Server: {server_url}\n")
                 await _walk(console, server_url, simulator)
@@ -126,10 +125,10 @@ def _where_to_go(server_url: str, simulator: Simulator) -> Panel:
         f"{server_url}/mcp\n\n",
         "Connect Claude Code:  ",
         (f"claude mcp add --transport http m365-demo {server_url}/mcp\n", "cyan"),
-        "At sign-in the browser warns about the simulator's own certificate; go on to reach the sign-in page.\n",
-        "Ctrl-C stops everything.",
+        "At sign-in the browser warns about the simulator's certificate; accept it to reach the sign-in page.\n",
+        "Ctrl-C stops the server and the simulator.",
     )
-    return Panel(text, title="Everything stays up", border_style="cyan", expand=False)
+    return Panel(text, title="Still running. Try it yourself:", border_style="cyan", expand=False)
 
 
 async def _until_interrupted() -> None:

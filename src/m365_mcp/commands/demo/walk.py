@@ -20,7 +20,7 @@ from m365_mcp.commands.demo.forms import read_form
 from m365_mcp.commands.demo.processes import Simulator
 from m365_mcp.errors import InternalError
 
-CLIENT_CALLBACK = "http://127.0.0.1:33418/callback"  # nothing listens there: the walk reads the redirect itself
+CLIENT_CALLBACK = "http://127.0.0.1:33418/callback"  # nothing listens there; the walk reads the redirect
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Step:
     """One step that has been taken.
 
     Attributes:
-        number: as in the README's picture of the flow, for example `6-7`.
-        title: what the step is for.
+        number: number in the diagram of docs/architecture.md, for example `6-7`.
+        title: purpose of the step.
         asked: the request, shortened.
-        answered: what came back, line by line.
+        answered: the response, line by line.
     """
 
     number: str
@@ -45,7 +45,7 @@ class Walk:
 
     Args:
         server_url: public URL of the server.
-        simulator: the stand-in for Microsoft it uses.
+        simulator: the simulator of Microsoft that the server uses.
         person: address of the sample person who signs in.
     """
 
@@ -58,7 +58,7 @@ class Walk:
         self.access_token = ""
 
     async def steps(self) -> AsyncIterator[Step]:
-        """Take the steps one by one. Raises InternalError when one does not give what it should."""
+        """Take the steps one by one. Raises InternalError when a step gets an unexpected response."""
         async with self._http:
             metadata_url, step = await self._challenge()
             yield step

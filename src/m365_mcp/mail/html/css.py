@@ -28,13 +28,13 @@ ALLOWED_PROPERTIES = frozenset(
 )
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_FUNCTION = re.compile(r"([\w-]*)\s*\(")
+_FUNCTION = re.compile(r"(?<![\w-])([\w-]*+)\s*+\(")  # begins at a word's beginning, so that its time is linear
 _SAFE_FUNCTIONS = frozenset({"rgb", "rgba", "hsl", "hsla"})
 _SAFE_VALUE = re.compile(r"[\w\s#%.,!+'\"()/-]+")
 # Functions that load (CSS Images, CSS Values), Internet Explorer's expression() and behavior, Gecko's -moz-binding; an
 # escape can spell any of them in a way that is not seen.
 _ACTIVE = re.compile(
-    r"url|expression|image|element|cross-fade|attr|src|behavior|binding|import|script|data:|\\", re.IGNORECASE
+    r"url|expression|image|element|cross-fade|attr|src|behavior|binding|@import|script|data:|\\", re.IGNORECASE
 )
 
 
@@ -52,7 +52,8 @@ def sanitize_style(style: str) -> tuple[str, list[Removal]]:
 
 def _declarations(style: str) -> Iterator[tuple[str, str]]:
     # A semicolon inside quotes or brackets separates nothing in CSS; here it does, and both halves fall out.
-    for declaration in _COMMENT.sub(" ", style).split(";"):
+    commented, end, rest = style.rpartition("*/")  # a comment that has no end would be looked for again and again
+    for declaration in (_COMMENT.sub(" ", commented + end) + rest).split(";"):
         name, _, value = declaration.partition(":")
         if declaration.strip():
             yield name.strip().lower(), " ".join(value.split())

@@ -25,7 +25,7 @@ _LONGEST_TEXT = 2000  # of a link; what is longer is not an address to a reader
 
 def misleading_links(html: str) -> int:
     """Return how many links show the address of another host than the one they lead to; `html` must be clean."""
-    return sum(_misleads(target, text) for target, text in _links(html))
+    return sum(_misleads(target, text) for target, text in _links(html)) if "<a " in html else 0
 
 
 def _links(html: str) -> Iterator[tuple[str, str]]:
@@ -34,7 +34,8 @@ def _links(html: str) -> Iterator[tuple[str, str]]:
         if isinstance(token, Start) and token.name == "a":
             target, pieces = token.attributes.get("href", ""), []
         elif isinstance(token, Text):
-            pieces.append(token.raw)
+            if target:
+                pieces.append(token.raw)
         elif isinstance(token, End) and token.name == "a" and target:
             yield target, unescape("".join(pieces))
             target = ""
@@ -56,5 +57,7 @@ def _without_www(host: str) -> str:
 
 def content_ids(html: str) -> frozenset[str]:
     """Return the content ids the images in `html` refer to (RFC 2392); `html` must be clean."""
+    if "<img " not in html:
+        return frozenset()
     sources = (token.attributes.get("src", "") for token in read_tokens(html) if isinstance(token, Start))
     return frozenset(unquote(source[4:]) for source in sources if source.lower().startswith("cid:"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.css import sanitize_style
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.words import words
@@ -59,27 +60,60 @@ _ATTRIBUTES: dict[str, frozenset[str]] = {
 }
 ALLOWED_ATTRIBUTES: dict[str, set[str]] = {"*": set(_EVERYWHERE), **{tag: set(of) for tag, of in _ATTRIBUTES.items()}}
 
+ADDRESS_ATTRIBUTES = frozenset({"href", "src", "cite"})
 _IMAGES = frozenset({"background", "dynsrc", "lowsrc", "poster", "srcset"})
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
+_REMEMBERED_STYLES = 2_000
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)  # RFC 3986 section 3.1
 _HOST = re.compile(r"[^\s<>\"\\^`{|}/?#]+")
 
 
-def judge_attribute(element: str, name: str, value: str) -> tuple[str | None, list[Removal]]:
-    """Return what is kept of an attribute (None: nothing), and what is reported about it."""
-    if name.startswith("on"):
-        return None, [Removal.EVENT_HANDLER]
-    if name in _IMAGES:
-        return None, [Removal.REMOTE_IMAGE]
-    if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
-        return None, []
-    if name == "style":
-        kept, removed = sanitize_style(value)
-        return kept or None, removed
-    if name in ("href", "src", "cite"):
-        return _judge_address(name, value)
-    return value, []
+class AttributeRules:
+    """Judges the attributes of one body; a style that comes again is judged once."""
+
+    def __init__(self) -> None:
+        self._styles: dict[str, tuple[str | None, list[Removal]]] = {}
+        self._declarations = 0
+
+    def judge(self, element: str, name: str, value: str) -> tuple[str | None, list[Removal]]:
+        """Return what is kept of an attribute (None: nothing), and what is reported about it.
+
+        Raises:
+            BodyTooComplex: the styles are more work than `limits` admits.
+        """
+        if name.startswith("on"):
+            return None, [Removal.EVENT_HANDLER]
+        if name in _IMAGES:
+            return None, [Removal.REMOTE_IMAGE]
+        if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
+            return None, []
+        if name == "style":
+            self._count_style(value)
+            return self._judge_style(value)
+        if name in ADDRESS_ATTRIBUTES:
+            return _judge_address(name, value)
+        return value, []
+
+    def kept(self, element: str, name: str, value: str) -> str | None:
+        """Return what is kept of an attribute that has been judged and counted before; None: nothing."""
+        return (self._judge_style(value) if name == "style" else self.judge(element, name, value))[0]
+
+    def _count_style(self, style: str) -> None:
+        if style in self._styles:
+            return
+        limits.check_count(len(style), limits.MAX_STYLE_CHARACTERS, "characters in one style attribute")
+        self._declarations += 1 + style.count(";")
+        limits.check_count(self._declarations, limits.MAX_STYLE_DECLARATIONS, "different style declarations")
+
+    def _judge_style(self, style: str) -> tuple[str | None, list[Removal]]:
+        verdict = self._styles.get(style)
+        if verdict is None:
+            kept, removed = sanitize_style(style)
+            verdict = kept or None, removed
+            if len(self._styles) < _REMEMBERED_STYLES:
+                self._styles[style] = verdict
+        return verdict
 
 
 def _judge_address(name: str, value: str) -> tuple[str | None, list[Removal]]:

@@ -14,7 +14,7 @@ from html.entities import html5
 _RAW = frozenset({"script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title", "plaintext"})
 
 _SPACE = r"[\t\n\f\r ]"
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />]*+)")
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />]*+)([\t\n\f\r /]*+>)?")
 _ATTRIBUTE = re.compile(
     r"[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)"
     rf"(?:{_SPACE}*+={_SPACE}*+(\"[^\"]*\"|'[^']*'|[^\"'>\t\n\f\r ][^>\t\n\f\r ]*+|(?=>)))?"
@@ -24,7 +24,7 @@ _COMMENT_END = re.compile(r"--!?>")
 _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*+[;=]?)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a frozen one takes three times as long to make, and a body has tens of thousands
 class Start:
     """A start tag; names in lower case, values without character references."""
 
@@ -32,14 +32,14 @@ class Start:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class End:
     """An end tag."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Text:
     """What stands between two tags, with its character references as they were written."""
 
@@ -61,7 +61,7 @@ def read_tokens(html: str) -> Iterator[Token]:
             yield Text(html[position:opening])
         if tag := _TAG.match(html, opening):
             name = tag[2].lower()
-            attributes, position = _read_attributes(html, tag.end())
+            attributes, position = ({}, tag.end()) if tag[3] else _read_attributes(html, tag.end())
             if attributes is None:  # the text ends inside the tag (13.2.5.32, "eof-in-tag")
                 return
             yield End(name) if tag[1] else Start(name, attributes)
@@ -123,5 +123,7 @@ def _write(token: Token) -> str:
         return token.raw
     if isinstance(token, End):
         return f"</{token.name}>"
+    if not token.attributes:
+        return f"<{token.name}>"
     attributes = [f' {name}="{escape(value)}"' for name, value in token.attributes.items()]
     return f"<{token.name}{''.join(attributes)}>"

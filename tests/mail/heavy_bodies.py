@@ -1,0 +1,154 @@
+"""Bodies of every shape, as large as the limits admit, or larger; for measuring what the worst of them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from m365_mcp.mail.html import limits
+from m365_mcp.mail.markdown import MAX_CELLS, MAX_CHARACTERS
+
+_STYLE = "font-family:Arial;font-size:12pt;color:#333333;margin:0 0 8px"
+_E = limits.MAX_ELEMENTS
+_A = limits.MAX_ADDRESSES
+
+
+def _many(piece: str, count: int = MAX_CHARACTERS) -> Callable[[int], str]:
+    """Return what repeats `piece`, at most `count` times, within a number of characters."""
+    return lambda length: piece * min(count, length // len(piece))
+
+
+def _numbered(piece: str, count: int) -> Callable[[int], str]:
+    return lambda length: "".join(piece.replace("#", str(n)) for n in range(count))[:length]
+
+
+def _around(before: str, piece: str, after: str = "") -> Callable[[int], str]:
+    return lambda length: before + piece * ((length - len(before + after)) // len(piece)) + after
+
+
+def _table(cell: str, columns: int) -> Callable[[int], str]:
+    def row(content: str) -> str:
+        return "|" + f"{content}|" * columns + "\n"
+
+    return lambda length: (row("h") + row("-") + row(cell) * (MAX_CELLS // columns - 2))[:length]
+
+
+# Each is a function of a number of characters: the largest body within it.
+MARKDOWN: dict[str, Callable[[int], str]] = {
+    "wide table": _table("b", 40),
+    "narrow table": _table("b", 1),
+    "table of emphasis": _table("*b*", 6),
+    "table of links": _table("[b](c)", 6),
+    "small tables": _many("a|b\n-|-\n\n"),
+    "list": _many("- a\n"),
+    "loose list": _many("- a\n\n"),
+    "numbered list": _many("1. a\n"),
+    "nested list": _many("".join(f"{' ' * 2 * depth}- a\n" for depth in range(12))),
+    "lists in quotes": _many("> - > - > - a\n"),
+    "loose lists in quotes": _many("> - > - > - a\n\n"),
+    "deep quotes": _many(">" * 13 + "a\n"),
+    "quote that goes on": _around("> > > > > > > > > > > > a\n", "b\n"),
+    "list marks": _many("- "),
+    "paragraphs": _many("a\n\n"),
+    "line breaks": _many("a\n"),
+    "headings": _many("# a\n"),
+    "underlined headings": _many("a\n-\n"),
+    "rules": _many("---\n\n"),
+    "emphasis that stays open": _many("*a **b "),
+    "emphasis": _many("*a* "),
+    "emphasis in words": _many("a**b"),
+    "stars and lines": _many("*a_"),
+    "strikethrough": _many("~~a~~ "),
+    "links": _many("[a](b) "),
+    "links that show another address": _many("[a.example](https://b.example/c) "),
+    "links without an end": _many("[a]("),
+    "brackets": _many("["),
+    "brackets in brackets": lambda length: "[" * (length // 2) + "]" * (length // 2),
+    "pictures": _many("![](a)"),
+    "pictures in pictures": _many("![" * 12 + "a" + "](b)" * 12 + "\n"),
+    "reference definitions": _numbered("[r#]: /u#\n", 20_000),
+    "references": _around("[r]: /u\n\n", "[r]"),
+    "long references": _around("[r]: /" + "u" * 1_000 + "\n\n", "[r]"),
+    "definition that stays open": _around('[r]: /u "', "t\n"),
+    "definitions that stay open": _many('[a]: b "c\n'),
+    "definition title": _many('[a]: b\n"c\n'),
+    "inline HTML": _many("<b>a</b> "),
+    "inline HTML that stays open": _many("<b>"),
+    "comments that stay open": _many("a <!-- "),
+    "instructions that stay open": _many("a <? "),
+    "sections that stay open": _many("a <![CDATA[ "),
+    "attributes that stay open": _many('<a x="'),
+    "single <": _many("<"),
+    "automatic links": _many("<http://a> "),
+    "HTML blocks": _many("<div>\n\n"),
+    "backticks of all lengths": lambda length: "".join("`" * n + " " for n in range(1, 630))[:length],
+    "code": _many("`a` "),
+    "code that stays open": _many("`a ``b "),
+    "fences": _many("```\na\n```\n"),
+    "indented code": _many("    a\n\nb\n\n"),
+    "entities": _many("&amp;"),
+    "numeric entities": _many("&#1;"),
+    "single &": _many("&"),
+    "escapes": _many("\\*"),
+    "long line": _many("x"),
+    "spaces": _around("a", " ", "b"),
+    "tabs": _many("\t"),
+    "lines of spaces": _many(" " * 100 + "\n"),
+    "hard breaks": _many("a  \n"),
+    "wide characters": _many("\U0001f600 "),
+}
+HTML: dict[str, Callable[[int], str]] = {
+    "paragraphs": _many("<p>a", _E),
+    "paragraphs with styles": _many(f'<p style="{_STYLE}">abc</p>', _E),
+    "styles that differ": _numbered('<p style="margin:#px;color:red">a</p>', 15_000),
+    "styles that are removed": _numbered('<p style="position:#;zoom:#">a</p>', 15_000),
+    "long styles": _numbered(f'<p style="x:#;{"font:a;" * 1_400}">a</p>', 20),
+    "style of one value": _many(f'<p style="color:{"a" * 9_900}">', 200),
+    "style of brackets": _many(f'<p style="color:{"a(" * 4_900}">', 200),
+    "style of open comments": _many(f'<p style="color:{"/*" * 4_900}">', 200),
+    "style of comments": _many(f'<p style="color:{"/**/" * 2_400}">', 200),
+    "cells with attributes": _many("<td align=left valign=top width=1>a</td>", _E),
+    "fonts": _many("<font color=red size=2 face=Arial>a</font>", _E),
+    "tables in tables": _many("<table><tbody><tr><td>" * 45 + "a" + "</td></tr></tbody></table>" * 45, _E // 180),
+    "divs in divs": _many("<div>" * 190 + "a" + "</div>" * 190, _E // 190),
+    "formatting": _many("<b>a</b>", _E),
+    "formatting around paragraphs": _many("<b><p>a</b>b</p>", _E // 2 - 100),
+    "formatting that stays open": lambda length: "<b><i><u><s>" + "<p>a</p>" * (_E // 2),
+    "much formatting that stays open": lambda length: "<b>" * 190 + "<p>a</p>" * (limits.MAX_FORMATTING // 400),
+    "links": _many('<a href="https://b.example/c">x</a>', _A),
+    "links that differ": _numbered('<a href="https://b#.example/c">x</a>', _A),
+    "links that show names in other alphabets": _numbered('<a href="https://b#.example/c">bücher#.example</a>', _A),
+    "links with long texts": _many('<a href="https://b.example/c">' + "a." * 1_000 + "</a>", _A),
+    "links that are removed": _many('<a href="javascript:x">x</a>', _A),
+    "links among styles": lambda length: (
+        "".join(f'<a href="https://b{n}.example/c" style="margin:{n}px;x:y">bücher{n}.example</a>' for n in range(_A))
+        + f'<p style="{_STYLE}">abc</p>' * (_E - _A)
+    ),
+    "inline pictures": _many('<img src="cid:a" alt=b width=1>', _A),
+    "remote pictures": _many('<img src="https://b.example/c" alt="abc">', _A),
+    "unknown tags": _many("<foo>a</foo>", _E),
+    "end tags": _many("</p>", _E),
+    "end tags of nothing": _many("</b>", limits.MAX_TAGS),
+    "single <": _many("<", limits.MAX_TAGS),
+    "single < in text": _many("< a", limits.MAX_TAGS),
+    "comments": _many("<!-- a -->", limits.MAX_TAGS),
+    "scripts": _many("<script>a</script>", _E),
+    "single &": _many("&", limits.MAX_REFERENCES),
+    "character references": _many("&#65;", limits.MAX_REFERENCES),
+    "entities": _many("&amp;", limits.MAX_REFERENCES),
+    "entities in attributes": _many(f'<p title="{"&amp;" * 50}">', limits.MAX_REFERENCES // 50),
+    "attributes that are dropped": _many("<p a b c>", _E),
+    "one tag with many attributes": lambda length: (
+        "<p " + " ".join(f"a{n}" for n in range(limits.MAX_ATTRIBUTES)) + ">"
+    ),
+    "one long attribute": _around('<p title="', "a", '">'),
+    "quotes in one attribute": _around("<p title='", '"', "'>"),
+    "attribute that stays open": _around('<p title="', "a"),
+    "event handlers": _many("<p onclick=a onload=b>", _E),
+    "breaks": _many("a<br>\n", _E),
+    "list items": _many("<li>a", _E),
+    "quotes with sources": _many('<blockquote cite="mid:a@b.example">a</blockquote>', _A),
+    "text": _many("word "),
+    "text in other alphabets": _many("é"),
+    "text with one wide character": _around("\U0001f600", "x"),
+    "line breaks": _many("\n"),
+}

@@ -1,0 +1,95 @@
+"""Style attributes: what hides, loads or runs is taken out in every spelling, and honest style stays as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from m365_mcp.mail.html.css import sanitize_style
+from m365_mcp.mail.html.removals import Removal
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "display:none",
+        "display:NONE",
+        "DISPLAY:None",
+        "display:none !important",
+        "display:none!IMPORTANT",
+        "display:\tnone",
+        "display:/* a */none",
+        "display:none/* a */",
+        "/* a */display:none",
+        "display/* a */:none",
+    ],
+)
+def test_text_cannot_be_hidden_by_display(style: str) -> None:
+    """`display: none` is taken out and counted, whatever its case, its comments and its priority."""
+    assert sanitize_style(style) == ("", [Removal.STYLE])
+
+
+@pytest.mark.parametrize("style", ["display:n\\6fne", "display:\\none", "d\\69splay:none", "display:url(x)"])
+def test_escape_is_taken_for_what_it_could_spell(style: str) -> None:
+    """A backslash can spell any word, so a declaration with one goes and counts as one that could run."""
+    assert sanitize_style(style) == ("", [Removal.ACTIVE_STYLE])
+
+
+@pytest.mark.parametrize(
+    ("style", "kept"),
+    [
+        ("color:red", "color:red"),
+        (" Color :  Red ", "color:Red"),
+        ("color:red;font-size:12px", "color:red;font-size:12px"),
+        (";;color:red; ;", "color:red"),
+        ("color:/* a;b */red", "color:red"),
+        ("color:rgb(1, 2, 3);background:RGBA(1,2,3,.5)", "color:rgb(1, 2, 3);background:RGBA(1,2,3,.5)"),
+        ("color:hsl(1,2%,3%);border-top-color:hsla(1,2%,3%,1)", "color:hsl(1,2%,3%);border-top-color:hsla(1,2%,3%,1)"),
+        ("font-family:'Segoe UI', \"Arial\"", "font-family:'Segoe UI', \"Arial\""),
+        ("width:50%!important;margin:-1px +2px", "width:50%!important;margin:-1px +2px"),
+        ("display:block", "display:block"),
+        ("border-left:1px solid #ccc;border-left-width:2px", "border-left:1px solid #ccc;border-left-width:2px"),
+        ("margin:0\n auto", "margin:0 auto"),
+    ],
+)
+def test_honest_style_stays(style: str, kept: str) -> None:
+    """Fonts, colours, sizes and boxes stay, with only their white space and comments tidied."""
+    assert sanitize_style(style) == (kept, [])
+
+
+@pytest.mark.parametrize(
+    ("style", "removal"),
+    [
+        ("position:fixed", Removal.STYLE),
+        ("color:rotate(1)", Removal.STYLE),
+        ("color:'red", Removal.STYLE),
+        ('color:"red', Removal.STYLE),
+        ("color:red/* open", Removal.STYLE),
+        ("color:a{b}", Removal.STYLE),
+        ("color", Removal.STYLE),
+        ("color:", Removal.STYLE),
+        ("background:url(x)", Removal.ACTIVE_STYLE),
+        ("background:URL(x)", Removal.ACTIVE_STYLE),
+        ("width:expression(x)", Removal.ACTIVE_STYLE),
+        ("background:image-set(x)", Removal.ACTIVE_STYLE),
+        ("background:element(x)", Removal.ACTIVE_STYLE),
+        ("background:cross-fade(x)", Removal.ACTIVE_STYLE),
+        ("width:attr(x)", Removal.ACTIVE_STYLE),
+        ("background:src(x)", Removal.ACTIVE_STYLE),
+        ("behavior:x", Removal.ACTIVE_STYLE),
+        ("-moz-binding:x", Removal.ACTIVE_STYLE),
+        ("@import x", Removal.ACTIVE_STYLE),
+        ("x:javascript:y", Removal.ACTIVE_STYLE),
+        ("color:data:x", Removal.ACTIVE_STYLE),
+    ],
+)
+def test_what_loads_or_runs_is_counted_apart_from_other_style(style: str, removal: Removal) -> None:
+    """Every declaration that is not allowed goes, and the count says whether it could have loaded or run something."""
+    assert sanitize_style(style) == ("", [removal])
+
+
+def test_each_declaration_is_judged_alone() -> None:
+    """One bad declaration costs only itself, and each is counted."""
+    kept, removed = sanitize_style("color:red;position:fixed;background:url(a;b);font:12px A")
+
+    assert kept == "color:red;font:12px A"
+    assert removed == [Removal.STYLE, Removal.ACTIVE_STYLE, Removal.STYLE]

@@ -1,0 +1,107 @@
+"""Composing: in threads, a bounded number at a time, one of each person, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from m365_mcp.errors import InvalidArgument, ServerBusy
+from m365_mcp.person import PersonId
+from m365_mcp.sending.composer import Composer
+
+ADA, GRACE, LIN = (PersonId("tenant", name) for name in ("ada", "grace", "lin"))
+
+
+class Work:
+    """Work that lasts until it is told to end."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._may_end = threading.Event()
+
+    def __call__(self) -> str:
+        self._loop.call_soon_threadsafe(self.begun.set)
+        assert self._may_end.wait(10)
+        return "done"
+
+    def end(self) -> None:
+        self._may_end.set()
+
+
+async def test_event_loop_runs_while_a_message_is_composed() -> None:
+    """The work happens in another thread, and its result and its error come back."""
+    composer, work = Composer(), Work()
+    composed = asyncio.create_task(composer.run(ADA, work))
+
+    await work.begun.wait()
+    work.end()
+
+    assert await composed == "done"
+    assert await composer.run(ADA, threading.current_thread) is not threading.current_thread()
+
+    def fail() -> None:
+        raise InvalidArgument
+
+    with pytest.raises(InvalidArgument):
+        await composer.run(ADA, fail)
+    composer.close()
+
+
+async def test_one_persons_second_message_waits_and_another_persons_does_not() -> None:
+    """However many messages one person has composed, a worker is left for somebody else."""
+    composer, first, second, other = Composer(workers=2), Work(), Work(), Work()
+    composed = [asyncio.create_task(composer.run(ADA, work)) for work in (first, second)]
+    await first.begun.wait()
+
+    others = asyncio.create_task(composer.run(GRACE, other))
+    await other.begun.wait()
+    assert not second.begun.is_set()
+    for work in (first, second, other):
+        work.end()
+
+    assert await asyncio.gather(*composed, others) == ["done"] * 3
+    composer.close()
+
+
+async def test_who_waits_too_long_is_told_that_the_server_is_busy() -> None:
+    """Neither behind other people nor behind one's own messages does a call wait for ever; nothing of it is begun."""
+    composer, works = Composer(workers=2, wait_seconds=0.05), [Work(), Work()]
+    running = [asyncio.create_task(composer.run(who, work)) for who, work in zip((ADA, GRACE), works, strict=True)]
+    await asyncio.gather(*(work.begun.wait() for work in works))
+
+    for who in (ADA, LIN):
+        late = Work()
+        with pytest.raises(ServerBusy, match="server_busy"):
+            await composer.run(who, late)
+        assert not late.begun.is_set()
+    for work in works:
+        work.end()
+    await asyncio.gather(*running)
+
+    assert await composer.run(LIN, lambda: "now") == "now"
+    composer.close()
+
+
+async def test_caller_who_leaves_does_not_free_a_worker_that_still_works() -> None:
+    """A thread cannot be stopped, so the person's turn lasts until it has ended; who left the line is gone."""
+    composer, first, second = Composer(workers=1), Work(), Work()
+    left = asyncio.create_task(composer.run(ADA, first))
+    await first.begun.wait()
+    waiting = asyncio.create_task(composer.run(GRACE, Work()))
+    await asyncio.sleep(0)
+    for task in (left, waiting):
+        task.cancel()
+    await asyncio.gather(left, waiting, return_exceptions=True)
+
+    next_one = asyncio.create_task(composer.run(ADA, second))
+    await asyncio.sleep(0)
+    assert not second.begun.is_set()
+    first.end()
+    await second.begun.wait()
+    second.end()
+
+    assert await next_one == "done"
+    composer.close()
