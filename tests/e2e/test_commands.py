@@ -78,7 +78,7 @@ def test_demo_stays_up_for_a_real_client_and_stops_cleanly(tmp_path: Path) -> No
     log = tmp_path / "demo.log"
     program = Program([*M365_MCP, "demo", "--port", str(port)], log, {"COLUMNS": "160"})
     program.start()
-    program.wait_until(lambda: "Ctrl-C stops everything" in log.read_text())
+    program.wait_until(lambda: "Ctrl-C stops the server" in log.read_text())
     assert program.process is not None
     children = children_of(program.process.pid)
     page = re.search(r"Mailboxes +(http://\S+)", log.read_text())
@@ -179,7 +179,7 @@ async def test_inspector_gets_the_server_over_stdio(tmp_path: Path) -> None:
         result = await client.call_tool("get_my_profile", raise_on_error=False)
 
     assert names == ["send_mail", "get_my_profile"]
-    assert text_of(result).startswith("sign_in_needed: Nobody is signed in")
+    assert text_of(result).startswith("sign_in_needed: This connection has no access token")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 without setting it up")
