@@ -72,6 +72,7 @@ def link(text: str, target: str = EVIL) -> str:
         "a.b.corp.example",
         "https://report.pdf",
         "corp.example" + " x" * 3000,
+        " " * 1988 + "corp.example!",
     ],
 )
 def test_link_that_shows_another_host_is_counted(text: str) -> None:
@@ -90,6 +91,8 @@ def test_link_that_shows_another_host_is_counted(text: str) -> None:
         ("corp.example", "tel:+1"),
         ("corp.example", "#a"),
         ("Read corp.example", EVIL),
+        ("<b>evil</b>.example", EVIL),
+        ("my.report.pdf", EVIL),
         ("corp", EVIL),
         ("corp.e", EVIL),
         ("corp.example!", EVIL),
@@ -102,6 +105,12 @@ def test_link_that_shows_another_host_is_counted(text: str) -> None:
 def test_link_that_shows_no_other_host_is_not_counted(text: str, target: str) -> None:
     """The same host, words, a file's name, and a link that opens no page are no disguise."""
     assert misleading_links(link(text, target)) == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_link_to_a_page_of_either_scheme_is_judged(scheme: str) -> None:
+    """Pages are reached by http and by https."""
+    assert misleading_links(link("corp.example", f"{scheme}://evil.example")) == 1
 
 
 def test_each_link_is_judged_by_its_own_text() -> None:
