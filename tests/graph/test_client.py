@@ -1,4 +1,4 @@
-"""Requests to Graph over an in-process transport: what is made again, what is not, and what a broken answer means."""
+"""Requests to Graph over an in-process transport: which are repeated, and what a broken response means."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def waits(status: int, seconds: str) -> httpx2.Response:
 
 @pytest.mark.parametrize("passing", [429, 500, 503, waits(503, "0")])
 async def test_read_is_repeated_while_the_fault_may_pass(passing: int | httpx2.Response) -> None:
-    """A read that Graph throttles or cannot answer is made again."""
+    """A read that Graph throttles or cannot serve is repeated."""
     graph = Graph(passing, 200)
 
     assert (await graph.client().get("/me", "token", operation="me")).status == 200
@@ -65,15 +65,15 @@ async def test_read_is_repeated_while_the_fault_may_pass(passing: int | httpx2.R
 
 @pytest.mark.parametrize("status", [400, 401, 404])
 async def test_read_that_is_refused_is_not_repeated(status: int) -> None:
-    """What will not change is answered at once."""
+    """A lasting refusal is returned at once."""
     graph = Graph(status, 200)
 
     assert (await graph.client().get("/me", "token", operation="me")).status == status
     assert graph.asked == ["GET"]
 
 
-async def test_read_does_not_wait_longer_than_it_may() -> None:
-    """A Retry-After past the deadline is answered with the fault, without any wait."""
+async def test_read_does_not_wait_past_its_deadline() -> None:
+    """A Retry-After past the deadline returns the fault without any wait."""
     graph = Graph(waits(503, "9"), 200)
 
     async with asyncio.timeout(2):
@@ -82,7 +82,7 @@ async def test_read_does_not_wait_longer_than_it_may() -> None:
 
 
 @pytest.mark.parametrize("kind", [httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout])
-async def test_send_whose_connection_was_never_made_is_made_once_more(kind: type[httpx2.HTTPError]) -> None:
+async def test_send_without_a_connection_is_repeated_once(kind: type[httpx2.HTTPError]) -> None:
     """No byte was sent, so a second mail is impossible; after a second failure nothing was sent."""
     graph = Graph(kind("away"), 202)
     away = Graph(kind("away"))
@@ -94,8 +94,8 @@ async def test_send_whose_connection_was_never_made_is_made_once_more(kind: type
 
 
 @pytest.mark.parametrize("answer", [429, 500, 503, waits(503, "0")])
-async def test_send_that_was_answered_is_never_repeated(answer: int | httpx2.Response) -> None:
-    """Whatever Graph says to a send, it is not sent again here."""
+async def test_send_with_a_response_is_never_repeated(answer: int | httpx2.Response) -> None:
+    """The client repeats no send that Graph responded to."""
     graph = Graph(answer, 202)
 
     assert (await graph.client().act(SEND)).status != 202
@@ -104,7 +104,7 @@ async def test_send_that_was_answered_is_never_repeated(answer: int | httpx2.Res
 
 @pytest.mark.parametrize("kind", [httpx2.ReadTimeout, httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.WriteError])
 async def test_send_that_broke_off_is_unknown_and_never_repeated(kind: type[httpx2.HTTPError]) -> None:
-    """Bytes may have been processed."""
+    """Graph may have processed the bytes."""
     graph = Graph(kind("broke off"), 202)
 
     with pytest.raises(OutcomeUnknown):
@@ -114,7 +114,7 @@ async def test_send_that_broke_off_is_unknown_and_never_repeated(kind: type[http
 
 @pytest.mark.parametrize("lost", [500, 503, httpx2.ReadError("broke off")])
 async def test_deletion_of_a_draft_is_repeated_once(lost: int | Exception) -> None:
-    """It does no harm twice: an unclear deletion is made once more, and a second failure is told."""
+    """A second deletion does no harm: an unclear one is repeated once, and a second failure is raised."""
     graph = Graph(lost, 204)
     away = Graph(lost)
 
@@ -125,7 +125,7 @@ async def test_deletion_of_a_draft_is_repeated_once(lost: int | Exception) -> No
 
 
 async def test_throttled_change_of_a_draft_is_not_repeated() -> None:
-    """Graph has not lost it, and says when to come back."""
+    """Graph did not lose the request, and says when to try again."""
     graph = Graph(httpx2.Response(429, headers={"Retry-After": "1"}), 204)
 
     with pytest.raises(Throttled):
@@ -134,7 +134,7 @@ async def test_throttled_change_of_a_draft_is_not_repeated() -> None:
 
 
 async def test_sending_of_a_draft_is_never_repeated() -> None:
-    """A draft is handed over once, like any other message; whoever wants to know looks where it is."""
+    """A draft is sent once, like any other message; a lookup tells what became of it."""
     graph = Graph(503, 202)
 
     with pytest.raises(OutcomeUnknown):
@@ -156,7 +156,7 @@ class SilentGraph:
 
 
 async def test_h7_silence_after_the_last_byte_is_unknown_at_the_deadline() -> None:
-    """H7: Graph takes the message and never answers: unknown at the deadline; repeats say the same and send nothing."""
+    """H7: Graph accepts the message and never responds: the outcome is unknown at the deadline; repeats send nothing."""
     graph, world = SilentGraph(), World()
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(graph))
     client = GraphClient("https://graph.example.com", http, Metrics(), send_seconds=0.2)
@@ -174,7 +174,7 @@ async def test_h7_silence_after_the_last_byte_is_unknown_at_the_deadline() -> No
 
 
 async def test_send_may_take_twenty_seconds() -> None:
-    """The deadline is the documented one unless a test shortens it; the call is told of its end, not cut off."""
+    """The default deadline is the documented one; at its end the call gets an error."""
     assert inspect.signature(GraphClient).parameters["send_seconds"].default == SEND_SECONDS == 20
 
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(SilentGraph()))
