@@ -20,18 +20,18 @@ SEND = GraphRequest("POST", "/me/sendMail", "token", "sendMail", body=b"{}")
 
 
 class Graph:
-    """A Graph that gives these answers in turn, the last one for ever; an exception breaks the connection."""
+    """A Graph that returns these responses in order, then always the last; an exception breaks the connection."""
 
-    def __init__(self, *answers: int | httpx2.Response | Exception) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: int | httpx2.Response | Exception) -> None:
+        self.responses = list(responses)
         self.asked: list[str] = []
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(request.method)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return httpx2.Response(answer) if isinstance(answer, int) else answer
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        if isinstance(response, Exception):
+            raise response
+        return httpx2.Response(response) if isinstance(response, int) else response
 
     def client(self) -> GraphClient:
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
@@ -93,10 +93,10 @@ async def test_send_without_a_connection_is_repeated_once(kind: type[httpx2.HTTP
     assert len(graph.asked) == len(away.asked) == 2
 
 
-@pytest.mark.parametrize("answer", [429, 500, 503, waits(503, "0")])
-async def test_send_with_a_response_is_never_repeated(answer: int | httpx2.Response) -> None:
+@pytest.mark.parametrize("response", [429, 500, 503, waits(503, "0")])
+async def test_send_with_a_response_is_never_repeated(response: int | httpx2.Response) -> None:
     """The client repeats no send that Graph responded to."""
-    graph = Graph(answer, 202)
+    graph = Graph(response, 202)
 
     assert (await graph.client().act(SEND)).status != 202
     assert graph.asked == ["POST"]
@@ -143,7 +143,7 @@ async def test_sending_of_a_draft_is_never_repeated() -> None:
 
 
 class SilentGraph:
-    """Takes every message and never answers."""
+    """Accepts every message and never responds."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -152,11 +152,11 @@ class SilentGraph:
         await request.aread()
         self.accepted += 1
         await asyncio.Event().wait()
-        raise AssertionError("nobody ends the wait")
+        raise AssertionError("the wait has no end")
 
 
 async def test_h7_silence_after_the_last_byte_is_unknown_at_the_deadline() -> None:
-    """H7: Graph accepts the message and never responds: the outcome is unknown at the deadline; repeats send nothing."""
+    """H7: Graph accepts the message and never responds: the outcome is unknown at the deadline; no repeat sends it."""
     graph, world = SilentGraph(), World()
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(graph))
     client = GraphClient("https://graph.example.com", http, Metrics(), send_seconds=0.2)

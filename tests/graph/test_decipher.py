@@ -31,7 +31,7 @@ def response(status: int, code: str | None = None, **headers: str) -> GraphRespo
 @pytest.mark.parametrize(
     ("received", "kind"),
     [
-        # Every line of the catalogue of Graph's answers to a send, and what gateways answer in its place.
+        # Every line of the catalogue of Graph's responses to a send, and the responses of gateways.
         (response(400, "ErrorInvalidRecipients"), MessageRefused),
         (response(400, "InvalidInternetMessageHeader"), MessageRefused),
         (response(400, "InvalidInternetMessageHeaderCollection"), MessageRefused),

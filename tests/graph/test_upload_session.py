@@ -95,7 +95,7 @@ def _reading(host: Callable[[httpx2.Request], httpx2.Response]) -> Host:
 
 
 class BreakingHost:
-    """An upload host that keeps what it is sent and breaks once: at which range, how, and what it has kept by then."""
+    """An upload host that stores ranges and breaks once: at range `which`, by `what`, before or after it stores it."""
 
     def __init__(self, what: str, when: str, which: int) -> None:
         self.received = bytearray()
