@@ -42,6 +42,8 @@ def test_escape_counts_as_active_style(style: str) -> None:
         ("color:red;font-size:12px", "color:red;font-size:12px"),
         (";;color:red; ;", "color:red"),
         ("color:/* a;b */red", "color:red"),
+        ("color:/* a\n b */red", "color:red"),
+        ("background:rgb(1) rgba(1) hsl(1) hsla(1)", "background:rgb(1) rgba(1) hsl(1) hsla(1)"),
         ("color:rgb(1, 2, 3);background:RGBA(1,2,3,.5)", "color:rgb(1, 2, 3);background:RGBA(1,2,3,.5)"),
         ("color:hsl(1,2%,3%);border-top-color:hsla(1,2%,3%,1)", "color:hsl(1,2%,3%);border-top-color:hsla(1,2%,3%,1)"),
         ("font-family:'Segoe UI', \"Arial\"", "font-family:'Segoe UI', \"Arial\""),
@@ -80,6 +82,7 @@ def test_ordinary_style_stays(style: str, allowed: str) -> None:
         ("@import x", Removal.ACTIVE_STYLE),
         ("x:javascript:y", Removal.ACTIVE_STYLE),
         ("color:data:x", Removal.ACTIVE_STYLE),
+        ("data :x:y", Removal.ACTIVE_STYLE),
     ],
 )
 def test_active_style_is_counted_apart_from_other_style(style: str, removal: Removal) -> None:

@@ -63,7 +63,9 @@ def test_time_must_be_complete_and_within_the_limits(text: str, expected: tuple[
 )
 def test_time_is_read_in_every_common_form(text: str) -> None:
     """Any offset, with or without seconds, and with white space around it."""
-    assert read_send_at(text, NOON) == datetime(2026, 7, 1, 13, tzinfo=UTC)
+    found = read_send_at(text, NOON)
+
+    assert (found, found.tzinfo) == (datetime(2026, 7, 1, 13, tzinfo=UTC), UTC)
 
 
 @pytest.mark.parametrize("away", [timedelta(minutes=2), timedelta(days=30)])
