@@ -56,13 +56,13 @@ async def test_one_persons_second_message_waits_and_another_persons_does_not() -
     composed = [asyncio.create_task(composer.run(ADA, work)) for work in (first, second)]
     await first.begun.wait()
 
-    others = asyncio.create_task(composer.run(GRACE, other))
+    other_result = asyncio.create_task(composer.run(GRACE, other))
     await other.begun.wait()
     assert not second.begun.is_set()
     for work in (first, second, other):
         work.end()
 
-    assert await asyncio.gather(*composed, others) == ["done"] * 3
+    assert await asyncio.gather(*composed, other_result) == ["done"] * 3
     composer.close()
 
 

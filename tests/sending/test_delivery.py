@@ -353,8 +353,10 @@ async def test_throttled_message_is_retried_when_the_operator_allows_it() -> Non
     assert progress == ["Microsoft asks to wait 0 seconds before the message is sent."]
 
 
-@pytest.mark.parametrize(("allowed", "asked"), [(0.0, 0.0), (0.0, 1.0), (0.2, 0.3), (5.0, 3600.0)])
-async def test_throttled_message_does_not_wait_longer_than_the_operator_allows(allowed: float, asked: float) -> None:
+@pytest.mark.parametrize(("allowed", "requested"), [(0.0, 0.0), (0.0, 1.0), (0.2, 0.3), (5.0, 3600.0)])
+async def test_throttled_message_does_not_wait_longer_than_the_operator_allows(
+    allowed: float, requested: float
+) -> None:
     """When Graph asks for a longer wait than the operator allows, the call fails at once and sends nothing."""
     world = World()
     progress: list[str] = []
@@ -365,7 +367,7 @@ async def test_throttled_message_does_not_wait_longer_than_the_operator_allows(a
     replica = replace(world.replica(), throttled_seconds=allowed)
     async with asyncio.timeout(3):
         with pytest.raises(Throttled):
-            await replica.send(request(), TO, Direct(throttling(world, asked)), tell)
+            await replica.send(request(), TO, Direct(throttling(world, requested)), tell)
 
     assert progress == []
     assert world.accepted.total() == 0

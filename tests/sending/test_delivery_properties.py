@@ -141,9 +141,9 @@ class Sends(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_mail_and_true_results(self) -> None:
-        for message, result in self.results.items():
+        for message, results in self.results.items():
             assert self.accepted[message] <= 1
-            assert "sent" not in result or self.accepted[message] == 1
+            assert "sent" not in results or self.accepted[message] == 1
 
 
 def request_for(message: str) -> SendRequest:

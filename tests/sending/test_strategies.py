@@ -14,7 +14,7 @@ MESSAGE = compose_message(MessageRequest(to=["grace@contoso.example"], subject="
 
 
 def refuse_requests(request: httpx2.Request) -> httpx2.Response:
-    raise AssertionError(f"Graph was asked: {request.method} {request.url}")
+    raise AssertionError(f"Graph got a request: {request.method} {request.url}")
 
 
 @pytest.mark.parametrize("kind", [DraftSend, DeferredSend])

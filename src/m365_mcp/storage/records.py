@@ -192,8 +192,8 @@ class LocalBackend:
         return True
 
     async def _update_index(self, collection: str, key: str, *, present: bool) -> None:
-        others = [other for other in await self._index_of(collection) if other != key]
-        index = {_INDEX: [*others, key] if present else others}
+        rest = [listed for listed in await self._index_of(collection) if listed != key]
+        index = {_INDEX: [*rest, key] if present else rest}
         await self._store.put(_INDEX, index, collection=f"{collection}-index")
 
     async def _index_of(self, collection: str) -> list[str]:

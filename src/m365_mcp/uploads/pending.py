@@ -159,7 +159,7 @@ class PendingUploads:
 
     def _describe(self, link: UploadLink | None) -> str:
         if link is None:
-            return "has expired from the store"
+            return "has no record any more"
         if link.state == "uploading":
             return "is being uploaded"
         failure = f"; its last upload failed with {link.problem}" if link.problem else ""
