@@ -120,3 +120,11 @@ def test_there_is_one_way_to_try_again() -> None:
     users = [path for path in PRODUCT if {name.partition(".")[0] for name in imports_of(path)} & RETRY_LIBRARIES]
 
     assert places(users) == ["retries.py"]
+
+
+@pytest.mark.xdist_group("canary")
+def test_group_of_a_test_reaches_the_scheduler(request: pytest.FixtureRequest) -> None:
+    """With several workers the group stands at the end of a test's id, by which xdist keeps the group together."""
+    is_one_of_several = hasattr(request.config, "workerinput")
+
+    assert request.node.nodeid.endswith("@canary") == is_one_of_several

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from m365_mcp.mail.html.css import sanitize_style
+from m365_mcp.mail.html.css import ALLOWED_PROPERTIES, sanitize_style
 from m365_mcp.mail.html.removals import Removal
 
 
@@ -93,3 +93,28 @@ def test_each_declaration_is_judged_alone() -> None:
 
     assert kept == "color:red;font:12px A"
     assert removed == [Removal.STYLE, Removal.ACTIVE_STYLE, Removal.STYLE]
+
+
+# What a mail may say about fonts, colours, sizes, alignment, tables and lists; written out, so that no word is lost.
+ALLOWED = """
+margin margin-top margin-right margin-bottom margin-left padding padding-top padding-right padding-bottom padding-left
+border border-top border-right border-bottom border-left border-color border-style border-width border-top-color
+border-top-style border-top-width border-right-color border-right-style border-right-width border-bottom-color
+border-bottom-style border-bottom-width border-left-color border-left-style border-left-width background
+background-color border-collapse border-radius border-spacing caption-side clear color direction display empty-cells
+float font font-family font-size font-style font-variant font-weight height letter-spacing line-height list-style
+list-style-position list-style-type max-height max-width min-height min-width overflow-wrap table-layout text-align
+text-decoration text-decoration-color text-decoration-line text-decoration-style text-indent text-transform
+vertical-align white-space width word-break word-spacing word-wrap
+"""
+
+
+def test_exactly_these_properties_are_allowed() -> None:
+    """The list is complete and has nothing else in it."""
+    assert frozenset(ALLOWED.split()) == ALLOWED_PROPERTIES
+
+
+@pytest.mark.parametrize("name", ALLOWED.split())
+def test_allowed_property_is_kept(name: str) -> None:
+    """Each of them is kept as it was written."""
+    assert sanitize_style(f"{name}:inherit") == (f"{name}:inherit", [])

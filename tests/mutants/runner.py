@@ -25,7 +25,9 @@ PACKAGE = ROOT / "src" / "m365_mcp"
 OURS = ("m365_mcp", "m365_simulator", "tests", "conftest", "__main__")
 _OPTIONS = ["-o", "addopts=", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
 _OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+_FAST = ["-m", "not hypothesis"]
 _LEAST_SECONDS = 20.0
+_SLOW_SECONDS = 1.0
 
 
 @dataclass
@@ -37,34 +39,45 @@ class Ran:
         killer: the test that failed first, if it was a test.
         seconds: how long it took.
         libraries: what was imported that is not ours.
+        slow: the tests that took long.
     """
 
     passed: bool
     killer: str | None = None
     seconds: float = 0.0
     libraries: list[str] = field(default_factory=list)
+    slow: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Order:
-    """A pytest plugin: tests that killed before come first; remembers what failed."""
+    """A pytest plugin: tests that killed before come first, slow ones are left out; remembers what failed."""
 
     first: Sequence[str]
+    left_out: Sequence[str]
     failed: str | None = None
+    slow: list[str] = field(default_factory=list)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Bring the tests into the order in which a mutant is likely to die soonest."""
         rank = {name: number for number, name in enumerate(self.first)}
+        left_out = frozenset(self.left_out)
+        items[:] = [item for item in items if item.nodeid not in left_out]
         items.sort(key=lambda item: rank.get(item.nodeid, len(rank)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember the first test that failed."""
+        """Remember the first test that failed, and which take long."""
+        if report.duration > _SLOW_SECONDS:
+            self.slow.append(report.nodeid)
         if report.failed and self.failed is None:
             self.failed = report.nodeid
 
 
 class Runner:
-    """Runs the tests of one package again and again: first those a mutant is likely to die of, property tests last.
+    """Runs the fast tests of one package again and again, first those a mutant is likely to die of.
+
+    Property tests, and those that take long without any mutant, are left out: a survivor has to outlive all the others,
+    and should die of a test of its own.
 
     Args:
         package: the package, and the folder of its tests.
@@ -73,14 +86,15 @@ class Runner:
     def __init__(self, package: str) -> None:
         self._folder = f"tests/{package}"
         self._killers: list[str] = []
+        self._slow: list[str] = []
         self._seconds = _LEAST_SECONDS
 
     def warm_up(self) -> Ran:
         """Run the tests of the product as it is, and import the libraries they need into this process."""
-        ran = self._forked(lambda: None, [self._folder], 1800.0)
+        ran = self._forked(lambda: None, [*_FAST, self._folder], 1800.0)
         for name in ran.libraries:
             _import_quietly(name)
-        self._seconds = max(_LEAST_SECONDS, 4 * ran.seconds)
+        self._seconds, self._slow = max(_LEAST_SECONDS, 4 * ran.seconds), ran.slow
         return ran
 
     def run(self, name: str, path: Path, source: str) -> Ran:
@@ -98,8 +112,7 @@ class Runner:
         """Return what to run one after the other, as long as nothing fails."""
         files = [f"{self._folder}/test_{path.stem}.py", *(name.partition("::")[0] for name in self._killers[:2])]
         likely = [name for name in dict.fromkeys(files) if (ROOT / name).exists()]
-        all_of_them = [["-m", "not hypothesis", self._folder], ["-m", "hypothesis", self._folder]]
-        return [["-m", "not hypothesis", *likely], *all_of_them] if likely else all_of_them
+        return [[*_FAST, *chosen] for chosen in (likely, [self._folder]) if chosen]
 
     def _forked(self, prepare: Callable[[], None], chosen: list[str], seconds: float) -> Ran:
         began = time.monotonic()
@@ -107,7 +120,7 @@ class Runner:
         child = os.fork()
         if not child:
             os.close(reading)
-            _be_the_child(writing, prepare, [*_OPTIONS, *chosen], Order(self._killers))
+            _be_the_child(writing, prepare, [*_OPTIONS, *chosen], Order(self._killers, self._slow))
         os.close(writing)
         told = _read_all(reading, began + seconds)
         _end(child)
@@ -116,6 +129,7 @@ class Runner:
             killer=told.get("killer"),
             seconds=time.monotonic() - began,
             libraries=told.get("libraries", []),
+            slow=told.get("slow", []),
         )
 
 
@@ -131,7 +145,9 @@ def _be_the_child(writing: int, prepare: Callable[[], None], options: list[str],
         prepare()
         code = int(pytest.main(options, plugins=[order]))
         libraries = [name for name in sys.modules if name.split(".")[0] not in OURS]
-        os.write(writing, json.dumps({"code": code, "killer": order.failed, "libraries": libraries}).encode())
+        said = {"code": code, "killer": order.failed, "libraries": libraries, "slow": order.slow}
+        with os.fdopen(writing, "wb") as pipe:  # more than a pipe takes at once
+            pipe.write(json.dumps(said).encode())
     finally:
         os._exit(0)
 
