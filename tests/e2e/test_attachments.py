@@ -191,7 +191,7 @@ async def test_expired_link_is_refused(
 
     assert answer.status_code == 410
     assert "expired" in answer.json()["error_description"]
-    assert "'files' entry 1 did not come before its link expired" in text(refused)
+    assert "'files' entry 1 did not arrive before its link expired" in text(refused)
 
 
 async def _let_expire(simulator: Simulator, redis: Redis, url: str) -> None:
