@@ -14,7 +14,7 @@ from m365_mcp.graph.client import SEND_SECONDS, GraphClient, GraphRequest
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.mailbox import Mailbox, TokenSource
 from m365_mcp.metrics import Metrics
-from tests.sending.test_delivery import TO, Through, World, request
+from tests.sending.test_delivery import TO, Direct, World, request
 
 SEND = GraphRequest("POST", "/me/sendMail", "token", "sendMail", body=b"{}")
 
@@ -165,7 +165,7 @@ async def test_h7_silence_after_the_last_byte_is_unknown_at_the_deadline() -> No
         return str((await client.act(SEND)).status)
 
     begun = time.monotonic()
-    calls = (world.replica().send(request(), TO, Through(send)) for _ in range(2))
+    calls = (world.replica().send(request(), TO, Direct(send)) for _ in range(2))
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
 
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, OutcomeUnknown]
