@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import ClassVar
 
 import httpx2
 import pytest
@@ -80,6 +81,8 @@ class World:
 class Direct:
     """A strategy that cannot reconcile, like a send with `Mail.Send` alone."""
 
+    records_draft: ClassVar[bool] = False
+
     def __init__(self, send: Callable[[str], Awaitable[str]]) -> None:
         self._send = send
 
@@ -95,6 +98,48 @@ def request(
 ) -> SendRequest:
     composed = f"{fingerprint} as composed"
     return SendRequest(ADA, fingerprint, idempotency_key, allow_duplicate, composed_fingerprint=composed)
+
+
+class NewDraft(Direct):
+    """A strategy that makes a draft, and tells from a draft that was never stored that it was never sent."""
+
+    records_draft: ClassVar[bool] = True
+
+    async def send(self, message_id: str, record_draft: RecordDraft) -> str:
+        await record_draft("draft")
+        return await self._send(message_id)
+
+    async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
+        return None if draft_id else False
+
+
+@pytest.mark.parametrize("idempotency_key", [None, "k"])
+async def test_h18_draft_mode_does_not_judge_a_direct_send_by_the_draft_it_never_made(
+    idempotency_key: str | None,
+) -> None:
+    """H18: an unclear direct send stays unknown when it is repeated in draft mode, which would find no draft of it."""
+    world = World()
+
+    with pytest.raises(OutcomeUnknown):
+        await world.replica().send(
+            request(idempotency_key=idempotency_key), TO, Direct(world.graph_that_loses_the_response)
+        )
+    with pytest.raises(OutcomeUnknown):
+        await world.replica().send(request(idempotency_key=idempotency_key), TO, NewDraft(world.graph))
+
+    assert world.accepted.total() == 1
+
+
+async def test_draft_that_was_never_stored_was_never_sent() -> None:
+    """A draft send that ends before it stores its draft is sent by its repeat."""
+    world = World()
+    await world.replica().ledger.reserve(request(), records_draft=True)
+    world.now += START_SECONDS + 60
+
+    receipt = await world.replica().send(request(), TO, NewDraft(world.graph))
+
+    assert not receipt.is_repeat
+    assert world.accepted.total() == 1
 
 
 async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:

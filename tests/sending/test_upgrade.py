@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -270,6 +270,8 @@ async def test_racers_that_compose_differently_send_one_mail(upgrade: Upgrade) -
 
 class Drafting:
     """A strategy that records a draft before it sends; without a draft it reconciles to not sent."""
+
+    records_draft: ClassVar[bool] = True
 
     def __init__(self, world: World, taken_over: asyncio.Event | None = None) -> None:
         self._world = world

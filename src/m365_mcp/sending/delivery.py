@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from m365_mcp import logs
 from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
@@ -47,6 +47,8 @@ Progress = Callable[[str], Awaitable[None]]
 
 class SendStrategy(Protocol):
     """A way to send one message through Graph."""
+
+    records_draft: ClassVar[bool]  # whether `send` calls `record_draft`, so that a send without a draft was never begun
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         """Send the message with this id, and return Graph's request id.
@@ -121,11 +123,11 @@ class Delivery:
     async def _send(
         self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
-        reservation = await self.ledger.reserve(request)
+        reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
         if not reservation.is_ours and reservation.entry.state == "unknown":
             reservation = await self._reconcile(reservation, strategy)
             if reservation.entry.state == "failed":
-                reservation = await self.ledger.reserve(request)
+                reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
         if not reservation.is_ours:
             return self._repeat(reservation)
         async with self.ledger.holding_lease(reservation):
@@ -195,10 +197,16 @@ class Delivery:
         return await self.ledger.update(reservation, state="sent" if reconciled else "failed", receipt=receipt)
 
     async def _ask_strategy(self, reservation: Reservation, strategy: SendStrategy) -> bool | None:
+        # Without a draft there is nothing to look up, and a missing draft proves nothing about a direct send.
+        if reservation.entry.draft_id is None and not reservation.entry.records_draft:
+            return self._count_reconciled(None)
         try:
             reconciled = await strategy.reconcile(reservation.entry.message_id, reservation.entry.draft_id)
         except M365Error:
             reconciled = None
+        return self._count_reconciled(reconciled)
+
+    def _count_reconciled(self, reconciled: bool | None) -> bool | None:
         self.metrics.settlements.labels({True: "sent", False: "not_sent", None: "unclear"}[reconciled]).inc()
         return reconciled
 

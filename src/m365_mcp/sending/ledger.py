@@ -71,6 +71,7 @@ class Entry(BaseModel):
         receipt: the receipt of the first caller; None before the send.
         request_fingerprint: the fingerprint of the request; None when v0.1.0 wrote the record.
         lease: the key of the record that names the lease of the send; None when this record does.
+        records_draft: whether the send stores its draft here before it sends it. None when v0.1.0 wrote the record.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -83,6 +84,7 @@ class Entry(BaseModel):
     receipt: dict[str, Any] | None = None
     request_fingerprint: str | None = None
     lease: str | None = None
+    records_draft: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Ledger:
     windows: RepeatWindows = RepeatWindows()
     clock: Callable[[], float] = time.time
 
-    async def reserve(self, request: SendRequest) -> Reservation:
+    async def reserve(self, request: SendRequest, *, records_draft: bool = False) -> Reservation:
         """Reserve a send, or wait for the outcome of the call that it repeats and return that.
 
         Raises:
@@ -140,7 +142,7 @@ class Ledger:
         """
         names = request.names()
         for _ in range(_TRIES):
-            reservation = await self._reserve_all(request, names)
+            reservation = await self._reserve_all(request, names, records_draft)
             if reservation.is_ours:
                 return reservation
             reservation = await self._wait_for_outcome(reservation)
@@ -148,7 +150,7 @@ class Ledger:
                 return reservation
         raise StorageUnavailable
 
-    async def _reserve_all(self, request: SendRequest, names: tuple[str, ...]) -> Reservation:
+    async def _reserve_all(self, request: SendRequest, names: tuple[str, ...], records_draft: bool) -> Reservation:
         """Reserve every record of a send. When an earlier call has one, release the others and return it."""
         fresh = Entry(
             state="sending",
@@ -157,6 +159,7 @@ class Ledger:
             message_id=request.message_id or new_message_id(),
             began_at=self.clock(),
             lease=names[0],
+            records_draft=records_draft,
         )
         seconds = self.windows.message if request.idempotency_key is None else self.windows.key
         reserved: list[Reservation] = []

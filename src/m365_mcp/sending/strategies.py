@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from m365_mcp.errors import M365Error, MessageMissing, OutcomeUnknown, Throttled
 from m365_mcp.graph.drafts import Drafts
@@ -22,6 +23,7 @@ class DirectSend:
 
     mailbox: Mailbox
     message: Message
+    records_draft: ClassVar[bool] = False
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         """Send the message in one request; see `delivery.SendStrategy`."""
@@ -44,6 +46,7 @@ class DraftSend:
 
     drafts: Drafts
     message: Message
+    records_draft: ClassVar[bool] = True
     poll_pauses: tuple[float, ...] = POLL_PAUSES
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
@@ -98,6 +101,7 @@ class ExistingDraftSend:
         has_started: whether this call has started to send the draft.
     """
 
+    records_draft: ClassVar[bool] = True
     drafts: Drafts
     draft_id: str
     message_id: str | None
