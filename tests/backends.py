@@ -1,4 +1,4 @@
-"""A store for tests of what stands on it, in this process: the real layers over the memory store."""
+"""A store in this process for tests: the real layers over py-key-value's memory store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from key_value.aio.stores.memory import MemoryStore
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import GuardedStore
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.opening import LISTED
+from m365_mcp.storage.opening import LISTED_COLLECTIONS
 from m365_mcp.storage.records import LocalBackend, Records
 
 
 def make_records() -> Records:
     return Records(
-        LocalBackend(GuardedStore(MemoryStore(max_entries_per_collection=100_000)), LISTED),
+        LocalBackend(GuardedStore(MemoryStore(max_entries_per_collection=100_000)), LISTED_COLLECTIONS),
         RecordCipher(Fernet(Fernet.generate_key())),
     )
 

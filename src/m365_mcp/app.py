@@ -176,7 +176,7 @@ def build_sign_ins(
     step_ups = StepUps(storage.records)
     scope = f"api://{settings.azure_client_id}/{settings.mcp_scope_name} openid profile offline_access"
     return SignIns(
-        storage.flows,
+        storage.client_storage,
         sessions,
         SessionRefresher(sessions, storage.leases, endpoint, verifier, step_ups, scope),
         Callbacks(storage.records),

@@ -1,8 +1,8 @@
-"""Pure: which hosts are this machine.
+"""Pure: decides whether a host is this machine.
 
-Three spellings count, in any case: the name `localhost` (RFC 6761 section 6.3) and the literals `127.0.0.1` and `::1`,
-which RFC 8252 section 7.3 gives for redirect URIs. A trailing dot, the rest of 127.0.0.0/8, a mapped address and the
-short forms `127.1` and `0x7f.1` do not count: programs read them differently, and no MCP client uses them.
+Three spellings count, in upper or lower case: the name `localhost` (RFC 6761 section 6.3), and the literals `127.0.0.1`
+and `::1` of RFC 8252 section 7.3. A trailing dot, the rest of 127.0.0.0/8, a mapped address and the short forms `127.1`
+and `0x7f.1` do not count: programs read them in different ways, and no MCP client uses them.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ ORIGIN_PATTERN = rf"https?://({'|'.join(map(re.escape, NETLOCS))})(:\d+)?"
 
 
 def is_loopback(host: str | None) -> bool:
-    """Return whether `host` is this machine: a name or an address without brackets and port, as `urlsplit` gives it."""
+    """Return whether `host`, a name or an address without brackets and port (as from `urlsplit`), is this machine."""
     return host is not None and host.lower() in HOSTS

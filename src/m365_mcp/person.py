@@ -7,25 +7,25 @@ from typing import NamedTuple
 
 
 class PersonId(NamedTuple):
-    """Tenant id and object id (`tid` and `oid`) of a person. A name or an address can change; these ids cannot.
+    """Tenant id and object id (`tid` and `oid`) of a person. Names and addresses change; these ids do not.
 
-    Source: "Access token claims reference": together the two identify a person across all of Entra ID.
+    Source: "Access token claims reference": together both ids together identify a person in all of Entra ID.
     """
 
     tenant_id: str
     object_id: str
 
-    def digest(self, *more: str) -> str:
-        """Return the SHA-256 of the person and `more`, hexadecimal; two people never have the same digest."""
-        return hashlib.sha256("\0".join((*self, *more)).encode()).hexdigest()
+    def digest(self, *parts: str) -> str:
+        """Return the SHA-256 of the person and `parts`, hexadecimal; two people never have the same digest."""
+        return hashlib.sha256("\0".join((*self, *parts)).encode()).hexdigest()
 
-    def record_key(self, *more: str) -> str:
-        """Return the key of a record that is the person's own, for `more`.
+    def record_key(self, *parts: str) -> str:
+        """Return the key of a record of this person, for `parts`.
 
-        It begins with a hash tag (Redis Cluster specification, "Hash tags"): a clustered Redis keeps all keys of one
-        person with this tag in one slot, and only keys of one slot change together.
+        The key begins with a hash tag (Redis Cluster specification, "Hash tags"). A Redis cluster stores all keys with
+        the same tag in one slot, and only keys of one slot can change in one transaction.
         """
-        return f"{{{self.digest()[:16]}}}{self.digest(*more)}"
+        return f"{{{self.digest()[:16]}}}{self.digest(*parts)}"
 
 
-NOBODY = PersonId("", "")
+ANONYMOUS = PersonId("", "")

@@ -1,9 +1,10 @@
-"""Pure: which redirect URIs an MCP client may use, and what `*` means in an entry.
+"""Pure: decides which redirect URIs an MCP client may use, and defines `*` in an entry.
 
-An entry is compared part by part and exactly (OAuth 2.1 section 4.1.3). `:*` as the port, which only a loopback entry
-may have, stands for every port (RFC 8252 section 7.3); a loopback entry without a port means the same. `/*` at the end
-stands for one further segment; at a loopback entry for every path below, and for every query. FastMCP 4.2's own
-patterns ignore query and fragment, let an entry without a path match every path, and accept control characters.
+Every part of a URI must equal the entry's part (OAuth 2.1 section 4.1.3), with two exceptions. The port `:*` matches
+every port (RFC 8252 section 7.3); only a loopback entry may have it, and a loopback entry without a port means the
+same. `/*` at the end matches one more path segment; in a loopback entry it matches every path below and every query.
+FastMCP 4.2's own patterns ignore query and fragment, let an entry without a path match every path, and accept control
+characters.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from m365_mcp.loopback import is_loopback
 # Control characters, space and backslash: `urlsplit` drops some of them, and browsers read them differently.
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 _ANY_PORT = re.compile(r"^([^/?#]+://[^/?#]*):\*(?=[/?]|$)")
-_NO_URI = "every entry must be a full redirect URI, for example https://app.example.com/callback"
+_FULL_URI_ADVICE = "every entry must be a full redirect URI, for example https://app.example.com/callback"
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ class RedirectPattern:
     """One entry of a list of redirect URIs.
 
     Attributes:
-        scheme: as it must be.
-        host: as it must be, without brackets.
-        port: as it must be; None: the scheme's own.
-        path: as it must be, or where it must begin.
-        query: as it must be.
-        has_any_port: whether every port will do.
-        is_folder: whether `path` is where it must begin.
+        scheme: the required scheme.
+        host: the required host, without brackets.
+        port: the required port; None: no port in the URI.
+        path: the required path, or the required start of the path if `is_folder`.
+        query: the required query.
+        has_any_port: whether every port matches.
+        is_folder: whether the path only has to start with `path`.
     """
 
     scheme: str
@@ -45,11 +46,11 @@ class RedirectPattern:
 
     @classmethod
     def parse(cls, entry: str) -> RedirectPattern:
-        """Read an entry. Raises ValueError with the reason why it is none."""
+        """Return the pattern for an entry. Raises ValueError with the reason why the entry is not valid."""
         without_wildcard, wildcards = _ANY_PORT.subn(r"\1", entry)
         parts = _split(without_wildcard)
         if parts is None or not parts.hostname or "*" in parts.netloc:
-            raise ValueError(_NO_URI)
+            raise ValueError(_FULL_URI_ADVICE)
         local = is_loopback(parts.hostname)
         if wildcards and not local:
             raise ValueError("only a loopback address may have any port (:*)")
@@ -61,11 +62,11 @@ class RedirectPattern:
         return cls(parts.scheme, parts.hostname, parts.port, path, parts.query, any_port, is_folder)
 
     def on_any_loopback_port(self) -> RedirectPattern:
-        """Return the pattern without its port if it is loopback's: a client chooses a new one at every sign-in."""
+        """Return the pattern, for every port if the host is loopback: a client chooses a new port at every sign-in."""
         return replace(self, has_any_port=True) if is_loopback(self.host) else self
 
     def matches(self, wanted: SplitResult) -> bool:
-        """Return whether a URI, which `_split` has read, is the one this entry means or one of those."""
+        """Return whether this entry matches a URI that `_split` has parsed."""
         return (
             (wanted.scheme, wanted.hostname) == (self.scheme, self.host)
             and (self.has_any_port or wanted.port == self.port)
@@ -82,15 +83,15 @@ class RedirectPattern:
 
 
 def is_allowed(uri: str, patterns: Iterable[RedirectPattern]) -> bool:
-    """Return whether `uri` matches one of `patterns`; what `_split` does not read matches none."""
+    """Return whether `uri` matches one of `patterns`; a URI that `_split` refuses matches none."""
     wanted = _split(uri)
-    if wanted is None or _climbs(wanted.path):
+    if wanted is None or _has_dot_segments(wanted.path):
         return False
     return any(pattern.matches(wanted) for pattern in patterns)
 
 
 def parse_all(entries: Iterable[str]) -> tuple[RedirectPattern, ...]:
-    """Read entries that nobody has checked, such as a client's own; one that is no pattern allows nothing."""
+    """Return the patterns of unchecked entries, for example a client's, without the invalid ones."""
     return tuple(pattern for pattern in map(_parse_or_none, entries) if pattern is not None)
 
 
@@ -102,7 +103,7 @@ def _parse_or_none(entry: str) -> RedirectPattern | None:
 
 
 def _split(uri: str) -> SplitResult | None:
-    """Return the parts of a URI that everybody reads alike, with a usable port, no fragment and no user; or None."""
+    """Return the parts of a URI, or None if it is ambiguous, or has an invalid port, a fragment or a user name."""
     if _UNSAFE.search(uri) or "#" in uri:
         return None
     try:
@@ -113,5 +114,5 @@ def _split(uri: str) -> SplitResult | None:
     return parts if is_usable and parts.username is None and parts.password is None and parts.scheme else None
 
 
-def _climbs(path: str) -> bool:
+def _has_dot_segments(path: str) -> bool:
     return any(segment in (".", "..") for form in (path, unquote(path)) for segment in form.split("/"))

@@ -1,10 +1,10 @@
-"""How this server tries again: so often and so long, with growing pauses and jitter, and as `Retry-After` asks.
+"""Retries: limits on tries and time, growing pauses with jitter, and `Retry-After`.
 
-`retry` is the one place where something that failed is done again; what may be done again is for its caller to say.
-Whoever only waits for somebody else (a lease, the outcome of another call) has a loop of its own and takes its pauses
-from `jittered`. Waiting for Graph to show what it has done (`LOOKS`) is neither: those are a few fixed looks.
+`retry` is the only function that repeats a failed operation. Its caller decides which errors permit a retry. Code that
+polls for a lease or for the outcome of another call has its own loop, and takes its pauses from `jittered`. Code that
+polls Graph for the effect of a request uses a few fixed pauses.
 
-The loop is stamina's. stamina bounds the time of the tries and not that of the pauses, so the pause is decided here.
+The loop is stamina's. stamina limits the time of the tries but not of the pauses, so this module computes the pause.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from m365_mcp.errors import Unavailable
 
-# Failures before a byte of a request was sent: whatever it does, it may be made again.
+# The client raised these errors before it sent a byte, so any request may be repeated.
 NEVER_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-JITTER = 0.25  # of a pause, added to it, so that those who failed together do not come back together
-MAX_DIGITS = 9  # of a Retry-After; thirty years, and a longer number means the same
+JITTER = 0.25  # part of a pause that is added at random, so that calls that failed together do not retry together
+MAX_DIGITS = 9  # of a Retry-After: thirty years; a longer number has the same effect
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often, and for how long, something is tried.
+    """How often, and for how long, `retry` tries an operation.
 
     Attributes:
-        seconds: from the first try to the last moment at which another may begin.
+        seconds: from the start of the first try to the latest start of another try.
         first_pause: seconds before the second try; each further pause is twice as long.
-        tries: how often it is tried; None: as long as there is time.
-        longest_pause: seconds; the other side may ask for more, and gets it while there is time.
+        tries: the most tries; None for no limit except the time.
+        longest_pause: seconds; a longer `Retry-After` overrides it while there is time.
     """
 
     seconds: float
@@ -48,12 +48,12 @@ class RetryPolicy:
     longest_pause: float = float("inf")
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures, without jitter."""
+        """Return the pause after this number of failures, in seconds, without jitter."""
         return min(self.first_pause * 2.0 ** (failures - 1), self.longest_pause)
 
 
 def jittered(seconds: float, left: float = float("inf")) -> float:
-    """Return a pause with jitter: never shorter than `seconds`, and not longer than what is left."""
+    """Return a pause with jitter, in seconds: at least `seconds`, and at most `left` if `seconds` is less."""
     return seconds + random.uniform(0, min(JITTER * seconds, max(0.0, left - seconds)))  # noqa: S311 - no secret
 
 
@@ -62,13 +62,13 @@ async def retry(
     try_once: Callable[[float], Awaitable[T]],
     on: Callable[[Exception], bool | float],
 ) -> T:
-    """Return what `try_once` returns, or raise what it raised last.
+    """Call `try_once` until it succeeds and return its result, or raise its last error.
 
     Args:
-        policy: bounds the tries.
-        try_once: is told how many seconds of the policy are left.
-        on: tells of an error whether to try again; a number is the seconds that the other side asks to wait. If they
-            are not there any more, the error is raised at once.
+        policy: limits the tries.
+        try_once: the operation; its argument is the remaining seconds of the policy.
+        on: returns for an error whether to retry. A number is the seconds that the other side asks to wait. If the
+            policy has less time left, `retry` raises the error at once.
     """
     deadline = time.monotonic() + policy.seconds
     failures = 0
@@ -76,11 +76,11 @@ async def retry(
     def decide(error: Exception) -> bool | float:
         nonlocal failures
         failures += 1
-        # A cancelled try comes here, too, and is over.
-        wanted = isinstance(error, Exception) and on(error)
-        if wanted is False:
+        # stamina passes a cancellation, too; it permits no retry.
+        requested = isinstance(error, Exception) and on(error)
+        if requested is False:
             return False
-        pause = max(policy.pause(failures), 0.0 if wanted is True else wanted)
+        pause = max(policy.pause(failures), 0.0 if requested is True else requested)
         left = deadline - time.monotonic()
         return jittered(pause, left) if pause < left else False
 
@@ -89,19 +89,19 @@ async def retry(
 
 
 def when_unavailable(error: Exception) -> bool | float:
-    """Tell whether `error` may pass, and how long the other side asks to wait; for `retry`."""
+    """Return whether `error` is temporary, or the seconds that the other side asks to wait; the `on` of `retry`."""
     return isinstance(error, Unavailable) and (error.asked_to_wait or 0.0)
 
 
 def keep_silent() -> None:
-    """Keep stamina from logging errors and arguments, and from counting in the metrics of the process."""
+    """Turn off stamina's logs, which show errors and arguments, and its metrics."""
     set_on_retry_hooks(())
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds that a `Retry-After` header asks to wait, or None when it is missing or cannot be read.
+    """Return the seconds that a `Retry-After` header asks to wait, or None when it is missing or invalid.
 
-    Both forms of RFC 9110 section 10.2.3 are understood: seconds and an HTTP date.
+    The header has one of the two forms of RFC 9110 section 10.2.3: seconds or an HTTP date.
     """
     if value is None:
         return None
@@ -111,6 +111,6 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
-    # A date with the zone "-0000" says that it is UTC and that the zone is unknown; Python reads it without a zone.
+    # A date with the zone "-0000" is in UTC from an unknown zone; Python parses it without a zone.
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())

@@ -1,4 +1,4 @@
-"""What a refresh token is worth: a new pair, the same pair, or nothing; and sessions that outlive another release."""
+"""A refresh token returns a new pair, the same pair, or nothing; sessions survive a change of release."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def tokens(*keys: bytes) -> McpTokens:
 
 
 def test_current_token_gives_a_new_pair_and_its_replay_the_same_one() -> None:
-    """After a rotation the old token finds the pair it gave, to the letter, until the grace time is over."""
+    """After a rotation the old token returns exactly its first pair until the grace time is over."""
     rotated = session().rotated(1, START + 10, GRACE)
 
     assert rotated.decide(2, START + 11, GRACE) == (RefreshDecision.NEW_PAIR, None)
@@ -42,7 +42,7 @@ def test_current_token_gives_a_new_pair_and_its_replay_the_same_one() -> None:
 
 
 def test_chain_of_quick_refreshes_keeps_every_link_for_its_grace_time() -> None:
-    """Each of several recent tokens is answered with its own successor."""
+    """Each of several recent tokens returns its own successor."""
     now = session()
     for number in range(1, 5):
         now = now.rotated(number, START + number, GRACE)
@@ -52,8 +52,8 @@ def test_chain_of_quick_refreshes_keeps_every_link_for_its_grace_time() -> None:
         assert (decision, pair and pair.number) == (RefreshDecision.SAME_PAIR, number + 1)
 
 
-def test_client_that_only_refreshes_fills_no_store() -> None:
-    """What is remembered has a limit."""
+def test_remembered_pairs_are_bounded() -> None:
+    """A client that only refreshes does not fill the store."""
     now = session()
     for number in range(1, 500):
         now = now.rotated(number, START, GRACE)
@@ -62,7 +62,7 @@ def test_client_that_only_refreshes_fills_no_store() -> None:
 
 
 def test_newest_pairs_are_the_ones_remembered() -> None:
-    """Of more pairs than are kept the newest stay, because a client repeats its last refresh and no earlier one."""
+    """Beyond the limit the newest pairs stay, because a client repeats only its last refresh."""
     now = session()
     for number in range(1, 500):
         now = now.rotated(number, START, GRACE)
@@ -71,16 +71,16 @@ def test_newest_pairs_are_the_ones_remembered() -> None:
     assert now.decide(499, START, GRACE) == (RefreshDecision.SAME_PAIR, now.current)
 
 
-def test_store_that_lost_its_last_write_signs_nobody_out() -> None:
-    """A token newer than the record was signed by us: after a failover the client goes on."""
+def test_store_that_lost_its_last_write_ends_no_session() -> None:
+    """This server signed the token that is newer than the record, so after a failover the client stays signed in."""
     ahead = session().decide(3, START, GRACE)
 
     assert ahead == (RefreshDecision.NEW_PAIR, None)
     assert session().rotated(3, START, GRACE).current.number == 4
 
 
-def test_record_of_another_release_is_read_and_kept_whole() -> None:
-    """E14/S14: what a newer release has added is there after an older one has changed the session."""
+def test_record_of_another_release_keeps_its_fields() -> None:
+    """E14/S14: fields of a newer release remain after an older one has changed the session."""
     record = {**session().model_dump(), "from_the_future": {"a": 1}}
 
     found = read_session(record)
@@ -90,8 +90,8 @@ def test_record_of_another_release_is_read_and_kept_whole() -> None:
 
 
 @pytest.mark.parametrize("record", [None, {}, {"id": 1}, {"issued": "x"}])
-def test_record_that_is_none_is_no_session(record: dict[str, object] | None) -> None:
-    """Nothing, and what has another shape, is nothing."""
+def test_record_without_the_shape_of_a_session_is_none(record: dict[str, object] | None) -> None:
+    """A missing record and one of another shape are no session."""
     assert read_session(record) is None
 
 
@@ -100,8 +100,8 @@ def test_secrets_stay_out_of_representations() -> None:
     assert "entra-refresh" not in repr(session())
 
 
-def test_token_says_what_it_refers_to_and_nothing_else_passes() -> None:
-    """An access token is no refresh token, and neither is worth anything elsewhere or with another key."""
+def test_token_names_its_session_and_no_other_token_passes() -> None:
+    """An access token is no refresh token, and neither is valid for another server or with another key."""
     pair = tokens().issue(session(), TokenPair(number=7, at=_now()))
     elsewhere = McpTokens(KEYS[:1], "https://mcp.example.com", "https://other.example.com/mcp", 3600)
 
@@ -117,7 +117,7 @@ def test_token_says_what_it_refers_to_and_nothing_else_passes() -> None:
 
 
 def test_k4_signing_keys_rotate_one_by_one() -> None:
-    """K4: what the old key has signed is good while it is in the list; new tokens come from the first."""
+    """K4: the old key's tokens are valid while it is in the list; the first key signs new tokens."""
     old = tokens(KEYS[0]).issue(session(), TokenPair(number=1, at=_now())).access_token
     both = tokens(KEYS[1], KEYS[0])
     new = both.issue(session(), TokenPair(number=1, at=_now())).access_token

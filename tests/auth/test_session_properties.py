@@ -1,4 +1,4 @@
-"""Any order of refreshes, lost replies, replays, crashes and thefts of one session, on two replicas over one store."""
+"""Any order of refreshes, lost responses, replays, crashes and thefts of one session, on two replicas and one store."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class OneSession(RuleBasedStateMachine):
         shared = Records(self.backend, records._cipher)
         self.replicas = [Sessions(shared, Metrics(), GRACE, lambda: self.now) for _ in range(2)]
         self.stored = 1  # the newest pair the client has received
-        self.used_at: dict[int, float] = {}  # when each refresh token was first answered
-        self.answers: dict[int, TokenPair] = {}
+        self.used_at: dict[int, float] = {}  # when each refresh token was first used
+        self.pairs: dict[int, TokenPair] = {}
         self.is_over = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -80,13 +80,13 @@ class OneSession(RuleBasedStateMachine):
         assert self.run(self.replicas[0].begin("code", session())) is not None
 
     def rotate(self, replica: int, number: int) -> TokenPair | None:
-        answer = self.run(self.replicas[replica].rotate("s1", number, UPSTREAM))
-        if answer is None:
+        result = self.run(self.replicas[replica].rotate("s1", number, UPSTREAM))
+        if result is None:
             self.is_over = True
             return None
-        pair = answer[1]
-        # One refresh token has one answer, whichever replica gives it and however often.
-        assert self.answers.setdefault(number, pair) == pair
+        pair = result[1]
+        # One refresh token has one result, on every replica and at every repeat.
+        assert self.pairs.setdefault(number, pair) == pair
         assert pair.number == number + 1
         self.used_at.setdefault(number, float(pair.at))
         return pair
@@ -97,7 +97,7 @@ class OneSession(RuleBasedStateMachine):
 
     @rule(replica=st.integers(0, 1), arrives=st.booleans())
     def refresh(self, replica: int, arrives: bool) -> None:
-        """The client uses its newest refresh token; the reply may get lost."""
+        """The client uses its newest refresh token; the response may get lost."""
         welcome = self.is_welcome(self.stored)
         pair = self.rotate(replica, self.stored)
 
@@ -107,7 +107,7 @@ class OneSession(RuleBasedStateMachine):
 
     @rule(replica=st.integers(0, 1), dies=st.sampled_from(["before", "after"]))
     def refresh_while_a_replica_dies(self, replica: int, dies: str) -> None:
-        """The replica dies around its write: the same token is as good as before, or already has its answer."""
+        """The replica dies around its write: the same token is as valid as before, or already has its result."""
         welcome = self.is_welcome(self.stored)
         unused = self.stored not in self.used_at
         self.backend.dies = dies
@@ -124,7 +124,7 @@ class OneSession(RuleBasedStateMachine):
 
     @rule(back=st.integers(1, 5), replica=st.integers(0, 1))
     def replay(self, back: int, replica: int) -> None:
-        """Somebody sends an old refresh token: an answer from a moment ago, or the end of the session."""
+        """A thief uses an old refresh token: within the grace time it has its result, later it ends the session."""
         number = self.stored - back
         if number < 1:
             return
@@ -138,17 +138,17 @@ class OneSession(RuleBasedStateMachine):
 
     @rule()
     def two_replicas_at_once(self) -> None:
-        """The same refresh token on both replicas in the same moment has one answer."""
+        """The same refresh token on both replicas in the same moment has one result."""
         welcome = self.is_welcome(self.stored)
 
         async def both() -> list[Any]:
             return await asyncio.gather(*(replica.rotate("s1", self.stored, UPSTREAM) for replica in self.replicas))
 
-        found = [answer and answer[1] for answer in self.run(both())]
+        found = [result and result[1] for result in self.run(both())]
         if welcome:
             assert found[0] == found[1]
             assert found[0] is not None
-            assert self.answers.setdefault(self.stored, found[0]) == found[0]
+            assert self.pairs.setdefault(self.stored, found[0]) == found[0]
             self.used_at.setdefault(self.stored, float(found[0].at))
         else:
             assert found == [None, None]
@@ -157,13 +157,13 @@ class OneSession(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_over)
     @rule()
     def code_comes_again(self) -> None:
-        """The code that began the session is worth nothing; late, it ends the session (RFC 6749 section 4.1.2)."""
+        """The code that began the session is not valid again; late, it ends the session (RFC 6749 section 4.1.2)."""
         assert self.run(self.replicas[1].begin("code", session())) is None
         self.is_over = self.now - START > GRACE
 
     @invariant()
     def session_is_there_unless_it_was_ended(self) -> None:
-        if self.answers or self.is_over:
+        if self.pairs or self.is_over:
             assert (self.run(self.replicas[0].find("s1")) is None) == self.is_over
 
 
@@ -184,7 +184,7 @@ async def test_ended_session_does_not_come_back_with_its_code() -> None:
 
 
 async def test_code_is_not_burnt_when_the_store_fails_half_way() -> None:
-    """E7/S7: after the session was written and the code not yet taken, the same code works, and only once."""
+    """E7/S7: if the store fails between the session and the used code, the same code works again, once."""
     records = make_records()
     backend = CrashingBackend(records._backend)
     sessions = Sessions(Records(backend, records._cipher), Metrics(), GRACE, lambda: float(START))

@@ -17,7 +17,7 @@ import pytest
 from m365_mcp import settings
 from m365_mcp.storage.encryption import make_cipher
 from m365_mcp.storage.opening import open_storage
-from m365_mcp.uploads.links import COLLECTION, name_of
+from m365_mcp.uploads.links import COLLECTION, key_of
 from tests.e2e.attaching import (
     CHUNK,
     MAIL,
@@ -191,7 +191,7 @@ async def test_expired_link_is_refused(
 
     assert answer.status_code == 410
     assert "expired" in answer.json()["error_description"]
-    assert "'files' entry 1 did not come before its link expired" in text(refused)
+    assert "'files' entry 1 did not arrive before its link expired" in text(refused)
 
 
 async def _let_expire(simulator: Simulator, redis: Redis, url: str) -> None:
@@ -199,7 +199,7 @@ async def _let_expire(simulator: Simulator, redis: Redis, url: str) -> None:
     chosen = settings.load(**names)
     cipher = make_cipher([key.get_secret_value() for key in chosen.storage_encryption_key], chosen.signing_secrets)
     storage = open_storage(chosen, cipher)
-    name = name_of(url.rpartition("/")[2])
+    name = key_of(url.rpartition("/")[2])
     stored = await storage.records.read(COLLECTION, name)
     assert stored.value is not None
     assert 800 < stored.value["expires_at"] - time.time() <= 900
@@ -297,7 +297,7 @@ async def test_missing_file_keeps_the_mail_back(attaching_ada: AttachingPerson, 
     sent = [await attaching_ada.send(waiting["draft_id"]) for _ in range(3)]
 
     assert refused["isError"]
-    assert "attachments_missing: 1 of 3 files are missing: 'files' entry 2 is waited for. Nothing was sent." in text(
+    assert "attachments_missing: 1 of 3 files are missing: 'files' entry 2 has not arrived. Nothing was sent." in text(
         refused
     )
     assert not any(one["isError"] for one in sent)

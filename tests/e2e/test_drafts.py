@@ -114,7 +114,7 @@ async def test_messages_of_others_making_are_left_alone(writer: Assistant, simul
 
     for tool in ("discard_draft", "send_draft"):
         said = await refused(writer, tool, draft_id=received["message_id"])
-        assert said.startswith("invalid_argument: This message was not made by this server")
+        assert said.startswith("invalid_argument: This server did not create this message")
     assert len((await done(writer, "list_messages"))["messages"]) == 1
 
 

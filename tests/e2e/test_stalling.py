@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from m365_mcp.uploads.slots import SLOTS, SLOTS_OF_ONE_PERSON
+from m365_mcp.uploads.slots import SLOTS, SLOTS_PER_PERSON
 from tests.e2e.attaching import AttachingPerson, put
 from tests.e2e.grants import Grant, call_tool, signed_in
 from tests.e2e.person import direct_client
@@ -142,9 +142,9 @@ async def test_h8_trickling_uploads_of_one_person_leave_slots_to_others(
     _, url = await grace.link("grace.bin", size=4)
     trickling = [asyncio.create_task(_trickle(file["upload_url"])) for file in waiting["files"]]
     answers = asyncio.as_completed(trickling)
-    refused = [await next(answers) for _ in range(SLOTS - SLOTS_OF_ONE_PERSON)]
+    refused = [await next(answers) for _ in range(SLOTS - SLOTS_PER_PERSON)]
     answer = await put(url, b"done")
-    assert sum(not task.done() for task in trickling) == SLOTS_OF_ONE_PERSON
+    assert sum(not task.done() for task in trickling) == SLOTS_PER_PERSON
     for task in trickling:
         task.cancel()
 

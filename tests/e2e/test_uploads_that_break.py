@@ -31,7 +31,7 @@ FAULTS: dict[str, dict[str, Any]] = {
         ("429", "before", 1),
     ],
 )
-async def test_broken_chunk_is_gone_on_with(
+async def test_broken_chunk_is_resumed(
     attaching_ada: AttachingPerson, simulator: Simulator, what: str, when: str, which: int
 ) -> None:
     """Whatever breaks, the file arrives whole and once; `tests/graph/test_upload_session.py` has all 27 cases."""

@@ -1,4 +1,4 @@
-"""Entra's refusals: the code decides what we call it, and nothing of Microsoft's text comes through."""
+"""Entra's refusals: the code decides which error they are, and the error repeats none of Microsoft's text."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ from m365_mcp.errors import (
         (400, None, EntraUnavailable),
     ],
 )
-def test_refusals_are_told_apart(status: int, body: dict[str, Any] | None, kind: type[M365Error]) -> None:
+def test_refusals_have_different_errors(status: int, body: dict[str, Any] | None, kind: type[M365Error]) -> None:
     """Status, error, suberror and AADSTS number together decide the kind."""
     assert type(decipher(status, body)) is kind
 
@@ -59,8 +59,8 @@ def test_reference_is_the_number_and_never_the_text() -> None:
     assert aadsts_codes(body) == [50173]
 
 
-def test_wait_that_entra_asks_for_is_handed_on() -> None:
-    """Retry-After is kept, and there is one when Entra names none."""
+def test_retry_after_of_entra_is_passed_on() -> None:
+    """The error has Entra's Retry-After, or a default if Entra names none."""
     assert decipher(429, {}, retry_after=17).retry_after == 17
     assert decipher(503, None).retry_after == 5
 
@@ -70,6 +70,6 @@ FIELDS = st.sampled_from(["error", "suberror", "error_codes", "error_description
 
 
 @given(st.integers(300, 599), st.none() | st.dictionaries(FIELDS, ODD_VALUES))
-def test_whatever_comes_back_has_a_name(status: int, body: dict[str, Any] | None) -> None:
-    """No reply, however odd, is left without an error of ours."""
+def test_every_response_becomes_an_error(status: int, body: dict[str, Any] | None) -> None:
+    """Every response, however odd, has an error of ours."""
     assert isinstance(decipher(status, body), M365Error)

@@ -1,4 +1,4 @@
-"""Many people on several replicas: one exchange a person, no failure, nobody gets another's token. On a real Redis."""
+"""Many people on several replicas: one exchange a person, no failure, no mixed-up tokens. On a real Redis."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def sources(replicas: list[OnBehalfOf]) -> Counter[str]:
 
 
 async def test_f9_twenty_calls_of_one_person_on_three_cold_replicas_are_one_exchange(tmp_path: Path) -> None:
-    """F9: one exchange serves them all."""
+    """F9: one exchange serves all calls."""
     entra = Entra()
     async with three_replicas(tmp_path, entra) as replicas:
         tokens = await asyncio.gather(*(replica.graph_token(person(1)) for replica in replicas for _ in range(20)))
@@ -104,7 +104,7 @@ async def test_f10_thousand_people_on_three_replicas_cost_one_exchange_each(tmp_
 
 
 async def test_f13_ten_thousand_interleaved_calls_give_each_person_their_own_token(tmp_path: Path) -> None:
-    """F13: 200 people, 10,000 calls in a random order, one in fifty after a refusal: never another's token."""
+    """F13: 200 people, 10,000 calls in a random order, one in fifty after a refusal: never another person's token."""
     entra = Entra()
     dice = random.Random(20261124)  # noqa: S311 - an order, no secret
     async with three_replicas(tmp_path, entra) as replicas:

@@ -1,4 +1,4 @@
-"""The exchange: shared, remembered, renewed in time, and never taken away by somebody who hangs up."""
+"""The exchange: shared, cached, renewed in time, and independent of calls that are cancelled."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def caller(name: str = "ada", assertion: str = "assertion") -> Caller:
     return Caller(PersonId("tenant", name), assertion)
 
 
-async def test_one_exchange_asks_for_both_scopes() -> None:
+async def test_one_exchange_requests_both_scopes() -> None:
     """The form is the documented one, with both Graph scopes at once."""
     entra = Entra()
 
@@ -86,7 +86,7 @@ async def test_one_exchange_asks_for_both_scopes() -> None:
     assert "scope=https%3A%2F%2Fgraph.microsoft.com%2FMail.Send+https%3A%2F%2Fgraph.microsoft.com%2FUser.Read" in form
 
 
-async def test_simultaneous_first_calls_share_one_exchange_and_people_do_not() -> None:
+async def test_simultaneous_first_calls_of_one_person_share_one_exchange() -> None:
     """Fifty calls of one person cost one exchange; another person has a token of their own."""
     entra = Entra()
     exchanger = entra.exchanger()
@@ -110,8 +110,8 @@ async def test_two_clients_of_one_person_share_the_token() -> None:
     assert first == second
 
 
-async def test_token_is_renewed_before_it_ends() -> None:
-    """Five minutes before its end a token is replaced."""
+async def test_token_is_renewed_before_it_expires() -> None:
+    """A token is renewed five minutes before it expires."""
     entra = Entra()
     exchanger = entra.exchanger()
     await exchanger.value(caller())
@@ -122,8 +122,8 @@ async def test_token_is_renewed_before_it_ends() -> None:
     assert await exchanger.value(caller()) == "graph-2"
 
 
-async def test_caller_who_hangs_up_does_not_stop_the_others() -> None:
-    """Cancelling the first of two waiting calls leaves the exchange to the second."""
+async def test_cancelled_call_does_not_stop_the_others() -> None:
+    """If the first of two waiting calls is cancelled, the second still gets the token."""
     entra = Entra()
     entra.go_on.clear()
     exchanger = entra.exchanger()
@@ -140,8 +140,8 @@ async def test_caller_who_hangs_up_does_not_stop_the_others() -> None:
         await first
 
 
-async def test_failure_is_told_to_all_and_remembered_by_none() -> None:
-    """A refusal reaches every waiting call, and the next call asks again."""
+async def test_failure_reaches_all_waiting_calls_and_is_not_cached() -> None:
+    """A refusal reaches every waiting call, and the next call exchanges again."""
     entra = Entra()
     entra.refuse = True
     exchanger = entra.exchanger()
@@ -153,8 +153,8 @@ async def test_failure_is_told_to_all_and_remembered_by_none() -> None:
     assert await exchanger.value(caller()) == "graph-2"
 
 
-async def test_dead_sign_in_of_one_client_is_not_told_to_the_other() -> None:
-    """While the assertion of a person's one client is being refused, the call of the other client gets its token."""
+async def test_ended_sign_in_of_one_client_does_not_affect_the_other() -> None:
+    """While Entra refuses the assertion of one client of a person, the other client's call gets its token."""
     entra = Entra()
     entra.dead = "assertion-of-one"
     entra.go_on.clear()
@@ -171,8 +171,8 @@ async def test_dead_sign_in_of_one_client_is_not_told_to_the_other() -> None:
         await one
 
 
-async def test_token_that_graph_refused_never_comes_back() -> None:
-    """A refusal costs one exchange; whoever reports the same refusal late gets the new token."""
+async def test_token_that_graph_refused_is_never_returned_again() -> None:
+    """A refusal costs one exchange; a late call with the same refusal gets the new token."""
     entra = Entra()
     exchanger = entra.exchanger()
     old = await exchanger.value(caller())
@@ -184,7 +184,7 @@ async def test_token_that_graph_refused_never_comes_back() -> None:
 
 
 async def test_after_two_refusals_an_exchange_is_made() -> None:
-    """The token another replica has left in the store is tried; refused as well, it does not come back either."""
+    """The token that another replica stored is tried; if Graph refuses it too, it is not returned again."""
     entra = Entra()
     one, two = entra.exchanger(), entra.exchanger()
     old = await one.value(caller())
@@ -196,7 +196,7 @@ async def test_after_two_refusals_an_exchange_is_made() -> None:
 
 
 async def test_claims_of_a_challenge_go_into_the_exchange() -> None:
-    """What Graph asks for is asked of Entra, beside the word that this server answers such challenges."""
+    """The exchange holds Graph's claims and the capability to handle challenges."""
     entra = Entra()
     exchanger = entra.exchanger()
     challenge = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}'
@@ -210,7 +210,7 @@ async def test_claims_of_a_challenge_go_into_the_exchange() -> None:
 
 
 async def test_replicas_share_the_token() -> None:
-    """What one replica exchanged another finds in the store, encrypted, and a restarted one as well."""
+    """Another replica and a restarted one find the encrypted token in the store."""
     entra = Entra()
 
     first = await entra.exchanger().value(caller())
@@ -220,8 +220,8 @@ async def test_replicas_share_the_token() -> None:
     assert len(entra.forms) == 1
 
 
-async def test_replicas_that_ask_at_once_make_one_exchange() -> None:
-    """Three cold replicas with one person's calls cost one exchange among them."""
+async def test_simultaneous_calls_on_replicas_share_one_exchange() -> None:
+    """One person's calls on three cold replicas cost one exchange."""
     entra = Entra()
     replicas = [entra.exchanger() for _ in range(3)]
 
@@ -231,8 +231,8 @@ async def test_replicas_that_ask_at_once_make_one_exchange() -> None:
     assert len(entra.forms) == 1
 
 
-async def test_store_that_is_away_costs_an_exchange_and_no_call() -> None:
-    """Without the store a replica still gets its token, and keeps it."""
+async def test_unavailable_store_costs_an_exchange_and_fails_no_call() -> None:
+    """Without the store a replica still gets its token, and caches it."""
     entra = Entra()
     exchanger = entra.exchanger(Records(BrokenBackend(), make_records()._cipher))
 
@@ -240,7 +240,7 @@ async def test_store_that_is_away_costs_an_exchange_and_no_call() -> None:
 
 
 class BrokenBackend:
-    """A store that does not answer."""
+    """A store that does not respond."""
 
     async def get(self, collection: str, key: str) -> str | None:
         raise StorageUnavailable
@@ -255,8 +255,8 @@ class BrokenBackend:
         yield ""
 
 
-async def test_memory_is_bounded_and_forgetting_costs_a_look_into_the_store() -> None:
-    """Of more people than fit, the longest idle one is forgotten here and found in the store."""
+async def test_memory_is_bounded_and_eviction_costs_a_read_of_the_store() -> None:
+    """Beyond the limit, the token of the longest idle person is evicted here and read from the store."""
     entra = Entra()
     exchanger = entra.exchanger(max_people=3)
 

@@ -1,4 +1,4 @@
-"""One POST to the token endpoint over an in-process transport: what is tried again, and for how long."""
+"""One POST to the token endpoint over an in-process transport: which requests are repeated, and for how long."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ TOKEN = {"access_token": "token", "expires_in": 3600}
 
 
 class Entra:
-    """A token endpoint that answers with these, one a request; an exception breaks the connection."""
+    """A token endpoint that returns these responses, one a request; an exception breaks the connection."""
 
-    def __init__(self, *answers: httpx2.Response | Exception) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: httpx2.Response | Exception) -> None:
+        self.responses = list(responses)
         self.asked = 0
 
     async def __call__(self, _: httpx2.Request) -> httpx2.Response:
         self.asked += 1
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = self.responses.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def endpoint(self) -> TokenEndpoint:
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(self))
@@ -40,8 +40,8 @@ def good() -> httpx2.Response:
 
 
 @pytest.mark.parametrize("kind", [httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout])
-async def test_code_whose_connection_was_never_made_is_tried_once_more(kind: type[httpx2.HTTPError]) -> None:
-    """Entra has not seen the code, so it is still good; a second failure is told."""
+async def test_code_without_a_connection_is_repeated_once(kind: type[httpx2.HTTPError]) -> None:
+    """Entra has not seen the code, so it is still valid; a second failure is raised."""
     entra = Entra(kind("away"), good())
     away = Entra(kind("away"), kind("away"))
 
@@ -56,8 +56,8 @@ async def test_code_whose_connection_was_never_made_is_tried_once_more(kind: typ
     [httpx2.Response(503), httpx2.Response(429, headers={"Retry-After": "0"}), httpx2.ReadError("broke off")],
     ids=str,
 )
-async def test_code_that_entra_may_have_seen_is_never_sent_again(lost: httpx2.Response | Exception) -> None:
-    """AADSTS54005: a code is redeemed once, so an unclear answer ends it; a refresh token goes again."""
+async def test_code_that_entra_may_have_seen_is_never_repeated(lost: httpx2.Response | Exception) -> None:
+    """AADSTS54005: a code is redeemed once, so it is not repeated after an unclear response; a refresh token is."""
     code, refresh = Entra(lost, good()), Entra(lost, good())
 
     with pytest.raises(EntraUnavailable):
@@ -66,8 +66,8 @@ async def test_code_that_entra_may_have_seen_is_never_sent_again(lost: httpx2.Re
     assert (code.asked, refresh.asked) == (1, 2)
 
 
-async def test_refusal_is_not_tried_again() -> None:
-    """What Entra refuses, it would refuse again."""
+async def test_refusal_is_not_repeated() -> None:
+    """Entra would refuse the same request again."""
     entra = Entra(httpx2.Response(400, json={"error": "invalid_grant", "suberror": "consent_required"}), good())
 
     with pytest.raises(ConsentMissing):
@@ -75,8 +75,8 @@ async def test_refusal_is_not_tried_again() -> None:
     assert entra.asked == 1
 
 
-async def test_no_retry_after_stretches_the_deadline() -> None:
-    """Entra asks for ten seconds, which is all there is: the answer comes at once."""
+async def test_no_retry_after_extends_the_deadline() -> None:
+    """Entra asks for ten seconds, the whole deadline: the error comes at once."""
     entra = Entra(httpx2.Response(429, headers={"Retry-After": "10"}), good())
 
     async with asyncio.timeout(2):

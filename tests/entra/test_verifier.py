@@ -100,13 +100,13 @@ async def test_good_token_is_accepted(verifier: EntraTokenVerifier, changes: dic
     ids=lambda changes: "-".join(changes),
 )
 async def test_c5_wrong_token_is_refused(verifier: EntraTokenVerifier, changes: dict[str, Any]) -> None:
-    """C5: one wrong claim, key or algorithm is enough: app-only, foreign tenant, not yet valid and the rest."""
+    """C5: one wrong claim, key or algorithm is enough to refuse a token."""
     assert (await verifier.verify(token(**changes)))[1] is not None
 
 
 @pytest.mark.parametrize("skew", [-120, -60, -30, 30, 60, 120])
 async def test_c6_clock_may_differ_by_a_minute(verifier: EntraTokenVerifier, skew: int) -> None:
-    """C6: a token from a clock a minute ahead is good, one from two minutes ahead is told apart by name; none loops."""
+    """C6: a token from a clock a minute ahead is good, one from two minutes ahead has a reason of its own."""
     moments: dict[str, Any] = {name: timedelta(seconds=skew) for name in ("iat", "nbf")}
 
     _, rejection_reason = await verifier.verify(token(**moments, exp=timedelta(seconds=3600 + skew)))
@@ -115,8 +115,8 @@ async def test_c6_clock_may_differ_by_a_minute(verifier: EntraTokenVerifier, ske
     assert skew == 60 or rejection_reason == (NOT_YET_VALID if skew > 60 else None)
 
 
-async def test_received_token_needs_no_key_while_none_can_be_had() -> None:
-    """With the key endpoint down a token straight from Entra is judged by its claims; wrong ones are still wrong."""
+async def test_received_token_needs_no_key_while_the_key_endpoint_is_down() -> None:
+    """While the key endpoint is down, a token from Entra's token endpoint is checked by its claims."""
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(503)))
     expected = TokenRequirements(AUTHORITY, (APP,), (TENANT,), "mcp-access")
     verifier = EntraTokenVerifier(expected, SigningKeys("https://login.example.com/keys", http))
@@ -127,13 +127,13 @@ async def test_received_token_needs_no_key_while_none_can_be_had() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "a.b.c", "eyJhbGciOiJub25lIn0.e30."])
-async def test_what_is_no_token_is_refused(verifier: EntraTokenVerifier, text: str) -> None:
-    """Garbage and unsigned tokens are refused, not crashed on."""
+async def test_text_that_is_no_token_is_refused(verifier: EntraTokenVerifier, text: str) -> None:
+    """Garbage and unsigned tokens are refused without a crash."""
     assert (await verifier.verify(text))[1] is not None
 
 
 def test_version_one_is_recognised_for_the_advice() -> None:
-    """Only a token that says version 1 is one."""
+    """Only a token with the claim ver=1.0 has version 1."""
     assert is_version_one(token(ver="1.0"))
     assert not is_version_one(token())
     assert not is_version_one("garbage")

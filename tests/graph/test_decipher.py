@@ -1,4 +1,4 @@
-"""Graph's replies: what was sent, what was not, and what nobody can know."""
+"""Responses of Graph: sent, not sent, or unknown."""
 
 import json
 
@@ -31,7 +31,7 @@ def response(status: int, code: str | None = None, **headers: str) -> GraphRespo
 @pytest.mark.parametrize(
     ("received", "kind"),
     [
-        # Every line of the catalogue of Graph's answers to a send, and what gateways answer in its place.
+        # Every line of the catalogue of Graph's responses to a send, and the responses of gateways.
         (response(400, "ErrorInvalidRecipients"), MessageRefused),
         (response(400, "InvalidInternetMessageHeader"), MessageRefused),
         (response(400, "InvalidInternetMessageHeaderCollection"), MessageRefused),
@@ -75,26 +75,26 @@ def response(status: int, code: str | None = None, **headers: str) -> GraphRespo
         (response(200), OutcomeUnknown),
     ],
 )
-def test_replies_to_a_send_are_told_apart(received: GraphResponse, kind: type[M365Error]) -> None:
-    """A clear no is not sent; anything that may come after the fact is unknown."""
+def test_responses_to_a_send_have_different_errors(received: GraphResponse, kind: type[M365Error]) -> None:
+    """After a clear refusal nothing was sent; a response that may follow the send is an unknown outcome."""
     assert type(decipher(received, changes_something=True)) is kind
 
 
-def test_refused_question_is_not_called_a_refused_message() -> None:
-    """Nobody wanted to send anything when the profile was asked for."""
+def test_refused_read_is_not_called_a_refused_message() -> None:
+    """A request for the profile sends no mail."""
     assert type(decipher(response(404, "Request_ResourceNotFound"), changes_something=False)) is ReadRefused
 
 
-def test_trouble_while_reading_is_only_trouble() -> None:
-    """A read has no effect, so its failure is never an unknown outcome."""
+def test_fault_of_a_read_is_never_an_unknown_outcome() -> None:
+    """A read has no effect, so Graph is unavailable and nothing more."""
     error = decipher(response(503, retry_after="9"), changes_something=False)
 
     assert type(error) is GraphUnavailable
     assert error.retry_after == 9
 
 
-def test_explanation_holds_the_request_id_and_no_text_of_graphs() -> None:
-    """What is shown can be looked up, and leaks nothing."""
+def test_error_holds_the_request_id_and_no_text_of_graphs() -> None:
+    """Support can look the id up, and it leaks nothing."""
     error = decipher(response(400, "ErrorInvalidRecipients"), changes_something=True)
 
     assert "the-id" in error.explain()
@@ -102,13 +102,13 @@ def test_explanation_holds_the_request_id_and_no_text_of_graphs() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"error":"x"}', b'{"error":null}', b"\xff"])
-def test_odd_bodies_are_no_obstacle(body: bytes) -> None:
-    """Gateways answer with HTML, nothing, or half of something."""
+def test_odd_bodies_are_deciphered(body: bytes) -> None:
+    """Gateways respond with HTML, an empty body, or a broken one."""
     assert type(decipher(GraphResponse(400, {}, body), changes_something=True)) is MessageRefused
 
 
 @given(st.integers(200, 599).filter(lambda status: status != 202), st.binary(max_size=200))
-def test_a_send_without_a_clear_no_is_never_reported_as_not_sent(status: int, body: bytes) -> None:
+def test_send_without_a_clear_refusal_is_never_reported_as_not_sent(status: int, body: bytes) -> None:
     """Outside 4xx, and where a gateway stopped waiting, the outcome is unknown whatever the body."""
     error = decipher(GraphResponse(status, {}, body), changes_something=True)
 

@@ -1,4 +1,4 @@
-"""Each of Graph's codes that has words of its own, and the claims a 401 asks for."""
+"""The sentences for error codes of Graph, and the claims of a 401."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from m365_mcp.errors import (
 )
 from m365_mcp.graph.decipher import GraphResponse, claims_challenge, decipher
 
-OWN_WORDS: list[tuple[str, type[M365Error], str, str]] = [
+OWN_SENTENCES: list[tuple[str, type[M365Error], str, str]] = [
     (
         "ErrorInvalidRecipients",
         MessageRefused,
@@ -44,21 +44,21 @@ OWN_WORDS: list[tuple[str, type[M365Error], str, str]] = [
     (
         "insufficient_claims",
         PersonNotAllowed,
-        "A conditional access policy of your organisation keeps this application from your mailbox.",
+        "A conditional access policy of your organisation blocks this application from your mailbox.",
         "Ask your administrator to review the policy for this application.",
     ),
     (
         "ErrorItemNotFound",
         MessageRefused,
-        "The message is not there any more.",
-        "It may have been sent, moved or deleted; look for it in Outlook.",
+        "The message no longer exists.",
+        "It may have been sent, moved or deleted; check in Outlook.",
     ),
     ("ErrorInvalidUser", MessageRefused, "Microsoft Graph does not know this mailbox.", "Check its address."),
     ("ErrorQuotaExceeded", MessageRefused, "The mailbox is full.", "Free some space in the mailbox, then send."),
     (
         "ErrorExceededMaxRecipientLimit",
         MessageRefused,
-        "The message has more recipients than this mailbox may write to.",
+        "The message has more recipients than this mailbox may send to.",
         "Send it in several messages.",
     ),
     (
@@ -98,9 +98,9 @@ def response(status: int, code: str = "", **headers: str) -> GraphResponse:
     return GraphResponse(status, {"request-id": "the-id", **headers}, body)
 
 
-@pytest.mark.parametrize(("code", "kind", "sentence", "advice"), OWN_WORDS, ids=[row[0] for row in OWN_WORDS])
-def test_code_has_its_own_words(code: str, kind: type[M365Error], sentence: str, advice: str) -> None:
-    """What a person can do about it depends on the code, whatever the status."""
+@pytest.mark.parametrize(("code", "kind", "sentence", "advice"), OWN_SENTENCES, ids=[row[0] for row in OWN_SENTENCES])
+def test_code_has_its_own_sentence(code: str, kind: type[M365Error], sentence: str, advice: str) -> None:
+    """The sentence and the advice depend on the code and not on the status."""
     error = decipher(response(404, code), changes_something=True)
 
     assert (type(error), error.sentence, error.advice, error.reference) == (kind, sentence, advice, "the-id")
@@ -108,7 +108,7 @@ def test_code_has_its_own_words(code: str, kind: type[M365Error], sentence: str,
 
 @pytest.mark.parametrize(("code", "kind"), BY_CODE)
 def test_code_decides_before_the_status(code: str, kind: type[M365Error]) -> None:
-    """These codes mean the same with any status, and are told in the words of their error."""
+    """These codes mean the same with any status, and have the sentence of their error."""
     error = decipher(response(400, code), changes_something=False)
 
     assert (type(error), error.sentence, error.advice, error.reference) == (kind, kind.sentence, kind.advice, "the-id")
@@ -118,7 +118,7 @@ def test_code_decides_before_the_status(code: str, kind: type[M365Error]) -> Non
 def test_status_decides_where_the_code_says_nothing(
     status: int, of_a_send: type[M365Error], of_a_read: type[M365Error]
 ) -> None:
-    """A read without an answer is an outage; a send without one has an unknown outcome."""
+    """A read without a clear response is an outage; such a send has an unknown outcome."""
     sending = decipher(response(status), changes_something=True)
     reading = decipher(response(status), changes_something=False)
 
@@ -126,18 +126,18 @@ def test_status_decides_where_the_code_says_nothing(
     assert sending.reference == reading.reference == "the-id"
 
 
-def test_wait_that_graph_asks_for_is_passed_on() -> None:
-    """Retry-After counts where trying again makes sense."""
+def test_retry_after_of_graph_is_passed_on() -> None:
+    """The error has the Retry-After of Graph if a repeat makes sense."""
     throttled = decipher(response(429, **{"retry-after": "7"}), changes_something=True)
     down = decipher(response(503, **{"retry-after": "9"}), changes_something=False)
 
     assert (throttled.retry_after, down.retry_after) == (7, 9)
-    assert down.sentence == "Microsoft Graph has a fault of its own."
+    assert down.sentence == "Microsoft Graph has an internal fault."
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff", b'{"error":"x"}', b'{"error":{}}', b'{"x":1}'])
 def test_body_without_a_code_has_none(body: bytes) -> None:
-    """What is no error of Graph's has an empty code."""
+    """A body that is no error of Graph has an empty code."""
     assert GraphResponse(400, {}, body).error_code == ""
     assert GraphResponse(400, {}, body).request_id is None
 
@@ -160,10 +160,10 @@ ENCODED = base64.b64encode(CLAIMS.encode()).decode()
     ],
 )
 def test_claims_are_read_from_the_challenge(header: str, claims: str | None) -> None:
-    """Only a claims challenge has claims, with or without padding; what cannot be read is none."""
+    """Only a claims challenge has claims, with or without padding; an unreadable one counts as none."""
     assert claims_challenge(GraphResponse(401, {"www-authenticate": header}, b"")) == claims
 
 
 def test_no_challenge_no_claims() -> None:
-    """A 401 without the header asks for nothing."""
+    """A 401 without the header has no claims."""
     assert claims_challenge(GraphResponse(401, {}, b"")) is None

@@ -1,4 +1,4 @@
-"""Where a file may go, and how a session goes on; the upload host is a function."""
+"""Upload sessions: the allowed addresses, and how an upload resumes. The upload host is a function of this process."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Host = Callable[[httpx2.Request], httpx2.Response] | Callable[[httpx2.Request], 
         ("http://127.0.0.1:8443", "http://localhost:8445/x"),
     ],
 )
-def test_upload_host_may_be_another_one(graph: str, url: str) -> None:
-    """https on the internet, and beside a stand-in on this machine what that stand-in speaks."""
+def test_upload_host_may_differ_from_graphs_host(graph: str, url: str) -> None:
+    """https on the internet; with a simulator on this machine, the simulator's scheme."""
     assert check_upload_url(url, graph) == url
 
 
@@ -47,8 +47,8 @@ def test_upload_host_may_be_another_one(graph: str, url: str) -> None:
         ("http://localhost:8443", "http://outlook.office.com/x"),
     ],
 )
-def test_no_byte_goes_elsewhere(graph: str, url: str) -> None:
-    """In the clear, to this machine, or to nowhere: refused."""
+def test_no_byte_goes_to_another_address(graph: str, url: str) -> None:
+    """An address without https, on this machine, or without a host is refused."""
     with pytest.raises(GraphUnavailable):
         check_upload_url(url, graph)
 
@@ -65,16 +65,16 @@ def says(status: int, **body: Any) -> httpx2.Response:
 @pytest.mark.parametrize("ranges", [["4"], ["4-"], ["4-9"]])
 @pytest.mark.parametrize("name", ["nextExpectedRanges", "NextExpectedRanges"])
 async def test_every_spelling_of_the_next_range_is_read(name: str, ranges: list[str]) -> None:
-    """Graph, Outlook and their pages differ."""
+    """Graph, Outlook and their documentation spell the field in different ways."""
     one = session(lambda _: says(200, **{name: ranges}))
 
     await one.send(b"1234")
 
-    assert one.kept == 4
+    assert one.received == 4
 
 
-async def test_part_that_was_kept_is_not_sent_again() -> None:
-    """The host keeps two bytes and says so; the rest of the chunk follows from there."""
+async def test_stored_part_is_not_sent_again() -> None:
+    """The host stores two bytes and says so; the session sends only the rest of the chunk."""
     seen: list[tuple[str, bytes]] = []
 
     def host(request: httpx2.Request) -> httpx2.Response:
@@ -95,10 +95,10 @@ def _reading(host: Callable[[httpx2.Request], httpx2.Response]) -> Host:
 
 
 class BreakingHost:
-    """An upload host that keeps what it is sent and breaks once: at which range, how, and what it has kept by then."""
+    """An upload host that stores ranges and breaks once: at range `which`, by `what`, before or after it stores it."""
 
     def __init__(self, what: str, when: str, which: int) -> None:
-        self.kept = bytearray()
+        self.received = bytearray()
         self.statuses: list[int] = []
         self._fault = (what, when, which)
         self._ranges = 0
@@ -116,54 +116,54 @@ class BreakingHost:
         found = re.fullmatch(r"bytes (\d+)-(\d+)/10", request.headers["Content-Range"])
         assert found is not None
         first, last = found.groups()
-        if int(first) != len(self.kept) or int(last) - int(first) + 1 != len(part):
+        if int(first) != len(self.received) or int(last) - int(first) + 1 != len(part):
             return says(416)
         what, when, which = self._fault
         strikes = self._ranges == which
         self._ranges += 1
-        self.kept += part[: {"before": 0, "halfway": len(part) // 2, "after": len(part)}[when]] if strikes else part
+        self.received += part[: {"before": 0, "halfway": len(part) // 2, "after": len(part)}[when]] if strikes else part
         if not strikes:
-            return self._state() if len(self.kept) < 10 else says(201)
+            return self._state() if len(self.received) < 10 else says(201)
         if what == "reset":
             raise httpx2.ReadError("reset")
         return httpx2.Response(int(what), headers={"Retry-After": "0"}, content=b"<html></html>")
 
     def _state(self) -> httpx2.Response:
-        if len(self.kept) == 10:
+        if len(self.received) == 10:
             return says(404)  # the session ends with the file
-        return says(200, nextExpectedRanges=[f"{len(self.kept)}-"])
+        return says(200, nextExpectedRanges=[f"{len(self.received)}-"])
 
 
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("when", ["before", "halfway", "after"])
 @pytest.mark.parametrize("what", ["reset", "500", "429"])
-async def test_broken_chunk_is_gone_on_with(what: str, when: str, which: int) -> None:
-    """Whatever breaks, and whether it was kept or not, the file arrives whole, once, and never out of order."""
+async def test_broken_chunk_is_resumed(what: str, when: str, which: int) -> None:
+    """After every fault, stored or not, the file arrives complete, once, and in order."""
     host = BreakingHost(what, when, which)
     upload = session(host)
 
     for chunk in (b"0123", b"4567", b"89"):
         await upload.send(chunk)
 
-    assert bytes(host.kept) == b"0123456789"
+    assert bytes(host.received) == b"0123456789"
     assert 416 not in host.statuses
     assert sum(status in (0, 500, 429) for status in host.statuses) == 1
     assert upload.is_attached == (when != "after" or which != 2)
 
 
 @pytest.mark.parametrize("expected", ["0-", "11-"])
-async def test_host_that_has_lost_a_part_is_not_lied_to(expected: str) -> None:
-    """Bytes before the chunk at hand are gone, so the upload fails instead of going on elsewhere."""
+async def test_host_that_has_lost_a_part_ends_the_upload(expected: str) -> None:
+    """The bytes before the current chunk are not in memory, so the upload fails."""
     one = session(lambda _: says(200, nextExpectedRanges=[expected]))
-    one.kept = 4
+    one.received = 4
 
     with pytest.raises(MessageRefused):
         await one.send(b"56")
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, MessageRefused), (401, MessageRefused), (413, FileTooLarge)])
-async def test_refusal_is_not_tried_again(status: int, kind: type[Exception]) -> None:
-    """What will not change is said at once."""
+async def test_refusal_is_not_repeated(status: int, kind: type[Exception]) -> None:
+    """A lasting refusal is raised at once."""
     asked: list[str] = []
 
     def host(request: httpx2.Request) -> httpx2.Response:
@@ -176,7 +176,7 @@ async def test_refusal_is_not_tried_again(status: int, kind: type[Exception]) ->
 
 
 async def test_cancel_that_fails_is_no_error() -> None:
-    """The host is asked to forget the session; when it cannot be reached, it forgets by itself in time."""
+    """The session asks the host to delete it; if the host is unreachable, the session expires by itself."""
     asked: list[tuple[str, str]] = []
 
     def host(request: httpx2.Request) -> httpx2.Response:

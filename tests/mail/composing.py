@@ -1,4 +1,4 @@
-"""A wish for a plain mail, to change in tests."""
+"""A request for a plain mail, to change in tests."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from m365_mcp.mail import MailRules, Message, MessageRequest, compose_message
 
 
 def build(rules: MailRules | None = None, **changes: Any) -> Message:
-    """Return the message of a plain wish with `changes`."""
+    """Return the message of a plain request with `changes`."""
     arguments: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "<p>Hi</p>"}
     return compose_message(MessageRequest(**{**arguments, **changes}), rules or MailRules())
 

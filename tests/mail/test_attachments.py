@@ -16,15 +16,15 @@ def attach(name: str = "a.txt", content: bytes = b"hello", rules: MailRules | No
     return build(rules, attachments=[file]).attachments[0]
 
 
-def test_size_and_hash_of_an_attachment_are_told() -> None:
-    """What was attached can be compared with what was meant."""
+def test_attachment_has_size_and_hash() -> None:
+    """The caller can compare size and hash with the file."""
     attached = attach(content=b"hello")
 
     assert attached.size == 5
     assert attached.sha256 == hashlib.sha256(b"hello").hexdigest()
 
 
-def test_attachment_may_be_given_as_a_value_of_its_own() -> None:
+def test_attachment_may_be_a_mapping_or_a_value() -> None:
     """A mapping and an InlineAttachment mean the same."""
     assert build(attachments=[InlineAttachment("a.txt", "aGVsbG8=")]).attachments == (attach(),)
 
@@ -34,7 +34,7 @@ def test_attachment_may_be_given_as_a_value_of_its_own() -> None:
     [("a.pdf", "application/pdf"), ("a.PNG", "image/png"), ("a", "application/octet-stream")],
 )
 def test_content_type_follows_from_the_name(name: str, content_type: str) -> None:
-    """Without a content_type the extension tells."""
+    """Without a content_type the extension decides."""
     assert attach(name).content_type == content_type
 
 
@@ -56,22 +56,22 @@ def test_image_in_the_text_is_inline() -> None:
     assert message.warnings == ()
 
 
-def test_image_without_its_attachment_is_told() -> None:
-    """A cid: address that leads nowhere is not sent in silence."""
+def test_image_without_its_attachment_gives_a_warning() -> None:
+    """A cid: address without an attachment gives a warning."""
     assert build(body='<img src="cid:logo">').warnings == (
-        "1 image has a cid: address that no attachment has as its content_id, so nothing is shown there.",
+        "1 image has a cid: address that no attachment has as its content_id, so mail programs show no image there.",
     )
 
 
 @pytest.mark.parametrize("content_id", [None, "", "a b", "a\r\nb", "ä", "a" * 256])
 def test_inline_attachment_needs_a_content_id(content_id: str | None) -> None:
-    """is_inline without a usable content_id would be shown nowhere."""
+    """No mail program would show an inline attachment without a valid content_id."""
     with pytest.raises(InvalidArgument, match="content_id"):
         attach(is_inline=True, content_id=content_id)
 
 
 def test_content_ids_are_different() -> None:
-    """Two attachments cannot be meant by one cid: address."""
+    """One cid: address cannot name two attachments."""
     file = {"name": "a.png", "content_base64": "aGk=", "content_id": "a"}
     with pytest.raises(InvalidArgument, match="same content_id"):
         build(attachments=[file, file])
@@ -105,7 +105,7 @@ def test_content_ids_are_different() -> None:
     ],
 )
 def test_g17_name_that_is_a_path_or_hides_something_is_refused(name: str) -> None:
-    """A name is a name: no path, no control, nothing unseen, not endless; it is not repeated in the error."""
+    """A path, a control or invisible character, or a long name is refused; the error does not repeat it."""
     with pytest.raises(InvalidArgument, match="'attachments' entry 1") as caught:
         attach(name)
 
@@ -115,7 +115,7 @@ def test_g17_name_that_is_a_path_or_hides_something_is_refused(name: str) -> Non
 @pytest.mark.parametrize(
     "name", ["report.pdf", "Q3 – Übersicht (final).xlsx", "報告.docx", ".gitignore", "a" * 251 + ".txt"]
 )
-def test_g17_ordinary_name_is_kept(name: str) -> None:
+def test_g17_ordinary_name_stays(name: str) -> None:
     """Names in any script, with spaces and punctuation, are sent as they are."""
     assert attach(name).name == name
     assert check_attachment_name(name, MailRules()) == name
@@ -141,8 +141,8 @@ def test_g18_no_field_makes_the_server_read_or_fetch(more: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("file", [{}, {"name": "a.txt"}, {"content_base64": "aGk="}, {"url": "https://a.example"}])
-def test_g18_content_is_given_as_base64_or_not_at_all(file: dict[str, str]) -> None:
-    """There is no other way to give a file inside a call."""
+def test_g18_content_must_be_base64(file: dict[str, str]) -> None:
+    """Base64 is the only form of a file inside a call."""
     with pytest.raises(InvalidArgument, match="'attachments' entry 1"):
         build(attachments=[file])
 
@@ -170,7 +170,7 @@ def test_field_of_the_wrong_type_is_refused() -> None:
     ],
 )
 def test_g19_blocked_type_is_refused_wherever_its_extension_stands(name: str) -> None:
-    """Double extensions, dots and spaces at the end, streams and full-width dots hide nothing."""
+    """Double extensions, dots and spaces at the end, streams and full-width dots do not hide it."""
     with pytest.raises(InvalidArgument, match="type that this server does not attach"):
         attach(name)
 
@@ -179,7 +179,7 @@ def test_g19_blocked_type_is_refused_wherever_its_extension_stands(name: str) ->
     "content", [b"MZ\x90\x00", b"\x7fELF\x02", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!/bin/sh\n"]
 )
 def test_g19_program_is_refused_whatever_its_name_says(content: bytes) -> None:
-    """The first bytes tell what an operating system would run."""
+    """The first bytes identify a program."""
     with pytest.raises(InvalidArgument, match="is a program"):
         attach("report.pdf", content)
 
@@ -192,8 +192,8 @@ def test_g19_operator_chooses_what_is_blocked() -> None:
     assert attach("a.exe", b"MZ", MailRules(blocked_extensions=frozenset())).name == "a.exe"
 
 
-def test_g19_empty_file_is_sent_and_told() -> None:
-    """0 bytes are allowed, and said."""
+def test_g19_empty_file_gives_a_warning() -> None:
+    """An empty file is allowed, with a warning."""
     message = build(attachments=[{"name": "a.txt", "content_base64": ""}])
 
     assert message.attachments[0].size == 0
@@ -201,7 +201,7 @@ def test_g19_empty_file_is_sent_and_told() -> None:
 
 
 def test_g19_attachments_are_limited_together() -> None:
-    """3,000,000 bytes go inside a call, one more does not; the advice names the way for larger ones."""
+    """A call may hold 3,000,000 bytes, and not one more; the advice says how to send larger files."""
     room = MailRules(max_inline_attachment_bytes=10)
     six, four, five = ({"name": "a.txt", "content_base64": base64.b64encode(b"x" * n).decode()} for n in (6, 4, 5))
 
@@ -214,7 +214,7 @@ def test_g19_attachments_are_limited_together() -> None:
 
 
 def test_g19_archive_is_not_opened() -> None:
-    """What is inside a ZIP file costs nothing here; its own size counts."""
+    """The server does not open a ZIP file; its own size counts."""
     assert attach("a.zip", b"PK\x03\x04" + b"\x00" * 100).size == 104
 
 
@@ -222,13 +222,13 @@ def test_g19_archive_is_not_opened() -> None:
     "content", ["aGk", "aGk=\n", "aG k=", "aGk==", "data:text/plain;base64,aGk=", "é", "aGk=aGk=", "a-_="]
 )
 def test_content_that_is_not_base64_is_refused(content: str) -> None:
-    """Half-right base64 is not guessed at."""
+    """Invalid base64 is refused and never guessed."""
     with pytest.raises(InvalidArgument, match="not base64"):
         build(attachments=[{"name": "a.txt", "content_base64": content}])
 
 
 @pytest.mark.parametrize("content_type", ["png", "image/", "image/png\r\nX: y", "text/html; charset=utf-8", "a/b/c"])
 def test_content_type_that_cannot_be_read_is_refused(content_type: str) -> None:
-    """A media type is type/subtype (RFC 6838) and nothing more."""
+    """A media type must be type/subtype (RFC 6838)."""
     with pytest.raises(InvalidArgument, match="content_type"):
         attach(content_type=content_type)

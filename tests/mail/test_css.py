@@ -1,4 +1,4 @@
-"""Style attributes: what hides, loads or runs is taken out in every spelling, and honest style stays as it was."""
+"""Style attributes: every spelling of style that hides, loads or runs is removed, and ordinary style stays."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from m365_mcp.mail.html.removals import Removal
     ],
 )
 def test_text_cannot_be_hidden_by_display(style: str) -> None:
-    """`display: none` is taken out and counted, whatever its case, its comments and its priority."""
+    """`display: none` is removed and counted, with any case, comments and priority."""
     assert sanitize_style(style) == ("", [Removal.STYLE])
 
 
 @pytest.mark.parametrize("style", ["display:n\\6fne", "display:\\none", "d\\69splay:none", "display:url(x)"])
-def test_escape_is_taken_for_what_it_could_spell(style: str) -> None:
-    """A backslash can spell any word, so a declaration with one goes and counts as one that could run."""
+def test_escape_counts_as_active_style(style: str) -> None:
+    """A backslash can spell any word, so a declaration with one is removed and counts as active."""
     assert sanitize_style(style) == ("", [Removal.ACTIVE_STYLE])
 
 
 @pytest.mark.parametrize(
-    ("style", "kept"),
+    ("style", "allowed"),
     [
         ("color:red", "color:red"),
         (" Color :  Red ", "color:Red"),
@@ -53,9 +53,9 @@ def test_escape_is_taken_for_what_it_could_spell(style: str) -> None:
         ("margin:0\n auto", "margin:0 auto"),
     ],
 )
-def test_honest_style_stays(style: str, kept: str) -> None:
+def test_ordinary_style_stays(style: str, allowed: str) -> None:
     """Fonts, colours, sizes and boxes stay, with only their white space and comments tidied."""
-    assert sanitize_style(style) == (kept, [])
+    assert sanitize_style(style) == (allowed, [])
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ def test_honest_style_stays(style: str, kept: str) -> None:
         ("data :x:y", Removal.ACTIVE_STYLE),
     ],
 )
-def test_what_loads_or_runs_is_counted_apart_from_other_style(style: str, removal: Removal) -> None:
-    """Every declaration that is not allowed goes, and the count says whether it could have loaded or run something."""
+def test_active_style_is_counted_apart_from_other_style(style: str, removal: Removal) -> None:
+    """Every declaration that is not allowed is removed; the count tells active ones from others."""
     assert sanitize_style(style) == ("", [removal])
 
 
-def test_each_declaration_is_judged_alone() -> None:
-    """One bad declaration costs only itself, and each is counted."""
-    kept, removed = sanitize_style("color:red;position:fixed;background:url(a;b);font:12px A")
+def test_each_declaration_is_checked_alone() -> None:
+    """One bad declaration removes only itself, and each is counted."""
+    allowed, removed = sanitize_style("color:red;position:fixed;background:url(a;b);font:12px A")
 
-    assert kept == "color:red;font:12px A"
+    assert allowed == "color:red;font:12px A"
     assert removed == [Removal.STYLE, Removal.ACTIVE_STYLE, Removal.STYLE]
 
 

@@ -64,8 +64,8 @@ def reply_fingerprint(**changes: Any) -> str:
     return compose_reply(replace(FORWARD, **changes), RULES).fingerprint
 
 
-def test_every_field_of_a_request_is_looked_at() -> None:
-    """A field that is new has to be put into the fingerprint, or on the list of exceptions with a reason."""
+def test_every_field_of_a_request_is_covered() -> None:
+    """A new field must be in the fingerprint, or on the list of exceptions with a reason."""
     assert {field.name for field in fields(MessageRequest)} == {*MESSAGE_CHANGES, *MESSAGE_EXCEPTIONS}
     assert {field.name for field in fields(ReplyRequest)} == set(REPLY_CHANGES)
 
@@ -87,7 +87,7 @@ def test_every_field_of_a_reply_makes_another_mail(field: str) -> None:
 
 
 def test_same_address_in_another_field_makes_another_mail() -> None:
-    """Whether somebody is in cc, bcc, reply-to or from counts."""
+    """The field of an address counts: cc, bcc, reply-to or from."""
     ada = ["ada@contoso.example"]
 
     found = {message_fingerprint(**{field: ada}) for field in ("cc", "bcc", "reply_to")}
@@ -109,7 +109,7 @@ def test_same_address_in_another_field_makes_another_mail() -> None:
     ],
 )
 def test_what_makes_no_other_mail(changes: dict[str, Any]) -> None:
-    """Names and case of addresses, repeated entries, a kept copy, and another way to write one choice do not count."""
+    """Names and case of addresses, repeated entries, save_to_sent, and another spelling of a choice do not count."""
     assert message_fingerprint(**changes) == message_fingerprint()
 
 
@@ -137,8 +137,8 @@ def test_message_and_reply_never_share_a_fingerprint() -> None:
     assert reply_fingerprint() == "50caa2f488de33f4f5fb81ea319e136dd2e72d5cc668a8ce1b1e8489358e6901"
 
 
-def test_fingerprint_does_not_depend_on_what_is_composed() -> None:
-    """A change to what is composed, or to what is said about it, leaves the fingerprint as it is."""
+def test_fingerprint_does_not_depend_on_the_composed_message() -> None:
+    """A change of the composed message or of its warnings does not change the fingerprint."""
     message = compose_message(MESSAGE, RULES)
     other = replace(message, body="<p>Hi, composed by a later version</p>", warnings=("something",))
 

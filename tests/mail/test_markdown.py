@@ -1,4 +1,4 @@
-"""Markdown: what becomes of it in a mail."""
+"""Markdown and the HTML that a mail gets for it."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_markdown_is_styled_where_mail_programs_look() -> None:
 
 
 def test_g14_html_in_markdown_is_cleaned_like_any_other() -> None:
-    """Markdown is no way around the rules."""
+    """HTML in Markdown passes the sanitizer too."""
     message = written(
         "[a](javascript:x) ![b](https://evil.example/b.png) <script>c</script> <i onclick=d>e</i>\n\n"
         "[https://corp.example](https://evil.example)"
@@ -58,12 +58,12 @@ def test_g14_html_in_markdown_is_cleaned_like_any_other() -> None:
         "1 event handler was removed",
         "1 remote image was removed",
         "1 link target was removed",
-        "1 link shows one web address and leads to another; look at the targets before anybody else does.",
+        "1 link shows one web address and leads to another; check the targets.",
     ]
     assert "<a>a</a> b" in message.body
 
 
-def test_g25_markdown_out_of_all_proportion_is_refused() -> None:
+def test_g25_markdown_beyond_the_limits_is_refused() -> None:
     """Too long and too deep Markdown is refused instead of being cut off."""
     with pytest.raises(MessageTooLarge):
         written("x" * 200_001)
@@ -71,6 +71,6 @@ def test_g25_markdown_out_of_all_proportion_is_refused() -> None:
         written(">" * 40 + "x")
 
 
-def test_markdown_nested_as_people_do_is_whole() -> None:
+def test_markdown_with_ordinary_nesting_is_complete() -> None:
     """A quote in a quote in a quote, ten deep, keeps its text."""
     assert "inner" in written("> " * 10 + "inner").body

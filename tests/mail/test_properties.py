@@ -1,4 +1,4 @@
-"""Whatever is asked for reaches Graph, and nothing else does."""
+"""Graph gets exactly what the request asks for."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ PEOPLE = st.lists(st.tuples(ADDRESSES, NAMES), max_size=4)
 FILES = st.fixed_dictionaries(
     {"name": st.from_regex(r"[a-z]{1,9}\.pdf", fullmatch=True), "content": st.binary(max_size=40).map(b"%PDF".__add__)}
 )
-WISHES = st.fixed_dictionaries(
+REQUESTS = st.fixed_dictionaries(
     {
         "to": PEOPLE.filter(bool),
         "cc": PEOPLE,
@@ -39,7 +39,7 @@ def _write(address: str, name: str) -> str:
     return f'"{name}" <{address}>' if name else address
 
 
-def _wish(asked: dict[str, Any]) -> MessageRequest:
+def _request(asked: dict[str, Any]) -> MessageRequest:
     recipients = {field: [_write(*person) for person in asked[field]] for field in ("to", "cc", "bcc", "reply_to")}
     files = [
         {"name": file["name"], "content_base64": base64.b64encode(file["content"]).decode()}
@@ -93,18 +93,18 @@ def _file(name: str, content: bytes) -> dict[str, Any]:
     }
 
 
-@given(WISHES)
+@given(REQUESTS)
 def test_g20_graph_gets_exactly_what_was_asked_for(asked: dict[str, Any]) -> None:
-    """Random messages arrive with the given people, text and files, and nobody and nothing is added."""
-    message = compose_message(_wish(asked), RULES)
+    """Random messages arrive with the given recipients, text and files, and nothing is added."""
+    message = compose_message(_request(asked), RULES)
 
     assert json.loads(message.encode("id")) == _expected(asked)
 
 
-@given(WISHES)
+@given(REQUESTS)
 def test_g20_no_blind_copy_is_ever_invented(asked: dict[str, Any]) -> None:
-    """Without bcc in the wish there is none in the message, and every address in it was given."""
-    message = compose_message(_wish({**asked, "bcc": [], "attachments": []}), RULES)
+    """Without bcc in the request there is none in the message, and the request holds every address."""
+    message = compose_message(_request({**asked, "bcc": [], "attachments": []}), RULES)
 
     given_addresses = {address for field in ("to", "cc", "reply_to") for address, _ in asked[field]} | {asked["from_"]}
     sent = message.as_graph()["message"]

@@ -22,16 +22,16 @@ def test_several_recipients_keep_their_order() -> None:
     assert addresses("b@contoso.example", "a@contoso.example") == ["b@contoso.example", "a@contoso.example"]
 
 
-def test_copy_recipients_stand_apart() -> None:
-    """cc goes to ccRecipients; an empty list is like none."""
+def test_copy_recipients_have_their_own_field() -> None:
+    """cc goes to ccRecipients; an empty list equals no list."""
     sent = build(cc=["ada@contoso.example"]).as_graph()
 
     assert sent["message"]["ccRecipients"] == [{"emailAddress": {"address": "ada@contoso.example"}}]
     assert "ccRecipients" not in build(cc=[]).as_graph()["message"]
 
 
-def test_display_name_is_kept_apart_from_the_address() -> None:
-    """`Name <a@b>` is understood, quotes and commas included."""
+def test_display_name_is_separate_from_the_address() -> None:
+    """`Name <a@b>` is parsed, quotes and commas included."""
     message = build(to=['"Hopper, Grace" <grace@contoso.example>'])
 
     assert message.as_graph()["message"]["toRecipients"] == [
@@ -80,7 +80,7 @@ def test_punctuation_in_a_quoted_name_is_part_of_the_name() -> None:
 )
 @pytest.mark.parametrize("field", ["to", "cc", "bcc", "reply_to"])
 def test_g2_entry_that_is_not_exactly_one_address_is_refused(field: str, address: str) -> None:
-    """Whatever is not one readable address is refused; the field is named, the address is not repeated."""
+    """An entry that is not one address is refused; the error names the field and does not repeat the address."""
     with pytest.raises(InvalidArgument) as caught:
         build(MailRules(allow_bcc=True), **{field: ["ada@contoso.example", address]})
 
@@ -99,13 +99,13 @@ def test_g2_entry_that_is_not_exactly_one_address_is_refused(field: str, address
     ],
 )
 def test_g3_display_name_that_shows_another_address_is_refused(address: str) -> None:
-    """A name is a name: no address in it, in whatever disguise, and not endless."""
+    """A display name holds no address in any disguise, and its length is limited."""
     with pytest.raises(InvalidArgument, match="'to' entry 1"):
         build(to=[address])
 
 
-def test_g3_operators_list_looks_at_the_address_and_not_at_the_name() -> None:
-    """A trusted name makes no trusted domain."""
+def test_g3_operators_list_checks_the_address_and_not_the_name() -> None:
+    """A listed domain in the display name does not allow the address."""
     with pytest.raises(RecipientNotAllowed):
         build(CONTOSO, to=["contoso.example <eve@example.com>"])
 
@@ -119,7 +119,7 @@ def test_g4_domain_that_only_looks_alike_is_another_one(address: str) -> None:
 
 @pytest.mark.parametrize("allowed", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example."])
 @pytest.mark.parametrize("address", ["a@bücher.example", "a@xn--bcher-kva.example", "a@XN--BCHER-KVA.example"])
-def test_g4_domain_is_the_same_in_letters_and_in_ascii(allowed: str, address: str) -> None:
+def test_g4_domain_is_the_same_in_unicode_and_in_ascii(allowed: str, address: str) -> None:
     """The operator's list and the address may each be written either way."""
     assert build(MailRules(allowed_domains=(allowed,)), to=[address]).to
 
@@ -151,24 +151,25 @@ def test_g6_case_trailing_dot_and_space_make_no_other_domain(address: str) -> No
 
 @pytest.mark.parametrize("field", ["to", "cc", "bcc", "reply_to"])
 def test_g7_operators_list_holds_for_every_field(field: str) -> None:
-    """Somebody outside is refused wherever they stand; the entry is named, the address is not."""
+    """A recipient outside the domains is refused in every field; the error names the entry and not the address."""
     with pytest.raises(RecipientNotAllowed) as caught:
         build(CONTOSO, **{field: ["ada@contoso.example", "eve@example.com"]})
 
-    assert caught.value.sentence == f"1 of the addresses is in no domain mail may go to: '{field}' entry 2."
+    where = f"'{field}' entry 2"
+    assert caught.value.sentence == f"1 of the addresses is outside the domains that this server may send to: {where}."
     assert "M365_SEND_ALLOWED_DOMAINS" in caught.value.advice
     assert "eve" not in caught.value.explain()
     assert caught.value.status == 403
 
 
-def test_g7_everybody_outside_is_counted() -> None:
-    """Many are named up to five and counted after that."""
+def test_g7_all_recipients_outside_are_counted() -> None:
+    """The error names up to five entries and counts the others."""
     with pytest.raises(RecipientNotAllowed, match=r"^recipient_not_allowed: 7 of .* entry 5 and 2 more\. "):
         build(CONTOSO, to=[f"p{n}@example.com" for n in range(7)])
 
 
-def test_g8_empty_list_allows_nobody() -> None:
-    """No domain in the list means no mail at all; no list means anybody."""
+def test_g8_empty_list_allows_no_recipient() -> None:
+    """An empty list allows no mail; no list allows every domain."""
     with pytest.raises(RecipientNotAllowed):
         build(MailRules(allowed_domains=()))
 
@@ -204,7 +205,7 @@ def test_g10_exchanges_limit_holds_without_another() -> None:
 
 
 def test_g10_repeated_recipients_get_the_mail_once() -> None:
-    """The first place somebody is named in counts, however the address is written."""
+    """The first entry of an address counts, in any spelling."""
     message = build(
         MailRules(allow_bcc=True, max_recipients=3),
         to=["b@contoso.example", "a@contoso.example", "B <B@CONTOSO.example>"],
@@ -215,7 +216,7 @@ def test_g10_repeated_recipients_get_the_mail_once() -> None:
     assert [person.address for person in message.to] == ["b@contoso.example", "a@contoso.example"]
     assert [person.address for person in message.cc] == ["c@contoso.example"]
     assert message.bcc == ()
-    assert message.warnings == ("3 recipients were named more than once; everybody gets the mail once.",)
+    assert message.warnings == ("3 recipients were named more than once; each gets the mail once.",)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_g13_longest_legal_address_passes() -> None:
 
 
 def test_no_recipient_is_refused() -> None:
-    """A message to nobody is refused, also when cc names somebody."""
+    """A message without `to` is refused, also with an address in cc."""
     with pytest.raises(InvalidArgument, match="no recipient"):
         build(to=[], cc=["ada@contoso.example"])
 
@@ -264,8 +265,8 @@ def test_g21_sender_is_one_address() -> None:
         build(MailRules(allow_from=True), from_="a@contoso.example, b@contoso.example")
 
 
-def test_nothing_given_is_nothing() -> None:
-    """Empty lists and an empty sender are like none, whatever is switched on."""
+def test_empty_values_equal_no_values() -> None:
+    """Empty lists and an empty sender equal none, with every setting."""
     plain = build().as_graph()
 
     assert build(cc=[], bcc=[], reply_to=[], from_=" ", attachments=[]).as_graph() == plain

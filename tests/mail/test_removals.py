@@ -1,17 +1,17 @@
-"""What is said of what was taken out of a mail."""
+"""The warnings about what the sanitizer removes."""
 
 from __future__ import annotations
 
 import pytest
 
-from m365_mcp.mail.html.removals import Removal, in_words
+from m365_mcp.mail.html.removals import Removal, removal_warnings
 
-SAID = {
-    Removal.SCRIPT: ("script", "scripts", "mail programs do not run them and distrust mail that has them"),
+WORDING = {
+    Removal.SCRIPT: ("script", "scripts", "mail programs do not run them and distrust mail with scripts"),
     Removal.EVENT_HANDLER: ("event handler", "event handlers", "mail programs do not run scripts"),
     Removal.STYLE_SHEET: ("style sheet", "style sheets", "many mail programs ignore them; use style attributes"),
-    Removal.ACTIVE_STYLE: ("style", "styles", "such styles can load something from elsewhere, or run"),
-    Removal.STYLE: ("style", "styles", "mail programs do not know such styles, or text could be hidden with them"),
+    Removal.ACTIVE_STYLE: ("style", "styles", "such styles can load remote content or run code"),
+    Removal.STYLE: ("style", "styles", "mail programs do not know such styles, or they can hide text"),
     Removal.REMOTE_IMAGE: (
         "remote image",
         "remote images",
@@ -31,22 +31,22 @@ SAID = {
     Removal.FRAME: ("embedded page or object", "embedded pages or objects", "mail programs do not load them"),
     Removal.MEDIA: ("audio or video element", "audio or video elements", "mail programs do not load them"),
     Removal.DRAWING: ("drawing or formula tag", "drawing or formula tags", "mail programs do not show svg and math"),
-    Removal.PAGE: ("page instruction", "page instructions", "base and meta have no place in a mail"),
+    Removal.PAGE: ("page instruction", "page instructions", "base and meta have no effect in a mail"),
     Removal.OTHER: ("unknown tag", "unknown tags", "mail programs would ignore such tags; the text between them stays"),
 }
 
 
 @pytest.mark.parametrize("kind", Removal, ids=lambda kind: kind.name)
 def test_each_kind_has_its_sentence(kind: Removal) -> None:
-    """One of a kind and several of it are told in one sentence, with the reason."""
-    one, many, reason = SAID[kind]
+    """Singular and plural have one sentence, with the reason."""
+    singular, plural, reason = WORDING[kind]
 
-    assert in_words({kind: 1}) == (f"1 {one} was removed, because {reason}.",)
-    assert in_words({kind: 3}) == (f"3 {many} were removed, because {reason}.",)
+    assert removal_warnings({kind: 1}) == (f"1 {singular} was removed, because {reason}.",)
+    assert removal_warnings({kind: 3}) == (f"3 {plural} were removed, because {reason}.",)
 
 
-def test_kinds_are_told_in_their_order_and_absent_ones_are_not() -> None:
-    """The order of the kinds decides, not the order in which they were met."""
-    said = in_words({Removal.OTHER: 1, Removal.SCRIPT: 2, Removal.LINK: 0})
+def test_warnings_have_the_order_of_the_kinds() -> None:
+    """The order of `Removal` decides, not the order of the counts; a kind with count 0 has no warning."""
+    warnings = removal_warnings({Removal.OTHER: 1, Removal.SCRIPT: 2, Removal.LINK: 0})
 
-    assert [sentence.split(" ", 2)[:2] for sentence in said] == [["2", "scripts"], ["1", "unknown"]]
+    assert [sentence.split(" ", 2)[:2] for sentence in warnings] == [["2", "scripts"], ["1", "unknown"]]

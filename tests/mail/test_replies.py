@@ -1,4 +1,4 @@
-"""The text of a reply: ours first, whatever the quoted message is made of."""
+"""The text of a reply comes first, whatever the quoted message contains."""
 
 import nh3
 import pytest
@@ -22,8 +22,8 @@ GRACE = Recipient("grace@contoso.example")
         "",
     ],
 )
-def test_nothing_in_the_quoted_message_swallows_the_text(quoted: str) -> None:
-    """Comments, titles and tags of the other side come after our text and cannot hide it from a reader."""
+def test_quoted_message_cannot_hide_the_text(quoted: str) -> None:
+    """Comments, titles and tags of the quoted message come after the caller's text and cannot hide it."""
     content_type, content = quote_original(HTML, quoted, "html")
 
     assert content_type == "HTML"
@@ -32,18 +32,18 @@ def test_nothing_in_the_quoted_message_swallows_the_text(quoted: str) -> None:
 
 
 def test_text_above_text_stays_text() -> None:
-    """Nothing becomes HTML when neither side is."""
+    """Two plain texts stay plain text."""
     assert quote_original(TEXT, "At noon?", "text") == ("Text", "a < b\nc\n\nAt noon?")
 
 
 def test_text_and_html_are_mixed_without_becoming_markup() -> None:
-    """What is text on either side is escaped."""
+    """Plain text beside HTML is escaped."""
     assert quote_original(TEXT, "<p>x</p>", "HTML")[1] == "<div>a &lt; b<br>c</div><br><p>x</p>"
     assert quote_original(HTML, "1 < 2", "Text")[1] == "<div><p>Yes</p></div><br><pre>1 &lt; 2</pre>"
 
 
-def test_forward_needs_somebody_and_bcc_needs_the_operator() -> None:
-    """A forward to nobody, and blind copies where they are off, are refused."""
+def test_forward_needs_a_recipient_and_bcc_needs_the_operator() -> None:
+    """A forward without a recipient, and blind copies while they are off, are refused."""
     with pytest.raises(InvalidArgument, match="no recipient"):
         compose_reply(ReplyRequest(kind="forward", original="m1", body="Hi"), MailRules())
     with pytest.raises(InvalidArgument, match="M365_SEND_BCC"):
@@ -52,7 +52,7 @@ def test_forward_needs_somebody_and_bcc_needs_the_operator() -> None:
         )
 
 
-def test_people_whom_the_mailbox_chose_are_held_to_the_rules() -> None:
+def test_recipients_that_the_mailbox_chose_are_checked() -> None:
     """Domains, number and blind copies count for a reply as for any mail; the address is not repeated."""
     with pytest.raises(RecipientNotAllowed, match="'cc' entry 1") as caught:
         check_recipients(MailRules(allowed_domains=("contoso.example",)), to=[GRACE], cc=[Recipient("eve@example.com")])

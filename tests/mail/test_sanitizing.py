@@ -1,4 +1,4 @@
-"""HTML: what is kept, what is taken out, and that it is said."""
+"""HTML: what the sanitizer lets through, what it removes, and the warnings about it."""
 
 import re
 from html import escape, unescape
@@ -12,7 +12,7 @@ from m365_mcp.mail.html.sanitizing import sanitize_html
 from m365_mcp.mail.html.tokens import Start, read_tokens
 from tests.mail.composing import build_html
 
-KEPT = [
+ALLOWED = [
     "<p>Hi &amp; bye &lt;b&gt; é 👋🏽</p>",
     '<p style="font-family:Arial;font-size:12pt;color:#FF0000;background-color:rgb(1, 2, 3)">x</p>',
     '<p style="text-align:center;margin:0 0 8px;line-height:1.5;font-weight:bold">x</p>',
@@ -33,8 +33,8 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize("html", KEPT)
-def test_what_mail_is_made_of_is_kept(html: str) -> None:
+@pytest.mark.parametrize("html", ALLOWED)
+def test_ordinary_mail_html_stays(html: str) -> None:
     """Fonts, colours, sizes, alignment, tables, lists, quotes, links, headings and inline images stay as they are."""
     if "cid:" in html:
         assert sanitize_html(html)[0] == html
@@ -42,20 +42,20 @@ def test_what_mail_is_made_of_is_kept(html: str) -> None:
         assert build_html(html) == (html, ())
 
 
-def test_page_around_a_mail_leaves_its_style() -> None:
-    """A whole page becomes its content; what <body> says about fonts and colours goes on."""
+def test_style_of_the_page_body_stays() -> None:
+    """A whole page becomes its content; the fonts and colours of <body> stay."""
     page = '<!DOCTYPE html><html><head><title>t</title></head><body style="color:red" class="x"><p>Hi</p></body></html>'
 
     assert build_html(page) == ('<div style="color:red"><p>Hi</p></div>', ())
 
 
-def test_attribute_without_effect_goes_in_silence() -> None:
-    """Classes and ids mean nothing without a style sheet; nobody has to read about them."""
+def test_attribute_without_effect_is_removed_without_a_warning() -> None:
+    """Classes and ids mean nothing without a style sheet, so there is no warning."""
     assert build_html('<p class="a" id="b" data-c="d" role="e">x</p>') == ("<p>x</p>", ())
 
 
-def test_comment_goes_in_silence() -> None:
-    """Nobody sees a comment, conditional or not."""
+def test_comment_is_removed_without_a_warning() -> None:
+    """Comments are invisible, conditional or not, so there is no warning."""
     assert build_html("a<!-- b --><!--[if mso]><p>c</p><![endif]-->d") == ("ad", ())
 
 
@@ -99,13 +99,15 @@ SCRIPTS = [
 
 
 @pytest.mark.parametrize(("html", "said"), SCRIPTS)
-def test_g14_what_runs_is_removed_and_reported(html: str, said: str) -> None:
-    """Scripts, handlers, forms, frames and disguised addresses go, the text stays, and the sender is told."""
+def test_g14_active_content_is_removed_and_reported(html: str, said: str) -> None:
+    """Scripts, handlers, forms, frames and disguised addresses are removed, the text stays, and a warning says so."""
     clean, warnings = build_html(f"<p>before</p>{html}<p>after</p>")
 
     assert said in " ".join(warnings)
     assert clean.startswith("<p>before</p>")
-    assert clean.endswith("after</p>") or "style>" in html  # an unclosed <style> swallows what follows, as in a browser
+    assert (
+        clean.endswith("after</p>") or "style>" in html
+    )  # an unclosed <style> hides the text after it, as in a browser
     assert harmless(clean)
 
 
@@ -140,8 +142,8 @@ LEAKS = [
 
 
 @pytest.mark.parametrize(("html", "said"), LEAKS)
-def test_g15_what_loads_from_elsewhere_is_removed_and_reported(html: str, said: str) -> None:
-    """No mail tells anybody that it is read, or carries data away: only cid: images are left."""
+def test_g15_remote_content_is_removed_and_reported(html: str, said: str) -> None:
+    """No mail reports that it is read, or sends data away: only cid: images stay."""
     clean, warnings = build_html(f"<p>before</p>{html}")
 
     assert said in " ".join(warnings)
@@ -149,8 +151,8 @@ def test_g15_what_loads_from_elsewhere_is_removed_and_reported(html: str, said: 
     assert harmless(clean)
 
 
-def test_g15_text_in_place_of_an_image_stays() -> None:
-    """Without its picture an image is its alternative text, as text."""
+def test_g15_alternative_text_of_a_removed_image_stays() -> None:
+    """The alternative text replaces a removed image."""
     html = '<img src="https://evil.example/a" alt="Logo &lt;b&gt;x">'
 
     assert build_html(html)[0] == "Logo &lt;b&gt;x"
@@ -185,12 +187,10 @@ def harmless(html: str) -> bool:
     ],
 )
 def test_g16_link_that_shows_another_address_is_flagged(html: str) -> None:
-    """A link whose text is the address of another host than its target is told; it is not changed."""
+    """A link whose text is the address of another host than its target gives a warning; it is not changed."""
     clean, warnings = build_html(html)
 
-    assert warnings == (
-        "1 link shows one web address and leads to another; look at the targets before anybody else does.",
-    )
+    assert warnings == ("1 link shows one web address and leads to another; check the targets.",)
     assert "href=" in clean
 
 
@@ -208,7 +208,7 @@ def test_g16_link_that_shows_another_address_is_flagged(html: str) -> None:
     ],
 )
 def test_g16_ordinary_link_is_not_flagged(html: str) -> None:
-    """The same host in another spelling, a file's name and a sentence are no disguise."""
+    """The same host in another spelling, a file's name and a sentence give no warning."""
     assert build_html(html)[1] == ()
 
 
@@ -232,7 +232,7 @@ SPACED = (
 
 @given(st.lists(st.sampled_from([*WORDS.split(), *SPACED]), max_size=25).map("".join))
 def test_clean_html_stays_as_it_is(html: str) -> None:
-    """Cleaning what is clean changes nothing and reports nothing, and nothing harmful is ever left."""
+    """Sanitising sanitised HTML changes and reports nothing, and no harmful HTML is left."""
     try:
         clean, _ = sanitize_html(html)
     except InvalidArgument:
@@ -246,7 +246,7 @@ def test_clean_html_stays_as_it_is(html: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200))
 def test_text_without_tags_reads_the_same(text: str) -> None:
-    """What has no tag in it reads in the mail as it was written."""
+    """A text without tags reads the same in the mail."""
     clean, removed = sanitize_html(escape(text))
 
     assert unescape(clean) == text
@@ -254,14 +254,14 @@ def test_text_without_tags_reads_the_same(text: str) -> None:
 
 
 @pytest.mark.parametrize("html", ["<div>" * 300, "<b>" * 201, "<p>" * 100_001, "<" * 400_002, "&amp;" * 100_001])
-def test_html_out_of_all_proportion_is_refused(html: str) -> None:
+def test_html_beyond_the_limits_is_refused(html: str) -> None:
     """Too many tags or references, or too deep ones, are refused with advice."""
     with pytest.raises(InvalidArgument, match="'body' has"):
         sanitize_html(html)
 
 
-def test_long_mail_with_much_honest_formatting_is_kept() -> None:
-    """Formatting that was closed counts no longer, however much of it a mail has."""
+def test_long_mail_with_much_formatting_is_accepted() -> None:
+    """Closed formatting tags do not count, however many a mail has."""
     html = "<p><b>Name</b>: <i>value</i></p>" * 3000
 
     assert sanitize_html(html) == (html, {})

@@ -1,4 +1,4 @@
-"""What one body may cost, and that honest long mails are below it."""
+"""The cost of one body, and the proof that ordinary long mails are below the limits."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SECTION = (
     + '<a href="https://contoso.example/story?a=1&amp;b=2" style="color:#0066cc">Read more</a></p></td></tr></table>'
 )
 LINE = "A line of **honest** prose, as wide as an editor's window - with some `code` in it.\n"
-HONEST = {
+ORDINARY = {
     "table of 2,000 rows and 6 columns": (
         "Markdown",
         _row("Name", 6) + _row("---", 6) + _row("value 12,345", 6) * 2_000,
@@ -61,9 +61,9 @@ HONEST = {
 }
 
 
-@pytest.mark.parametrize(("content_type", "body"), HONEST.values(), ids=HONEST)
-def test_long_honest_mail_is_taken(content_type: str, body: str) -> None:
-    """A hundred pages of a newsletter, or a table of 2,000 rows, are no attack."""
+@pytest.mark.parametrize(("content_type", "body"), ORDINARY.values(), ids=ORDINARY)
+def test_long_ordinary_mail_is_accepted(content_type: str, body: str) -> None:
+    """A hundred pages of a newsletter, or a table of 2,000 rows, are within the limits."""
     assert build(body=body, content_type=content_type).warnings == ()
 
 
@@ -88,7 +88,7 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize(("content_type", "body", "said"), TOO_MUCH.values(), ids=TOO_MUCH)
 def test_g25_too_much_work_is_refused_before_it_is_done(content_type: str, body: str, said: str) -> None:
-    """The error says of what there is too much, how much may be, and what to do instead."""
+    """The error names the limit that is exceeded, its value, and what to do instead."""
     request = MessageRequest(to=["a@b.example"], subject="s", body=body, content_type=content_type)
 
     with pytest.raises(BodyTooComplex, match=r"body_too_complex: 'body' has .*the document as a file") as refused:
@@ -98,8 +98,8 @@ def test_g25_too_much_work_is_refused_before_it_is_done(content_type: str, body:
 
 
 @pytest.mark.parametrize("value", ["/*" * 50_000, "a" * 100_000, "a(" * 50_000, "a " * 50_000, "/**/" * 25_000])
-def test_style_takes_time_in_proportion_to_its_length(value: str) -> None:
-    """No value makes the reader of styles look at the same characters again and again."""
+def test_style_takes_linear_time(value: str) -> None:
+    """No value makes the parser of styles read the same characters repeatedly."""
     began = time.process_time()
 
     sanitize_style(f"color:{value}")
@@ -108,6 +108,6 @@ def test_style_takes_time_in_proportion_to_its_length(value: str) -> None:
 
 
 def test_comments_of_a_style_are_read_as_css_does() -> None:
-    """What stands in a comment is no style; a comment that has no end makes the style unsafe."""
+    """Text in a comment is not style; a comment without an end makes the style unsafe."""
     assert sanitize_style("/* a */color:red;/* b */width:1px")[0] == "color:red;width:1px"
     assert sanitize_style("/* a */color:red/* b")[0] == ""

@@ -1,1 +1,1 @@
-"""The ledger of sends."""
+"""Tests of m365_mcp.sending."""

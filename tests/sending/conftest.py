@@ -1,4 +1,4 @@
-"""v0.1.0 beside the present version, for the tests of an upgrade."""
+"""The modules of v0.1.0, for the tests of an upgrade."""
 
 from collections.abc import Iterator
 

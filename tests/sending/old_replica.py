@@ -11,7 +11,7 @@ from typing import Any
 
 import m365_mcp.errors
 from m365_mcp.errors import M365Error
-from m365_mcp.sending.delivery import NoteDraft, SendReceipt, SendStrategy
+from m365_mcp.sending.delivery import RecordDraft, SendReceipt, SendStrategy
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.records import Backend, Records
 from tests.old_version import extract_renamed
@@ -20,7 +20,7 @@ PACKAGE = "m365_mcp_v0_1_0"
 
 
 class OldModules:
-    """The modules of v0.1.0 under a name of their own."""
+    """The modules of v0.1.0 in a package with another name."""
 
     def __init__(self, folder: Path) -> None:
         self._source = str(extract_renamed(folder, PACKAGE))
@@ -36,38 +36,38 @@ class OldModules:
 
 
 class OldReplica:
-    """v0.1.0's `Delivery`, called as the present one is.
+    """The `Delivery` of v0.1.0 with the interface of the present version.
 
     Attributes:
-        delivery: v0.1.0's own.
+        delivery: the `Delivery` of v0.1.0.
     """
 
     def __init__(self, old: OldModules, records: Records, clock: Callable[[], float]) -> None:
         self._old = old
-        sealed = old("storage.records").Records(
-            _OldShelf(old, records._backend), old("storage.seal").Seal(*records._cipher._fernet._fernets)
+        old_records = old("storage.records").Records(
+            _OldBackend(old, records._backend), old("storage.seal").Seal(*records._cipher._fernet._fernets)
         )
-        leases = old("storage.leases").Leases(sealed)
+        leases = old("storage.leases").Leases(old_records)
         ledger = old("sending.ledger")
         self.delivery = old("sending.delivery").Delivery(
-            ledger.Ledger(sealed, leases, ledger.Windows(), clock),
+            ledger.Ledger(old_records, leases, ledger.Windows(), clock),
             old("sending.places").MailboxPlaces(leases, patience=20),
-            old("sending.frequency").Frequency(sealed, 0, clock),
+            old("sending.frequency").Frequency(old_records, 0, clock),
             old("metrics").Metrics(),
         )
 
     async def send(self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy) -> SendReceipt:
-        """Send as the present `Delivery.send` does."""
+        """Send with the arguments of the present `Delivery.send`."""
         with _errors_of_this_version(self._old):
-            receipt = await self.delivery.send(self._wish(request), addresses, _OldDispatch(self._old, strategy))
+            receipt = await self.delivery.send(self._old_request(request), addresses, _OldStrategy(self._old, strategy))
         return SendReceipt(**vars(receipt))
 
     async def reserve(self, request: SendRequest) -> None:
-        """Write a send down and go no further, as a process that dies then."""
+        """Reserve a send and stop, like a process that dies."""
         with _errors_of_this_version(self._old):
-            await self.delivery.ledger.claim(self._wish(request))
+            await self.delivery.ledger.claim(self._old_request(request))
 
-    def _wish(self, request: SendRequest) -> Any:
+    def _old_request(self, request: SendRequest) -> Any:
         return self._old("sending.ledger").Wish(
             tuple(request.person),
             request.stored_fingerprint,
@@ -77,21 +77,21 @@ class OldReplica:
         )
 
 
-class _OldDispatch:
+class _OldStrategy:
     def __init__(self, old: OldModules, strategy: SendStrategy) -> None:
         self._old = old
         self._strategy = strategy
 
-    async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
+    async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         with _errors_of_the_old_version(self._old):
-            return await self._strategy.send(message_id, note_draft)
+            return await self._strategy.send(message_id, record_draft)
 
     async def settle(self, message_id: str, draft_id: str | None) -> bool | None:
         with _errors_of_the_old_version(self._old):
             return await self._strategy.reconcile(message_id, draft_id)
 
 
-class _OldShelf:
+class _OldBackend:
     def __init__(self, old: OldModules, backend: Backend) -> None:
         self._old = old
         self._backend = backend

@@ -1,4 +1,4 @@
-"""Composing: in threads, a bounded number at a time, one of each person, in order."""
+"""The composer: a limited number of worker threads, one message of each person at a time, in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ADA, GRACE, LIN = (PersonId("tenant", name) for name in ("ada", "grace", "lin"))
 
 
 class Work:
-    """Work that lasts until it is told to end."""
+    """Work that runs until the test ends it."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -32,7 +32,7 @@ class Work:
 
 
 async def test_event_loop_runs_while_a_message_is_composed() -> None:
-    """The work happens in another thread, and its result and its error come back."""
+    """The work runs in another thread, and `run` returns its result and raises its error."""
     composer, work = Composer(), Work()
     composed = asyncio.create_task(composer.run(ADA, work))
 
@@ -51,23 +51,23 @@ async def test_event_loop_runs_while_a_message_is_composed() -> None:
 
 
 async def test_one_persons_second_message_waits_and_another_persons_does_not() -> None:
-    """However many messages one person has composed, a worker is left for somebody else."""
+    """One person's messages occupy one worker, and the other worker serves another person."""
     composer, first, second, other = Composer(workers=2), Work(), Work(), Work()
     composed = [asyncio.create_task(composer.run(ADA, work)) for work in (first, second)]
     await first.begun.wait()
 
-    others = asyncio.create_task(composer.run(GRACE, other))
+    other_result = asyncio.create_task(composer.run(GRACE, other))
     await other.begun.wait()
     assert not second.begun.is_set()
     for work in (first, second, other):
         work.end()
 
-    assert await asyncio.gather(*composed, others) == ["done"] * 3
+    assert await asyncio.gather(*composed, other_result) == ["done"] * 3
     composer.close()
 
 
-async def test_who_waits_too_long_is_told_that_the_server_is_busy() -> None:
-    """Neither behind other people nor behind one's own messages does a call wait for ever; nothing of it is begun."""
+async def test_call_that_waits_too_long_raises_server_busy() -> None:
+    """A call waits for a limited time, behind other people's messages and its own; its work does not start."""
     composer, works = Composer(workers=2, wait_seconds=0.05), [Work(), Work()]
     running = [asyncio.create_task(composer.run(who, work)) for who, work in zip((ADA, GRACE), works, strict=True)]
     await asyncio.gather(*(work.begun.wait() for work in works))
@@ -85,8 +85,8 @@ async def test_who_waits_too_long_is_told_that_the_server_is_busy() -> None:
     composer.close()
 
 
-async def test_caller_who_leaves_does_not_free_a_worker_that_still_works() -> None:
-    """A thread cannot be stopped, so the person's turn lasts until it has ended; who left the line is gone."""
+async def test_caller_who_disconnects_does_not_free_a_running_worker() -> None:
+    """A worker stays busy until its work ends, and a cancelled call leaves the queue."""
     composer, first, second = Composer(workers=1), Work(), Work()
     left = asyncio.create_task(composer.run(ADA, first))
     await first.begun.wait()

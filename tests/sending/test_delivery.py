@@ -1,4 +1,4 @@
-"""Sending once: repeats by key and by message, races, crashes, outages; over a store two replicas share."""
+"""Each message is sent once: repeats by key and by message, races, crashes and outages, with two replicas."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import ClassVar
 
 import httpx2
 import pytest
@@ -22,7 +23,7 @@ from m365_mcp.errors import (
 from m365_mcp.graph.client import GraphClient, GraphRequest
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
-from m365_mcp.sending.delivery import Delivery, NoteDraft, SendReceipt
+from m365_mcp.sending.delivery import Delivery, RecordDraft, SendReceipt
 from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import SLOTS, MailboxSlots
 from m365_mcp.sending.recipient_rate_limit import HOUR, RecipientRateLimit
@@ -37,12 +38,12 @@ TO = ("grace@contoso.example",)
 
 
 class World:
-    """Replicas over one store, and a Graph that counts what it has accepted."""
+    """Replicas over one store, and a Graph that counts accepted messages."""
 
     def __init__(self, hourly: int = 0) -> None:
         self.now = 1_000_000.0
         self.accepted: Counter[str] = Counter()
-        self.under_way = self.most_at_once = 0
+        self.running = self.most_running = 0
         records = make_records()
         self.backend = CrashingBackend(records._backend)
         self.records = Records(self.backend, records._cipher)
@@ -57,14 +58,14 @@ class World:
 
     async def graph(self, message_id: str) -> str:
         """Accept a message."""
-        self.under_way += 1
-        self.most_at_once = max(self.most_at_once, self.under_way)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
         await asyncio.sleep(0.002)
-        self.under_way -= 1
+        self.running -= 1
         self.accepted[message_id] += 1
         return "request-1"
 
-    async def graph_that_loses_the_answer(self, message_id: str) -> str:
+    async def graph_that_loses_the_response(self, message_id: str) -> str:
         await self.graph(message_id)
         raise OutcomeUnknown
 
@@ -73,17 +74,19 @@ class World:
         raise MessageRefused
 
     @staticmethod
-    async def graph_out_of_reach(_: str) -> str:
+    async def unreachable_graph(_: str) -> str:
         raise GraphUnavailable
 
 
-class Through:
-    """A way to Graph that cannot look afterwards, as sending with `Mail.Send` alone cannot."""
+class Direct:
+    """A strategy that cannot reconcile, like a send with `Mail.Send` alone."""
+
+    records_draft: ClassVar[bool] = False
 
     def __init__(self, send: Callable[[str], Awaitable[str]]) -> None:
         self._send = send
 
-    async def send(self, message_id: str, note_draft: NoteDraft) -> str:
+    async def send(self, message_id: str, record_draft: RecordDraft) -> str:
         return await self._send(message_id)
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
@@ -97,28 +100,70 @@ def request(
     return SendRequest(ADA, fingerprint, idempotency_key, allow_duplicate, composed_fingerprint=composed)
 
 
+class NewDraft(Direct):
+    """A strategy that makes a draft, and tells from a draft that was never stored that it was never sent."""
+
+    records_draft: ClassVar[bool] = True
+
+    async def send(self, message_id: str, record_draft: RecordDraft) -> str:
+        await record_draft("draft")
+        return await self._send(message_id)
+
+    async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
+        return None if draft_id else False
+
+
+@pytest.mark.parametrize("idempotency_key", [None, "k"])
+async def test_h18_draft_mode_does_not_judge_a_direct_send_by_the_draft_it_never_made(
+    idempotency_key: str | None,
+) -> None:
+    """H18: an unclear direct send stays unknown when it is repeated in draft mode, which would find no draft of it."""
+    world = World()
+
+    with pytest.raises(OutcomeUnknown):
+        await world.replica().send(
+            request(idempotency_key=idempotency_key), TO, Direct(world.graph_that_loses_the_response)
+        )
+    with pytest.raises(OutcomeUnknown):
+        await world.replica().send(request(idempotency_key=idempotency_key), TO, NewDraft(world.graph))
+
+    assert world.accepted.total() == 1
+
+
+async def test_draft_that_was_never_stored_was_never_sent() -> None:
+    """A draft send that ends before it stores its draft is sent by its repeat."""
+    world = World()
+    await world.replica().ledger.reserve(request(), records_draft=True)
+    world.now += START_SECONDS + 60
+
+    receipt = await world.replica().send(request(), TO, NewDraft(world.graph))
+
+    assert not receipt.is_repeat
+    assert world.accepted.total() == 1
+
+
 async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:
-    """H11: the same key and message, later and on another replica: the stored result, nothing new."""
+    """H11: a later call with the same key and message on another replica gets the stored receipt, and sends nothing."""
     world = World()
     one, two = world.replica(), world.replica()
 
-    first = await one.send(request(idempotency_key="k"), TO, Through(world.graph))
+    first = await one.send(request(idempotency_key="k"), TO, Direct(world.graph))
     world.now += 23 * 3600
-    again = await two.send(request(idempotency_key="k"), TO, Through(world.graph))
+    again = await two.send(request(idempotency_key="k"), TO, Direct(world.graph))
 
     assert world.accepted.total() == 1
     assert not first.is_repeat
     assert again == SendReceipt(first.message_id, first.accepted_at, "request-1", is_repeat=True)
 
 
-async def test_equal_message_within_its_window_is_one_mail_and_a_wanted_copy_is_another() -> None:
-    """Without a key an equal message counts as a repeat; a deliberate second copy is sent."""
+async def test_equal_message_in_its_window_is_one_mail_and_a_deliberate_copy_is_another() -> None:
+    """Without a key an equal message is a repeat; `allow_duplicate` sends a second copy."""
     world = World()
     replica = world.replica()
 
-    await replica.send(request(), TO, Through(world.graph))
-    repeat = await replica.send(request(), TO, Through(world.graph))
-    copy = await replica.send(request(allow_duplicate=True), TO, Through(world.graph))
+    await replica.send(request(), TO, Direct(world.graph))
+    repeat = await replica.send(request(), TO, Direct(world.graph))
+    copy = await replica.send(request(allow_duplicate=True), TO, Direct(world.graph))
 
     assert repeat.is_repeat
     assert not copy.is_repeat
@@ -126,24 +171,24 @@ async def test_equal_message_within_its_window_is_one_mail_and_a_wanted_copy_is_
 
 
 async def test_h12_key_of_another_message_is_an_error() -> None:
-    """H12: the same key for another message is refused before anything is sent."""
+    """H12: the ledger refuses a key of another message, and Graph gets no request."""
     world = World()
     replica = world.replica()
-    await replica.send(request("one", idempotency_key="k"), TO, Through(world.graph))
+    await replica.send(request("one", idempotency_key="k"), TO, Direct(world.graph))
 
     with pytest.raises(IdempotencyKeyReused):
-        await replica.send(request("two", idempotency_key="k"), TO, Through(world.graph))
+        await replica.send(request("two", idempotency_key="k"), TO, Direct(world.graph))
     assert world.accepted.total() == 1
 
 
 @pytest.mark.parametrize("key", [None, "k"])
 async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -> None:
-    """H13: all get the same receipt, one of them as the sender."""
+    """H13: fifty concurrent calls send one mail and get one receipt, and one call is no repeat."""
     world = World()
     replicas = [world.replica(), world.replica()]
 
     receipts = await asyncio.gather(
-        *(replicas[n % 2].send(request(idempotency_key=key), TO, Through(world.graph)) for n in range(50))
+        *(replicas[n % 2].send(request(idempotency_key=key), TO, Direct(world.graph)) for n in range(50))
     )
 
     assert world.accepted.total() == 1
@@ -151,84 +196,84 @@ async def test_h13_fifty_racers_on_two_replicas_send_one_mail(key: str | None) -
     assert sum(not receipt.is_repeat for receipt in receipts) == 1
 
 
-async def test_send_whose_record_cannot_be_read_is_unknown_and_a_wanted_copy_is_sent() -> None:
-    """Who has lost the encryption key cannot tell what was sent: the same call is not sent again."""
+async def test_send_with_an_unreadable_record_is_unknown_and_a_deliberate_copy_is_sent() -> None:
+    """After the loss of the encryption key a repeat reports an unknown outcome and sends nothing."""
     world = World()
-    await world.replica().send(request(), TO, Through(world.graph))
+    await world.replica().send(request(), TO, Direct(world.graph))
     world.records = Records(world.backend, make_records()._cipher)
     replica = world.replica()
 
     with pytest.raises(OutcomeUnknown, match="cannot be read"):
-        await replica.send(request(), TO, Through(world.graph))
+        await replica.send(request(), TO, Direct(world.graph))
     assert world.accepted.total() == 1
-    await replica.send(request(allow_duplicate=True), TO, Through(world.graph))
+    await replica.send(request(allow_duplicate=True), TO, Direct(world.graph))
     assert world.accepted.total() == 2
 
 
 async def test_h14_h15_send_whose_process_died_is_unknown_and_stays_so() -> None:
-    """H14, H15: written down and never finished: a later call says unknown, and nothing is sent."""
+    """H14, H15: after a process died in a send, a later call reports an unknown outcome and sends nothing."""
     world = World()
-    reserve = await world.replica().ledger.reserve(request())
-    assert reserve.is_ours
+    reservation = await world.replica().ledger.reserve(request())
+    assert reservation.is_ours
     world.now += START_SECONDS + 1
 
     for _ in range(2):
         with pytest.raises(OutcomeUnknown, match="earlier call"):
-            await world.replica().send(request(), TO, Through(world.graph))
+            await world.replica().send(request(), TO, Direct(world.graph))
     assert world.accepted.total() == 0
 
 
 async def test_h16_without_the_store_nothing_is_sent() -> None:
-    """H16: the ledger cannot be written, so Graph is not asked; afterwards the same call sends."""
+    """H16: when the store fails, Graph gets no request; the same call sends when the store responds again."""
     world = World()
     world.backend.dies = "before"
 
     with pytest.raises(StorageUnavailable):
-        await world.replica().send(request(), TO, Through(world.graph))
+        await world.replica().send(request(), TO, Direct(world.graph))
     assert world.accepted.total() == 0
 
-    assert not (await world.replica().send(request(), TO, Through(world.graph))).is_repeat
+    assert not (await world.replica().send(request(), TO, Direct(world.graph))).is_repeat
     assert world.accepted.total() == 1
 
 
 async def test_h18_retry_after_unknown_says_the_same_and_sends_nothing() -> None:
-    """H18: a model that calls again after an unclear answer gets the same answer."""
+    """H18: a repeat of a call with an unknown outcome raises the same error."""
     world = World()
     replica = world.replica()
 
     for _ in range(3):
         with pytest.raises(OutcomeUnknown):
-            await replica.send(request(), TO, Through(world.graph_that_loses_the_answer))
+            await replica.send(request(), TO, Direct(world.graph_that_loses_the_response))
     assert world.accepted.total() == 1
 
 
 async def test_h19_two_people_with_the_same_text_both_send() -> None:
-    """H19: keys and messages are a person's own."""
+    """H19: two people may use the same key and the same message."""
     world = World()
     replica = world.replica()
 
     for person in (ADA, GRACE):
-        await replica.send(SendRequest(person, "hello", "k"), TO, Through(world.graph))
+        await replica.send(SendRequest(person, "hello", "k"), TO, Direct(world.graph))
 
     assert world.accepted.total() == 2
 
 
-@pytest.mark.parametrize("failure", ["graph_that_refuses", "graph_out_of_reach"])
-async def test_message_that_was_not_taken_may_be_sent_again(failure: str) -> None:
-    """What Graph certainly did not accept leaves the way free for the next call."""
+@pytest.mark.parametrize("failure", ["graph_that_refuses", "unreachable_graph"])
+async def test_message_that_graph_refused_may_be_sent_again(failure: str) -> None:
+    """After a send that Graph certainly did not accept, the next call sends the message."""
     world = World()
     replica = world.replica()
     with pytest.raises((MessageRefused, GraphUnavailable)):
-        await replica.send(request(), TO, Through(getattr(world, failure)))
+        await replica.send(request(), TO, Direct(getattr(world, failure)))
 
-    receipt = await replica.send(request(), TO, Through(world.graph))
+    receipt = await replica.send(request(), TO, Direct(world.graph))
 
     assert not receipt.is_repeat
     assert world.accepted.total() == 1
 
 
 async def test_repeat_waits_for_a_send_that_fails_and_then_sends_itself() -> None:
-    """A repeat that waited for a refused send takes its place."""
+    """A repeat waits for the running send, and sends the message when Graph refused that send."""
     world = World()
     one, two = world.replica(), world.replica()
     begun, refused = asyncio.Event(), asyncio.Event()
@@ -238,12 +283,12 @@ async def test_repeat_waits_for_a_send_that_fails_and_then_sends_itself() -> Non
         await refused.wait()
         raise MessageRefused
 
-    first = asyncio.create_task(one.send(request(), TO, Through(refuse)))
+    first = asyncio.create_task(one.send(request(), TO, Direct(refuse)))
     await begun.wait()
     read_before = world.backend.reads
-    second = asyncio.create_task(two.send(request(), TO, Through(world.graph)))
+    second = asyncio.create_task(two.send(request(), TO, Direct(world.graph)))
     async with asyncio.timeout(10):
-        while world.backend.reads < read_before + 4:  # noqa: ASYNC110 - it looks into the ledger, again and again
+        while world.backend.reads < read_before + 4:  # noqa: ASYNC110 - the repeat polls the ledger
             await asyncio.sleep(0.001)
     assert not second.done()
     assert world.accepted.total() == 0
@@ -255,22 +300,22 @@ async def test_repeat_waits_for_a_send_that_fails_and_then_sends_itself() -> Non
     assert world.accepted.total() == 1
 
 
-async def test_h21_caller_who_hangs_up_leaves_an_outcome() -> None:
-    """H21: the send goes on, ends, and the next call gets its receipt."""
+async def test_h21_send_of_a_disconnected_caller_has_an_outcome() -> None:
+    """H21: after the caller disconnects, the send continues, and the next call gets its receipt."""
     world = World()
     replica = world.replica()
-    call = asyncio.create_task(replica.send(request(), TO, Through(world.graph)))
+    call = asyncio.create_task(replica.send(request(), TO, Direct(world.graph)))
     await asyncio.sleep(0)
 
     call.cancel()
     await replica.finish()
 
-    assert (await replica.send(request(), TO, Through(world.graph))).is_repeat
+    assert (await replica.send(request(), TO, Direct(world.graph))).is_repeat
     assert world.accepted.total() == 1
 
 
 async def test_bug_while_sending_is_unknown_and_never_a_second_mail() -> None:
-    """An exception nobody foresaw counts as unclear."""
+    """An unexpected exception in the strategy is an unknown outcome."""
     world = World()
 
     async def broken(message_id: str) -> str:
@@ -278,47 +323,47 @@ async def test_bug_while_sending_is_unknown_and_never_a_second_mail() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await world.replica().send(request(), TO, Through(broken))
+        await world.replica().send(request(), TO, Direct(broken))
     with pytest.raises(OutcomeUnknown):
-        await world.replica().send(request(), TO, Through(world.graph))
+        await world.replica().send(request(), TO, Direct(world.graph))
     assert world.accepted.total() == 1
 
 
 async def test_mailbox_takes_four_at_a_time_over_all_replicas() -> None:
-    """Twelve messages of one person on two replicas never meet more than four at Graph."""
+    """Two replicas send at most four of one person's twelve messages at the same time."""
     world = World()
     replicas = [world.replica(), world.replica()]
 
-    await asyncio.gather(*(replicas[n % 2].send(request(str(n)), TO, Through(world.graph)) for n in range(12)))
+    await asyncio.gather(*(replicas[n % 2].send(request(str(n)), TO, Direct(world.graph)) for n in range(12)))
 
     assert world.accepted.total() == 12
-    assert world.most_at_once <= SLOTS
+    assert world.most_running <= SLOTS
 
 
-async def test_mailbox_that_stays_busy_is_told_and_nothing_is_sent() -> None:
-    """Whoever waits too long for a place is told to come back."""
+async def test_busy_mailbox_raises_throttled_and_sends_nothing() -> None:
+    """A call that gets no mailbox slot in time raises Throttled; another mailbox has free slots."""
     world = World()
     slots = MailboxSlots(Leases(world.records), wait_seconds=0.1)
     async with slots.slot(ADA), slots.slot(ADA), slots.slot(ADA), slots.slot(ADA):
         with pytest.raises(Throttled):
             async with slots.slot(ADA):
-                raise AssertionError("a fifth place")
+                raise AssertionError("a fifth slot")
         async with slots.slot(GRACE):
             pass
 
 
 async def test_g24_one_address_is_not_flooded() -> None:
-    """G24: after so many messages in an hour to one address the next waits; others and the next hour do not."""
+    """G24: the rate limit refuses the fourth message to one address in an hour, and no other message."""
     world = World(hourly=3)
     replica = world.replica()
     for number in range(3):
-        await replica.send(request(str(number)), ("Grace@contoso.example", "x@contoso.example"), Through(world.graph))
+        await replica.send(request(str(number)), ("Grace@contoso.example", "x@contoso.example"), Direct(world.graph))
 
     with pytest.raises(RateLimited) as refused:
-        await replica.send(request("4"), TO, Through(world.graph))
-    await replica.send(request("5"), ("linus@contoso.example",), Through(world.graph))
+        await replica.send(request("4"), TO, Direct(world.graph))
+    await replica.send(request("5"), ("linus@contoso.example",), Direct(world.graph))
     world.now += HOUR
-    await replica.send(request("4"), TO, Through(world.graph))
+    await replica.send(request("4"), TO, Direct(world.graph))
 
     assert refused.value.retry_after is not None
     assert 0 < refused.value.retry_after <= HOUR
@@ -326,7 +371,7 @@ async def test_g24_one_address_is_not_flooded() -> None:
 
 
 def throttling(world: World, *waits: float) -> Callable[[str], Awaitable[str]]:
-    """Return a Graph that throttles so often, with these `Retry-After` seconds, and then accepts."""
+    """Return a Graph that throttles once for each of these `Retry-After` seconds, and then accepts."""
     left = list(waits)
 
     async def graph(message_id: str) -> str:
@@ -337,50 +382,52 @@ def throttling(world: World, *waits: float) -> Callable[[str], Awaitable[str]]:
     return graph
 
 
-async def test_throttled_message_is_offered_again_where_the_operator_allows_it() -> None:
-    """The caller is told of the wait, and the message goes out once."""
+async def test_throttled_message_is_retried_when_the_operator_allows_it() -> None:
+    """The caller gets a progress message about the wait, and Graph accepts the message once."""
     world = World()
-    told: list[str] = []
+    progress: list[str] = []
 
     async def tell(text: str) -> None:
-        told.append(text)
+        progress.append(text)
 
     replica = replace(world.replica(), throttled_seconds=10)
-    receipt = await replica.send(request(), TO, Through(throttling(world, 0.01)), tell)
+    receipt = await replica.send(request(), TO, Direct(throttling(world, 0.01)), tell)
 
     assert not receipt.is_repeat
     assert world.accepted.total() == 1
-    assert told == ["Microsoft asks to wait 0 seconds before the message is sent."]
+    assert progress == ["Microsoft asks to wait 0 seconds before the message is sent."]
 
 
-@pytest.mark.parametrize(("allowed", "asked"), [(0.0, 0.0), (0.0, 1.0), (0.2, 0.3), (5.0, 3600.0)])
-async def test_throttled_message_does_not_wait_longer_than_the_operator_allows(allowed: float, asked: float) -> None:
-    """A wait that would not end in time is not begun: the caller learns at once that nothing was sent."""
+@pytest.mark.parametrize(("allowed", "requested"), [(0.0, 0.0), (0.0, 1.0), (0.2, 0.3), (5.0, 3600.0)])
+async def test_throttled_message_does_not_wait_longer_than_the_operator_allows(
+    allowed: float, requested: float
+) -> None:
+    """When Graph asks for a longer wait than the operator allows, the call fails at once and sends nothing."""
     world = World()
-    told: list[str] = []
+    progress: list[str] = []
 
     async def tell(text: str) -> None:
-        told.append(text)
+        progress.append(text)
 
     replica = replace(world.replica(), throttled_seconds=allowed)
     async with asyncio.timeout(3):
         with pytest.raises(Throttled):
-            await replica.send(request(), TO, Through(throttling(world, asked)), tell)
+            await replica.send(request(), TO, Direct(throttling(world, requested)), tell)
 
-    assert told == []
+    assert progress == []
     assert world.accepted.total() == 0
-    assert not (await replica.send(request(), TO, Through(world.graph))).is_repeat
+    assert not (await replica.send(request(), TO, Direct(world.graph))).is_repeat
 
 
-async def test_caller_who_hangs_up_while_graph_answers_leaves_an_outcome() -> None:
-    """H21, with the real client: the request to Graph is not cut, its answer is noted, and the next call gets it."""
+async def test_h21_request_to_graph_survives_a_disconnected_caller() -> None:
+    """H21, with the real client: the request to Graph continues, and the next call gets its receipt."""
     world = World()
     replica = world.replica()
-    asked, answer = asyncio.Event(), asyncio.Event()
+    requested, may_respond = asyncio.Event(), asyncio.Event()
 
     async def graph(_: httpx2.Request) -> httpx2.Response:
-        asked.set()
-        await answer.wait()
+        requested.set()
+        await may_respond.wait()
         world.accepted["mail"] += 1
         return httpx2.Response(202, headers={"request-id": "request-1"})
 
@@ -393,15 +440,15 @@ async def test_caller_who_hangs_up_while_graph_answers_leaves_an_outcome() -> No
         assert response.status == 202
         return "request-1"
 
-    call = asyncio.create_task(replica.send(request(), TO, Through(send)))
-    await asked.wait()
+    call = asyncio.create_task(replica.send(request(), TO, Direct(send)))
+    await requested.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    answer.set()
+    may_respond.set()
     await replica.finish()
 
-    again = await replica.send(request(), TO, Through(send))
+    again = await replica.send(request(), TO, Direct(send))
     assert again.is_repeat
     assert again.request_id == "request-1"
     assert world.accepted.total() == 1

@@ -1,4 +1,4 @@
-"""H20: any order of calls, kills, lost answers, refusals, throttling, restarts and store faults, over three replicas.
+"""H20: any order of calls, kills, lost responses, refusals, throttling, restarts and store faults on three replicas.
 
 One of the replicas is v0.1.0, as during an upgrade.
 """
@@ -19,7 +19,7 @@ from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import START_SECONDS
 from m365_mcp.sending.send_request import SendRequest
 from tests.sending.old_replica import OldModules, OldReplica
-from tests.sending.test_delivery import TO, Through, World, request
+from tests.sending.test_delivery import TO, Direct, World, request
 
 T = TypeVar("T")
 WITHOUT_KEY = st.sampled_from(["without key a", "without key b"])
@@ -27,15 +27,15 @@ MESSAGES = st.sampled_from(["a", "b"]) | WITHOUT_KEY
 OLD = 2
 REPLICAS = st.integers(0, OLD)
 NEW_REPLICAS = st.integers(0, OLD - 1)
-ANSWERS = st.sampled_from(["accepted", "accepted, answer lost", "lost before", "refused", "throttled", "killed"])
+RESPONSES = st.sampled_from(["accepted", "accepted, response lost", "lost before", "refused", "throttled", "killed"])
 
 
 class Killed(BaseException):
-    """The process is gone; nothing after this runs."""
+    """The process dies; no code after this runs."""
 
 
 class Sends(RuleBasedStateMachine):
-    """Callers that repeat, and everything that can go wrong around them."""
+    """Callers that repeat their calls, and the faults around them."""
 
     def __init__(self, old: OldModules) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Sends(RuleBasedStateMachine):
         self.old = old
         self.replicas: list[Delivery | OldReplica] = [*(self.world.replica() for _ in range(OLD)), self.old_replica()]
         self.accepted: Counter[str] = Counter()
-        self.told: dict[str, set[str]] = {}
+        self.results: dict[str, set[str]] = {}
         self.dead: set[str] = set()
 
     def old_replica(self) -> OldReplica:
@@ -56,76 +56,78 @@ class Sends(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.loop.close()
 
-    @rule(message=MESSAGES, replica=REPLICAS, reply=ANSWERS)
-    def call(self, message: str, replica: int, reply: str) -> None:
-        """One call; its answer is remembered."""
+    @rule(message=MESSAGES, replica=REPLICAS, response=RESPONSES)
+    def call(self, message: str, replica: int, response: str) -> None:
+        """Make one call and store its result."""
         if message in self.dead:
-            self.world.now += START_SECONDS + 1  # nobody waits for a dead process in a test
+            self.world.now += START_SECONDS + 1  # a call then does not wait for the dead process
 
         async def strategy(_: str) -> str:
-            if reply.startswith("accepted") or reply == "killed":
+            if response.startswith("accepted") or response == "killed":
                 self.accepted[message] += 1
-            if reply == "killed":
+            if response == "killed":
                 raise Killed
-            if reply in ("accepted, answer lost", "lost before"):
+            if response in ("accepted, response lost", "lost before"):
                 raise OutcomeUnknown
-            if reply == "refused":
+            if response == "refused":
                 raise MessageRefused
-            if reply == "throttled":
+            if response == "throttled":
                 raise Throttled
             return "request"
 
         before = self.accepted[message]
         try:
-            receipt = self.run(self.replicas[replica].send(asked(message), TO, Through(strategy)))
+            receipt = self.run(self.replicas[replica].send(request_for(message), TO, Direct(strategy)))
         except OutcomeUnknown:
-            said = "unknown"
+            result = "unknown"
         except M365Error:
-            said = "not sent"
+            result = "not sent"
         except Killed:
-            said = "nothing"
+            result = "killed"
         else:
-            said = "sent"
+            result = "sent"
             assert receipt.is_repeat == (self.accepted[message] == before)
-        if said == "not sent":
+        if result == "not sent":
             assert self.accepted[message] == before
-        self.told.setdefault(message, set()).add(said)
+        self.results.setdefault(message, set()).add(result)
 
     @rule(message=MESSAGES, replica=REPLICAS)
-    def dies_after_writing_down(self, message: str, replica: int) -> None:
+    def dies_after_the_reservation(self, message: str, replica: int) -> None:
         """The process ends between the ledger and Graph."""
-        if message in self.dead or message in self.told:
+        if message in self.dead or message in self.results:
             return
         where = self.replicas[replica]
         self.run(
-            where.reserve(asked(message)) if isinstance(where, OldReplica) else where.ledger.reserve(asked(message))
+            where.reserve(request_for(message))
+            if isinstance(where, OldReplica)
+            else where.ledger.reserve(request_for(message))
         )
         self.dead.add(message)
 
     @rule(message=MESSAGES, replica=REPLICAS, dies=st.sampled_from(["before", "after"]))
     def store_fails_at_the_first_write(self, message: str, replica: int, dies: str) -> None:
-        """The claim cannot be written, or its confirmation is lost: nothing is sent."""
+        """The store loses the reservation or its confirmation; the call sends nothing."""
         self.fail(message, replica, dies, spared=0)
 
     @rule(message=WITHOUT_KEY, replica=NEW_REPLICAS, dies=st.sampled_from(["before", "after"]))
     def store_fails_at_the_second_write(self, message: str, replica: int, dies: str) -> None:
-        """The second record of a send cannot be written, or its confirmation is lost: nothing is sent."""
+        """The store loses the second record of a send or its confirmation; the call sends nothing."""
         self.fail(message, replica, dies, spared=1)
 
     def fail(self, message: str, replica: int, dies: str, spared: int) -> None:
-        if message in self.dead or message in self.told:
+        if message in self.dead or message in self.results:
             return
 
         async def never(_: str) -> str:
-            raise AssertionError("sent without a claim")
+            raise AssertionError("sent without a reservation")
 
         self.world.backend.dies = dies
         self.world.backend.spared = spared
         try:
-            self.run(self.replicas[replica].send(asked(message), TO, Through(never)))
+            self.run(self.replicas[replica].send(request_for(message), TO, Direct(never)))
         except M365Error:
             if dies == "after" or spared:
-                self.dead.add(message)  # it stands in the ledger, and nobody works on it
+                self.dead.add(message)  # the ledger has a record without a lease
         self.world.backend.dies = None
 
     @rule(replica=REPLICAS)
@@ -138,20 +140,20 @@ class Sends(RuleBasedStateMachine):
         self.world.now += seconds
 
     @invariant()
-    def never_two_and_never_a_lie(self) -> None:
-        for message, said in self.told.items():
+    def at_most_one_mail_and_true_results(self) -> None:
+        for message, results in self.results.items():
             assert self.accepted[message] <= 1
-            assert "sent" not in said or self.accepted[message] == 1
+            assert "sent" not in results or self.accepted[message] == 1
 
 
-def asked(message: str) -> SendRequest:
-    """Return the request for a message: one that is named so has no idempotency key."""
+def request_for(message: str) -> SendRequest:
+    """Return the request for a message; the name of the message decides whether it has an idempotency key."""
     return request(message, None if message.startswith("without key") else message)
 
 
-def test_h20_any_order_of_events_sends_once_and_tells_the_truth(old_modules: OldModules) -> None:
+def test_h20_any_order_of_events_sends_once_and_reports_the_true_outcome(old_modules: OldModules) -> None:
     """H20: at most one acceptance a message; `sent` means one, `not sent` means none."""
     run_state_machine_as_test(
-        lambda: Sends(old_modules),  # type: ignore[arg-type] # by its docstring anything that makes one will do
+        lambda: Sends(old_modules),  # type: ignore[arg-type] # its docstring permits any factory
         settings=settings(max_examples=min(settings().max_examples, 200), suppress_health_check=list(HealthCheck)),
     )

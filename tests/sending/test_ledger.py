@@ -1,4 +1,4 @@
-"""How long the ledger recognises a repeat: by its key, and by being the same message."""
+"""How long the ledger recognises a repeat: by an equal key, and by an equal message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADA = PersonId("t", "ada")
 
 
 class TimedBackend:
-    """Texts that run out by a clock of the test."""
+    """A backend whose texts expire by a clock of the test."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -45,12 +45,12 @@ class TimedBackend:
 
 
 async def is_repeat(backend: TimedBackend, request: SendRequest, after: float) -> bool:
-    """Send once, wait, and tell whether the same request then counts as a repeat."""
+    """Send once, advance the clock, and return whether the same request then counts as a repeat."""
     records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())))
     windows = RepeatWindows(key=7200.0, message=300.0)
     ledger = Ledger(records, Leases(records), windows, lambda: backend.now)
     reservation = await ledger.reserve(request)
-    await ledger.note(reservation, state="sent", receipt={"accepted_at": "now"})
+    await ledger.update(reservation, state="sent", receipt={"accepted_at": "now"})
     backend.now += after
     return not (await ledger.reserve(request)).is_ours
 
@@ -60,7 +60,7 @@ async def is_repeat(backend: TimedBackend, request: SendRequest, after: float) -
     [(None, 299, True), (None, 301, False), ("k", 301, True), ("k", 7199, True), ("k", 7201, False)],
 )
 async def test_repeat_is_recognised_within_its_own_window(key: str | None, after: float, expected: bool) -> None:
-    """A key is remembered for the window of keys, and an equal message for the window of messages."""
+    """The ledger recognises an equal key in the window of keys, and an equal message in the window of messages."""
     request = SendRequest(ADA, "fingerprint", idempotency_key=key)
 
     assert await is_repeat(TimedBackend(), request, after) is expected

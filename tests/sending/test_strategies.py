@@ -1,4 +1,4 @@
-"""What became of a send without a clear answer, by where its draft is found."""
+"""The outcome of a send without a clear response, by the folder of its draft."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from tests.graph.mailboxes import mailbox_over
 MESSAGE = compose_message(MessageRequest(to=["grace@contoso.example"], subject="Hi", body="x"), MailRules())
 
 
-def unasked(request: httpx2.Request) -> httpx2.Response:
-    raise AssertionError(f"Graph was asked: {request.method} {request.url}")
+def refuse_requests(request: httpx2.Request) -> httpx2.Response:
+    raise AssertionError(f"Graph got a request: {request.method} {request.url}")
 
 
 @pytest.mark.parametrize("kind", [DraftSend, DeferredSend])
-async def test_draft_that_was_never_made_was_not_sent(kind: type[DraftSend]) -> None:
-    """Without a draft in the ledger Graph was never asked to send, so the message may be sent again."""
-    strategy = kind(Drafts(mailbox_over(unasked)), MESSAGE, looks=(0.0,))
+async def test_send_without_a_draft_was_not_sent(kind: type[DraftSend]) -> None:
+    """Without a draft in the ledger no request to send went out, so a repeat may send the message."""
+    strategy = kind(Drafts(mailbox_over(refuse_requests)), MESSAGE, poll_pauses=(0.0,))
 
     assert await strategy.reconcile("our-id", None) is False
 
 
-async def test_existing_draft_that_was_never_offered_was_not_sent() -> None:
-    """A call that died before it noted the draft has sent nothing."""
-    strategy = ExistingDraftSend(Drafts(mailbox_over(unasked)), "AAMk1", "our-id", is_shown=True)
+async def test_existing_draft_without_a_record_was_not_sent() -> None:
+    """A call that died before it recorded the draft has sent nothing."""
+    strategy = ExistingDraftSend(Drafts(mailbox_over(refuse_requests)), "AAMk1", "our-id", person_knows_draft=True)
 
     assert await strategy.reconcile("our-id", None) is False
 
 
-async def test_direct_send_stays_unclear() -> None:
-    """With `Mail.Send` alone nothing can be looked up."""
-    assert await DirectSend(mailbox_over(unasked), MESSAGE).reconcile("our-id", None) is None
+async def test_direct_send_stays_unknown() -> None:
+    """With `Mail.Send` alone the server cannot look up an outcome."""
+    assert await DirectSend(mailbox_over(refuse_requests), MESSAGE).reconcile("our-id", None) is None

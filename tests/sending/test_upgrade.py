@@ -1,22 +1,22 @@
-"""v0.1.0 and this version over one store, as during a rolling upgrade: one mail, whichever version sees the call first.
+"""v0.1.0 and this version over one store, as during a rolling upgrade, send one mail for one request.
 
-Beside them a version to come, which composes the same request differently.
+Some tests add a later version, which composes the same request differently.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from m365_mcp.errors import IdempotencyKeyReused, MessageRefused, OutcomeUnknown, StorageUnavailable
-from m365_mcp.sending.delivery import Delivery, NoteDraft
+from m365_mcp.sending.delivery import Delivery, RecordDraft
 from m365_mcp.sending.ledger import COLLECTION, START_SECONDS
 from m365_mcp.sending.send_request import SendRequest
 from tests.sending.old_replica import OldModules, OldReplica
-from tests.sending.test_delivery import ADA, GRACE, TO, Through, World, request
+from tests.sending.test_delivery import ADA, GRACE, TO, Direct, World, request
 
 ORDERS = [("old", "new"), ("new", "old"), ("new", "new")]
 KEYS = [None, "k"]
@@ -38,9 +38,9 @@ class Upgrade(World):
         return None if found.value is None else str(found.value["message_id"])
 
     async def states(self, send: SendRequest) -> list[str | None]:
-        """Return what each record of a send says."""
+        """Return the state in each record of a send."""
         found = [await self.records.read(COLLECTION, name) for name in send.names()]
-        return [None if one.value is None else str(one.value["state"]) for one in found]
+        return [None if stored.value is None else str(stored.value["state"]) for stored in found]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def upgrade(old_modules: OldModules) -> Upgrade:
 
 
 def composed_later(send: SendRequest) -> SendRequest:
-    """Return the request as a version to come composes it."""
+    """Return the request as a later version composes it."""
     return replace(send, composed_fingerprint="composed by another rule")
 
 
@@ -58,11 +58,11 @@ def composed_later(send: SendRequest) -> SendRequest:
 async def test_repeat_at_the_other_version_returns_the_first_receipt(
     upgrade: Upgrade, order: tuple[str, str], key: str | None
 ) -> None:
-    """Sent through one version, called again through the other, and through the first once more: one mail."""
+    """A send through one version and repeats through both versions are one mail."""
     one, two = map(upgrade.of, order)
 
-    first = await one.send(request("m", key), TO, Through(upgrade.graph))
-    again = [await replica.send(request("m", key), TO, Through(upgrade.graph)) for replica in (two, one)]
+    first = await one.send(request("m", key), TO, Direct(upgrade.graph))
+    again = [await replica.send(request("m", key), TO, Direct(upgrade.graph)) for replica in (two, one)]
 
     assert upgrade.accepted.total() == 1
     assert not first.is_repeat
@@ -71,11 +71,11 @@ async def test_repeat_at_the_other_version_returns_the_first_receipt(
 
 @pytest.mark.parametrize("key", KEYS)
 async def test_racers_on_both_versions_send_one_mail(upgrade: Upgrade, key: str | None) -> None:
-    """Thirty calls at once over two old and two new replicas: one sends, all have the same receipt."""
+    """Of thirty concurrent calls over two old and two new replicas, one sends, and all get the same receipt."""
     replicas = [upgrade.of(version) for version in ("old", "new", "old", "new")]
 
     receipts = await asyncio.gather(
-        *(replicas[n % 4].send(request("m", key), TO, Through(upgrade.graph)) for n in range(30))
+        *(replicas[n % 4].send(request("m", key), TO, Direct(upgrade.graph)) for n in range(30))
     )
 
     assert upgrade.accepted.total() == 1
@@ -86,27 +86,27 @@ async def test_racers_on_both_versions_send_one_mail(upgrade: Upgrade, key: str 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("outcome", ["sent", "refused"])
 @pytest.mark.parametrize("order", ORDERS)
-async def test_repeat_at_the_other_version_waits_for_a_send_under_way(
+async def test_repeat_at_the_other_version_waits_for_a_running_send(
     upgrade: Upgrade, order: tuple[str, str], outcome: str, key: str | None
 ) -> None:
-    """The lease of the first is seen by the other, however long it takes; after a refusal the other sends."""
+    """The second version sees the lease of the first and waits; after a refusal it sends."""
     one, two = map(upgrade.of, order)
-    at_graph, go_on = asyncio.Event(), asyncio.Event()
+    at_graph, may_continue = asyncio.Event(), asyncio.Event()
 
     async def slow(message_id: str) -> str:
         at_graph.set()
-        await go_on.wait()
+        await may_continue.wait()
         if outcome == "refused":
             raise MessageRefused
         return await upgrade.graph(message_id)
 
-    first = asyncio.create_task(one.send(request("m", key), TO, Through(slow)))
+    first = asyncio.create_task(one.send(request("m", key), TO, Direct(slow)))
     await at_graph.wait()
-    upgrade.now += START_SECONDS + 60  # without its lease the first would count as dead
-    second = asyncio.create_task(two.send(request("m", key), TO, Through(upgrade.graph)))
+    upgrade.now += START_SECONDS + 60  # without its lease the first process would count as dead
+    second = asyncio.create_task(two.send(request("m", key), TO, Direct(upgrade.graph)))
     done, _ = await asyncio.wait([second], timeout=0.3)
     assert not done
-    go_on.set()
+    may_continue.set()
 
     results: tuple[Any, Any] = await asyncio.gather(first, second, return_exceptions=True)
     assert upgrade.accepted.total() == 1
@@ -114,20 +114,20 @@ async def test_repeat_at_the_other_version_waits_for_a_send_under_way(
     assert isinstance(results[0], MessageRefused) == (outcome == "refused")
     states = await upgrade.states(request("m", key))
     assert states[0] == "sent"
-    assert set(states) == {"sent"} or order[outcome == "refused"] == "old"  # which writes no second record
+    assert set(states) == {"sent"} or order[outcome == "refused"] == "old"  # v0.1.0 writes no second record
 
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("order", ORDERS)
-async def test_answer_that_was_lost_stays_unknown_at_the_other_version(
+async def test_lost_response_stays_unknown_at_the_other_version(
     upgrade: Upgrade, order: tuple[str, str], key: str | None
 ) -> None:
-    """What may have been sent is sent by nobody again."""
+    """Neither version sends a message again that Graph may have sent."""
     one, two = map(upgrade.of, order)
 
-    for replica, graph in ((one, upgrade.graph_that_loses_the_answer), (two, upgrade.graph), (one, upgrade.graph)):
+    for replica, graph in ((one, upgrade.graph_that_loses_the_response), (two, upgrade.graph), (one, upgrade.graph)):
         with pytest.raises(OutcomeUnknown):
-            await replica.send(request("m", key), TO, Through(graph))
+            await replica.send(request("m", key), TO, Direct(graph))
 
     assert upgrade.accepted.total() == 1
 
@@ -138,44 +138,44 @@ async def test_answer_that_was_lost_stays_unknown_at_the_other_version(
 async def test_process_that_dies_at_either_record_leaves_at_most_unknown(
     upgrade: Upgrade, second: str, spared: int, dies: str
 ) -> None:
-    """New code whose store fails at its first or second record has sent nothing; the next call may, or says unknown."""
+    """When the store fails at either record, the call sends nothing; the next call sends or reports unknown."""
     upgrade.backend.dies, upgrade.backend.spared = dies, spared
     with pytest.raises(StorageUnavailable):
-        await upgrade.of("new").send(request("m"), TO, Through(upgrade.graph))
+        await upgrade.of("new").send(request("m"), TO, Direct(upgrade.graph))
     upgrade.now += START_SECONDS + 1
 
     try:
-        said = "sent" if await upgrade.of(second).send(request("m"), TO, Through(upgrade.graph)) else ""
+        outcome = "sent" if await upgrade.of(second).send(request("m"), TO, Direct(upgrade.graph)) else ""
     except OutcomeUnknown:
-        said = "unknown"
+        outcome = "unknown"
 
-    assert said == ("sent" if (spared, dies) == (0, "before") else "unknown")
-    assert upgrade.accepted.total() == (said == "sent")
+    assert outcome == ("sent" if (spared, dies) == (0, "before") else "unknown")
+    assert upgrade.accepted.total() == (outcome == "sent")
 
 
 @pytest.mark.parametrize("failing", [0, 1])
 async def test_outcome_that_reached_one_record_only_is_safe_in_both_versions(upgrade: Upgrade, failing: int) -> None:
-    """The store fails while the outcome is written, at the first or the second record: nobody sends again."""
+    """When the store fails at either record of the outcome, no version sends again."""
 
     async def graph(message_id: str) -> str:
         reference = await upgrade.graph(message_id)
         upgrade.backend.dies = "before"
-        # The slot at the mailbox is given back first.
+        # The delivery releases the mailbox slot first.
         upgrade.backend.spared = 1 + failing
         return reference
 
-    receipt = await upgrade.of("new").send(request("m"), TO, Through(graph))
+    receipt = await upgrade.of("new").send(request("m"), TO, Direct(graph))
     upgrade.backend.dies = None
     upgrade.now += START_SECONDS + 1
 
     assert await upgrade.states(request("m")) == (["sent", "sending"] if failing else ["sending", "sending"])
     for version in ("new", "old"):
         try:
-            assert (await upgrade.of(version).send(request("m"), TO, Through(upgrade.graph))).is_repeat
+            assert (await upgrade.of(version).send(request("m"), TO, Direct(upgrade.graph))).is_repeat
         except OutcomeUnknown:
             assert not failing
-    with pytest.raises(OutcomeUnknown):  # a version to come knows the second record only
-        await upgrade.of("new").send(composed_later(request("m")), TO, Through(upgrade.graph))
+    with pytest.raises(OutcomeUnknown):  # a later version reads the second record only
+        await upgrade.of("new").send(composed_later(request("m")), TO, Direct(upgrade.graph))
     assert not receipt.is_repeat
     assert upgrade.accepted.total() == 1
 
@@ -184,72 +184,72 @@ async def test_outcome_that_reached_one_record_only_is_safe_in_both_versions(upg
 async def test_key_of_another_message_is_an_error_at_the_other_version(
     upgrade: Upgrade, order: tuple[str, str]
 ) -> None:
-    """A key stands for one message, whichever version has seen it first."""
+    """A key names one message, in both versions."""
     one, two = map(upgrade.of, order)
-    await one.send(request("m", "k"), TO, Through(upgrade.graph))
+    await one.send(request("m", "k"), TO, Direct(upgrade.graph))
 
     with pytest.raises(IdempotencyKeyReused):
-        await two.send(request("other", "k"), TO, Through(upgrade.graph))
+        await two.send(request("other", "k"), TO, Direct(upgrade.graph))
     assert upgrade.accepted.total() == 1
 
 
 @pytest.mark.parametrize("key", KEYS)
 async def test_request_that_is_composed_differently_is_a_repeat(upgrade: Upgrade, key: str | None) -> None:
-    """What was written counts: after a change to the composing the same request is the same message."""
-    first = await upgrade.of("new").send(request("m", key), TO, Through(upgrade.graph))
+    """After a change to the composing, the same request is a repeat."""
+    first = await upgrade.of("new").send(request("m", key), TO, Direct(upgrade.graph))
 
-    again = await upgrade.of("new").send(composed_later(request("m", key)), TO, Through(upgrade.graph))
-
-    assert again == replace(first, is_repeat=True)
-    assert upgrade.accepted.total() == 1
-
-
-async def test_repeat_that_is_composed_differently_is_known_to_v0_1_0_as_well(upgrade: Upgrade) -> None:
-    """A new replica that finds the send in one record notes its outcome in the other."""
-    first = await upgrade.of("new").send(composed_later(request("m")), TO, Through(upgrade.graph))
-    await upgrade.of("new").send(request("m"), TO, Through(upgrade.graph))
-
-    again = await upgrade.of("old").send(request("m"), TO, Through(upgrade.graph))
+    again = await upgrade.of("new").send(composed_later(request("m", key)), TO, Direct(upgrade.graph))
 
     assert again == replace(first, is_repeat=True)
     assert upgrade.accepted.total() == 1
 
 
-async def test_outcome_of_one_send_is_not_written_over_that_of_another(upgrade: Upgrade) -> None:
-    """v0.1.0 dies with a send that a later version has sent: that is unknown to v0.1.0, and the receipt is kept."""
-    await upgrade.of("new").send(composed_later(request("m")), TO, Through(upgrade.graph))
+async def test_repeat_that_is_composed_differently_is_a_repeat_for_v0_1_0_too(upgrade: Upgrade) -> None:
+    """A new replica that finds the send in one record copies its outcome to the other."""
+    first = await upgrade.of("new").send(composed_later(request("m")), TO, Direct(upgrade.graph))
+    await upgrade.of("new").send(request("m"), TO, Direct(upgrade.graph))
+
+    again = await upgrade.of("old").send(request("m"), TO, Direct(upgrade.graph))
+
+    assert again == replace(first, is_repeat=True)
+    assert upgrade.accepted.total() == 1
+
+
+async def test_outcome_of_one_send_does_not_replace_that_of_another(upgrade: Upgrade) -> None:
+    """When v0.1.0 dies in a send that a later version has sent, its record becomes unknown; the receipt stays."""
+    await upgrade.of("new").send(composed_later(request("m")), TO, Direct(upgrade.graph))
     dying = upgrade.of("old")
     assert isinstance(dying, OldReplica)
     await dying.reserve(request("m"))
     upgrade.now += START_SECONDS + 1
 
     with pytest.raises(OutcomeUnknown):
-        await upgrade.of("new").send(request("m"), TO, Through(upgrade.graph))
+        await upgrade.of("new").send(request("m"), TO, Direct(upgrade.graph))
 
     assert await upgrade.states(request("m")) == ["unknown", "sent"]
     assert upgrade.accepted.total() == 1
 
 
 @pytest.mark.parametrize("outcome", ["sent", "refused"])
-async def test_request_that_is_composed_differently_waits_for_a_send_under_way(upgrade: Upgrade, outcome: str) -> None:
-    """Its lease is found by what stands in the record that both share."""
-    at_graph, go_on = asyncio.Event(), asyncio.Event()
+async def test_request_that_is_composed_differently_waits_for_a_running_send(upgrade: Upgrade, outcome: str) -> None:
+    """The shared record names the lease of the running send."""
+    at_graph, may_continue = asyncio.Event(), asyncio.Event()
 
     async def slow(message_id: str) -> str:
         at_graph.set()
-        await go_on.wait()
+        await may_continue.wait()
         if outcome == "refused":
             raise MessageRefused
         return await upgrade.graph(message_id)
 
-    first = asyncio.create_task(upgrade.of("new").send(request("m"), TO, Through(slow)))
+    first = asyncio.create_task(upgrade.of("new").send(request("m"), TO, Direct(slow)))
     await at_graph.wait()
     upgrade.now += START_SECONDS + 60
     later = composed_later(request("m"))
-    second = asyncio.create_task(upgrade.of("new").send(later, TO, Through(upgrade.graph)))
+    second = asyncio.create_task(upgrade.of("new").send(later, TO, Direct(upgrade.graph)))
     done, _ = await asyncio.wait([second], timeout=0.3)
     assert not done
-    go_on.set()
+    may_continue.set()
 
     results: tuple[Any, Any] = await asyncio.gather(first, second, return_exceptions=True)
     assert upgrade.accepted.total() == 1
@@ -257,11 +257,11 @@ async def test_request_that_is_composed_differently_waits_for_a_send_under_way(u
 
 
 async def test_racers_that_compose_differently_send_one_mail(upgrade: Upgrade) -> None:
-    """Thirty calls at once, half of them composed by another rule: one mail."""
-    asked = (request("m"), composed_later(request("m")))
+    """Thirty concurrent calls, half of them composed by another rule, send one mail."""
+    requests = (request("m"), composed_later(request("m")))
 
     receipts = await asyncio.gather(
-        *(upgrade.of("new").send(asked[n % 2], TO, Through(upgrade.graph)) for n in range(30))
+        *(upgrade.of("new").send(requests[n % 2], TO, Direct(upgrade.graph)) for n in range(30))
     )
 
     assert upgrade.accepted.total() == 1
@@ -269,18 +269,20 @@ async def test_racers_that_compose_differently_send_one_mail(upgrade: Upgrade) -
 
 
 class Drafting:
-    """A way to send that notes a draft first, and finds no trace of a send that noted none."""
+    """A strategy that records a draft before it sends; without a draft it reconciles to not sent."""
+
+    records_draft: ClassVar[bool] = True
 
     def __init__(self, world: World, taken_over: asyncio.Event | None = None) -> None:
         self._world = world
         self._taken_over = taken_over
         self.begun = asyncio.Event()
 
-    async def send(self, message_id: str, note_draft: NoteDraft) -> str:
+    async def send(self, message_id: str, record_draft: RecordDraft) -> str:
         self.begun.set()
         if self._taken_over is not None:
             await self._taken_over.wait()
-        await note_draft(f"draft of {message_id}")
+        await record_draft(f"draft of {message_id}")
         return await self._world.graph(message_id)
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
@@ -289,16 +291,16 @@ class Drafting:
 
 @pytest.mark.parametrize("version", ["old", "new"])
 async def test_draft_of_a_send_that_another_call_took_over_is_not_sent(upgrade: Upgrade, version: str) -> None:
-    """A process that stood still until others took it for dead finds that out before it sends its draft."""
+    """A frozen process that resumes after another call reserved its send does not send its draft."""
     taken_over = asyncio.Event()
     slow = Drafting(upgrade, taken_over)
     first = asyncio.create_task(upgrade.of("new").send(request("m"), TO, slow))
     await slow.begun.wait()
-    upgrade.now += 3600.0  # longer than any process works on a send
+    upgrade.now += 3600.0  # longer than any send runs
     owner = await upgrade.owner(request("m"))
     second = asyncio.create_task(upgrade.of(version).send(request("m"), TO, Drafting(upgrade)))
     async with asyncio.timeout(10):
-        while await upgrade.owner(request("m")) == owner:  # noqa: ASYNC110 - what is waited for is in the store
+        while await upgrade.owner(request("m")) == owner:  # noqa: ASYNC110 - the test polls the store
             await asyncio.sleep(0.01)
     taken_over.set()
 
@@ -309,7 +311,7 @@ async def test_draft_of_a_send_that_another_call_took_over_is_not_sent(upgrade: 
 
 
 async def test_ledger_keys_of_one_person_share_a_hash_tag(upgrade: Upgrade) -> None:
-    """Records that v0.1.0 does not read lie in one slot of a cluster for each person."""
+    """A Redis cluster stores all records of one person that v0.1.0 does not read in one slot."""
     tags = {
         name.partition("}")[0]
         for send in (request("m"), request("n"), request("m", allow_duplicate=True))

@@ -1,4 +1,4 @@
-"""Records that change only from a known state, and leases, on a real Redis and in one process."""
+"""Records that change by compare-and-swap, and leases, on a real Redis and in one process."""
 
 import asyncio
 import time
@@ -39,8 +39,8 @@ async def records(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator
     await client.aclose()
 
 
-async def test_change_from_a_known_state_succeeds_and_another_does_not(records: Records) -> None:
-    """Who read last changes; who read before is told."""
+async def test_compare_and_swap_succeeds_from_the_current_version_only(records: Records) -> None:
+    """A write from the current version succeeds, and a write from an old version returns None."""
     first = await records.compare_and_swap("c", "k", ABSENT, {"a": 1}, 60)
     assert first is not None
     second = await records.compare_and_swap("c", "k", first, {"a": 2}, 60)
@@ -53,15 +53,15 @@ async def test_change_from_a_known_state_succeeds_and_another_does_not(records: 
     assert await records.read("c", "k") == ABSENT
 
 
-async def test_of_many_who_create_one_succeeds(records: Records) -> None:
-    """Fifty at once make one record."""
+async def test_one_of_many_concurrent_creations_succeeds(records: Records) -> None:
+    """Fifty concurrent writers create one record."""
     made = await asyncio.gather(*(records.compare_and_swap("c", "k", ABSENT, {"n": n}, 60) for n in range(50)))
 
     assert sum(stored is not None for stored in made) == 1
 
 
-async def test_counter_of_many_loses_no_step(records: Records) -> None:
-    """Twenty writers that try until they succeed add up."""
+async def test_concurrent_increments_are_all_counted(records: Records) -> None:
+    """Twenty writers that retry until they succeed increment the counter twenty times."""
 
     async def add() -> None:
         while True:
@@ -75,23 +75,23 @@ async def test_counter_of_many_loses_no_step(records: Records) -> None:
     assert (await records.read("c", "n")).value == {"n": 20}
 
 
-async def test_record_ends_with_its_time(records: Records) -> None:
-    """What was kept for a moment is gone after it and not before; what was kept for longer is still there."""
+async def test_record_expires_after_its_time(records: Records) -> None:
+    """A short-lived record disappears after its time and not before; a long-lived record stays."""
     begun = time.monotonic()
     for key, seconds in (("short", 0.3), ("long", 60)):
         await records.compare_and_swap("c", key, ABSENT, {"a": 1}, seconds)
 
-    # The store goes by its own clock.
+    # The store uses its own clock.
     while (await records.read("c", "short")).value is not None and time.monotonic() < begun + 10:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    lasted = time.monotonic() - begun
+    lifetime = time.monotonic() - begun
 
-    assert 0.29 < lasted < 10  # Redis counts milliseconds
+    assert 0.29 < lifetime < 10  # Redis counts milliseconds
     assert (await records.read("c", "long")).value == {"a": 1}
 
 
-async def test_sessions_can_be_gone_through(records: Records) -> None:
-    """An operator sees every key of the collection, and none that was deleted."""
+async def test_sessions_can_be_listed(records: Records) -> None:
+    """The backend lists every key of the collection except the deleted ones."""
     for key in ("one", "two", "three"):
         stored = await records.compare_and_swap("m365-sessions", key, ABSENT, {}, 60)
     assert stored is not None
@@ -106,7 +106,7 @@ async def test_sessions_can_be_gone_through(records: Records) -> None:
     ids=["bytes", "cut JSON", "empty", "another key"],
 )
 async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, planted: bytes) -> None:
-    """E9/S9: random bytes, cut JSON and another key's ciphertext are nothing, and are replaced by what is written."""
+    """E9/S9: random bytes, cut JSON and another key's ciphertext count as missing, and a write replaces them."""
     client = connect(redis.url)
     records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
     await client.set("c:garbage", planted)
@@ -119,8 +119,8 @@ async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, plan
     await client.aclose()
 
 
-async def test_record_of_another_place_counts_as_missing(redis: Redis) -> None:
-    """Ciphertext that was copied to another key does not open there."""
+async def test_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:
+    """The cipher does not decrypt a ciphertext that was copied to another key."""
     client = connect(redis.url)
     records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
     await records.compare_and_swap("c", "mine", ABSENT, {"who": "me"}, 60)
@@ -131,17 +131,17 @@ async def test_record_of_another_place_counts_as_missing(redis: Redis) -> None:
     await client.aclose()
 
 
-async def test_lease_is_held_by_one_at_a_time(records: Records) -> None:
-    """Ten replicas that want the same work do it one after the other."""
-    inside = most = 0
+async def test_lease_has_one_holder_at_a_time(records: Records) -> None:
+    """Ten replicas that ask for the same lease hold it one after the other."""
+    running = most = 0
 
     async def work() -> None:
-        nonlocal inside, most
+        nonlocal running, most
         async with Leases(records).hold("work", wait_seconds=30):
-            inside += 1
-            most = max(most, inside)
+            running += 1
+            most = max(most, running)
             await asyncio.sleep(0.005)
-            inside -= 1
+            running -= 1
 
     await asyncio.gather(*(work() for _ in range(10)))
 
@@ -149,8 +149,8 @@ async def test_lease_is_held_by_one_at_a_time(records: Records) -> None:
 
 
 async def test_c10_lease_outlives_its_time_while_the_work_lasts(records: Records) -> None:
-    """C10: work that takes longer than a lease keeps it, and whoever waits goes on waiting."""
-    leases = Leases(records, seconds=0.3, renewed_every=0.05)
+    """C10: the holder renews the lease while the work runs, and other callers wait."""
+    leases = Leases(records, seconds=0.3, renew_seconds=0.05)
     async with leases.hold("work", wait_seconds=1):
         with pytest.raises(TimeoutError):
             async with leases.hold("work", wait_seconds=1):
@@ -160,8 +160,8 @@ async def test_c10_lease_outlives_its_time_while_the_work_lasts(records: Records
         pass
 
 
-async def test_lease_of_a_dead_replica_runs_out(records: Records) -> None:
-    """Whoever dies with a lease in hand keeps the others for its few seconds: not for less, and not for ever."""
+async def test_lease_of_a_dead_replica_expires(records: Records) -> None:
+    """Another replica waits until the lease of a dead replica expires, and then holds it."""
     begun = time.monotonic()
     await records.compare_and_swap("m365-leases", "work", ABSENT, {"holder": "dead"}, 0.3)
 
@@ -171,8 +171,8 @@ async def test_lease_of_a_dead_replica_runs_out(records: Records) -> None:
     assert waited > 0.29  # Redis counts milliseconds
 
 
-async def test_store_that_is_away_is_told() -> None:
-    """A lease that cannot be had for want of a store is an outage."""
+async def test_lease_without_a_store_raises_an_outage() -> None:
+    """`hold` raises StorageUnavailable when the store does not respond."""
     client = connect("redis://127.0.0.1:1/0")
     records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
 

@@ -1,1 +1,1 @@
-"""Files that come by link: their bytes and their records."""
+"""Tests of m365_mcp.uploads."""

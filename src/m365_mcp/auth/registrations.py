@@ -1,4 +1,4 @@
-"""What a registered MCP client may do: only redirect URIs that are both allowed here and its own."""
+"""Limits a registered MCP client to redirect URIs that it registered and that the operator allows."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ REDIRECT_REFUSED = "This redirect URI is not allowed here; the operator can add 
 
 
 class StrictClient(ProxyDCRClient):
-    """A registered client that may only use redirect URIs that are both allowed here and its own.
+    """A registered client. It may use only redirect URIs that it registered and that the operator allows.
 
-    FastMCP 4.2 lets a client that registered one allowed URI use any other allowed one, with any query.
+    FastMCP 4.2 lets a client with one allowed URI use every other allowed URI, with any query.
     """
 
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
-        """Return the URI to use. Raises InvalidRedirectUriError (answered without a redirect)."""
+        """Return the redirect URI to use. Raises InvalidRedirectUriError, whose response is no redirect."""
         resolved = super().validate_redirect_uri(redirect_uri)
-        own = [] if self.allow_unregistered_redirect_uris else [str(uri) for uri in self.redirect_uris or ()]
+        registered = [] if self.allow_unregistered_redirect_uris else [str(uri) for uri in self.redirect_uris or ()]
         if self.cimd_document is not None:
-            own = self.cimd_document.redirect_uris
+            registered = self.cimd_document.redirect_uris
         allowed = is_allowed(str(resolved), parse_all(self.allowed_redirect_uri_patterns or ()))
-        if not allowed or (own and not is_allowed(str(resolved), _own_patterns(own))):
+        if not allowed or (registered and not is_allowed(str(resolved), _patterns_of(registered))):
             raise InvalidRedirectUriError(REDIRECT_REFUSED)
         return resolved
 
 
-def _own_patterns(own: list[str]) -> list[RedirectPattern]:
-    # RFC 8252 section 7.3: the port of a loopback redirect URI is chosen anew at every sign-in.
-    return [pattern.on_any_loopback_port() for pattern in parse_all(own)]
+def _patterns_of(registered: list[str]) -> list[RedirectPattern]:
+    # RFC 8252 section 7.3: a client chooses a new port for a loopback redirect URI at every sign-in.
+    return [pattern.on_any_loopback_port() for pattern in parse_all(registered)]

@@ -1,1 +1,1 @@
-"""Everything that speaks to Microsoft Entra ID: sign-in proxy, token endpoint, signing keys, On-Behalf-Of."""
+"""The client of Microsoft Entra ID: token endpoint, signing keys, token verification, On-Behalf-Of."""

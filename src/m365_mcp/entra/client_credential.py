@@ -1,7 +1,7 @@
-"""How this server proves to Entra ID who it is: a secret, a certificate, or a federated token of the cluster.
+"""The client credential of this server at Entra ID: a secret, a certificate, or a federated token of the cluster.
 
 Sources: "Microsoft identity platform application authentication certificate credentials", "Microsoft Entra Workload
-ID", RFC 7523 section 2.2. Every form is a set of fields in the body of a token request.
+ID", RFC 7523 section 2.2. Each kind adds form fields to a token request.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ ASSERTION_SECONDS = 600  # Entra recommends 5 to 10 minutes
 
 
 class ClientCredential(Protocol):
-    """Something that can prove the application's identity."""
+    """A credential that authenticates the application at Entra."""
 
     def fields(self, token_url: str) -> dict[str, str]:
-        """Return the form fields that prove it, for a request to `token_url`. Raises AppRegistrationMistake."""
+        """Return the form fields that authenticate a request to `token_url`. Raises AppRegistrationMistake."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class ClientSecret:
     value: str = field(repr=False)
 
     def fields(self, token_url: str) -> dict[str, str]:
-        """Return the secret in the body, the form Entra documents first and always accepts."""
+        """Return the secret as a form field, which Entra always accepts."""
         return {"client_secret": self.value}
 
 
 @dataclass(frozen=True)
 class FederatedToken:
-    """The token that Kubernetes projects into the pod; it is replaced about every hour, so it is read each time."""
+    """The token that Kubernetes projects into the pod. It changes about every hour, so each request reads it."""
 
     path: Path
 
@@ -67,9 +67,9 @@ class Certificate:
     """A certificate of the app registration, and its private key.
 
     Attributes:
-        client_id: the application, issuer and subject of the assertions.
-        key: signs them.
-        thumbprint: base64url of the certificate's SHA-256, as `x5t#S256` wants it.
+        client_id: the application; issuer and subject of the assertions.
+        key: the private key that signs the assertions.
+        thumbprint: base64url of the certificate's SHA-256, for the header `x5t#S256`.
     """
 
     client_id: str
@@ -77,7 +77,7 @@ class Certificate:
     thumbprint: str
 
     def fields(self, token_url: str) -> dict[str, str]:
-        """Return a fresh assertion, signed with PS256."""
+        """Return a new client assertion, signed with PS256."""
         now = int(time.time())
         claims = {
             "aud": token_url,
@@ -92,10 +92,10 @@ class Certificate:
 
 
 def choose_credential(settings: Settings) -> ClientCredential:
-    """Return how the server proves its identity; what was set on purpose counts before what a webhook injects.
+    """Return the server's client credential. A secret or certificate of the operator precedes a webhook's token.
 
     Raises:
-        SettingsMistake: the certificate cannot be used.
+        SettingsMistake: the certificate is not usable.
     """
     if settings.azure_client_secret is not None:
         return ClientSecret(settings.azure_client_secret.get_secret_value())
@@ -105,15 +105,15 @@ def choose_credential(settings: Settings) -> ClientCredential:
         except ValueError as error:
             raise SettingsMistake((("AZURE_CLIENT_CERTIFICATE_PATH", str(error)),)) from error
     if settings.azure_federated_token_file is None:
-        raise AssertionError("the settings see to it that there is a credential")
+        raise AssertionError("the settings require a client credential")
     return FederatedToken(settings.azure_federated_token_file)
 
 
 def load_certificate(client_id: str, path: Path) -> Certificate:
-    """Return the certificate in a PEM file that also holds its unencrypted RSA key.
+    """Return the certificate from a PEM file that also holds its unencrypted RSA key.
 
     Raises:
-        ValueError: the file cannot be read, or lacks one of the two.
+        ValueError: the file cannot be read, or lacks the certificate or the key.
     """
     try:
         pem = path.read_bytes()
@@ -125,6 +125,6 @@ def load_certificate(client_id: str, path: Path) -> Certificate:
     except (ValueError, TypeError):
         raise ValueError("must be a PEM file with a certificate and its unencrypted private key") from None
     if not isinstance(key, RSAPrivateKey):
-        raise ValueError("must hold an RSA key; Entra ID takes no other")  # noqa: TRY004 - a settings mistake
+        raise ValueError("must hold an RSA key; Entra ID accepts no other")  # noqa: TRY004 - a settings mistake
     digest = certificate.fingerprint(hashes.SHA256())
     return Certificate(client_id, key, base64.urlsafe_b64encode(digest).decode().rstrip("="))

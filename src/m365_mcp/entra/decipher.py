@@ -1,7 +1,7 @@
-"""Pure: what an error of Entra's token endpoint means, as one of our errors.
+"""Pure: turns an error response of Entra's token endpoint into one of our errors.
 
-Sources: "Microsoft Entra authentication and authorization error codes" and "OAuth 2.0 On-Behalf-Of flow". Entra
-warns not to build on the numbers alone, so `error` and `suberror` decide where they can, and the number refines.
+Sources: "Microsoft Entra authentication and authorization error codes" and "OAuth 2.0 On-Behalf-Of flow". Entra warns
+not to rely on the numbers alone. So a consent `suberror` decides first, then a known number, then `error`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from m365_mcp.errors import (
 )
 
 _BY_CODE: dict[int, type[M365Error]] = {
-    65001: ConsentMissing,  # nobody consented to the Graph permissions
+    65001: ConsentMissing,  # no consent to the Graph permissions
     7000215: ClientSecretRejected,
     7000222: ClientSecretExpired,
     # The certificate or the federated token: expired, not registered, wrong issuer, subject, audience.
@@ -39,7 +39,7 @@ _BY_CODE: dict[int, type[M365Error]] = {
     700211: ClientAssertionRejected,
     700212: ClientAssertionRejected,
     700213: ClientAssertionRejected,
-    # Conditional access and policies that signing in again cannot satisfy.
+    # Conditional access and other policies that a new sign-in cannot satisfy.
     50105: PersonNotAllowed,  # not assigned to the application
     53003: PersonNotAllowed,  # blocked by conditional access
     53000: PersonNotAllowed,  # device not compliant
@@ -47,14 +47,14 @@ _BY_CODE: dict[int, type[M365Error]] = {
     53002: PersonNotAllowed,  # application not approved
     530032: PersonNotAllowed,  # security defaults
     530035: PersonNotAllowed,
-    # More proof is wanted: multi-factor sign-in, external challenge.
+    # Entra requires more proof: multi-factor sign-in, external challenge.
     50072: StepUpNeeded,
     50074: StepUpNeeded,
     50076: StepUpNeeded,
     50078: StepUpNeeded,
     50079: StepUpNeeded,
     50158: StepUpNeeded,
-    # The assertion has run out, or the key that signed it was withdrawn.
+    # The assertion has expired, or Entra has withdrawn its signing key.
     50013: AssertionRefused,
     500133: AssertionRefused,
     # The registration and our settings disagree.
@@ -70,7 +70,7 @@ _BY_CODE: dict[int, type[M365Error]] = {
     500011: AppRegistrationMistake,
     500112: AppRegistrationMistake,  # redirect URI differs
     650057: AppRegistrationMistake,  # permission not in the registration
-    # Passing troubles.
+    # Passing faults.
     50196: EntraUnavailable,
     90055: EntraUnavailable,
     90006: EntraUnavailable,
@@ -81,7 +81,7 @@ _BY_CODE: dict[int, type[M365Error]] = {
     50000: EntraUnavailable,
 }
 
-# What Microsoft asks for, in words.
+# Sentences that name what Microsoft requires.
 _SENTENCES: dict[int, str] = {
     50072: "Microsoft asks you to register for multi-factor authentication.",
     50074: "Microsoft asks for multi-factor authentication.",
@@ -91,7 +91,7 @@ _SENTENCES: dict[int, str] = {
     50158: "Microsoft asks for the additional proof that your organisation has set up with another provider.",
     50173: "An administrator or you have revoked the sign-in with Microsoft.",
     50057: "The Microsoft account is disabled.",
-    70043: "Your organisation asks you to sign in again from time to time, and the time is up.",
+    70043: "Your organisation requires a new sign-in after a set time, and this time is over.",
     700082: "The sign-in with Microsoft was not used for 90 days and has ended.",
     53000: "Your organisation allows this only from a managed device.",
     53001: "Your organisation allows this only from a device that belongs to it.",
@@ -114,12 +114,12 @@ _CONSENT_REQUIRED = "consent_required"
 
 
 def decipher(status: int, body: Any, *, retry_after: float | None = None) -> M365Error:
-    """Return what a reply of the token endpoint means when it is not a token.
+    """Return the error that a response of the token endpoint without a token means.
 
     Args:
-        status: HTTP status.
-        body: the decoded JSON body, or None when it was not JSON.
-        retry_after: seconds from the `Retry-After` header.
+        status: the HTTP status.
+        body: the decoded JSON body, or None if it is not JSON.
+        retry_after: the seconds of the `Retry-After` header, or None.
     """
     if status == 429 or status >= 500 or not isinstance(body, Mapping):
         return EntraUnavailable(retry_after=retry_after)
@@ -148,7 +148,7 @@ def _classify(body: Mapping[str, Any]) -> type[M365Error]:
 
 
 def aadsts_codes(body: Mapping[str, Any]) -> list[int]:
-    """Return the AADSTS numbers of an Entra error, from `error_codes` or else from the description."""
+    """Return the AADSTS numbers of an Entra error, from `error_codes`, or else the first one in the description."""
     listed = body.get("error_codes")
     if isinstance(listed, list) and listed:
         return [code for code in listed if isinstance(code, int)]

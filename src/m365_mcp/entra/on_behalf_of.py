@@ -1,8 +1,8 @@
-"""The On-Behalf-Of exchange: the caller's token for this server becomes a token for Microsoft Graph.
+"""Exchanges the caller's token for this server for a Microsoft Graph token (On-Behalf-Of).
 
-Source: "Microsoft identity platform and OAuth 2.0 On-Behalf-Of flow". All Graph scopes are asked for in one exchange;
-its result is kept in this process and, encrypted, in the store, so that all calls of one person on all replicas share
-it; the cache holds values only, so that nothing in use is ever closed.
+Source: "Microsoft identity platform and OAuth 2.0 On-Behalf-Of flow". One exchange requests all Graph scopes. The
+process caches the Graph token, and the encrypted store shares it with all replicas. So all calls of one person use
+one token. The cache holds plain values and no connections, so an eviction closes nothing that is in use.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records, Versioned
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"  # RFC 7523 section 8.1
-EARLY_SECONDS = 300.0  # a token is renewed this long before it ends, so that it outlives the call that uses it
+EARLY_SECONDS = 300.0  # a token is renewed this long before it expires, so that it outlives the call
 MAX_PEOPLE = 10_000
-# For everything, the wait for a replica that exchanges already included; a call may have waited for a refresh before.
+# For the whole search, including the wait for another replica's exchange. A call may have waited for a refresh before.
 BUDGET_SECONDS = 7.5
-# Page "Claims challenges, claims requests, and client capabilities": says that we answer a challenge, so that Graph
-# tells of a revoked sign-in at once and its tokens may live longer.
-CAPABLE = {"xms_cc": {"values": ["cp1"]}}
+# "Claims challenges, claims requests, and client capabilities": this capability says that the server handles claims
+# challenges. So Graph refuses a revoked sign-in at once, and Entra may issue tokens that live longer.
+CAPABILITY = {"xms_cc": {"values": ["cp1"]}}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Caller:
     Attributes:
         person: `tid` and `oid` of the assertion.
         assertion: the person's access token for this server.
-        session_id: the session the request came with.
+        session_id: the id of the request's session.
     """
 
     person: PersonId
@@ -51,11 +51,11 @@ class Caller:
 
 @dataclass(frozen=True)
 class RejectedTokens:
-    """Graph tokens that Graph did not take, one after the other.
+    """Graph tokens that Graph refused in one request.
 
     Attributes:
-        tokens: the tokens.
-        claims: what Graph asks a new one for, JSON, if it said so.
+        tokens: the refused tokens, the oldest first.
+        claims: Graph's claims challenge for a new token, JSON, or None.
     """
 
     tokens: tuple[str, ...] = field(repr=False)
@@ -63,16 +63,16 @@ class RejectedTokens:
 
 
 class OnBehalfOf:
-    """Exchanges and remembers Graph tokens.
+    """Exchanges and caches Graph tokens.
 
     Args:
         endpoint: Entra's token endpoint.
-        scopes: Graph scopes as full URLs, always asked for together.
-        shared: the tokens all replicas know.
-        leases: so that one replica at a time exchanges for a person.
-        metrics: where the sources of tokens are counted.
-        clock: epoch seconds; for tests.
-        max_people: how many people's tokens this process remembers.
+        scopes: Graph scopes as full URLs; each exchange requests all of them.
+        shared: the tokens that all replicas share.
+        leases: let only one replica at a time exchange for a person.
+        metrics: counts the sources of tokens.
+        clock: returns epoch seconds; for tests.
+        max_people: the largest number of people whose tokens this process caches.
     """
 
     def __init__(
@@ -94,42 +94,42 @@ class OnBehalfOf:
         self._metrics = metrics
         self._clock = clock
         self._tokens: LRUCache[PersonId, GraphToken] = LRUCache(maxsize=max_people)
-        # By assertion, not by person: the refusal of one sign-in must not be told to another of the same person.
+        # By assertion, not by person: the refusal of one sign-in must not reach another sign-in of the same person.
         self._running: dict[str, asyncio.Task[GraphToken]] = {}
 
     async def graph_token(self, caller: Caller, refused: RejectedTokens | None = None) -> GraphToken:
-        """Return a Graph token for `caller`: from memory, from the store, or by one exchange shared with everybody.
+        """Return a Graph token for `caller`: from memory, from the store, or from one exchange for all waiting calls.
 
         Args:
             caller: the person.
-            refused: tokens that Graph has just refused, and must not come back.
+            refused: tokens that Graph has just refused; none of them is returned.
 
         Raises:
-            M365Error: what Entra's refusal means.
+            M365Error: the meaning of Entra's refusal.
         """
         while True:
-            known = self._tokens.get(caller.person)
-            if known is not None and self._is_good(known, refused):
+            cached = self._tokens.get(caller.person)
+            if cached is not None and self._is_usable(cached, refused):
                 self._metrics.graph_tokens.labels("memory").inc()
-                return known
+                return cached
             task = self._running.get(caller.assertion)
-            mine = task is None
+            is_own_search = task is None
             if task is None:
                 task = asyncio.create_task(self._find(caller, refused))
                 self._running[caller.assertion] = task
                 task.add_done_callback(lambda done: self._forget(caller.assertion, done))
-            # Shielded: a client that hangs up must not take the exchange away from the others.
-            found = await asyncio.shield(task)
-            # Somebody else's search may have found just the token that Graph has refused.
-            if mine or refused is None or found.value not in refused.tokens:
-                return found
+            # The shield keeps the exchange running for the other calls when this call is cancelled.
+            token = await asyncio.shield(task)
+            # A search of another call may return the token that Graph has refused.
+            if is_own_search or refused is None or token.value not in refused.tokens:
+                return token
 
     def _forget(self, assertion: str, done: asyncio.Task[GraphToken]) -> None:
         self._running.pop(assertion, None)
         if not done.cancelled():
-            done.exception()  # looked at, because everybody who waited for it may have gone
+            done.exception()  # retrieved here, because asyncio warns about it if no call waits any more
 
-    def _is_good(self, token: GraphToken, refused: RejectedTokens | None) -> bool:
+    def _is_usable(self, token: GraphToken, refused: RejectedTokens | None) -> bool:
         return self._clock() < token.renew_at and (refused is None or token.value not in refused.tokens)
 
     async def _find(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
@@ -137,7 +137,7 @@ class OnBehalfOf:
             async with asyncio.timeout(BUDGET_SECONDS):
                 token = await self._find_shared(caller, refused)
         except StorageUnavailable:
-            # Without the store the token is not shared, which costs an exchange and nobody's call.
+            # Without the store the replica exchanges for itself, so no call fails.
             token = await self._exchange(caller, refused)
         except TimeoutError as error:
             raise EntraUnavailable from error
@@ -146,10 +146,10 @@ class OnBehalfOf:
 
     async def _find_shared(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
         _, token = await self._shared.read(caller.person, self._kind)
-        if token is None or not self._is_good(token, refused):
+        if token is None or not self._is_usable(token, refused):
             async with self._leases.hold(f"exchange.{self._shared.key(caller.person, self._kind)}", BUDGET_SECONDS):
                 stored, token = await self._shared.read(caller.person, self._kind)
-                if token is None or not self._is_good(token, refused):
+                if token is None or not self._is_usable(token, refused):
                     token = await self._exchange(caller, refused)
                     await self._shared.write(caller.person, self._kind, stored, token, self._clock())
                     return token
@@ -165,21 +165,23 @@ class OnBehalfOf:
             "scope": self._scopes,
             "claims": _claims(refused.claims if refused else None),
         }
-        reply = await self._endpoint.request(form, repeatable=True, tenant=caller.person.tenant_id or None)
+        response = await self._endpoint.request(form, repeatable=True, tenant=caller.person.tenant_id or None)
         self._metrics.graph_tokens.labels("exchange").inc()
-        lifetime = reply["expires_in"]
-        # A very short-lived token is still used once; half its life keeps the early renewal from being the past.
-        return GraphToken(reply["access_token"], self._clock(), started + max(lifetime - EARLY_SECONDS, lifetime / 2))
+        lifetime = response["expires_in"]
+        # A token that lives less than EARLY_SECONDS is used for half its life.
+        return GraphToken(
+            response["access_token"], self._clock(), started + max(lifetime - EARLY_SECONDS, lifetime / 2)
+        )
 
 
 def _claims(challenge: str | None) -> str:
-    """Return the `claims` of an exchange: what Graph asks for, and that this server can answer such challenges."""
+    """Return the `claims` of an exchange: Graph's challenge, and the capability to handle such challenges."""
     try:
-        asked: Any = json.loads(challenge or "{}")
-        wanted = {**asked.get("access_token", {}), **CAPABLE}
+        requested: Any = json.loads(challenge or "{}")
+        access_token = {**requested.get("access_token", {}), **CAPABILITY}
     except (ValueError, AttributeError, TypeError):
-        asked, wanted = {}, CAPABLE
-    return json.dumps({**asked, "access_token": wanted}, separators=(",", ":"))
+        requested, access_token = {}, CAPABILITY
+    return json.dumps({**requested, "access_token": access_token}, separators=(",", ":"))
 
 
 _COLLECTION = "m365-graph-tokens"
@@ -187,7 +189,7 @@ _COLLECTION = "m365-graph-tokens"
 
 @dataclass(frozen=True)
 class GraphToken:
-    """A token for Graph; when it was exchanged and when it is to be renewed, in epoch seconds."""
+    """A Graph token, with the times of its exchange and of its renewal in epoch seconds."""
 
     value: str = field(repr=False)
     exchanged_at: float
@@ -196,25 +198,29 @@ class GraphToken:
 
 @dataclass(frozen=True)
 class GraphTokenCache:
-    """The tokens of all people."""
+    """The Graph tokens that all replicas share through the store."""
 
     records: Records
 
     async def read(self, person: PersonId, kind: str) -> tuple[Versioned, GraphToken | None]:
-        """Return the person's token of this kind, if any, and the record. Raises StorageUnavailable."""
+        """Return the record, and the person's token of this kind or None. Raises StorageUnavailable."""
         stored = await self.records.read(_COLLECTION, self.key(person, kind))
-        if stored.value is None:
+        value = stored.value
+        if value is None:
             return stored, None
-        found = stored.value
-        return stored, GraphToken(str(found["token"]), float(found["exchanged_at"]), float(found["renew_at"]))
+        return stored, GraphToken(str(value["token"]), float(value["exchanged_at"]), float(value["renew_at"]))
 
     async def write(self, person: PersonId, kind: str, stored: Versioned, token: GraphToken, now: float) -> None:
-        """Replace the record as it was read; if somebody was faster, theirs is as good. Raises StorageUnavailable."""
+        """Replace the record if it is still `stored`; otherwise another replica's token stays, which is equally good.
+
+        Raises:
+            StorageUnavailable: the store did not respond.
+        """
         value = {"token": token.value, "exchanged_at": token.exchanged_at, "renew_at": token.renew_at}
         await self.records.compare_and_swap(
             _COLLECTION, self.key(person, kind), stored, value, max(token.renew_at - now, 1)
         )
 
     def key(self, person: PersonId, kind: str) -> str:
-        """Return the record's key; a kind is an application with its scopes, so that a new setting is a new record."""
+        """Return the record's key. `kind` is the application with its scopes, so new settings use a new record."""
         return hashlib.sha256(" ".join((*person, kind)).encode()).hexdigest()

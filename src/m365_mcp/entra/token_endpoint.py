@@ -1,7 +1,7 @@
-"""One POST to Entra's token endpoint, for all three grants: authenticated, bounded in time and in tries.
+"""Posts to Entra's token endpoint for all three grants, with authentication, a deadline and a limit on tries.
 
-A code is redeemed once (AADSTS54005), so only a connection that was never made is tried again; a refresh and an
-exchange may be repeated. No wait is longer than what is left of the deadline, whatever `Retry-After` says.
+Entra redeems a code once (AADSTS54005), so the endpoint repeats it only if no connection was made. A refresh and an
+exchange may be repeated. No wait is longer than the rest of the deadline, whatever `Retry-After` says.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ RETRIES = RetryPolicy(seconds=10.0, first_pause=0.3, tries=2)
 
 @dataclass(frozen=True)
 class TokenEndpoint:
-    """Entra's token endpoint, as seen by one application.
+    """Entra's token endpoint for one application.
 
     Attributes:
-        authority: `https://login.microsoftonline.com` or the like.
-        tenant: whose endpoint is used when a request names no other: the id of a tenant, or `organizations`.
+        authority: Entra's address, for example `https://login.microsoftonline.com`.
+        tenant: the default tenant of a request: a tenant id, or `organizations`.
         client_id: the application.
-        credential: proves that the requests come from it.
-        http: the shared client.
-        metrics: where requests are counted.
+        credential: authenticates the application.
+        http: the shared HTTP client.
+        metrics: counts the requests.
     """
 
     authority: str
@@ -44,15 +44,16 @@ class TokenEndpoint:
     metrics: Metrics
 
     async def request(self, form: Mapping[str, str], *, repeatable: bool, tenant: str | None = None) -> dict[str, Any]:
-        """Return the token reply for `form`.
+        """Return the token response for `form`, with `expires_in` as an integer.
 
         Args:
-            form: the grant's own fields; the client's credentials are added here.
-            repeatable: whether the grant may be sent again after an answer that may pass (429, 5xx, silence).
-            tenant: the person's own tenant, where it is known (On-Behalf-Of works nowhere else, AADSTS9001023).
+            form: the fields of the grant; this method adds the client id and the client credential.
+            repeatable: whether the request may be repeated after a passing fault (429, 5xx, timeout).
+            tenant: the person's own tenant, if known; On-Behalf-Of requires it (AADSTS9001023).
 
         Raises:
-            M365Error: what `decipher` makes of the reply; EntraUnavailable when there is none in time.
+            M365Error: the error that `decipher` returns for the response.
+            EntraUnavailable: there was no response in time.
         """
         url = f"{self.authority}/{tenant or self.tenant}/oauth2/v2.0/token"
 
@@ -64,8 +65,8 @@ class TokenEndpoint:
     async def _once(self, url: str, form: Mapping[str, str], seconds: float) -> dict[str, Any]:
         grant = form["grant_type"].rpartition(":")[2]
         try:
-            reply = await self._post(url, form, seconds)
-            token = _read(reply)
+            response = await self._post(url, form, seconds)
+            token = _read_token(response)
         except M365Error as error:
             self.metrics.token_requests.labels(grant, error.code).inc()
             raise
@@ -87,19 +88,19 @@ class _NeverConnected(EntraUnavailable):
     """No byte of the request was sent."""
 
 
-def _read(reply: httpx2.Response) -> dict[str, Any]:
-    retry_after = parse_retry_after(reply.headers.get("Retry-After"))
+def _read_token(response: httpx2.Response) -> dict[str, Any]:
+    retry_after = parse_retry_after(response.headers.get("Retry-After"))
     try:
-        body = reply.json()
+        body = response.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
         body = None
-    if reply.status_code == 200 and isinstance(body, dict) and isinstance(body.get("access_token"), str):
+    if response.status_code == 200 and isinstance(body, dict) and isinstance(body.get("access_token"), str):
         return {**body, "expires_in": _lifetime(body.get("expires_in"))}
-    raise decipher(reply.status_code if reply.status_code != 200 else 502, body, retry_after=retry_after)
+    raise decipher(response.status_code if response.status_code != 200 else 502, body, retry_after=retry_after)
 
 
 def _lifetime(value: Any) -> int:
-    """Return `expires_in` in seconds; an hour, as Entra's shortest default, when it cannot be read."""
+    """Return `expires_in` in seconds. If it is not a number, return an hour, Entra's shortest default."""
     try:
         return max(int(value), 1)
     except (TypeError, ValueError, OverflowError):

@@ -1,7 +1,7 @@
-"""Decides whether an access token of Entra ID is meant for this server and good, when it comes from the token endpoint.
+"""Verifies that an access token of Entra ID is valid and is for this server.
 
 Source: "Access tokens in the Microsoft identity platform" and "Access token claims reference".
-FastMCP 4.2's own verifier does not look at `iat`, `tid` and app-only tokens, and allows no clock skew for `exp`.
+FastMCP 4.2's own verifier does not check `iat`, `tid` and app-only tokens, and allows no clock skew for `exp`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class TokenRequirements:
-    """What a good token says.
+    """The required claims of a token.
 
     Attributes:
         authority: Entra's address; the issuer is `{authority}/{tid}/v2.0`.
         audiences: the client id, which version 2 tokens carry, and the Application ID URI.
-        tenants: the tenants (`tid`) whose people may come.
-        scope: the short scope name that must stand in `scp`.
+        tenants: the tenants (`tid`) whose people may sign in.
+        scope: the short scope name that `scp` must contain.
     """
 
     authority: str
@@ -42,7 +42,7 @@ class EntraTokenVerifier:
     """Verifies version 2 access tokens of the expected tenants for one scope.
 
     Args:
-        expected: what a good token says.
+        expected: the required claims.
         keys: Entra's signing keys.
     """
 
@@ -51,10 +51,10 @@ class EntraTokenVerifier:
         self._keys = keys
 
     async def verify(self, token: str) -> tuple[dict[str, Any], str | None]:
-        """Return the token's claims, and what is wrong with it in a few words (None: nothing).
+        """Return the token's claims, and a short reason to reject it (None: the token is valid).
 
         Raises:
-            EntraUnavailable: the signing key is not at hand and cannot be fetched now.
+            EntraUnavailable: the signing key is not cached and cannot be fetched now.
         """
         try:
             key = await self._keys.find(jwt.get_unverified_header(token).get("kid"))
@@ -66,15 +66,15 @@ class EntraTokenVerifier:
         return claims, self._rejection_reason(claims)
 
     async def rejection_reason_of_received(self, token: str) -> str | None:
-        """Return what is wrong with a token that has just come from Entra's token endpoint, in a few words.
+        """Return a short reason to reject a token that Entra's token endpoint has just returned, or None.
 
-        While its signing key cannot be fetched, the TLS connection it came over speaks for it (OpenID Connect Core
-        section 3.1.3.7, rule 6), and only its claims are looked at.
+        If its signing key cannot be fetched, the TLS connection to Entra replaces the signature (OpenID Connect Core
+        section 3.1.3.7, rule 6), and the verifier checks only the claims.
         """
         try:
             return (await self.verify(token))[1]
         except EntraUnavailable:
-            _log.warning("token_taken_without_signing_key")
+            _log.warning("token_accepted_without_signing_key")
         try:
             return self._rejection_reason(_unverified(token))
         except jwt.PyJWTError:
@@ -94,7 +94,7 @@ class EntraTokenVerifier:
         expected = self._expected
         if claims.get("ver", "2.0") != "2.0":
             return "not a version 2 token"
-        # Tokens without tid are known from stand-ins; their issuer says the same.
+        # Simulators of Entra may leave `tid` out; the issuer holds the same tenant id.
         tenant = claims.get("tid") or str(claims.get("iss")).removeprefix(f"{expected.authority}/").partition("/")[0]
         if tenant not in expected.tenants:
             return OTHER_TENANT
@@ -104,7 +104,7 @@ class EntraTokenVerifier:
             return "an app-only token"
         if expected.scope not in str(claims.get("scp", "")).split():
             return "scope missing"
-        # Without either the person has no name, and what is remembered for one would be found by another.
+        # Without both claims the person has no id, and two people would share their records.
         return None if claims.get("oid") or claims.get("sub") else "no person (oid or sub)"
 
 
@@ -118,7 +118,7 @@ _REASONS = {
 
 
 def is_version_one(token: str) -> bool:
-    """Return whether an access token is of version 1, without verifying it (for the sign-in page's advice)."""
+    """Return whether an access token has version 1, without verification; for the advice on the sign-in page."""
     try:
         return _unverified(token).get("ver") == "1.0"
     except jwt.PyJWTError:

@@ -1,1 +1,1 @@
-"""Everything that speaks to Microsoft Graph."""
+"""The client of Microsoft Graph: requests, and the meaning of its responses."""

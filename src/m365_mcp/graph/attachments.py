@@ -1,4 +1,4 @@
-"""The attachments of one draft: small ones in one request, an upload session for large ones, and what is there.
+"""Adds, lists and removes the attachments of one draft. Large files go through an upload session.
 
 Sources: Graph "Add attachment", "Attach large files to Outlook messages", "List attachments".
 """
@@ -31,33 +31,33 @@ from m365_mcp.graph.upload_session import FILE_RETRIES, UploadSession
 from m365_mcp.loopback import is_loopback
 from m365_mcp.retries import retry, when_unavailable
 
-LOOKS = (0.0, 0.3, 0.7, 1.5)  # pauses before looks for an attachment that should be there, in seconds
-_AGAIN = "Upload the file again with the same link while it is good, or begin anew with attach_files."
-Turn = Callable[[], AbstractAsyncContextManager[None]]
+POLL_PAUSES = (0.0, 0.3, 0.7, 1.5)  # seconds to wait before each check whether the attachment is there
+_UPLOAD_AGAIN = "Upload the file again with the same link while it is valid, or start again with attach_files."
+MailboxSlot = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True)
 class DraftAttachments:
-    """What is attached to one draft.
+    """The attachments of one draft.
 
     Attributes:
-        mailbox: whose draft it is.
-        draft_id: Graph's id of it.
-        slot: gives one of the places at the mailbox for one request.
+        mailbox: the mailbox of the draft.
+        draft_id: Graph's id of the draft.
+        slot: reserves a mailbox slot for one request.
     """
 
     mailbox: Mailbox
     draft_id: str
-    slot: Turn
+    slot: MailboxSlot
 
     async def add(self, name: str, content_type: str, content: bytes) -> None:
-        """Attach a small file in one request; when it is not clear whether that worked, look before trying again.
+        """Attach a small file in one request. After an unclear response, list the attachments before the next try.
 
         Raises:
-            M365Error: it is not attached, as far as can be told.
+            M365Error: Graph did not attach the file, as far as this server can find out.
         """
-        form = {"@odata.type": "#microsoft.graph.fileAttachment", "name": name, "contentType": content_type}
-        body = json.dumps({**form, "contentBytes": base64.b64encode(content).decode()}).encode()
+        attachment = {"@odata.type": "#microsoft.graph.fileAttachment", "name": name, "contentType": content_type}
+        body = json.dumps({**attachment, "contentBytes": base64.b64encode(content).decode()}).encode()
 
         async def add_once(_: float) -> None:
             try:
@@ -69,46 +69,47 @@ class DraftAttachments:
         await retry(FILE_RETRIES, add_once, when_unavailable)
 
     async def open_session(self, name: str, content_type: str, size: int) -> UploadSession:
-        """Open an upload session for a large file; one too many is forgotten by Graph.
+        """Open an upload session for a large file. A repeat is harmless, because Graph drops unused sessions.
 
         Raises:
-            FileTooLarge: the mailbox does not take so much.
-            M365Error: there is none to be had.
+            FileTooLarge: the file is larger than the mailbox accepts.
+            M365Error: Graph opened no session.
         """
         item = {"attachmentType": "file", "name": name, "size": size, "contentType": content_type}
         body = json.dumps({"AttachmentItem": item}).encode()
-        found = await retry(
+        session = await retry(
             FILE_RETRIES,
             lambda _: self._post("/createUploadSession", "createUploadSession", body),
             when_unavailable,
         )
         client = self.mailbox.graph
-        url = check_upload_url(str(found.get("uploadUrl", "")), client.base_url)
+        url = check_upload_url(str(session.get("uploadUrl", "")), client.base_url)
         return UploadSession(url, size, client.http, client.metrics, self.slot)
 
     async def holds(self, name: str) -> bool:
-        """Tell whether a file of this name is attached, looking several times. Raises M365Error."""
-        for pause in LOOKS:
+        """Return whether a file of this name is attached, after several checks. Raises M365Error."""
+        for pause in POLL_PAUSES:
             await asyncio.sleep(pause)
-            if await self._named(name):
+            if await self._ids_of(name):
                 return True
         return False
 
     async def remove(self, name: str) -> None:
-        """Take off what an earlier try may have attached under this name. Raises M365Error."""
-        for attachment_id in await self._named(name):
+        """Delete all attachments with this name, which an earlier try may have added. Raises M365Error."""
+        for attachment_id in await self._ids_of(name):
             async with self.slot():
                 path = f"{self._path}/{quote(attachment_id, safe='')}"
                 response = await self.mailbox.act("DELETE", path, "deleteAttachment", headers=IMMUTABLE)
             if response.status not in (204, 404):
                 raise _refusal(response)
 
-    async def _named(self, name: str) -> list[str]:
+    async def _ids_of(self, name: str) -> list[str]:
         async with self.slot():
             response = await self.mailbox.read(f"{self._path}?$select=id,name", "listAttachments", IMMUTABLE)
         if response.status != 200:
             raise _refusal(response)
-        return [str(one["id"]) for one in response.json.get("value", []) if one.get("name") == name]
+        attachments = response.json.get("value", [])
+        return [str(attachment["id"]) for attachment in attachments if attachment.get("name") == name]
 
     async def _post(self, path: str, operation: str, body: bytes) -> dict[str, Any]:
         try:
@@ -126,36 +127,36 @@ class DraftAttachments:
 
 
 def check_upload_url(url: str, graph_base_url: str) -> str:
-    """Return the address Graph wants a file at, if bytes may go there.
+    """Return `url`, Graph's upload address for a file, if this server may upload to it.
 
-    The upload host is another one than Graph's, and only Graph's answer names it. It must be https; beside a stand-in
-    on this machine it is what that stand-in speaks, and on this machine as well.
+    The upload host differs from Graph's host, and only Graph's response names it. The scheme must be https. With a
+    simulator on this machine, the scheme must be the simulator's and the upload host must be this machine.
 
     Raises:
-        GraphUnavailable: it may not.
+        GraphUnavailable: this server may not upload there.
     """
     graph, upload = urlsplit(graph_base_url), urlsplit(url)
-    is_stand_in = is_loopback(graph.hostname)
-    scheme = graph.scheme if is_stand_in else "https"
-    same_side = is_stand_in == is_loopback(upload.hostname)
-    if upload.scheme != scheme or not upload.hostname or upload.username is not None or not same_side:
-        raise GraphUnavailable("Microsoft Graph named an address for the file that this server does not upload to.")
+    graph_is_local = is_loopback(graph.hostname)
+    scheme = graph.scheme if graph_is_local else "https"
+    both_match = graph_is_local == is_loopback(upload.hostname)
+    if upload.scheme != scheme or not upload.hostname or upload.username is not None or not both_match:
+        raise GraphUnavailable("Microsoft Graph named an upload address that this server does not allow.")
     return url
 
 
 def _refusal(response: GraphResponse) -> M365Error:
-    """Return what a reply means for a file; none of these requests sends anything."""
+    """Return the error for a response about a file. None of these requests sends mail."""
     error = decipher(response, changes_something=False)
     if isinstance(error, MessageTooLarge):
         return FileTooLarge(
-            "The message with this file would be larger than the mailbox takes.", reference=response.request_id
+            "The message with this file would be larger than the mailbox accepts.", reference=response.request_id
         )
     if response.status == 404 and isinstance(error, ReadRefused):
         return MessageRefused(
-            "The draft this file is for is not there any more.",
-            advice="Begin anew with attach_files.",
+            "The draft for this file no longer exists.",
+            advice="Start again with attach_files.",
             reference=response.request_id,
         )
     if isinstance(error, ReadRefused):
-        return MessageRefused("Microsoft Graph refused the file.", advice=_AGAIN, reference=response.request_id)
+        return MessageRefused("Microsoft Graph refused the file.", advice=_UPLOAD_AGAIN, reference=response.request_id)
     return error

@@ -1,6 +1,6 @@
-"""One request to Microsoft Graph: address, headers, time limits, and what a broken connection means.
+"""Makes one request to Microsoft Graph: address, headers, time limits, and the meaning of a broken connection.
 
-A read is repeated within a deadline; of a send, only a connection that was never made.
+The client repeats a read until a deadline. It repeats a request with an effect only if no connection was made.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class GraphRequest:
 
     Attributes:
         method: `GET`, `POST`, `PATCH` or `DELETE`.
-        path: below `/v1.0`.
+        path: the path below `/v1.0`.
         token: the person's Graph token.
-        operation: its name in the metrics; a path holds ids.
-        headers: further ones.
+        operation: the name in the metrics, because a path holds ids.
+        headers: additional headers.
         body: JSON, or None.
     """
 
@@ -45,13 +45,13 @@ class GraphRequest:
 
 @dataclass(frozen=True)
 class GraphClient:
-    """Speaks to one Graph.
+    """The HTTP client of one Graph endpoint.
 
     Attributes:
-        base_url: `https://graph.microsoft.com` or the like; `/v1.0` is added.
-        http: the shared client.
-        metrics: where the time is measured.
-        send_seconds: how long a request with an effect may take; then its outcome counts as unknown.
+        base_url: the endpoint without `/v1.0`, for example `https://graph.microsoft.com`.
+        http: the shared HTTP client.
+        metrics: the metrics that record the duration.
+        send_seconds: the timeout of a request with an effect; after it the outcome is unknown.
     """
 
     base_url: str
@@ -62,16 +62,16 @@ class GraphClient:
     async def get(
         self, path: str, token: str, *, operation: str, headers: Mapping[str, str] | None = None
     ) -> GraphResponse:
-        """Return the reply to a read, which is repeated within a deadline while Graph has a passing trouble.
+        """Return the response to a read. The client repeats it until the deadline while Graph has a passing fault.
 
         Args:
-            path: below `/v1.0`.
+            path: the path below `/v1.0`.
             token: the person's Graph token.
-            operation: its name in the metrics; a path holds ids.
-            headers: further ones.
+            operation: the name in the metrics, because a path holds ids.
+            headers: additional headers.
 
         Raises:
-            GraphUnavailable: there was no answer in time.
+            GraphUnavailable: Graph did not respond in time.
         """
         request = GraphRequest("GET", path, token, operation, headers)
 
@@ -89,14 +89,14 @@ class GraphClient:
             raise GraphUnavailable from error.__cause__
 
     async def act(self, call: GraphRequest) -> GraphResponse:
-        """Return the reply to a request that has an effect; it is made once.
+        """Make a request that has an effect, once, and return the response.
 
-        Who cancels cuts the request, which Graph may carry out all the same. So a send runs in a task of its own that
-        nobody cancels: see `sending.delivery.Delivery.send`.
+        A cancelled call breaks off the request, but Graph may still carry it out. So a send runs in its own task, which
+        is never cancelled: see `sending.delivery.Delivery.send`.
 
         Raises:
             GraphUnavailable: no byte was sent.
-            OutcomeUnknown: it was sent, and no whole answer came back.
+            OutcomeUnknown: the request was sent, and no complete response came back.
         """
         try:
             return await self._request(call, self.send_seconds)
@@ -104,7 +104,7 @@ class GraphClient:
             raise OutcomeUnknown from error.__cause__
 
     async def _request(self, call: GraphRequest, seconds: float) -> GraphResponse:
-        # Correlation only; Graph does not use it to recognise a repeated request.
+        # `client-request-id` is for correlation only; Graph does not use it to recognise repeats.
         headers = {
             "Authorization": f"Bearer {call.token}",
             "client-request-id": str(uuid.uuid4()),
@@ -119,8 +119,8 @@ class GraphClient:
                     response = await self._connect_and_send(call.method, url, headers, call.body)
             except (httpx2.HTTPError, TimeoutError) as error:
                 raise _Interrupted from error
-        lowered = {name.lower(): value for name, value in response.headers.items()}
-        return GraphResponse(response.status_code, lowered, response.content)
+        received = {name.lower(): value for name, value in response.headers.items()}
+        return GraphResponse(response.status_code, received, response.content)
 
     async def _connect_and_send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
@@ -136,7 +136,7 @@ class GraphClient:
 
 
 class PassingFault(Exception):
-    """Graph has answered with a fault that may pass; `response` is its answer."""
+    """Graph responded with a fault that may pass; `response` is that response."""
 
     def __init__(self, response: GraphResponse) -> None:
         super().__init__()
@@ -144,9 +144,9 @@ class PassingFault(Exception):
 
 
 def when_passing(error: Exception) -> bool | float:
-    """Tell whether `error` is a fault of Graph's that may pass, and how long Graph asks to wait; for `retry`."""
+    """Return whether `error` is a passing fault of Graph, or the seconds that Graph asks to wait; for `retry`."""
     return isinstance(error, PassingFault) and (parse_retry_after(error.response.headers.get("retry-after")) or 0.0)
 
 
 class _Interrupted(Exception):
-    """The request began and did not end with an answer."""
+    """The request began, and no complete response came back."""

@@ -1,7 +1,7 @@
-"""Pure: what a reply of Microsoft Graph means, as one of our errors.
+"""Pure: turns an error response of Microsoft Graph into one of our errors.
 
-Sources: Graph "Error responses and resource types", "Throttling guidance", and the Outlook error codes seen in
-public issue threads. Codes decide, messages never.
+Sources: Graph "Error responses and resource types", "Throttling guidance", and the Outlook error codes in public issue
+threads. Only codes decide, because Graph's messages may change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from m365_mcp.errors import (
 from m365_mcp.retries import parse_retry_after
 
 _BY_CODE: dict[str, type[M365Error]] = {
-    # No licence, a guest, an on-premises mailbox: Graph says 404, the source of this project saw 403.
+    # No licence, a guest, an on-premises mailbox: Graph documents 404; 403 was observed too.
     "MailboxNotEnabledForRESTAPI": MailboxMissing,
     "MailboxNotSupportedForRESTAPI": MailboxMissing,
     "ErrorAccessDenied": PermissionMissing,
@@ -43,7 +43,7 @@ _BY_CODE: dict[str, type[M365Error]] = {
     "InvalidAuthenticationToken": SignInNeeded,
 }
 
-_GATEWAY_GAVE_UP = (408, 499)  # somebody between us and Graph stopped waiting; Graph may have gone on
+_GATEWAY_TIMEOUTS = (408, 499)  # a gateway before Graph stopped waiting; Graph may still carry the request out
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "ErrorInvalidRecipients": (
@@ -59,17 +59,17 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Ask your administrator; Microsoft blocks accounts whose mail looks like spam.",
     ),
     "insufficient_claims": (
-        "A conditional access policy of your organisation keeps this application from your mailbox.",
+        "A conditional access policy of your organisation blocks this application from your mailbox.",
         "Ask your administrator to review the policy for this application.",
     ),
     "ErrorItemNotFound": (
-        "The message is not there any more.",
-        "It may have been sent, moved or deleted; look for it in Outlook.",
+        "The message no longer exists.",
+        "It may have been sent, moved or deleted; check in Outlook.",
     ),
     "ErrorInvalidUser": ("Microsoft Graph does not know this mailbox.", "Check its address."),
     "ErrorQuotaExceeded": ("The mailbox is full.", "Free some space in the mailbox, then send."),
     "ErrorExceededMaxRecipientLimit": (
-        "The message has more recipients than this mailbox may write to.",
+        "The message has more recipients than this mailbox may send to.",
         "Send it in several messages.",
     ),
     "ErrorExceededMessageLimit": (
@@ -81,7 +81,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class GraphResponse:
-    """What came back: status, headers with lower-case names, raw body."""
+    """A response of Graph: status, headers with lower-case names, raw body."""
 
     status: int
     headers: Mapping[str, str]
@@ -89,17 +89,17 @@ class GraphResponse:
 
     @property
     def request_id(self) -> str | None:
-        """Graph's own id of the request, for support."""
+        """Graph's id of the request, for support."""
         return self.headers.get("request-id")
 
     @property
     def json(self) -> dict[str, Any]:
-        """The body as an object, or an empty one when it is not JSON (gateways answer with HTML)."""
+        """The body as a JSON object, or an empty one if it is none (gateways respond with HTML)."""
         try:
-            found = json.loads(self.body)
+            parsed = json.loads(self.body)
         except (ValueError, UnicodeDecodeError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return parsed if isinstance(parsed, dict) else {}
 
     @property
     def error_code(self) -> str:
@@ -109,20 +109,20 @@ class GraphResponse:
 
 
 def decipher(response: GraphResponse, *, changes_something: bool) -> M365Error:
-    """Return what a reply other than success means.
+    """Return the error that a response means.
 
     Args:
-        response: status 400 and above, or a success status that should not have come.
-        changes_something: whether the request could have had an effect, as sending has.
+        response: a response with status 400 or above, or with an unexpected success status.
+        changes_something: whether the request could have had an effect, for example sent a message.
     """
     kind = _BY_CODE.get(response.error_code)
     if response.status == 429:
         return Throttled(
             retry_after=parse_retry_after(response.headers.get("retry-after")), reference=response.request_id
         )
-    if response.status >= 500 or response.status < 400 or response.status in _GATEWAY_GAVE_UP:
-        # Graph answers 5xx also after it has taken a message, so only a read is known to have had no effect.
-        return _unclear(response, changes_something)
+    if response.status >= 500 or response.status < 400 or response.status in _GATEWAY_TIMEOUTS:
+        # Graph can return 5xx after it accepted a message, so only a read surely had no effect.
+        return _without_clear_result(response, changes_something)
     if kind is None:
         refused = MessageRefused if changes_something else ReadRefused
         kind = {401: SignInNeeded, 403: PermissionMissing, 413: MessageTooLarge}.get(response.status, refused)
@@ -131,21 +131,24 @@ def decipher(response: GraphResponse, *, changes_something: bool) -> M365Error:
 
 
 def claims_challenge(response: GraphResponse) -> str | None:
-    """Return the claims (JSON) a 401 asks a new token for, or None.
+    """Return the claims challenge (JSON) of a 401, or None.
 
-    Source: "Claims challenges, claims requests, and client capabilities"; the header holds them base64-encoded.
+    Source: "Claims challenges, claims requests, and client capabilities"; the header holds the claims as base64.
     """
-    found = re.search(r'error="insufficient_claims".*?\bclaims="([^"]+)"', response.headers.get("www-authenticate", ""))
-    if found is None:
+    challenge = re.search(
+        r'error="insufficient_claims".*?\bclaims="([^"]+)"', response.headers.get("www-authenticate", "")
+    )
+    if challenge is None:
         return None
     try:
-        return base64.b64decode(found.group(1) + "==").decode()
+        return base64.b64decode(challenge.group(1) + "==").decode()
     except (ValueError, UnicodeDecodeError):
         return None
 
 
-def _unclear(response: GraphResponse, changes_something: bool) -> M365Error:
+def _without_clear_result(response: GraphResponse, changes_something: bool) -> M365Error:
     if changes_something:
         return OutcomeUnknown(reference=response.request_id)
-    wait = parse_retry_after(response.headers.get("retry-after"))
-    return GraphUnavailable("Microsoft Graph has a fault of its own.", retry_after=wait, reference=response.request_id)
+    retry_after = parse_retry_after(response.headers.get("retry-after"))
+    sentence = "Microsoft Graph has an internal fault."
+    return GraphUnavailable(sentence, retry_after=retry_after, reference=response.request_id)

@@ -1,4 +1,4 @@
-"""Drafts: made, changed, sent, looked up and thrown away; what makes an unclear send clear.
+"""Creates, changes, sends, finds and deletes drafts. The lookups tell what became of a send with an unknown outcome.
 
 Sources: Graph "Create message", "Update message", "Add attachment", "message: send", "Get immutable identifiers for
 Outlook resources", "List messages".
@@ -14,13 +14,13 @@ from urllib.parse import quote
 from m365_mcp.errors import GraphUnavailable, M365Error, MessageMissing, OutcomeUnknown
 from m365_mcp.graph.client import SEND_SECONDS, PassingFault, when_passing
 from m365_mcp.graph.decipher import GraphResponse, decipher
-from m365_mcp.graph.items import IMMUTABLE, MARKER, SHOWN, Item, item_path, read_item
+from m365_mcp.graph.items import IMMUTABLE, ITEM_QUERY, MARKER, Item, item_path, read_item
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.retries import RetryPolicy, retry
 
 Location = Literal["draft", "sent", "gone"]
 Folder = Literal["inbox", "drafts", "outbox", "sentitems"]  # Graph's well-known names
-# A lost answer takes all of SEND_SECONDS, and is followed by another try.
+# A lost response takes all of SEND_SECONDS; the extra time is for the second try.
 HARMLESS_REPEATS = RetryPolicy(seconds=SEND_SECONDS + 5.0, first_pause=0.3, tries=2)
 _NO_SUCH_ID = "ErrorInvalidIdMalformed"
 
@@ -40,42 +40,42 @@ class Drafts:
     mailbox: Mailbox
 
     async def create(self, message: dict[str, Any], message_id: str) -> Draft:
-        """Create a draft that carries our id. A lost answer is repeated once: a draft too many is sent to nobody.
+        """Create a draft with our id `message_id`. After a lost response it tries again: an extra draft does no harm.
 
         Raises:
-            M365Error: there is no draft to go on with; nothing was sent.
+            M365Error: there is no draft; nothing was sent.
         """
-        made = await self.make("/me/messages", "createDraft", marked(message, message_id))
-        return Draft(str(made["id"]), made.get("webLink"))
+        created = await self.make("/me/messages", "createDraft", marked(message, message_id))
+        return Draft(str(created["id"]), created.get("webLink"))
 
     async def make(self, path: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Return the new draft, as Graph shows it, that a request to `path` makes; see `create`."""
+        """Create a draft with a request to `path`, and return it as Graph's JSON; see `create`."""
         response = await self._repeatable("POST", path, operation, body)
         if response.status == 404 or response.error_code == _NO_SUCH_ID:
             raise MessageMissing(reference=response.request_id)
         if response.status != 201 or "id" not in response.json:
-            raise _not_done(response)
+            raise _refusal(response)
         return response.json
 
     async def change(self, draft_id: str, changes: dict[str, Any]) -> None:
         """Change a draft. Raises M365Error."""
         response = await self._repeatable("PATCH", item_path(draft_id), "changeDraft", changes)
         if response.status != 200:
-            raise _not_done(response)
+            raise _refusal(response)
 
     async def attach(self, draft_id: str, attachment: dict[str, Any]) -> None:
-        """Attach a small file, given as Graph's `fileAttachment`. Raises M365Error; it may be attached all the same."""
+        """Attach a small file, given as Graph's `fileAttachment`. After an M365Error it may still be attached."""
         path, body = f"{item_path(draft_id)}/attachments", json.dumps(attachment).encode()
         try:
             response = await self.mailbox.act("POST", path, "addAttachment", body=body, headers=IMMUTABLE)
         except OutcomeUnknown as error:
             raise GraphUnavailable(reference=error.reference) from error
         if response.status != 201:
-            raise _not_done(response)
+            raise _refusal(response)
 
     async def find(self, item_id: str) -> Item:
         """Return a message of the mailbox, draft or not. Raises MessageMissing and other M365Errors."""
-        response = await self.mailbox.read(f"{item_path(item_id)}?{SHOWN}", "getMessage", IMMUTABLE)
+        response = await self.mailbox.read(f"{item_path(item_id)}?{ITEM_QUERY}", "getMessage", IMMUTABLE)
         if response.status == 404 or response.error_code == _NO_SUCH_ID:
             raise MessageMissing(reference=response.request_id)
         if response.status != 200:
@@ -86,20 +86,20 @@ class Drafts:
         """Send a draft once and return Graph's request id.
 
         Raises:
-            OutcomeUnknown: it may have been sent.
-            M365Error: it was not sent.
+            OutcomeUnknown: Graph may have sent the draft.
+            M365Error: Graph did not send the draft.
         """
         path = f"{item_path(draft_id)}/send"
         response = await self.mailbox.act("POST", path, "sendDraft", body=b"", headers=IMMUTABLE)
         if response.status == 404:
-            # It is not where it was: sent by an earlier try, or deleted by the person.
+            # The draft is gone: an earlier try sent it, or the person deleted it.
             raise OutcomeUnknown(reference=response.request_id)
         if response.status != 202:
             raise decipher(response, changes_something=True)
         return response.request_id
 
     async def location(self, draft_id: str, message_id: str) -> Location:
-        """Return where a message is now. Raises M365Error when it cannot be told."""
+        """Return where a message is now. Raises M365Error if Graph does not say."""
         response = await self.mailbox.read(f"{item_path(draft_id)}?$select=isDraft", "getMessage", IMMUTABLE)
         if response.status == 200:
             return "draft" if response.json.get("isDraft", True) else "sent"
@@ -108,7 +108,7 @@ class Drafts:
         return "sent" if await self.is_in("sentitems", message_id) else "gone"
 
     async def is_in(self, folder: Folder, message_id: str) -> bool:
-        """Tell whether the message with our id lies in this folder. Raises M365Error when it cannot be told."""
+        """Return whether the message with our id is in this folder. Raises M365Error if Graph does not say."""
         condition = f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARKER}' and ep/value eq '{message_id}')"
         path = f"/me/mailFolders/{folder}/messages?$top=1&$select=id&$filter={quote(condition)}"
         response = await self.mailbox.read(path, "findInFolder")
@@ -117,15 +117,15 @@ class Drafts:
         return bool(response.json.get("value"))
 
     async def delete(self, draft_id: str) -> None:
-        """Throw a draft away. Raises M365Error."""
+        """Delete a draft. Raises M365Error."""
         response = await self._repeatable("DELETE", item_path(draft_id), "deleteMessage")
         if response.status not in (204, 404):
-            raise _not_done(response)
+            raise _refusal(response)
 
     async def _repeatable(
         self, method: str, path: str, operation: str, body: dict[str, Any] | None = None
     ) -> GraphResponse:
-        """Return the reply to a request that does no harm when it is made twice: a lost one is made once more."""
+        """Make a request whose repeat does no harm, and return the response; a lost request is made once more."""
         encoded = None if body is None else json.dumps(body, ensure_ascii=False).encode()
 
         async def act_once(_: float) -> GraphResponse:
@@ -147,12 +147,12 @@ def _may_have_been_lost(error: Exception) -> bool | float:
 
 
 def marked(message: dict[str, Any], message_id: str) -> dict[str, Any]:
-    """Return Graph's JSON of a message with our id in it."""
+    """Return Graph's JSON of a message with our id in an extended property."""
     extended = [*message.get("singleValueExtendedProperties", ()), {"id": MARKER, "value": message_id}]
     return {**message, "singleValueExtendedProperties": extended}
 
 
-def _not_done(response: GraphResponse) -> M365Error:
-    """Return what a reply to a request that sends nothing means."""
+def _refusal(response: GraphResponse) -> M365Error:
+    """Return the error for a response to a request that sends no mail."""
     error = decipher(response, changes_something=True)
     return decipher(response, changes_something=False) if isinstance(error, OutcomeUnknown) else error

@@ -1,4 +1,4 @@
-"""What Graph shows of a message in the mailbox, read into a value."""
+"""A message in the mailbox, read from Graph's JSON."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import quote
 from m365_mcp.errors import MessageMissing
 from m365_mcp.mail import DEFERRED
 
-# An id that survives the move from Drafts to Sent Items.
+# Graph's immutable ids stay the same when a message moves from Drafts to Sent Items.
 IMMUTABLE = {"Prefer": 'IdType="ImmutableId"'}
-# A named property of our own, by which a message is found wherever it has gone.
+# Our own named property, which finds a message in every folder.
 MARKER = "String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-id"
 _EXTENDED = f"singleValueExtendedProperties($filter=id eq '{MARKER}' or id eq '{DEFERRED}')"
-# Everything an `Item` is read from.
-SHOWN = f"$select=subject,isDraft,toRecipients,ccRecipients,bccRecipients&$expand={quote(_EXTENDED)}"
+# The query options for all fields of an `Item`.
+ITEM_QUERY = f"$select=subject,isDraft,toRecipients,ccRecipients,bccRecipients&$expand={quote(_EXTENDED)}"
 _ID = re.compile(r"[\w=+/-]{1,1024}", re.ASCII)
 
 
@@ -27,10 +27,10 @@ class Item:
 
     Attributes:
         id: Graph's immutable id.
-        is_draft: whether it has not left yet.
-        to: addresses, as are `cc` and `bcc`.
-        message_id: our id of it, if this server made it.
-        send_at: when it is to leave, as Graph writes it, if that was deferred.
+        is_draft: whether it is not sent yet.
+        to: addresses, as in `cc` and `bcc`.
+        message_id: our id, if this server created the message.
+        send_at: when Exchange sends a deferred message, as Graph writes it.
     """
 
     id: str
@@ -44,13 +44,14 @@ class Item:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Everybody it goes to, blind copies included."""
+        """The addresses of all recipients, blind copies included."""
         return (*self.to, *self.cc, *self.bcc)
 
 
 def read_item(found: Mapping[str, Any]) -> Item:
-    """Return the message that Graph's JSON shows."""
-    extended = {str(one["id"]).lower(): str(one["value"]) for one in found.get("singleValueExtendedProperties") or ()}
+    """Return the message for Graph's JSON `found`."""
+    properties = found.get("singleValueExtendedProperties") or ()
+    extended = {str(extra["id"]).lower(): str(extra["value"]) for extra in properties}
     return Item(
         str(found["id"]),
         str(found.get("subject") or ""),
@@ -64,11 +65,11 @@ def read_item(found: Mapping[str, Any]) -> Item:
 
 
 def item_path(item_id: str) -> str:
-    """Return the path of a message. Raises MessageMissing for what is no id, so that no id can be another path."""
+    """Return the path of a message. Raises MessageMissing for an invalid id, so that no id can become another path."""
     if not _ID.fullmatch(item_id):
         raise MessageMissing
     return f"/me/messages/{quote(item_id, safe='')}"
 
 
 def _addresses(recipients: Any) -> tuple[str, ...]:
-    return tuple(str(one.get("emailAddress", {}).get("address") or "") for one in recipients or ())
+    return tuple(str(recipient.get("emailAddress", {}).get("address") or "") for recipient in recipients or ())

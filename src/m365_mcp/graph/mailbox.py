@@ -1,4 +1,4 @@
-"""The verbs of Graph for one signed-in person: sending, and the profile. Drafts are in `graph.drafts`."""
+"""Makes requests to Graph for one signed-in person: sending, and the profile. Drafts are in `graph.drafts`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from m365_mcp.graph.decipher import GraphResponse, claims_challenge, decipher
 
 ME = "/me?$select=displayName,mail,userPrincipalName"
 SEND = "/me/sendMail"
-MOST_REFUSALS = 2
+MAX_REFUSALS = 2  # tokens that Graph may refuse before the sign-in counts as over
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Who is signed in; `mail` is None for an account without a mailbox."""
+    """The signed-in person's account; `mail` is None for an account without a mailbox."""
 
     display_name: str | None
     mail: str | None
@@ -26,13 +26,13 @@ class Profile:
 
 @dataclass(frozen=True)
 class TokenSource:
-    """Where the person's Graph token comes from.
+    """The source of the person's Graph tokens.
 
     Attributes:
         get: returns a token.
-        renew: returns another token than the ones Graph has refused, which are handed in with what Graph asks for
-            (`claims`, JSON) if it says so; and when that token was made, in epoch seconds.
-        end_sign_in: says that Graph has refused a token made in answer to its refusal; the sign-in is over.
+        renew: takes the tokens that Graph refused and its claims challenge (JSON or None); returns another token, and
+            the time of its exchange in epoch seconds.
+        end_sign_in: ends the sign-in, because Graph refused also a token that was exchanged after its refusal.
     """
 
     get: Callable[[], Awaitable[str]]
@@ -51,27 +51,27 @@ class Mailbox:
         """Send a message, given as the body of `POST /me/sendMail`, once; return Graph's request id.
 
         Raises:
-            OutcomeUnknown: it may have been sent; it is not repeated.
-            M365Error: it was not sent.
+            OutcomeUnknown: Graph may have sent the message; the mailbox does not repeat the request.
+            M365Error: Graph did not send the message.
         """
         response = await self.act("POST", SEND, "sendMail", body=body)
         if response.status != 202:
             raise decipher(response, changes_something=True)
         if "retry-after" in response.headers:
-            # Graph may accept and throttle in one answer; whether the message goes out is then anybody's guess.
+            # Graph may accept and throttle in one response. Then it is unknown whether it sends the message.
             raise OutcomeUnknown(reference=response.request_id)
         return response.request_id
 
     async def profile(self) -> Profile:
-        """Return who is signed in. Raises M365Error."""
+        """Return the profile of the signed-in person. Raises M365Error."""
         response = await self.read(ME, "me")
-        found = response.json
-        if response.status != 200 or "userPrincipalName" not in found:
+        profile = response.json
+        if response.status != 200 or "userPrincipalName" not in profile:
             raise decipher(response, changes_something=False)
-        return Profile(found.get("displayName"), found.get("mail"), found["userPrincipalName"])
+        return Profile(profile.get("displayName"), profile.get("mail"), profile["userPrincipalName"])
 
     async def read(self, path: str, operation: str, headers: dict[str, str] | None = None) -> GraphResponse:
-        """Return the reply to a read; see `GraphClient.get`."""
+        """Return the response to a read; see `GraphClient.get`."""
         return await self._with_token(lambda token: self.graph.get(path, token, operation=operation, headers=headers))
 
     async def act(
@@ -83,23 +83,23 @@ class Mailbox:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> GraphResponse:
-        """Return the reply to a request with an effect; see `GraphClient.act`."""
+        """Return the response to a request with an effect; see `GraphClient.act`."""
         return await self._with_token(
             lambda token: self.graph.act(GraphRequest(method, path, token, operation, headers, body))
         )
 
     async def _with_token(self, request: Callable[[str], Awaitable[GraphResponse]]) -> GraphResponse:
         token = await self.tokens.get()
-        asked_at = time.time()
+        started_at = time.time()
         response = await request(token)
         refused: tuple[str, ...] = ()
-        # 401 means Graph did not look at the request, so it may come again with another token, also a send: first
-        # with one that another replica may have left in the store, then with one made for it.
+        # 401 means that Graph did not process the request, so also a send may be repeated with another token. The
+        # first may be one that another replica stored; the second is exchanged for this request.
         while response.status == 401:
             refused = (*refused, token)
-            token, made_at = await self.tokens.renew(refused, claims_challenge(response))
+            token, exchanged_at = await self.tokens.renew(refused, claims_challenge(response))
             response = await request(token)
-            if response.status == 401 and (made_at >= asked_at or len(refused) == MOST_REFUSALS):
+            if response.status == 401 and (exchanged_at >= started_at or len(refused) == MAX_REFUSALS):
                 await self.tokens.end_sign_in()
                 break
         return response

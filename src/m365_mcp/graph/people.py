@@ -1,4 +1,4 @@
-"""Finding people: those around the signed-in person first, then the directory.
+"""Finds people: first the people around the signed-in person, then the directory.
 
 Sources: Graph "List people", "List users", "Use the $search query parameter".
 """
@@ -16,20 +16,20 @@ from m365_mcp.graph.decipher import decipher
 from m365_mcp.graph.mailbox import Mailbox
 
 Source = Literal["people", "directory"]
-LOOKED_AT = 50  # of each source; more than are shown, so that a namesake is not overlooked
-# The mailbox's own contacts and correspondents, and the organisation's ("List people", optional header).
-_BOTH = {"X-PeopleQuery-QuerySources": "Mailbox,Directory"}
+RESULTS_PER_SOURCE = 50  # more than the tool shows, so that it notices a namesake
+# Contacts and correspondents of the mailbox, and people of the organisation ("List people", optional header).
+_ALL_SOURCES = {"X-PeopleQuery-QuerySources": "Mailbox,Directory"}
 # The directory's $search is an advanced query ("Advanced query capabilities on Microsoft Entra ID objects").
 _EVENTUAL = {"ConsistencyLevel": "eventual"}
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody mail can be sent to.
+    """A person who can receive mail.
 
     Attributes:
-        address: where.
-        found_in: `people` are those around the signed-in person, `directory` is the whole organisation.
+        address: the mail address.
+        found_in: `people` for the people around the signed-in person, `directory` for the whole organisation.
     """
 
     address: str
@@ -41,54 +41,55 @@ class Person:
 
 @dataclass(frozen=True)
 class Directory:
-    """What one signed-in person can find out about people."""
+    """The people that one signed-in person can find."""
 
     mailbox: Mailbox
 
     async def find(self, words: str) -> tuple[Person, ...]:
-        """Return everybody these words may mean, the most relevant first, each once. Raises M365Error."""
-        searched = _searched(words)
-        if not re.search(r"\w", searched):
+        """Return the people who match these words, the most relevant first, each once. Raises M365Error."""
+        searchable = _searchable(words)
+        if not re.search(r"\w", searchable):
             raise InvalidArgument("'query' has no letters.", advice="Give a name, part of one, or part of an address.")
-        return _merged([*await self._around(searched), *await self._everybody(searched)])
+        return _merge([*await self._find_around(searchable), *await self._find_in_directory(searchable)])
 
-    async def _around(self, words: str) -> list[Person]:
-        query = f"$search={quote(chr(34) + words + chr(34))}&$top={LOOKED_AT}"
+    async def _find_around(self, words: str) -> list[Person]:
+        query = f"$search={quote(chr(34) + words + chr(34))}&$top={RESULTS_PER_SOURCE}"
         select = "$select=displayName,scoredEmailAddresses,jobTitle,department"
-        response = await self.mailbox.read(f"/me/people?{query}&{select}", "people", _BOTH)
+        response = await self.mailbox.read(f"/me/people?{query}&{select}", "people", _ALL_SOURCES)
         if response.status != 200:
             raise decipher(response, changes_something=False)
-        return [one for found in response.json.get("value", ()) for one in _around_one(found)]
+        return [person for entry in response.json.get("value", ()) for person in _people_of(entry)]
 
-    async def _everybody(self, words: str) -> list[Person]:
+    async def _find_in_directory(self, words: str) -> list[Person]:
         search = " OR ".join(f'"{name}:{words}"' for name in ("displayName", "mail", "userPrincipalName"))
-        # User.ReadBasic.All shows no more than these.
-        path = f"/users?$search={quote(search)}&$top={LOOKED_AT}&$select=displayName,mail"
+        # The permission User.ReadBasic.All shows only basic fields.
+        path = f"/users?$search={quote(search)}&$top={RESULTS_PER_SOURCE}&$select=displayName,mail"
         response = await self.mailbox.read(path, "users", _EVENTUAL)
         if response.status != 200:
             raise decipher(response, changes_something=False)
         return [
-            Person(str(one["mail"]), one.get("displayName"), found_in=("directory",))
-            for one in response.json.get("value", ())
-            if one.get("mail")
+            Person(str(entry["mail"]), entry.get("displayName"), found_in=("directory",))
+            for entry in response.json.get("value", ())
+            if entry.get("mail")
         ]
 
 
-def _searched(words: str) -> str:
-    """Return the words without what has a meaning in a search: it is quoted, and a quote would end it."""
+def _searchable(words: str) -> str:
+    """Return the words without the characters of the search syntax, because a quote would end the quoted search."""
     return " ".join(re.sub(r'["\\:()]', " ", words).split())
 
 
-def _around_one(found: dict[str, Any]) -> Iterator[Person]:
-    addresses = [str(one["address"]) for one in found.get("scoredEmailAddresses") or () if one.get("address")]
+def _people_of(entry: dict[str, Any]) -> Iterator[Person]:
+    scored = entry.get("scoredEmailAddresses") or ()
+    addresses = [str(email["address"]) for email in scored if email.get("address")]
     for address in addresses[:1]:  # the first is the most relevant
-        yield Person(address, found.get("displayName"), found.get("jobTitle"), found.get("department"))
+        yield Person(address, entry.get("displayName"), entry.get("jobTitle"), entry.get("department"))
 
 
-def _merged(found: Iterable[Person]) -> tuple[Person, ...]:
+def _merge(people: Iterable[Person]) -> tuple[Person, ...]:
     by_address: dict[str, Person] = {}
-    for one in found:
-        known = by_address.setdefault(one.address.casefold(), one)
-        where = tuple(dict.fromkeys((*known.found_in, *one.found_in)))
-        by_address[one.address.casefold()] = replace(known, name=known.name or one.name, found_in=where)
+    for person in people:
+        known = by_address.setdefault(person.address.casefold(), person)
+        sources = tuple(dict.fromkeys((*known.found_in, *person.found_in)))
+        by_address[person.address.casefold()] = replace(known, name=known.name or person.name, found_in=sources)
     return tuple(by_address.values())

@@ -1,4 +1,4 @@
-"""Replies and forwards as drafts, and finding the message to answer.
+"""Creates replies and forwards as drafts, and lists the messages to answer.
 
 Sources: Graph "message: createReply", "message: createReplyAll", "message: createForward", "List messages".
 """
@@ -22,7 +22,7 @@ _ACTIONS: dict[ReplyKind, str] = {
 
 @dataclass(frozen=True)
 class ReplyDraft:
-    """The draft of an answer as the mailbox has made it: recipients, subject, and the quoted message as its text."""
+    """The draft of a reply as Graph created it: recipients, subject, and the quoted message as its text."""
 
     item: Item
     content_type: str
@@ -31,7 +31,7 @@ class ReplyDraft:
 
 @dataclass(frozen=True)
 class MessageSummary:
-    """One line of a list of messages."""
+    """One message in a list of messages."""
 
     id: str
     subject: str
@@ -44,23 +44,23 @@ class MessageSummary:
 
 @dataclass(frozen=True)
 class ReplyDrafts:
-    """One person's answers to messages."""
+    """One person's drafts of replies and forwards."""
 
     drafts: Drafts
 
     async def begin(self, original: str, kind: ReplyKind, message_id: str) -> ReplyDraft:
-        """Have the mailbox make a draft that answers a message; our id goes into its headers.
+        """Create a draft that answers or forwards the message `original`, with our id in its headers.
 
         Raises:
-            MessageMissing: there is no such message.
+            MessageMissing: there is no message `original`.
             M365Error: there is no draft.
         """
         action = _ACTIONS[kind]
         headers = [{"name": MESSAGE_ID_HEADER, "value": message_id}]
         body: dict[str, Any] = {"message": {"internetMessageHeaders": headers}}
-        made = await self.drafts.make(f"{item_path(original)}/{action}", action, body)
-        text = made.get("body") or {}
-        return ReplyDraft(read_item(made), str(text.get("contentType") or "text"), str(text.get("content") or ""))
+        created = await self.drafts.make(f"{item_path(original)}/{action}", action, body)
+        text = created.get("body") or {}
+        return ReplyDraft(read_item(created), str(text.get("contentType") or "text"), str(text.get("content") or ""))
 
     async def list(self, folder: Folder, top: int, *, previews: bool) -> tuple[MessageSummary, ...]:
         """Return the newest messages of a folder. Raises M365Error."""
@@ -69,10 +69,10 @@ class ReplyDrafts:
         response = await self.drafts.mailbox.read(path, "listMessages", IMMUTABLE)
         if response.status != 200:
             raise decipher(response, changes_something=False)
-        return tuple(_listed(found) for found in response.json.get("value", ()))
+        return tuple(_read_summary(found) for found in response.json.get("value", ()))
 
 
-def _listed(found: dict[str, Any]) -> MessageSummary:
+def _read_summary(found: dict[str, Any]) -> MessageSummary:
     sender = (found.get("from") or {}).get("emailAddress") or {}
     return MessageSummary(
         str(found["id"]),

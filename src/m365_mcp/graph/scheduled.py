@@ -1,7 +1,7 @@
-"""Messages that wait for the time they are to leave.
+"""Lists messages with a deferred send time.
 
-Source: [MS-OXOMSG] 2.2.3.2 (PidTagDeferredSendTime). Where such a message waits is not documented for Graph: in the
-Outbox, or among the drafts; so both are looked into.
+Source: [MS-OXOMSG] 2.2.3.2 (PidTagDeferredSendTime). Graph does not document the folder of such messages. They are in
+the Outbox or in Drafts, so this module reads both.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from datetime import datetime
 
 from m365_mcp.graph.decipher import decipher
 from m365_mcp.graph.drafts import Folder
-from m365_mcp.graph.items import IMMUTABLE, SHOWN, Item, read_item
+from m365_mcp.graph.items import IMMUTABLE, ITEM_QUERY, Item, read_item
 from m365_mcp.graph.mailbox import Mailbox
 
 _FOLDERS: tuple[Folder, ...] = ("outbox", "drafts")
-LOOKED_AT = 100  # of each folder, the newest first
+MESSAGES_PER_FOLDER = 100  # the newest first
 
 
 async def list_scheduled(mailbox: Mailbox, now: datetime) -> tuple[Item, ...]:
-    """Return the messages this server made that are to leave after `now`, the next first. Raises M365Error."""
+    """Return this server's messages that Exchange sends after `now`, the next first. Raises M365Error."""
     found: list[tuple[datetime, Item]] = []
     for folder in _FOLDERS:
-        path = f"/me/mailFolders/{folder}/messages?$top={LOOKED_AT}&{SHOWN}"
+        path = f"/me/mailFolders/{folder}/messages?$top={MESSAGES_PER_FOLDER}&{ITEM_QUERY}"
         response = await mailbox.read(path, "listWaiting", IMMUTABLE)
         if response.status != 200:
             raise decipher(response, changes_something=False)
-        items = [read_item(one) for one in response.json.get("value", ())]
+        items = [read_item(entry) for entry in response.json.get("value", ())]
         found += [(due, item) for item in items if (due := _due(item)) is not None and due > now]
     return tuple(item for _, item in sorted(found, key=lambda pair: pair[0]))
 

@@ -1,7 +1,7 @@
-"""The domain: a message, what makes it valid, and the JSON Graph expects for it.
+"""The domain: a message, the rules that make it valid, and the JSON that Graph expects.
 
-Read `building` first: it takes the arguments of a call apart into people, body and attachments, and puts a `Message`
-together. `rules` holds the operator's choices and Microsoft's limits.
+Read `composing` first. It reads recipients, body and attachments from the arguments of a call and makes a `Message`.
+`rules` holds the operator's choices and Microsoft's limits.
 """
 
 from m365_mcp.mail.attachment_types import SNIFFED_BYTES, check_attachment_name, check_attachment_start

@@ -1,4 +1,4 @@
-"""Which files may be attached: their names, and what their first bytes say they are.
+"""Checks whether a file may be attached, by its name and its first bytes.
 
 Sources: Microsoft Support, "Blocked attachments in Outlook"; Microsoft Learn, "Naming Files, Paths, and Namespaces".
 """
@@ -12,14 +12,14 @@ from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.rules import MailRules
 from m365_mcp.mail.unicode_checks import cannot_be_mailed, has_control_characters, has_invisible_characters
 
-SNIFFED_BYTES = 8  # how much of a file `check_attachment_start` wants to see
-MAX_FILE_NAME_BYTES = 255  # what file systems take
+SNIFFED_BYTES = 8  # how many bytes `check_attachment_start` needs
+MAX_FILE_NAME_BYTES = 255  # the limit of common file systems
 
 _PLAIN_NAME = "Give the file a plain name such as report.pdf."
 _NOT_BY_MAIL = "Share it by a link, for example from OneDrive, instead of attaching it."
 
-# The first bytes of what an operating system runs: PE and COFF; ELF(5); Mach-O in both byte orders, 32 and 64 bits,
-# and for several processors (mach-o/loader.h, mach-o/fat.h); a script with an interpreter (execve(2)).
+# The first bytes of programs: PE and COFF; ELF(5); Mach-O in both byte orders, 32 and 64 bits, and for several
+# processors (mach-o/loader.h, mach-o/fat.h); a script with an interpreter (execve(2)).
 _PROGRAMS = (
     b"MZ",
     b"\x7fELF",
@@ -59,21 +59,22 @@ _CONTENT_TYPES = {
 
 
 def check_attachment_name(name: str, rules: MailRules, where: str = "The attachment") -> str:
-    """Return `name` when a file may be attached under it.
+    """Return `name` if the operator's rules allow a file with this name.
 
     Args:
-        name: the file's name, as it came.
+        name: the file's name, as the caller wrote it.
         rules: the operator's choices.
-        where: what an error calls the attachment.
+        where: the name of the attachment in errors.
 
     Raises:
-        InvalidArgument: a path, a character that hides something, too long, or a type that is blocked.
+        InvalidArgument: the name is a path, has an invisible or control character, is too long, or has a blocked
+            extension.
     """
     if cannot_be_mailed(name) or len(name.encode()) > MAX_FILE_NAME_BYTES:
         raise InvalidArgument(f"{where} has a name of more than {MAX_FILE_NAME_BYTES} bytes.", advice=_PLAIN_NAME)
     if has_control_characters(name) or has_invisible_characters(name):
         raise InvalidArgument(f"{where} has a control or an invisible character in its name.", advice=_PLAIN_NAME)
-    plain = unicodedata.normalize("NFKC", name).strip()  # a full-width slash or dot counts as one
+    plain = unicodedata.normalize("NFKC", name).strip()  # turns a full-width slash or dot into a plain one
     if plain in ("", ".", ".."):
         raise InvalidArgument(f"{where} has no name.", advice=_PLAIN_NAME)
     if "/" in plain or "\\" in plain:
@@ -83,23 +84,23 @@ def check_attachment_name(name: str, rules: MailRules, where: str = "The attachm
 
 
 def _check_extensions(plain: str, rules: MailRules, where: str) -> None:
-    # Every one counts, because report.exe.pdf may be shown as report.exe; Windows drops spaces and dots at the end,
-    # and what follows a colon is a stream of the file before it.
+    # All extensions are checked, because a mail program may show report.exe.pdf as report.exe. Windows drops spaces
+    # and dots at the end, and the text after a colon names a stream of the file.
     _, *extensions = re.split(r"[.:]", plain.lower())
     if any(extension.strip() in rules.blocked_extensions for extension in extensions):
         raise InvalidArgument(f"{where} is of a type that this server does not attach.", advice=_NOT_BY_MAIL)
 
 
 def check_attachment_start(start: bytes, rules: MailRules, where: str = "The attachment") -> None:
-    """Refuse a program, whatever its name says. An operator who blocks no types lets it pass.
+    """Refuse a program, whatever its name is. If the operator blocks no types, every file passes.
 
     Args:
-        start: the first bytes of the file, `SNIFFED_BYTES` of them if it has as many.
+        start: the first `SNIFFED_BYTES` bytes of the file, or the whole file if it is shorter.
         rules: the operator's choices.
-        where: what an error calls the attachment.
+        where: the name of the attachment in errors.
 
     Raises:
-        InvalidArgument: it is a program.
+        InvalidArgument: the file is a program.
     """
     if rules.blocked_extensions and start.startswith(_PROGRAMS):
         raise InvalidArgument(f"{where} is a program, by its content.", advice=_NOT_BY_MAIL)

@@ -1,6 +1,6 @@
-"""Attachments that come inside the call: read, checked, and Graph's JSON for them.
+"""Reads and checks the attachments inside a call, and makes Graph's JSON for them.
 
-There is no field for a path or an address, so that no call can make this server read a file or fetch a page.
+No field names a path or an address, so no call can make this server read a file or fetch a page.
 Source: Graph "fileAttachment resource type".
 """
 
@@ -20,24 +20,26 @@ from m365_mcp.mail.attachment_types import check_attachment_name, check_attachme
 from m365_mcp.mail.rules import MAX_ATTACHMENTS, MailRules
 
 _CONTENT_TYPE = re.compile(r"[a-z0-9][\w!#$&^.+-]{0,126}/[a-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)  # RFC 6838 section 4.2
-_CONTENT_ID = re.compile(r"[\w.+@-]{1,255}", re.ASCII)  # of RFC 2392 what needs no escape in a cid: address
-_FORM = (
+_CONTENT_ID = re.compile(
+    r"[\w.+@-]{1,255}", re.ASCII
+)  # the characters of RFC 2392 that need no escape in a cid: address
+_FIELDS_ADVICE = (
     "Use name, content_base64, content_type, content_id and is_inline; files are not read from a path or an address."
 )
-_BASE64 = "Give the content as base64 (RFC 4648 section 4) without line breaks and without a data: prefix."
-_LARGER = "Attach larger files by upload link, or share a link to them."
+_BASE64_ADVICE = "Give the content as base64 (RFC 4648 section 4) without line breaks and without a data: prefix."
+_TOO_LARGE_ADVICE = "Attach larger files by upload link, or share a link to them."
 
 
 @dataclass(frozen=True)
 class InlineAttachment:
-    """One attachment as it comes inside a call.
+    """One attachment inside a call.
 
     Attributes:
         name: file name.
         content_base64: the file, base64.
-        content_type: media type; by the name's extension when left out.
-        content_id: what the HTML calls it, for <img src="cid:...">; makes it inline.
-        is_inline: shown inside the text; needs content_id.
+        content_type: media type; if it is missing, the name's extension decides.
+        content_id: the name in the HTML, for <img src="cid:...">; makes the attachment inline.
+        is_inline: whether mail programs show it inside the text; needs content_id.
     """
 
     name: str
@@ -49,7 +51,7 @@ class InlineAttachment:
 
 @dataclass(frozen=True)
 class Attachment:
-    """One file that goes with a message."""
+    """One attached file of a message."""
 
     name: str
     content: bytes = field(repr=False)
@@ -58,7 +60,7 @@ class Attachment:
 
     @property
     def size(self) -> int:
-        """Bytes, before base64."""
+        """Size of the content in bytes, before base64."""
         return len(self.content)
 
     @cached_property
@@ -68,62 +70,62 @@ class Attachment:
 
     @property
     def is_inline(self) -> bool:
-        """Whether it is shown inside the text."""
+        """Whether mail programs show it inside the text."""
         return self.content_id is not None
 
     def as_graph(self) -> dict[str, Any]:
         """Return Graph's `fileAttachment`."""
-        known = {
+        attachment = {
             "@odata.type": "#microsoft.graph.fileAttachment",
             "name": self.name,
             "contentType": self.content_type,
             "contentBytes": base64.b64encode(self.content).decode(),
         }
-        return {**known, "isInline": True, "contentId": self.content_id} if self.is_inline else known
+        return {**attachment, "isInline": True, "contentId": self.content_id} if self.is_inline else attachment
 
 
 def read_attachments(
     given: Sequence[InlineAttachment | Mapping[str, Any]], rules: MailRules
 ) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
-    """Return the attachments, and what the sender should know about them.
+    """Return the attachments, and warnings for the sender.
 
     Raises:
-        InvalidArgument: one is not as it must be; the entry is named, its content is not repeated.
-        MessageTooLarge: together they are larger than goes into one request.
+        InvalidArgument: an entry is not valid; the error names the entry and never repeats its content.
+        MessageTooLarge: the attachments together are larger than one request may be.
     """
     if len(given) > MAX_ATTACHMENTS:
-        raise InvalidArgument(f"There are {len(given):,} attachments, and Exchange Online takes {MAX_ATTACHMENTS}.")
-    entries = [(f"'attachments' entry {number}", entry) for number, entry in enumerate(given, start=1)]
-    read = [(where, _read_form(where, entry)) for where, entry in entries]
-    _check_size(sum(len(entry.content_base64) * 3 // 4 - 2 for _, entry in read), rules)
-    attachments = tuple(_read_attachment(where, entry, rules) for where, entry in read)
+        raise InvalidArgument(f"There are {len(given):,} attachments, and Exchange Online allows {MAX_ATTACHMENTS}.")
+    numbered = [(f"'attachments' entry {number}", entry) for number, entry in enumerate(given, start=1)]
+    entries = [(where, _check_fields(where, entry)) for where, entry in numbered]
+    _check_size(sum(len(entry.content_base64) * 3 // 4 - 2 for _, entry in entries), rules)
+    attachments = tuple(_read_attachment(where, entry, rules) for where, entry in entries)
     _check_size(sum(attachment.size for attachment in attachments), rules)
-    names = [attachment.content_id for attachment in attachments if attachment.content_id]
-    if len(names) != len(set(names)):
+    content_ids = [attachment.content_id for attachment in attachments if attachment.content_id]
+    if len(content_ids) != len(set(content_ids)):
         raise InvalidArgument("Two attachments have the same content_id.", advice="Give each its own.")
     empty = sum(not attachment.size for attachment in attachments)
     return attachments, (f"{empty} attachment{'s are' if empty > 1 else ' is'} empty (0 bytes).",) if empty else ()
 
 
-def _read_form(where: str, entry: InlineAttachment | Mapping[str, Any]) -> InlineAttachment:
+def _check_fields(where: str, entry: InlineAttachment | Mapping[str, Any]) -> InlineAttachment:
     if isinstance(entry, InlineAttachment):
         return entry
     types = {"name": str, "content_base64": str, "content_type": str, "content_id": str, "is_inline": bool}
     given = {name: value for name, value in entry.items() if value is not None}
     if set(entry) - {known.name for known in fields(InlineAttachment)}:
-        raise InvalidArgument(f"{where} has a field that does not exist.", advice=_FORM)
+        raise InvalidArgument(f"{where} has a field that does not exist.", advice=_FIELDS_ADVICE)
     if not {"name", "content_base64"} <= set(given):
-        raise InvalidArgument(f"{where} lacks name or content_base64.", advice=_FORM)
+        raise InvalidArgument(f"{where} lacks name or content_base64.", advice=_FIELDS_ADVICE)
     if not all(isinstance(value, types[name]) for name, value in given.items()):
-        raise InvalidArgument(f"{where} has a field of the wrong type.", advice=_FORM)
+        raise InvalidArgument(f"{where} has a field of the wrong type.", advice=_FIELDS_ADVICE)
     return InlineAttachment(**given)
 
 
 def _check_size(size: int, rules: MailRules) -> None:
     if size > rules.max_inline_attachment_bytes:
         raise MessageTooLarge(
-            f"The attachments are {size:,} bytes together, and {rules.max_inline_attachment_bytes:,} go inside a call.",
-            advice=_LARGER,
+            f"The attachments are {size:,} bytes together, and a call may hold {rules.max_inline_attachment_bytes:,}.",
+            advice=_TOO_LARGE_ADVICE,
         )
 
 
@@ -144,8 +146,8 @@ def _read_content_id(where: str, entry: InlineAttachment) -> str | None:
         return None
     if not _CONTENT_ID.fullmatch(bare):
         raise InvalidArgument(
-            f"{where} is to be shown inside the text and has no usable content_id.",
-            advice="Give it the content_id that stands after cid: in the HTML; letters, digits and .-_+@ are fine.",
+            f"{where} is inline and has no valid content_id.",
+            advice="Give it the content_id that follows cid: in the HTML; letters, digits and .-_+@ are allowed.",
         )
     return bare
 
@@ -153,6 +155,6 @@ def _read_content_id(where: str, entry: InlineAttachment) -> str | None:
 def _decode(where: str, text: str) -> bytes:
     try:
         content = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
-    except ValueError:  # UnicodeEncodeError and binascii.Error are both
-        raise InvalidArgument(f"{where} has content that is not base64.", advice=_BASE64) from None
+    except ValueError:  # the base of UnicodeEncodeError and binascii.Error
+        raise InvalidArgument(f"{where} has content that is not base64.", advice=_BASE64_ADVICE) from None
     return content

@@ -1,4 +1,4 @@
-"""The text of a mail, in the form it is sent in, and what was done to it."""
+"""Turns the text of a call into the body of a message, with warnings about the changes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Literal
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
 from m365_mcp.mail.html.links import content_ids, misleading_links
-from m365_mcp.mail.html.removals import in_words
+from m365_mcp.mail.html.removals import removal_warnings
 from m365_mcp.mail.html.sanitizing import sanitize_html
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 from m365_mcp.mail.unicode_checks import cannot_be_mailed
 
 ContentType = Literal["HTML", "Text"]
-CONTENT_TYPES = ("HTML", "Text", "Markdown")  # what a caller may write; Graph knows the first two
+CONTENT_TYPES = ("HTML", "Text", "Markdown")  # the caller's choices; Graph knows the first two
 
 
 @dataclass(frozen=True)
 class Body:
-    """A text that can be sent.
+    """The body of a message.
 
     Attributes:
-        content_ids: what its images refer to.
-        warnings: what was done to it.
+        content_ids: the content ids that its images refer to.
+        warnings: what the sanitizer changed, one sentence each.
     """
 
     content_type: ContentType
@@ -33,12 +33,12 @@ class Body:
 
 
 def read_body(text: str, content_type: str) -> Body:
-    """Return the body that `text`, written as `content_type` says, becomes.
+    """Return the body for `text`, which is in the format `content_type` (HTML, Text or Markdown, in any case).
 
     Raises:
-        InvalidArgument: the type is unknown, or the text cannot be sent.
-        BodyTooComplex: the text is more work than one message may be.
-        MessageTooLarge: the text alone is more than Graph takes.
+        InvalidArgument: the type is unknown, or the text has a character that no mail can carry.
+        BodyTooComplex: the text exceeds a limit on work.
+        MessageTooLarge: the text alone is larger than Graph accepts.
     """
     kind = _choose_content_type(content_type)
     limit = markdown.MAX_CHARACTERS if kind == "Markdown" else MAX_REQUEST_BYTES
@@ -65,10 +65,10 @@ def _choose_content_type(value: str) -> str:
 
 def _read_html(html: str) -> Body:
     clean, removed = sanitize_html(html)
-    return Body("HTML", clean, content_ids(clean), in_words(removed) + _about_links(misleading_links(clean)))
+    return Body("HTML", clean, content_ids(clean), removal_warnings(removed) + _link_warnings(misleading_links(clean)))
 
 
-def _about_links(misleading: int) -> tuple[str, ...]:
+def _link_warnings(misleading: int) -> tuple[str, ...]:
     if not misleading:
         return ()
     which = (
@@ -76,4 +76,4 @@ def _about_links(misleading: int) -> tuple[str, ...]:
         if misleading == 1
         else f"{misleading} links show one web address and lead"
     )
-    return (f"{which} to another; look at the targets before anybody else does.",)
+    return (f"{which} to another; check the targets.",)

@@ -1,4 +1,4 @@
-"""From the arguments of a call to a message, or to a sentence that says why not."""
+"""Composes a message from the arguments of a call, or raises an error that names the argument to correct."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from m365_mcp.mail.rules import MAX_SUBJECT, MailRules
 from m365_mcp.mail.unicode_checks import has_control_characters
 
 IMPORTANCES: tuple[Importance, ...] = ("low", "normal", "high")
-_ROOM_FOR_ID = "x" * 128  # a message that fits must still fit with the id this server puts in
+_LONGEST_MESSAGE_ID = "x" * 128  # the size check includes the message id that this server adds later
 
 
 @dataclass(frozen=True, kw_only=True)
 class MessageRequest:
-    """A message as a caller describes it; nothing is checked yet.
+    """The caller's description of a message, before any check.
 
     Attributes:
-        to: recipients, each `a@b` or `Name <a@b>`; `cc`, `bcc`, `reply_to` and `from_` are written likewise.
-        body: the text, in the format `content_type` names: HTML, Text or Markdown.
-        from_: the shared mailbox it is to leave from.
+        to: recipients, each `a@b` or `Name <a@b>`; `cc`, `bcc`, `reply_to` and `from_` have the same form.
+        body: the text, in the format that `content_type` names: HTML, Text or Markdown.
+        from_: the shared mailbox that sends the message; None: the person's own mailbox.
         importance: low, normal or high.
         attachments: files inside the call; mappings have the fields of `InlineAttachment`.
-        save_to_sent: whether a copy is kept in Sent Items.
-        send_at: when it is to leave, when that is not at once.
+        save_to_sent: whether Graph stores a copy in Sent Items.
+        send_at: when Exchange sends the message; None: at once.
     """
 
     to: Sequence[str]
@@ -50,19 +50,19 @@ class MessageRequest:
 
 
 def compose_message(request: MessageRequest, rules: MailRules) -> Message:
-    """Return the message `request` describes.
+    """Return the message that `request` describes.
 
     Raises:
-        InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
-        RecipientNotAllowed: somebody is outside the domains the operator allows.
-        BodyTooComplex: the body is more work than one message may be.
-        MessageTooLarge: more than Graph takes in one request.
+        InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
+        RecipientNotAllowed: a recipient is outside the domains that the operator allows.
+        BodyTooComplex: the body exceeds a limit on work.
+        MessageTooLarge: the message is larger than Graph accepts in one request.
     """
     _check_switches(request, rules)
     subject = _check_subject(request.subject)
     importance = _choose_importance(request.importance)
     recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=request.reply_to)
-    attachments, about_attachments = read_attachments(request.attachments or (), rules)
+    attachments, attachment_warnings = read_attachments(request.attachments or (), rules)
     body = read_body(request.body, request.content_type)
     from_ = _read_from(request.from_)
     message = Message(
@@ -83,11 +83,11 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
         warnings=(
             *duplicate_warnings(recipients),
             *body.warnings,
-            *about_attachments,
+            *attachment_warnings,
             *missing_image_warnings(body, attachments),
         ),
     )
-    message.encode(_ROOM_FOR_ID)
+    message.encode(_LONGEST_MESSAGE_ID)
     return message
 
 
@@ -98,7 +98,7 @@ def _fingerprint(
     importance: Importance,
     attachments: Sequence[Attachment],
 ) -> str:
-    """Return the fingerprint of the request; whether a copy is kept in Sent Items makes no other mail."""
+    """Return the fingerprint of the request. `save_to_sent` does not change the mail, so it is left out."""
     return fingerprint_of(
         "message",
         (recipients.to, recipients.cc, recipients.bcc, recipients.reply_to, (from_,) if from_ else ()),
@@ -116,7 +116,7 @@ def _check_switches(request: MessageRequest, rules: MailRules) -> None:
     check_bcc(request.bcc, rules)
     if _is_given(request.from_) and not rules.allow_from:
         raise InvalidArgument(
-            "'from_' is switched off on this server: every message leaves from the person's own mailbox.",
+            "'from_' is switched off on this server: it sends every message from the person's own mailbox.",
             advice="Leave it out, or ask the people who run this server to set M365_SEND_FROM.",
         )
 
@@ -132,8 +132,8 @@ def _read_from(text: str | None) -> Recipient | None:
 def _check_subject(subject: str) -> str:
     if len(subject) > MAX_SUBJECT:
         raise InvalidArgument(
-            f"'subject' has {len(subject):,} characters, and Exchange Online takes {MAX_SUBJECT}.",
-            advice="Shorten the subject; longer text belongs into the body.",
+            f"'subject' has {len(subject):,} characters, and Exchange Online allows {MAX_SUBJECT}.",
+            advice="Shorten the subject; put longer text into the body.",
         )
     if has_control_characters(subject):
         raise InvalidArgument(
@@ -151,17 +151,17 @@ def _choose_importance(value: str) -> Importance:
 
 
 def duplicate_warnings(recipients: MessageRecipients) -> tuple[str, ...]:
-    """Return a sentence about recipients who were named more than once."""
+    """Return a warning about recipients that the caller named more than once, or nothing."""
     if not recipients.repeated:
         return ()
     which = "1 recipient was" if recipients.repeated == 1 else f"{recipients.repeated} recipients were"
-    return (f"{which} named more than once; everybody gets the mail once.",)
+    return (f"{which} named more than once; each gets the mail once.",)
 
 
 def missing_image_warnings(body: Body, attachments: Sequence[Attachment]) -> tuple[str, ...]:
-    """Return a sentence about images that no attachment belongs to."""
+    """Return a warning about images that no attachment belongs to, or nothing."""
     missing = len(body.content_ids - {attachment.content_id for attachment in attachments})
     if not missing:
         return ()
     which = "1 image has" if missing == 1 else f"{missing} images have"
-    return (f"{which} a cid: address that no attachment has as its content_id, so nothing is shown there.",)
+    return (f"{which} a cid: address that no attachment has as its content_id, so mail programs show no image there.",)

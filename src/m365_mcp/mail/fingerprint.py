@@ -1,8 +1,8 @@
-"""The fingerprint of a request to send: two calls with one fingerprint ask for the same mail.
+"""The fingerprint of a request to send: two calls with equal fingerprints ask for the same mail.
 
-It is taken over the request as the caller wrote it, and not over the mail that is composed from it. So a change to the
-composing (another rule of the sanitizer, another style of the Markdown) does not make an equal request a new one.
-Recipients are normalised first. What they are called and the order they are named in do not count.
+It covers the request as the caller wrote it, and not the composed mail. So a new rule of the sanitizer or a new style
+of the Markdown does not change the fingerprint of an equal request. Recipients are normalised first. Their display
+names and their order do not count.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ def fingerprint_of(
     content_type: str,
     **fields: str | float | bool | None,
 ) -> str:
-    """Return a SHA-256, hexadecimal.
+    """Return the fingerprint, a SHA-256 in hexadecimal.
 
     Args:
-        kind: what is asked for; a message and a reply never share a fingerprint.
-        recipients: the recipients of each field, in an order of the fields that never changes.
+        kind: `message` or the kind of reply; a message and a reply never share a fingerprint.
+        recipients: the recipients of each field; the order of the fields must never change.
         attachments: the files inside the call.
         body: the text as the caller gave it.
         content_type: HTML, Text or Markdown, in any case.
-        fields: everything else that makes it another mail, by name.
+        fields: all other fields that change the mail, by name.
     """
-    written: list[Any] = [
+    content: list[Any] = [
         kind,
         [sorted(recipient.key for recipient in field) for field in recipients],
         [[file.name, file.content_type, file.content_id, file.size, file.sha256] for file in attachments],
         [content_type.strip().lower(), body],
         sorted(fields.items()),
     ]
-    return hashlib.sha256(json.dumps(written).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

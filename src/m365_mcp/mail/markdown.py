@@ -1,7 +1,7 @@
-"""Markdown to HTML that looks right in mail programs, which ignore style sheets.
+"""Renders Markdown as HTML with style attributes, because mail programs ignore style sheets.
 
-CommonMark with tables and strikethrough; a line break stays one, as people expect of a mail. What comes out is not yet
-clean: HTML in Markdown passes through, and `mail.html.sanitizing` judges it like any other.
+The dialect is CommonMark with tables and strikethrough; a line break stays a line break, as people expect in a mail.
+HTML inside Markdown passes through, so the caller must sanitise the result (`mail.html.sanitizing`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from markdown_it.token import Token
 from m365_mcp.errors import BodyTooComplex, InvalidArgument
 
 MAX_CHARACTERS = 200_000
-MAX_NESTING = 30  # quotes and lists in one another; time grows with it
-MAX_CELLS = 13_000  # of all tables; counted before anything is parsed
-# How often the parser may look what comes next: at each line or block, and at each character in a text that could
-# begin something (an asterisk, a bracket, a line break, …). This is what its time grows with.
+MAX_NESTING = 30  # levels of nested quotes and lists; parsing time grows with them
+MAX_CELLS = 13_000  # of all tables; counted before the parser starts
+# A step is one attempt of the parser to match a rule: at each line or block, and at each character that can begin
+# markup (an asterisk, a bracket, a line break, …). Parsing time is proportional to the steps.
 MAX_STEPS = 50_000
-_LINK_STEPS = 10  # reading an address is that much more work than looking at a character
-_BLOCK_STEPS = 3  # and so is beginning a block
+_LINK_STEPS = 10  # the cost of an address, in steps
+_BLOCK_STEPS = 3  # the cost of a new block, in steps
 
 _PAGE = "font-family:Calibri,Arial,sans-serif;font-size:11pt;line-height:1.4"
 _CODE = "font-family:Consolas,monospace;background-color:#f3f3f3"
@@ -40,7 +40,7 @@ _DELIMITER_ROW = re.compile(r"[\s>]*+[-:|][-:|\s]*+")  # the second line of a ta
 
 
 def _parse_inline(state: StateCore) -> None:
-    """Do what the library's rule does; a text with nothing in it that means anything is taken as it is, much faster."""
+    """Parse inline markup as the library's rule does, but copy a text without markup as it is, which is much faster."""
     inline = state.md.inline
     for token in state.tokens:
         if token.type == "inline":
@@ -63,7 +63,7 @@ class _Parser(MarkdownIt):
         )
 
     def validateLink(self, url: str) -> bool:  # noqa: N802, the library's name
-        # Addresses are judged, and reported, in one place; here a refused one would stay as raw Markdown.
+        # The sanitizer checks and reports addresses. If the parser refused one, its raw Markdown would stay.
         return True
 
     def normalizeLink(self, url: str) -> str:  # noqa: N802, the library's name
@@ -80,28 +80,28 @@ class _Parser(MarkdownIt):
         self._steps += steps
         if self._steps > MAX_STEPS:
             raise BodyTooComplex(f"'body' has Markdown that takes more than {MAX_STEPS:,} steps to read.")
-        return False  # some other rule is to act
+        return False  # this rule matches nothing, so the parser tries the next one
 
 
 def render_markdown(markdown: str) -> str:
     """Return the HTML of `markdown`.
 
     Raises:
-        BodyTooComplex: it is more work than the limits here admit.
-        InvalidArgument: it is nested too deeply.
+        BodyTooComplex: the Markdown exceeds a limit of this module.
+        InvalidArgument: its quotes or lists are nested too deeply.
     """
     if _count_cells(markdown) > MAX_CELLS:
         raise BodyTooComplex(f"'body' has more than {MAX_CELLS:,} table cells.")
     parser = _Parser()
     tokens = parser.parse(markdown)
-    if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the library leaves out what is deeper
+    if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the library drops deeper text
         raise InvalidArgument("'body' has Markdown quotes or lists nested too deeply.", advice="Nest them less.")
     _add_styles(tokens)
     return f'<div style="{_PAGE}">\n{parser.renderer.render(tokens, parser.options, {})}</div>'
 
 
 def _count_cells(markdown: str) -> int:
-    """Return how many cells the tables in `markdown` can have at most: columns times lines, down to a blank line."""
+    """Return the largest possible number of table cells in `markdown`: columns times lines, down to a blank line."""
     cells = columns = 0
     before = ""
     for line in markdown.splitlines():

@@ -1,4 +1,4 @@
-"""A message that can be sent, and the JSON Graph expects for it.
+"""A message that is ready to send, and the JSON that Graph expects for it.
 
 Sources: Graph "user: sendMail" and "message resource type".
 """
@@ -19,20 +19,20 @@ from m365_mcp.mail.recipients import Recipient
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 
 Importance = Literal["low", "normal", "high"]
-# PidTagDeferredSendTime ([MS-OXOMSG] 2.2.3.2), as Graph names a MAPI property.
+# Graph's name of the MAPI property PidTagDeferredSendTime ([MS-OXOMSG] 2.2.3.2).
 DEFERRED = "SystemTime 0x3FEF"
-MESSAGE_ID_HEADER = "x-m365-mcp-id"  # Graph takes headers of one's own only with x- in front
+MESSAGE_ID_HEADER = "x-m365-mcp-id"  # Graph accepts custom headers only with the prefix x-
 
 
 @dataclass(frozen=True)
 class Message:
-    """A valid message, ready to be sent.
+    """A valid message, ready to send.
 
     Attributes:
-        fingerprint: of the request it was composed from; see `mail.fingerprint`.
-        from_: the mailbox it leaves from, when that is not the person's own.
-        send_at: when it is to leave, when that is not at once.
-        warnings: what was changed on the way, and what its sender should look at, one sentence each.
+        fingerprint: the fingerprint of its request; see `mail.fingerprint`.
+        from_: the mailbox that sends it; None: the person's own.
+        send_at: when Exchange sends it; None: at once.
+        warnings: what the server changed and what the sender should check, one sentence each.
     """
 
     to: tuple[Recipient, ...]
@@ -53,14 +53,14 @@ class Message:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Everybody it goes to, blind copies included."""
+        """The addresses of all recipients, blind copies included."""
         return tuple(recipient.address for recipient in (*self.to, *self.cc, *self.bcc))
 
     def as_graph(self, message_id: str | None = None) -> dict[str, Any]:
         """Return the JSON body of `POST /me/sendMail`.
 
         Args:
-            message_id: goes into the header `x-m365-mcp-id`.
+            message_id: this server's id of the message, for the header `x-m365-mcp-id`; None: no header.
         """
         return {"message": self.draft_as_graph(message_id), "saveToSentItems": self.save_to_sent}
 
@@ -79,7 +79,7 @@ class Message:
             "importance": self.importance if self.importance != "normal" else None,
             "isReadReceiptRequested": self.request_read_receipt,
             "attachments": [attachment.as_graph() for attachment in self.attachments],
-            # Graph refuses an empty list of headers, so all of these are there only when they say something.
+            # Graph refuses an empty list of headers, so only fields with a value are sent.
             "internetMessageHeaders": message_id and [{"name": MESSAGE_ID_HEADER, "value": message_id}],
             "singleValueExtendedProperties": self.send_at
             and [{"id": DEFERRED, "value": self.send_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}],
@@ -87,27 +87,27 @@ class Message:
         return message | {key: value for key, value in optional.items() if value}
 
     def encode(self, message_id: str | None = None) -> bytes:
-        """Return the request body as it goes over the wire. Raises MessageTooLarge."""
+        """Return the body of the `sendMail` request as bytes. Raises MessageTooLarge."""
         encoded = json.dumps(self.as_graph(message_id), ensure_ascii=False).encode()
         if len(encoded) > MAX_REQUEST_BYTES:
             raise MessageTooLarge(
-                f"The message is {len(encoded):,} bytes; Microsoft Graph takes {MAX_REQUEST_BYTES:,} in one request."
+                f"The message is {len(encoded):,} bytes; Microsoft Graph accepts {MAX_REQUEST_BYTES:,} in one request."
             )
         return encoded
 
     def composed_fingerprint(self) -> str:
-        """Return v0.1.0's fingerprint, which is taken over the composed message.
+        """Return v0.1.0's fingerprint, which covers the composed message.
 
-        It is kept for the upgrade from v0.1.0 (see `sending.ledger`), and must stay as v0.1.0 computes it.
+        The upgrade from v0.1.0 needs it (see `sending.ledger`), so the value must never change.
         """
-        seen = [
+        content = [
             [sorted(person.key for person in people) for people in (self.to, self.cc, self.bcc, self.reply_to)],
             self.from_ and self.from_.key,
             [self.subject, self.content_type, self.body, self.importance, self.request_read_receipt],
             *([self.send_at.timestamp()] if self.send_at else ()),
             [[file.name, file.content_type, file.content_id, file.size, file.sha256] for file in self.attachments],
         ]
-        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _as_graph(recipients: Iterable[Recipient]) -> list[dict[str, Any]]:

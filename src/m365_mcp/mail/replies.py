@@ -1,4 +1,4 @@
-"""A reply or a forward: what a caller adds to it. Whom a reply goes to, and what is quoted, is the mailbox's to say."""
+"""Composes the caller's part of a reply or a forward. Graph sets the recipients of a reply and the quoted message."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ReplyKind = Literal["reply", "reply_all", "forward"]
 
 @dataclass(frozen=True, kw_only=True)
 class ReplyRequest:
-    """A reply or a forward as a caller describes it; nothing is checked yet.
+    """The caller's description of a reply or a forward, before any check.
 
     Attributes:
-        original: Graph's id of the message that is answered.
-        to: whom a forward goes to; a reply has its own recipients.
+        original: Graph's id of the message to answer or forward.
+        to: the recipients of a forward; Graph sets those of a reply. The same holds for `cc` and `bcc`.
     """
 
     kind: ReplyKind
@@ -43,7 +43,7 @@ class Reply:
     """A valid reply or forward, without the message it answers.
 
     Attributes:
-        fingerprint: of the request it was composed from; see `mail.fingerprint`.
+        fingerprint: the fingerprint of its request; see `mail.fingerprint`.
     """
 
     kind: ReplyKind
@@ -57,27 +57,27 @@ class Reply:
     warnings: tuple[str, ...] = ()
 
     def composed_fingerprint(self) -> str:
-        """Return v0.1.0's fingerprint, which is taken over the composed text; see `Message.composed_fingerprint`."""
-        seen = [
+        """Return v0.1.0's fingerprint, which covers the composed text; see `Message.composed_fingerprint`."""
+        content = [
             [self.kind, self.original, self.body.content_type, self.body.content],
             [sorted(person.key for person in recipients) for recipients in (self.to, self.cc, self.bcc)],
             [[file.name, file.content_type, file.content_id, file.size, file.sha256] for file in self.attachments],
         ]
-        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
-    """Return the reply or forward `request` describes.
+    """Return the reply or forward that `request` describes.
 
     Raises:
-        InvalidArgument: naming the argument and what to mend; never repeating an address or the text.
-        RecipientNotAllowed: somebody is outside the domains the operator allows.
-        BodyTooComplex: the body is more work than one message may be.
-        MessageTooLarge: more than Graph takes.
+        InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
+        RecipientNotAllowed: a recipient is outside the domains that the operator allows.
+        BodyTooComplex: the body exceeds a limit on work.
+        MessageTooLarge: the text or the attachments are larger than Graph accepts.
     """
     check_bcc(request.bcc, rules)
     body = read_body(request.body, request.content_type)
-    attachments, about_attachments = read_attachments(request.attachments or (), rules)
+    attachments, attachment_warnings = read_attachments(request.attachments or (), rules)
     recipients = _read_recipients(request, rules)
     return Reply(
         kind=request.kind,
@@ -90,7 +90,7 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
         warnings=(
             *duplicate_warnings(recipients),
             *body.warnings,
-            *about_attachments,
+            *attachment_warnings,
             *missing_image_warnings(body, attachments),
         ),
         fingerprint=fingerprint_of(
@@ -105,21 +105,22 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
 
 
 def _read_recipients(request: ReplyRequest, rules: MailRules) -> MessageRecipients:
-    """Return the recipients of a forward; those of a reply are the mailbox's to say."""
+    """Return the recipients of a forward; for a reply there are none, because Graph sets them."""
     if request.kind != "forward":
         return MessageRecipients(to=(), cc=(), bcc=(), reply_to=(), repeated=0)
     return read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=None)
 
 
 def quote_original(body: Body, quoted: str, quoted_type: str) -> tuple[ContentType, str]:
-    """Return content type and content of a body with the quoted message below.
+    """Return content type and content of a body with the quoted message below it.
 
-    The text comes before everything else, the quoted page's own <html> included: browsers and Outlook read that as one
-    page (WHATWG HTML 13.2.6.4), and nothing the other side wrote can swallow the text, as a comment around it would.
+    The caller's text comes first, also before the <html> tag of the quoted message. Browsers and Outlook read the
+    result as one page (WHATWG HTML 13.2.6.4), and no markup in the quoted message can hide the caller's text, as an
+    open comment before it would.
     """
     quoted_is_html = quoted_type.casefold() == "html"
     if body.content_type == "Text" and not quoted_is_html:
         return "Text", f"{body.content}\n\n{quoted}"
-    ours = body.content if body.content_type == "HTML" else escape(body.content).replace("\n", "<br>")
-    below = quoted if quoted_is_html else f"<pre>{escape(quoted)}</pre>"
-    return "HTML", f"<div>{ours}</div><br>{below}"
+    text = body.content if body.content_type == "HTML" else escape(body.content).replace("\n", "<br>")
+    quotation = quoted if quoted_is_html else f"<pre>{escape(quoted)}</pre>"
+    return "HTML", f"<div>{text}</div><br>{quotation}"

@@ -1,4 +1,4 @@
-"""What the operator allows in a mail, and the limits Microsoft sets."""
+"""The operator's choices about mail, and Microsoft's limits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from m365_mcp.mail.words import words
 MAX_RECIPIENTS = 500  # Exchange Online limits: recipients in one message, the default
 MAX_SUBJECT = 255  # Exchange Online limits: subject length
 MAX_ATTACHMENTS = 250  # Exchange Online limits: attachments in one message
-MAX_NAME = 256  # what Exchange keeps of a display name
-MAX_REQUEST_BYTES = 4_000_000  # Graph takes about 4 MB in one write request
+MAX_NAME = 256  # characters of a display name that Exchange stores
+MAX_REQUEST_BYTES = 4_000_000  # Graph accepts about 4 MB in one write request
 MAX_INLINE_ATTACHMENT_BYTES = 3_000_000  # Graph, "Attach large files": from 3 MB on, an upload session is needed
 
 # Microsoft Support, "Blocked attachments in Outlook", and BlockedFileTypes of Outlook on the web.
@@ -29,12 +29,12 @@ class MailRules:
     """The operator's choices about mail.
 
     Attributes:
-        allowed_domains: whom mail may go to, compared exactly; None is anybody, empty is nobody.
-        max_recipients: how many people one message may go to.
-        allow_bcc: whether there may be blind copies.
-        allow_from: whether a message may leave from another mailbox than the person's own.
-        blocked_extensions: file name extensions that are not attached, lower case, without a dot; empty lets all pass.
-        max_inline_attachment_bytes: how large attachments inside the call may be together, before base64.
+        allowed_domains: the domains that mail may go to, compared exactly; None allows all, empty allows none.
+        max_recipients: the largest number of recipients of one message.
+        allow_bcc: whether a message may have blind copies.
+        allow_from: whether another mailbox than the person's own may send a message.
+        blocked_extensions: file name extensions that are refused, lower case, without a dot; empty refuses none.
+        max_inline_attachment_bytes: the largest total size of the attachments inside a call, before base64.
     """
 
     allowed_domains: tuple[str, ...] | None = None

@@ -1,4 +1,4 @@
-"""When a mail is to leave."""
+"""Reads the time at which Exchange is to send a message."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from m365_mcp.errors import InvalidArgument
 
-SOONEST = timedelta(minutes=2)  # what is due sooner may have left before anybody can look whether it was taken
-# Microsoft names no limit; this one makes a slip in month or year an error instead of a mail nobody remembers.
+SOONEST = timedelta(minutes=2)  # Exchange may send an earlier message before this server can check that it was accepted
+# Microsoft documents no limit. This one turns a wrong month or year into an error.
 LATEST = timedelta(days=30)
-_FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE)
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE)
 _EXAMPLE = "Write date, time and the person's offset from UTC, as 2027-01-15T09:00:00+01:00."
 
 
@@ -18,9 +18,9 @@ def read_send_at(text: str, now: datetime) -> datetime:
     """Return the time that `text` names, in UTC (ISO 8601, RFC 3339).
 
     Raises:
-        InvalidArgument: it is no time, has no zone, is over, or is too far away.
+        InvalidArgument: the text is not a time, has no time zone, or is before `SOONEST` or after `LATEST` from `now`.
     """
-    if not _FORM.fullmatch(text.strip()):
+    if not _DATE_TIME.fullmatch(text.strip()):
         raise InvalidArgument("'send_at' is not a date and time.", advice=_EXAMPLE)
     try:
         when = datetime.fromisoformat(text.strip().upper())
@@ -31,7 +31,7 @@ def read_send_at(text: str, now: datetime) -> datetime:
         raise InvalidArgument("'send_at' has no time zone.", advice=_EXAMPLE)
     if in_utc < now + SOONEST:
         raise InvalidArgument(
-            f"'send_at' is over, or less than {SOONEST.seconds // 60} minutes away.",
+            f"'send_at' is in the past, or less than {SOONEST.seconds // 60} minutes away.",
             advice="Name a later time, or send it at once with send_mail.",
         )
     if in_utc > now + LATEST:

@@ -1,29 +1,29 @@
-"""Which characters can make a line of text something else than it seems."""
+"""Finds characters that make a line of text look different from what it is."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Controls of the reading direction (UAX 9): a header could be read as something else than it is.
+# Controls of the reading direction (UAX 9): they can make a header look different from what it is.
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Letters and marks that are drawn as nothing: combining grapheme joiner, Hangul fillers, Khmer inherent vowels.
+# Letters and marks without a visible shape: combining grapheme joiner, Hangul fillers, Khmer inherent vowels.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 
 def has_control_characters(text: str) -> bool:
-    """Tell whether `text` has a line break, another control, half a surrogate pair, or turns the reading direction."""
+    """Return whether `text` has a line break, another control, half a surrogate pair, or a direction control."""
     # Cc: CR, LF, NUL and the rest. Zl, Zp: line and paragraph separators. Cs: half of a surrogate pair.
     return any(unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") or c in _BIDI for c in text)
 
 
 def has_invisible_characters(text: str) -> bool:
-    """Tell whether `text` has a character that is not seen: zero width, a direction mark, a filler."""
+    """Return whether `text` has an invisible character: zero width, a direction mark, a filler."""
     # Cf: zero-width space and joiners, byte order mark, soft hyphen, every direction mark, tags.
     return any(unicodedata.category(c) == "Cf" or c in _BLANK for c in text)
 
 
 def cannot_be_mailed(text: str) -> bool:
-    """Tell whether `text` has a character that no mail can carry: NUL, or half of a surrogate pair."""
+    """Return whether `text` has a character that no mail can carry: NUL, or half of a surrogate pair."""
     if "\x00" in text:
         return True
     try:

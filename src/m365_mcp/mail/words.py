@@ -2,5 +2,5 @@
 
 
 def words(text: str) -> frozenset[str]:
-    """Return the words of `text`."""
+    """Return the words of `text`, which white space separates."""
     return frozenset(text.split())

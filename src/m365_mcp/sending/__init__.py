@@ -1,1 +1,1 @@
-"""The promise: a message is sent at most once, and every accepted call ends in sent, not sent, or unknown."""
+"""Sends each message at most once; every accepted call ends in sent, not sent, or unknown."""

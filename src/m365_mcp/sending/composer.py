@@ -1,8 +1,8 @@
-"""Composes messages off the event loop, so that a large body delays nobody else.
+"""Composes messages in worker threads, so that a large body does not block the event loop.
 
-Composing takes processor time, at most the second and a half that the limits on a body admit. A few worker threads do
-it. Each person has one message composed at a time, so one person's large bodies leave a worker to the others. Calls
-wait in order, for a bounded time.
+Composing takes processor time, at most about 1.5 seconds with the limits on a body. Two worker threads do it. The
+composer runs one message of each person at a time, so one person's large bodies leave a worker to other people. Calls
+wait in order, for a limited time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from m365_mcp.errors import ServerBusy
 from m365_mcp.person import PersonId
 
-WORKERS = 2  # threads share one interpreter lock, so more would not compose faster
+WORKERS = 2  # threads share one interpreter lock, so more threads would not compose faster
 WAIT_SECONDS = 10.0
 
 Result = TypeVar("Result")
@@ -26,45 +26,45 @@ class Composer:
     """Runs the composing of messages in worker threads.
 
     Args:
-        workers: how many messages are composed at a time.
-        wait_seconds: how long a call waits for its turn.
+        workers: how many messages the composer composes at a time.
+        wait_seconds: how long a call waits for a worker.
     """
 
     def __init__(self, workers: int = WORKERS, wait_seconds: float = WAIT_SECONDS) -> None:
         self._threads = ThreadPoolExecutor(workers, "compose")
-        self._free = asyncio.Semaphore(workers)
-        self._people: WeakValueDictionary[PersonId, asyncio.Lock] = WeakValueDictionary()
+        self._idle_workers = asyncio.Semaphore(workers)
+        self._locks: WeakValueDictionary[PersonId, asyncio.Lock] = WeakValueDictionary()
         self._wait_seconds = wait_seconds
 
     async def run(self, person: PersonId, work: Callable[[], Result]) -> Result:
-        """Return what `work` returns, run in a worker thread when it is the person's turn; raises what it raises.
+        """Run `work` in a worker thread and return its result; raises what `work` raises.
 
         Raises:
-            ServerBusy: the turn did not come in time; `work` was not begun.
+            ServerBusy: no worker became free in time, or another message of the person still ran. `work` did not start.
         """
-        turn = self._people.setdefault(person, asyncio.Lock())
-        await self._wait_for(turn)
+        lock = self._locks.setdefault(person, asyncio.Lock())
+        await self._acquire(lock)
         done = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        # A thread cannot be stopped: when the caller has left, the turn still lasts until the work is done.
-        done.add_done_callback(lambda _: self._end(turn))
+        # A thread cannot be stopped. When the caller disconnects, the worker stays busy until the work is done.
+        done.add_done_callback(lambda _: self._release(lock))
         return await asyncio.shield(done)
 
     def close(self) -> None:
-        """Begin no more work; what has begun is finished."""
+        """Start no more work; running work continues to its end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _wait_for(self, turn: asyncio.Lock) -> None:
+    async def _acquire(self, lock: asyncio.Lock) -> None:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                await turn.acquire()
+                await lock.acquire()
                 try:
-                    await self._free.acquire()
+                    await self._idle_workers.acquire()
                 except BaseException:
-                    turn.release()
+                    lock.release()
                     raise
         except TimeoutError as error:
             raise ServerBusy from error
 
-    def _end(self, turn: asyncio.Lock) -> None:
-        self._free.release()
-        turn.release()
+    def _release(self, lock: asyncio.Lock) -> None:
+        self._idle_workers.release()
+        lock.release()

@@ -1,4 +1,4 @@
-"""One delivery: its place in the ledger, its turn at the mailbox, the request to Graph, and what became of it."""
+"""Delivers one message: reserves the send, waits for a mailbox slot, sends the request, and stores the outcome."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from m365_mcp import logs
 from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
@@ -17,21 +17,21 @@ from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.recipient_rate_limit import RecipientRateLimit
 from m365_mcp.sending.send_request import SendRequest
 
-FIRST_PAUSE_SECONDS = 1.0  # before a throttled message is offered again, when Graph asks for less
+FIRST_PAUSE_SECONDS = 1.0  # the shortest pause before this server sends a throttled message again
 _log = logs.get(__name__)
-_EARLIER = "An earlier call has handed this message to Microsoft Graph, and no clear answer came back: it may be sent."
+_EARLIER = "An earlier call sent this message to Microsoft Graph and got no clear response: it may be sent."
 
 
 @dataclass(frozen=True)
 class SendReceipt:
-    """What is known of a message that was accepted.
+    """What the caller gets for a message that Graph has accepted.
 
     Attributes:
-        message_id: our id of it, which is also in its headers.
-        accepted_at: UTC, ISO 8601.
+        message_id: our id of the message; its headers contain it, too.
+        accepted_at: when Graph accepted the message: UTC, ISO 8601.
         request_id: Microsoft's id of the request.
-        is_repeat: whether an earlier call has sent it, and this one sent nothing.
-        draft_id: Graph's id of the draft it was sent as, if it was.
+        is_repeat: whether an earlier call sent the message, and this call sent nothing.
+        draft_id: Graph's id of the draft, if this server sent the message as a draft.
     """
 
     message_id: str
@@ -41,31 +41,33 @@ class SendReceipt:
     draft_id: str | None = None
 
 
-NoteDraft = Callable[[str], Awaitable[None]]
+RecordDraft = Callable[[str], Awaitable[None]]
 Progress = Callable[[str], Awaitable[None]]
 
 
 class SendStrategy(Protocol):
-    """A way of handing one message to Graph."""
+    """A way to send one message through Graph."""
 
-    async def send(self, message_id: str, note_draft: NoteDraft) -> str | None:
-        """Hand the message over with this id, and return Graph's request id.
+    records_draft: ClassVar[bool]  # whether `send` calls `record_draft`, so that a send without a draft was never begun
+
+    async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
+        """Send the message with this id, and return Graph's request id.
 
         Args:
             message_id: our id of the message.
-            note_draft: to be called with Graph's id of a draft before it is sent.
+            record_draft: stores Graph's id of a draft; the strategy calls it before it sends the draft.
 
         Raises:
-            OutcomeUnknown: it may have been taken.
-            M365Error: it was not.
+            OutcomeUnknown: Graph may have accepted the message.
+            M365Error: Graph did not accept the message.
         """
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
-        """Find out what became of an unclear send: True sent, False not sent, None cannot be told."""
+        """Look up a send with an unknown outcome: return True if Graph sent it, False if not, None if still unknown."""
 
 
 async def no_progress(_: str) -> None:
-    """Tell nobody about progress."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ class Delivery:
     """Sends each message once.
 
     Attributes:
-        ledger: what was sent.
-        slots: how many requests a mailbox takes at a time.
-        rate_limit: how often one address may be written to.
-        metrics: where outcomes are counted.
-        throttled_seconds: for how long a message that Graph throttles is offered again; 0: it is not.
+        ledger: the entries of recent sends.
+        slots: limits the concurrent requests for a mailbox.
+        rate_limit: limits the messages to one address.
+        metrics: counts the outcomes.
+        throttled_seconds: how long this server retries a throttled message; 0 for no retry.
     """
 
     ledger: Ledger
@@ -90,77 +92,82 @@ class Delivery:
     async def send(
         self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress = no_progress
     ) -> SendReceipt:
-        """Send the message once, or return the receipt of the call that has.
+        """Send the message once, or return the receipt of the earlier call that sent it.
 
         Args:
-            request: what is to be sent, and for whom.
-            addresses: everybody it goes to.
-            strategy: how it is handed to Graph.
-            progress: told what is waited for.
+            request: the sender and the fingerprints of the message.
+            addresses: the addresses of all recipients.
+            strategy: sends the message through Graph.
+            progress: receives a sentence for the caller when this method waits.
 
         Raises:
-            OutcomeUnknown: it may have been sent; a repeat says the same and sends nothing.
-            IdempotencyKeyReused: the key stands for another message.
-            M365Error: it was not sent.
+            OutcomeUnknown: Graph may have sent the message; a repeat raises the same and sends nothing.
+            IdempotencyKeyReused: the caller used the key for another message.
+            M365Error: Graph did not send the message.
         """
         task = asyncio.create_task(self._send(request, addresses, strategy, progress))
         self._running.add(task)
-        task.add_done_callback(self._done)
-        # Shielded, here and nowhere else: a caller who hangs up must not leave a send without an outcome.
+        task.add_done_callback(self._discard)
+        # The only shield: the send needs an outcome even when the caller disconnects.
         return await asyncio.shield(task)
 
-    def _done(self, task: asyncio.Task[SendReceipt]) -> None:
+    def _discard(self, task: asyncio.Task[SendReceipt]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # looked at, because whoever waited may have gone
+            task.exception()  # retrieves the exception, because the caller may have disconnected
 
     async def finish(self) -> None:
-        """Return when no send is under way any more."""
+        """Wait until no send is running."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _send(
         self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
-        reserve = await self.ledger.reserve(request)
-        if not reserve.is_ours and reserve.entry.state == "unknown":
-            reserve = await self._reconcile(reserve, strategy)
-            if reserve.entry.state == "failed":
-                reserve = await self.ledger.reserve(request)
-        if not reserve.is_ours:
-            return self._repeat(reserve)
-        async with self.ledger.working_on(reserve):
-            return await self._work(_Work(reserve), request, addresses, strategy, progress)
+        reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
+        if not reservation.is_ours and reservation.entry.state == "unknown":
+            reservation = await self._reconcile(reservation, strategy)
+            if reservation.entry.state == "failed":
+                reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
+        if not reservation.is_ours:
+            return self._repeat(reservation)
+        async with self.ledger.holding_lease(reservation):
+            return await self._perform(_RunningSend(reservation), request, addresses, strategy, progress)
 
-    async def _work(
-        self, work: _Work, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
+    async def _perform(
+        self,
+        running: _RunningSend,
+        request: SendRequest,
+        addresses: tuple[str, ...],
+        strategy: SendStrategy,
+        progress: Progress,
     ) -> SendReceipt:
         try:
             await self.rate_limit.count(request.person, addresses)
             async with self.slots.slot(request.person):
-                request_id = await self._offer(work, strategy, progress)
+                request_id = await self._send_with_retries(running, strategy, progress)
         except OutcomeUnknown as error:
-            return await self._reconciled_or_unknown(work.reserve, strategy, error)
+            return await self._reconciled_or_unknown(running.reservation, strategy, error)
         except M365Error:
-            await self._note(work.reserve, "failed")
+            await self._store_outcome(running.reservation, "failed")
             raise
         except BaseException:
-            await self._note(work.reserve, "unknown")
+            await self._store_outcome(running.reservation, "unknown")
             raise
-        return await self._sent(work.reserve, request_id)
+        return await self._sent(running.reservation, request_id)
 
-    async def _offer(self, work: _Work, strategy: SendStrategy, progress: Progress) -> str | None:
-        """Hand the message to Graph; one that it throttles, and so did not take, again where the operator allows."""
+    async def _send_with_retries(self, running: _RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
+        """Send the message; retry as long as the operator allows while Graph throttles it and so does not accept it."""
 
-        async def note_draft(draft_id: str) -> None:
-            noted = await self.ledger.note(work.reserve, draft_id=draft_id)
-            if noted.entry.draft_id != draft_id:
-                # This process stood still for so long that another call took the send over. That call counts.
+        async def record_draft(draft_id: str) -> None:
+            updated = await self.ledger.update(running.reservation, draft_id=draft_id)
+            if updated.entry.draft_id != draft_id:
+                # This process was frozen for so long that another call reserved the send. Only that call may send.
                 raise StorageUnavailable
-            work.reserve = noted
+            running.reservation = updated
 
-        async def offer_once(left: float) -> str | None:
+        async def send_once(left: float) -> str | None:
             try:
-                return await strategy.send(work.reserve.entry.message_id, note_draft)
+                return await strategy.send(running.reservation.entry.message_id, record_draft)
             except Throttled as error:
                 wait = error.retry_after or 0.0
                 if wait < left:
@@ -168,50 +175,57 @@ class Delivery:
                 raise
 
         policy = RetryPolicy(seconds=self.throttled_seconds, first_pause=FIRST_PAUSE_SECONDS)
-        return await retry(policy, offer_once, _when_throttled)
+        return await retry(policy, send_once, _when_throttled)
 
     async def _reconciled_or_unknown(
-        self, reserve: Reservation, strategy: SendStrategy, error: OutcomeUnknown
+        self, reservation: Reservation, strategy: SendStrategy, error: OutcomeUnknown
     ) -> SendReceipt:
-        reconciled = await self._look(reserve, strategy)
+        reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled:
-            return await self._sent(reserve, error.reference)
-        await self._note(reserve, "unknown" if reconciled is None else "failed")
+            return await self._sent(reservation, error.reference)
+        await self._store_outcome(reservation, "unknown" if reconciled is None else "failed")
         if reconciled is None:
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
         raise GraphUnavailable("Microsoft Graph did not send the message.", reference=error.reference) from error
 
-    async def _reconcile(self, reserve: Reservation, strategy: SendStrategy) -> Reservation:
-        """Look up what became of an earlier call's message, and write it down."""
-        reconciled = await self._look(reserve, strategy)
+    async def _reconcile(self, reservation: Reservation, strategy: SendStrategy) -> Reservation:
+        """Look up the outcome of an earlier call's message, and store it."""
+        reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled is None:
-            return reserve
+            return reservation
         receipt = {"accepted_at": _now(), "request_id": None} if reconciled else None
-        return await self.ledger.note(reserve, state="sent" if reconciled else "failed", receipt=receipt)
+        return await self.ledger.update(reservation, state="sent" if reconciled else "failed", receipt=receipt)
 
-    async def _look(self, reserve: Reservation, strategy: SendStrategy) -> bool | None:
+    async def _ask_strategy(self, reservation: Reservation, strategy: SendStrategy) -> bool | None:
+        # Without a draft there is nothing to look up, and a missing draft proves nothing about a direct send.
+        if reservation.entry.draft_id is None and not reservation.entry.records_draft:
+            return self._count_reconciled(None)
         try:
-            reconciled = await strategy.reconcile(reserve.entry.message_id, reserve.entry.draft_id)
+            reconciled = await strategy.reconcile(reservation.entry.message_id, reservation.entry.draft_id)
         except M365Error:
             reconciled = None
+        return self._count_reconciled(reconciled)
+
+    def _count_reconciled(self, reconciled: bool | None) -> bool | None:
         self.metrics.settlements.labels({True: "sent", False: "not_sent", None: "unclear"}[reconciled]).inc()
         return reconciled
 
-    async def _sent(self, reserve: Reservation, request_id: str | None) -> SendReceipt:
-        receipt = SendReceipt(reserve.entry.message_id, _now(), request_id, draft_id=reserve.entry.draft_id)
-        await self._note(reserve, "sent", receipt={"accepted_at": receipt.accepted_at, "request_id": request_id})
+    async def _sent(self, reservation: Reservation, request_id: str | None) -> SendReceipt:
+        receipt = SendReceipt(reservation.entry.message_id, _now(), request_id, draft_id=reservation.entry.draft_id)
+        stored_receipt = {"accepted_at": receipt.accepted_at, "request_id": request_id}
+        await self._store_outcome(reservation, "sent", receipt=stored_receipt)
         return receipt
 
-    async def _note(self, reserve: Reservation, state: str, **changes: Any) -> None:
+    async def _store_outcome(self, reservation: Reservation, state: str, **changes: Any) -> None:
         self.metrics.sends.labels(state).inc()
-        # If the store is away now, the record says `sending` and will count as unknown; the caller is told the truth.
+        # Without the store, the record stays `sending` and will count as unknown. The caller gets the true outcome.
         try:
-            await self.ledger.note(reserve, state=state, **changes)
+            await self.ledger.update(reservation, state=state, **changes)
         except StorageUnavailable:
-            _log.warning("send_outcome_not_noted", outcome=state)
+            _log.warning("send_outcome_not_stored", outcome=state)
 
-    def _repeat(self, reserve: Reservation) -> SendReceipt:
-        entry = reserve.entry
+    def _repeat(self, reservation: Reservation) -> SendReceipt:
+        entry = reservation.entry
         self.metrics.sends.labels("repeat").inc()
         if entry.state != "sent" or entry.receipt is None:
             raise OutcomeUnknown(_EARLIER)
@@ -220,10 +234,10 @@ class Delivery:
 
 
 @dataclass
-class _Work:
-    """A send under way, and its place in the ledger as it was last written."""
+class _RunningSend:
+    """A running send with its current reservation, which changes when the ledger stores a draft."""
 
-    reserve: Reservation
+    reservation: Reservation
 
 
 def _when_throttled(error: Exception) -> bool | float:

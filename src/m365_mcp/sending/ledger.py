@@ -1,33 +1,34 @@
-"""The ledger of sends: before Graph is asked, a send is written down, so that no repeat is ever a second mail.
+"""The ledger of sends, an idempotency store: it records each send before Graph gets it, so that no repeat sends twice.
 
-    nothing → sending → sent      a repeat returns the first receipt
-                      → failed    Graph did not take it; a repeat tries again
-                      → unknown   it may have been taken; a repeat says so and sends nothing
-    sending, and nobody works on it any more (the process died) → unknown
+    no record → sending → sent      a repeat returns the first receipt
+                        → failed    Graph did not accept the message; a repeat sends it
+                        → unknown   Graph may have accepted the message; a repeat reports that and sends nothing
+    sending, without a lease (the process died) → unknown
 
-A send with an `idempotency_key` has one record, named after the key.
-Any other send has two for as long as v0.1.0 may run beside this version:
+A send with an `idempotency_key` has one record, and the key names it.
+Any other send has two records for as long as v0.1.0 may run beside this version:
 
-- v0.1.0's is named after the fingerprint of the composed mail, and v0.1.0 knows no other;
-- ours is named after the fingerprint of the request, which a change to the composing does not change.
+- The fingerprint of the composed mail names the record of v0.1.0. v0.1.0 knows no other record.
+- The fingerprint of the request names our record. A change to the composing does not change this fingerprint.
 
-A call may send only when it has taken both. v0.1.0's is taken first, so old and new replicas meet at one record:
+A call sends only when it has reserved both records. It reserves the record of v0.1.0 first, so old and new replicas
+compete for one record:
 
-- Two calls at once, of any versions: one takes v0.1.0's record, the other waits for what becomes of it. The lease of
-  the send bears the name of that record, too, so each version sees that the other is at work.
-- A process that dies between the two records has sent nothing, and leaves v0.1.0's as `sending` without a lease. Every
-  version tells the next call `unknown`.
-- Only a version that composes differently can have taken our record and not v0.1.0's. The call then gives back what it
-  took, and waits for that send.
-- An outcome is written into v0.1.0's record first and then copied into ours. Whoever dies between the two leaves ours
-  as `sending`, which becomes `unknown`; nobody ever sends because a copy is missing.
+- Two concurrent calls, of any versions: one reserves the record of v0.1.0, and the other waits for the outcome. The
+  name of that record also names the lease of the send, so each version sees that the other is at work.
+- A process that dies between the two records has sent nothing. The record of v0.1.0 stays `sending` without a lease,
+  and every version reports `unknown` to the next call.
+- Only a version that composes differently can reserve our record without the record of v0.1.0. The other call then
+  releases the record it has reserved, and waits for that send.
+- `update` writes an outcome to the record of v0.1.0 first and then copies it to ours. When the process dies in between,
+  our record stays `sending` and becomes `unknown`. A missing copy never causes a second mail.
 
-A record has both fingerprints, and a call is a repeat when either is its own. v0.1.0 compares only its own, and keeps
-fields that it does not know. A version that follows may drop v0.1.0's record, once every v0.1.0 has been gone for the
-longest window in which a repeat is recognised.
+A record contains both fingerprints. A call is a repeat when one of them is equal to its own. v0.1.0 compares only its
+own fingerprint, and preserves fields that it does not know. A later version may drop the record of v0.1.0, when no
+v0.1.0 has run for the longest repeat window.
 
-Sources: Graph "user: sendMail" (no idempotency of any kind), Stripe's idempotency keys (stored answer, same key with
-another request is an error).
+Sources: Graph "user: sendMail" (no idempotency of any kind), Stripe's idempotency keys (stored response; the same key
+with another request is an error).
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 COLLECTION = "m365-sends"
-WORK_SECONDS = 180.0  # longer than any send works on a message
-START_SECONDS = 5.0  # from writing a send down to holding its lease
-PATIENCE_SECONDS = 10.0
-LOOK_SECONDS = 0.1
+WORK_SECONDS = 180.0  # longer than any send runs
+START_SECONDS = 5.0  # from the record of a send to its lease
+LEASE_WAIT_SECONDS = 10.0
+POLL_SECONDS = 0.1
 _TRIES = 10
 _UNREADABLE = "This server's record of an earlier call for this message cannot be read: the message may be sent."
 
@@ -59,17 +60,18 @@ State = Literal["sending", "sent", "failed", "unknown"]
 
 
 class Entry(BaseModel):
-    """What is written down of one send.
+    """The record of one send.
 
     Attributes:
         state: see the module.
-        fingerprint: v0.1.0's, of the composed message; a key stands for one message only.
-        request_fingerprint: of the request as it was written; None when v0.1.0 wrote the record.
-        message_id: our id of the message, which is also in the mail.
-        began_at: epoch seconds.
-        draft_id: Graph's id of the draft, once there is one.
-        receipt: what the first caller was told, once it was sent.
-        lease: the record after which the lease of the send is named; None for this one.
+        fingerprint: the fingerprint of the composed message, which v0.1.0 compares. A key names one message only.
+        message_id: our id of the message; the mail contains it, too.
+        began_at: start of the send, in epoch seconds.
+        draft_id: Graph's id of the draft; None before Graph has created one.
+        receipt: the receipt of the first caller; None before the send.
+        request_fingerprint: the fingerprint of the request; None when v0.1.0 wrote the record.
+        lease: the key of the record that names the lease of the send; None when this record does.
+        records_draft: whether the send stores its draft here before it sends it. None when v0.1.0 wrote the record.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -82,11 +84,12 @@ class Entry(BaseModel):
     receipt: dict[str, Any] | None = None
     request_fingerprint: str | None = None
     lease: str | None = None
+    records_draft: bool | None = None
 
 
 @dataclass(frozen=True)
 class RepeatWindows:
-    """How long a repeat is recognised, in seconds: by its key, and by being the same message."""
+    """How long the ledger recognises a repeat, in seconds: by an equal key, and by an equal message."""
 
     key: float = 24 * 3600.0
     message: float = 600.0
@@ -94,14 +97,14 @@ class RepeatWindows:
 
 @dataclass(frozen=True)
 class Reservation:
-    """A place in the ledger: either this call's own to work with, or what an earlier one has left.
+    """The right of this call to perform a send, or the entry of the earlier call that it repeats.
 
     Attributes:
-        name: key of the record that counts.
-        stored: the record as it was read or written.
-        entry: its content.
-        is_ours: whether this call is the one that sends.
-        seconds: how long the record is kept.
+        name: key of the record that decides.
+        stored: the record with its version.
+        entry: the content of the record.
+        is_ours: whether this call performs the send.
+        seconds: how long the store retains the record.
         names: keys of all records of the send.
     """
 
@@ -115,13 +118,13 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The sends of everybody, shared by all replicas.
+    """The recent sends of all people, shared by all replicas.
 
     Attributes:
-        records: where they are written.
-        leases: held by whoever works on a send; a send without one is nobody's any more.
-        windows: how long repeats are recognised.
-        clock: epoch seconds; for tests.
+        records: the store of the entries.
+        leases: the process that performs a send holds a lease; without one, the process is dead.
+        windows: how long the ledger recognises a repeat.
+        clock: returns epoch seconds; for tests.
     """
 
     records: Records
@@ -129,26 +132,26 @@ class Ledger:
     windows: RepeatWindows = RepeatWindows()
     clock: Callable[[], float] = time.time
 
-    async def reserve(self, request: SendRequest) -> Reservation:
-        """Return this call's own place, or what became of the call it repeats; waits while that one runs.
+    async def reserve(self, request: SendRequest, *, records_draft: bool = False) -> Reservation:
+        """Reserve a send, or wait for the outcome of the call that it repeats and return that.
 
         Raises:
-            IdempotencyKeyReused: the key was used for another message.
-            OutcomeUnknown: what an earlier call has left cannot be read, for instance after a lost encryption key.
-            StorageUnavailable: nothing may be sent; what was written counts as unknown.
+            IdempotencyKeyReused: the caller used the key for another message.
+            OutcomeUnknown: the entry of an earlier call cannot be read, for instance after a lost encryption key.
+            StorageUnavailable: the caller must not send. A record that was stored will count as unknown.
         """
         names = request.names()
         for _ in range(_TRIES):
-            reserve = await self._take_all(request, names)
-            if reserve.is_ours:
-                return reserve
-            reserve = await self._settled(reserve)
-            if reserve.entry.state != "failed":
-                return reserve
+            reservation = await self._reserve_all(request, names, records_draft)
+            if reservation.is_ours:
+                return reservation
+            reservation = await self._wait_for_outcome(reservation)
+            if reservation.entry.state != "failed":
+                return reservation
         raise StorageUnavailable
 
-    async def _take_all(self, request: SendRequest, names: tuple[str, ...]) -> Reservation:
-        """Take every record of a send; where an earlier call has one, return that and take none."""
+    async def _reserve_all(self, request: SendRequest, names: tuple[str, ...], records_draft: bool) -> Reservation:
+        """Reserve every record of a send. When an earlier call has one, release the others and return it."""
         fresh = Entry(
             state="sending",
             fingerprint=request.stored_fingerprint,
@@ -156,26 +159,27 @@ class Ledger:
             message_id=request.message_id or new_message_id(),
             began_at=self.clock(),
             lease=names[0],
+            records_draft=records_draft,
         )
         seconds = self.windows.message if request.idempotency_key is None else self.windows.key
-        taken: list[Reservation] = []
+        reserved: list[Reservation] = []
         for name in names:
-            reserve = await self._take(request, Reservation(name, ABSENT, fresh, True, seconds, names))
-            if not reserve.is_ours:
-                for ours in taken:
-                    await self._give_back(ours, reserve.entry)
-                return reserve
-            taken.append(reserve)
-        return taken[0]
+            reservation = await self._reserve_record(request, Reservation(name, ABSENT, fresh, True, seconds, names))
+            if not reservation.is_ours:
+                for ours in reserved:
+                    await self._release(ours, reservation.entry)
+                return reservation
+            reserved.append(reservation)
+        return reserved[0]
 
-    async def _take(self, request: SendRequest, wanted: Reservation) -> Reservation:
-        """Take one record, unless an earlier call has it; return it as it then is."""
+    async def _reserve_record(self, request: SendRequest, wanted: Reservation) -> Reservation:
+        """Reserve one record. When an earlier call has the record, return its entry instead."""
         for _ in range(_TRIES):
             stored = await self.records.read(COLLECTION, wanted.name)
-            found = _read(stored)
+            found = _parse(stored)
             if found is None and stored.version is not None:
                 raise OutcomeUnknown(_UNREADABLE)
-            if found is not None and not _is_of(request, found):
+            if found is not None and not _is_same_message(request, found):
                 raise IdempotencyKeyReused
             if found is not None and found.state != "failed":
                 return replace(wanted, stored=stored, entry=found, is_ours=False)
@@ -184,83 +188,83 @@ class Ledger:
                 return replace(wanted, stored=written)
         raise StorageUnavailable
 
-    async def _give_back(self, ours: Reservation, other: Entry) -> None:
-        """Leave in a record that was taken in vain what is known of the call that has the other one."""
+    async def _release(self, ours: Reservation, other: Entry) -> None:
+        """Release a record: copy the outcome of the call that has the other record, or mark the send as failed."""
         entry = ours.entry.model_copy(update={"state": "failed"})
         if other.state in ("sent", "unknown"):
             entry = other.model_copy(update={"fingerprint": ours.entry.fingerprint})
         await self._write(ours, entry)
 
-    async def _write(self, reserve: Reservation, entry: Entry) -> Versioned | None:
+    async def _write(self, reservation: Reservation, entry: Entry) -> Versioned | None:
         return await self.records.compare_and_swap(
-            COLLECTION, reserve.name, reserve.stored, entry.model_dump(), reserve.seconds
+            COLLECTION, reservation.name, reservation.stored, entry.model_dump(), reservation.seconds
         )
 
-    async def _settled(self, reserve: Reservation) -> Reservation:
-        """Wait until the running send has an outcome; one that nobody works on any more becomes unknown."""
-        while reserve.entry.state == "sending":
-            if await self._is_abandoned(reserve):
-                return await self.note(reserve, state="unknown")
-            await asyncio.sleep(jittered(LOOK_SECONDS))
-            stored = await self.records.read(COLLECTION, reserve.name)
-            entry = _read(stored)
+    async def _wait_for_outcome(self, reservation: Reservation) -> Reservation:
+        """Wait until the running send has an outcome; mark an abandoned send as unknown."""
+        while reservation.entry.state == "sending":
+            if await self._is_abandoned(reservation):
+                return await self.update(reservation, state="unknown")
+            await asyncio.sleep(jittered(POLL_SECONDS))
+            stored = await self.records.read(COLLECTION, reservation.name)
+            entry = _parse(stored)
             if entry is None:
-                break  # its window has passed meanwhile
-            reserve = replace(reserve, stored=stored, entry=entry)
-        return reserve
+                break  # the record expired during the wait
+            reservation = replace(reservation, stored=stored, entry=entry)
+        return reservation
 
-    async def _is_abandoned(self, reserve: Reservation) -> bool:
-        age = self.clock() - reserve.entry.began_at
-        return age > WORK_SECONDS or (age > START_SECONDS and not await self.leases.is_held(_lease(reserve)))
+    async def _is_abandoned(self, reservation: Reservation) -> bool:
+        age = self.clock() - reservation.entry.began_at
+        return age > WORK_SECONDS or (age > START_SECONDS and not await self.leases.is_held(_lease(reservation)))
 
     @asynccontextmanager
-    async def working_on(self, reserve: Reservation) -> AsyncIterator[None]:
-        """Let the others know that this call is alive and at work on its claim.
+    async def holding_lease(self, reservation: Reservation) -> AsyncIterator[None]:
+        """Hold the lease of a send while the block runs; the lease tells other calls that this process is alive.
 
         Raises:
-            StorageUnavailable: they cannot be told; nothing may be sent.
+            StorageUnavailable: the store gave no lease; the caller must not send.
         """
         try:
-            lease = await self.leases.acquire((_lease(reserve),), PATIENCE_SECONDS)
+            lease = await self.leases.acquire((_lease(reservation),), LEASE_WAIT_SECONDS)
         except TimeoutError as error:
             raise StorageUnavailable from error
-        async with self.leases.held_while(lease):
+        async with self.leases.renewing(lease):
             yield
 
-    async def note(self, reserve: Reservation, **changes: Any) -> Reservation:
-        """Write down what has become of a send, unless somebody else has meanwhile, and return how it stands.
+    async def update(self, reservation: Reservation, **changes: Any) -> Reservation:
+        """Change the entry of a send and return it. When another call has changed the record, return its entry instead.
 
         Raises:
-            StorageUnavailable: it may or may not be written; the record says `sending` and will count as unknown.
+            StorageUnavailable: the change may be lost. The record then stays `sending` and will count as unknown.
         """
-        entry = reserve.entry.model_copy(update=changes)
-        written = await self._write(reserve, entry)
+        entry = reservation.entry.model_copy(update=changes)
+        written = await self._write(reservation, entry)
         if written is None:
-            stored = await self.records.read(COLLECTION, reserve.name)
-            return replace(reserve, stored=stored, entry=_read(stored) or entry)
-        for name in reserve.names:
-            if name != reserve.name:
-                await self._copy(replace(reserve, name=name), entry)
-        return replace(reserve, stored=written, entry=entry)
+            stored = await self.records.read(COLLECTION, reservation.name)
+            return replace(reservation, stored=stored, entry=_parse(stored) or entry)
+        for name in reservation.names:
+            if name != reservation.name:
+                await self._copy(replace(reservation, name=name), entry)
+        return replace(reservation, stored=written, entry=entry)
 
-    async def _copy(self, reserve: Reservation, entry: Entry) -> None:
-        """Write into another record of a send what stands in the first, if it is a record of the same send."""
-        stored = await self.records.read(COLLECTION, reserve.name)
-        found = _read(stored)
+    async def _copy(self, reservation: Reservation, entry: Entry) -> None:
+        """Copy an entry to another record, if that record belongs to the same send."""
+        stored = await self.records.read(COLLECTION, reservation.name)
+        found = _parse(stored)
         if found is not None and found.message_id == entry.message_id:
-            await self._write(replace(reserve, stored=stored), entry)
+            await self._write(replace(reservation, stored=stored), entry)
 
 
-def _lease(reserve: Reservation) -> str:
-    return f"send.{reserve.entry.lease or reserve.name}"
+def _lease(reservation: Reservation) -> str:
+    return f"send.{reservation.entry.lease or reservation.name}"
 
 
-def _is_of(request: SendRequest, entry: Entry) -> bool:
-    """Tell whether a record is of this message: the request is equal, or what v0.1.0 composes from it is."""
+def _is_same_message(request: SendRequest, entry: Entry) -> bool:
+    """Return whether an entry belongs to this message: the request or the mail that v0.1.0 composes is equal."""
     return entry.request_fingerprint == request.fingerprint or entry.fingerprint == request.stored_fingerprint
 
 
-def _read(stored: Versioned) -> Entry | None:
+def _parse(stored: Versioned) -> Entry | None:
     if stored.value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""How many requests one mailbox takes at a time, over all replicas.
+"""Limits the concurrent requests for one mailbox over all replicas.
 
 Source: Graph "Throttling limits": four concurrent requests for one application and mailbox; more are 429.
 """
@@ -23,8 +23,8 @@ class MailboxSlots:
     """The slots of every mailbox.
 
     Attributes:
-        leases: one for each slot.
-        wait_seconds: how long to wait for a slot.
+        leases: each slot is a lease.
+        wait_seconds: how long a call waits for a slot.
     """
 
     leases: Leases
@@ -35,15 +35,15 @@ class MailboxSlots:
         """Hold one slot while the block runs.
 
         Raises:
-            Throttled: no slot was free in time; nothing was done.
-            StorageUnavailable: the store does not answer; nothing was done.
+            Throttled: no slot became free in time; the block did not run.
+            StorageUnavailable: the store does not respond; the block did not run.
         """
-        # The digest of v0.1.0, so that both versions count the same slots during an upgrade.
+        # The digest of v0.1.0: both versions count the same slots during an upgrade.
         mailbox = hashlib.sha256("/".join(person).encode()).hexdigest()[:32]
         names = tuple(f"mailbox.{mailbox}.{number}" for number in range(SLOTS))
         try:
             lease = await self.leases.acquire(names, self.wait_seconds)
         except TimeoutError as error:
             raise Throttled("This mailbox is busy with other messages.", retry_after=10) from error
-        async with self.leases.held_while(lease):
+        async with self.leases.renewing(lease):
             yield

@@ -1,4 +1,4 @@
-"""One person's outgoing mail: the message is composed by the operator's rules and delivered once."""
+"""One person's outgoing mail: composes a message by the operator's rules and delivers it once."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from m365_mcp.sending.strategies import DirectSend, DraftSend
 
 @dataclass(frozen=True)
 class Outgoing:
-    """What all people's outgoing mail shares.
+    """What all outboxes share.
 
     Attributes:
-        rules: what may be sent.
-        composer: composes messages without delaying anybody else.
+        rules: what the operator and Microsoft allow in a mail.
+        composer: composes messages in worker threads.
         delivery: sends each message once.
-        by_draft: whether a message is sent as a draft, so that an unclear outcome can be looked up.
-        shows_previews: whether lists of messages show their first words.
+        by_draft: whether this server sends a message as a draft, so that it can reconcile an unknown outcome.
+        shows_previews: whether lists of messages show the first words of each message.
     """
 
     rules: MailRules
@@ -48,9 +48,9 @@ class Outbox:
     """One person's outgoing mail.
 
     Attributes:
-        outgoing: what all people share.
-        person: whose mail it is.
-        mailbox: where the mail leaves from.
+        outgoing: what all outboxes share.
+        person: the sender.
+        mailbox: the mailbox of the sender.
     """
 
     outgoing: Outgoing
@@ -59,7 +59,7 @@ class Outbox:
 
     @property
     def rules(self) -> MailRules:
-        """What may be sent."""
+        """What the operator and Microsoft allow in a mail."""
         return self.outgoing.rules
 
     @property
@@ -68,7 +68,7 @@ class Outbox:
         return Drafts(self.mailbox)
 
     def slot(self) -> AbstractAsyncContextManager[None]:
-        """Hold a slot at the mailbox for a request that sends nothing; see `MailboxSlots.slot`."""
+        """Hold a mailbox slot for a request that sends nothing; see `MailboxSlots.slot`."""
         return self.outgoing.delivery.slots.slot(self.person)
 
     async def compose(self, request: MessageRequest) -> Message:
@@ -76,7 +76,7 @@ class Outbox:
 
         Raises:
             InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `compose_message`.
-            ServerBusy: other messages are being composed; nothing was begun.
+            ServerBusy: the composer is busy with other messages; composing did not start.
         """
         return await self.outgoing.composer.run(self.person, partial(compose_message, request, self.rules))
 
@@ -85,7 +85,7 @@ class Outbox:
 
         Raises:
             InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `mail.compose_reply`.
-            ServerBusy: other messages are being composed; nothing was begun.
+            ServerBusy: the composer is busy with other messages; composing did not start.
         """
         return await self.outgoing.composer.run(self.person, partial(compose_reply, request, self.rules))
 
@@ -97,7 +97,7 @@ class Outbox:
         allow_duplicate: bool,
         progress: Progress = no_progress,
     ) -> SendReceipt:
-        """Send a message once, in the way the operator has chosen; see `Delivery.send`."""
+        """Send a message once, by the strategy that the operator has chosen; see `Delivery.send`."""
         request = SendRequest(
             self.person,
             message.fingerprint,
@@ -110,18 +110,18 @@ class Outbox:
     async def deliver(
         self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
-        """Send what `request` names once, by `strategy`; see `Delivery.send`."""
+        """Send the message of `request` once, by `strategy`; see `Delivery.send`."""
         return await self.outgoing.delivery.send(request, addresses, strategy, progress)
 
     def _strategy(self, message: Message) -> SendStrategy:
-        # Graph always keeps a copy of a draft it sends; a caller who wants no copy gets a direct send.
+        # Graph always saves a copy of a sent draft. A caller who wants no copy gets a direct send.
         if self.outgoing.by_draft and message.save_to_sent:
             return DraftSend(self.drafts, message)
         return DirectSend(self.mailbox, message)
 
 
 def mailbox_of(graph: GraphClient, tokens: GraphTokenProvider, caller: Caller) -> Mailbox:
-    """Return the mailbox of `caller`; constructs only."""
+    """Return the mailbox of `caller`; sends no request."""
 
     async def get() -> str:
         return (await tokens.token(caller)).value

@@ -1,6 +1,6 @@
-"""Drafts that a person reads before they are sent.
+"""Drafts that a person reads before the tools send them.
 
-This server sends and deletes only drafts of its own: they carry our id (`graph.items.MARKER`).
+This server sends and deletes only drafts that it created. They contain our id (`graph.items.MARKER`).
 """
 
 from __future__ import annotations
@@ -20,38 +20,40 @@ from m365_mcp.sending.strategies import ExistingDraftSend
 
 @dataclass(frozen=True)
 class OwnDrafts:
-    """One person's drafts that this server made."""
+    """One person's drafts that this server created."""
 
     outbox: Outbox
 
     async def create(self, message: Message) -> tuple[str, Draft]:
-        """Put a message into the Drafts folder; return our id of it and the draft. Raises M365Error."""
+        """Create a draft in the Drafts folder; return our id of the message and the draft. Raises M365Error."""
         message_id = new_message_id()
         async with self.outbox.slot():
             return message_id, await self.outbox.drafts.create(message.draft_as_graph(message_id), message_id)
 
     async def send(self, draft_id: str, progress: Progress = no_progress) -> tuple[Item, SendReceipt]:
-        """Send a draft once, as it is now; see `Delivery.send`.
+        """Send a draft once, with its current content; see `Delivery.send`.
 
         Raises:
-            MessageMissing: there is no such draft.
-            AlreadySent: it has left, and not by this server's doing a short while ago.
+            MessageMissing: the mailbox has no such draft.
+            AlreadySent: the draft was sent, and no recent call of this server sent it.
         """
-        item, refusal = await self._look(draft_id)
+        item, refusal = await self._inspect(draft_id)
         key = f"draft {draft_id}"
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
         request = SendRequest(self.outbox.person, fingerprint, idempotency_key=key, message_id=item.message_id)
-        strategy = ExistingDraftSend(self.outbox.drafts, item.id, item.message_id, is_shown=True, refusal=refusal)
+        strategy = ExistingDraftSend(
+            self.outbox.drafts, item.id, item.message_id, person_knows_draft=True, refusal=refusal
+        )
         return item, await self.outbox.deliver(request, item.addresses, strategy, progress)
 
-    async def _look(self, draft_id: str) -> tuple[Item, M365Error | None]:
-        """Return the draft, and why it cannot be sent: that counts only if no earlier call has sent it."""
+    async def _inspect(self, draft_id: str) -> tuple[Item, M365Error | None]:
+        """Return the draft, and the reason not to send it; the reason counts only if no earlier call sent the draft."""
         try:
             item = await self._find(draft_id)
             if item.is_draft:
                 check_draft_recipients(item, self.outbox.rules)
         except MessageMissing as missing:
-            # A mailbox may show a message nowhere for a while after it was sent.
+            # For a while after a send, Graph may find the message in no folder.
             return Item(draft_id, "", is_draft=False), missing
         return item, None if item.is_draft else AlreadySent()
 
@@ -61,7 +63,7 @@ class OwnDrafts:
         if not item.is_draft:
             raise AlreadySent
         async with self.outbox.slot():
-            # A deleted draft lies in Deleted Items, where a second deletion would remove it for good.
+            # A deleted draft is in Deleted Items. A second deletion would remove it permanently.
             if not await self.outbox.drafts.is_in("drafts", str(item.message_id)):
                 raise MessageMissing("This draft is no longer in the Drafts folder.")
             await self.outbox.drafts.delete(item.id)
@@ -71,16 +73,16 @@ class OwnDrafts:
 
 
 def require_own(item: Item) -> Item:
-    """Return a message that this server made. Raises InvalidArgument for any other."""
+    """Return `item` if this server created it. Raises InvalidArgument if not."""
     if item.message_id is None:
         raise InvalidArgument(
-            "This message was not made by this server, which touches no other.",
-            advice="Use the id that create_draft or schedule_mail returned; the person can see to the rest in Outlook.",
+            "This server did not create this message, and it changes only its own messages.",
+            advice="Use the id that create_draft or schedule_mail returned; other messages can be changed in Outlook.",
         )
     return item
 
 
 def check_draft_recipients(item: Item, rules: MailRules) -> None:
-    """Check whom a draft goes to, as the mailbox has it now. Raises InvalidArgument, RecipientNotAllowed."""
+    """Check the current recipients of a draft. Raises InvalidArgument, RecipientNotAllowed."""
     fields = {"to": item.to, "cc": item.cc, "bcc": item.bcc}
     check_recipients(rules, **{name: tuple(map(Recipient, addresses)) for name, addresses in fields.items()})

@@ -1,4 +1,4 @@
-"""How often one person may write to one address: a runaway assistant must not flood somebody's mailbox."""
+"""Limits how often one person sends mail to one address, so that a faulty assistant does not flood a mailbox."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class RecipientRateLimit:
     """Counts messages by person, address and hour.
 
     Attributes:
-        records: where they are counted, for all replicas.
-        most: messages to one address in an hour; 0 for no limit.
-        clock: epoch seconds; for tests.
+        records: the store of the counts, shared by all replicas.
+        per_hour: the most messages to one address in an hour; 0 for no limit.
+        clock: returns epoch seconds; for tests.
     """
 
     records: Records
-    most: int
+    per_hour: int
     clock: Callable[[], float] = time.time
 
     async def count(self, person: PersonId, addresses: tuple[str, ...]) -> None:
         """Count one message to these addresses.
 
         Raises:
-            TooOften: one of them has had enough of this person for this hour; nothing is counted.
-            StorageUnavailable: it cannot be told.
+            RateLimited: one address has reached the limit for this hour; no address is counted.
+            StorageUnavailable: the store does not respond, or other calls always changed the record first.
         """
-        if not self.most:
+        if not self.per_hour:
             return
         hour = int(self.clock()) // HOUR
         key = _digest(f"{'/'.join(person)} {hour}")
@@ -45,7 +45,7 @@ class RecipientRateLimit:
         for _ in range(_TRIES):
             stored = await self.records.read(_COLLECTION, key)
             counts: dict[str, int] = dict(stored.value or {})
-            if any(counts.get(name, 0) >= self.most for name in names):
+            if any(counts.get(name, 0) >= self.per_hour for name in names):
                 raise RateLimited(retry_after=float((hour + 1) * HOUR - int(self.clock())))
             later = counts | {name: counts.get(name, 0) + 1 for name in names}
             if await self.records.compare_and_swap(_COLLECTION, key, stored, later, HOUR) is not None:

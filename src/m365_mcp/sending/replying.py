@@ -1,4 +1,4 @@
-"""Replies and forwards: Graph makes a draft in the thread, our text goes above the original, the draft is sent once."""
+"""Replies and forwards: Graph creates a draft in the thread, and this module adds our text and sends the draft once."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Replies:
     async def send(
         self, reply: Reply, *, idempotency_key: str | None, allow_duplicate: bool, progress: Progress = no_progress
     ) -> tuple[Item, SendReceipt]:
-        """Send a reply once; return the draft it was sent as, with its recipients, and the receipt.
+        """Send a reply once; return its draft, with the recipients, and the receipt. See `Delivery.send`.
 
-        The draft is made before the ledger is asked, because only the mailbox knows whom a reply goes to. A repeat
-        deletes its own draft. See `Delivery.send`.
+        This method creates the draft before it asks the ledger: only the mailbox knows the recipients of a reply.
+        A repeat deletes its own draft.
 
         Raises:
-            MessageMissing: the original is not in the mailbox.
-            RecipientNotAllowed: the reply would leave the allowed domains; its draft is deleted.
+            MessageMissing: the mailbox does not have the original.
+            RecipientNotAllowed: a recipient is outside the allowed domains; this method deletes the draft.
         """
         message_id = new_message_id()
-        item = await self._make_draft(reply, message_id)
-        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, is_shown=False)
+        item = await self._create_draft(reply, message_id)
+        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, person_knows_draft=False)
         request = SendRequest(
             self.outbox.person,
             reply.fingerprint,
@@ -56,17 +56,17 @@ class Replies:
             await strategy.discard()
         return item, receipt
 
-    async def _make_draft(self, reply: Reply, message_id: str) -> Item:
-        """Make the draft and complete it; a reply that is not allowed leaves no draft behind."""
+    async def _create_draft(self, reply: Reply, message_id: str) -> Item:
+        """Create the draft and complete it; delete it when the rules do not allow the reply."""
         drafts = self.outbox.drafts
         async with self.outbox.slot():
             draft = await ReplyDrafts(drafts).begin(reply.original, reply.kind, message_id)
-            item = _addressed(draft.item, reply)
+            item = _with_recipients(draft.item, reply)
             try:
                 check_draft_recipients(item, self.outbox.rules)
                 await self._complete(draft, reply, message_id)
             except M365Error:
-                await ExistingDraftSend(drafts, item.id, message_id, is_shown=False).discard()
+                await ExistingDraftSend(drafts, item.id, message_id, person_knows_draft=False).discard()
                 raise
             return item
 
@@ -84,13 +84,14 @@ class Replies:
             await self.outbox.drafts.attach(draft.item.id, attachment.as_graph())
 
 
-def _addressed(item: Item, reply: Reply) -> Item:
-    """Return the draft with the recipients it will have: those of a forward come from the caller."""
+def _with_recipients(item: Item, reply: Reply) -> Item:
+    """Return the draft with its future recipients: the caller gives those of a forward."""
     if reply.kind != "forward":
         return item
-    to, cc, bcc = (tuple(one.address for one in recipients) for recipients in (reply.to, reply.cc, reply.bcc))
+    fields = (reply.to, reply.cc, reply.bcc)
+    to, cc, bcc = (tuple(recipient.address for recipient in field) for field in fields)
     return replace(item, to=to, cc=cc, bcc=bcc)
 
 
 def _as_graph(recipients: tuple[Recipient, ...]) -> list[dict[str, Any]]:
-    return [one.as_graph() for one in recipients]
+    return [recipient.as_graph() for recipient in recipients]

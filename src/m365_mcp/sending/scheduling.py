@@ -1,4 +1,4 @@
-"""Mail that leaves later: it is scheduled, listed and cancelled here."""
+"""Schedules, lists and cancels mail that Graph sends later."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from m365_mcp.sending.strategies import DeferredSend
 
 @dataclass(frozen=True)
 class Schedule:
-    """One person's mail that leaves later."""
+    """One person's scheduled mail."""
 
     outbox: Outbox
 
     async def add(
         self, message: Message, *, idempotency_key: str | None, allow_duplicate: bool, progress: Progress = no_progress
     ) -> SendReceipt:
-        """Hand over a message that leaves at its `send_at`, once; see `Delivery.send`."""
+        """Send a message to Graph once; Graph delivers it at its `send_at`. See `Delivery.send`."""
         request = SendRequest(
             self.outbox.person,
             message.fingerprint,
@@ -38,16 +38,16 @@ class Schedule:
         )
 
     async def list(self, now: datetime) -> tuple[Item, ...]:
-        """Return what this server has scheduled and has not left yet, the next to leave first. Raises M365Error."""
+        """Return the messages that this server scheduled and Graph has not sent yet, next first. Raises M365Error."""
         return await list_scheduled(self.outbox.mailbox, now)
 
     async def cancel(self, item_id: str) -> Item:
-        """Cancel a message, and return it.
+        """Cancel a scheduled message, and return it.
 
         Raises:
-            AlreadySent: it has left.
-            MessageMissing: there is none, or it was cancelled before.
-            InvalidArgument: it is not one that this server has scheduled.
+            AlreadySent: Graph has sent the message.
+            MessageMissing: the mailbox has no such message, or an earlier call cancelled it.
+            InvalidArgument: this server did not schedule the message.
         """
         item = require_own(await self.outbox.drafts.find(item_id))
         if not item.is_draft:
@@ -56,12 +56,12 @@ class Schedule:
             raise InvalidArgument("This message is a draft and not scheduled.", advice="Use discard_draft for drafts.")
         drafts, message_id = self.outbox.drafts, str(item.message_id)
         async with self.outbox.slot():
-            # A cancelled message lies in Deleted Items, where a second deletion would remove it for good.
-            waits = await drafts.is_in("outbox", message_id) or await drafts.is_in("drafts", message_id)
-            if waits:
+            # A cancelled message is in Deleted Items. A second deletion would remove it permanently.
+            is_waiting = await drafts.is_in("outbox", message_id) or await drafts.is_in("drafts", message_id)
+            if is_waiting:
                 await drafts.delete(item.id)
         if await drafts.location(item.id, message_id) == "sent":
-            raise AlreadySent  # it left while it was being cancelled
-        if not waits:
-            raise MessageMissing("This message no longer waits: it was cancelled, or the person moved it.")
+            raise AlreadySent  # Graph sent the message during the cancellation
+        if not is_waiting:
+            raise MessageMissing("This message is not scheduled any more: it was cancelled, or the person moved it.")
         return item

@@ -1,4 +1,4 @@
-"""What a caller wants sent, and under which names the ledger keeps it; `ledger` says why these."""
+"""The request to send one message, and the keys of its records in the ledger; `ledger` gives the reasons."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from m365_mcp.person import PersonId
 
 
 def new_message_id() -> str:
-    """Return an id for a message that no other message has."""
+    """Return a new, unique id for a message: 32 hexadecimal digits."""
     return secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
 class SendRequest:
-    """What a caller wants sent.
+    """The request to send one message.
 
     Attributes:
-        person: tenant and object id.
-        fingerprint: of the request.
-        idempotency_key: the caller's own name for the send, if it gave one.
-        allow_duplicate: whether the caller wants another copy of a message that was sent before.
-        message_id: our id of it, when it bears one already.
-        composed_fingerprint: v0.1.0's fingerprint; None where it is the same.
+        person: tenant and object id of the sender.
+        fingerprint: the fingerprint of the request.
+        idempotency_key: the caller's own id for the send, if any.
+        allow_duplicate: whether the caller wants another copy of a message that an earlier call sent.
+        message_id: our id of the message, if it already has one.
+        composed_fingerprint: the fingerprint of v0.1.0; None when it is equal to `fingerprint`.
     """
 
     person: PersonId
@@ -35,11 +35,11 @@ class SendRequest:
 
     @property
     def stored_fingerprint(self) -> str:
-        """The fingerprint v0.1.0 compares with."""
+        """The fingerprint that v0.1.0 compares."""
         return self.composed_fingerprint or self.fingerprint
 
     def names(self) -> tuple[str, ...]:
-        """Return the keys of the records; two people never share one, and a deliberate copy has one of its own."""
+        """Return the keys of the records. Two people never share a key, and a deliberate copy has a new key."""
         if self.idempotency_key is not None:
             return (self.person.digest(f"key {self.idempotency_key}"),)
         if self.allow_duplicate:

@@ -1,1 +1,1 @@
-"""The encrypted store behind the OAuth proxy: Redis in production, the disk on a laptop, memory in tests."""
+"""The encrypted store of the server: Redis in production, the disk on a laptop, memory in tests."""

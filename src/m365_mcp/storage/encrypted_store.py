@@ -13,15 +13,17 @@ from m365_mcp.errors.request_error import recorded
 from m365_mcp.storage.encryption import RecordCipher
 
 _FIELD = "sealed"  # the record's one field, as v0.1.0 names it
-# FastMCP's client registrations: written once and read for months; everything else is written again, or short-lived.
+# FastMCP writes a client registration once and reads it for months. Other records are short-lived or written again.
 LONG_LIVED = ("mcp-oauth-proxy-clients",)
 
 
 class EncryptedStore(BaseWrapper):
-    """Keeps only ciphertext in `key_value`, and records the errors of the store: FastMCP would answer "invalid token".
+    """Stores only ciphertext in `key_value`, and records the errors of the store as request errors.
+
+    Without the record of the error, FastMCP would respond "invalid token" when the store fails.
 
     Args:
-        key_value: the store underneath.
+        key_value: the store that receives the ciphertext.
         cipher: encrypts and decrypts.
     """
 
@@ -37,7 +39,7 @@ class EncryptedStore(BaseWrapper):
 
     @recorded
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        """Return the record, or None when there is none that can be trusted."""
+        """Return the record, or None when the record is missing or the cipher cannot decrypt it."""
         stored = await self.key_value.get(key, collection=collection)
         value = self._decrypt(stored, collection, key)
         if stored is not None and value is not None and collection in LONG_LIVED:
@@ -45,14 +47,14 @@ class EncryptedStore(BaseWrapper):
         return value
 
     async def _rotate_key(self, stored: dict[str, Any], value: dict[str, Any], collection: str, key: str) -> None:
-        """Encrypt a record with the newest key, so that it outlives the key it was encrypted with."""
+        """Encrypt a record with the newest key, so that the operator can remove the old key."""
         if not self._cipher.needs_rotation(str(stored[_FIELD])):
             return
         try:
             _, seconds = await self.key_value.ttl(key, collection=collection)
             await self.key_value.put(key, self._encrypt(value, collection, key), collection=collection, ttl=seconds)
         except StorageUnavailable:
-            return  # the next reading does it; this one has what it wants
+            return  # the next read rotates the key; this read already has the value
 
     @recorded
     async def get_many(self, keys: Sequence[str], *, collection: str | None = None) -> list[dict[str, Any] | None]:
@@ -77,7 +79,7 @@ class EncryptedStore(BaseWrapper):
     async def put(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> None:
-        """Store the record encrypted, for `ttl` seconds if given."""
+        """Encrypt and store the record; the store deletes it after `ttl` seconds, if given."""
         await self.key_value.put(key, self._encrypt(value, collection, key), collection=collection, ttl=ttl)
 
     @recorded
@@ -89,16 +91,16 @@ class EncryptedStore(BaseWrapper):
         collection: str | None = None,
         ttl: SupportsFloat | None = None,
     ) -> None:
-        """Store several records encrypted."""
+        """Encrypt and store several records."""
         for key, value in zip(keys, values, strict=True):
             await self.put(key, value, collection=collection, ttl=ttl)
 
     @recorded
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
-        """Delete the record; return whether there was one."""
+        """Delete the record; return whether it existed."""
         return await self.key_value.delete(key, collection=collection)
 
     @recorded
     async def delete_many(self, keys: Sequence[str], *, collection: str | None = None) -> int:
-        """Delete several records; return how many there were."""
+        """Delete several records; return how many existed."""
         return await self.key_value.delete_many(keys, collection=collection)

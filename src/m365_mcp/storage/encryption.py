@@ -1,8 +1,8 @@
-"""The encryption of what is stored, and the keys for it: every record is bound to its collection and key.
+"""Encrypts records, binds each record to its collection and key, and derives the encryption keys.
 
 py-key-value's Fernet wrapper (0.4.6) accepts records that are not encrypted and records copied from another key, so
-an attacker who can write to Redis could become any user. Here the collection and the key are part of the plaintext.
-A record that cannot be decrypted, or was encrypted for another collection or key, counts as missing.
+an attacker who can write to Redis could become any user. `RecordCipher` puts the collection and the key into the
+plaintext. A record counts as missing when the cipher cannot decrypt it, or when it names another collection or key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class RecordCipher:
     """Encrypts and decrypts records.
 
     Args:
-        keys: the first encrypts and all decrypt, so that keys can be rotated.
+        keys: the first key encrypts and all keys decrypt, so that the operator can rotate keys.
     """
 
     def __init__(self, *keys: Fernet) -> None:
@@ -33,7 +33,7 @@ class RecordCipher:
         self._fernet = MultiFernet(keys)
 
     def needs_rotation(self, text: str) -> bool:
-        """Return whether the record was encrypted with another key than the first."""
+        """Return whether the record is encrypted with another key than the first."""
         try:
             self._newest.decrypt(text.encode())
         except InvalidToken:
@@ -41,12 +41,12 @@ class RecordCipher:
         return False
 
     def encrypt(self, value: Mapping[str, Any], collection: str | None, key: str) -> str:
-        """Return `value` as ciphertext for this collection and key; never the same twice."""
+        """Return `value` as ciphertext for this collection and key. Each call returns another ciphertext."""
         text = json.dumps([collection, key, value], separators=(",", ":"))
         return self._fernet.encrypt(text.encode()).decode()
 
     def decrypt(self, text: str, collection: str | None, key: str) -> dict[str, Any] | None:
-        """Return what was encrypted for this collection and key, or None."""
+        """Return the value that was encrypted for this collection and key, or None."""
         try:
             bound_collection, bound_key, value = json.loads(self._fernet.decrypt(text.encode()))
         except (InvalidToken, ValueError):
@@ -65,12 +65,12 @@ def derive(secret: str, purpose: str) -> bytes:
 
 
 def make_cipher(keys: Sequence[str], fallback_secrets: Sequence[str]) -> RecordCipher:
-    """Return what encrypts the store; the first key encrypts, all decrypt.
+    """Return the cipher of the store; the first key encrypts and all keys decrypt.
 
     Args:
         keys: Fernet keys.
-        fallback_secrets: what keys are derived from that encrypt only when `keys` is empty, and decrypt in any case, so
-            that naming a key for the first time loses nothing.
+        fallback_secrets: the source of derived keys. They encrypt only when `keys` is empty, and always decrypt, so
+            that the server can read old records after the operator sets the first key.
     """
     derived = (base64.urlsafe_b64encode(derive(secret, "storage")).decode() for secret in fallback_secrets)
     return RecordCipher(*(Fernet(key) for key in (*keys, *derived)))

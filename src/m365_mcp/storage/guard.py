@@ -1,4 +1,4 @@
-"""Bounds every operation on the store in time, and names its failures."""
+"""Limits the time of every operation on the store, and turns its failures into `StorageUnavailable`."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ QUEUE_SECONDS = 5.0
 
 
 class Guard:
-    """Makes a store that does not answer a `StorageUnavailable`.
+    """Limits the time and the number of concurrent operations; raises StorageUnavailable when the store fails.
 
     Args:
-        at_once: how many operations are carried out side by side; more wait for their turn before their time begins,
-            so that a burst of calls is not mistaken for a store that does not answer.
+        max_concurrent: how many operations run at the same time. Further operations queue, and their time limit begins
+            when they start, so that a burst of calls does not look like a store that does not respond.
     """
 
-    def __init__(self, at_once: int = 64) -> None:
-        self._turns = asyncio.Semaphore(at_once)
+    def __init__(self, max_concurrent: int = 64) -> None:
+        self._semaphore = asyncio.Semaphore(max_concurrent)
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
         """Run one operation. Raises StorageUnavailable."""
         try:
             async with asyncio.timeout(QUEUE_SECONDS):
-                await self._turns.acquire()
+                await self._semaphore.acquire()
             try:
                 async with asyncio.timeout(OPERATION_SECONDS):
                     yield
             finally:
-                self._turns.release()
+                self._semaphore.release()
         except (redis.RedisError, KeyValueStoreError, OSError, TimeoutError) as error:
             raise StorageUnavailable from error
 
@@ -50,14 +50,14 @@ _log = logs.get(__name__)
 
 
 class GuardedStore(BaseWrapper):
-    """Adds the guard to `key_value`."""
+    """Runs every operation of `key_value` within the limits of a guard."""
 
     def __init__(self, key_value: AsyncKeyValue, guard: Guard | None = None) -> None:
         self.key_value = key_value
         self._guard = guard or Guard()
 
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        """Return the record, or None when there is none, or none that is text in the store's form."""
+        """Return the record, or None when the record is missing or is not in the format of the store."""
         async with self._guard.within_limits():
             try:
                 return await self.key_value.get(key, collection=collection)
@@ -70,7 +70,7 @@ class GuardedStore(BaseWrapper):
         return [await self.get(key, collection=collection) for key in keys]
 
     async def ttl(self, key: str, *, collection: str | None = None) -> tuple[dict[str, Any] | None, float | None]:
-        """Return the record and its remaining seconds; none for what cannot be read."""
+        """Return the record and its remaining seconds; both None when the record cannot be read."""
         async with self._guard.within_limits():
             try:
                 return await self.key_value.ttl(key, collection=collection)
@@ -80,11 +80,11 @@ class GuardedStore(BaseWrapper):
     async def put(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> None:
-        """Store the record, for `ttl` seconds if given."""
+        """Store the record; the store deletes it after `ttl` seconds, if given."""
         async with self._guard.within_limits():
             await self.key_value.put(key, value, collection=collection, ttl=ttl)
 
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
-        """Delete the record; return whether there was one."""
+        """Delete the record; return whether it existed."""
         async with self._guard.within_limits():
             return await self.key_value.delete(key, collection=collection)

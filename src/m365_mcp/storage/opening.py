@@ -1,4 +1,4 @@
-"""Chooses and opens the store: the Redis that was named, the one that happens to run here, or the disk."""
+"""Chooses and opens the store: the Redis of `REDIS_URL`, a Redis at the default address, or the disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import LocalBackend, Records, RedisBackend
 
 Kind = Literal["redis", "disk", "memory"]
-LISTED = ("m365-sessions",)  # what an operator may want to see
+LISTED_COLLECTIONS = ("m365-sessions",)  # an operator lists sessions
 _log = logs.get(__name__)
 
 
@@ -37,52 +37,52 @@ class Storage:
     """The opened store.
 
     Attributes:
-        kind: where everything lives.
-        flows: encrypted, time-limited key-value store of FastMCP's OAuth proxy: registrations and sign-ins under way.
-        records: our own encrypted records, changed only from a known state.
-        leases: work that one replica at a time may do.
-        close: gives back connections.
+        kind: where the records are.
+        client_storage: FastMCP's encrypted store of client registrations and running sign-ins, limited in time.
+        records: our own encrypted records, which change by compare-and-swap only.
+        leases: the right of one replica to do a piece of work.
+        close: closes the connections.
     """
 
     kind: Kind
-    flows: AsyncKeyValue
+    client_storage: AsyncKeyValue
     records: Records
     leases: Leases
     close: Callable[[], Awaitable[None]]
 
     async def ping(self) -> None:
-        """Return when the store answers. Raises StorageUnavailable."""
+        """Return when the store responds. Raises StorageUnavailable."""
         await self.records.read("m365-health", "ping")
 
 
 def open_storage(settings: Settings, cipher: RecordCipher) -> Storage:
-    """Open the store the settings ask for; blocks for half a second at most.
+    """Open the store that the settings choose; blocks for half a second at most.
 
-    Without `REDIS_URL` the default address is tried, and when no Redis answers there the store is on disk, for one
-    process. A `REDIS_URL` that was set is never replaced by the disk: a Redis that is away will come back.
+    Without `REDIS_URL`, this function tries the default address. When no Redis responds there, the store is on disk,
+    for one process. With `REDIS_URL`, the server never falls back to the disk: it waits until Redis responds again.
     """
     url = settings.redis_url
     if url is None:
-        url = DEFAULT_REDIS_URL if redis_client.answers(DEFAULT_REDIS_URL) else None
+        url = DEFAULT_REDIS_URL if redis_client.is_reachable(DEFAULT_REDIS_URL) else None
     if url is None:
         return _on_disk(settings, cipher)
     if url.startswith("memory:"):
         return _in_memory(cipher)
-    _log.info("storage_opened", kind="redis", chosen="named" if settings.redis_url else "found at the default address")
+    _log.info("storage_opened", kind="redis", chosen="REDIS_URL" if settings.redis_url else "default address")
     client = redis_client.connect(url)
     guard = Guard(redis_client.MAX_CONNECTIONS)
     records = Records(RedisBackend(client, guard), cipher)
-    flows = EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher)
-    return Storage("redis", flows, records, Leases(records), client.aclose)
+    client_storage = EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher)
+    return Storage("redis", client_storage, records, Leases(records), client.aclose)
 
 
 def _in_memory(cipher: RecordCipher) -> Storage:
-    _log.warning("storage_opened", kind="memory", note="sign-ins are forgotten when the server stops")
+    _log.warning("storage_opened", kind="memory", note="the server loses all sign-ins when it stops")
     return _in_one_process("memory", GuardedStore(MemoryStore()), cipher)
 
 
 def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> Storage:
-    records = Records(LocalBackend(store, LISTED), cipher)
+    records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher)
     return Storage(kind, EncryptedStore(store, cipher), records, Leases(records), _nothing_to_close)
 
 
@@ -103,7 +103,7 @@ def _on_disk(settings: Settings, cipher: RecordCipher) -> Storage:
 
 
 def _app_folder(settings: Settings) -> str:
-    # Two servers for different apps on one machine must not read each other's records.
+    # Two servers for different app registrations on one machine need separate records.
     name = f"{settings.azure_tenant_id}/{settings.azure_client_id}/{settings.mcp_server_base_url}"
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 

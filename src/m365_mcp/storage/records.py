@@ -1,7 +1,7 @@
-"""Records of our own that change only from a known state, so that two replicas can never both carry out one change.
+"""Encrypted records that change by compare-and-swap only, so that two replicas never both make the same change.
 
-Only plain commands and optimistic transactions (WATCH, MULTI, EXEC) are used: the Redis user of a careful
-installation may not run scripts.
+The Redis backend uses plain commands and optimistic transactions (WATCH, MULTI, EXEC). It runs no scripts, because an
+operator may forbid scripts to the Redis user.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class Versioned:
-    """A record as it was read.
+    """A record with its version.
 
     Attributes:
-        value: its content; None when there is none, or none that can be trusted.
-        version: what it must still be when it is replaced; None when nothing is there.
+        value: the content; None when the record is missing or the cipher cannot decrypt it.
+        version: the stored text, which compare-and-swap compares; None when the record is missing.
     """
 
     value: dict[str, Any] | None = None
@@ -39,7 +39,7 @@ ABSENT = Versioned()
 
 
 class Backend(Protocol):
-    """Where texts lie by name; `compare_and_swap` is atomic among everybody who uses the same shelf."""
+    """Stores texts by collection and key; `compare_and_swap` is atomic among all users of the same backend."""
 
     async def get(self, collection: str, key: str) -> str | None:
         """Return the text, or None."""
@@ -47,18 +47,26 @@ class Backend(Protocol):
     async def compare_and_swap(
         self, collection: str, key: str, old: str | None, new: str | None, seconds: float
     ) -> bool:
-        """Replace `old` by `new` (None: nothing) for so many seconds; return False when `old` is not what is there."""
+        """Replace `old` by `new`, and return False when the stored text is not `old`.
+
+        Args:
+            collection: the first part of the address.
+            key: the second part of the address.
+            old: the expected text; None expects no text.
+            new: the new text; None deletes.
+            seconds: how long the backend stores `new`.
+        """
 
     def keys(self, collection: str) -> AsyncIterator[str]:
-        """Go through the keys of a collection."""
+        """Iterate over the keys of a collection."""
 
 
 class Records:
-    """Sealed records on a shelf.
+    """Encrypted records in a backend.
 
     Args:
-        backend: where they lie.
-        cipher: their encryption.
+        backend: stores the ciphertexts.
+        cipher: encrypts and decrypts the records.
     """
 
     def __init__(self, backend: Backend, cipher: RecordCipher) -> None:
@@ -73,17 +81,17 @@ class Records:
     async def compare_and_swap(
         self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float = 0
     ) -> Versioned | None:
-        """Replace a record as it was read and return the new one, or None when somebody was faster.
+        """Replace a record and return the new record, or None when another caller changed the record first.
 
         Args:
-            collection: first part of its name.
-            key: second part.
-            stored: as it was read; `ABSENT` to create one.
+            collection: the first part of the address.
+            key: the second part of the address.
+            stored: the record as the caller read it; `ABSENT` to create one.
             value: the new content; None deletes.
-            seconds: how long it is kept.
+            seconds: how long the backend stores the record.
 
         Raises:
-            StorageUnavailable: the store did not answer; the change may or may not have been made.
+            StorageUnavailable: the store did not respond; the record may or may not have changed.
         """
         text = None if value is None else self._cipher.encrypt(value, collection, key)
         if not await self._backend.compare_and_swap(collection, key, stored.version, text, seconds):
@@ -91,20 +99,20 @@ class Records:
         return Versioned(None if value is None else dict(value), text)
 
     async def keys(self, collection: str) -> AsyncIterator[str]:
-        """Go through the keys of a collection. Raises StorageUnavailable."""
+        """Iterate over the keys of a collection. Raises StorageUnavailable."""
         async for key in self._backend.keys(collection):
             yield key
 
 
 class RedisBackend:
-    """Texts in Redis, one key each."""
+    """Stores each text under one key in Redis."""
 
     def __init__(self, client: Redis, guard: Guard) -> None:
         self._client = client
         self._guard = guard
 
     async def get(self, collection: str, key: str) -> str | None:
-        """Return the text, or None; what is not text was not put there by us and is removed."""
+        """Return the text, or None. Delete a value that is not text: this server never stores one."""
         async with self._guard.within_limits():
             try:
                 text = await self._client.get(f"{collection}:{key}")
@@ -130,12 +138,12 @@ class RedisBackend:
                 else:
                     pipe.set(name, new, px=max(1, round(seconds * 1000)))
                 await pipe.execute()
-            except (WatchError, UnicodeDecodeError):  # somebody was faster; or what is there is not even text
+            except (WatchError, UnicodeDecodeError):  # another caller was first; or the stored value is not text
                 return False
         return True
 
     async def keys(self, collection: str) -> AsyncIterator[str]:
-        """Go through the keys with SCAN."""
+        """Iterate over the keys with SCAN."""
         cursor: int | str = 0
         while True:
             async with self._guard.within_limits():
@@ -150,17 +158,18 @@ _INDEX = "keys"
 
 
 class LocalBackend:
-    """Texts in a key-value store that only this process changes: on disk or in memory.
+    """Stores texts in a key-value store that only this process changes: on disk or in memory.
 
     Args:
-        store: holds the texts.
-        listed: the collections whose keys can be gone through; the store itself cannot list what it holds.
+        store: stores the texts.
+        listed: the collections whose keys `keys` returns. The key-value store cannot list keys, so this backend stores
+            an index of them.
     """
 
     def __init__(self, store: AsyncKeyValue, listed: tuple[str, ...] = ()) -> None:
         self._store = store
         self._listed = listed
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def get(self, collection: str, key: str) -> str | None:
         """Return the text, or None."""
@@ -170,8 +179,8 @@ class LocalBackend:
     async def compare_and_swap(
         self, collection: str, key: str, old: str | None, new: str | None, seconds: float
     ) -> bool:
-        """Replace `old` by `new` while nobody else of this process does."""
-        async with self._turn:
+        """Replace `old` by `new` under a lock of this process."""
+        async with self._lock:
             if await self.get(collection, key) != old:
                 return False
             if new is None:
@@ -179,19 +188,19 @@ class LocalBackend:
             else:
                 await self._store.put(key, {"text": new}, collection=collection, ttl=seconds)
             if collection in self._listed and (old is None) != (new is None):
-                await self._note(collection, key, present=new is not None)
+                await self._update_index(collection, key, present=new is not None)
         return True
 
-    async def _note(self, collection: str, key: str, *, present: bool) -> None:
-        others = [other for other in await self._noted(collection) if other != key]
-        index = {_INDEX: [*others, key] if present else others}
+    async def _update_index(self, collection: str, key: str, *, present: bool) -> None:
+        rest = [listed for listed in await self._index_of(collection) if listed != key]
+        index = {_INDEX: [*rest, key] if present else rest}
         await self._store.put(_INDEX, index, collection=f"{collection}-index")
 
-    async def _noted(self, collection: str) -> list[str]:
+    async def _index_of(self, collection: str) -> list[str]:
         found = await self._store.get(_INDEX, collection=f"{collection}-index") or {}
         return list(found.get(_INDEX, []))
 
     async def keys(self, collection: str) -> AsyncIterator[str]:
-        """Go through the keys; some may be of records that have run out."""
-        for key in await self._noted(collection):
+        """Iterate over the keys; some records may have expired."""
+        for key in await self._index_of(collection):
             yield key

@@ -1,8 +1,8 @@
-"""The Redis client this server uses: bounded in connections and in time.
+"""The Redis client of this server, with limits on connections and time.
 
-`RedisStore(url=…)` of py-key-value 0.4.6 has a pool of 100 that fails instead of waiting, no time-outs worth the
-name (a frozen Redis held a request for 58 s) and does not decode a percent-encoded password; so the client is
-made here and handed to it.
+`RedisStore(url=…)` of py-key-value 0.4.6 has three faults. Its pool of 100 connections fails instead of waiting. Its
+time-outs are too long: a frozen Redis blocked a request for 58 s. It does not decode a percent-encoded password. So
+this module creates the client and passes it to `RedisStore`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def connect(url: str) -> Redis:
     """Return a client for `url`; it connects at the first command.
 
     Args:
-        url: `redis://` or `rediss://` (TLS), with an ACL user and a percent-encoded password if need be, and
-            redis-py's query options, which win over the values here.
+        url: `redis://` or `rediss://` (TLS), with an optional ACL user and percent-encoded password. redis-py's
+            query options override the values of this module.
 
     Raises:
-        SettingsMistake: an option in the query does not exist.
+        SettingsMistake: redis-py does not know an option of the query.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -41,15 +41,15 @@ def connect(url: str) -> Redis:
         decode_responses=True,
     )
     try:
-        # Connects to nothing, and finds options that redis-py does not know.
+        # Opens no connection, and raises TypeError for options that redis-py does not know.
         pool.make_connection()  # type: ignore[no-untyped-call]
     except TypeError:
         raise SettingsMistake((("REDIS_URL", "has an option that the Redis client does not know"),)) from None
     return Redis.from_pool(pool)  # closing the client closes the pool
 
 
-def answers(url: str) -> bool:
-    """Return whether a usable Redis answers at `url` right now, within half a second. Blocks; for start-up only."""
+def is_reachable(url: str) -> bool:
+    """Return whether a usable Redis responds at `url` within half a second. Blocks; for start-up only."""
     client = redis.Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5)
     try:
         return bool(client.ping())

@@ -16,7 +16,7 @@ from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.errors import SignInNeeded
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox, TokenSource
-from m365_mcp.person import NOBODY, PersonId
+from m365_mcp.person import ANONYMOUS, PersonId
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
 from m365_mcp.uploads.pending import PendingUploads, Uploads
 
@@ -54,7 +54,7 @@ def caller_uploads(context: Context = CurrentContext()) -> PendingUploads:
 
 
 def _outbox(services: Services, caller: Caller | None) -> Outbox:
-    person = caller.person if caller else NOBODY
+    person = caller.person if caller else ANONYMOUS
     return services.outgoing.outbox(person, _mailbox(services, caller))
 
 

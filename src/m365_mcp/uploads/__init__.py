@@ -1,5 +1,5 @@
-"""Files that come by upload link: announced, uploaded past the model and never whole in memory, then sent with a draft.
+"""Upload links: a person uploads files outside the model's context, and this server sends them with a draft.
 
-Read `for_person` first (what the two tools do), then `receiver` (what an upload does). `links` and `batches` are the
-records of both; `transfer` carries the bytes.
+Read `pending` first (the work of the two tools), then `receiver` (the work of an upload). `links` has the records of
+both. `transfer` passes the bytes to Graph in ranges, and never has a whole large file in memory.
 """

@@ -1,11 +1,11 @@
-"""Tickets: what an upload link stands for, and how far its file has come; each link does its work once.
+"""The records of upload links and upload batches; each link accepts one file, once.
 
-    open      → uploading → done     never again
-                          → failed   good for another try until it expires
-                          → open     whoever uploaded has hung up
-    uploading, and nobody holds its lease any more (the process died) → good for another try
+    open      → uploading → done     the link accepts no other upload
+                          → failed   the client may upload again until the link expires
+                          → open     the client disconnected and may upload again
+    uploading, without a lease (the process died): the client may upload again
 
-The link is the only secret; its hash names the record.
+The link is the only secret; its hash is the key of the record.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import ABSENT, Records, Versioned
 
-COLLECTION = "m365-upload-tickets"  # the names of v0.1.0, which runs beside this version during an upgrade
+COLLECTION = "m365-upload-tickets"  # the names of v0.1.0: both versions share the records during an upgrade
 BATCHES = "m365-parcels"
 LINK_SECONDS = 15 * 60.0
-KEPT_SECONDS = 24 * 3600.0  # as long as its draft may be sent
+RECORD_SECONDS = 24 * 3600.0  # the draft can be sent for as long
 SECRET_BYTES = 32  # 256 bits
 
 State = Literal["open", "uploading", "done", "failed"]
 
 
 class UploadLink(BaseModel):
-    """What stands in the store about one file.
+    """The record of one upload link.
 
     Attributes:
-        person: tenant and object id; the file goes into this person's draft, whoever uploads it.
-        session_id: the session that asked for the link, which must live when it is used.
+        person: tenant and object id of the owner of the draft; any client with the link may upload the file.
+        session_id: the session that created the link; the link works only while this session lasts.
         draft_id: Graph's id of the draft.
-        name: the file's name.
-        size: in bytes; as announced, or None, and in the end as it arrived.
-        expires_at: end of the link, in epoch seconds.
+        name: name of the file.
+        size: bytes: the announced size or None, and after the upload the received size.
+        expires_at: when the link expires, in epoch seconds.
         state: see the module.
-        is_first_try: whether no upload has begun yet, and so nothing can have been left behind by one.
-        sha256: of the file that arrived.
-        problem: code of the error the last try ended with.
+        is_first_try: whether no upload has begun yet; a later upload first removes the rest of an earlier one.
+        sha256: SHA-256 of the received file, hexadecimal; None before the upload.
+        problem: code of the error of the last upload; None without an error.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -65,29 +65,36 @@ class UploadLink(BaseModel):
 
 
 @dataclass
-class ClaimedLink:
-    """A ticket that this call alone may work with, as it was when it was taken."""
+class ReservedLink:
+    """A link that only this call may use, with its record from before the call.
 
-    name: str
+    Attributes:
+        key: key of the record.
+        stored: the current record with its version.
+        link: the link from before this call.
+        records: the store of the record.
+    """
+
+    key: str
     stored: Versioned
     link: UploadLink
     records: Records
 
-    async def note(self, **changes: Any) -> None:
-        """Write down what has become of it. Raises StorageUnavailable; the ticket is then good for another try."""
+    async def update(self, **changes: Any) -> None:
+        """Change fields of the record. Raises StorageUnavailable; the client may then upload again."""
         value = {**(self.stored.value or {}), **changes}
-        written = await self.records.compare_and_swap(COLLECTION, self.name, self.stored, value, KEPT_SECONDS)
+        written = await self.records.compare_and_swap(COLLECTION, self.key, self.stored, value, RECORD_SECONDS)
         self.stored = written or self.stored
 
 
 @dataclass(frozen=True)
 class UploadLinks:
-    """All tickets, shared by all replicas.
+    """All upload links, shared by all replicas.
 
     Attributes:
-        records: where they are.
-        leases: so that a ticket is worked with once at a time, and one whose process died is free again.
-        clock: epoch seconds; for tests.
+        records: the store of the links.
+        leases: an upload holds the lease of its link; the lease of a dead process expires.
+        clock: returns epoch seconds; for tests.
     """
 
     records: Records
@@ -95,66 +102,66 @@ class UploadLinks:
     clock: Callable[[], float] = time.time
 
     async def issue(self, link: UploadLink) -> str:
-        """Write a ticket down and return its secret, the last part of the link. Raises StorageUnavailable."""
+        """Store a link and return its secret, the last part of the URL. Raises StorageUnavailable."""
         secret = secrets.token_urlsafe(SECRET_BYTES)
         await self.records.compare_and_swap(
-            COLLECTION, name_of(secret), ABSENT, link.model_dump(mode="json"), KEPT_SECONDS
+            COLLECTION, key_of(secret), ABSENT, link.model_dump(mode="json"), RECORD_SECONDS
         )
         return secret
 
-    async def find_by_name(self, name: str) -> UploadLink | None:
-        """Return the ticket of this name, or None. Raises StorageUnavailable."""
-        return _read(await self.records.read(COLLECTION, name))
+    async def find_by_key(self, key: str) -> UploadLink | None:
+        """Return the link with this key, or None. Raises StorageUnavailable."""
+        return _parse(await self.records.read(COLLECTION, key))
 
     async def find(self, secret: str) -> UploadLink:
-        """Return the ticket of a link that can be used.
+        """Return the link with this secret, if a client can use it.
 
         Raises:
-            UploadLinkUnknown: there is none.
-            UploadLinkEnded: its file has arrived, or its time is over.
-            StorageUnavailable: it cannot be told.
+            UploadLinkUnknown: no link has this secret.
+            UploadLinkEnded: the link has received its file, or it has expired.
+            StorageUnavailable: the store does not respond.
         """
-        return self._usable(await self.find_by_name(name_of(secret)))
+        return self._require_usable(await self.find_by_key(key_of(secret)))
 
-    def _usable(self, link: UploadLink | None) -> UploadLink:
+    def _require_usable(self, link: UploadLink | None) -> UploadLink:
         if link is None:
             raise UploadLinkUnknown
         if link.state == "done":
-            raise UploadLinkEnded("The file of this link has arrived; the link works once.")
+            raise UploadLinkEnded("This upload link has received its file. Each link works once.")
         if self.has_expired(link):
             raise UploadLinkEnded("This upload link has expired.")
         return link
 
     def has_expired(self, link: UploadLink) -> bool:
-        """Tell whether its link is over."""
+        """Return whether the link has expired."""
         return self.clock() >= link.expires_at
 
     @asynccontextmanager
-    async def claimed(self, secret: str) -> AsyncIterator[ClaimedLink]:
-        """Have the ticket of a link for oneself while the block runs; raises as `find` does, and UploadRunning."""
-        name = name_of(secret)
+    async def reserved(self, secret: str) -> AsyncIterator[ReservedLink]:
+        """Reserve a link while the block runs. Raises as `find` does, and UploadRunning when an upload is running."""
+        key = key_of(secret)
         try:
-            lease = await self.leases.acquire((f"upload.{name}",), 0)
+            lease = await self.leases.acquire((f"upload.{key}",), 0)
         except TimeoutError as error:
             raise UploadRunning from error
-        async with self.leases.held_while(lease):
-            stored = await self.records.read(COLLECTION, name)
-            link = self._usable(_read(stored))
+        async with self.leases.renewing(lease):
+            stored = await self.records.read(COLLECTION, key)
+            link = self._require_usable(_parse(stored))
             begun = link.model_copy(update={"state": "uploading", "is_first_try": False, "problem": None})
             written = await self.records.compare_and_swap(
-                COLLECTION, name, stored, begun.model_dump(mode="json"), KEPT_SECONDS
+                COLLECTION, key, stored, begun.model_dump(mode="json"), RECORD_SECONDS
             )
             if written is None:
                 raise UploadRunning
-            yield ClaimedLink(name, written, link, self.records)
+            yield ReservedLink(key, written, link, self.records)
 
 
-def name_of(secret: str) -> str:
-    """Return the name of the record a link stands for."""
+def key_of(secret: str) -> str:
+    """Return the key of the record of a link."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _read(stored: Versioned) -> UploadLink | None:
+def _parse(stored: Versioned) -> UploadLink | None:
     if stored.value is None:
         return None
     try:
@@ -164,15 +171,15 @@ def _read(stored: Versioned) -> UploadLink | None:
 
 
 class UploadBatch(BaseModel):
-    """What the store holds about one draft that expects files.
+    """The record of one draft that waits for files.
 
     Attributes:
-        message_id: our id of the message, by which it is found wherever it has gone.
+        message_id: our id of the message; the server finds the message by it in any folder.
         draft_id: Graph's id of the draft.
-        addresses: everybody it goes to.
-        warnings: what its sender should be told.
-        link_names: names of the links' records, in the caller's order; v0.1.0 named the field `tickets`, and so the
-            record does still.
+        addresses: the addresses of all recipients.
+        warnings: warnings for the sender.
+        link_keys: keys of the links' records, in the order of the caller. The stored field has the name of v0.1.0,
+            `tickets`.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
@@ -181,22 +188,22 @@ class UploadBatch(BaseModel):
     draft_id: str
     addresses: tuple[str, ...]
     warnings: tuple[str, ...]
-    link_names: tuple[str, ...] = Field(alias="tickets")
+    link_keys: tuple[str, ...] = Field(alias="tickets")
 
 
 @dataclass(frozen=True)
 class UploadBatches:
-    """All batches, shared by all replicas."""
+    """All upload batches, shared by all replicas."""
 
     records: Records
 
     async def put(self, person: PersonId, batch: UploadBatch) -> None:
         """Store a person's batch. Raises StorageUnavailable."""
         value = batch.model_dump(mode="json", by_alias=True)
-        await self.records.compare_and_swap(BATCHES, person.digest(batch.draft_id), ABSENT, value, KEPT_SECONDS)
+        await self.records.compare_and_swap(BATCHES, person.digest(batch.draft_id), ABSENT, value, RECORD_SECONDS)
 
     async def find(self, person: PersonId, draft_id: str) -> UploadBatch:
-        """Return the person's own batch. Raises DraftUnknown, StorageUnavailable."""
+        """Return the batch of the person's draft. Raises DraftUnknown, StorageUnavailable."""
         stored = await self.records.read(BATCHES, person.digest(draft_id))
         try:
             return UploadBatch.model_validate(stored.value)

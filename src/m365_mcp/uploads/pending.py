@@ -1,7 +1,7 @@
-"""Mail with files that come by link: a draft is made with a link for each file, and sent when every file is there.
+"""Creates a draft with an upload link for each file, and sends the draft when it has every file.
 
-The draft of an abandoned upload stays in the person's Drafts folder: it belongs to the person, and this server does
-not delete it.
+The draft of an abandoned upload stays in the person's Drafts folder. It belongs to the person, and this server does not
+delete it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.strategies import ExistingDraftSend
-from m365_mcp.uploads.files import ExpectedFile, read_files
-from m365_mcp.uploads.links import LINK_SECONDS, UploadBatch, UploadBatches, UploadLink, UploadLinks, name_of
+from m365_mcp.uploads.files import ExpectedFile, parse_files
+from m365_mcp.uploads.links import LINK_SECONDS, UploadBatch, UploadBatches, UploadLink, UploadLinks, key_of
 from m365_mcp.uploads.receiver import ReceivedFile
 
 PATH = "/upload"
@@ -29,8 +29,8 @@ class Uploads:
     """What all people's uploads share.
 
     Attributes:
-        links: what each link stands for.
-        batches: which files belong to which draft.
+        links: the upload links.
+        batches: the upload batch of each draft.
         base_url: public URL of this server.
     """
 
@@ -45,7 +45,7 @@ class Uploads:
 
 @dataclass(frozen=True)
 class FileLink:
-    """Where one file goes."""
+    """The upload link of one file: the name of the file and the URL."""
 
     name: str
     url: str
@@ -56,11 +56,11 @@ class PendingUpload:
     """A draft that waits for its files.
 
     Attributes:
-        message: what it says.
-        message_id: our id of it.
+        message: the message without the expected files.
+        message_id: our id of the message.
         draft_id: Graph's id of the draft.
-        expires_at: end of the links, in epoch seconds.
-        links: one for each file.
+        expires_at: when the links expire, in epoch seconds.
+        links: one link for each file.
     """
 
     message: Message
@@ -72,7 +72,7 @@ class PendingUpload:
 
 @dataclass(frozen=True)
 class SentUpload:
-    """A draft that was sent with its files."""
+    """A sent draft: its batch, the receipt and its files."""
 
     batch: UploadBatch
     receipt: SendReceipt
@@ -81,12 +81,12 @@ class SentUpload:
 
 @dataclass(frozen=True)
 class PendingUploads:
-    """One person's mail with files that are uploaded by link.
+    """One person's drafts that wait for files.
 
     Attributes:
         uploads: what all people share.
         outbox: the person's outgoing mail.
-        session_id: the session of the call; the links end with it.
+        session_id: the session of the call; the links stop working when it ends.
     """
 
     uploads: Uploads
@@ -94,10 +94,10 @@ class PendingUploads:
     session_id: str
 
     async def begin(self, request: MessageRequest, files: Sequence[Mapping[str, Any]]) -> PendingUpload:
-        """Create a draft, and a link for each file that is to go with it. Raises M365Error; nothing is sent."""
+        """Create a draft, and an upload link for each file. Raises M365Error; sends nothing."""
         message = await self.outbox.compose(request)
         attached = [attachment.name for attachment in message.attachments]
-        expected = read_files(files, self.outbox.rules, attached)
+        expected = parse_files(files, self.outbox.rules, attached)
         message_id = new_message_id()
         async with self.outbox.slot():
             draft = await self.outbox.drafts.create(message.draft_as_graph(message_id), message_id)
@@ -108,7 +108,7 @@ class PendingUploads:
             draft_id=draft.id,
             addresses=message.addresses,
             warnings=message.warnings,
-            link_names=tuple(map(name_of, secrets)),
+            link_keys=tuple(map(key_of, secrets)),
         )
         await self.uploads.batches.put(self.outbox.person, batch)
         links = tuple(
@@ -129,40 +129,40 @@ class PendingUploads:
         return await self.uploads.links.issue(link)
 
     async def send(self, draft_id: str, progress: Progress = no_progress) -> SentUpload:
-        """Send the draft once, with every file that was expected for it.
+        """Send the draft once, with every file of its batch.
 
         Raises:
-            DraftUnknown: the draft is not one of this person's.
-            AttachmentsMissing: a file has not arrived; nothing is sent.
-            MessageMissing: the person has deleted the draft, or moved it.
+            DraftUnknown: this person has no batch for the draft.
+            AttachmentsMissing: a file has not arrived; this method sends nothing.
+            MessageMissing: the person deleted or moved the draft.
             OutcomeUnknown, M365Error: see `Delivery.send`.
         """
         batch = await self.uploads.batches.find(self.outbox.person, draft_id)
-        files = await self._arrived(batch)
+        files = await self._received_files(batch)
         fingerprint = hashlib.sha256(draft_id.encode()).hexdigest()
-        # The key is longer than any that a caller may give, so the two never meet.
+        # This key is longer than any key that a caller may give, so the two never collide.
         request = SendRequest(self.outbox.person, fingerprint, idempotency_key=f"draft {fingerprint}")
-        strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, is_shown=True)
+        strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, person_knows_draft=True)
         receipt = await self.outbox.deliver(request, batch.addresses, strategy, progress)
         return SentUpload(batch, replace(receipt, message_id=batch.message_id), files)
 
-    async def _arrived(self, batch: UploadBatch) -> tuple[ReceivedFile, ...]:
-        links = [await self.uploads.links.find_by_name(name) for name in batch.link_names]
+    async def _received_files(self, batch: UploadBatch) -> tuple[ReceivedFile, ...]:
+        links = [await self.uploads.links.find_by_key(key) for key in batch.link_keys]
         missing = [
-            f"'files' entry {number} {self._state(link)}"
+            f"'files' entry {number} {self._describe(link)}"
             for number, link in enumerate(links, start=1)
             if link is None or link.state != "done"
         ]
         if missing:
             raise AttachmentsMissing(f"{len(missing)} of {len(links)} files are missing: {', '.join(missing)}.")
-        return tuple(ReceivedFile(t.name, t.size or 0, t.sha256 or "") for t in links if t is not None)
+        return tuple(ReceivedFile(link.name, link.size or 0, link.sha256 or "") for link in links if link is not None)
 
-    def _state(self, link: UploadLink | None) -> str:
+    def _describe(self, link: UploadLink | None) -> str:
         if link is None:
-            return "is not known any more"
+            return "has no record any more"
         if link.state == "uploading":
             return "is being uploaded"
-        tried = f"; its last upload failed with {link.problem}" if link.problem else ""
+        failure = f"; its last upload failed with {link.problem}" if link.problem else ""
         if self.uploads.links.has_expired(link):
-            return f"did not come before its link expired{tried}"
-        return f"is waited for{tried}"
+            return f"did not arrive before its link expired{failure}"
+        return f"has not arrived{failure}"

@@ -1,4 +1,4 @@
-"""How many uploads run at a time in one process: in all, and of one person."""
+"""Limits the concurrent uploads of one process: in total, and of one person."""
 
 from __future__ import annotations
 
@@ -9,37 +9,39 @@ from contextlib import contextmanager
 from m365_mcp.errors import ServerBusy
 from m365_mcp.person import PersonId
 
-SLOTS = 12  # each upload holds a few times its range of 3.75 MiB
-SLOTS_OF_ONE_PERSON = 6
+SLOTS = 12  # each upload needs a few times its range of 3.75 MiB of memory
+SLOTS_PER_PERSON = 6
 
 
 class UploadSlots:
-    """Hands out slots; who finds none is refused at once.
+    """The upload slots; a call that finds no free slot fails at once.
 
     Args:
-        total: how many there are.
-        of_one_person: how many of them one person may have.
+        total: number of slots.
+        per_person: number of slots that one person may use.
     """
 
-    def __init__(self, total: int = SLOTS, of_one_person: int = SLOTS_OF_ONE_PERSON) -> None:
+    def __init__(self, total: int = SLOTS, per_person: int = SLOTS_PER_PERSON) -> None:
         self._total = total
-        self._of_one_person = of_one_person
-        self._taken: Counter[PersonId] = Counter()
+        self._per_person = per_person
+        self._in_use: Counter[PersonId] = Counter()
 
     @contextmanager
     def slot(self, person: PersonId) -> Iterator[None]:
         """Hold a slot while the block runs. Raises ServerBusy."""
-        if self._taken[person] >= self._of_one_person:
+        if self._in_use[person] >= self._per_person:
             raise ServerBusy(
-                f"{self._of_one_person} files of this person are being uploaded, which is as many as may be at a time.",
+                f"This person is already uploading {self._per_person} files, which is the limit.",
                 advice="Upload this file when one of them has arrived.",
             )
-        if self._taken.total() >= self._total:
-            raise ServerBusy("This server is taking in as many files as it can.", advice="Try again in a moment.")
-        self._taken[person] += 1
+        if self._in_use.total() >= self._total:
+            raise ServerBusy(
+                "This server is already receiving as many files as it can.", advice="Try again in a moment."
+            )
+        self._in_use[person] += 1
         try:
             yield
         finally:
-            self._taken[person] -= 1
-            if not self._taken[person]:
-                del self._taken[person]
+            self._in_use[person] -= 1
+            if not self._in_use[person]:
+                del self._in_use[person]

@@ -1,4 +1,4 @@
-"""The bytes of one upload on their way into a draft: checked, counted and hashed on the way, never whole in memory."""
+"""Passes the bytes of an upload to a draft in ranges, and checks, counts and hashes them on the way."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from m365_mcp.mail.rules import MAX_INLINE_ATTACHMENT_BYTES
 
 @dataclass(frozen=True)
 class Pace:
-    """How slow an upload may be, so that nobody keeps a slot by sending a byte now and then.
+    """The lowest rate of an upload, so that a client that sends a byte now and then loses its slot (a token bucket).
 
-    Only the time that is spent waiting for the uploading client counts, not the time Microsoft takes. All times are in
-    seconds.
+    The server counts the time that it waits for the uploading client, and not the time that Microsoft takes. All times
+    are in seconds.
 
     Attributes:
-        first_byte: how long the first byte may take.
-        bytes_per_second: the lowest rate. Each part that arrives earns the time it would take at this rate.
-        reserve: how much time an upload has at its beginning, and how much it may have earned at most. So a pause is
-            at most this long, and the whole takes at most this long and the time of its size at the lowest rate.
-        longest: how long all parts may take together.
+        first_byte: longest wait for the first byte.
+        bytes_per_second: the lowest rate. Each received part adds the time that it takes at this rate to the credit.
+        credit: the initial and the highest time credit. A pause is at most this long. The whole upload takes at most
+            this time and the time of its size at the lowest rate.
+        longest: longest wait for all parts together.
     """
 
     first_byte: float = 20.0
     bytes_per_second: float = 25_000.0  # 0.2 Mbit/s
-    reserve: float = 30.0
+    credit: float = 30.0
     longest: float = 3600.0  # 150 MB at 0.4 Mbit/s
 
 
@@ -44,10 +44,10 @@ class Incoming:
     """The body of one upload.
 
     Attributes:
-        size: bytes, as announced (Content-Length).
-        parts: the bytes; raises UploadBrokenOff when whoever uploads has gone.
-        pace: how slow they may come.
-        clock: monotonic, in seconds; for tests.
+        size: bytes, from Content-Length.
+        parts: the bytes; raises UploadBrokenOff when the client disconnects.
+        pace: the lowest rate of the upload.
+        clock: returns monotonic seconds; for tests.
     """
 
     size: int
@@ -56,71 +56,71 @@ class Incoming:
     clock: Callable[[], float] = time.monotonic
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256, init=False, repr=False)
     _count: int = field(default=0, init=False)
-    _reserve: float = field(default=0.0, init=False)
+    _credit: float = field(default=0.0, init=False)
     _left: float = field(default=0.0, init=False)
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of what has passed, hexadecimal."""
+        """SHA-256 of the received bytes, hexadecimal."""
         return self._digest.hexdigest()
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """Go through the bytes, in pieces of `CHUNK_BYTES` and a last smaller one; at least one piece.
+        """Iterate over the bytes in chunks of `CHUNK_BYTES`; the last chunk may be smaller. Yields at least one chunk.
 
         Raises:
-            UploadBrokenOff: they ended before the announced size, did not go on, or came too slowly.
+            UploadBrokenOff: the number of bytes is not the announced size, or the client stopped or was too slow.
         """
-        waiting = bytearray()
-        self._reserve, self._left = self.pace.reserve, self.pace.longest
+        buffer = bytearray()
+        self._credit, self._left = self.pace.credit, self.pace.longest
         while self._count < self.size:
             part = await self._next_part()
             self._digest.update(part)
             self._count += len(part)
-            waiting += part
-            while len(waiting) > CHUNK_BYTES:
-                with memoryview(waiting) as view:  # a slice of the bytearray would be one copy more
+            buffer += part
+            while len(buffer) > CHUNK_BYTES:
+                with memoryview(buffer) as view:  # a slice of the bytearray would make another copy
                     chunk = bytes(view[:CHUNK_BYTES])
-                del waiting[:CHUNK_BYTES]
+                del buffer[:CHUNK_BYTES]
                 yield chunk
         if self._count != self.size:
             raise UploadBrokenOff
-        yield bytes(waiting)
+        yield bytes(buffer)
 
     async def _next_part(self) -> bytes:
-        patience = min(self._reserve, self._left, math.inf if self._count else self.pace.first_byte)
+        timeout = min(self._credit, self._left, math.inf if self._count else self.pace.first_byte)
         began = self.clock()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 part = await anext(self.parts)
         except (TimeoutError, StopAsyncIteration) as error:
             raise UploadBrokenOff from error
         waited = self.clock() - began
-        if waited > patience:
+        if waited > timeout:
             raise UploadBrokenOff
         self._left -= waited
-        self._reserve = min(self._reserve - waited + len(part) / self.pace.bytes_per_second, self.pace.reserve)
+        self._credit = min(self._credit - waited + len(part) / self.pace.bytes_per_second, self.pace.credit)
         return part
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """Takes a file into a draft.
+    """Adds a file to a draft.
 
     Attributes:
-        attachments: of the draft.
-        rules: what may be attached.
+        attachments: the attachments of the draft.
+        rules: the operator's rules for attachments.
     """
 
     attachments: DraftAttachments
     rules: MailRules
 
     async def run(self, name: str, incoming: Incoming, *, is_first_try: bool) -> None:
-        """Attach the file; whatever an earlier try may have left is taken off first.
+        """Attach the file; remove the attachment of an earlier try first.
 
         Raises:
-            InvalidArgument: it is a program, by its content; nothing is attached.
-            UploadBrokenOff: it did not arrive whole; nothing is attached.
-            M365Error: it is not attached, as far as can be told; a later try sets it right.
+            InvalidArgument: the content is a program; the file is not attached.
+            UploadBrokenOff: the file did not arrive whole; it is not attached.
+            M365Error: the file is probably not attached; a later try removes what this one left.
         """
         async with contextlib.aclosing(incoming.chunks()) as chunks:
             first = await anext(chunks)
@@ -130,9 +130,9 @@ class Transfer:
             if incoming.size < MAX_INLINE_ATTACHMENT_BYTES:
                 await self.attachments.add(name, content_type_of(name), first)
             else:
-                await self._in_ranges(name, incoming, first, chunks)
+                await self._send_ranges(name, incoming, first, chunks)
 
-    async def _in_ranges(self, name: str, incoming: Incoming, first: bytes, rest: AsyncIterator[bytes]) -> None:
+    async def _send_ranges(self, name: str, incoming: Incoming, first: bytes, rest: AsyncIterator[bytes]) -> None:
         session = await self.attachments.open_session(name, content_type_of(name), incoming.size)
         try:
             await session.send(first)
@@ -142,4 +142,4 @@ class Transfer:
             await session.cancel()
             raise
         if not session.is_attached and not await self.attachments.holds(name):
-            raise GraphUnavailable("Microsoft did not say whether the file is attached, and it is not to be seen.")
+            raise GraphUnavailable("Microsoft did not confirm the attachment, and the draft does not show it.")

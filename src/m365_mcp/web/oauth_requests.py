@@ -1,8 +1,8 @@
-"""What a request to the OAuth endpoints must look like: small, whole, a form where one is due, for our resource.
+"""Checks requests to the OAuth endpoints: small and complete bodies, forms where a form is required, our resource.
 
-FastMCP 4.2 drops the MCP SDK's body limit from its OAuth routes but /revoke (a 40 MB registration was stored), does not
-look at `resource` at the token endpoint (RFC 8707 section 2.2), and reads a form that cannot be parsed a second time,
-which ends in a 500.
+FastMCP 4.2 drops the MCP SDK's body limit from its OAuth routes except /revoke (it stored a registration of 40 MB). It
+does not check `resource` at the token endpoint (RFC 8707 section 2.2). It parses an invalid form twice, which ends in a
+500.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from m365_mcp.web.responses import json_error
 from m365_mcp.web.whole_body import limited
 
-MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest honest request is a registration of about 2 KB
+MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest ordinary request is a registration of about 2 KB
 MAX_FIELDS = 100  # of a form; Starlette raises an error of its own at 1,000
 FORM_PATHS = ("/authorize", "/token", "/consent", "/revoke")
 OAUTH_PATHS = ("/register", *FORM_PATHS)
 
 
 class OAuthRequests:
-    """Checks what is posted to the OAuth endpoints of `app`.
+    """ASGI middleware that checks POST requests to the OAuth endpoints of `app`.
 
     Args:
-        app: what is guarded.
-        is_our_resource: tells whether a resource indicator names this server.
+        app: the application behind the checks.
+        is_our_resource: returns whether a resource indicator names this server.
     """
 
     def __init__(self, app: ASGIApp, is_our_resource: Callable[[str], bool]) -> None:
@@ -36,8 +36,8 @@ class OAuthRequests:
         self._limited = limited(self._check_form, MAX_OAUTH_BODY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
-        if scope["type"] == "http" and scope["path"] == "/authorize" and _asks_twice(scope):
+        """Respond to one request (ASGI)."""
+        if scope["type"] == "http" and scope["path"] == "/authorize" and _names_several_resources(scope):
             await json_error(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
             return
         posted = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in OAUTH_PATHS
@@ -49,7 +49,7 @@ class OAuthRequests:
             return
         body = (await receive())["body"]
         if not _is_form(scope) or body.count(b"&") > MAX_FIELDS:
-            await json_error(400, "invalid_request", _FORM_WANTED)(scope, receive, send)
+            await json_error(400, "invalid_request", _FORM_REQUIRED)(scope, receive, send)
         elif scope["path"] == "/token" and not self._names_our_resource(body):
             await json_error(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
         else:
@@ -60,8 +60,8 @@ class OAuthRequests:
         return all(self._is_our_resource(resource) for resource in resources)
 
 
-def _asks_twice(scope: Scope) -> bool:
-    # RFC 8707 allows several; a token here is for one, and of several only one would be looked at.
+def _names_several_resources(scope: Scope) -> bool:
+    # RFC 8707 allows several resources. A token of this server is for one, and FastMCP would check only one of them.
     return len(parse_qs(scope["query_string"].decode("latin-1")).get("resource", [])) > 1
 
 
@@ -70,8 +70,8 @@ def _is_form(scope: Scope) -> bool:
     return media_type.strip().lower() == "application/x-www-form-urlencoded"
 
 
-_ONE_RESOURCE = "Ask for one resource, this server's."
-_FORM_WANTED = (
+_ONE_RESOURCE = "Request one resource, the one of this server."
+_FORM_REQUIRED = (
     f"Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3), with at most {MAX_FIELDS} fields."
 )
 

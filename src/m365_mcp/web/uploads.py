@@ -25,7 +25,7 @@ def upload_route(receiver: UploadReceiver) -> Route:
 
     async def show_page(request: Request) -> Response:
         try:
-            link = await receiver.look(request.path_params["token"])
+            link = await receiver.find_link(request.path_params["token"])
         except M365Error as error:
             return refused_page(error)
         return upload_page(link.name, link.size)

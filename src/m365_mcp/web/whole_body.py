@@ -1,7 +1,7 @@
-"""Keeps requests whose body was cut off from an application.
+"""Drops requests with an incomplete body before they reach an application.
 
-A client that hangs up in the middle of a body leaves nobody to answer. Starlette raises ClientDisconnect then, which
-the handlers of FastMCP 4.2 and the MCP SDK log as a fault of the server.
+A client that disconnects in the middle of a body gets no response. Starlette raises ClientDisconnect, and the handlers
+of FastMCP 4.2 and the MCP SDK log that as a fault of the server.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class WholeBody:
-    """Calls `app` only with a request whose body has arrived whole.
+    """ASGI middleware that calls `app` only with complete bodies.
 
-    It stands behind RequestBodyLimitMiddleware, which has read the body and hands it on as one message.
+    It runs behind RequestBodyLimitMiddleware, which reads the body and passes it on as one message.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
+        """Respond to one request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -30,14 +30,14 @@ class WholeBody:
 
 
 def limited(app: ASGIApp, max_bytes: int) -> RequestBodyLimitMiddleware:
-    """Return `app` behind a limit on bodies, called only with whole ones."""
+    """Return `app` behind a limit of `max_bytes` on bodies; it gets only complete bodies."""
     return RequestBodyLimitMiddleware(WholeBody(app), max_bytes)
 
 
 def _first(message: Message, rest: Receive) -> Receive:
-    waiting = [message]
+    pending = [message]
 
     async def receive() -> Message:
-        return waiting.pop() if waiting else await rest()
+        return pending.pop() if pending else await rest()
 
     return receive

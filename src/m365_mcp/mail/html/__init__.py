@@ -1,1 +1,1 @@
-"""The HTML sanitizer: which parts of a body's HTML a mail keeps."""
+"""The HTML sanitizer: it removes everything from a body that is not on the lists of allowed HTML and CSS."""

@@ -1,4 +1,4 @@
-"""Which declarations of a style attribute a mail keeps."""
+"""Sanitises style attributes: allowed declarations stay, all others are removed and counted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _SIDES = ("top", "right", "bottom", "left")
 _BOXES = {f"{box}{side}" for box in ("margin", "padding", "border") for side in ("", *(f"-{side}" for side in _SIDES))}
 _LINES = {f"border{side}-{part}" for side in ("", *(f"-{s}" for s in _SIDES)) for part in ("color", "style", "width")}
 
-# Fonts, colours, sizes, alignment, tables, lists. Not: what hides, moves or covers text (position, visibility,
-# opacity, z-index, overflow, clip, transform), and what adds some (content).
+# Fonts, colours, sizes, alignment, tables, lists. Not properties that hide, move or cover text (position, visibility,
+# opacity, z-index, overflow, clip, transform) or add text (content).
 ALLOWED_PROPERTIES = frozenset(
     _BOXES
     | _LINES
@@ -28,31 +28,31 @@ ALLOWED_PROPERTIES = frozenset(
 )
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_FUNCTION = re.compile(r"(?<![\w-])([\w-]*+)\s*+\(")  # begins at a word's beginning, so that its time is linear
+_FUNCTION = re.compile(r"(?<![\w-])([\w-]*+)\s*+\(")  # matches only at the start of a word, so its time is linear
 _SAFE_FUNCTIONS = frozenset({"rgb", "rgba", "hsl", "hsla"})
 _SAFE_VALUE = re.compile(r"[\w\s#%.,!+'\"()/-]+")
-# Functions that load (CSS Images, CSS Values), Internet Explorer's expression() and behavior, Gecko's -moz-binding; an
-# escape can spell any of them in a way that is not seen.
+# Functions that load (CSS Images, CSS Values), Internet Explorer's expression() and behavior, Gecko's -moz-binding. A
+# backslash counts too, because an escape can spell any of them in a hidden way.
 _ACTIVE = re.compile(
     r"url|expression|image|element|cross-fade|attr|src|behavior|binding|@import|script|data:|\\", re.IGNORECASE
 )
 
 
 def sanitize_style(style: str) -> tuple[str, list[Removal]]:
-    """Return what is kept of a style attribute, and what is not."""
-    kept: list[str] = []
+    """Return the allowed declarations of a style attribute, and one `Removal` for each that was removed."""
+    allowed: list[str] = []
     removed: list[Removal] = []
     for name, value in _declarations(style):
         if name in ALLOWED_PROPERTIES and _is_safe(name, value):
-            kept.append(f"{name}:{value}")
+            allowed.append(f"{name}:{value}")
         else:
             removed.append(Removal.ACTIVE_STYLE if _ACTIVE.search(f"{name}:{value}") else Removal.STYLE)
-    return ";".join(kept), removed
+    return ";".join(allowed), removed
 
 
 def _declarations(style: str) -> Iterator[tuple[str, str]]:
-    # A semicolon inside quotes or brackets separates nothing in CSS; here it does, and both halves fall out.
-    commented, end, rest = style.rpartition("*/")  # a comment that has no end would be looked for again and again
+    # In CSS a semicolon inside quotes or brackets separates nothing. Here it does, and both halves are removed.
+    commented, end, rest = style.rpartition("*/")  # the search for an end that is missing would take quadratic time
     for declaration in (_COMMENT.sub(" ", commented + end) + rest).split(";"):
         name, _, value = declaration.partition(":")
         if declaration.strip():

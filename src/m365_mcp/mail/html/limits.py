@@ -1,7 +1,7 @@
-"""How much work one HTML body may be.
+"""Limits on the work of sanitising one HTML body.
 
-Each limit was chosen by measurement, so that the worst body they admit takes at most 1.5 seconds of one processor core
-and 60 MB; `tests/mail/test_work_limits.py` measures it again. docs/sending.md names them.
+Measurements set each limit: the worst body within all limits takes at most 1.5 seconds of one processor core and
+60 MB. `tests/mail/test_work_limits.py` measures it again. docs/sending.md lists the limits.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ MAX_TAGS = 4 * MAX_ELEMENTS  # "<" of any kind: start and end tags, comments, an
 MAX_ATTRIBUTES = 50_000
 MAX_ADDRESSES = 5_000  # of links and pictures
 MAX_STYLE_CHARACTERS = 10_000  # of one style attribute
-MAX_STYLE_DECLARATIONS = 20_000  # of style attributes that differ; equal ones are judged once
+MAX_STYLE_DECLARATIONS = 20_000  # of different style attributes; equal ones are sanitised once
 MAX_DEPTH = 200
-MAX_REFERENCES = 100_000  # nh3 0.3 takes time in proportion to the square of the & in one piece of text
-# A browser repeats open formatting in every paragraph it closes (WHATWG HTML 13.2.4.3), so a small text can become a
-# very large one; this bounds how often.
+MAX_REFERENCES = 100_000  # nh3 0.3 takes quadratic time in the number of & in one piece of text
+# An HTML parser repeats open formatting tags in every new paragraph (WHATWG HTML 13.2.4.3), so a small text can become
+# a very large one. This limits the repetitions.
 MAX_FORMATTING = 100_000
 
 
 def check_size(html: str) -> None:
-    """Refuse what can be seen to be too much before it is read. Raises BodyTooComplex."""
+    """Check the limits that need no parsing. Raises BodyTooComplex."""
     check_count(html.count("<"), MAX_TAGS, "'<'")
     check_count(html.count("&"), MAX_REFERENCES, "'&'")
 
 
-def check_count(count: int, most: int, what: str) -> None:
-    """Raise BodyTooComplex when the body has more than `most` of `what`."""
-    if count > most:
-        raise BodyTooComplex(f"'body' has more than {most:,} {what}.")
+def check_count(count: int, limit: int, what: str) -> None:
+    """Raise BodyTooComplex if `count`, the body's number of `what`, is more than `limit`."""
+    if count > limit:
+        raise BodyTooComplex(f"'body' has more than {limit:,} {what}.")

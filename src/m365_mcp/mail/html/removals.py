@@ -1,4 +1,4 @@
-"""What is taken out of a mail's HTML, in words."""
+"""The kinds of content that the sanitizer removes, and a warning for each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import Enum
 
 
 class Removal(Enum):
-    """A kind of thing that is taken out: one of them, several of them, and why."""
+    """A kind of removed content: its singular, its plural, and the reason."""
 
-    SCRIPT = "script", "scripts", "mail programs do not run them and distrust mail that has them"
+    SCRIPT = "script", "scripts", "mail programs do not run them and distrust mail with scripts"
     EVENT_HANDLER = "event handler", "event handlers", "mail programs do not run scripts"
     STYLE_SHEET = "style sheet", "style sheets", "many mail programs ignore them; use style attributes"
-    ACTIVE_STYLE = "style", "styles", "such styles can load something from elsewhere, or run"
-    STYLE = "style", "styles", "mail programs do not know such styles, or text could be hidden with them"
+    ACTIVE_STYLE = "style", "styles", "such styles can load remote content or run code"
+    STYLE = "style", "styles", "mail programs do not know such styles, or they can hide text"
     REMOTE_IMAGE = (
         "remote image",
         "remote images",
@@ -33,15 +33,15 @@ class Removal(Enum):
     FRAME = "embedded page or object", "embedded pages or objects", "mail programs do not load them"
     MEDIA = "audio or video element", "audio or video elements", "mail programs do not load them"
     DRAWING = "drawing or formula tag", "drawing or formula tags", "mail programs do not show svg and math"
-    PAGE = "page instruction", "page instructions", "base and meta have no place in a mail"
+    PAGE = "page instruction", "page instructions", "base and meta have no effect in a mail"
     OTHER = "unknown tag", "unknown tags", "mail programs would ignore such tags; the text between them stays"
 
 
-def in_words(removed: Mapping[Removal, int]) -> tuple[str, ...]:
-    """Return one sentence for each kind, in the order of the kinds."""
+def removal_warnings(removed: Mapping[Removal, int]) -> tuple[str, ...]:
+    """Return one sentence for each kind in `removed`, in the order of `Removal`."""
     return tuple(_sentence(kind, removed[kind]) for kind in Removal if removed.get(kind))
 
 
 def _sentence(kind: Removal, count: int) -> str:
-    one, many, reason = kind.value
-    return f"{count} {one if count == 1 else many} {'was' if count == 1 else 'were'} removed, because {reason}."
+    singular, plural, reason = kind.value
+    return f"{count} {singular if count == 1 else plural} {'was' if count == 1 else 'were'} removed, because {reason}."

@@ -1,6 +1,6 @@
-"""What may stand in a mail's HTML: elements, attributes, addresses.
+"""The elements, attributes and addresses that are allowed in a mail's HTML.
 
-Sources: WHATWG HTML for what loads or runs; the OWASP XSS Filter Evasion Cheat Sheet for what is tried.
+Sources: WHATWG HTML (elements that load or run); the OWASP XSS Filter Evasion Cheat Sheet (known attacks).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALLOWED_ELEMENTS = FORMATTING | words(
 )
 VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 
-# Of no effect, or a shell around what is shown; nobody misses them.
+# Elements without effect in a mail, or containers of visible content; their removal is not reported.
 UNREPORTED_ELEMENTS = frozenset({"html", "head", "body", "title", "picture", "noscript"})
 
 REMOVED_ELEMENTS: dict[str, Removal] = {
@@ -64,23 +64,23 @@ ADDRESS_ATTRIBUTES = frozenset({"href", "src", "cite"})
 _IMAGES = frozenset({"background", "dynsrc", "lowsrc", "poster", "srcset"})
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
-_REMEMBERED_STYLES = 2_000
+_MAX_CACHED_STYLES = 2_000
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)  # RFC 3986 section 3.1
 _HOST = re.compile(r"[^\s<>\"\\^`{|}/?#]+")
 
 
 class AttributeRules:
-    """Judges the attributes of one body; a style that comes again is judged once."""
+    """Sanitises the attributes of one body; equal styles are sanitised once."""
 
     def __init__(self) -> None:
         self._styles: dict[str, tuple[str | None, list[Removal]]] = {}
         self._declarations = 0
 
-    def judge(self, element: str, name: str, value: str) -> tuple[str | None, list[Removal]]:
-        """Return what is kept of an attribute (None: nothing), and what is reported about it.
+    def sanitize(self, element: str, name: str, value: str) -> tuple[str | None, list[Removal]]:
+        """Return the allowed value of an attribute (None: remove it), and the removals to report.
 
         Raises:
-            BodyTooComplex: the styles are more work than `limits` admits.
+            BodyTooComplex: the styles exceed a limit of `limits`.
         """
         if name.startswith("on"):
             return None, [Removal.EVENT_HANDLER]
@@ -90,14 +90,14 @@ class AttributeRules:
             return None, []
         if name == "style":
             self._count_style(value)
-            return self._judge_style(value)
+            return self._sanitize_style(value)
         if name in ADDRESS_ATTRIBUTES:
-            return _judge_address(name, value)
+            return _sanitize_address(name, value)
         return value, []
 
-    def kept(self, element: str, name: str, value: str) -> str | None:
-        """Return what is kept of an attribute that has been judged and counted before; None: nothing."""
-        return (self._judge_style(value) if name == "style" else self.judge(element, name, value))[0]
+    def sanitize_again(self, element: str, name: str, value: str) -> str | None:
+        """Return the allowed value of an attribute that `sanitize` has already counted; None: remove it."""
+        return (self._sanitize_style(value) if name == "style" else self.sanitize(element, name, value))[0]
 
     def _count_style(self, style: str) -> None:
         if style in self._styles:
@@ -106,27 +106,27 @@ class AttributeRules:
         self._declarations += 1 + style.count(";")
         limits.check_count(self._declarations, limits.MAX_STYLE_DECLARATIONS, "different style declarations")
 
-    def _judge_style(self, style: str) -> tuple[str | None, list[Removal]]:
-        verdict = self._styles.get(style)
-        if verdict is None:
-            kept, removed = sanitize_style(style)
-            verdict = kept or None, removed
-            if len(self._styles) < _REMEMBERED_STYLES:
-                self._styles[style] = verdict
-        return verdict
+    def _sanitize_style(self, style: str) -> tuple[str | None, list[Removal]]:
+        result = self._styles.get(style)
+        if result is None:
+            allowed, removed = sanitize_style(style)
+            result = allowed or None, removed
+            if len(self._styles) < _MAX_CACHED_STYLES:
+                self._styles[style] = result
+        return result
 
 
-def _judge_address(name: str, value: str) -> tuple[str | None, list[Removal]]:
+def _sanitize_address(name: str, value: str) -> tuple[str | None, list[Removal]]:
     address = plain_address(value)
     scheme = scheme_of(address)
     if name == "src":
         if scheme == "cid":
             return address, []
         return None, [Removal.DATA_IMAGE if scheme == "data" else Removal.REMOTE_IMAGE] if address else []
-    if name == "cite":  # says where a quote is from; nothing opens it
-        return (address if scheme in ("http", "https", "mid") and _is_whole(address) else None), []
-    fine = address.startswith("#") or (scheme in LINK_SCHEMES and _is_whole(address))
-    return (address, []) if fine else (None, [Removal.LINK] if address else [])
+    if name == "cite":  # the source of a quote; mail programs do not open it
+        return (address if scheme in ("http", "https", "mid") and _is_complete(address) else None), []
+    is_allowed = address.startswith("#") or (scheme in LINK_SCHEMES and _is_complete(address))
+    return (address, []) if is_allowed else (None, [Removal.LINK] if address else [])
 
 
 def plain_address(value: str) -> str:
@@ -135,16 +135,16 @@ def plain_address(value: str) -> str:
 
 
 def scheme_of(address: str) -> str:
-    """Return the scheme of `address` in lower case, or nothing for a relative one."""
+    """Return the scheme of `address` in lower case, or an empty string for a relative address."""
     found = _SCHEME.match(address)
     return found[1].lower() if found else ""
 
 
-def _is_whole(address: str) -> bool:
+def _is_complete(address: str) -> bool:
     if scheme_of(address) not in ("http", "https"):
         return True
     try:
         parts = urlsplit(address)
         return bool(_HOST.fullmatch(parts.netloc)) and (parts.port or 1) > 0
-    except ValueError:  # an unbalanced bracket, a port that is no number
+    except ValueError:  # an unbalanced bracket, or a port that is not a number
         return False

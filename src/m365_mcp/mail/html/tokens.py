@@ -1,5 +1,5 @@
-"""HTML as a row of tags and text, read the way browsers do (WHATWG HTML section 13.2.5), and written so that only one
-reading is left. Takes time in proportion to the text, whatever the text is.
+"""Reads HTML as a sequence of tags and text, as browsers do (WHATWG HTML section 13.2.5), and writes it in a form with
+only one possible reading. The time is linear for every text.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from html import escape, unescape
 from html.entities import html5
 
-# Elements whose content is no markup (13.1.2); none of it is shown where it would be a mail's text.
-_RAW = frozenset({"script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title", "plaintext"})
+# Elements whose content is not markup (13.1.2); it is never part of a mail's text.
+_RAW_TEXT_ELEMENTS = frozenset(
+    {"script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title", "plaintext"}
+)
 
 _SPACE = r"[\t\n\f\r ]"
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />]*+)([\t\n\f\r /]*+>)?")
@@ -24,7 +26,9 @@ _COMMENT_END = re.compile(r"--!?>")
 _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*+[;=]?)")
 
 
-@dataclass(slots=True)  # not frozen: a frozen one takes three times as long to make, and a body has tens of thousands
+@dataclass(
+    slots=True
+)  # not frozen: creating a frozen instance takes three times as long, and a body has tens of thousands
 class Start:
     """A start tag; names in lower case, values without character references."""
 
@@ -41,7 +45,7 @@ class End:
 
 @dataclass(slots=True)
 class Text:
-    """What stands between two tags, with its character references as they were written."""
+    """The text between two tags, with its character references unchanged."""
 
     raw: str
 
@@ -50,7 +54,7 @@ Token = Start | End | Text
 
 
 def read_tokens(html: str) -> Iterator[Token]:
-    """Return the tags and the text of `html`; comments and the content of scripts and their like are left out."""
+    """Return the tags and the text of `html`, without comments and the content of `_RAW_TEXT_ELEMENTS`."""
     position = 0
     while position < len(html):
         opening = html.find("<", position)
@@ -65,7 +69,7 @@ def read_tokens(html: str) -> Iterator[Token]:
             if attributes is None:  # the text ends inside the tag (13.2.5.32, "eof-in-tag")
                 return
             yield End(name) if tag[1] else Start(name, attributes)
-            if name in _RAW and not tag[1]:
+            if name in _RAW_TEXT_ELEMENTS and not tag[1]:
                 position = _end_of_raw(html, name, position)
         elif html.startswith(("<!", "<?", "</"), opening):
             position = _end_of_comment(html, opening)
@@ -82,7 +86,7 @@ def _read_attributes(html: str, position: int) -> tuple[dict[str, str] | None, i
             return None, len(html)
         value = found[2] or ""
         bare = value[1:-1] if value[:1] in ('"', "'") else value
-        attributes.setdefault(found[1].lower(), _decode(bare))  # of two with one name the first counts (13.2.5.33)
+        attributes.setdefault(found[1].lower(), _decode(bare))  # a repeated attribute is ignored (13.2.5.33)
         position = found.end()
     return attributes, end.end()
 
@@ -92,8 +96,8 @@ def _decode(value: str) -> str:
 
 
 def _decode_reference(found: re.Match[str]) -> str:
-    # In an attribute, a name without a semicolon is a reference only when nothing follows (13.2.5.73): the address
-    # ?a=1&copy=2 has no copyright sign in it.
+    # In an attribute, a name without a semicolon is a reference only if no letter, digit or = follows (13.2.5.73). So
+    # the address ?a=1&copy=2 has no copyright sign.
     name = found[1]
     return unescape(found[0]) if name.startswith("#") or name in html5 else found[0]
 
@@ -114,7 +118,7 @@ def _end_of_comment(html: str, opening: int) -> int:
 
 
 def write_tokens(tokens: Iterable[Token]) -> str:
-    """Return the HTML of `tokens`, every value between quotes."""
+    """Return the HTML of `tokens`, with every attribute value in quotes."""
     return "".join(map(_write, tokens))
 
 
