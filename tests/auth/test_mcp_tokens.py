@@ -47,7 +47,7 @@ GOOD: dict[str, Any] = {
     "client_id": "client",
     "scope": "",
     "iat": NOW,
-    "exp": NOW + 60,
+    "exp": NOW + 7200,
     "jti": "s1.1",
     "token_use": "access",
 }
@@ -60,7 +60,7 @@ def read(changed: dict[str, Any], key: bytes = KEY) -> Reference | None:
 
 def test_good_token_is_read() -> None:
     """The token that the next test spoils is a good one."""
-    assert read({}) == Reference("s1", 1, "client", NOW + 60)
+    assert read({}) == Reference("s1", 1, "client", NOW + 7200)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_good_token_is_read() -> None:
         {"iss": "https://evil.example"},
         {"aud": "https://mcp.example.com/other"},
         {"exp": NOW - LEEWAY_SECONDS - 5},
-        {"iat": NOW + LEEWAY_SECONDS + 30},
+        {"iat": NOW + LEEWAY_SECONDS + 3600},
         {"token_use": "refresh"},
     ],
     ids=str,

@@ -74,6 +74,7 @@ def test_session_begins_with_what_entra_and_the_client_have_said() -> None:
         (("tid",), {}, "tenant_id", "other-tenant"),
         (("tid",), {"iss": "https://login.example.com/other-tenant/v2.0/"}, "tenant_id", "other-tenant"),
         (("tid",), {"iss": "https://sts.example.com/other-tenant/"}, "tenant_id", "other-tenant"),
+        (("tid",), {"iss": "https://sts.example.com/TENANTX/"}, "tenant_id", "TENANTX"),
         (("oid",), {}, "object_id", "s-1"),
         (("sub",), {}, "subject", "o-1"),
         (("preferred_username",), {}, "sign_in_name", ""),

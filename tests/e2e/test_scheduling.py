@@ -145,6 +145,6 @@ async def test_time_that_cannot_be_meant_is_refused(writer: Assistant, simulator
     """A time that is over is not taken for 'at once'."""
     said = await refused(writer, "schedule_mail", **MAIL, send_at=in_hours(-1))
 
-    assert "'send_at' is over" in said
+    assert "'send_at' is in the past" in said
     assert "Nothing was sent." in said
     assert simulator.outbox == []
