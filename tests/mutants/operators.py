@@ -104,7 +104,8 @@ def _compiles(source: str) -> bool:
 
 def _difference(source: str, changed: str) -> tuple[str, str]:
     """Return the lines that differ, before and after, without what is equal around them."""
-    before, after = source.splitlines(), changed.splitlines()
+    # A call of several lines comes back with another indentation.
+    before, after = ([line.strip() for line in text.splitlines()] for text in (source, changed))
     start = 0
     while start < min(len(before), len(after)) and before[start] == after[start]:
         start += 1
@@ -112,5 +113,5 @@ def _difference(source: str, changed: str) -> tuple[str, str]:
     while end < min(len(before), len(after)) - start and before[-1 - end] == after[-1 - end]:
         end += 1
     cut = [lines[start : len(lines) - end] for lines in (before, after)]
-    one, two = (" ".join(line.strip() for line in lines) for lines in cut)
+    one, two = (" ".join(lines) for lines in cut)
     return one, two
