@@ -35,9 +35,8 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
-from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing
-from m365_mcp.sending.recipient_rate_limit import RecipientRateLimit
+from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
 from m365_mcp.storage.encryption import derive, make_cipher
@@ -49,15 +48,13 @@ from m365_mcp.uploads.links import UploadBatches, UploadLinks
 from m365_mcp.uploads.pending import Uploads
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
-from m365_mcp.web.cors import McpCors
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
-from m365_mcp.web.guard import HostOriginGuard
-from m365_mcp.web.oauth_requests import OAuthRequests
+from m365_mcp.web.oauth_requests import OAuthRequests, limited
+from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import landing_page, server_icon
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.uploads import upload_route
-from m365_mcp.web.whole_body import limited
 
 MCP_PATH = "/mcp"
 MAX_MCP_BODY = 16 * 1024 * 1024  # bytes; above Graph's own limit, so that the tool can say what is too large

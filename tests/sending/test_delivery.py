@@ -25,8 +25,7 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.sending.delivery import Delivery, RecordDraft, SendReceipt
 from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows
-from m365_mcp.sending.mailbox_slots import SLOTS, MailboxSlots
-from m365_mcp.sending.recipient_rate_limit import HOUR, RecipientRateLimit
+from m365_mcp.sending.person_limits import HOUR, SLOTS, MailboxSlots, RecipientRateLimit
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records

@@ -10,7 +10,7 @@ import unicodedata
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.rules import MailRules
-from m365_mcp.mail.unicode_checks import cannot_be_mailed, has_control_characters, has_invisible_characters
+from m365_mcp.mail.text import cannot_be_mailed, has_control_characters, has_invisible_characters
 
 SNIFFED_BYTES = 8  # how many bytes `check_attachment_start` needs
 MAX_FILE_NAME_BYTES = 255  # the limit of common file systems

@@ -11,7 +11,7 @@ from m365_mcp.mail.html.links import content_ids, misleading_links
 from m365_mcp.mail.html.removals import removal_warnings
 from m365_mcp.mail.html.sanitizing import sanitize_html
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
-from m365_mcp.mail.unicode_checks import cannot_be_mailed
+from m365_mcp.mail.text import cannot_be_mailed
 
 ContentType = Literal["HTML", "Text"]
 CONTENT_TYPES = ("HTML", "Text", "Markdown")  # the caller's choices; Graph knows the first two

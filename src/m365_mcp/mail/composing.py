@@ -14,7 +14,7 @@ from m365_mcp.mail.fingerprint import fingerprint_of
 from m365_mcp.mail.message import Importance, Message
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
 from m365_mcp.mail.rules import MAX_SUBJECT, MailRules
-from m365_mcp.mail.unicode_checks import has_control_characters
+from m365_mcp.mail.text import has_control_characters
 
 IMPORTANCES: tuple[Importance, ...] = ("low", "normal", "high")
 _LONGEST_MESSAGE_ID = "x" * 128  # the size check includes the message id that this server adds later

@@ -16,7 +16,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from m365_mcp.errors import InvalidArgument, RecipientNotAllowed
 from m365_mcp.mail.rules import MAX_NAME, MailRules
-from m365_mcp.mail.unicode_checks import has_control_characters
+from m365_mcp.mail.text import has_control_characters
 
 _ONE_ADDRESS_ADVICE = "Give one address an entry, as name@example.com or Name <name@example.com>."
 _MAX_LOCAL_OCTETS = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from m365_mcp.mail.words import words
+from m365_mcp.mail.text import words
 
 MAX_RECIPIENTS = 500  # Exchange Online limits: recipients in one message, the default
 MAX_SUBJECT = 255  # Exchange Online limits: subject length

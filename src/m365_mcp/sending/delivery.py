@@ -13,8 +13,7 @@ from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, Storage
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.ledger import Ledger, Reservation
-from m365_mcp.sending.mailbox_slots import MailboxSlots
-from m365_mcp.sending.recipient_rate_limit import RecipientRateLimit
+from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
 from m365_mcp.sending.send_request import SendRequest
 
 FIRST_PAUSE_SECONDS = 1.0  # the shortest pause before this server sends a throttled message again

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from m365_mcp.errors import AlreadySent, InvalidArgument, MessageMissing
+from m365_mcp.graph.drafts import list_scheduled
 from m365_mcp.graph.items import Item
-from m365_mcp.graph.scheduled import list_scheduled
 from m365_mcp.mail import Message
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.outbox import Outbox

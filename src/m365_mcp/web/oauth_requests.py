@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
+from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.web.responses import json_error
-from m365_mcp.web.whole_body import limited
 
 MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest ordinary request is a registration of about 2 KB
 MAX_FIELDS = 100  # of a form; Starlette raises an error of its own at 1,000
@@ -79,5 +79,38 @@ _FORM_REQUIRED = (
 def _replay(body: bytes) -> Receive:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+class WholeBody:
+    """ASGI middleware that calls `app` only with complete bodies.
+
+    It runs behind RequestBodyLimitMiddleware, which reads the body and passes it on as one message.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request (ASGI)."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = await receive()
+        if body["type"] == "http.request" and not body.get("more_body"):
+            await self._app(scope, _first(body, receive), send)
+
+
+def limited(app: ASGIApp, max_bytes: int) -> RequestBodyLimitMiddleware:
+    """Return `app` behind a limit of `max_bytes` on bodies; it gets only complete bodies."""
+    return RequestBodyLimitMiddleware(WholeBody(app), max_bytes)
+
+
+def _first(message: Message, rest: Receive) -> Receive:
+    pending = [message]
+
+    async def receive() -> Message:
+        return pending.pop() if pending else await rest()
 
     return receive

@@ -10,13 +10,13 @@ import hashlib
 import secrets
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx2
 
-from m365_mcp.commands.demo.forms import read_form
 from m365_mcp.commands.demo.processes import Simulator
 from m365_mcp.errors import InternalError
 
@@ -197,3 +197,37 @@ def _short(url: str) -> str:
 
 def _short_scope(scope: str) -> str:
     return scope.rpartition("/")[2]
+
+
+@dataclass
+class Form:
+    """A form: where it goes, the fields it carries, and its buttons."""
+
+    action: str
+    fields: dict[str, str] = field(default_factory=dict)
+    buttons: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Reader(HTMLParser):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self.form: Form | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "form" and self.form is None:
+            self.form = Form(urljoin(self._url, found.get("action", "")))
+        elif self.form is not None and tag == "input" and found.get("type") == "hidden":
+            self.form.fields[found["name"]] = found.get("value", "")
+        elif self.form is not None and tag == "button" and "name" in found:
+            self.form.buttons.append((found["name"], found.get("value", "")))
+
+
+def read_form(url: str, html: str) -> Form:
+    """Return the first form of the page at `url`. Raises ValueError when there is none."""
+    reader = _Reader(url)
+    reader.feed(html)
+    if reader.form is None:
+        raise ValueError("the page has no form")
+    return reader.form

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from m365_mcp.mail.html.removals import Removal
-from m365_mcp.mail.words import words
+from m365_mcp.mail.text import words
 
 _SIDES = ("top", "right", "bottom", "left")
 _BOXES = {f"{box}{side}" for box in ("margin", "padding", "border") for side in ("", *(f"-{side}" for side in _SIDES))}

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.css import sanitize_style
 from m365_mcp.mail.html.removals import Removal
-from m365_mcp.mail.words import words
+from m365_mcp.mail.text import words
 
 FORMATTING = words(
     "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt u var"

@@ -31,7 +31,7 @@ from m365_mcp.mail.html.rules import (
     AttributeRules,
 )
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens, write_tokens
-from m365_mcp.mail.words import words
+from m365_mcp.mail.text import words
 
 _MAX_REPEATS = 5
 _LEADING_LINE_BREAKS = re.compile(r"(<pre(?: [^<>]*)?>)\n+")

@@ -31,3 +31,8 @@ def cannot_be_mailed(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of `text`, which white space separates."""
+    return frozenset(text.split())

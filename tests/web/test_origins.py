@@ -5,7 +5,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from m365_mcp import settings
-from m365_mcp.web.guard import HostOriginGuard
+from m365_mcp.web.origins import HostOriginGuard
 
 IDS = {"azure_client_id": "a", "azure_client_secret": "b", "azure_tenant_id": "c"}
 
