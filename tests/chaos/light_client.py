@@ -194,13 +194,17 @@ class LightClient:
         return await self._post("/mcp", json=body, headers=headers)
 
     async def _post(self, path: str, **what: Any) -> httpx2.Response | None:
-        started = time.monotonic()
+        started, tally = time.monotonic(), self.tally
+        tally.under_way[self.person.username, path] += 1
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 reply = await self.http.post(self.public_url + path, **what)
         except (httpx2.HTTPError, TimeoutError) as problem:
             self._note(path, started, _in_words(problem))
             return None
+        finally:
+            if self.tally is not tally:  # a new phase has begun meanwhile, and Entra may have been asked in either
+                self.tally.under_way[self.person.username, path] += 1
         self._note(path, started, reply)
         return reply
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 PATIENCE_SECONDS = 12.0
@@ -46,14 +47,16 @@ class Tally:
 
     answers: list[Answer] = field(default_factory=list)
     forced_sign_ins: list[str] = field(default_factory=list)
+    under_way: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Requests by client and path that were under way at some time of the phase, answered in it or not."""
 
     def count(self, status: int | str) -> int:
         """Return how many requests ended like this."""
         return sum(answer.status == status for answer in self.answers)
 
     def count_of(self, who: str, *paths: str) -> int:
-        """Return how many requests somebody's client has made to these paths."""
-        return sum(answer.who == who and answer.path in paths for answer in self.answers)
+        """Return how many requests of one client to these paths were under way at some time of the phase."""
+        return sum(self.under_way[who, path] for path in paths)
 
     @property
     def told_later(self) -> int:
