@@ -91,7 +91,7 @@ async def commands_of(lab: Lab, proxy: RedisProxy, victim: Victim, prepare: Prep
     proxy.forget(victim.owner)
     reply = await victim.http.post(f"{lab.replicas.public_url}/token", data=form)
     assert reply.status_code == 200
-    return proxy.counted[victim.owner]
+    return list(proxy.counted[victim.owner])
 
 
 async def places_to_die(lab: Lab, proxy: RedisProxy, victim: Victim, prepare: Prepare) -> list[int]:

@@ -54,6 +54,7 @@ SAMPLES: dict[str, Any] = {
     "save_to_sent": False,
     "send_at": SEND_AT.isoformat(),
     "reply_all": True,
+    "as_written": True,
     "idempotency_key": "a-key-of-its-own",
     "allow_duplicate": True,
 }

@@ -19,7 +19,7 @@ FORWARD = ReplyRequest(kind="forward", original="m1", body="Hi", to=["grace@cont
 # For each field of a request: values that each make it another mail.
 MESSAGE_CHANGES: dict[str, list[Any]] = {
     "to": [["ada@contoso.example"], ["grace@contoso.example", "ada@contoso.example"]],
-    "subject": ["Hello!", "hello", ""],
+    "subject": ["Hello!", "hello", "Hello "],
     "body": ["<p>Hi!</p>", "<p>Hi</p> ", "<p>Hi</p><script>x</script>", "<p >Hi</p>"],
     "cc": [["ada@contoso.example"]],
     "bcc": [["ada@contoso.example"]],
@@ -39,9 +39,11 @@ MESSAGE_CHANGES: dict[str, list[Any]] = {
         [IMAGE, FILE],
     ],
     "request_read_receipt": [True],
+    "as_written": [True],
     "send_at": [datetime(2027, 1, 15, 9, tzinfo=UTC), datetime(2027, 1, 15, 10, tzinfo=UTC)],
 }
 MESSAGE_EXCEPTIONS = {
+    "expects_files": "an upload has a draft of its own, which is sent once",
     "save_to_sent": "whether the sender keeps a copy is nothing a recipient can see",
 }
 REPLY_CHANGES: dict[str, list[Any]] = {
@@ -53,6 +55,7 @@ REPLY_CHANGES: dict[str, list[Any]] = {
     "cc": [["ada@contoso.example"]],
     "bcc": [["ada@contoso.example"]],
     "attachments": MESSAGE_CHANGES["attachments"],
+    "as_written": [True],
 }
 
 

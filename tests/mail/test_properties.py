@@ -45,7 +45,7 @@ def _request(asked: dict[str, Any]) -> MessageRequest:
         {"name": file["name"], "content_base64": base64.b64encode(file["content"]).decode()}
         for file in asked["attachments"]
     ]
-    return MessageRequest(**{**asked, **recipients, "attachments": files, "content_type": "Text"})
+    return MessageRequest(**{**asked, **recipients, "attachments": files, "content_type": "Text", "as_written": True})
 
 
 def _expected(asked: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from m365_mcp.mail.html.removals import Removal, removal_warnings
+from m365_mcp.mail.html.removals import Removal, removal_notes
+from m365_mcp.mail.report import warnings_of
 
 WORDING = {
     Removal.SCRIPT: ("script", "scripts", "mail programs do not run them and distrust mail with scripts"),
@@ -41,12 +42,12 @@ def test_each_kind_has_its_sentence(kind: Removal) -> None:
     """Singular and plural have one sentence, with the reason."""
     singular, plural, reason = WORDING[kind]
 
-    assert removal_warnings({kind: 1}) == (f"1 {singular} was removed, because {reason}.",)
-    assert removal_warnings({kind: 3}) == (f"3 {plural} were removed, because {reason}.",)
+    assert warnings_of(removal_notes({kind: 1})) == (f"1 {singular} was removed, because {reason}.",)
+    assert warnings_of(removal_notes({kind: 3})) == (f"3 {plural} were removed, because {reason}.",)
 
 
 def test_warnings_have_the_order_of_the_kinds() -> None:
     """The order of `Removal` decides, not the order of the counts; a kind with count 0 has no warning."""
-    warnings = removal_warnings({Removal.OTHER: 1, Removal.SCRIPT: 2, Removal.LINK: 0})
+    warnings = warnings_of(removal_notes({Removal.OTHER: 1, Removal.SCRIPT: 2, Removal.LINK: 0}))
 
     assert [sentence.split(" ", 2)[:2] for sentence in warnings] == [["2", "scripts"], ["1", "unknown"]]

@@ -1,7 +1,8 @@
 """Every error of this server, in one import. Read `base` first: its docstring shows the tree.
 
-`microsoft` has the errors that a setting at Microsoft causes, `mailbox` the errors of a message in the mailbox, and
-`uploads` the errors of a file upload. `request_error` remembers the error of the HTTP request that is being answered.
+`composing` has the errors of a message that is probably not meant as it is written, `microsoft` those that a setting at
+Microsoft causes, `mailbox` those of a message in the mailbox, and `uploads` those of a file upload. `request_error`
+remembers the error of the HTTP request that is being answered.
 """
 
 from m365_mcp.errors.base import (
@@ -30,6 +31,7 @@ from m365_mcp.errors.base import (
     Throttled,
     Unavailable,
 )
+from m365_mcp.errors.composing import BodyFormMismatch, EmptyBody, EmptySubject
 from m365_mcp.errors.mailbox import AlreadySent, MessageMissing
 from m365_mcp.errors.microsoft import (
     AdministratorNeeded,
@@ -62,12 +64,15 @@ __all__ = [
     "AppRegistrationMistake",
     "AssertionRefused",
     "AttachmentsMissing",
+    "BodyFormMismatch",
     "BodyTooComplex",
     "ClientAssertionRejected",
     "ClientSecretExpired",
     "ClientSecretRejected",
     "ConsentMissing",
     "DraftUnknown",
+    "EmptyBody",
+    "EmptySubject",
     "EntraUnavailable",
     "FileTooLarge",
     "GraphUnavailable",

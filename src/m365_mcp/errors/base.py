@@ -4,6 +4,7 @@
       InvalidArgument            invalid_argument            the call itself must change
         MessageTooLarge          message_too_large
         BodyTooComplex           body_too_complex
+        …                                                    errors of composing; see `errors.composing`
         RecipientNotAllowed      recipient_not_allowed       the operator does not allow this domain
         SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused

@@ -17,6 +17,7 @@ from typing import Any
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail.attachment_types import check_attachment_name, check_attachment_start, content_type_of
+from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MAX_ATTACHMENTS, MailRules
 
 _CONTENT_TYPE = re.compile(r"[a-z0-9][\w!#$&^.+-]{0,126}/[a-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)  # RFC 6838 section 4.2
@@ -86,8 +87,8 @@ class Attachment:
 
 def read_attachments(
     given: Sequence[InlineAttachment | Mapping[str, Any]], rules: MailRules
-) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
-    """Return the attachments, and warnings for the sender.
+) -> tuple[tuple[Attachment, ...], tuple[Note, ...]]:
+    """Return the attachments, and notes for the report.
 
     Raises:
         InvalidArgument: an entry is not valid; the error names the entry and never repeats its content.
@@ -104,7 +105,8 @@ def read_attachments(
     if len(content_ids) != len(set(content_ids)):
         raise InvalidArgument("Two attachments have the same content_id.", advice="Give each its own.")
     empty = sum(not attachment.size for attachment in attachments)
-    return attachments, (f"{empty} attachment{'s are' if empty > 1 else ' is'} empty (0 bytes).",) if empty else ()
+    sentence = f"{empty} attachment{'s are' if empty > 1 else ' is'} empty (0 bytes)."
+    return attachments, (Note(Weight.LOST, sentence),) if empty else ()
 
 
 def _check_fields(where: str, entry: InlineAttachment | Mapping[str, Any]) -> InlineAttachment:

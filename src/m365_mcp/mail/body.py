@@ -8,8 +8,9 @@ from typing import Literal
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
 from m365_mcp.mail.html.links import content_ids, misleading_links
-from m365_mcp.mail.html.removals import removal_warnings
+from m365_mcp.mail.html.removals import removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
+from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 from m365_mcp.mail.text import cannot_be_mailed
 
@@ -23,19 +24,23 @@ class Body:
 
     Attributes:
         content_ids: the content ids that its images refer to.
-        warnings: what the sanitizer changed, one sentence each.
+        notes: what composing changed, for the report.
     """
 
     content_type: ContentType
     content: str
     content_ids: frozenset[str] = frozenset()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
-def read_body(text: str, content_type: str) -> Body:
+def read_body(text: str, content_type: str, *, as_written: bool = False) -> Body:
     """Return the body for `text`, which is in the format `content_type` (HTML, Text or Markdown, in any case).
 
+    Args:
+        as_written: whether `text` is meant in exactly this format; then nothing of its form is mended or refused.
+
     Raises:
+        BodyFormMismatch: the text is in another format; not with `as_written`.
         InvalidArgument: the type is unknown, or the text has a character that no mail can carry.
         BodyTooComplex: the text exceeds a limit on work.
         MessageTooLarge: the text alone is larger than Graph accepts.
@@ -65,10 +70,10 @@ def _choose_content_type(value: str) -> str:
 
 def _read_html(html: str) -> Body:
     clean, removed = sanitize_html(html)
-    return Body("HTML", clean, content_ids(clean), removal_warnings(removed) + _link_warnings(misleading_links(clean)))
+    return Body("HTML", clean, content_ids(clean), removal_notes(removed) + _link_notes(misleading_links(clean)))
 
 
-def _link_warnings(misleading: int) -> tuple[str, ...]:
+def _link_notes(misleading: int) -> tuple[Note, ...]:
     if not misleading:
         return ()
     which = (
@@ -76,4 +81,4 @@ def _link_warnings(misleading: int) -> tuple[str, ...]:
         if misleading == 1
         else f"{misleading} links show one web address and lead"
     )
-    return (f"{which} to another; check the targets.",)
+    return (Note(Weight.MISLEADING, f"{which} to another; check the targets."),)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from m365_mcp.errors import InvalidArgument
+from m365_mcp.errors import EmptyBody, EmptySubject, InvalidArgument
 from m365_mcp.mail.attachments import Attachment, InlineAttachment, read_attachments
 from m365_mcp.mail.body import Body, read_body
-from m365_mcp.mail.fingerprint import fingerprint_of
+from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.message import Importance, Message
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
+from m365_mcp.mail.report import Note, Weight, warnings_of
 from m365_mcp.mail.rules import MAX_SUBJECT, MailRules
 from m365_mcp.mail.text import has_control_characters
 
@@ -32,6 +33,8 @@ class MessageRequest:
         attachments: files inside the call; mappings have the fields of `InlineAttachment`.
         save_to_sent: whether Graph stores a copy in Sent Items.
         send_at: when Exchange sends the message; None: at once.
+        as_written: whether the caller means the body and the subject exactly so, although they look like a mistake.
+        expects_files: whether files will be uploaded into the draft.
     """
 
     to: Sequence[str]
@@ -47,6 +50,8 @@ class MessageRequest:
     request_read_receipt: bool = False
     save_to_sent: bool = True
     send_at: datetime | None = None
+    as_written: bool = False
+    expects_files: bool = False
 
 
 def compose_message(request: MessageRequest, rules: MailRules) -> Message:
@@ -55,15 +60,17 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     Raises:
         InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
         RecipientNotAllowed: a recipient is outside the domains that the operator allows.
+        BodyFormMismatch, EmptySubject, EmptyBody: the message looks like a mistake; not with `as_written`.
         BodyTooComplex: the body exceeds a limit on work.
         MessageTooLarge: the message is larger than Graph accepts in one request.
     """
     _check_switches(request, rules)
+    _check_not_empty(request)
     subject = _check_subject(request.subject)
     importance = _choose_importance(request.importance)
     recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=request.reply_to)
-    attachments, attachment_warnings = read_attachments(request.attachments or (), rules)
-    body = read_body(request.body, request.content_type)
+    attachments, attachment_notes = read_attachments(request.attachments or (), rules)
+    body = read_body(request.body, request.content_type, as_written=request.as_written)
     from_ = _read_from(request.from_)
     message = Message(
         to=recipients.to,
@@ -80,11 +87,8 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
         save_to_sent=request.save_to_sent,
         send_at=request.send_at,
         fingerprint=_fingerprint(request, recipients, from_, importance, attachments),
-        warnings=(
-            *duplicate_warnings(recipients),
-            *body.warnings,
-            *attachment_warnings,
-            *missing_image_warnings(body, attachments),
+        warnings=warnings_of(
+            (*duplicate_notes(recipients), *body.notes, *attachment_notes, *missing_image_notes(body, attachments))
         ),
     )
     message.encode(_LONGEST_MESSAGE_ID)
@@ -109,6 +113,7 @@ def _fingerprint(
         importance=importance,
         request_read_receipt=request.request_read_receipt,
         send_at=request.send_at.timestamp() if request.send_at else None,
+        **as_written_field(request.as_written),
     )
 
 
@@ -119,6 +124,15 @@ def _check_switches(request: MessageRequest, rules: MailRules) -> None:
             "'from_' is switched off on this server: it sends every message from the person's own mailbox.",
             advice="Leave it out, or ask the people who run this server to set M365_SEND_FROM.",
         )
+
+
+def _check_not_empty(request: MessageRequest) -> None:
+    if request.as_written:
+        return
+    if not request.subject.strip():
+        raise EmptySubject
+    if not request.body.strip() and not request.attachments and not request.expects_files:
+        raise EmptyBody
 
 
 def _is_given(text: str | None) -> bool:
@@ -150,18 +164,19 @@ def _choose_importance(value: str) -> Importance:
     raise InvalidArgument("'importance' is none of low, normal and high.", advice='Use "low", "normal" or "high".')
 
 
-def duplicate_warnings(recipients: MessageRecipients) -> tuple[str, ...]:
-    """Return a warning about recipients that the caller named more than once, or nothing."""
+def duplicate_notes(recipients: MessageRecipients) -> tuple[Note, ...]:
+    """Return a note about recipients that the caller named more than once, or nothing."""
     if not recipients.repeated:
         return ()
     which = "1 recipient was" if recipients.repeated == 1 else f"{recipients.repeated} recipients were"
-    return (f"{which} named more than once; each gets the mail once.",)
+    return (Note(Weight.DETAIL, f"{which} named more than once; each gets the mail once."),)
 
 
-def missing_image_warnings(body: Body, attachments: Sequence[Attachment]) -> tuple[str, ...]:
-    """Return a warning about images that no attachment belongs to, or nothing."""
+def missing_image_notes(body: Body, attachments: Sequence[Attachment]) -> tuple[Note, ...]:
+    """Return a note about images that no attachment belongs to, or nothing."""
     missing = len(body.content_ids - {attachment.content_id for attachment in attachments})
     if not missing:
         return ()
     which = "1 image has" if missing == 1 else f"{missing} images have"
-    return (f"{which} a cid: address that no attachment has as its content_id, so mail programs show no image there.",)
+    sentence = f"{which} a cid: address that no attachment has as its content_id, so mail programs show no image there."
+    return (Note(Weight.LOST, sentence),)

@@ -42,3 +42,8 @@ def fingerprint_of(
         sorted(fields.items()),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def as_written_field(as_written: bool) -> dict[str, bool]:
+    """Return the field of `as_written`; none when it is false, so that versions without it find an equal request."""
+    return {"as_written": True} if as_written else {}

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
+from m365_mcp.errors import EmptyBody
 from m365_mcp.mail.attachments import Attachment, read_attachments
 from m365_mcp.mail.body import Body, ContentType, read_body
-from m365_mcp.mail.composing import duplicate_warnings, missing_image_warnings
-from m365_mcp.mail.fingerprint import fingerprint_of
+from m365_mcp.mail.composing import duplicate_notes, missing_image_notes
+from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipients
+from m365_mcp.mail.report import warnings_of
 from m365_mcp.mail.rules import MailRules
 
 ReplyKind = Literal["reply", "reply_all", "forward"]
@@ -26,6 +28,7 @@ class ReplyRequest:
     Attributes:
         original: Graph's id of the message to answer or forward.
         to: the recipients of a forward; Graph sets those of a reply. The same holds for `cc` and `bcc`.
+        as_written: whether the caller means the body exactly so, although it looks like a mistake.
     """
 
     kind: ReplyKind
@@ -36,6 +39,7 @@ class ReplyRequest:
     cc: Sequence[str] | None = None
     bcc: Sequence[str] | None = None
     attachments: Sequence[Mapping[str, Any]] | None = None
+    as_written: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +76,15 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
     Raises:
         InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
         RecipientNotAllowed: a recipient is outside the domains that the operator allows.
+        BodyFormMismatch, EmptyBody: the reply looks like a mistake; not with `as_written`.
         BodyTooComplex: the body exceeds a limit on work.
         MessageTooLarge: the text or the attachments are larger than Graph accepts.
     """
     check_bcc(request.bcc, rules)
-    body = read_body(request.body, request.content_type)
-    attachments, attachment_warnings = read_attachments(request.attachments or (), rules)
+    if request.kind != "forward" and not request.body.strip() and not request.attachments and not request.as_written:
+        raise EmptyBody
+    body = read_body(request.body, request.content_type, as_written=request.as_written)
+    attachments, attachment_notes = read_attachments(request.attachments or (), rules)
     recipients = _read_recipients(request, rules)
     return Reply(
         kind=request.kind,
@@ -87,11 +94,8 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
         cc=recipients.cc,
         bcc=recipients.bcc,
         attachments=attachments,
-        warnings=(
-            *duplicate_warnings(recipients),
-            *body.warnings,
-            *attachment_warnings,
-            *missing_image_warnings(body, attachments),
+        warnings=warnings_of(
+            (*duplicate_notes(recipients), *body.notes, *attachment_notes, *missing_image_notes(body, attachments))
         ),
         fingerprint=fingerprint_of(
             request.kind,
@@ -100,6 +104,7 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
             request.body,
             request.content_type,
             original=request.original,
+            **as_written_field(request.as_written),
         ),
     )
 

@@ -99,6 +99,10 @@ SendAt = Annotated[
     str,
     Field(description="When to send it, ISO 8601 with the offset from UTC: 2027-01-15T09:00:00+01:00."),
 ]
+AsWritten = Annotated[
+    bool,
+    Field(description="Send it exactly so after the error 'body_form', 'empty_subject' or 'empty_body'."),
+]
 AllowDuplicate = Annotated[
     bool, Field(description="Send a second copy on purpose, although an equal message was just sent.")
 ]

@@ -82,6 +82,7 @@ async def attach_files(
     importance: arguments.Importance = "normal",
     attachments: arguments.Attachments = None,
     request_read_receipt: arguments.ReadReceipt = False,
+    as_written: arguments.AsWritten = False,
     uploads: PendingUploads = Depends(caller_uploads),
 ) -> DraftAwaitingFiles:
     """Start a mail with files that are too large for a call (up to 150 MB): create a draft and a link for each file.
@@ -94,6 +95,7 @@ async def attach_files(
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
         importance=importance, attachments=attachments, request_read_receipt=request_read_receipt,
+        as_written=as_written, expects_files=True,
     )  # fmt: skip
     return _awaiting_files(await uploads.begin(request, files))
 

@@ -56,6 +56,7 @@ async def create_draft(
     importance: arguments.Importance = "normal",
     attachments: arguments.Attachments = None,
     request_read_receipt: arguments.ReadReceipt = False,
+    as_written: arguments.AsWritten = False,
     outbox: Outbox = Depends(caller_outbox),
 ) -> CreatedDraft:
     """Create an email in the signed-in person's Drafts folder, so that they can review it in Outlook. It sends nothing.
@@ -66,6 +67,7 @@ async def create_draft(
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
         importance=importance, attachments=attachments, request_read_receipt=request_read_receipt,
+        as_written=as_written,
     )  # fmt: skip
     message = await outbox.compose(request)
     message_id, draft = await OwnDrafts(outbox).create(message)

@@ -69,6 +69,7 @@ async def reply(
     content_type: arguments.ContentType = "HTML",
     reply_all: arguments.ReplyAll = False,
     attachments: arguments.Attachments = None,
+    as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
     outbox: Outbox = Depends(caller_outbox),
@@ -87,6 +88,7 @@ async def reply(
             body=body,
             content_type=content_type,
             attachments=attachments,
+            as_written=as_written,
         )
     )
     item, sent = await Replies(outbox).send(
@@ -104,6 +106,7 @@ async def forward(
     cc: arguments.Cc = None,
     bcc: arguments.Bcc = None,
     attachments: arguments.Attachments = None,
+    as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
     outbox: Outbox = Depends(caller_outbox),
@@ -124,6 +127,7 @@ async def forward(
             cc=cc,
             bcc=bcc,
             attachments=attachments,
+            as_written=as_written,
         )
     )
     item, sent = await Replies(outbox).send(

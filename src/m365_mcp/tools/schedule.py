@@ -72,6 +72,7 @@ async def schedule_mail(
     importance: arguments.Importance = "normal",
     attachments: arguments.Attachments = None,
     request_read_receipt: arguments.ReadReceipt = False,
+    as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
     outbox: Outbox = Depends(caller_outbox),
@@ -87,6 +88,7 @@ async def schedule_mail(
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
         importance=importance, attachments=attachments, request_read_receipt=request_read_receipt, send_at=when,
+        as_written=as_written,
     )  # fmt: skip
     message = await outbox.compose(request)
     progress = progress_to(context)

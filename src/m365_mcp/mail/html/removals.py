@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from m365_mcp.mail.report import Note, Weight
+
 
 class Removal(Enum):
     """A kind of removed content: its singular, its plural, and the reason."""
@@ -37,9 +39,9 @@ class Removal(Enum):
     OTHER = "unknown tag", "unknown tags", "mail programs would ignore such tags; the text between them stays"
 
 
-def removal_warnings(removed: Mapping[Removal, int]) -> tuple[str, ...]:
-    """Return one sentence for each kind in `removed`, in the order of `Removal`."""
-    return tuple(_sentence(kind, removed[kind]) for kind in Removal if removed.get(kind))
+def removal_notes(removed: Mapping[Removal, int]) -> tuple[Note, ...]:
+    """Return one note for each kind in `removed`, in the order of `Removal`."""
+    return tuple(Note(Weight.LOOK, _sentence(kind, removed[kind])) for kind in Removal if removed.get(kind))
 
 
 def _sentence(kind: Removal, count: int) -> str:

@@ -1,0 +1,31 @@
+"""The report of composing: what the reader of the mail will notice, one sentence each, in order of weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Weight(IntEnum):
+    """How much a note matters to the sender; the report starts with the heaviest."""
+
+    LOST = 1  # content that the person wrote does not reach the reader
+    MISLEADING = 2  # the reader may take something for what it is not
+    FORM = 3  # the text was read in another format than content_type says
+    LOOK = 4  # the mail looks different from what was written
+    DETAIL = 5  # anything else
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sentence of the report, with its weight."""
+
+    weight: Weight
+    sentence: str
+
+
+def warnings_of(notes: Iterable[Note]) -> tuple[str, ...]:
+    """Return the sentences of `notes`, the heaviest first, each once; notes of one weight keep their order."""
+    ordered = sorted(notes, key=lambda note: note.weight)
+    return tuple(dict.fromkeys(note.sentence for note in ordered))
