@@ -32,7 +32,6 @@ WORDING = {
     Removal.FRAME: ("embedded page or object", "embedded pages or objects", "mail programs do not load them"),
     Removal.MEDIA: ("audio or video element", "audio or video elements", "mail programs do not load them"),
     Removal.DRAWING: ("drawing or formula tag", "drawing or formula tags", "mail programs do not show svg and math"),
-    Removal.PAGE: ("page instruction", "page instructions", "base and meta have no effect in a mail"),
     Removal.OTHER: ("unknown tag", "unknown tags", "mail programs would ignore such tags; the text between them stays"),
 }
 

@@ -7,10 +7,13 @@ from typing import Literal
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
-from m365_mcp.mail.html.links import content_ids, misleading_links
+from m365_mcp.mail.attachments import Attachment
+from m365_mcp.mail.html.data_pictures import DataPictures
+from m365_mcp.mail.html.link_notes import link_notes
+from m365_mcp.mail.html.links import content_ids
 from m365_mcp.mail.html.removals import removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
-from m365_mcp.mail.report import Note, Weight
+from m365_mcp.mail.report import Note
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 from m365_mcp.mail.text import cannot_be_mailed
 
@@ -24,12 +27,14 @@ class Body:
 
     Attributes:
         content_ids: the content ids that its images refer to.
+        pictures: the pictures that stood inside the HTML; the content refers to them by their content ids.
         notes: what composing changed, for the report.
     """
 
     content_type: ContentType
     content: str
     content_ids: frozenset[str] = frozenset()
+    pictures: tuple[Attachment, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
@@ -69,16 +74,12 @@ def _choose_content_type(value: str) -> str:
 
 
 def _read_html(html: str) -> Body:
-    clean, removed = sanitize_html(html)
-    return Body("HTML", clean, content_ids(clean), removal_notes(removed) + _link_notes(misleading_links(clean)))
-
-
-def _link_notes(misleading: int) -> tuple[Note, ...]:
-    if not misleading:
-        return ()
-    which = (
-        "1 link shows one web address and leads"
-        if misleading == 1
-        else f"{misleading} links show one web address and lead"
+    pictures = DataPictures()
+    clean, removed = sanitize_html(html, pictures)
+    return Body(
+        "HTML",
+        clean,
+        content_ids=content_ids(clean),
+        pictures=pictures.attachments,
+        notes=removal_notes(removed) + link_notes(clean),
     )
-    return (Note(Weight.MISLEADING, f"{which} to another; check the targets."),)

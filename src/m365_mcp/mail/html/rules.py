@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.css import sanitize_style
+from m365_mcp.mail.html.elements import HTML_ELEMENTS, OFFICE_ELEMENT
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.text import words
 
@@ -22,24 +23,22 @@ ALLOWED_ELEMENTS = FORMATTING | words(
 )
 VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 
-# Elements without effect in a mail, or containers of visible content; their removal is not reported.
-UNREPORTED_ELEMENTS = frozenset({"html", "head", "body", "title", "picture", "noscript"})
-
 REMOVED_ELEMENTS: dict[str, Removal] = {
     **dict.fromkeys(("script",), Removal.SCRIPT),
     **dict.fromkeys(("style", "link"), Removal.STYLE_SHEET),
-    **dict.fromkeys(("meta", "base", "basefont"), Removal.PAGE),
-    **dict.fromkeys(
-        words(
-            "button datalist fieldset form input isindex keygen label legend meter optgroup option output progress "
-            "select textarea"
-        ),
-        Removal.FORM,
-    ),
-    **dict.fromkeys(words("applet embed fencedframe frame frameset iframe object param portal"), Removal.FRAME),
-    **dict.fromkeys(words("audio bgsound source track video"), Removal.MEDIA),
+    **dict.fromkeys(("button", "input", "isindex", "keygen", "select", "textarea"), Removal.FORM),
+    **dict.fromkeys(words("applet embed fencedframe frame iframe object portal"), Removal.FRAME),
+    **dict.fromkeys(("audio", "bgsound", "video"), Removal.MEDIA),
     **dict.fromkeys(("svg", "math"), Removal.DRAWING),
 }
+
+
+def removal_of(element: str) -> Removal | None:
+    """Return how the removal of an element is reported; None: a reader sees no difference, or only its content."""
+    if element in HTML_ELEMENTS or OFFICE_ELEMENT.fullmatch(element):
+        return REMOVED_ELEMENTS.get(element)
+    return REMOVED_ELEMENTS.get(element, Removal.OTHER)
+
 
 _EVERYWHERE = frozenset({"align", "bgcolor", "dir", "height", "lang", "style", "title", "valign", "width"})
 _ATTRIBUTES: dict[str, frozenset[str]] = {
@@ -61,7 +60,6 @@ _ATTRIBUTES: dict[str, frozenset[str]] = {
 ALLOWED_ATTRIBUTES: dict[str, set[str]] = {"*": set(_EVERYWHERE), **{tag: set(of) for tag, of in _ATTRIBUTES.items()}}
 
 ADDRESS_ATTRIBUTES = frozenset({"href", "src", "cite"})
-_IMAGES = frozenset({"background", "dynsrc", "lowsrc", "poster", "srcset"})
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
 _MAX_CACHED_STYLES = 2_000
@@ -84,8 +82,8 @@ class AttributeRules:
         """
         if name.startswith("on"):
             return None, [Removal.EVENT_HANDLER]
-        if name in _IMAGES:
-            return None, [Removal.REMOTE_IMAGE]
+        if name == "background":
+            return None, [Removal.BACKGROUND_IMAGE] if value.strip() else []
         if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
             return None, []
         if name == "style":
@@ -122,11 +120,16 @@ def _sanitize_address(name: str, value: str) -> tuple[str | None, list[Removal]]
     if name == "src":
         if scheme == "cid":
             return address, []
-        return None, [Removal.DATA_IMAGE if scheme == "data" else Removal.REMOTE_IMAGE] if address else []
+        return None, [Removal.REMOTE_IMAGE] if address else []
     if name == "cite":  # the source of a quote; mail programs do not open it
         return (address if scheme in ("http", "https", "mid") and _is_complete(address) else None), []
-    is_allowed = address.startswith("#") or (scheme in LINK_SCHEMES and _is_complete(address))
+    is_allowed = address.startswith("#") or opens_in_a_mail(address)
     return (address, []) if is_allowed else (None, [Removal.LINK] if address else [])
+
+
+def opens_in_a_mail(address: str) -> bool:
+    """Return whether a reader can open `address`, which is as `plain_address` returns it."""
+    return scheme_of(address) in LINK_SCHEMES and _is_complete(address)
 
 
 def plain_address(value: str) -> str:

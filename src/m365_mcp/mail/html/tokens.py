@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from html import escape, unescape
 from html.entities import html5
 
-# Elements whose content is not markup (13.1.2); it is never part of a mail's text.
-_RAW_TEXT_ELEMENTS = frozenset(
-    {"script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title", "plaintext"}
-)
+# Elements whose content is no markup (13.1.2). That of the first two is never part of a mail's text. What an <iframe>,
+# <noembed> or <noframes> has for programs that do not know it is read as markup, because a mail is shown by such.
+_CODE_ELEMENTS = frozenset({"script", "style"})
+_LITERAL_ELEMENTS = frozenset({"xmp", "plaintext"})
+_RAW_TEXT_ELEMENTS = _CODE_ELEMENTS | _LITERAL_ELEMENTS | {"textarea", "title"}
 
 _SPACE = r"[\t\n\f\r ]"
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />]*+)([\t\n\f\r /]*+>)?")
@@ -54,7 +55,7 @@ Token = Start | End | Text
 
 
 def read_tokens(html: str) -> Iterator[Token]:
-    """Return the tags and the text of `html`, without comments and the content of `_RAW_TEXT_ELEMENTS`."""
+    """Return the tags and the text of `html`, without comments, scripts and style sheets."""
     position = 0
     while position < len(html):
         opening = html.find("<", position)
@@ -70,7 +71,9 @@ def read_tokens(html: str) -> Iterator[Token]:
                 return
             yield End(name) if tag[1] else Start(name, attributes)
             if name in _RAW_TEXT_ELEMENTS and not tag[1]:
-                position = _end_of_raw(html, name, position)
+                content, position = position, _end_of_raw(html, name, position)
+                if name not in _CODE_ELEMENTS:
+                    yield Text(_as_text(name, html[content:position]))
         elif html.startswith(("<!", "<?", "</"), opening):
             position = _end_of_comment(html, opening)
         else:
@@ -100,6 +103,11 @@ def _decode_reference(found: re.Match[str]) -> str:
     # the address ?a=1&copy=2 has no copyright sign.
     name = found[1]
     return unescape(found[0]) if name.startswith("#") or name in html5 else found[0]
+
+
+def _as_text(name: str, content: str) -> str:
+    """Return what is between the tags of a raw text element as text: with character references, or literally."""
+    return escape(content, quote=False) if name in _LITERAL_ELEMENTS else content.replace("<", "&lt;")
 
 
 def _end_of_raw(html: str, name: str, position: int) -> int:
