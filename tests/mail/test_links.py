@@ -68,16 +68,19 @@ def link(text: str, target: str = EVIL) -> str:
         "<b>corp</b>.<i>example</i>",
         "corp&#46;example",
         "my-corp.example",
-        "corp.exam-ple",
+        "corp.example!",
+        "Read corp.example",
+        " " * 2000 + "corp.example",
         "a.b.corp.example",
         "https://report.pdf",
+        "www.report.pdf",
         "corp.example" + " x" * 3000,
         " " * 1988 + "corp.example!",
     ],
 )
 def test_link_that_shows_another_host_is_counted(text: str) -> None:
     """Whatever a reader takes for an address counts, with scheme, port, path, user or formatting."""
-    assert misleading_links(link(text)) == 1
+    assert len(misleading_links(link(text))) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,36 +91,32 @@ def test_link_that_shows_another_host_is_counted(text: str) -> None:
         ("evil.example", "https://www.evil.example/a"),
         ("EVIL.example", "HTTPS://evil.EXAMPLE:8443"),
         ("corp.example", "mailto:a@corp.example"),
-        ("corp.example", "tel:+1"),
         ("corp.example", "#a"),
-        ("Read corp.example", EVIL),
         ("<b>evil</b>.example", EVIL),
         ("my.report.pdf", EVIL),
         ("corp", EVIL),
         ("corp.e", EVIL),
-        ("corp.example!", EVIL),
         ("our report", EVIL),
         ("", EVIL),
-        (" " * 2000 + "corp.example", EVIL),
         *((f"report.{name}", EVIL) for name in FILES),
     ],
 )
 def test_link_that_shows_no_other_host_is_not_counted(text: str, target: str) -> None:
     """The same host, words, a file's name, and a link that opens no page are no disguise."""
-    assert misleading_links(link(text, target)) == 0
+    assert misleading_links(link(text, target)) == []
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_link_to_a_page_of_either_scheme_is_judged(scheme: str) -> None:
     """Pages are reached by http and by https."""
-    assert misleading_links(link("corp.example", f"{scheme}://evil.example")) == 1
+    assert len(misleading_links(link("corp.example", f"{scheme}://evil.example"))) == 1
 
 
 def test_each_link_is_judged_by_its_own_text() -> None:
     """Text before, between and behind links belongs to none of them."""
     html = f'corp.example <a name="x">corp.example</a>{link("corp.example")}corp.example{link("a")}{link("b.example")}'
 
-    assert misleading_links(html) == 2
+    assert len(misleading_links(html)) == 2
 
 
 @pytest.mark.parametrize(

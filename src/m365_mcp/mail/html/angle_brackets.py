@@ -9,6 +9,7 @@ every text.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from m365_mcp.mail.html import limits
@@ -24,6 +25,7 @@ from m365_mcp.mail.html.elements import (
     RAW_TEXT_ELEMENTS,
     VOID_ELEMENTS,
 )
+from m365_mcp.mail.text import words
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />\x3c]*+)")
 _TAG_END = re.compile(r"[\t\n\f\r /]*+>")
@@ -34,6 +36,9 @@ _ATTRIBUTE = re.compile(
     rf"(?:{_SPACE}={_SPACE}(?:(\"[^\"]*+\"|'[^']*+')|([^\"'>\t\n\f\r ][^>\t\n\f\r ]*+)|(?=>)))?"
 )
 _OPEN_QUOTES = ('="', "='")  # what is read as a name when a value has no closing quote
+_LINE_START = re.compile(r"\r?\n([ \t]*+)")
+# Elements that only HTML has; <title>, <link> or <address> are in data as well.
+_PLAIN_HTML = words("a b blockquote br center div em font h1 h2 h3 h4 h5 h6 hr i img li ol p pre span strong table td tr u ul")
 _FOREIGN = ("svg", "math")
 # A run of text and of tags that are markup beyond doubt, so that most of a mail is read in one step.
 _CERTAIN = re.compile(
@@ -79,11 +84,24 @@ class _Reader:
         self._foreign = 0  # open <svg> and <math>, which have elements of their own
         self._last_end: dict[str, int] = {}  # by name as written and in lower case
         self._first_start: dict[str, int] = {}
+        self._ends: dict[str, list[int]] = {}  # where the end tags of a name are that is no element
+        self._plain_html: list[int] = []  # where tags are that no other markup language has
+        self._preformatted: list[tuple[int, bool]] = []  # where the tags of <pre> are, and whether each is a start tag
         for found in _TAG.finditer(html):
-            if found[1]:
-                self._last_end[found[2]] = self._last_end[found[2].lower()] = found.start()
-            else:
-                self._first_start.setdefault(found[2].lower(), found.start())
+            self._note(found, found.start())
+
+    def _note(self, tag: re.Match[str], place: int) -> None:
+        name = tag[2].lower()
+        if tag[1]:
+            self._last_end[tag[2]] = self._last_end[name] = place
+            if name not in HTML_ELEMENTS:
+                self._ends.setdefault(name, []).append(place)
+        else:
+            self._first_start.setdefault(name, place)
+        if name in _PLAIN_HTML:
+            self._plain_html.append(place)
+        if name == "pre":
+            self._preformatted.append((place, not tag[1]))
 
     def read(self) -> TextKept:
         html, pieces, copied, open_comments = self._html, [], 0, 0
@@ -91,7 +109,7 @@ class _Reader:
         while opening >= 0:
             end, is_markup = self._extent(opening)
             if not is_markup:
-                pieces += [html[copied:opening], _escape(html[opening:end])]
+                pieces += [html[copied:opening], self._as_text(opening, end)]
                 copied = end
                 open_comments += html.startswith("<!--", opening)
             opening = self._next(end)
@@ -132,7 +150,7 @@ class _Reader:
         if end is None:
             return opening + 1, False
         if not self._is_element(name, opening, tag):
-            return end, False
+            return self._end_of_data(name, opening, end), False
         if not attributes.are_of_a_tag:
             return opening + 1, False
         if tag[1]:
@@ -154,6 +172,28 @@ class _Reader:
 
     def _ends_after(self, name: str, position: int) -> bool:
         return self._last_end.get(name, -1) >= position
+
+    def _end_of_data(self, name: str, opening: int, end: int) -> int:
+        """Return the end of the element at `opening` if it is data as <config><title>…</config>, else `end`."""
+        ends = self._ends.get(name, [])
+        following = bisect_left(ends, end)
+        if following == len(ends) or ends[following] > self._last_close:
+            return end
+        html_inside = bisect_left(self._plain_html, opening)
+        if html_inside < len(self._plain_html) and self._plain_html[html_inside] < ends[following]:
+            return end
+        return self._html.index(">", ends[following]) + 1
+
+    def _as_text(self, opening: int, end: int) -> str:
+        """Return what is between `opening` and `end` as HTML that shows it as it is written, in its lines."""
+        text = _escape(self._html[opening:end])
+        if "\n" not in text or self._is_preformatted(opening):
+            return text
+        return _LINE_START.sub(lambda found: f"<br>\n{found[1].expandtabs(4).replace(' ', '&nbsp;')}", text)
+
+    def _is_preformatted(self, place: int) -> bool:
+        before = bisect_left(self._preformatted, (place, False)) - 1
+        return before >= 0 and self._preformatted[before][1]
 
     def _is_meant(self, name: str, opening: int, tag: re.Match[str]) -> bool:
         """Return whether a start tag without attributes is markup, and not a word in angle brackets as `<address>`."""

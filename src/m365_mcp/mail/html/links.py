@@ -9,7 +9,13 @@ from html import unescape
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from m365_mcp.mail.html.rules import scheme_of
-from m365_mcp.mail.html.shown_addresses import as_it_looks, belong_together, comparable_host, find_addresses
+from m365_mcp.mail.html.shown_addresses import (
+    as_it_looks,
+    belong_together,
+    comparable_host,
+    find_addresses,
+    unmistakable,
+)
 from m365_mcp.mail.html.tokens import End, Start, Text, read_tokens
 from m365_mcp.mail.quotes import quote
 from m365_mcp.mail.text import words
@@ -17,6 +23,7 @@ from m365_mcp.mail.text import words
 _MIN_DIGITS = 5  # a shorter number is none that a reader would dial
 _NOT_DIGITS = re.compile(r"\D")
 _NATIONAL_ZERO = re.compile(r"\(0\)")
+_RIGHT_TO_LEFT = "\u202e"  # the control that turns the text after it round (UAX 9)
 _EXTENSION = re.compile(r"(?:[;,]|\bext|\bx\d).*", re.IGNORECASE | re.DOTALL)
 # Elements that an anchor can stand in; an anchor in the others would leave the table or the list.
 ANCHORED = words(
@@ -95,30 +102,26 @@ def _text_of(tag: Start) -> str:
 
 
 def _mismatch(link: Link) -> Mismatch | None:
-    scheme = scheme_of(link.target)
-    for text in (link.text, link.title):
+    find = _FINDERS.get(scheme_of(link.target))
+    if not find:
+        return None
+    for text in filter(None, (link.text, link.title)):
         looks = as_it_looks(text)
-        readings = (looks, looks[::-1]) if "\u202e" in text else (looks,)
-        for reading in readings:
-            if scheme in ("http", "https"):
-                found = _page_mismatch(link.target, reading)
-            else:
-                found = {"mailto": _mail_mismatch, "tel": _number_mismatch}.get(scheme, _no_mismatch)(link.target, reading)
-            if found:
-                return found
-    return None
+        readings = (looks, looks[::-1]) if _RIGHT_TO_LEFT in text else (looks,)
+        if found := next(filter(None, (find(link.target, reading) for reading in readings)), None):
+            return found
+    # A host as user name, as in https://contoso.example@evil.example/, is what a reader takes for the host.
+    return _page_mismatch(link.target, user) if (user := _user_of(link.target)) else None
 
 
-def _no_mismatch(target: str, text: str) -> None:
-    return None
+def _user_of(target: str) -> str:
+    return unquote(urlsplit(target).username or "") if "@" in target and scheme_of(target) != "mailto" else ""
 
 
 def _page_mismatch(target: str, text: str) -> Mismatch | None:
-    parts = urlsplit(target)
-    host = comparable_host(unquote(parts.hostname or ""))
-    # A host as user name, as in https://contoso.example@evil.example/, is what a reader takes for the host.
-    shown = find_addresses(f"{unquote(parts.username or '')} {text}" if parts.username else text)
-    return next((Mismatch(quote(a.text), quote(host)) for a in shown if not belong_together(a.host, host)), None)
+    shown = find_addresses(text)
+    host = comparable_host(unquote(urlsplit(target).hostname or "")) if shown else ""
+    return next((Mismatch(quote(a.text), quote(unmistakable(host))) for a in shown if not belong_together(a.host, host)), None)
 
 
 def _mail_mismatch(target: str, text: str) -> Mismatch | None:
@@ -128,11 +131,16 @@ def _mail_mismatch(target: str, text: str) -> Mismatch | None:
         domain = comparable_host(recipient.rpartition("@")[2])
         comparable = f"{recipient.rpartition('@')[0].lower()}@{domain}"
         if mailboxes and comparable not in mailboxes:
-            return Mismatch(quote(sorted(mailboxes)[0]), quote(comparable))
+            return Mismatch(quote(sorted(mailboxes)[0]), quote(_unmistakable_mailbox(comparable)))
         for address in shown:
             if not address.mailbox and not belong_together(address.host, domain):
-                return Mismatch(quote(address.text), quote(comparable))
+                return Mismatch(quote(address.text), quote(_unmistakable_mailbox(comparable)))
     return None
+
+
+def _unmistakable_mailbox(mailbox: str) -> str:
+    local, _, domain = mailbox.rpartition("@")
+    return f"{local}@{unmistakable(domain)}"
 
 
 def _recipients(target: str) -> list[str]:
@@ -156,3 +164,5 @@ def _digits(number: str) -> str:
     """Return the digits of a telephone number without country prefix zeros and extension (RFC 3966)."""
     return _NOT_DIGITS.sub("", _EXTENSION.sub("", _NATIONAL_ZERO.sub("", number))).lstrip("0")
 
+
+_FINDERS = {"http": _page_mismatch, "https": _page_mismatch, "mailto": _mail_mismatch, "tel": _number_mismatch}

@@ -43,7 +43,7 @@ class Removal(Enum):
     MEDIA = "audio or video element", "audio or video elements", "mail programs do not play them; a link stays"
     DRAWING = "drawing or formula", "drawings or formulas", "mail programs do not show svg and math; their text stays"
     FORM = "form control", "form controls", "nobody can fill in a mail; their state stays as text"
-    OTHER = "unknown tag", "unknown tags", "mail programs do not know them; the text between them stays"
+    OTHER = "unknown tag", "unknown tags", "mail programs know no such tags; the text between them stays"
     OPEN_COMMENT = "comment", "comments", ""
 
 

@@ -30,7 +30,7 @@ _OTHER_NAMES = {
     "menuitem": "li",
 }
 _SOFT = frozenset({"label", "option"})
-_APART = words("button canvas datalist output object audio video iframe select textarea svg math")
+_APART = words("audio button canvas datalist embed frame iframe input math object output select svg textarea video")
 _SVG_TEXTS = words("text title desc tspan")
 _EMBEDDED = {
     "audio": "src",
@@ -59,7 +59,7 @@ class Replacer:
             "input": self._input,
             "select": self._select,
             "option": self._option,
-            "optgroup": lambda tag: [Text(escape(tag.attributes.get("label", ""), quote=False)), Gap.BLANK],
+            "optgroup": lambda tag: [Text(f"{escape(tag.attributes.get('label', ''), quote=False)}:")],
             "progress": self._gauge,
             "meter": self._gauge,
             "source": self._source,
@@ -73,7 +73,7 @@ class Replacer:
             if isinstance(token, Text):
                 yield from self._text(token)
             else:
-                self._skipping = self._skipping if token.name in (self._skipping, "option") else ""
+                self._skipping = self._skipping if token.name == "option" else ""
                 yield from self._start(token) if isinstance(token, Start) else self._end(token)
 
     def _text(self, token: Text) -> Iterable[Piece]:
@@ -99,12 +99,13 @@ class Replacer:
 
     def _removed_start(self, tag: Start) -> Iterable[Piece]:
         name = tag.name
-        self._skipping = name if name in ("title", "rp", "textarea", "datalist") else ""
+        if not (name == "option" and self._skipping):
+            self._skipping = name if name in ("title", "rp", "textarea", "datalist") else ""
         self._drawings += name == "svg"
         self._formula = self._formula or (Formula() if name == "math" else None)
         if name in ("rt", "rp", "rb", "rtc"):
             yield from self._end_ruby_text()
-        if gap := _gap_of(name):
+        if gap := self._gap(name):
             yield gap
         is_hidden = name == "input" and tag.attributes.get("type", "").lower() == "hidden"
         if not is_hidden and (not self._drawings or name in REMOVED_ELEMENTS):
@@ -139,10 +140,15 @@ class Replacer:
             self._film_without_address = False
         if self._drawings and name == "svg":
             self._drawings -= 1
-        if gap := _gap_of(name):
+        if gap := self._gap(name):
             yield gap
         elif self._drawings and name in _SVG_TEXTS:
             yield Gap.BLANK
+
+    def _gap(self, name: str) -> Gap | None:
+        if name in _APART or (name == "option" and self._selection):
+            return Gap.BLANK
+        return Gap.SOFT if name in _SOFT or CUSTOM_ELEMENT.fullmatch(name) else None
 
     def _ruby_text(self, tag: Start) -> Iterable[Piece]:
         self._in_ruby_text = True
@@ -186,12 +192,6 @@ class Replacer:
         if self._in_link:
             return [Gap.BLANK, text, Gap.BLANK]
         return [Gap.BLANK, Start("a", {"href": target}), text, End("a"), Gap.BLANK]
-
-
-def _gap_of(name: str) -> Gap | None:
-    if name in _APART or name in ("input", "embed", "frame"):
-        return Gap.BLANK
-    return Gap.SOFT if name in _SOFT or CUSTOM_ELEMENT.fullmatch(name) else None
 
 
 def shown_address(target: str) -> str:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 from publicsuffixlist import PublicSuffixList
 
 from m365_mcp.mail.text import has_invisible_characters, words
 
-_MAX_TEXT = 2_000  # characters of a link's text that are read
-_MAX_HOSTS = 5  # of one text
+_MAX_TEXT = 500  # characters of a link's text that are read
+_MAX_HOSTS = 4  # of one text
+_MAX_CACHED = 5_000
 _MAX_HOST = 253  # characters (RFC 1035)
 # Characters that look like a full stop and that NFKC keeps: of CJK, Arabic, Syriac, Vai and others, bullets and dots.
 _DOTS = dict.fromkeys(map(ord, "。｡․٠۔܁܂ꓸ꘎·‧•∙⋅・･𐩐"), ".")
@@ -31,7 +32,22 @@ _FILES = words(
     "ts txt xls xlsx xml yaml yml zip"
 )
 _PRODUCTS = words("ado.net asp.net ml.net paint.net vb.net")
+_A_LABEL = "xn--"  # RFC 5890
 _RESERVED = words("corp example home internal invalid lan local localhost onion test")  # RFC 2606, RFC 6762, ICANN
+
+
+class _Looks(dict[int, int | str | None]):
+    """How each character looks, for `str.translate`: nothing, a full stop, or itself."""
+
+    def __missing__(self, code: int) -> int | str | None:
+        is_invisible = has_invisible_characters(chr(code)) or 0xFE00 <= code <= 0xFE0F  # variation selectors
+        looks = None if is_invisible else _DOTS.get(code, code)
+        if len(self) < _MAX_CACHED:
+            self[code] = looks
+        return looks
+
+
+_looks = _Looks()
 
 
 @dataclass(frozen=True)
@@ -57,13 +73,8 @@ def as_it_looks(text: str) -> str:
     if "%" in text:
         text = unquote(text)
     if not text.isascii():
-        text = "".join(c for c in text if not has_invisible_characters(c) and not _is_variation(c))
-        text = unicodedata.normalize("NFKC", text.translate(_DOTS)).translate(_DOTS)
+        text = unicodedata.normalize("NFKC", text.translate(_looks)).translate(_looks)
     return text.replace(" ", "") if _SPACED_ADDRESS.match(text) and " ." in text.replace(". ", " .") else text
-
-
-def _is_variation(character: str) -> bool:
-    return "\ufe00" <= character <= "\ufe0f"
 
 
 def find_addresses(text: str) -> list[ShownAddress]:
@@ -95,14 +106,27 @@ def _looks_like_host(text: str, after: str) -> bool:
 
 
 def comparable_host(host: str) -> str:
-    """Return `host` in the form in which equal hosts are equal: A-labels in lower case, no dot at the end."""
+    """Return `host` in the form in which equal hosts are equal: U-labels in lower case, no dot at the end."""
     host = host.strip(".").lower()
-    if host.isascii():
-        return host
-    plain = unicodedata.normalize("NFKC", unquote(host).translate(_DOTS)).lower()
-    # Not the `idna` library: it takes ten times as long, and a name that no registry accepts must be comparable too.
-    labels = (label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in plain.split("."))
-    return ".".join(labels)
+    # Not by the `idna` library: it takes ten times as long, and a name that no registry accepts is comparable too.
+    if not host.isascii():
+        host = unicodedata.normalize("NFKC", host.translate(_DOTS)).lower()
+    return ".".join(map(_u_label, host.split("."))) if _A_LABEL in host else host
+
+
+def _u_label(label: str) -> str:
+    if not label.startswith(_A_LABEL) or not label.isascii():
+        return label
+    try:
+        return label.removeprefix(_A_LABEL).encode().decode("punycode")
+    except UnicodeError:
+        return label  # equals no other name
+
+
+def unmistakable(host: str) -> str:
+    """Return a comparable host with A-labels, because letters of two alphabets may look equal."""
+    labels = host.split(".")
+    return ".".join(s if s.isascii() else f"{_A_LABEL}{s.encode('punycode').decode()}" for s in labels)
 
 
 def belong_together(shown: str, target: str) -> bool:
@@ -110,6 +134,7 @@ def belong_together(shown: str, target: str) -> bool:
     return shown == target or (registrable(shown) == registrable(target) != "")
 
 
+@lru_cache(maxsize=_MAX_CACHED)
 def registrable(host: str) -> str:
     """Return the registrable domain of a comparable host; a host without one (an IP address, a suffix) is its own."""
     suffix = _public_suffixes().publicsuffix(host)
@@ -119,6 +144,7 @@ def registrable(host: str) -> str:
     return str(_public_suffixes().privatesuffix(host) or host)
 
 
+@lru_cache(maxsize=_MAX_CACHED)
 def is_top_level(label: str) -> bool:
     """Return whether hosts on the internet or in a company's network end with `label`."""
     return label in _RESERVED or _public_suffixes().publicsuffix(comparable_host(label)) is not None
