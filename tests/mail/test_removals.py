@@ -39,7 +39,11 @@ WORDING = {
         "embedded pages or objects",
         "mail programs do not load them; a link stays",
     ),
-    Removal.MEDIA: ("audio or video element", "audio or video elements", "mail programs do not play them; a link stays"),
+    Removal.MEDIA: (
+        "audio or video element",
+        "audio or video elements",
+        "mail programs do not play them; a link stays",
+    ),
     Removal.DRAWING: (
         "drawing or formula",
         "drawings or formulas",

@@ -58,7 +58,9 @@ def bring_pictures(body: Body, attachments: Sequence[Attachment], rules: MailRul
     matching = _Matching(files)
     content = _IMAGE.sub(matching.match, body.content) if body.content_type == "HTML" else body.content
     return Illustrated(
-        replace(body, content=content, content_ids=content_ids(content) if content != body.content else body.content_ids),
+        replace(
+            body, content=content, content_ids=content_ids(content) if content != body.content else body.content_ids
+        ),
         matching.attachments(),
         tuple(matching.missing),
         _unused_notes(sum(file.is_inline for file in files if file not in matching.shown_files())),
@@ -135,4 +137,6 @@ def _unused_notes(unused: int) -> tuple[Note, ...]:
     if not unused:
         return ()
     which, are = ("1 attachment has", "it is") if unused == 1 else (f"{unused} attachments have", "they are")
-    return (Note(Weight.DETAIL, f"{which} a content_id that no picture in the body uses, so {are} attached as a file."),)
+    return (
+        Note(Weight.DETAIL, f"{which} a content_id that no picture in the body uses, so {are} attached as a file."),
+    )

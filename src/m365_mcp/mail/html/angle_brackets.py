@@ -38,7 +38,9 @@ _ATTRIBUTE = re.compile(
 _OPEN_QUOTES = ('="', "='")  # what is read as a name when a value has no closing quote
 _LINE_START = re.compile(r"\r?\n([ \t]*+)")
 # Elements that only HTML has; <title>, <link> or <address> are in data as well.
-_PLAIN_HTML = words("a b blockquote br center div em font h1 h2 h3 h4 h5 h6 hr i img li ol p pre span strong table td tr u ul")
+_PLAIN_HTML = words(
+    "a b blockquote br center div em font h1 h2 h3 h4 h5 h6 hr i img li ol p pre span strong table td tr u ul"
+)
 _FOREIGN = ("svg", "math")
 # A run of text and of tags that are markup beyond doubt, so that most of a mail is read in one step.
 _CERTAIN = re.compile(

@@ -19,16 +19,17 @@ EMPTY_WITHOUT_ATTRIBUTES = words("area base embed image img link meta param sour
 # Elements whose end tag may be missing (13.1.2.4), and those that people and programs forget to close.
 OFTEN_LEFT_OPEN = words(
     "html head body p li dd dt tr td th thead tbody tfoot colgroup caption rt rp rb rtc optgroup option frameset "
-    "plaintext div span table ul ol dl center font a b big code em i nobr s small strike strong sub sup tt u "
-    "h1 h2 h3 h4 h5 h6 blockquote pre noscript svg math"
+    "plaintext div span table ul ol dl center font a b big code em i nobr s small strike strong sub sup tt u h1 h2 "
+    "h3 h4 h5 h6 blockquote pre noscript svg math"
 )
 # Elements whose content is text and no markup (13.1.2, and the obsolete ones of 16.2).
 RAW_TEXT_ELEMENTS = words("script style xmp iframe noembed noframes textarea title plaintext")
 _OTHERS = words(
-    "abbr acronym address applet article aside audio bdi bdo blink button canvas cite data datalist dfn dir "
-    "del details dialog fencedframe fieldset figcaption figure footer form header hgroup ilayer includetail ins isindex kbd label layer legend listing main "
-    "map mark marquee menu menuitem meter multicol nav noindex nolayer object output picture portal progress q ruby samp search "
-    "section select selectedcontent slot summary template time var video"
+    "abbr acronym address applet article aside audio bdi bdo blink button canvas cite data datalist dfn dir del "
+    "details dialog fencedframe fieldset figcaption figure footer form header hgroup ilayer includetail ins isindex "
+    "kbd label layer legend listing main map mark marquee menu menuitem meter multicol nav noindex nolayer object "
+    "output picture portal progress q ruby samp search section select selectedcontent slot summary template time "
+    "var video"
 )
 HTML_ELEMENTS = VOID_ELEMENTS | OFTEN_LEFT_OPEN | RAW_TEXT_ELEMENTS | _OTHERS
 
@@ -39,18 +40,18 @@ CUSTOM_ELEMENT = re.compile(r"[a-z][a-z0-9._]*-[a-z0-9._-]*")  # WHATWG HTML 4.1
 # Attributes that need no value (4.3 and the obsolete ones), and those that mail programs leave without one.
 BOOLEAN_ATTRIBUTES = words(
     "allowfullscreen alt async autofocus autoplay checked compact controls declare default defer disabled draggable "
-    "formnovalidate hidden inert ismap itemscope loop multiple muted nohref nomodule noresize noshade novalidate nowrap "
-    "open playsinline readonly required reversed selected"
+    "formnovalidate hidden inert ismap itemscope loop multiple muted nohref nomodule noresize noshade novalidate "
+    "nowrap open playsinline readonly required reversed selected"
 )
 # Names that frameworks give to attributes: data-…, aria-…, v-…, @click, :class, #ref, [value], (click), _ngcontent-….
 CUSTOM_ATTRIBUTE = re.compile(r"[a-z]+[-:_][\w:.-]*|[@:#*\[(_][\w:.\[\])-]+", re.IGNORECASE)
 # Attributes of HTML (WHATWG HTML, "Attributes"), as far as they stand in mails; for telling a tag from a comparison.
 KNOWN_ATTRIBUTES = BOOLEAN_ATTRIBUTES | words(
-    "abbr accept accesskey action align alink axis background bgcolor border bordercolor cellpadding cellspacing char "
-    "charset cite class classid clear code codebase color cols colspan content contenteditable coords data datetime dir "
-    "download enctype face for form frame frameborder headers height href hreflang hspace id label lang language link "
-    "list longdesc lowsrc max maxlength media method min name onclick onerror onload pattern placeholder poster prefix "
-    "profile property rel rev role rows rowspan rules scope scrolling shape size sizes span spellcheck src srcdoc "
-    "srclang srcset start step style summary tabindex target text title translate type usemap valign value valuetype "
-    "version viewbox vlink vspace width wrap xmlns"
+    "abbr accept accesskey action align alink axis background bgcolor border bordercolor cellpadding cellspacing "
+    "char charset cite class classid clear code codebase color cols colspan content contenteditable coords data "
+    "datetime dir download enctype face for form frame frameborder headers height href hreflang hspace id label "
+    "lang language link list longdesc lowsrc max maxlength media method min name onclick onerror onload pattern "
+    "placeholder poster prefix profile property rel rev role rows rowspan rules scope scrolling shape size sizes "
+    "span spellcheck src srcdoc srclang srcset start step style summary tabindex target text title translate type "
+    "usemap valign value valuetype version viewbox vlink vspace width wrap xmlns"
 )

@@ -19,6 +19,9 @@ def link_notes(html: str) -> tuple[Note, ...]:
         which = named(f'"{text}"' for text in dead)
         one, many = "1 link leads to a place", f"{len(dead)} links lead to places"
         notes.append(
-            Note(Weight.LOST, f"{one if len(dead) == 1 else many} that this mail does not have, so nothing opens: {which}.")
+            Note(
+                Weight.LOST,
+                f"{one if len(dead) == 1 else many} that this mail does not have, so nothing opens: {which}.",
+            )
         )
     return tuple(notes)

@@ -27,8 +27,8 @@ _RIGHT_TO_LEFT = "\u202e"  # the control that turns the text after it round (UAX
 _EXTENSION = re.compile(r"(?:[;,]|\bext|\bx\d).*", re.IGNORECASE | re.DOTALL)
 # Elements that an anchor can stand in; an anchor in the others would leave the table or the list.
 ANCHORED = words(
-    "address article aside blockquote caption center dd div dt figcaption figure footer h1 h2 h3 h4 h5 h6 header li main "
-    "nav p pre section span td th"
+    "address article aside blockquote caption center dd div dt figcaption figure footer h1 h2 h3 h4 h5 h6 header li "
+    "main nav p pre section span td th"
 )
 _TARGET = re.compile(r"href\s*=\s*[\"']?\s*#([^\"'\s>]+)", re.IGNORECASE)
 
@@ -60,7 +60,9 @@ def dead_anchors(html: str) -> list[str]:
     if 'href="#' not in html:
         return []
     names = {
-        token.attributes["name"] for token in read_tokens(html) if isinstance(token, Start) and "name" in token.attributes
+        token.attributes["name"]
+        for token in read_tokens(html)
+        if isinstance(token, Start) and "name" in token.attributes
     }
     anchors = (link for link in _links(html) if link.target.startswith("#") and link.target.lower() != "#top")
     return [quote(link.text) for link in anchors if unquote(link.target[1:]) not in names]
@@ -121,7 +123,9 @@ def _user_of(target: str) -> str:
 def _page_mismatch(target: str, text: str) -> Mismatch | None:
     shown = find_addresses(text)
     host = comparable_host(unquote(urlsplit(target).hostname or "")) if shown else ""
-    return next((Mismatch(quote(a.text), quote(unmistakable(host))) for a in shown if not belong_together(a.host, host)), None)
+    return next(
+        (Mismatch(quote(a.text), quote(unmistakable(host))) for a in shown if not belong_together(a.host, host)), None
+    )
 
 
 def _mail_mismatch(target: str, text: str) -> Mismatch | None:

@@ -138,7 +138,7 @@ class _Pass:
 
 
 class _FirstPass(_Pass):
-    """The pass over the HTML as it was written: it also replaces what a mail cannot show by what a reader sees of it."""
+    """The pass over the HTML as it was written, which also replaces what a mail cannot show by text."""
 
     def __init__(self, removed: Removals, pictures: DataPictures | None) -> None:
         super().__init__(removed)

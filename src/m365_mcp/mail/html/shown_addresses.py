@@ -69,7 +69,7 @@ class ShownAddress:
 
 def as_it_looks(text: str) -> str:
     """Return `text` as a reader sees it."""
-    text = " ".join(text[: 2 * _MAX_TEXT].split())[:_MAX_TEXT]
+    text = " ".join(text.split())[:_MAX_TEXT]
     if "%" in text:
         text = unquote(text)
     if not text.isascii():
@@ -98,7 +98,7 @@ def _looks_like_host(text: str, after: str) -> bool:
     last = labels[-1]
     if first.lower() == "www" and len(labels) > 2:
         return True
-    if last.lower() in _FILES and after not in ("/", ":", "?") or text.lower() in _PRODUCTS:
+    if (last.lower() in _FILES and after not in ("/", ":", "?")) or text.lower() in _PRODUCTS:
         return False
     if len(last) == 2 and last.istitle() and not first.isupper():  # "this.It": a blank is missing
         return False
