@@ -28,7 +28,7 @@ _OPTIONS = ["-o", "addopts=", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "
 _OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
 _FAST = ["-m", "not hypothesis"]
 _LEAST_SECONDS = 20.0  # of processor time
-_WAITING = 10  # how much longer a run may take by the clock, on a busy machine
+_WAITING = 3  # how much longer a run may take by the clock, on a busy machine
 _SLOW_SECONDS = 1.0
 
 
