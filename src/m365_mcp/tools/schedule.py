@@ -91,9 +91,8 @@ async def schedule_mail(
         as_written=as_written,
     )  # fmt: skip
     message = await outbox.compose(request)
-    progress = progress_to(context)
     sent = await Schedule(outbox).add(
-        message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress
+        message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
     return ScheduleReceipt(
         **accepted_fields(sent, message.addresses, message.warnings),
