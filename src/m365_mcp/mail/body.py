@@ -8,6 +8,7 @@ from typing import Literal
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
 from m365_mcp.mail.html.links import content_ids, misleading_links
+from m365_mcp.mail.html.look_report import LookReport
 from m365_mcp.mail.html.removals import removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
 from m365_mcp.mail.report import Note, Weight
@@ -69,8 +70,10 @@ def _choose_content_type(value: str) -> str:
 
 
 def _read_html(html: str) -> Body:
-    clean, removed = sanitize_html(html)
-    return Body("HTML", clean, content_ids(clean), removal_notes(removed) + _link_notes(misleading_links(clean)))
+    look = LookReport()
+    clean, removed = sanitize_html(html, look)
+    notes = removal_notes(removed) + look.notes() + _link_notes(misleading_links(clean))
+    return Body("HTML", clean, content_ids(clean), notes)
 
 
 def _link_notes(misleading: int) -> tuple[Note, ...]:

@@ -13,9 +13,12 @@ class Removal(Enum):
 
     SCRIPT = "script", "scripts", "mail programs do not run them and distrust mail with scripts"
     EVENT_HANDLER = "event handler", "event handlers", "mail programs do not run scripts"
-    STYLE_SHEET = "style sheet", "style sheets", "many mail programs ignore them; use style attributes"
+    STYLE_SHEET = (
+        "linked style sheet",
+        "linked style sheets",
+        "loading one tells its server who reads the mail; write its rules into <style>",
+    )
     ACTIVE_STYLE = "style", "styles", "such styles can load remote content or run code"
-    STYLE = "style", "styles", "mail programs do not know such styles, or they can hide text"
     REMOTE_IMAGE = (
         "remote image",
         "remote images",

@@ -30,10 +30,15 @@ _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*+[
     slots=True
 )  # not frozen: creating a frozen instance takes three times as long, and a body has tens of thousands
 class Start:
-    """A start tag; names in lower case, values without character references."""
+    """A start tag; names in lower case, values without character references.
+
+    Attributes:
+        content: the text up to the end tag, where it is not markup (`_RAW_TEXT_ELEMENTS`).
+    """
 
     name: str
     attributes: dict[str, str] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(slots=True)
@@ -68,9 +73,11 @@ def read_tokens(html: str) -> Iterator[Token]:
             attributes, position = ({}, tag.end()) if tag[3] else _read_attributes(html, tag.end())
             if attributes is None:  # the text ends inside the tag (13.2.5.32, "eof-in-tag")
                 return
-            yield End(name) if tag[1] else Start(name, attributes)
             if name in _RAW_TEXT_ELEMENTS and not tag[1]:
-                position = _end_of_raw(html, name, position)
+                start, position = position, _end_of_raw(html, name, position)
+                yield Start(name, attributes, html[start:position])
+            else:
+                yield End(name) if tag[1] else Start(name, attributes)
         elif html.startswith(("<!", "<?", "</"), opening):
             position = _end_of_comment(html, opening)
         else:
