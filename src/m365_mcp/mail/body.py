@@ -11,6 +11,7 @@ from m365_mcp.mail.attachments import Attachment
 from m365_mcp.mail.html.data_pictures import DataPictures
 from m365_mcp.mail.html.link_notes import link_notes
 from m365_mcp.mail.html.links import content_ids
+from m365_mcp.mail.html.look_report import LookReport
 from m365_mcp.mail.html.removals import removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
 from m365_mcp.mail.report import Note
@@ -74,12 +75,13 @@ def _choose_content_type(value: str) -> str:
 
 
 def _read_html(html: str) -> Body:
-    pictures = DataPictures()
-    clean, removed = sanitize_html(html, pictures)
+    pictures, look = DataPictures(), LookReport()
+    clean, removed = sanitize_html(html, pictures, look)
+    shown = content_ids(clean)
     return Body(
         "HTML",
         clean,
-        content_ids=content_ids(clean),
-        pictures=pictures.attachments,
-        notes=removal_notes(removed) + link_notes(clean),
+        content_ids=shown,
+        pictures=tuple(picture for picture in pictures.attachments if picture.content_id in shown),
+        notes=removal_notes(removed) + look.notes() + link_notes(clean),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.elements import (
@@ -56,8 +56,7 @@ _END_WITH_SPACE = re.compile(r"</\s+([a-zA-Z][a-zA-Z0-9]*)\s*>")
 _SINGLE_AMPERSAND = re.compile(r"&(?!#|[a-zA-Z][a-zA-Z0-9]*;)")
 
 
-@dataclass(frozen=True)
-class TextKept:
+class TextKept(NamedTuple):
     """HTML in which every `<` that begins no markup is escaped.
 
     Attributes:

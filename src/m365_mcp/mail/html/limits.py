@@ -20,6 +20,13 @@ MAX_REFERENCES = 100_000  # nh3 0.3 takes quadratic time in the number of & in o
 # An HTML parser repeats open formatting tags in every new paragraph (WHATWG HTML 13.2.4.3), so a small text can become
 # a very large one. This limits the repetitions.
 MAX_FORMATTING = 100_000
+# Style sheets. css-inline does 30 to 50 million steps a second; what it writes is parsed as every other style.
+MAX_SHEET_CHARACTERS = 150_000
+MAX_SHEET_DEPTH = 30  # brackets open in one another
+MAX_SHEET_RULES = 5_000  # with one selector each
+MAX_SHEET_STEPS = 10_000_000
+MAX_SHEET_OUTPUT = 1_000_000  # characters of all style attributes together
+MAX_CLASSES = 100  # of one element
 
 
 def check_size(html: str) -> None:

@@ -59,11 +59,8 @@ def dead_anchors(html: str) -> list[str]:
     """Return the texts of the links to a place in the mail that does not exist; `html` must be sanitised."""
     if 'href="#' not in html:
         return []
-    names = {
-        token.attributes["name"]
-        for token in read_tokens(html)
-        if isinstance(token, Start) and "name" in token.attributes
-    }
+    starts = (token for token in read_tokens(html) if isinstance(token, Start))
+    names = {name for tag in starts for name in (tag.attributes.get("name"), tag.attributes.get("id"))}
     anchors = (link for link in _links(html) if link.target.startswith("#") and link.target.lower() != "#top")
     return [quote(link.text) for link in anchors if unquote(link.target[1:]) not in names]
 

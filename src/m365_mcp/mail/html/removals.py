@@ -15,9 +15,12 @@ class Removal(Enum):
 
     SCRIPT = "script", "scripts", "mail programs do not run them and distrust mail with scripts"
     EVENT_HANDLER = "event handler", "event handlers", "mail programs do not run scripts"
-    STYLE_SHEET = "style sheet", "style sheets", "many mail programs ignore them; use style attributes"
+    STYLE_SHEET = (
+        "linked style sheet",
+        "linked style sheets",
+        "loading one tells its server who reads the mail; write its rules into <style>",
+    )
     ACTIVE_STYLE = "style", "styles", "such styles can load remote content or run code"
-    STYLE = "style", "styles", "mail programs do not know such styles, or they can hide text"
     REMOTE_IMAGE = (
         "remote picture",
         "remote pictures",
@@ -64,6 +67,17 @@ class Removals(Counter[Removal]):
     def __init__(self) -> None:
         super().__init__()
         self.names: dict[Removal, list[str]] = {}
+
+    def count(self, kind: Removal, number: int = 1) -> None:
+        """Count removals; none at all leave no trace."""
+        if number:
+            self[kind] += number
+
+    def uncount(self, kind: Removal) -> None:
+        """Take back the last removal of a kind, because it is counted with its name later."""
+        self[kind] -= 1
+        if not self[kind]:
+            del self[kind]
 
     def add(self, kind: Removal, name: str) -> None:
         """Count one removal of something that has a name."""

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from urllib.parse import unquote, urlsplit
 
+from m365_mcp.mail.html.angle_brackets import escape_text
 from m365_mcp.mail.html.controls import Selection, gauge_text, input_text, lines_of
 from m365_mcp.mail.html.elements import CUSTOM_ELEMENT
 from m365_mcp.mail.html.formulas import ANNOTATIONS, Formula
 from m365_mcp.mail.html.gaps import Gap
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, REMOVED_ELEMENTS, opens_in_a_mail, plain_address, scheme_of
-from m365_mcp.mail.html.tokens import End, Start, Text, Token
+from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens
 from m365_mcp.mail.text import words
 
 Piece = Token | Gap
@@ -29,6 +30,7 @@ _OTHER_NAMES = {
     "acronym": "abbr",
     "menuitem": "li",
 }
+_WITHOUT_END_TAG = words("embed frame input")
 _SOFT = frozenset({"label", "option"})
 _APART = words("audio button canvas datalist embed frame iframe input math object output select svg textarea video")
 _SVG_TEXTS = words("text title desc tspan")
@@ -52,7 +54,7 @@ class Replacer:
         self._selection: Selection | None = None
         self._formula: Formula | None = None
         self._drawings = 0
-        self._in_link = self._in_ruby_text = False
+        self._in_link = self._in_option = self._in_ruby_text = False
         self._film_without_address = False
         self._skipping = ""  # the element whose text is not shown
         self._starts: dict[str, Callable[[Start], Iterable[Piece]]] = {
@@ -71,15 +73,28 @@ class Replacer:
         """Return the tokens that stand for `tokens`; tags that the rules do not know may be among them."""
         for token in tokens:
             if isinstance(token, Text):
-                yield from self._text(token)
-            else:
-                self._skipping = self._skipping if token.name == "option" else ""
-                yield from self._start(token) if isinstance(token, Start) else self._end(token)
+                if not self._skipping:
+                    yield token
+                continue
+            self._skipping = self._skipping if token.name == "option" else ""
+            if isinstance(token, End):
+                yield from self._end(token)
+                continue
+            yield from self._start(token)
+            if token.content:
+                yield from self._content(token)
 
-    def _text(self, token: Text) -> Iterable[Piece]:
-        if self._skipping == "textarea":
-            return lines_of(token.raw)
-        return () if self._skipping else (token,)
+    def _content(self, tag: Start) -> Iterable[Piece]:
+        """Return what stands for the content of an element that has no markup (WHATWG HTML 13.1.2)."""
+        if tag.name in ("script", "style") or (tag.name == "title" and not self._drawings):
+            return ()
+        if tag.name in ("xmp", "plaintext"):
+            return [Text(escape(tag.content, quote=False))]
+        text = tag.content.replace("<", "&lt;")
+        if tag.name == "title":
+            return [Text(text)]
+        # What an <iframe> has for programs that do not know it is markup for a mail program.
+        return lines_of(text) if tag.name == "textarea" else self.replace(read_tokens(escape_text(tag.content).html))
 
     def _start(self, tag: Start) -> Iterable[Piece]:
         name = tag.name
@@ -100,11 +115,13 @@ class Replacer:
     def _removed_start(self, tag: Start) -> Iterable[Piece]:
         name = tag.name
         if not (name == "option" and self._skipping):
-            self._skipping = name if name in ("title", "rp", "textarea", "datalist") else ""
+            self._skipping = name if name in ("rp", "datalist") else ""
         self._drawings += name == "svg"
         self._formula = self._formula or (Formula() if name == "math" else None)
         if name in ("rt", "rp", "rb", "rtc"):
             yield from self._end_ruby_text()
+        if name in ("option", "optgroup"):
+            yield from self._end_option()
         if gap := self._gap(name):
             yield gap
         is_hidden = name == "input" and tag.attributes.get("type", "").lower() == "hidden"
@@ -112,7 +129,8 @@ class Replacer:
             yield tag  # the rules remove it, and count it
         if replacement := self._starts.get(name):
             yield from replacement(tag)
-        if name == "input":
+        if name in _WITHOUT_END_TAG:
+            yield End(name)
             yield Gap.BLANK
 
     def _end(self, tag: End) -> Iterable[Piece]:
@@ -134,8 +152,13 @@ class Replacer:
     def _removed_end(self, name: str) -> Iterable[Piece]:
         if name in ("rt", "ruby"):
             yield from self._end_ruby_text()
+        if name in ("select", "option"):
+            yield from self._end_option()
+        else:
+            yield End(name)
         if name == "select":
             self._selection = None
+            yield End(name)
         if name in ("audio", "video"):
             self._film_without_address = False
         if self._drawings and name == "svg":
@@ -166,7 +189,13 @@ class Replacer:
         return ()
 
     def _option(self, tag: Start) -> Iterable[Piece]:
+        self._in_option = True
         return self._selection.option(tag) if self._selection else ()
+
+    def _end_option(self) -> Iterable[Piece]:
+        """Return the end tag of an option, which may be missing."""
+        was_open, self._in_option = self._in_option, False
+        return [End("option")] if was_open else ()
 
     def _gauge(self, tag: Start) -> Iterable[Piece]:
         text = gauge_text(tag)

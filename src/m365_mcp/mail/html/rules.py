@@ -6,11 +6,13 @@ Sources: WHATWG HTML (elements that load or run); the OWASP XSS Filter Evasion C
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from m365_mcp.mail.html import limits
-from m365_mcp.mail.html.css import sanitize_style
+from m365_mcp.mail.html.css import Style, sanitize_style
 from m365_mcp.mail.html.elements import HTML_ELEMENTS, OFFICE_ELEMENT
+from m365_mcp.mail.html.hiding import BACKGROUND_LOST, NOT_DISPLAYED
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.text import words
 
@@ -21,6 +23,7 @@ ALLOWED_ELEMENTS = FORMATTING | words(
     "address article aside blockquote br caption center col colgroup dd div dl dt figcaption figure footer h1 h2 h3 h4 "
     "h5 h6 header hr img li main nav ol p pre section table tbody td tfoot th thead tr ul wbr"
 )
+_BLOCKS = words("article aside div footer header main nav section ul ol")
 VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 
 REMOVED_ELEMENTS: dict[str, Removal] = {
@@ -40,7 +43,16 @@ def removal_of(element: str) -> Removal | None:
     return REMOVED_ELEMENTS.get(element, Removal.OTHER)
 
 
-_EVERYWHERE = frozenset({"align", "bgcolor", "dir", "height", "lang", "style", "title", "valign", "width"})
+_EVERYWHERE = frozenset(
+    {"align", "aria-label", "bgcolor", "dir", "height", "id", "lang", "role", "style", "title", "valign", "width"}
+)
+# What screen readers tell apart in a mail (WAI-ARIA 1.2); no widgets, and nothing that hides text from them.
+_ROLES = words(
+    "article banner blockquote caption cell code columnheader complementary contentinfo definition deletion directory "
+    "document emphasis figure group heading img insertion link list listitem main navigation none note paragraph "
+    "presentation region row rowgroup rowheader separator strong subscript superscript table term time"
+)
+MARKER = "data-look"  # holds the traits of an element from the first pass to the second; never in a mail
 _ATTRIBUTES: dict[str, frozenset[str]] = {
     "a": frozenset({"href", "name"}),
     "blockquote": frozenset({"type", "cite"}),
@@ -57,7 +69,10 @@ _ATTRIBUTES: dict[str, frozenset[str]] = {
     "th": frozenset({"abbr", "bordercolor", "colspan", "headers", "nowrap", "rowspan", "scope"}),
     "ul": frozenset({"type"}),
 }
-ALLOWED_ATTRIBUTES: dict[str, set[str]] = {"*": set(_EVERYWHERE), **{tag: set(of) for tag, of in _ATTRIBUTES.items()}}
+ALLOWED_ATTRIBUTES: dict[str, set[str]] = {
+    "*": {*_EVERYWHERE, MARKER},
+    **{tag: set(of) for tag, of in _ATTRIBUTES.items()},
+}
 
 ADDRESS_ATTRIBUTES = frozenset({"href", "src", "cite"})
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
@@ -71,7 +86,7 @@ class AttributeRules:
     """Sanitises the attributes of one body; equal styles are sanitised once."""
 
     def __init__(self) -> None:
-        self._styles: dict[str, tuple[str | None, list[Removal]]] = {}
+        self._styles: dict[str, Style] = {}
         self._declarations = 0
 
     def sanitize(self, element: str, name: str, value: str) -> tuple[str | None, list[Removal]]:
@@ -88,14 +103,25 @@ class AttributeRules:
             return None, []
         if name == "style":
             self._count_style(value)
-            return self._sanitize_style(value)
+            style = self._sanitize_style(value)
+            return _style_for(element, style), list(style.removed)
+        if name == "role":
+            return (value if value.strip().lower() in _ROLES else None), []
         if name in ADDRESS_ATTRIBUTES:
             return _sanitize_address(name, value)
         return value, []
 
     def sanitize_again(self, element: str, name: str, value: str) -> str | None:
         """Return the allowed value of an attribute that `sanitize` has already counted; None: remove it."""
-        return (self._sanitize_style(value) if name == "style" else self.sanitize(element, name, value))[0]
+        if name == "style":
+            return self._sanitize_style(value).text or None
+        return value if name == MARKER else self.sanitize(element, name, value)[0]
+
+    def look_of(self, attributes: Mapping[str, str]) -> tuple[str, frozenset[str]]:
+        """Return the traits of an element (`hiding`), and the properties whose removal is noticed."""
+        style = self._sanitize_style(attributes["style"]) if "style" in attributes else Style("")
+        traits = style.traits + (NOT_DISPLAYED if "hidden" in attributes else "")
+        return traits + (BACKGROUND_LOST if attributes.get("background") else ""), style.noticed
 
     def _count_style(self, style: str) -> None:
         if style in self._styles:
@@ -104,14 +130,19 @@ class AttributeRules:
         self._declarations += 1 + style.count(";")
         limits.check_count(self._declarations, limits.MAX_STYLE_DECLARATIONS, "different style declarations")
 
-    def _sanitize_style(self, style: str) -> tuple[str | None, list[Removal]]:
+    def _sanitize_style(self, style: str) -> Style:
         result = self._styles.get(style)
         if result is None:
-            allowed, removed = sanitize_style(style)
-            result = allowed or None, removed
+            result = sanitize_style(style)
             if len(self._styles) < _MAX_CACHED_STYLES:
                 self._styles[style] = result
         return result
+
+
+def _style_for(element: str, style: Style) -> str | None:
+    if style.clears_floats and element in _BLOCKS:
+        return f"{style.text};display:flow-root" if style.text else "display:flow-root"
+    return style.text or None
 
 
 def _sanitize_address(name: str, value: str) -> tuple[str | None, list[Removal]]:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from html import escape, unescape
 from html.entities import html5
 
-# Elements whose content is no markup (13.1.2). That of the first two is never part of a mail's text. What an <iframe>,
-# <noembed> or <noframes> has for programs that do not know it is read as markup, because a mail is shown by such.
-_CODE_ELEMENTS = frozenset({"script", "style"})
-_LITERAL_ELEMENTS = frozenset({"xmp", "plaintext"})
-_RAW_TEXT_ELEMENTS = _CODE_ELEMENTS | _LITERAL_ELEMENTS | {"textarea", "title"}
+# Elements whose content is not markup (13.1.2); it is never part of a mail's text.
+_RAW_TEXT_ELEMENTS = frozenset(
+    {"script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title", "plaintext"}
+)
 
 _SPACE = r"[\t\n\f\r ]"
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />]*+)([\t\n\f\r /]*+>)?")
@@ -31,10 +30,15 @@ _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*+[
     slots=True
 )  # not frozen: creating a frozen instance takes three times as long, and a body has tens of thousands
 class Start:
-    """A start tag; names in lower case, values without character references."""
+    """A start tag; names in lower case, values without character references.
+
+    Attributes:
+        content: the text up to the end tag, where it is not markup (`_RAW_TEXT_ELEMENTS`).
+    """
 
     name: str
     attributes: dict[str, str] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(slots=True)
@@ -55,7 +59,7 @@ Token = Start | End | Text
 
 
 def read_tokens(html: str) -> Iterator[Token]:
-    """Return the tags and the text of `html`, without comments, scripts and style sheets."""
+    """Return the tags and the text of `html`, without comments and the content of `_RAW_TEXT_ELEMENTS`."""
     position = 0
     while position < len(html):
         opening = html.find("<", position)
@@ -69,11 +73,11 @@ def read_tokens(html: str) -> Iterator[Token]:
             attributes, position = ({}, tag.end()) if tag[3] else _read_attributes(html, tag.end())
             if attributes is None:  # the text ends inside the tag (13.2.5.32, "eof-in-tag")
                 return
-            yield End(name) if tag[1] else Start(name, attributes)
             if name in _RAW_TEXT_ELEMENTS and not tag[1]:
-                content, position = position, _end_of_raw(html, name, position)
-                if name not in _CODE_ELEMENTS:
-                    yield Text(_as_text(name, html[content:position]))
+                start, position = position, _end_of_raw(html, name, position)
+                yield Start(name, attributes, html[start:position])
+            else:
+                yield End(name) if tag[1] else Start(name, attributes)
         elif html.startswith(("<!", "<?", "</"), opening):
             position = _end_of_comment(html, opening)
         else:
@@ -103,11 +107,6 @@ def _decode_reference(found: re.Match[str]) -> str:
     # the address ?a=1&copy=2 has no copyright sign.
     name = found[1]
     return unescape(found[0]) if name.startswith("#") or name in html5 else found[0]
-
-
-def _as_text(name: str, content: str) -> str:
-    """Return what is between the tags of a raw text element as text: with character references, or literally."""
-    return escape(content, quote=False) if name in _LITERAL_ELEMENTS else content.replace("<", "&lt;")
 
 
 def _end_of_raw(html: str, name: str, position: int) -> int:

@@ -1,0 +1,222 @@
+"""Removes hidden text from sanitised HTML, and keeps its text readable where a background could not stay.
+
+This reads the tree that `nh3` wrote, so every element is closed. What an element takes from its ancestors (colour,
+background, size of the font) is known for each, in one pass. The contrast is that of WCAG 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from html import unescape
+from typing import NamedTuple
+
+from m365_mcp.mail.html import hiding
+from m365_mcp.mail.html.colors import BLACK, LINK, WHITE, Color, best_on, contrast, read_color
+from m365_mcp.mail.html.css import declarations_of, plain_style
+from m365_mcp.mail.html.look_report import LookReport
+from m365_mcp.mail.html.rules import MARKER, VOID
+from m365_mcp.mail.html.tokens import End, Start, Text, Token
+
+_LEAST_CONTRAST = 3.0
+_INDISTINCT = 1.3  # with less contrast nobody sees that there is a text
+_FAINT = 0.1
+_SMALLEST = 2.0  # pixels; smaller text is not meant to be read
+_NOT_SEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\ufeff\u00a0"
+_USUAL_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
+
+
+class _Declared(NamedTuple):
+    """What a sanitised style says about the look of text."""
+
+    color: Color | None
+    background: Color | None
+    size: str
+
+
+class _State(NamedTuple):
+    """How text looks inside an element.
+
+    Attributes:
+        is_background_known: whether the reader sees the background that was written.
+        is_invisible: whether `visibility` hides it.
+        is_hidden: whether it is not seen, for any reason.
+    """
+
+    color: Color = BLACK
+    background: Color = WHITE
+    size: float = 16.0
+    is_background_known: bool = True
+    is_invisible: bool = False
+    is_hidden: bool = False
+    has_box: bool = False  # an ancestor has a background of its own
+
+
+def adjust_look(tokens: Iterable[Token], report: LookReport) -> Iterator[Token]:
+    """Yield `tokens` without the text that the styles hide, with readable colours, and without markers."""
+    return _Walk(report).read(tokens)
+
+
+class _Walk:
+    """Goes through the elements in order."""
+
+    def __init__(self, report: LookReport) -> None:
+        self._report = report
+        self._states = [_State()]
+        self._hidden_depth = 0
+        self._hidden_pieces: list[str] = []
+
+    def read(self, tokens: Iterable[Token]) -> Iterator[Token]:
+        """Yield what stays."""
+        for token in tokens:
+            if self._hidden_depth:
+                self._skip(token)
+            elif isinstance(token, Start):
+                if self._enter(token):
+                    yield token
+            elif isinstance(token, End):
+                if len(self._states) > 1:
+                    self._states.pop()
+                yield token
+            elif self._states[-1].is_hidden and is_seen(token.raw):
+                pieces = self._report.declared if self._states[-1].is_invisible else self._report.disguised
+                pieces.append(token.raw)
+            else:
+                yield token
+
+    def _skip(self, token: Token) -> None:
+        if isinstance(token, Text):
+            if is_seen(token.raw):
+                self._hidden_pieces.append(token.raw)
+        elif token.name not in VOID:
+            self._hidden_depth += 1 if isinstance(token, Start) else -1
+
+    def _enter(self, tag: Start) -> bool:
+        """Return whether the element stays; if so, its style is readable."""
+        traits = tag.attributes.pop(MARKER, "")
+        around = self._states[-1]
+        is_behind = hiding.BEHIND in traits and around.has_box
+        if hiding.NOT_DISPLAYED in traits or hiding.DISGUISED in traits or is_behind:
+            if tag.name not in VOID:
+                is_open = hiding.NOT_DISPLAYED in traits
+                self._hidden_pieces = self._report.declared if is_open else self._report.disguised
+                self._hidden_depth = 1
+            return False
+        state = self._state_of(tag, traits, around) if traits or _has_look(tag) else around
+        if tag.name in VOID:
+            return not (tag.name == "img" and state.is_invisible)
+        self._states.append(state)
+        return True
+
+    def _state_of(self, tag: Start, traits: str, around: _State) -> _State:
+        declared = _declared(tag.attributes.get("style", ""))
+        background = declared.background or read_color(tag.attributes.get("bgcolor", ""))
+        is_known = around.is_background_known
+        if background and background.alpha == 1:
+            is_known = True
+        if hiding.BACKGROUND_LOST in traits or (hiding.MOVED in traits and not background):
+            is_known = False
+        behind = background.over(around.background) if background else around.background
+        own = declared.color or (read_color(tag.attributes.get("color", "")) if tag.name == "font" else None)
+        if own is None and tag.name == "a" and "href" in tag.attributes:
+            own = LINK
+        color = own or around.color
+        if not is_known or hiding.COLOR_LOST in traits:
+            color = self._readable(tag, color, around.color, behind)
+        is_invisible = hiding.INVISIBLE in traits or (around.is_invisible and hiding.VISIBLE not in traits)
+        size = _size(declared.size, around.size)
+        is_like_background = color.alpha < _FAINT or (is_known and contrast(color, behind) < _INDISTINCT)
+        return _State(
+            color,
+            behind,
+            size,
+            is_known,
+            is_invisible,
+            is_invisible or size <= _SMALLEST or is_like_background,
+            around.has_box or background is not None,
+        )
+
+    def _readable(self, tag: Start, color: Color, inherited: Color, behind: Color) -> Color:
+        """Return the colour of the text of `tag`; change it where its background is not the one it was chosen for."""
+        if color.alpha < _FAINT or contrast(color, behind) >= _LEAST_CONTRAST:
+            return color
+        self._report.recolored += 1
+        style = [f"{name}:{value}" for name, value in _items(tag) if name != "color"]
+        is_link = tag.name == "a"
+        tag.attributes.pop("color", None)
+        if is_link or contrast(inherited, behind) < _LEAST_CONTRAST:
+            inherited = best_on(behind)
+            style.append(f"color:{inherited.as_hex()}")
+        tag.attributes["style"] = ";".join(style)
+        if not style:
+            del tag.attributes["style"]
+        return inherited
+
+
+def is_seen(raw: str) -> bool:
+    """Return whether a text has a character that shows."""
+    if raw.isspace():
+        return False
+    text = unescape(raw) if "&" in raw else raw
+    return bool(text.strip().strip(_NOT_SEEN + " \t\r\n\f"))
+
+
+def _has_look(tag: Start) -> bool:
+    names = tag.attributes
+    return "style" in names or "bgcolor" in names or tag.name in ("font", "a")
+
+
+def _items(tag: Start) -> list[tuple[str, str]]:
+    """Return the declarations of a tag's style, as written."""
+    return list(declarations_of(tag.attributes.get("style", "")))
+
+
+@lru_cache(maxsize=1024)
+def _declared(style: str) -> _Declared:
+    properties = plain_style(style)
+    color = read_color(properties.get("color", ""))
+    background = None
+    for name, value in properties.items():
+        if name == "background-color":
+            background = read_color(value)
+        elif name == "background":
+            found = [read_color(part) for part in _words(value)]
+            background = next((part for part in found if part), None)
+    size = properties.get("font-size", "") or _size_of_font(properties.get("font", ""))
+    return _Declared(color, background if background and background.alpha > 0 else None, size)
+
+
+def _words(value: str) -> list[str]:
+    """Split a value at its spaces, but not inside brackets."""
+    parts = [""]
+    depth = 0
+    for piece in value.split(" "):
+        parts[-1] = f"{parts[-1]} {piece}".strip()
+        depth += piece.count("(") - piece.count(")")
+        if depth <= 0:
+            parts.append("")
+    return parts
+
+
+def _size_of_font(value: str) -> str:
+    for part in value.split(" "):
+        size = part.partition("/")[0]
+        length = hiding.pixels(size)
+        if length is not None and (length == 0 or not size.replace(".", "").isdigit()):
+            return size
+    return ""
+
+
+def _size(value: str, inherited: float) -> float:
+    if not value:
+        return inherited
+    if value in _USUAL_SIZES:
+        return _USUAL_SIZES[value]
+    length = hiding.pixels(value)
+    if length is None:
+        return inherited
+    if value.endswith("em") and not value.endswith("rem"):
+        return length / 16 * inherited
+    if value.endswith("%"):
+        return length / 6 / 100 * inherited
+    return length
