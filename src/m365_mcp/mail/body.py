@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import unescape
 from typing import Literal
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
+from m365_mcp.mail.body_form import BodyForm, read_form
 from m365_mcp.mail.html.links import content_ids, misleading_links
 from m365_mcp.mail.html.removals import removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
+from m365_mcp.mail.html.tokens import End, Start, read_tokens
+from m365_mcp.mail.plain_text import render_plain_text
 from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 from m365_mcp.mail.text import cannot_be_mailed
+from m365_mcp.mail.text import shows_nothing as text_shows_nothing
 
 ContentType = Literal["HTML", "Text"]
-CONTENT_TYPES = ("HTML", "Text", "Markdown")  # the caller's choices; Graph knows the first two
+CONTENT_TYPES: tuple[Literal["HTML", "Text", "Markdown"], ...] = (
+    "HTML",
+    "Text",
+    "Markdown",
+)  # the caller's choices; Graph knows the first two
+_NOT_RENDERED = (
+    Note(
+        Weight.FORM,
+        "The body has Markdown marks but is too much work as Markdown, so it was sent as text with its marks.",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -54,12 +69,37 @@ def read_body(text: str, content_type: str, *, as_written: bool = False) -> Body
             "'body' contains a character that no mail can carry (NUL or half of a surrogate pair).",
             advice="Remove the character.",
         )
-    if kind == "Text":
-        return Body("Text", text)
-    return _read_html(markdown.render_markdown(text) if kind == "Markdown" else text)
+    return _compose(read_form(text, kind, as_written=as_written), is_guess=kind != "Markdown")
 
 
-def _choose_content_type(value: str) -> str:
+def _compose(form: BodyForm, *, is_guess: bool) -> Body:
+    if form.format == "Text":
+        return Body("Text", form.text, notes=form.notes)
+    if form.format == "Markdown":
+        try:
+            return _read_html(markdown.render_markdown(form.text), form.notes)
+        except InvalidArgument:  # too much work as Markdown, which nobody said it to be
+            if not is_guess:
+                raise
+        form = BodyForm("Plain", form.text, _NOT_RENDERED)
+    return _read_html(render_plain_text(form.text) if form.format == "Plain" else form.text, form.notes)
+
+
+def shows_nothing(body: Body) -> bool:
+    """Return whether a reader sees nothing of `body`: no text and no picture."""
+    if body.content_type == "Text":
+        return text_shows_nothing(body.content)
+    return all(
+        token.name != "img" if isinstance(token, Start) else isinstance(token, End) or _is_blank(token.raw)
+        for token in read_tokens(body.content)
+    )
+
+
+def _is_blank(raw: str) -> bool:
+    return text_shows_nothing(unescape(raw))
+
+
+def _choose_content_type(value: str) -> Literal["HTML", "Text", "Markdown"]:
     for known in CONTENT_TYPES:
         if value.strip().lower() == known.lower():
             return known
@@ -68,9 +108,10 @@ def _choose_content_type(value: str) -> str:
     )
 
 
-def _read_html(html: str) -> Body:
+def _read_html(html: str, notes: tuple[Note, ...]) -> Body:
     clean, removed = sanitize_html(html)
-    return Body("HTML", clean, content_ids(clean), removal_notes(removed) + _link_notes(misleading_links(clean)))
+    notes += removal_notes(removed) + _link_notes(misleading_links(clean))
+    return Body("HTML", clean, content_ids(clean), notes)
 
 
 def _link_notes(misleading: int) -> tuple[Note, ...]:
