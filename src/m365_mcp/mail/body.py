@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import unescape
 from typing import Literal
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
 from m365_mcp.mail.body_form import BodyForm, read_form
+from m365_mcp.mail.html.blank import is_blank
 from m365_mcp.mail.html.links import content_ids, misleading_links
 from m365_mcp.mail.html.removals import removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
-from m365_mcp.mail.html.tokens import End, Start, read_tokens
 from m365_mcp.mail.plain_text import render_plain_text
 from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
-from m365_mcp.mail.text import cannot_be_mailed
-from m365_mcp.mail.text import shows_nothing as text_shows_nothing
+from m365_mcp.mail.text import cannot_be_mailed, shows_nothing
 
 ContentType = Literal["HTML", "Text"]
 CONTENT_TYPES: tuple[Literal["HTML", "Text", "Markdown"], ...] = (
@@ -85,18 +83,9 @@ def _compose(form: BodyForm, *, is_guess: bool) -> Body:
     return _read_html(render_plain_text(form.text) if form.format == "Plain" else form.text, form.notes)
 
 
-def shows_nothing(body: Body) -> bool:
-    """Return whether a reader sees nothing of `body`: no text and no picture."""
-    if body.content_type == "Text":
-        return text_shows_nothing(body.content)
-    return all(
-        token.name != "img" if isinstance(token, Start) else isinstance(token, End) or _is_blank(token.raw)
-        for token in read_tokens(body.content)
-    )
-
-
-def _is_blank(raw: str) -> bool:
-    return text_shows_nothing(unescape(raw))
+def is_blank_body(body: Body) -> bool:
+    """Return whether a reader sees nothing of `body`: no text, no picture and no line."""
+    return is_blank(body.content) if body.content_type == "HTML" else shows_nothing(body.content)
 
 
 def _choose_content_type(value: str) -> Literal["HTML", "Text", "Markdown"]:

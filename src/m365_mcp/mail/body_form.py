@@ -18,8 +18,8 @@ from m365_mcp.errors import BodyFormMismatch
 from m365_mcp.mail.code_fence import Fence, read_whole_fence
 from m365_mcp.mail.escapes import mend_escapes
 from m365_mcp.mail.line_breaks import keep_line_breaks
-from m365_mcp.mail.markdown_letter import separate_blocks
-from m365_mcp.mail.markdown_marks import MAX_EXAMINED, MarkdownMarks, find_marks
+from m365_mcp.mail.markdown import MAX_CHARACTERS
+from m365_mcp.mail.markdown_marks import MarkdownMarks, find_marks
 from m365_mcp.mail.markup import (
     MAX_TAGS,
     Tag,
@@ -35,7 +35,6 @@ from m365_mcp.mail.report import Note, Weight, listed
 Format = Literal["HTML", "Text", "Markdown", "Plain"]
 
 _ESCAPED_TAG = re.compile(r"&lt;/?[A-Za-z]", re.IGNORECASE)
-_TAG_ALONE = re.compile(r"^[ \t]*<[^<>]*>[ \t]*$", re.MULTILINE)  # begins a block of HTML (CommonMark 4.6, kind 7)
 # What a sentence about a tag has around it: "the <b> tag".
 _NAMED_TAG = re.compile(r"""(?<=[ "'`(])<[^<>]*>(?=[ "'`).,:;?!])""")
 
@@ -143,8 +142,8 @@ def _read_unsaid(text: str, *, is_unescaped: bool = False) -> BodyForm:
         form = _read_unsaid(unescape(text), is_unescaped=True)
         return replace(form, notes=_note(_UNESCAPED) + form.notes)
     marks = find_marks(lines)
-    if marks.is_markdown and len(lines) <= MAX_EXAMINED:
-        return BodyForm("Markdown", separate_blocks(lines), _note(_AS_MARKDOWN))
+    if marks.is_markdown and len(lines) <= MAX_CHARACTERS:
+        return BodyForm("Markdown", lines, _note(_AS_MARKDOWN))
     form = _with_lines(text, lines, tags) if has_entities(lines) else BodyForm("Plain", lines)
     return replace(form, notes=form.notes + (_note(_MARKS_AS_TEXT) if marks.spoil_plain_text else ()))
 
@@ -154,10 +153,10 @@ def _read_html(text: str, lines: str, tags: list[Tag]) -> BodyForm:
     marks = _marks_of_html(lines, tags)
     if not marks.is_markdown:
         return _with_lines(text, lines, tags)
-    if has_blocks(tags) or len(lines) > MAX_EXAMINED or _TAG_ALONE.search(lines):
+    if has_blocks(tags) or len(lines) > MAX_CHARACTERS:
         form = _with_lines(text, lines, tags)
         return replace(form, notes=form.notes + _note(_MARKS_IN_HTML))
-    return BodyForm("Markdown", separate_blocks(lines), _note(_AS_MARKDOWN))
+    return BodyForm("Markdown", lines, _note(_AS_MARKDOWN))
 
 
 def _with_lines(text: str, lines: str, tags: list[Tag]) -> BodyForm:
@@ -166,7 +165,7 @@ def _with_lines(text: str, lines: str, tags: list[Tag]) -> BodyForm:
 
 
 def _as_markdown(text: str) -> BodyForm:
-    return BodyForm("Markdown" if len(text) <= MAX_EXAMINED else "Plain", text)
+    return BodyForm("Markdown" if len(text) <= MAX_CHARACTERS else "Plain", text)
 
 
 def _marks_of_html(text: str, tags: list[Tag]) -> MarkdownMarks:

@@ -1,4 +1,4 @@
-"""Recognises a text that is one code fence from its first line to its last (CommonMark 4.5), as models wrap an answer."""
+"""Recognises a text that is one code fence (CommonMark 4.5) from its first line to its last, as models wrap answers."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from m365_mcp.errors import EmptyBody, InvalidArgument
 from m365_mcp.mail.attachments import Attachment, InlineAttachment, read_attachments
-from m365_mcp.mail.body import Body, read_body, shows_nothing
+from m365_mcp.mail.body import Body, is_blank_body, read_body
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.message import Importance, Message
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
@@ -135,7 +135,7 @@ def _check_switches(request: MessageRequest, rules: MailRules) -> None:
 
 def check_shows_something(body: Body) -> None:
     """Raise EmptyBody if a reader would see nothing of `body`."""
-    if shows_nothing(body):
+    if is_blank_body(body):
         raise EmptyBody
 
 

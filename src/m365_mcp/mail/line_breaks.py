@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from m365_mcp.mail.markdown_marks import has_list
@@ -94,10 +95,7 @@ def _are_meant(text: str, run: _Run) -> bool:
 
 def _has_short_lines(piece: str) -> bool:
     lines = [line.strip() for line in piece.splitlines()]
-    return all(
-        len(line) + 1 + len(following.split(" ", 1)[0]) < _SHORT
-        for line, following in zip(lines, lines[1:], strict=False)
-    )
+    return all(len(line) + 1 + len(following.split(" ", 1)[0]) < _SHORT for line, following in pairwise(lines))
 
 
 def _bounds_of_text(text: str, run: _Run) -> tuple[int, int]:

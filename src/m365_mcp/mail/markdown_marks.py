@@ -2,7 +2,8 @@
 
 A wrong guess spoils a plain letter, so one asterisk, underscore or hash proves nothing: `5 * 3 * 2`, `snake_case`,
 `# 1 in the list`. A heading, a list of two items, a fence, a table, or two marks in the text do (CommonMark 4.2, 4.5,
-5.2; GFM 4.10). Every pattern takes linear time.
+5.2; GFM 4.10). Every pattern takes linear time, and looks at no
+more text than the Markdown parser would accept.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_EXAMINED = 200_000  # characters; a longer text is no Markdown that could be rendered
+from m365_mcp.mail.markdown import MAX_CHARACTERS
 
 _WORD = r"0-9A-Za-z_\u00c0-\u024f"  # letters of scripts with spaces between words; between others ** needs none
 _BOLD = re.compile(rf"(?<![{_WORD}*\\])\*\*(?=[^\s*/])(?=[^*\n]*\w)[^*\n]*[^\s*\\]\*\*(?![{_WORD}*])")
@@ -61,7 +62,7 @@ class MarkdownMarks:
 
 def find_marks(text: str) -> MarkdownMarks:
     """Return the marks of Markdown in `text`, whose line breaks are line feeds."""
-    text = text[:MAX_EXAMINED]
+    text = text[:MAX_CHARACTERS]
     return MarkdownMarks(
         has_list=bool(_LIST.search(text)),
         has_other_block=bool("#" in text and _HEADING.search(text)) or _has_fence(text) or _has_table(text),
@@ -72,7 +73,7 @@ def find_marks(text: str) -> MarkdownMarks:
 
 def has_list(text: str) -> bool:
     """Return whether `text` has a list of two items."""
-    return bool(_LIST.search(text[:MAX_EXAMINED]))
+    return bool(_LIST.search(text[:MAX_CHARACTERS]))
 
 
 def _count_inline(text: str) -> int:

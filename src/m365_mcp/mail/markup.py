@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 from m365_mcp.mail.text import words
 
-MAX_TAGS = 64_000  # of a text with more `<`, nothing is examined; the sanitizer refuses it as HTML
+MAX_TAGS = 10_000  # of a text with more `<`, nothing is examined: no letter has as many
 
 DOCUMENT = words("!doctype html head body")
 _RAW_TEXT = words("script style title textarea xmp iframe")
 BLOCKS = DOCUMENT | words(
     "address article aside blockquote caption center col colgroup dd details dir div dl dt fieldset figcaption figure "
-    "footer form h1 h2 h3 h4 h5 h6 header hr li link main meta nav ol p pre script section style summary table tbody td "
-    "tfoot th thead title tr ul"
+    "footer form h1 h2 h3 h4 h5 h6 header hr li link main meta nav ol p pre script section style summary table tbody "
+    "td tfoot th thead title tr ul"
 )
 _INLINE = words(
     "a abbr b bdi bdo big br button cite code del dfn em font i img input ins kbd label mark q s samp select small "
@@ -31,7 +31,11 @@ _INLINE = words(
 _ELEMENTS = BLOCKS | _INLINE | _RAW_TEXT
 _EMPTY = words("br hr wbr")  # elements without content, also without attributes
 VOID = _EMPTY | words("base col img input link meta")
-_OPTIONAL_END = DOCUMENT | words("colgroup dd dt li p tbody td tfoot th thead tr")
+# Elements whose end tag may be missing, and those that people forget to close.
+_OPTIONAL_END = DOCUMENT | words(
+    "a b big blockquote center code colgroup dd div dl dt em font h1 h2 h3 h4 h5 h6 i li ol p pre s small span strike "
+    "strong sub sup table tbody td tfoot th thead tr tt u ul"
+)
 
 _NAME = r"[A-Za-z_:@*][-\w:.]*+"
 _VALUE = r"(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>`]++)"
@@ -83,7 +87,7 @@ def _read_tags(text: str, ended: set[str]) -> Iterator[Tag]:
         if tag.is_end:
             if tag.name in started:
                 yield tag
-        elif _is_start(tag, ended):
+        elif _is_start(tag, ended) and not _is_type(text, tag, ended):
             if tag.name in _RAW_TEXT:
                 position = _end_of_element(text, tag)
                 tag = tag._replace(end=position)
@@ -97,6 +101,12 @@ def _is_start(tag: Tag, ended: set[str]) -> bool:
     if tag.name in VOID:
         return tag.name in _EMPTY or tag.has_attributes
     return tag.name in _OPTIONAL_END or tag.name in ended
+
+
+def _is_type(text: str, tag: Tag, ended: set[str]) -> bool:
+    """Return whether the name is a type in a program, as in `List<S>`."""
+    letters = text[tag.start - 1 : tag.start + 2]
+    return letters[:1].isalnum() and letters[2:].isupper() and tag.name not in ended
 
 
 def _end_of_element(text: str, tag: Tag) -> int:
