@@ -174,7 +174,7 @@ def _marks_of_html(text: str, tags: list[Tag]) -> MarkdownMarks:
 
 def _has_escaped_tags_only(text: str) -> bool:
     """Return whether the tags of `text`, all of them escaped, were meant as tags, and no sentence is about a tag."""
-    if not _ESCAPED_TAG.search(text):
+    if text.count("&lt;") > MAX_TAGS or not _ESCAPED_TAG.search(text):
         return False
     unescaped = unescape(text)
     return bool(find_tags(unescaped)) and not _NAMED_TAG.search(unescaped)

@@ -13,6 +13,7 @@ _LANGUAGES = {
     **dict.fromkeys(words("text txt plain plaintext none"), "text"),
     **dict.fromkeys(words("email mail eml letter"), ""),
 }
+_MOST_FENCES = 2_000
 _FENCE_LINE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$", re.MULTILINE)
 
 
@@ -36,7 +37,7 @@ class Fence:
 def read_whole_fence(text: str) -> Fence | None:
     """Return the fence if all of `text` is one, or None."""
     text = text.strip().replace("\r\n", "\n")
-    if not text.startswith(("```", "~~~")):
+    if not text.startswith(("```", "~~~")) or text.count(text[:3]) > _MOST_FENCES:
         return None
     mark = text[: len(text) - len(text.lstrip(text[0]))]
     lines = [found for found in _FENCE_LINE.finditer(text) if found[1].startswith(mark)]

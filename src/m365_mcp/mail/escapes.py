@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from m365_mcp.mail.text import cannot_be_mailed
 
+_LONGEST = 200_000  # characters; a longer line is no letter
+
 _TEX = (
     "n(?:abla|eq|oindent|ewcommand|ewline|ewpage|onumber|otin|leq|geq|mid|exists|earrow|warrow|ormalsize|ewenvironment)"
     "|t(?:ext[a-z]*|imes|heta|au)|r(?:ho|ight[a-z]*|enewcommand)"
@@ -57,7 +59,7 @@ class _Evidence:
 def mend_escapes(text: str) -> str | None:
     """Return `text` with its escapes resolved, or None if it was meant as it is."""
     line = text.strip()
-    if "\\" not in line or "\n" in line or "\r" in line:
+    if len(line) > _LONGEST or "\\" not in line or "\n" in line or "\r" in line:
         return None
     is_quoted = len(line) > 2 and line[0] == line[-1] == '"' and line.count('"', 1, -1) == line.count('\\"', 1, -1)
     if is_quoted:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from m365_mcp.mail.markdown_marks import has_list
 from m365_mcp.mail.markup import BLOCKS, VOID, Tag, is_document
 
-_EMPTY_LINE = re.compile(r"\S[ \t]*\n[ \t]*\n\s*\S")
+_EMPTY_LINE = re.compile(r"\n[ \t]*+\n")
 _SHORT = 60  # characters; where a line and the next word have space in that, no program has wrapped the line
 _CLOSED_BY_BLOCK = frozenset({"p"})  # WHATWG HTML 13.2.6.4.7: the start of a block ends an open paragraph
 
@@ -41,7 +41,7 @@ def keep_line_breaks(text: str, tags: Sequence[Tag]) -> str:
     runs = list(_read_runs(text, tags))
     is_inline = not any(tag.name in BLOCKS for tag in tags)
     if is_inline and any(tag.name == "br" for tag in tags):
-        meant = runs if any(_EMPTY_LINE.search(text, run.start, run.end) for run in runs) else []
+        meant = runs if any(_EMPTY_LINE.search(text, *_bounds_of_text(text, run)) for run in runs) else []
     else:
         meant = runs if is_inline else [run for run in runs if _are_meant(text, run)]
     parts, position = [], 0

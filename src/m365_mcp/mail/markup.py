@@ -43,6 +43,7 @@ _BOOLEAN = r"(?:checked|compact|disabled|hidden|multiple|nohref|noshade|nowrap|r
 _ATTRIBUTES = rf"(?:[\s/]++(?:{_NAME}\s*+=\s*+{_VALUE}|{_BOOLEAN}(?=[\s/>])))"
 _TAG = re.compile(rf"<(?:(/?)([a-z][a-z0-9]*+|[A-Z][A-Z0-9]*+)({_ATTRIBUTES}*+)[\s/]*+>|(!--)|(![dD][oO][cC][^<>]*+>))")
 _MAX_ENTITIES = 1_000  # are looked at
+_MAX_AMPERSANDS = 100_000  # a body with more of them is refused as HTML
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _END = re.compile(r"</([A-Za-z][A-Za-z0-9]*+)\s*+>")
 
@@ -116,6 +117,8 @@ def _end_of_element(text: str, tag: Tag) -> int:
 
 def has_entities(text: str) -> bool:
     """Return whether `text` has a character reference of HTML, with its semicolon."""
+    if text.count("&") > _MAX_AMPERSANDS:
+        return False
     return any(found[1][0] == "#" or f"{found[1]};" in html5 for found in islice(_ENTITY.finditer(text), _MAX_ENTITIES))
 
 

@@ -25,11 +25,12 @@ _DRAWN = re.compile(r"\S(?: {3,}|\t+| +\| +)\S|^\s*(?:\+-|\|.*\|\s*$)|[\u2500-\u
 
 def render_plain_text(text: str) -> str:
     """Return the HTML of `text`, whose line breaks are line feeds. One line gets no element of its own."""
-    text = textwrap.dedent(text).strip("\n").rstrip() if "\n" in text else text.strip()
-    is_long = text.count("\n") > _MOST_LINES or text.count("  ") + 2 * text.count("\t") > _MOST_SPACES
-    if is_long:
+    text = text.rstrip().lstrip("\n")
+    if text.count("\n") > _MOST_LINES or text.count("  ") + 2 * text.count("\t") > _MOST_SPACES:
         return f'<pre style="{_FONT};white-space:pre-wrap">{escape(text, quote=False)}</pre>'
-    write = _link_addresses if text.count("://") <= _MOST_LINKS else _escape
+    if text.startswith((" ", "\t")):
+        text = textwrap.dedent(text) if "\n" in text else text.lstrip()
+    write = _link_addresses if 0 < text.count("://") <= _MOST_LINKS else _escape
     if "\n" not in text:
         return _keep_spaces(write(text))
     paragraphs = [_render_paragraph(paragraph, write(paragraph)) for paragraph in _PARAGRAPHS.split(text)]
