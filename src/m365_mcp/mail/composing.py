@@ -72,8 +72,8 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     attachments, attachment_notes = read_attachments(request.attachments or (), rules)
     body = read_body(request.body, request.content_type, as_written=request.as_written)
     pictures = bring_pictures(body, attachments, rules)
-    if not (attachments or request.expects_files or request.as_written):
-        check_shows_something(body)
+    check_shows_something(body, may_be_empty=bool(attachments) or request.expects_files or request.as_written)
+    notes = (*duplicate_notes(recipients), *subject_notes, *body.notes, *attachment_notes)
     from_ = _read_from(request.from_)
     message = Message(
         to=recipients.to,
@@ -90,16 +90,7 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
         save_to_sent=request.save_to_sent,
         send_at=request.send_at,
         fingerprint=_fingerprint(request, recipients, from_, importance, attachments),
-        warnings=warnings_of(
-            (
-                *duplicate_notes(recipients),
-                *subject_notes,
-                *body.notes,
-                *attachment_notes,
-                *check_missing(pictures, as_written=request.as_written),
-                *pictures.notes,
-            )
-        ),
+        warnings=warnings_of((*notes, *check_missing(pictures, as_written=request.as_written), *pictures.notes)),
     )
     message.encode(_LONGEST_MESSAGE_ID)
     return message
@@ -136,9 +127,9 @@ def _check_switches(request: MessageRequest, rules: MailRules) -> None:
         )
 
 
-def check_shows_something(body: Body) -> None:
-    """Raise EmptyBody if a reader would see nothing of `body`."""
-    if is_blank_body(body):
+def check_shows_something(body: Body, *, may_be_empty: bool) -> None:
+    """Raise EmptyBody if a reader would see nothing of `body`, unless it may be empty."""
+    if not may_be_empty and is_blank_body(body):
         raise EmptyBody
 
 

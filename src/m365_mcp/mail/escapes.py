@@ -75,7 +75,9 @@ def _collect_evidence(line: str, is_quoted: bool) -> _Evidence:
     for found in _ESCAPE.finditer(line):
         quotes += 0 if is_quoted else line.count('"', counted, found.start())
         counted = found.start()
-        if found["other"] and not _follows_word(line, found.start()):
+        if (found["other"] and not _follows_word(line, found.start())) or (
+            found["tex"] and line.startswith("{", found.end())
+        ):
             evidence.is_pattern = True
             break
         if quotes % 2:  # inside quotation marks: perhaps a piece of a program

@@ -84,8 +84,7 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
     body = read_body(request.body, request.content_type, as_written=request.as_written)
     attachments, attachment_notes = read_attachments(request.attachments or (), rules)
     pictures = bring_pictures(body, attachments, rules)
-    if request.kind != "forward" and not (attachments or request.as_written):
-        check_shows_something(body)
+    check_shows_something(body, may_be_empty=bool(attachments) or request.kind == "forward" or request.as_written)
     recipients = _read_recipients(request, rules)
     return Reply(
         kind=request.kind,
