@@ -10,9 +10,12 @@ from m365_mcp.mail.report import warnings_of
 WORDING = {
     Removal.SCRIPT: ("script", "scripts", "mail programs do not run them and distrust mail with scripts"),
     Removal.EVENT_HANDLER: ("event handler", "event handlers", "mail programs do not run scripts"),
-    Removal.STYLE_SHEET: ("style sheet", "style sheets", "many mail programs ignore them; use style attributes"),
+    Removal.STYLE_SHEET: (
+        "linked style sheet",
+        "linked style sheets",
+        "loading one tells its server who reads the mail; write its rules into <style>",
+    ),
     Removal.ACTIVE_STYLE: ("style", "styles", "such styles can load remote content or run code"),
-    Removal.STYLE: ("style", "styles", "mail programs do not know such styles, or they can hide text"),
     Removal.REMOTE_IMAGE: (
         "remote image",
         "remote images",

@@ -50,8 +50,20 @@ def test_style_of_the_page_body_stays() -> None:
 
 
 def test_attribute_without_effect_is_removed_without_a_warning() -> None:
-    """Classes and ids mean nothing without a style sheet, so there is no warning."""
-    assert build_html('<p class="a" id="b" data-c="d" role="e">x</p>') == ("<p>x</p>", ())
+    """A class means nothing without a style sheet, so there is no warning."""
+    assert build_html('<p class="a" data-c="d" data-look="d" role="button" aria-hidden="true">x</p>') == (
+        "<p>x</p>",
+        (),
+    )
+
+
+def test_k15_what_screen_readers_and_anchors_need_stays() -> None:
+    """K15: table roles, labels, and the ids that links inside the mail lead to stay."""
+    html = (
+        '<table role="presentation"><tbody><tr><td id="a" aria-label="b">x</td></tr></tbody></table><a href="#a">y</a>'
+    )
+
+    assert build_html(html) == (html, ())
 
 
 def test_comment_is_removed_without_a_warning() -> None:
@@ -67,8 +79,8 @@ SCRIPTS = [
     ("<img src=x onerror=alert(1)>", "1 event handler was removed"),
     ("<svg/onload=alert(1)>", "1 drawing or formula tag was removed"),
     ("<svg><script>alert(1)</script></svg>", "1 script was removed"),
-    ("<svg><style><img src=x onerror=alert(1)></style></svg>", "1 style sheet was removed"),
-    ("<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>", "1 style sheet was removed"),
+    ("<svg><style><img src=x onerror=alert(1)></style></svg>", "1 drawing or formula tag was removed"),
+    ("<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>", "1 drawing or formula tag was removed"),
     ('<a href="java\tscript:alert(1)">x</a>', "1 link target was removed"),
     ('<a href="&#106;avascript&colon;alert(1)">x</a>', "1 link target was removed"),
     ('<a href=" \x01javascript:alert(1)">x</a>', "1 link target was removed"),
@@ -76,8 +88,8 @@ SCRIPTS = [
     ('<a href="vbscript:x">x</a><a href="file:///etc/passwd">y</a>', "2 link targets were removed"),
     ('<a href="ms-msdt:/id">x</a><a href="search-ms:query">y</a>', "2 link targets were removed"),
     ('<a href="//evil.example">x</a><a href="/x">y</a><a href="http://[">z</a>', "3 link targets were removed"),
-    ("<style>@import 'https://evil.example';</style>", "1 style sheet was removed"),
-    ('<link rel="stylesheet" href="https://evil.example">', "1 style sheet was removed"),
+    ("<style>@import 'https://evil.example';</style>", "1 linked style sheet was removed"),
+    ('<link rel="stylesheet" href="https://evil.example">', "1 linked style sheet was removed"),
     (
         '<meta http-equiv="refresh" content="0;url=https://evil.example"><base href="x:">',
         "2 page instructions were removed",
@@ -91,7 +103,7 @@ SCRIPTS = [
     ('<p style="behavior:url(x)">x</p>', "1 style was removed, because such styles can load"),
     ('<p style="-moz-binding:url(x)">x</p>', "1 style was removed, because such styles can load"),
     ('<p style="width:exp\\72 ession(alert(1))">x</p>', "1 style was removed, because such styles can load"),
-    ('<p style="position:fixed;top:0;display:none;opacity:0">x</p>', "4 styles were removed"),
+    ('<p style="position:fixed;top:0;display:none;opacity:0">x</p>', "Text that the styles do not display was removed"),
     ("<marquee>x</marquee><x-y>z</x-y>", "2 unknown tags were removed"),
     ('<noscript><p title="</noscript><img src=x onerror=alert(1)>"></noscript>', ""),
     ('<textarea><p title="</textarea><img src=x onerror=alert(1)>"></textarea>', "1 event handler was removed"),
@@ -125,7 +137,7 @@ LEAKS = [
     ('<p style="background:u\\72l(https://evil.example/a)">', "1 style was removed, because such styles can load"),
     ("<p style=\"background:image-set('https://evil.example/a' 1x)\">", "1 style was removed, because such styles can"),
     ('<ul style="list-style:url(https://evil.example/a)">', "1 style was removed, because such styles can load"),
-    ('<link rel="prefetch" href="https://evil.example/a">', "1 style sheet was removed"),
+    ('<link rel="prefetch" href="https://evil.example/a">', "1 linked style sheet was removed"),
     (
         '<video poster="https://evil.example/a"><source src="https://evil.example/b"></video>',
         "2 audio or video elements",

@@ -109,5 +109,5 @@ def test_style_takes_linear_time(value: str) -> None:
 
 def test_comments_of_a_style_are_read_as_css_does() -> None:
     """Text in a comment is not style; a comment without an end makes the style unsafe."""
-    assert sanitize_style("/* a */color:red;/* b */width:1px")[0] == "color:red;width:1px"
-    assert sanitize_style("/* a */color:red/* b")[0] == ""
+    assert sanitize_style("/* a */color:red;/* b */width:1px").text == "color:red;width:1px"
+    assert sanitize_style("/* a */color:red/* b").text == ""

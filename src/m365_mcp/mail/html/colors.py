@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
-from tinycss2 import color4, color5
+from tinycss2 import color5
 
 _MOST_CHARACTERS = 100  # of one colour
 _HEX_WITHOUT_MARK = re.compile(r"[0-9a-f]{6}|[0-9a-f]{3}", re.IGNORECASE)  # bgcolor=eeeeee (WHATWG HTML 2.3.6)
+
+
+class _Parsed(Protocol):
+    """A colour as tinycss2 gives it; its type stubs leave the attributes out."""
+
+    space: str
+    coordinates: tuple[float | None, ...]
+    alpha: float
+
+    def to(self, space: str) -> _Parsed: ...
 
 
 class Color(NamedTuple):
@@ -48,20 +58,21 @@ def read_color(text: str) -> Color | None:
         found = color5.parse_color(text)
     except (ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError):  # tinycss2 1.5 raises for `rgb()`
         return None
-    return _in_srgb(found) if isinstance(found, color4.Color) else None
+    return None if found is None or isinstance(found, str) else _in_srgb(cast("_Parsed", found))
 
 
-def _in_srgb(found: color4.Color) -> Color | None:
+def _in_srgb(found: _Parsed) -> Color | None:
     if found.space in ("srgb", "hsl", "hwb"):
         parts = [part or 0.0 for part in found.to("srgb").coordinates]
     elif found.space in ("lab", "lch", "oklab", "oklch"):
         parts = _from_lab(found)
     else:
         return None
-    return Color(*(max(0.0, min(1.0, part)) for part in parts), alpha=found.alpha)
+    red, green, blue = (max(0.0, min(1.0, part)) for part in parts)
+    return Color(red, green, blue, found.alpha)
 
 
-def _from_lab(found: color4.Color) -> list[float]:
+def _from_lab(found: _Parsed) -> list[float]:
     is_ok = found.space.startswith("ok")
     x, y, z = (part or 0.0 for part in found.to("xyz-d65" if is_ok else "xyz-d50").coordinates)
     # From XYZ to linear sRGB (CSS Color 4, section 18); for D50 the adaptation to D65 is part of the matrix.

@@ -34,7 +34,7 @@ _ACTIVE = re.compile(
 )
 _LOADING = re.compile(_ACTIVE.pattern.replace("image", r"image-set|image\("), re.IGNORECASE)
 _SEPARATOR = re.compile(r"[;\"'()]")
-_IMPORTANT = re.compile(r"\s*!\s*important$", re.IGNORECASE)
+_IMPORTANT = re.compile(r" ?! ?important$", re.IGNORECASE)
 _VARIABLE = re.compile(r"var\(\s*--[^\s,()]+\s*(?:,([^()]*(?:\([^()]*\)[^()]*)*+))?\)", re.IGNORECASE)
 _LAST_LENGTH = re.compile(r"([\d.]+(?:px|pt|em|rem|%))\s*\)\s*$", re.IGNORECASE)
 
@@ -68,7 +68,9 @@ class _Reader:
 
     def __init__(self, style: str) -> None:
         self._declarations = list(declarations_of(style))
-        self._plain = {name: _IMPORTANT.sub("", value).lower() for name, value in self._declarations}
+        if "!" in style:
+            self._declarations = _by_importance(self._declarations)
+        self._plain = {name: value.lower() for name, value in self._declarations}
         self._allowed: list[str] = []
         self._removed: list[Removal] = []
         self._noticed: set[str] = set()
@@ -93,7 +95,9 @@ class _Reader:
             if name in ALLOWED_PROPERTIES and value.strip() and _is_safe(name, value):
                 self._allowed.append(f"{name}:{value.strip()}")
                 return
-        if name in ("background", "background-image", "background-color") and len(value) < 1_000:
+        if "/*" in value:  # a comment without an end
+            self._remove(name, value)
+        elif name in ("background", "background-image", "background-color") and len(value) < 1_000:
             self._convert_background(name, value)
         elif name in ("color", "-webkit-text-fill-color"):
             self._convert_color(name, value)
@@ -116,8 +120,7 @@ class _Reader:
             self._noticed.add("gradient")
         elif name != "background-image":
             self._remove(name, value)
-        is_without = value.strip().lower() in ("none", "none!important", "none !important")
-        if not is_without and BACKGROUND_LOST not in self._traits:
+        if value.lower() != "none" and BACKGROUND_LOST not in self._traits:
             self._traits += BACKGROUND_LOST
         has_own = name == "background-image" and any(
             read_color(part) for part in (self._plain.get("background-color", ""), self._plain.get("background", ""))
@@ -126,7 +129,7 @@ class _Reader:
             self._allowed.append(f"{'background' if name == 'background' else 'background-color'}:{plain.color}")
 
     def _convert_color(self, name: str, value: str) -> None:
-        color = read_color(_IMPORTANT.sub("", value))
+        color = read_color(value)
         if color and not (name != "color" and color.alpha < 0.1):
             self._allowed.append(f"color:{color.as_hex()}")
         elif name == "color":
@@ -136,7 +139,7 @@ class _Reader:
             self._traits += DISGUISED
 
     def _convert_size(self, value: str) -> None:
-        found = _LAST_LENGTH.search(_IMPORTANT.sub("", value))
+        found = _LAST_LENGTH.search(value)
         if not any(digit in value for digit in "123456789"):
             self._allowed.append("font-size:0")
         elif found and value.lower().startswith(("clamp(", "min(", "max(")):
@@ -196,6 +199,12 @@ def _split(style: str) -> list[str]:
     return style.split(";") if quote or depth else [*parts, style[start:]]
 
 
+def _by_importance(declarations: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Put the important declarations last and drop the mark: Outlook ignores a declaration that has it."""
+    important = [(name, _IMPORTANT.sub("", value)) for name, value in declarations if _IMPORTANT.search(value)]
+    return [pair for pair in declarations if not _IMPORTANT.search(pair[1])] + important
+
+
 def _is_safe(name: str, value: str) -> bool:
     if not _SAFE_VALUE.fullmatch(value) or value.count('"') % 2 or value.count("'") % 2 or "/*" in value:
         return False
@@ -216,5 +225,5 @@ def _functions_of(name: str) -> frozenset[str]:
 
 
 def plain_style(style: str) -> Mapping[str, str]:
-    """Return each property of a sanitised style with its value in lower case, without `!important`."""
-    return {name: _IMPORTANT.sub("", value).lower() for name, value in declarations_of(style)}
+    """Return each property of a sanitised style with its value in lower case."""
+    return {name: value.lower() for name, value in declarations_of(style)}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from m365_mcp.mail.text import words
+
 # The traits of an element; see `traits_of`.
 NOT_DISPLAYED = "d"  # display:none and the attribute `hidden`
 DISGUISED = "h"  # off-screen, transparent, clipped, or of no size
@@ -26,10 +28,10 @@ _PIXELS = {"px": 1.0, "": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "ex": 8.0, 
 _PIXELS |= {"mm": 3.78, "pc": 16.0, "vw": 8.0, "vh": 6.0, "%": 6.0, "q": 0.945}
 _LENGTH = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,2})?)([a-z%]*)", re.IGNORECASE)
 
-_NAMES = frozenset(
-    "display visibility opacity filter position left top right bottom margin margin-left margin-top text-indent clip "
-    "clip-path -webkit-clip-path overflow overflow-x overflow-y height width max-height max-width transform "
-    "-webkit-transform -ms-transform scale translate line-height letter-spacing content-visibility z-index".split()
+_NAMES = words(
+    "clip clip-path content-visibility display filter height left letter-spacing line-height margin margin-left "
+    "margin-top max-height max-width opacity overflow overflow-x overflow-y position right bottom scale text-indent "
+    "top transform translate visibility width z-index -ms-transform -webkit-clip-path -webkit-transform"
 )
 
 

@@ -1,9 +1,9 @@
 """Puts the rules of style sheets into the style attributes of the elements, before the sanitizer runs.
 
 Mail programs drop style sheets, so a look that is written in one would be lost. css-inline does the cascade. It builds
-the tree with a browser's parser, so it gets only HTML with one possible reading, without any element that such a parser
-treats specially: those become comments for the time. It gets the rules apart, without `@import`, and no `<link>`; loading
-is switched off besides.
+the tree with a browser's parser, so it gets only HTML with one possible reading, without any element that such a
+parser treats specially: those become comments for the time. It gets the rules apart, without `@import`, and no
+`<link>`; loading is switched off besides.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class _Page:
 
     def restored(self, inlined: str) -> str:
         """Return the page as it was, with what css-inline wrote into it."""
-        tokens = [token for token in read_tokens(inlined[: inlined.index("</head>")])]
+        tokens = read_tokens(inlined[: inlined.index("</head>")])
         html = next(token for token in tokens if isinstance(token, Start) and token.name == "html")
         content = inlined[inlined.index("</head>") + len("</head>") :]
         outer = write_tokens([Start("body", html.attributes)]) if html.attributes else ""

@@ -102,10 +102,7 @@ class _Walk:
                 self._hidden_pieces = self._report.declared if is_open else self._report.disguised
                 self._hidden_depth = 1
             return False
-        if not traits and not _has_look(tag):
-            state = around
-        else:
-            state = self._state_of(tag, traits, around)
+        state = self._state_of(tag, traits, around) if traits or _has_look(tag) else around
         if tag.name in VOID:
             return not (tag.name == "img" and state.is_invisible)
         self._states.append(state)

@@ -12,8 +12,8 @@ _CORNERS = {f"border-{y}-{x}-radius" for y in ("top", "bottom") for x in ("left"
 # Columns: flex and grid. Not `grid-row` and `grid-area`, which can put one text over another.
 COLUMNS = words(
     "align-content align-items align-self column-gap flex flex-basis flex-direction flex-flow flex-grow flex-shrink "
-    "flex-wrap gap grid-auto-flow grid-column grid-column-gap grid-gap grid-row-gap grid-template-columns justify-content justify-items justify-self order "
-    "place-content place-items place-self row-gap"
+    "flex-wrap gap grid-auto-flow grid-column grid-column-gap grid-gap grid-row-gap grid-template-columns "
+    "justify-content justify-items justify-self order place-content place-items place-self row-gap"
 )
 # Fonts, colours, sizes, alignment, tables, lists. Not properties that hide, move or cover text (position, visibility,
 # opacity, z-index, overflow, clip, transform) or add text (content).

@@ -36,6 +36,7 @@ from m365_mcp.mail.html.rules import (
     VOID,
     AttributeRules,
 )
+from m365_mcp.mail.html.style_sheets import StyleSheets
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens, write_tokens
 from m365_mcp.mail.text import words
 
@@ -56,12 +57,13 @@ def sanitize_html(html: str, look: LookReport | None = None) -> tuple[str, Count
     """
     limits.check_size(html)
     look = LookReport() if look is None else look
-    imports = 0
+    sheets = StyleSheets()
     if has_style_sheets(html):
         html, sheets = inline_style_sheets(html)
-        look.generated, imports = sheets.generated, sheets.imports
+        look.generated = sheets.generated
     clean, removed = _Pass(look).clean(read_tokens(html))
-    removed[Removal.STYLE_SHEET] += imports
+    if sheets.imports:
+        removed[Removal.STYLE_SHEET] += sheets.imports
     tokens = adjust_look(read_tokens(clean), look)
     for _ in range(_MAX_REPEATS):
         again, _ = _Pass().clean(tokens)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import tinycss2
-from tinycss2.ast import AtRule, Declaration, Node, ParseError, QualifiedRule
+from tinycss2.ast import AtRule, Declaration, LiteralToken, Node, ParseError, QualifiedRule
 
 from m365_mcp.mail.html import limits
 
@@ -136,7 +136,7 @@ def _holds(condition: str) -> bool:
     if condition == "prefers-color-scheme:light":
         return True
     found = _LEAST_WIDTH.fullmatch(condition)
-    return bool(found) and float(found[1]) * (1 if found[2] in (None, "px") else 16) <= WIDTH
+    return found is not None and float(found[1]) * (1 if found[2] in (None, "px") else 16) <= WIDTH
 
 
 def _read_block(rule: QualifiedRule, found: StyleSheets) -> tuple[list[str], list[tuple[str, str]]]:
@@ -167,7 +167,7 @@ def _declaration(node: Declaration) -> tuple[str, str] | None:
 def _parts(prelude: Iterable[Node]) -> Iterator[list[Node]]:
     part: list[Node] = []
     for node in prelude:
-        if node == ",":
+        if isinstance(node, LiteralToken) and node.value == ",":
             yield part
             part = []
         else:
