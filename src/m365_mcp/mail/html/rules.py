@@ -6,7 +6,7 @@ Sources: WHATWG HTML (elements that load or run); the OWASP XSS Filter Evasion C
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from m365_mcp.mail.html import limits
@@ -91,27 +91,23 @@ class AttributeRules:
         self._styles: dict[str, Style] = {}
         self._declarations = 0
 
-    def sanitize(self, element: str, name: str, value: str) -> tuple[str | None, list[Removal]]:
+    def sanitize(self, element: str, name: str, value: str) -> tuple[str | None, Sequence[Removal]]:
         """Return the allowed value of an attribute (None: remove it), and the removals to report.
 
         Raises:
             BodyTooComplex: the styles exceed a limit of `limits`.
         """
-        if name.startswith("on"):
-            return None, [Removal.EVENT_HANDLER]
-        if name in _IMAGES:
-            return None, [Removal.REMOTE_IMAGE]
-        if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
-            return None, []
         if name == "style":
             self._count_style(value)
             style = self._sanitize_style(value)
-            return _style_for(element, style), list(style.removed)
+            return _style_for(element, style), style.removed
+        if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
+            return None, _reason_of(name)
         if name == "role":
-            return (value if value.strip().lower() in _ROLES else None), []
+            return (value if value.strip().lower() in _ROLES else None), ()
         if name in ADDRESS_ATTRIBUTES:
             return _sanitize_address(name, value)
-        return value, []
+        return value, ()
 
     def sanitize_again(self, element: str, name: str, value: str) -> str | None:
         """Return the allowed value of an attribute that `sanitize` has already counted; None: remove it."""
@@ -141,23 +137,29 @@ class AttributeRules:
         return result
 
 
+def _reason_of(name: str) -> Sequence[Removal]:
+    if name.startswith("on"):
+        return (Removal.EVENT_HANDLER,)
+    return (Removal.REMOTE_IMAGE,) if name in _IMAGES else ()
+
+
 def _style_for(element: str, style: Style) -> str | None:
     if style.clears_floats and element in _BLOCKS:
         return f"{style.text};display:flow-root" if style.text else "display:flow-root"
     return style.text or None
 
 
-def _sanitize_address(name: str, value: str) -> tuple[str | None, list[Removal]]:
+def _sanitize_address(name: str, value: str) -> tuple[str | None, Sequence[Removal]]:
     address = plain_address(value)
     scheme = scheme_of(address)
     if name == "src":
         if scheme == "cid":
-            return address, []
-        return None, [Removal.DATA_IMAGE if scheme == "data" else Removal.REMOTE_IMAGE] if address else []
+            return address, ()
+        return None, [Removal.DATA_IMAGE if scheme == "data" else Removal.REMOTE_IMAGE] if address else ()
     if name == "cite":  # the source of a quote; mail programs do not open it
-        return (address if scheme in ("http", "https", "mid") and _is_complete(address) else None), []
+        return (address if scheme in ("http", "https", "mid") and _is_complete(address) else None), ()
     is_allowed = address.startswith("#") or (scheme in LINK_SCHEMES and _is_complete(address))
-    return (address, []) if is_allowed else (None, [Removal.LINK] if address else [])
+    return (address, ()) if is_allowed else (None, [Removal.LINK] if address else ())
 
 
 def plain_address(value: str) -> str:
