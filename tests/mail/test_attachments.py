@@ -56,13 +56,6 @@ def test_image_in_the_text_is_inline() -> None:
     assert message.warnings == ()
 
 
-def test_image_without_its_attachment_gives_a_warning() -> None:
-    """A cid: address without an attachment gives a warning."""
-    assert build(body='<img src="cid:logo">').warnings == (
-        "1 image has a cid: address that no attachment has as its content_id, so mail programs show no image there.",
-    )
-
-
 @pytest.mark.parametrize("content_id", [None, "", "a b", "a\r\nb", "ä", "a" * 256])
 def test_inline_attachment_needs_a_content_id(content_id: str | None) -> None:
     """No mail program would show an inline attachment without a valid content_id."""

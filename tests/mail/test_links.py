@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from m365_mcp.mail.html.links import content_ids, misleading_links
+from m365_mcp.mail.html.link_notes import link_notes
+from m365_mcp.mail.html.links import Mismatch, content_ids, misleading_links
 
 EVIL = "https://evil.example"
 FILES = [
@@ -68,16 +69,19 @@ def link(text: str, target: str = EVIL) -> str:
         "<b>corp</b>.<i>example</i>",
         "corp&#46;example",
         "my-corp.example",
-        "corp.exam-ple",
+        "corp.example!",
+        "Read corp.example",
+        " " * 2000 + "corp.example",
         "a.b.corp.example",
         "https://report.pdf",
+        "www.report.pdf",
         "corp.example" + " x" * 3000,
         " " * 1988 + "corp.example!",
     ],
 )
 def test_link_that_shows_another_host_is_counted(text: str) -> None:
     """Whatever a reader takes for an address counts, with scheme, port, path, user or formatting."""
-    assert misleading_links(link(text)) == 1
+    assert len(misleading_links(link(text))) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,36 +92,32 @@ def test_link_that_shows_another_host_is_counted(text: str) -> None:
         ("evil.example", "https://www.evil.example/a"),
         ("EVIL.example", "HTTPS://evil.EXAMPLE:8443"),
         ("corp.example", "mailto:a@corp.example"),
-        ("corp.example", "tel:+1"),
         ("corp.example", "#a"),
-        ("Read corp.example", EVIL),
         ("<b>evil</b>.example", EVIL),
         ("my.report.pdf", EVIL),
         ("corp", EVIL),
         ("corp.e", EVIL),
-        ("corp.example!", EVIL),
         ("our report", EVIL),
         ("", EVIL),
-        (" " * 2000 + "corp.example", EVIL),
         *((f"report.{name}", EVIL) for name in FILES),
     ],
 )
 def test_link_that_shows_no_other_host_is_not_counted(text: str, target: str) -> None:
     """The same host, words, a file's name, and a link that opens no page are no disguise."""
-    assert misleading_links(link(text, target)) == 0
+    assert misleading_links(link(text, target)) == []
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_link_to_a_page_of_either_scheme_is_judged(scheme: str) -> None:
     """Pages are reached by http and by https."""
-    assert misleading_links(link("corp.example", f"{scheme}://evil.example")) == 1
+    assert len(misleading_links(link("corp.example", f"{scheme}://evil.example"))) == 1
 
 
 def test_each_link_is_judged_by_its_own_text() -> None:
     """Text before, between and behind links belongs to none of them."""
     html = f'corp.example <a name="x">corp.example</a>{link("corp.example")}corp.example{link("a")}{link("b.example")}'
 
-    assert misleading_links(html) == 2
+    assert len(misleading_links(html)) == 2
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,114 @@ def test_each_link_is_judged_by_its_own_text() -> None:
 def test_content_ids_are_those_of_the_images(html: str, ids: set[str]) -> None:
     """A content id is what follows cid:, decoded, each once (RFC 2392)."""
     assert content_ids(html) == ids
+
+
+DISGUISES = [
+    ("contoso․example", EVIL),  # U+2024
+    ("contoso\u200b.example", EVIL),
+    ("\u200bcontoso.example", EVIL),
+    ("Visit contoso.example now", EVIL),
+    ("[contoso.example]", EVIL),
+    ("boss@contoso.example", "mailto:m@evil.example"),
+    ("+1 555 0100", "tel:+19005550199"),
+    ("contoso.example", "tel:+19005550199"),
+    ("contoso.example", "mailto:m@evil.example"),
+    ("ｃｏｎｔｏｓｏ．ｅｘａｍｐｌｅ", EVIL),
+    ("contoso。example", EVIL),
+    ("contoso·com", EVIL),
+    ("contoso\u00ad\ufe0f.example", EVIL),
+    ("contoso.соm", EVIL),  # Cyrillic
+    ("contoso.example", "https://cоntoso.example"),  # Cyrillic
+    ("contoso%2Eexample", EVIL),
+    ("Read", "https://contoso.example@evil.example/"),
+    ("https://contoso.\nexample/", EVIL),
+    ("www .contoso.example", EVIL),
+    ("<b>con</b>toso<i>.ex</i>ample", EVIL),
+    ("<img src='cid:a' alt='contoso.example'>", EVIL),
+    ("\u202eelpmaxe.osotnoc", EVIL),
+    ("(contoso.example)", EVIL),
+    ("„contoso.example“", EVIL),
+    ("contoso.example∕login", EVIL),
+    ("WWW.CONTOSO.COM", EVIL),
+    ("boss@contoso.example", EVIL),
+    ("http://10.0.0.1", EVIL),
+    ("contoso.example", "https://evil.example/?u=contoso.example"),
+    ("contoso.example", "https://contoso.example.evil.example"),
+    ("contoso.co.uk", "https://evil.co.uk"),
+    ("ada.github.io", "https://eve.github.io"),
+    ("boss@contoso.example", "mailto:boss@contoso.example,m@evil.example"),
+    ("boss@contoso.example", "mailto:boss@contoso.example?bcc=m%40evil.example"),
+    ("boss@contoso.example", "mailto:eve@contoso.example"),
+    ("boss@contoso.example", "tel:+15550100"),
+    ("evil.example or contoso.example", EVIL),
+]
+
+
+@pytest.mark.parametrize(("text", "target"), DISGUISES)
+def test_h16_disguised_address_is_found(text: str, target: str) -> None:
+    """Look-alike dots and letters, invisible characters, sentences, brackets, numbers and mailboxes hide no lie."""
+    assert len(misleading_links(link(text, target))) == 1
+
+
+def test_h16_address_in_the_title_of_a_link_counts() -> None:
+    """What appears when the pointer is over the link is shown as well."""
+    assert misleading_links(f'<a href="{EVIL}" title="https://contoso.example/login">here</a>') == [
+        Mismatch("contoso.example", "evil.example")
+    ]
+
+
+HONEST = [
+    ("1.500 EUR", EVIL),
+    ("v2.10", EVIL),
+    ("St.Gallen", EVIL),
+    ("Node.js", EVIL),
+    ("ASP.NET", EVIL),
+    ("12.05.2026", EVIL),
+    ("e.g. this, z.B. that, a.m. or p.m.", EVIL),
+    ("This.It is", EVIL),
+    ("Ph.D. thesis in the U.S. market", EVIL),
+    ("README.md", EVIL),
+    ("archive.zip", EVIL),
+    ("1.2.3.4", EVIL),
+    ("example.com", "https://app.example.com"),
+    ("app.example.com", "https://example.com/a"),
+    ("shop.contoso.co.uk", "https://www.contoso.co.uk"),
+    ("straße.example", "https://xn--strae-oqa.example"),
+    ("xn--bcher-kva.example", "https://bücher.example"),
+    ("Boss@Contoso.example", "mailto:boss@contoso.EXAMPLE?subject=x"),
+    ("contoso.example", "mailto:info@mail.contoso.example"),
+    ("Write to us", "mailto:a@evil.example?cc=b@evil.example"),
+    ("+1 (555) 0100", "tel:+15550100"),
+    ("0555 0100", "tel:+495550100"),
+    ("+49 (0)30 12345", "tel:+493012345"),
+    ("555-0100 ext. 12", "tel:+15550100;ext=12"),
+    ("Call 24/7", "tel:+15550100"),
+    ("contoso.example", "#top"),
+]
+
+
+@pytest.mark.parametrize(("text", "target"), HONEST)
+def test_k14_honest_link_gives_no_alarm(text: str, target: str) -> None:
+    """Numbers, abbreviations, files, subdomains and other spellings of one address are no lie."""
+    assert misleading_links(link(text, target)) == []
+
+
+def test_h16_note_names_the_first_three_links() -> None:
+    """The note says what is shown and where it leads, each pair once, in at most sixty characters a name."""
+    html = "".join(link(f"{name}.example") for name in "aabcde") + link(f"{'x' * 63}.example")
+
+    (note,) = link_notes(html)
+
+    assert note.sentence == (
+        "7 links show one address and lead to another: a.example → evil.example, b.example → evil.example, "
+        "c.example → evil.example and 3 more. Check the targets."
+    )
+    (long,) = link_notes(link(f"{'x' * 63}.example"))
+    assert f"{'x' * 59}… → evil.example" in long.sentence
+
+
+def test_h16_look_alike_letters_of_a_target_are_told_apart() -> None:
+    """The note writes a target with letters of another alphabet so that the difference can be seen."""
+    assert misleading_links(link("contoso.example", "https://cоntoso.example")) == [
+        Mismatch("contoso.example", "xn--cntoso-wqf.example")
+    ]

@@ -77,7 +77,11 @@ TOO_MUCH = {
     "steps": ("Markdown", "*a **b " * 20_000, f"{MAX_STEPS:,} steps"),
     "elements": ("HTML", "<p>" * (limits.MAX_ELEMENTS + 1), f"{limits.MAX_ELEMENTS:,} HTML tags"),
     "tags": ("HTML", "<!>" * (limits.MAX_TAGS + 1), f"{limits.MAX_TAGS:,} '<'"),
-    "attributes": ("HTML", "<p a b c d e>" * (limits.MAX_ATTRIBUTES // 5 + 1), f"{limits.MAX_ATTRIBUTES:,} HTML attr"),
+    "attributes": (
+        "HTML",
+        "<p data-a data-b data-c data-d data-e>" * (limits.MAX_ATTRIBUTES // 5 + 1),
+        f"{limits.MAX_ATTRIBUTES:,} HTML attr",
+    ),
     "links": ("HTML", "<a href=#a>b</a>" * (limits.MAX_ADDRESSES + 1), f"{limits.MAX_ADDRESSES:,} links and pictures"),
     "long style": ("HTML", f'<p style="{"a" * (limits.MAX_STYLE_CHARACTERS + 1)}">', "10,000 characters in one style"),
     "styles": ("HTML", "".join(f'<p style="a:{n};b:c;d:e">' for n in range(9_000)), "20,000 different style"),

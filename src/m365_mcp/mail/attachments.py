@@ -98,9 +98,9 @@ def read_attachments(
         raise InvalidArgument(f"There are {len(given):,} attachments, and Exchange Online allows {MAX_ATTACHMENTS}.")
     numbered = [(f"'attachments' entry {number}", entry) for number, entry in enumerate(given, start=1)]
     entries = [(where, _check_fields(where, entry)) for where, entry in numbered]
-    _check_size(sum(len(entry.content_base64) * 3 // 4 - 2 for _, entry in entries), rules)
+    check_total_size(sum(len(entry.content_base64) * 3 // 4 - 2 for _, entry in entries), rules)
     attachments = tuple(_read_attachment(where, entry, rules) for where, entry in entries)
-    _check_size(sum(attachment.size for attachment in attachments), rules)
+    check_total_size(sum(attachment.size for attachment in attachments), rules)
     content_ids = [attachment.content_id for attachment in attachments if attachment.content_id]
     if len(content_ids) != len(set(content_ids)):
         raise InvalidArgument("Two attachments have the same content_id.", advice="Give each its own.")
@@ -123,12 +123,18 @@ def _check_fields(where: str, entry: InlineAttachment | Mapping[str, Any]) -> In
     return InlineAttachment(**given)
 
 
-def _check_size(size: int, rules: MailRules) -> None:
+def check_total_size(size: int, rules: MailRules) -> None:
+    """Check the size of all attachments of a call together. Raises MessageTooLarge."""
     if size > rules.max_inline_attachment_bytes:
         raise MessageTooLarge(
             f"The attachments are {size:,} bytes together, and a call may hold {rules.max_inline_attachment_bytes:,}.",
             advice=_TOO_LARGE_ADVICE,
         )
+
+
+def is_content_id(text: str) -> bool:
+    """Return whether `text` can be a content id that needs no escape in a cid: address."""
+    return _CONTENT_ID.fullmatch(text) is not None
 
 
 def _read_attachment(where: str, entry: InlineAttachment, rules: MailRules) -> Attachment:
@@ -146,7 +152,7 @@ def _read_content_id(where: str, entry: InlineAttachment) -> str | None:
     bare = (entry.content_id or "").strip().removeprefix("cid:").removeprefix("<").removesuffix(">")
     if not bare and not entry.is_inline:
         return None
-    if not _CONTENT_ID.fullmatch(bare):
+    if not is_content_id(bare):
         raise InvalidArgument(
             f"{where} is inline and has no valid content_id.",
             advice="Give it the content_id that follows cid: in the HTML; letters, digits and .-_+@ are allowed.",

@@ -7,11 +7,14 @@ from typing import Literal
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
-from m365_mcp.mail.html.links import content_ids, misleading_links
+from m365_mcp.mail.attachments import Attachment
+from m365_mcp.mail.html.data_pictures import DataPictures
+from m365_mcp.mail.html.link_notes import link_notes
+from m365_mcp.mail.html.links import content_ids
 from m365_mcp.mail.html.look_report import LookReport
 from m365_mcp.mail.html.removals import removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
-from m365_mcp.mail.report import Note, Weight
+from m365_mcp.mail.report import Note
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 from m365_mcp.mail.text import cannot_be_mailed
 
@@ -25,12 +28,14 @@ class Body:
 
     Attributes:
         content_ids: the content ids that its images refer to.
+        pictures: the pictures that stood inside the HTML; the content refers to them by their content ids.
         notes: what composing changed, for the report.
     """
 
     content_type: ContentType
     content: str
     content_ids: frozenset[str] = frozenset()
+    pictures: tuple[Attachment, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
@@ -70,18 +75,13 @@ def _choose_content_type(value: str) -> str:
 
 
 def _read_html(html: str) -> Body:
-    look = LookReport()
-    clean, removed = sanitize_html(html, look)
-    notes = removal_notes(removed) + look.notes() + _link_notes(misleading_links(clean))
-    return Body("HTML", clean, content_ids(clean), notes)
-
-
-def _link_notes(misleading: int) -> tuple[Note, ...]:
-    if not misleading:
-        return ()
-    which = (
-        "1 link shows one web address and leads"
-        if misleading == 1
-        else f"{misleading} links show one web address and lead"
+    pictures, look = DataPictures(), LookReport()
+    clean, removed = sanitize_html(html, pictures, look)
+    shown = content_ids(clean)
+    return Body(
+        "HTML",
+        clean,
+        content_ids=shown,
+        pictures=tuple(picture for picture in pictures.attachments if picture.content_id in shown),
+        notes=removal_notes(removed) + look.notes() + link_notes(clean),
     )
-    return (Note(Weight.MISLEADING, f"{which} to another; check the targets."),)

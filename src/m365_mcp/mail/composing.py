@@ -9,8 +9,10 @@ from typing import Any
 
 from m365_mcp.errors import EmptyBody, EmptySubject, InvalidArgument
 from m365_mcp.mail.attachments import Attachment, InlineAttachment, read_attachments
-from m365_mcp.mail.body import Body, read_body
+from m365_mcp.mail.body import read_body
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
+from m365_mcp.mail.html.blank import is_blank
+from m365_mcp.mail.inline_pictures import Illustrated, bring_pictures, check_missing
 from m365_mcp.mail.message import Importance, Message
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
 from m365_mcp.mail.report import Note, Weight, warnings_of
@@ -71,6 +73,8 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=request.reply_to)
     attachments, attachment_notes = read_attachments(request.attachments or (), rules)
     body = read_body(request.body, request.content_type, as_written=request.as_written)
+    pictures = bring_pictures(body, attachments, rules)
+    _check_not_all_removed(request, pictures)
     from_ = _read_from(request.from_)
     message = Message(
         to=recipients.to,
@@ -79,16 +83,22 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
         reply_to=recipients.reply_to,
         from_=from_,
         subject=subject,
-        body=body.content,
+        body=pictures.body.content,
         content_type=body.content_type,
         importance=importance,
-        attachments=attachments,
+        attachments=pictures.attachments,
         request_read_receipt=request.request_read_receipt,
         save_to_sent=request.save_to_sent,
         send_at=request.send_at,
         fingerprint=_fingerprint(request, recipients, from_, importance, attachments),
         warnings=warnings_of(
-            (*duplicate_notes(recipients), *body.notes, *attachment_notes, *missing_image_notes(body, attachments))
+            (
+                *duplicate_notes(recipients),
+                *body.notes,
+                *attachment_notes,
+                *check_missing(pictures, as_written=request.as_written),
+                *pictures.notes,
+            )
         ),
     )
     message.encode(_LONGEST_MESSAGE_ID)
@@ -135,6 +145,13 @@ def _check_not_empty(request: MessageRequest) -> None:
         raise EmptyBody
 
 
+def _check_not_all_removed(request: MessageRequest, pictures: Illustrated) -> None:
+    if request.as_written or request.expects_files or pictures.attachments or not request.body.strip():
+        return
+    if pictures.body.content_type == "HTML" and is_blank(pictures.body.content):
+        raise EmptyBody("'body' has nothing that a mail program shows, and there is no attachment.")
+
+
 def _is_given(text: str | None) -> bool:
     return bool(text and text.strip())
 
@@ -170,13 +187,3 @@ def duplicate_notes(recipients: MessageRecipients) -> tuple[Note, ...]:
         return ()
     which = "1 recipient was" if recipients.repeated == 1 else f"{recipients.repeated} recipients were"
     return (Note(Weight.DETAIL, f"{which} named more than once; each gets the mail once."),)
-
-
-def missing_image_notes(body: Body, attachments: Sequence[Attachment]) -> tuple[Note, ...]:
-    """Return a note about images that no attachment belongs to, or nothing."""
-    missing = len(body.content_ids - {attachment.content_id for attachment in attachments})
-    if not missing:
-        return ()
-    which = "1 image has" if missing == 1 else f"{missing} images have"
-    sentence = f"{which} a cid: address that no attachment has as its content_id, so mail programs show no image there."
-    return (Note(Weight.LOST, sentence),)

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from m365_mcp.errors import EmptyBody
 from m365_mcp.mail.attachments import Attachment, read_attachments
 from m365_mcp.mail.body import Body, ContentType, read_body
-from m365_mcp.mail.composing import duplicate_notes, missing_image_notes
+from m365_mcp.mail.composing import duplicate_notes
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
+from m365_mcp.mail.inline_pictures import bring_pictures
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipients
 from m365_mcp.mail.report import warnings_of
 from m365_mcp.mail.rules import MailRules
@@ -85,17 +86,19 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
         raise EmptyBody
     body = read_body(request.body, request.content_type, as_written=request.as_written)
     attachments, attachment_notes = read_attachments(request.attachments or (), rules)
+    pictures = bring_pictures(body, attachments, rules)
     recipients = _read_recipients(request, rules)
     return Reply(
         kind=request.kind,
         original=request.original,
-        body=body,
+        body=pictures.body,
         to=recipients.to,
         cc=recipients.cc,
         bcc=recipients.bcc,
-        attachments=attachments,
+        attachments=pictures.attachments,
         warnings=warnings_of(
-            (*duplicate_notes(recipients), *body.notes, *attachment_notes, *missing_image_notes(body, attachments))
+            # An image without an attachment may be one of the original, which is quoted with its pictures.
+            (*duplicate_notes(recipients), *body.notes, *attachment_notes, *pictures.notes)
         ),
         fingerprint=fingerprint_of(
             request.kind,

@@ -22,6 +22,11 @@ def has_invisible_characters(text: str) -> bool:
     return any(unicodedata.category(c) == "Cf" or c in _BLANK for c in text)
 
 
+def shows_nothing(text: str) -> bool:
+    """Return whether `text` has no character that a reader sees: only white space and invisible characters."""
+    return all(unicodedata.category(c) in ("Cc", "Cf", "Zs", "Zl", "Zp") or c in _BLANK for c in text)
+
+
 def cannot_be_mailed(text: str) -> bool:
     """Return whether `text` has a character that no mail can carry: NUL, or half of a surrogate pair."""
     if "\x00" in text:

@@ -1,58 +1,73 @@
-"""Finds misleading links in a mail's HTML, and the attachments that its images refer to."""
+"""Finds links that show one address and lead to another, and links to places in the mail that do not exist."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import unescape
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from m365_mcp.mail.html.rules import scheme_of
+from m365_mcp.mail.html.shown_addresses import (
+    as_it_looks,
+    belong_together,
+    comparable_host,
+    find_addresses,
+    unmistakable,
+)
 from m365_mcp.mail.html.tokens import End, Start, Text, read_tokens
-from m365_mcp.mail.recipients import comparable_domain
+from m365_mcp.mail.quotes import quote
 from m365_mcp.mail.text import words
 
-# A text that looks like an address to a reader: a scheme and a host, or a name like a domain before a path.
-_SHOWN_ADDRESS = re.compile(
-    r"\s*(?:https?://|//)?(?:[^\s/@]*@)?((?:[\w-]+\.)+[\w-]{2,63}\.?)(?::\d+)?(?=[/?#\s]|$)", re.IGNORECASE
+_MIN_DIGITS = 5  # a shorter number is none that a reader would dial
+_NOT_DIGITS = re.compile(r"\D")
+_NATIONAL_ZERO = re.compile(r"\(0\)")
+_RIGHT_TO_LEFT = "\u202e"  # the control that turns the text after it round (UAX 9)
+_EXTENSION = re.compile(r"(?:[;,]|\bext|\bx\d).*", re.IGNORECASE | re.DOTALL)
+# Elements that an anchor can stand in; an anchor in the others would leave the table or the list.
+ANCHORED = words(
+    "address article aside blockquote caption center dd div dt figcaption figure footer h1 h2 h3 h4 h5 h6 header li "
+    "main nav p pre section span td th"
 )
-_FILES = words(
-    "csv css doc docx eml gif htm html ics jpeg jpg js json log md mp3 mp4 odt pdf png ppt pptx py rtf svg tar txt xls "
-    "xlsx xml yaml yml zip"
-)
-_MAX_LINK_TEXT = 2000  # characters of a link's text that are checked; a longer text does not look like an address
+_TARGET = re.compile(r"href\s*=\s*[\"']?\s*#([^\"'\s>]+)", re.IGNORECASE)
 
 
-def misleading_links(html: str) -> int:
-    """Return how many links show the address of one host and lead to another; `html` must be sanitised."""
-    return sum(_misleads(target, text) for target, text in _links(html)) if "<a " in html else 0
+@dataclass(frozen=True)
+class Link:
+    """A link of a mail: its target, what a reader sees of it, and what appears when the pointer is over it."""
+
+    target: str
+    text: str
+    title: str = ""
 
 
-def _links(html: str) -> Iterator[tuple[str, str]]:
-    target, pieces = "", [""]
-    for token in read_tokens(html):
-        if isinstance(token, Start) and token.name == "a":
-            target, pieces = token.attributes.get("href", ""), []
-        elif isinstance(token, Text):
-            if target:
-                pieces.append(token.raw)
-        elif isinstance(token, End) and token.name == "a" and target:
-            yield target, unescape("".join(pieces))
-            target = ""
+@dataclass(frozen=True)
+class Mismatch:
+    """What a link shows, and where it leads."""
+
+    shown: str
+    leads_to: str
 
 
-def _misleads(target: str, text: str) -> bool:
-    shown = _SHOWN_ADDRESS.match(text[:_MAX_LINK_TEXT])
-    if not shown or scheme_of(target) not in ("http", "https"):
-        return False
-    host = comparable_domain(shown[1])
-    if host.rpartition(".")[2] in _FILES and "//" not in text:  # report.pdf is a file name more often than a host
-        return False
-    return _without_www(host) != _without_www(comparable_domain(urlsplit(target).hostname or ""))
+def misleading_links(html: str) -> list[Mismatch]:
+    """Return the links that show one address and lead to another; `html` must be sanitised."""
+    return [mismatch for link in _links(html) if (mismatch := _mismatch(link))] if "<a " in html else []
 
 
-def _without_www(host: str) -> str:
-    return host.removeprefix("www.")
+def dead_anchors(html: str) -> list[str]:
+    """Return the texts of the links to a place in the mail that does not exist; `html` must be sanitised."""
+    if 'href="#' not in html:
+        return []
+    starts = (token for token in read_tokens(html) if isinstance(token, Start))
+    names = {name for tag in starts for name in (tag.attributes.get("name"), tag.attributes.get("id"))}
+    anchors = (link for link in _links(html) if link.target.startswith("#") and link.target.lower() != "#top")
+    return [quote(link.text) for link in anchors if unquote(link.target[1:]) not in names]
+
+
+def targets_inside(html: str) -> frozenset[str]:
+    """Return the ids in `html` that its links lead to, and perhaps a few more."""
+    return frozenset(unquote(unescape(target)) for target in _TARGET.findall(html)) if "#" in html else frozenset()
 
 
 def content_ids(html: str) -> frozenset[str]:
@@ -61,3 +76,94 @@ def content_ids(html: str) -> frozenset[str]:
         return frozenset()
     sources = (token.attributes.get("src", "") for token in read_tokens(html) if isinstance(token, Start))
     return frozenset(unquote(source[4:]) for source in sources if source.lower().startswith("cid:"))
+
+
+def _links(html: str) -> Iterator[Link]:
+    target, title, pieces = "", "", [""]
+    for token in read_tokens(html):
+        if isinstance(token, Start) and token.name == "a":
+            target, title, pieces = token.attributes.get("href", ""), token.attributes.get("title", ""), []
+        elif not target:
+            continue
+        elif isinstance(token, Text):
+            pieces.append(unescape(token.raw))
+        elif isinstance(token, End) and token.name == "a":
+            yield Link(target, "".join(pieces), title)
+            target = ""
+        elif isinstance(token, Start):
+            pieces.append(_text_of(token))
+
+
+def _text_of(tag: Start) -> str:
+    if tag.name == "img":
+        return f" {tag.attributes.get('alt', '')} "
+    return "" if tag.name not in ("br", "p", "div", "td", "li") else " "
+
+
+def _mismatch(link: Link) -> Mismatch | None:
+    find = _FINDERS.get(scheme_of(link.target))
+    if not find:
+        return None
+    for text in filter(None, (link.text, link.title)):
+        looks = as_it_looks(text)
+        readings = (looks, looks[::-1]) if _RIGHT_TO_LEFT in text else (looks,)
+        if found := next(filter(None, (find(link.target, reading) for reading in readings)), None):
+            return found
+    # A host as user name, as in https://contoso.example@evil.example/, is what a reader takes for the host.
+    return _page_mismatch(link.target, user) if (user := _user_of(link.target)) else None
+
+
+def _user_of(target: str) -> str:
+    return unquote(urlsplit(target).username or "") if "@" in target and scheme_of(target) != "mailto" else ""
+
+
+def _page_mismatch(target: str, text: str) -> Mismatch | None:
+    shown = find_addresses(text)
+    host = comparable_host(unquote(urlsplit(target).hostname or "")) if shown else ""
+    return next(
+        (Mismatch(quote(a.text), quote(unmistakable(host))) for a in shown if not belong_together(a.host, host)), None
+    )
+
+
+def _mail_mismatch(target: str, text: str) -> Mismatch | None:
+    shown = find_addresses(text)
+    mailboxes = {address.text for address in shown if address.mailbox}
+    for recipient in _recipients(target):
+        domain = comparable_host(recipient.rpartition("@")[2])
+        comparable = f"{recipient.rpartition('@')[0].lower()}@{domain}"
+        if mailboxes and comparable not in mailboxes:
+            return Mismatch(quote(sorted(mailboxes)[0]), quote(_unmistakable_mailbox(comparable)))
+        for address in shown:
+            if not address.mailbox and not belong_together(address.host, domain):
+                return Mismatch(quote(address.text), quote(_unmistakable_mailbox(comparable)))
+    return None
+
+
+def _unmistakable_mailbox(mailbox: str) -> str:
+    local, _, domain = mailbox.rpartition("@")
+    return f"{local}@{unmistakable(domain)}"
+
+
+def _recipients(target: str) -> list[str]:
+    """Return the addresses of a mailto: link, in whichever field (RFC 6068)."""
+    parts = urlsplit(target)
+    fields = [parts.path, *(value for name, value in parse_qsl(parts.query) if name.lower() in ("to", "cc", "bcc"))]
+    return [address.strip() for field in fields for address in unquote(field).split(",") if "@" in address]
+
+
+def _number_mismatch(target: str, text: str) -> Mismatch | None:
+    number = unquote(target[4:])
+    for address in find_addresses(text):
+        return Mismatch(quote(address.text), quote(number))
+    shown, leads_to = _digits(text), _digits(number)
+    if len(shown) < _MIN_DIGITS or shown.endswith(leads_to or "?") or leads_to.endswith(shown):
+        return None
+    return Mismatch(quote(text), quote(number))
+
+
+def _digits(number: str) -> str:
+    """Return the digits of a telephone number without country prefix zeros and extension (RFC 3966)."""
+    return _NOT_DIGITS.sub("", _EXTENSION.sub("", _NATIONAL_ZERO.sub("", number))).lstrip("0")
+
+
+_FINDERS = {"http": _page_mismatch, "https": _page_mismatch, "mailto": _mail_mismatch, "tel": _number_mismatch}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from enum import Enum
 
+from m365_mcp.mail.quotes import named
 from m365_mcp.mail.report import Note, Weight
 
 
@@ -20,33 +22,82 @@ class Removal(Enum):
     )
     ACTIVE_STYLE = "style", "styles", "such styles can load remote content or run code"
     REMOTE_IMAGE = (
-        "remote image",
-        "remote images",
-        "loading one tells its server who reads the mail, and when; attach it inline and write its cid: address",
+        "remote picture",
+        "remote pictures",
+        "loading one tells its server who reads the mail, and when; attach it and write its cid: address",
     )
     DATA_IMAGE = (
-        "image inside the HTML",
-        "images inside the HTML",
-        "mail programs do not show data: images; attach it inline and write its cid: address",
+        "picture inside the HTML",
+        "pictures inside the HTML",
+        "the data is no PNG, JPEG, GIF, WebP or BMP; attach a picture and write its cid: address",
     )
+    SVG_IMAGE = (
+        "SVG picture inside the HTML",
+        "SVG pictures inside the HTML",
+        "mail programs do not show SVG; attach it as PNG and write its cid: address",
+    )
+    BACKGROUND_IMAGE = "background picture", "background pictures", "many mail programs do not show any"
     LINK = (
         "link target",
         "link targets",
         "only complete http, https, mailto and tel addresses can be opened from a mail",
     )
-    FORM = "form element", "form elements", "mail programs do not send forms"
-    FRAME = "embedded page or object", "embedded pages or objects", "mail programs do not load them"
-    MEDIA = "audio or video element", "audio or video elements", "mail programs do not load them"
-    DRAWING = "drawing or formula tag", "drawing or formula tags", "mail programs do not show svg and math"
-    PAGE = "page instruction", "page instructions", "base and meta have no effect in a mail"
-    OTHER = "unknown tag", "unknown tags", "mail programs would ignore such tags; the text between them stays"
+    FRAME = "embedded page or object", "embedded pages or objects", "mail programs do not load them; a link stays"
+    MEDIA = "audio or video element", "audio or video elements", "mail programs do not play them; a link stays"
+    DRAWING = "drawing or formula", "drawings or formulas", "mail programs do not show svg and math; their text stays"
+    FORM = "form control", "form controls", "nobody can fill in a mail; their state stays as text"
+    OTHER = "unknown tag", "unknown tags", "mail programs know no such tags; the text between them stays"
+    OPEN_COMMENT = "comment", "comments", ""
 
 
-def removal_notes(removed: Mapping[Removal, int]) -> tuple[Note, ...]:
+_WEIGHTS = {
+    **dict.fromkeys((Removal.REMOTE_IMAGE, Removal.DATA_IMAGE, Removal.SVG_IMAGE, Removal.LINK), Weight.LOST),
+    **dict.fromkeys((Removal.FRAME, Removal.MEDIA, Removal.DRAWING), Weight.LOST),
+    **dict.fromkeys((Removal.SCRIPT, Removal.EVENT_HANDLER, Removal.OTHER), Weight.DETAIL),
+}
+
+
+class Removals(Counter[Removal]):
+    """How many removals there were of each kind.
+
+    Attributes:
+        names: for some kinds, what was removed, by name.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[Removal, list[str]] = {}
+
+    def count(self, kind: Removal, number: int = 1) -> None:
+        """Count removals; none at all leave no trace."""
+        if number:
+            self[kind] += number
+
+    def uncount(self, kind: Removal) -> None:
+        """Take back the last removal of a kind, because it is counted with its name later."""
+        self[kind] -= 1
+        if not self[kind]:
+            del self[kind]
+
+    def add(self, kind: Removal, name: str) -> None:
+        """Count one removal of something that has a name."""
+        self[kind] += 1
+        self.names.setdefault(kind, []).append(name)
+
+
+def removal_notes(removed: Removals) -> tuple[Note, ...]:
     """Return one note for each kind in `removed`, in the order of `Removal`."""
-    return tuple(Note(Weight.LOOK, _sentence(kind, removed[kind])) for kind in Removal if removed.get(kind))
+    kinds = (kind for kind in Removal if removed.get(kind))
+    return tuple(
+        Note(_WEIGHTS.get(kind, Weight.LOOK), _sentence(kind, removed[kind], removed.names.get(kind, ())))
+        for kind in kinds
+    )
 
 
-def _sentence(kind: Removal, count: int) -> str:
+def _sentence(kind: Removal, count: int, names: Sequence[str]) -> str:
     singular, plural, reason = kind.value
-    return f"{count} {singular if count == 1 else plural} {'was' if count == 1 else 'were'} removed, because {reason}."
+    if kind is Removal.OPEN_COMMENT:
+        which, they = (f"1 {singular} has", "it stays") if count == 1 else (f"{count} {plural} have", "they stay")
+        return f"{which} no end (-->), so {they} as text."
+    which = f"{count} {singular if count == 1 else plural}{f' ({named(names)})' if names else ''}"
+    return f"{which} {'was' if count == 1 else 'were'} removed, because {reason}."

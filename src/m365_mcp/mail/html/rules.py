@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.css import Style, sanitize_style
+from m365_mcp.mail.html.elements import HTML_ELEMENTS, OFFICE_ELEMENT
 from m365_mcp.mail.html.hiding import BACKGROUND_LOST, NOT_DISPLAYED
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.text import words
@@ -25,24 +26,22 @@ ALLOWED_ELEMENTS = FORMATTING | words(
 _BLOCKS = words("article aside div footer header main nav section ul ol")
 VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 
-# Elements without effect in a mail, or containers of visible content; their removal is not reported.
-UNREPORTED_ELEMENTS = frozenset({"html", "head", "body", "title", "picture", "noscript"})
-
 REMOVED_ELEMENTS: dict[str, Removal] = {
     **dict.fromkeys(("script",), Removal.SCRIPT),
     **dict.fromkeys(("style", "link"), Removal.STYLE_SHEET),
-    **dict.fromkeys(("meta", "base", "basefont"), Removal.PAGE),
-    **dict.fromkeys(
-        words(
-            "button datalist fieldset form input isindex keygen label legend meter optgroup option output progress "
-            "select textarea"
-        ),
-        Removal.FORM,
-    ),
-    **dict.fromkeys(words("applet embed fencedframe frame frameset iframe object param portal"), Removal.FRAME),
-    **dict.fromkeys(words("audio bgsound source track video"), Removal.MEDIA),
+    **dict.fromkeys(("button", "input", "isindex", "keygen", "select", "textarea"), Removal.FORM),
+    **dict.fromkeys(words("applet embed fencedframe frame iframe object portal"), Removal.FRAME),
+    **dict.fromkeys(("audio", "bgsound", "video"), Removal.MEDIA),
     **dict.fromkeys(("svg", "math"), Removal.DRAWING),
 }
+
+
+def removal_of(element: str) -> Removal | None:
+    """Return how the removal of an element is reported; None: a reader sees no difference, or only its content."""
+    if element in HTML_ELEMENTS or OFFICE_ELEMENT.fullmatch(element):
+        return REMOVED_ELEMENTS.get(element)
+    return REMOVED_ELEMENTS.get(element, Removal.OTHER)
+
 
 _EVERYWHERE = frozenset(
     {"align", "aria-label", "bgcolor", "dir", "height", "id", "lang", "role", "style", "title", "valign", "width"}
@@ -76,10 +75,9 @@ ALLOWED_ATTRIBUTES: dict[str, set[str]] = {
 }
 
 ADDRESS_ATTRIBUTES = frozenset({"href", "src", "cite"})
-_IMAGES = frozenset({"background", "dynsrc", "lowsrc", "poster", "srcset"})
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
-_MAX_CACHED_STYLES = 2_000
+_CONVERSION = 10  # a declaration that has to be converted is as much work as so many others
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)  # RFC 3986 section 3.1
 _HOST = re.compile(r"[^\s<>\"\\^`{|}/?#]+")
 
@@ -98,11 +96,10 @@ class AttributeRules:
             BodyTooComplex: the styles exceed a limit of `limits`.
         """
         if name == "style":
-            self._count_style(value)
-            style = self._sanitize_style(value)
+            style = self._styles.get(value) or self._sanitize_style(value)
             return _style_for(element, style), style.removed
         if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
-            return None, _reason_of(name)
+            return None, _reason_of(name, value)
         if name == "role":
             return (value if value.strip().lower() in _ROLES else None), ()
         if name in ADDRESS_ATTRIBUTES:
@@ -112,7 +109,7 @@ class AttributeRules:
     def sanitize_again(self, element: str, name: str, value: str) -> str | None:
         """Return the allowed value of an attribute that `sanitize` has already counted; None: remove it."""
         if name == "style":
-            return self._sanitize_style(value).text or None
+            return (self._styles.get(value) or self._sanitize_style(value, is_counted=False)).text or None
         return value if name == MARKER else self.sanitize(element, name, value)[0]
 
     def look_of(self, attributes: Mapping[str, str]) -> tuple[str, frozenset[str]]:
@@ -121,26 +118,26 @@ class AttributeRules:
         traits = style.traits + (NOT_DISPLAYED if "hidden" in attributes else "")
         return traits + (BACKGROUND_LOST if attributes.get("background") else ""), style.noticed
 
-    def _count_style(self, style: str) -> None:
-        if style in self._styles:
-            return
-        limits.check_count(len(style), limits.MAX_STYLE_CHARACTERS, "characters in one style attribute")
-        self._declarations += 1 + style.count(";")
+    def _sanitize_style(self, text: str, *, is_counted: bool = True) -> Style:
+        style = self._styles.get(text)
+        if style is None:
+            if is_counted:
+                limits.check_count(len(text), limits.MAX_STYLE_CHARACTERS, "characters in one style attribute")
+                self._count(1 + text.count(";"))
+            style = self._styles[text] = sanitize_style(text)
+            if is_counted:
+                self._count(style.converted * _CONVERSION)
+        return style
+
+    def _count(self, declarations: int) -> None:
+        self._declarations += declarations
         limits.check_count(self._declarations, limits.MAX_STYLE_DECLARATIONS, "different style declarations")
 
-    def _sanitize_style(self, style: str) -> Style:
-        result = self._styles.get(style)
-        if result is None:
-            result = sanitize_style(style)
-            if len(self._styles) < _MAX_CACHED_STYLES:
-                self._styles[style] = result
-        return result
 
-
-def _reason_of(name: str) -> Sequence[Removal]:
+def _reason_of(name: str, value: str) -> Sequence[Removal]:
     if name.startswith("on"):
         return (Removal.EVENT_HANDLER,)
-    return (Removal.REMOTE_IMAGE,) if name in _IMAGES else ()
+    return (Removal.BACKGROUND_IMAGE,) if name == "background" and value.strip() else ()
 
 
 def _style_for(element: str, style: Style) -> str | None:
@@ -155,11 +152,16 @@ def _sanitize_address(name: str, value: str) -> tuple[str | None, Sequence[Remov
     if name == "src":
         if scheme == "cid":
             return address, ()
-        return None, [Removal.DATA_IMAGE if scheme == "data" else Removal.REMOTE_IMAGE] if address else ()
+        return None, (Removal.REMOTE_IMAGE,) if address else ()
     if name == "cite":  # the source of a quote; mail programs do not open it
         return (address if scheme in ("http", "https", "mid") and _is_complete(address) else None), ()
-    is_allowed = address.startswith("#") or (scheme in LINK_SCHEMES and _is_complete(address))
-    return (address, ()) if is_allowed else (None, [Removal.LINK] if address else ())
+    is_allowed = address.startswith("#") or opens_in_a_mail(address)
+    return (address, ()) if is_allowed else (None, (Removal.LINK,) if address else ())
+
+
+def opens_in_a_mail(address: str) -> bool:
+    """Return whether a reader can open `address`, which is as `plain_address` returns it."""
+    return scheme_of(address) in LINK_SCHEMES and _is_complete(address)
 
 
 def plain_address(value: str) -> str:
