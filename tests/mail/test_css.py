@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from m365_mcp.mail.html.css import ALLOWED_PROPERTIES, sanitize_style
+from m365_mcp.mail.html.css import Style, sanitize_style
+from m365_mcp.mail.html.hiding import NOT_DISPLAYED
+from m365_mcp.mail.html.properties import ALLOWED_PROPERTIES
 from m365_mcp.mail.html.removals import Removal
 
 
@@ -23,15 +25,19 @@ from m365_mcp.mail.html.removals import Removal
         "display/* a */:none",
     ],
 )
-def test_text_cannot_be_hidden_by_display(style: str) -> None:
-    """`display: none` is removed and counted, with any case, comments and priority."""
-    assert sanitize_style(style) == ("", [Removal.STYLE])
+def test_k3_text_cannot_be_hidden_by_display(style: str) -> None:
+    """K3: `display: none` is removed and remembered, with any case, comments and priority."""
+    found = sanitize_style(style)
+
+    assert (found.text, found.traits) == ("", NOT_DISPLAYED)
 
 
 @pytest.mark.parametrize("style", ["display:n\\6fne", "display:\\none", "d\\69splay:none", "display:url(x)"])
 def test_escape_counts_as_active_style(style: str) -> None:
     """A backslash can spell any word, so a declaration with one is removed and counts as active."""
-    assert sanitize_style(style) == ("", [Removal.ACTIVE_STYLE])
+    found = sanitize_style(style)
+
+    assert (found.text, found.removed) == ("", (Removal.ACTIVE_STYLE,))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +53,7 @@ def test_escape_counts_as_active_style(style: str) -> None:
         ("color:rgb(1, 2, 3);background:RGBA(1,2,3,.5)", "color:rgb(1, 2, 3);background:RGBA(1,2,3,.5)"),
         ("color:hsl(1,2%,3%);border-top-color:hsla(1,2%,3%,1)", "color:hsl(1,2%,3%);border-top-color:hsla(1,2%,3%,1)"),
         ("font-family:'Segoe UI', \"Arial\"", "font-family:'Segoe UI', \"Arial\""),
-        ("width:50%!important;margin:-1px +2px", "width:50%!important;margin:-1px +2px"),
+        ("width:50%!important;margin:-1px +2px;width:9px", "margin:-1px +2px;width:9px;width:50%"),
         ("display:block", "display:block"),
         ("border-left:1px solid #ccc;border-left-width:2px", "border-left:1px solid #ccc;border-left-width:2px"),
         ("margin:0\n auto", "margin:0 auto"),
@@ -55,47 +61,80 @@ def test_escape_counts_as_active_style(style: str) -> None:
 )
 def test_ordinary_style_stays(style: str, allowed: str) -> None:
     """Fonts, colours, sizes and boxes stay, with only their white space and comments tidied."""
-    assert sanitize_style(style) == (allowed, [])
+    assert sanitize_style(style) == Style(allowed)
 
 
 @pytest.mark.parametrize(
-    ("style", "removal"),
+    ("style", "gone"),
     [
-        ("position:fixed", Removal.STYLE),
-        ("color:rotate(1)", Removal.STYLE),
-        ("color:'red", Removal.STYLE),
-        ('color:"red', Removal.STYLE),
-        ("color:red/* open", Removal.STYLE),
-        ("color:a{b}", Removal.STYLE),
-        ("color", Removal.STYLE),
-        ("color:", Removal.STYLE),
-        ("background:url(x)", Removal.ACTIVE_STYLE),
-        ("background:URL(x)", Removal.ACTIVE_STYLE),
-        ("width:expression(x)", Removal.ACTIVE_STYLE),
-        ("background:image-set(x)", Removal.ACTIVE_STYLE),
-        ("background:element(x)", Removal.ACTIVE_STYLE),
-        ("background:cross-fade(x)", Removal.ACTIVE_STYLE),
-        ("width:attr(x)", Removal.ACTIVE_STYLE),
-        ("background:src(x)", Removal.ACTIVE_STYLE),
-        ("behavior:x", Removal.ACTIVE_STYLE),
-        ("-moz-binding:x", Removal.ACTIVE_STYLE),
-        ("@import x", Removal.ACTIVE_STYLE),
-        ("x:javascript:y", Removal.ACTIVE_STYLE),
-        ("color:data:x", Removal.ACTIVE_STYLE),
-        ("data :x:y", Removal.ACTIVE_STYLE),
+        ("position:fixed", "position"),
+        ("color:rotate(1)", "color"),
+        ("color:'red", "color"),
+        ('color:"red', "color"),
+        ("color:red/* open", "color"),
+        ("color:a{b}", "color"),
+        ("color", "color"),
+        ("color:", "color"),
+        ("width:rgb(1)", "width"),
+        ("grid-template-columns:repeat(100, 1fr)", "grid-template-columns"),
     ],
 )
-def test_active_style_is_counted_apart_from_other_style(style: str, removal: Removal) -> None:
-    """Every declaration that is not allowed is removed; the count tells active ones from others."""
-    assert sanitize_style(style) == ("", [removal])
+def test_k14_removal_that_a_reader_sees_is_named(style: str, gone: str) -> None:
+    """K14: a removed property that changes the look is named."""
+    found = sanitize_style(style)
+
+    assert (found.text, found.removed, found.noticed) == ("", (), {gone})
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "mso-line-height-rule:exactly",
+        "-webkit-text-size-adjust:100%",
+        "box-shadow:0 0 1px red",
+        "transition:all 1s",
+        "cursor:pointer",
+        "x:y",
+    ],
+)
+def test_k14_harmless_removal_is_silent(style: str) -> None:
+    """K14: a property that changes nothing a reader of a mail sees goes without a word."""
+    assert sanitize_style(style) == Style("")
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "background:url(x)",
+        "background:URL(x)",
+        "width:expression(x)",
+        "background:image-set(x)",
+        "background:element(x)",
+        "background:cross-fade(x)",
+        "width:attr(x)",
+        "background:src(x)",
+        "behavior:x",
+        "-moz-binding:x",
+        "@import x",
+        "x:javascript:y",
+        "color:data:x",
+        "data :x:y",
+    ],
+)
+def test_active_style_is_counted_apart_from_other_style(style: str) -> None:
+    """Every declaration that loads or runs is removed and counted as active."""
+    found = sanitize_style(style)
+
+    assert (found.text, found.removed) == ("", (Removal.ACTIVE_STYLE,))
 
 
 def test_each_declaration_is_checked_alone() -> None:
-    """One bad declaration removes only itself, and each is counted."""
-    allowed, removed = sanitize_style("color:red;position:fixed;background:url(a;b);font:12px A")
+    """One bad declaration removes only itself; a semicolon in brackets or quotes separates nothing."""
+    found = sanitize_style("color:red;position:fixed;background:url(a;b);font:12px A;font-family:'a;b'")
 
-    assert allowed == "color:red;font:12px A"
-    assert removed == [Removal.STYLE, Removal.ACTIVE_STYLE, Removal.STYLE]
+    assert found.text == "color:red;font:12px A"
+    assert found.removed == (Removal.ACTIVE_STYLE,)
+    assert found.noticed == {"position", "font-family"}
 
 
 # What a mail may say about fonts, colours, sizes, alignment, tables and lists; written out, so that no word is lost.
@@ -103,8 +142,11 @@ ALLOWED = """
 margin margin-top margin-right margin-bottom margin-left padding padding-top padding-right padding-bottom padding-left
 border border-top border-right border-bottom border-left border-color border-style border-width border-top-color
 border-top-style border-top-width border-right-color border-right-style border-right-width border-bottom-color
-border-bottom-style border-bottom-width border-left-color border-left-style border-left-width background
-background-color border-collapse border-radius border-spacing caption-side clear color direction display empty-cells
+border-bottom-style border-bottom-width border-left-color border-left-style border-left-width border-top-left-radius border-top-right-radius border-bottom-left-radius
+border-bottom-right-radius background box-sizing align-content align-items align-self column-gap flex flex-basis
+flex-direction flex-flow flex-grow flex-shrink flex-wrap gap grid-auto-flow grid-column grid-column-gap grid-gap
+grid-row-gap grid-template-columns justify-content justify-items justify-self order place-content place-items
+place-self row-gap background-color border-collapse border-radius border-spacing caption-side clear color direction display empty-cells
 float font font-family font-size font-style font-variant font-weight height letter-spacing line-height list-style
 list-style-position list-style-type max-height max-width min-height min-width overflow-wrap table-layout text-align
 text-decoration text-decoration-color text-decoration-line text-decoration-style text-indent text-transform
@@ -120,4 +162,4 @@ def test_exactly_these_properties_are_allowed() -> None:
 @pytest.mark.parametrize("name", ALLOWED.split())
 def test_allowed_property_is_kept(name: str) -> None:
     """Each of them is kept as it was written."""
-    assert sanitize_style(f"{name}:inherit") == (f"{name}:inherit", [])
+    assert sanitize_style(f"{name}:inherit") == Style(f"{name}:inherit")

@@ -50,8 +50,18 @@ def test_style_of_the_page_body_stays() -> None:
 
 
 def test_attribute_without_effect_is_removed_without_a_warning() -> None:
-    """Classes mean nothing without a style sheet, so there is no warning."""
-    assert build_html('<p class="a" data-c="d" role="e">x</p>') == ("<p>x</p>", ())
+    """A class means nothing without a style sheet, so there is no warning."""
+    assert build_html('<p class="a" data-c="d" data-look="d" role="button" aria-hidden="true">x</p>') == (
+        "<p>x</p>",
+        (),
+    )
+
+
+def test_k15_what_screen_readers_need_stays() -> None:
+    """K15: roles of tables, labels and ids stay."""
+    html = '<table role="presentation"><tbody><tr><td id="a" aria-label="b">x</td></tr></tbody></table>'
+
+    assert build_html(html) == (html, ())
 
 
 def test_comment_is_removed_without_a_warning() -> None:

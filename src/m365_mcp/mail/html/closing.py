@@ -31,7 +31,8 @@ def close_tags(tokens: Iterable[Token]) -> Iterator[Token]:
         elif isinstance(token, Start):
             stack.append(name)
             formatting += name in FORMATTING
-            limits.check_count(len(stack), limits.MAX_DEPTH, "HTML tags open in one another")
+            if len(stack) > limits.MAX_DEPTH:
+                limits.check_count(len(stack), limits.MAX_DEPTH, "HTML tags open in one another")
             yield token
         elif name in stack:
             closed = ""
@@ -41,5 +42,6 @@ def close_tags(tokens: Iterable[Token]) -> Iterator[Token]:
                 yield End(closed)
         # Every tag can close a paragraph; the parser then opens the formatting tags again in the next one.
         repeats += formatting
-        limits.check_count(repeats, limits.MAX_FORMATTING, "repetitions of formatting tags that are left open")
+        if repeats > limits.MAX_FORMATTING:
+            limits.check_count(repeats, limits.MAX_FORMATTING, "repetitions of formatting tags that are left open")
     yield from map(End, reversed(stack))

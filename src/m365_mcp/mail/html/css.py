@@ -33,6 +33,7 @@ _ACTIVE = re.compile(
     r"url|expression|image|element|cross-fade|attr|src|behavior|binding|@import|script|data:|\\", re.IGNORECASE
 )
 _LOADING = re.compile(_ACTIVE.pattern.replace("image", r"image-set|image\("), re.IGNORECASE)
+_CONVERTED = frozenset({"background", "background-image", "background-color", "color"})
 _SEPARATOR = re.compile(r"[;\"'()]")
 _IMPORTANT = re.compile(r" ?! ?important$", re.IGNORECASE)
 _VARIABLE = re.compile(r"var\(\s*--[^\s,()]+\s*(?:,([^()]*(?:\([^()]*\)[^()]*)*+))?\)", re.IGNORECASE)
@@ -48,6 +49,7 @@ class Style:
         removed: one `Removal` for each declaration that loads or runs.
         noticed: the properties whose removal the reader can see.
         traits: what the style does to its element, as `hiding` names it.
+        converted: how many declarations had to be converted.
         clears_floats: whether the removed `overflow` kept the floats of the element inside it.
     """
 
@@ -56,6 +58,7 @@ class Style:
     noticed: frozenset[str] = frozenset()
     traits: str = ""
     clears_floats: bool = False
+    converted: int = 0
 
 
 def sanitize_style(style: str) -> Style:
@@ -75,6 +78,7 @@ class _Reader:
         self._removed: list[Removal] = []
         self._noticed: set[str] = set()
         self._traits = traits_of(self._plain)
+        self._converted = 0
 
     def read(self) -> Style:
         is_text_of_gradient = self._fills_text_with_background()
@@ -86,10 +90,12 @@ class _Reader:
             else:
                 self._convert(name, value)
         text = ";".join(self._allowed)
-        return Style(text, tuple(self._removed), frozenset(self._noticed), self._traits, self._clears_floats())
+        noticed = frozenset(self._noticed)
+        return Style(text, tuple(self._removed), noticed, self._traits, self._clears_floats(), self._converted)
 
     def _convert(self, name: str, value: str) -> None:
         """Keep of a declaration what mail programs understand, and count the rest."""
+        self._converted += "(" in value or name in _CONVERTED
         if "var(" in value.lower() and len(value) < 1_000:
             value = _VARIABLE.sub(lambda found: (found[1] or "").strip(), value)
             if name in ALLOWED_PROPERTIES and value.strip() and _is_safe(name, value):

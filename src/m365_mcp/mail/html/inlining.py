@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from html import escape
 from itertools import chain
 
 from css_inline import CSSInliner
@@ -25,6 +26,7 @@ from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens, writ
 
 _STYLE = re.compile(r"<style[\s/>]", re.IGNORECASE)
 _BRACKETS = re.compile(r"[(\[{]")
+_LITERAL = ("xmp", "plaintext")  # what is between their tags is text, `<` included
 _PAGE = ("html", "body")
 
 
@@ -120,6 +122,8 @@ class _Page:
                         self._attributes[token.name].setdefault(name, value)
         elif token.name == "style":
             return
+        elif token.name in _LITERAL:
+            yield from (Start("pre"), Text(escape(token.content))) if isinstance(token, Start) else (End("pre"),)
         elif token.name in ALLOWED_ELEMENTS:
             if isinstance(token, Start):
                 self._prepare_style(token.attributes)

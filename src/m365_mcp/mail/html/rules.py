@@ -6,7 +6,7 @@ Sources: WHATWG HTML (elements that load or run); the OWASP XSS Filter Evasion C
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from m365_mcp.mail.html import limits
@@ -77,7 +77,7 @@ ALLOWED_ATTRIBUTES: dict[str, set[str]] = {
 ADDRESS_ATTRIBUTES = frozenset({"href", "src", "cite"})
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
-_MAX_CACHED_STYLES = 2_000
+_CONVERSION = 10  # a declaration that has to be converted is as much work as so many others
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)  # RFC 3986 section 3.1
 _HOST = re.compile(r"[^\s<>\"\\^`{|}/?#]+")
 
@@ -89,32 +89,27 @@ class AttributeRules:
         self._styles: dict[str, Style] = {}
         self._declarations = 0
 
-    def sanitize(self, element: str, name: str, value: str) -> tuple[str | None, list[Removal]]:
+    def sanitize(self, element: str, name: str, value: str) -> tuple[str | None, Sequence[Removal]]:
         """Return the allowed value of an attribute (None: remove it), and the removals to report.
 
         Raises:
             BodyTooComplex: the styles exceed a limit of `limits`.
         """
-        if name.startswith("on"):
-            return None, [Removal.EVENT_HANDLER]
-        if name == "background":
-            return None, [Removal.BACKGROUND_IMAGE] if value.strip() else []
-        if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
-            return None, []
         if name == "style":
-            self._count_style(value)
-            style = self._sanitize_style(value)
-            return _style_for(element, style), list(style.removed)
+            style = self._styles.get(value) or self._sanitize_style(value)
+            return _style_for(element, style), style.removed
+        if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
+            return None, _reason_of(name, value)
         if name == "role":
-            return (value if value.strip().lower() in _ROLES else None), []
+            return (value if value.strip().lower() in _ROLES else None), ()
         if name in ADDRESS_ATTRIBUTES:
             return _sanitize_address(name, value)
-        return value, []
+        return value, ()
 
     def sanitize_again(self, element: str, name: str, value: str) -> str | None:
         """Return the allowed value of an attribute that `sanitize` has already counted; None: remove it."""
         if name == "style":
-            return self._sanitize_style(value).text or None
+            return (self._styles.get(value) or self._sanitize_style(value, is_counted=False)).text or None
         return value if name == MARKER else self.sanitize(element, name, value)[0]
 
     def look_of(self, attributes: Mapping[str, str]) -> tuple[str, frozenset[str]]:
@@ -123,20 +118,26 @@ class AttributeRules:
         traits = style.traits + (NOT_DISPLAYED if "hidden" in attributes else "")
         return traits + (BACKGROUND_LOST if attributes.get("background") else ""), style.noticed
 
-    def _count_style(self, style: str) -> None:
-        if style in self._styles:
-            return
-        limits.check_count(len(style), limits.MAX_STYLE_CHARACTERS, "characters in one style attribute")
-        self._declarations += 1 + style.count(";")
+    def _sanitize_style(self, text: str, *, is_counted: bool = True) -> Style:
+        style = self._styles.get(text)
+        if style is None:
+            if is_counted:
+                limits.check_count(len(text), limits.MAX_STYLE_CHARACTERS, "characters in one style attribute")
+                self._count(1 + text.count(";"))
+            style = self._styles[text] = sanitize_style(text)
+            if is_counted:
+                self._count(style.converted * _CONVERSION)
+        return style
+
+    def _count(self, declarations: int) -> None:
+        self._declarations += declarations
         limits.check_count(self._declarations, limits.MAX_STYLE_DECLARATIONS, "different style declarations")
 
-    def _sanitize_style(self, style: str) -> Style:
-        result = self._styles.get(style)
-        if result is None:
-            result = sanitize_style(style)
-            if len(self._styles) < _MAX_CACHED_STYLES:
-                self._styles[style] = result
-        return result
+
+def _reason_of(name: str, value: str) -> Sequence[Removal]:
+    if name.startswith("on"):
+        return (Removal.EVENT_HANDLER,)
+    return (Removal.BACKGROUND_IMAGE,) if name == "background" and value.strip() else ()
 
 
 def _style_for(element: str, style: Style) -> str | None:
@@ -145,17 +146,17 @@ def _style_for(element: str, style: Style) -> str | None:
     return style.text or None
 
 
-def _sanitize_address(name: str, value: str) -> tuple[str | None, list[Removal]]:
+def _sanitize_address(name: str, value: str) -> tuple[str | None, Sequence[Removal]]:
     address = plain_address(value)
     scheme = scheme_of(address)
     if name == "src":
         if scheme == "cid":
-            return address, []
-        return None, [Removal.REMOTE_IMAGE] if address else []
+            return address, ()
+        return None, (Removal.REMOTE_IMAGE,) if address else ()
     if name == "cite":  # the source of a quote; mail programs do not open it
-        return (address if scheme in ("http", "https", "mid") and _is_complete(address) else None), []
+        return (address if scheme in ("http", "https", "mid") and _is_complete(address) else None), ()
     is_allowed = address.startswith("#") or opens_in_a_mail(address)
-    return (address, []) if is_allowed else (None, [Removal.LINK] if address else [])
+    return (address, ()) if is_allowed else (None, (Removal.LINK,) if address else ())
 
 
 def opens_in_a_mail(address: str) -> bool:

@@ -23,6 +23,7 @@ _ATTRIBUTE = re.compile(
 )
 _TAG_END = re.compile(r"[\t\n\f\r /]*+>")
 _COMMENT_END = re.compile(r"--!?>")
+_ESCAPED = re.compile(r"[&<>\"']")
 _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*+[;=]?)")
 
 
@@ -136,5 +137,7 @@ def _write(token: Token) -> str:
         return f"</{token.name}>"
     if not token.attributes:
         return f"<{token.name}>"
-    attributes = [f' {name}="{escape(value)}"' for name, value in token.attributes.items()]
+    attributes = [
+        f' {name}="{escape(value) if _ESCAPED.search(value) else value}"' for name, value in token.attributes.items()
+    ]
     return f"<{token.name}{''.join(attributes)}>"
