@@ -27,7 +27,7 @@ from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 from m365_mcp.mail.text import words
 
-MAX_QUOTED_TEXT = 500_000  # characters of an original that is quoted as text
+MAX_QUOTED_TEXT = 300_000  # characters of an original that is quoted as text
 _BOX = '<div style="clear:both;overflow:auto">'
 _WRAPPED = "white-space:pre-wrap;overflow-wrap:break-word"
 _ROOM = MAX_REQUEST_BYTES - 10_000  # bytes of the text in the request; the rest is for its other fields
@@ -112,8 +112,8 @@ def _quote_html_as_text(html: str) -> Quotation:
 
 def visible_text(html: str) -> str:
     """Return the text of any HTML, with a line for each block; its time is linear."""
-    pieces = [unescape(one.raw) if isinstance(one, Text) else _line_break(one) for one in read_tokens(html)]
-    lines = (" ".join(line.split()) for line in "".join(pieces).splitlines())
+    pieces = [one.raw if isinstance(one, Text) else _line_break(one) for one in read_tokens(html)]
+    lines = (" ".join(line.split()) for line in unescape("".join(pieces)).splitlines())
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
