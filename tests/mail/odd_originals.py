@@ -28,7 +28,7 @@ HIDING = {
     "negative margin": f'<span style="display:inline-block;margin-top:-1500px;{_COVER}">Hi</span>',
     "negative margin of a table": f'<table style="display:inline-table;margin:-1500px 0 0;{_COVER}"><td>Hi</table>',
     "negative margin of a picture": f'<img src="cid:a" alt="Hi" style="margin-top:-1500px;{_COVER}">',
-    "large font in a low line": '<div style="line-height:0;font-size:900px"><span style="background:#fff">X</span></div>',
+    "font over a low line": '<div style="line-height:0;font-size:900px"><span style="background:#fff">X</span></div>',
     "dialog": f'<dialog open style="position:fixed;inset:0;margin:0;max-width:none;{_COVER}">Hi</dialog>',
     "script": "<script>document.body.textContent=''</script><p>Hi</p>",
     "event handler": "<img src=x onerror=\"document.body.textContent=''\"><p>Hi</p>",
