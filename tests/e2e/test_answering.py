@@ -261,7 +261,7 @@ async def sent_mail(writer: Assistant, **changes: Any) -> str:
 async def test_k12_reply_to_own_sent_mail_goes_to_its_recipients(
     writer: Assistant, simulator: Simulator, to_all: bool
 ) -> None:
-    """K12: a reply to a message of Sent Items goes to those who got it, stays in the thread, and the receipt says so."""
+    """K12: a reply to a message of Sent Items goes to those who got it, in the thread, and the receipt says so."""
     message_id = await sent_mail(writer)
 
     receipt = await done(writer, "reply", message_id=message_id, body="<p>More</p>", reply_all=to_all)
