@@ -1,9 +1,12 @@
 """Composing the caller's part of a reply, and the rules for the recipients that the mailbox chose."""
 
+from dataclasses import replace
+
 import pytest
 
 from m365_mcp.errors import InvalidArgument, RecipientNotAllowed
 from m365_mcp.mail import MailRules, Recipient, ReplyRequest, check_recipients, compose_reply
+from m365_mcp.mail.report import Weight
 
 GRACE = Recipient("grace@contoso.example")
 
@@ -42,13 +45,14 @@ def test_h18_reply_to_addresses_of_a_draft_are_checked() -> None:
     check_recipients(rules, to=[GRACE], reply_to=[GRACE])
 
 
-@pytest.mark.parametrize("quoted", [frozenset({"logo"}), frozenset({"logo", "other"})])
-def test_k12_picture_of_the_quote_may_stand_in_the_text(quoted: frozenset[str]) -> None:
-    """K12: a cid: that the quote has is fine and gives no warning; one that nobody has is refused."""
-    reply = compose_reply(ReplyRequest(kind="reply", original="m1", body='<p><img src="cid:logo"></p>'), MailRules())
-
-    reply.check_images(quoted)
+def test_k12_picture_of_the_quote_may_stand_in_the_text() -> None:
+    """K12: a cid: that the quote has is fine; one that nobody has is refused, or reported if it is meant."""
+    request = ReplyRequest(kind="reply", original="m1", body='<p><img src="cid:logo">x</p>')
+    reply = compose_reply(request, MailRules())
+    meant = compose_reply(replace(request, as_written=True), MailRules())
 
     assert reply.notes == ()
-    with pytest.raises(InvalidArgument, match="cid:"):
+    assert reply.check_images(frozenset({"logo", "other"})) == ()
+    with pytest.raises(InvalidArgument, match="as_written=true"):
         reply.check_images(frozenset({"other"}))
+    assert [note.weight for note in meant.check_images(frozenset())] == [Weight.LOST]

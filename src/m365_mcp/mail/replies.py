@@ -14,7 +14,7 @@ from m365_mcp.mail.body import Body, read_body
 from m365_mcp.mail.composing import duplicate_notes
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipients
-from m365_mcp.mail.report import Note
+from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MailRules
 
 ReplyKind = Literal["reply", "reply_all", "forward"]
@@ -58,19 +58,27 @@ class Reply:
     cc: tuple[Recipient, ...] = ()
     bcc: tuple[Recipient, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    as_written: bool = False
     notes: tuple[Note, ...] = ()
 
-    def check_images(self, quoted_ids: frozenset[str]) -> None:
-        """Raise InvalidArgument if the body shows an image that neither an attachment nor the quote has.
+    def check_images(self, quoted_ids: frozenset[str]) -> tuple[Note, ...]:
+        """Refuse a body with an image that nobody has, or return a note if the caller means it so.
 
         Args:
             quoted_ids: the content ids of the images in the quote, which the draft of the reply has.
+
+        Raises:
+            InvalidArgument: neither an attachment nor the quote has the image; not with `as_written`.
         """
-        if self.body.content_ids - {attachment.content_id for attachment in self.attachments} - quoted_ids:
-            raise InvalidArgument(
-                "'body' shows an image with a cid: address that neither an attachment nor the quoted message has.",
-                advice="Attach the image with this content_id, or remove it from the body.",
-            )
+        if not self.body.content_ids - {attachment.content_id for attachment in self.attachments} - quoted_ids:
+            return ()
+        if self.as_written:
+            return (Note(Weight.LOST, "The reader does not see an image of the body, which nothing is attached for."),)
+        raise InvalidArgument(
+            "'body' shows an image by a cid: address that neither an attachment nor the quoted message has.",
+            advice="Attach the image and give it this content_id, or remove the <img>. "
+            "With as_written=true the mail is sent without it.",
+        )
 
     def composed_fingerprint(self) -> str:
         """Return v0.1.0's fingerprint, which covers the composed text; see `Message.composed_fingerprint`."""
@@ -106,6 +114,7 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
         cc=recipients.cc,
         bcc=recipients.bcc,
         attachments=attachments,
+        as_written=request.as_written,
         notes=(*duplicate_notes(recipients), *body.notes, *attachment_notes),
         fingerprint=fingerprint_of(
             request.kind,

@@ -118,9 +118,9 @@ class Replies:
 def _text_with_quote(draft: ReplyDraft, reply: Reply) -> tuple[dict[str, str], tuple[Note, ...]]:
     """Return Graph's `itemBody` with our text above the quotation, and notes for the report. Raises InvalidArgument."""
     quotation = read_quotation(draft.content, draft.content_type)
-    reply.check_images(quotation.content_ids)
+    image_notes = reply.check_images(quotation.content_ids)
     content_type, content, notes = quote_original(reply.body, quotation)
-    return {"contentType": content_type, "content": content}, notes
+    return {"contentType": content_type, "content": content}, (*image_notes, *notes)
 
 
 def _changed_recipients(draft: Item, wanted: Item) -> dict[str, Any]:

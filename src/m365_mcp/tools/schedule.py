@@ -32,7 +32,7 @@ class ScheduledMail(BaseModel):
     send_at: str = Field(description="When Microsoft sends it, UTC, ISO 8601.")
     subject: str = Field(description="Subject.")
     recipients: list[str] = Field(description="Every address that it goes to.")
-    allowed_now: bool = Field(description="False: today's rules forbid it, and it still leaves unless cancelled.")
+    allowed_now: bool = Field(description="False: today's rules forbid it; it leaves unless cancelled.")
 
 
 class ScheduledMails(BaseModel):
