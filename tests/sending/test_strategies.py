@@ -27,7 +27,7 @@ async def test_send_without_a_draft_was_not_sent(kind: type[DraftSend]) -> None:
 
 async def test_existing_draft_without_a_record_was_not_sent() -> None:
     """A call that died before it recorded the draft has sent nothing."""
-    strategy = ExistingDraftSend(Drafts(mailbox_over(refuse_requests)), "AAMk1", "our-id", person_knows_draft=True)
+    strategy = ExistingDraftSend(Drafts(mailbox_over(refuse_requests)), "AAMk1", "our-id")
 
     assert await strategy.reconcile("our-id", None) is False
 

@@ -120,7 +120,13 @@ def _fingerprint(
 
 def _check_switches(request: MessageRequest, rules: MailRules) -> None:
     check_bcc(request.bcc, rules)
-    if _is_given(request.from_) and not rules.allow_from:
+    if _is_given(request.from_):
+        check_from(rules)
+
+
+def check_from(rules: MailRules) -> None:
+    """Raise InvalidArgument if no other mailbox than the person's own may send."""
+    if not rules.allow_from:
         raise InvalidArgument(
             "'from_' is switched off on this server: it sends every message from the person's own mailbox.",
             advice="Leave it out, or ask the people who run this server to set M365_SEND_FROM.",

@@ -172,23 +172,23 @@ def read_recipients(rules: MailRules, **fields: Sequence[str] | None) -> Message
     return recipients
 
 
-def check_recipients(rules: MailRules, **fields: Sequence[Recipient]) -> None:
+def check_recipients(rules: MailRules, *, reply_to: Sequence[Recipient] = (), **fields: Sequence[Recipient]) -> None:
     """Check the recipients of an existing draft, for example of a reply, against the operator's rules.
 
     Raises:
         InvalidArgument: there is no recipient, there are too many, or there are blind copies.
-        RecipientNotAllowed: a recipient is outside the domains that the operator allows.
+        RecipientNotAllowed: a recipient or a reply-to address is outside the domains that the operator allows.
     """
-    entries = [
-        _Entry(field, number, recipient)
-        for field, recipients in fields.items()
-        for number, recipient in enumerate(recipients, start=1)
-    ]
+    entries = [entry for field, recipients in fields.items() for entry in _entries_of(field, recipients)]
     if not entries:
         raise InvalidArgument("There is no recipient.", advice="Put at least one address into the message in Outlook.")
     check_bcc(fields.get("bcc"), rules)
-    _check_count(len(entries), rules.max_recipients)
-    _check_domains(entries, rules)
+    _check_count(max(len(entries), len(reply_to)), rules.max_recipients)
+    _check_domains((*entries, *_entries_of("reply_to", reply_to)), rules)
+
+
+def _entries_of(field: str, recipients: Sequence[Recipient]) -> list[_Entry]:
+    return [_Entry(field, number, recipient) for number, recipient in enumerate(recipients, start=1)]
 
 
 def check_bcc(bcc: Sequence[object] | None, rules: MailRules) -> None:

@@ -16,6 +16,7 @@ from m365_mcp.mail import MailRules, Message, MessageRequest, Reply, ReplyReques
 from m365_mcp.person import PersonId
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrategy, no_progress
+from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DirectSend, DraftSend
 
@@ -66,6 +67,11 @@ class Outbox:
     def drafts(self) -> Drafts:
         """The person's drafts."""
         return Drafts(self.mailbox)
+
+    @property
+    def inspection(self) -> DraftInspection:
+        """Inspects the person's drafts by the rules."""
+        return DraftInspection(self.drafts, self.rules)
 
     def slot(self) -> AbstractAsyncContextManager[None]:
         """Hold a mailbox slot for a request that sends nothing; see `MailboxSlots.slot`."""

@@ -146,7 +146,7 @@ def _receipt(sent: SentUpload) -> ReceiptWithFiles:
         status="sent",
         message_id=receipt.message_id,
         accepted_at=receipt.accepted_at,
-        recipients=list(sent.batch.addresses),
+        recipients=list(sent.addresses),
         duplicate_of=receipt.message_id if receipt.is_repeat else None,
         warnings=list(sent.batch.warnings),
         saved_to_sent_items=True,

@@ -78,8 +78,9 @@ async def reply(
     """Reply to a message inside its thread, with the original quoted below. The reply leaves immediately.
 
     The reply goes to the addresses that the message names for replies; with `reply_all` also to all other people on the
-    message. The receipt lists them in `recipients`. Have the person agree to the text and the recipients first. Do not
-    repeat the call after a receipt or after 'outcome_unknown'.
+    message. A reply to the person's own mail goes to those who got it. The receipt lists them in `recipients`. Have the
+    person agree to the text and the recipients first. Do not repeat the call after a receipt or after
+    'outcome_unknown'.
     """
     composed = await outbox.compose_reply(
         ReplyRequest(
@@ -91,10 +92,10 @@ async def reply(
             as_written=as_written,
         )
     )
-    item, sent = await Replies(outbox).send(
+    sent = await Replies(outbox).send(
         composed, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
-    return receipt_of(sent, item.addresses, composed.warnings)
+    return receipt_of(sent.receipt, sent.addresses, sent.warnings)
 
 
 @tool(title="Forward", annotations=_SENDING.model_copy(update={"title": "Forward"}))
@@ -130,10 +131,10 @@ async def forward(
             as_written=as_written,
         )
     )
-    item, sent = await Replies(outbox).send(
+    sent = await Replies(outbox).send(
         composed, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
-    return receipt_of(sent, item.addresses, composed.warnings)
+    return receipt_of(sent.receipt, sent.addresses, sent.warnings)
 
 
 def _listed(one: MessageSummary) -> ListedMessage:

@@ -9,10 +9,9 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.graph.items import Item
 from m365_mcp.mail import MessageRequest, read_send_at
 from m365_mcp.sending.outbox import Outbox
-from m365_mcp.sending.scheduling import Schedule
+from m365_mcp.sending.scheduling import Schedule, ScheduledItem
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
 from m365_mcp.tools.mail import Accepted, accepted_fields, progress_to
@@ -33,6 +32,7 @@ class ScheduledMail(BaseModel):
     send_at: str = Field(description="When Microsoft sends it, UTC, ISO 8601.")
     subject: str = Field(description="Subject.")
     recipients: list[str] = Field(description="Every address that it goes to.")
+    allowed_now: bool = Field(description="False: today's rules forbid it; it leaves unless cancelled.")
 
 
 class ScheduledMails(BaseModel):
@@ -115,7 +115,7 @@ async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMa
 
     The list does not contain mails that the person scheduled in Outlook.
     """
-    return ScheduledMails(scheduled=[_scheduled_mail(item) for item in await Schedule(outbox).list(datetime.now(UTC))])
+    return ScheduledMails(scheduled=[_scheduled_mail(one) for one in await Schedule(outbox).list(datetime.now(UTC))])
 
 
 @tool(
@@ -139,7 +139,12 @@ async def cancel_scheduled(
     return CancelledMail(status="cancelled", subject=item.subject, recipients=list(item.addresses))
 
 
-def _scheduled_mail(item: Item) -> ScheduledMail:
+def _scheduled_mail(scheduled: ScheduledItem) -> ScheduledMail:
+    item = scheduled.item
     return ScheduledMail(
-        scheduled_id=item.id, send_at=str(item.send_at), subject=item.subject, recipients=list(item.addresses)
+        scheduled_id=item.id,
+        send_at=str(item.send_at),
+        subject=item.subject,
+        recipients=list(item.addresses),
+        allowed_now=scheduled.is_allowed,
     )
