@@ -24,6 +24,16 @@ SETTINGS = ROOT / "docs" / "settings.md"
 ERRORS = ROOT / "docs" / "errors.md"
 TOOLS_PAGE = ROOT / "docs" / "tools.md"
 SCHEMAS = ROOT / "docs" / "tools.json"
+# Arguments that a model knows by their names, so that the schemas do not describe them.
+_WELL_KNOWN = {
+    "subject": "One line.",
+    "cc": "Copies, written like `to`.",
+    "bcc": "Blind copies, written like `to`.",
+    "request_read_receipt": "Request a read receipt.",
+    "importance": "`low`, `normal` or `high`.",
+    "top": "Maximum number of results, 1 to 50.",
+    "folder": "`inbox` or `sentitems`.",
+}
 
 
 def settings_table() -> str:
@@ -81,9 +91,9 @@ def tools_table(schemas: list[dict[str, Any]]) -> str:
 
 def _argument_row(tool: dict[str, Any], name: str, schema: dict[str, Any]) -> str:
     required = name in tool["inputSchema"].get("required", [])
-    given = f"`{json.dumps(schema['default'])}`" if "default" in schema else ""
+    given = f"`{json.dumps(schema['default'])}`" if "default" in schema else "none"
     default = "**required**" if required else given
-    return f"| `{tool['name']}` | `{name}` | {default} | {schema['description']} |"
+    return f"| `{tool['name']}` | `{name}` | {default} | {schema.get('description') or _WELL_KNOWN[name]} |"
 
 
 def documents() -> dict[Path, str]:

@@ -40,14 +40,16 @@ MEANINGS: dict[str, str] = {
     "request_read_receipt": "read_receipt read_receipts read_receipt_requested is_read_receipt_requested receipt "
     "request_receipt read_confirmation notify_on_read",
     "save_to_sent": "save_to_sent_items save_sent save_copy save_in_sent save_in_sent_items keep_copy",
-    "send_at": "scheduled_time schedule_time scheduled_at schedule_at scheduled_for schedule_for scheduled_date send_time "
-    "send_date send_on send_datetime date_time datetime time date when deliver_at delivery_time delay_until at",
+    "send_at": "scheduled_time schedule_time scheduled_at schedule_at scheduled_for schedule_for scheduled_date "
+    "send_time send_date send_on send_datetime date_time datetime time date when deliver_at delivery_time "
+    "delay_until at",
     "as_written": "verbatim raw as_is unchanged skip_checks",
     "idempotency_key": "key request_id client_request_id idempotency_id idempotency_token dedupe_key deduplication_key "
     "unique_id transaction_id",
     "allow_duplicate": "allow_duplicates allow_repeat allow_resend resend send_again send_anyway duplicate",
     "reply_all": "reply_to_all to_all answer_all is_reply_all all everyone",
-    "message_id": "id original_id original_message_id reply_to_id reply_to_message_id in_reply_to email_id mail_id item_id",
+    "message_id": "id original_id original_message_id reply_to_id reply_to_message_id in_reply_to email_id "
+    "mail_id item_id",
     "draft_id": "id draft draft_message_id message_id email_id mail_id item_id",
     "scheduled_id": "id scheduled schedule_id scheduled_message_id message_id email_id mail_id item_id",
     "query": "name search search_query search_term search_text q term keyword keywords text person person_name "

@@ -3,7 +3,7 @@
 from fastmcp.dependencies import Depends
 from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.tools.caller import caller_mailbox

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NoReturn
 
 from fastmcp.exceptions import ToolError, ValidationError
 from fastmcp.tools import FunctionTool, ToolResult
@@ -43,19 +43,13 @@ class MailTool(FunctionTool):
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Read the arguments and run the function; one error names every argument that is wrong."""
+        if len(arguments) > MAX_ARGUMENTS:
+            _refuse(f"The call has {len(arguments):,} arguments, and no tool has so many.")
         try:
-            if len(arguments) > MAX_ARGUMENTS:
-                raise InvalidArgument(f"The call has {len(arguments):,} arguments, and no tool has so many.")
-            return await self._run_read(read_arguments(arguments, self.accepted))
-        except InvalidArgument as error:
-            raise ToolError(error.explain(), log_level=logging.DEBUG) from error
-
-    async def _run_read(self, arguments: dict[str, Any]) -> ToolResult:
-        try:
-            return await super().run(arguments)
+            return await super().run(read_arguments(arguments, self.accepted))
         except ValidationError as failure:
             if isinstance(failure.__cause__, PydanticValidationError):
-                raise InvalidArgument(self._argument_errors(failure.__cause__)) from failure
+                _refuse(self._argument_errors(failure.__cause__))
             raise
 
     def _argument_errors(self, error: PydanticValidationError) -> str:
@@ -101,6 +95,11 @@ def switched_off(outgoing: Outgoing) -> frozenset[str]:
         "preview": outgoing.shows_previews,
     }
     return frozenset(name for name, is_allowed in allowed.items() if not is_allowed)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    error = InvalidArgument(sentence)
+    raise ToolError(error.explain(), log_level=logging.DEBUG) from error
 
 
 def _argument_name(location: tuple[int | str, ...]) -> str:

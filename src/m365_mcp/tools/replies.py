@@ -4,7 +4,7 @@ from fastmcp import Context
 from fastmcp.dependencies import CurrentContext, Depends
 from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from m365_mcp.graph.replies import MessageSummary, ReplyDrafts
 from m365_mcp.mail import ReplyRequest
