@@ -16,7 +16,8 @@ MAX_NAMED = 10  # unknown names that an error deals with one by one
 RECIPIENT_FIELDS = frozenset({"to", "cc", "bcc", "reply_to", "from_"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}", re.ASCII)
 _SHORTEST_MISSPELLED = 5  # characters; shorter names are too near to each other
-_CLOSE = 0.8
+_CLOSE = 0.8  # of the ratio of difflib
+_EQUALLY_CLOSE = 0.06
 
 # Words for each argument. A word may stand for several arguments; a tool has at most one of them, or the first counts.
 MEANINGS: dict[str, str] = {
@@ -86,10 +87,9 @@ class Names:
             return _first(self._meanings[key], known)
         if len(key) < _SHORTEST_MISSPELLED:
             return None
-        close = difflib.get_close_matches(key, self._meanings, n=5, cutoff=_CLOSE)
-        found = [_first(self._meanings[one], known) for one in close]
+        close = _closest(key, self._meanings)
         fields = {name for one in close for name in self._meanings[one] if name in RECIPIENT_FIELDS}
-        meant = next((name for name in found if name is not None), None)
+        meant = next((name for one in close if (name := _first(self._meanings[one], known)) is not None), None)
         return None if meant in RECIPIENT_FIELDS and fields != {meant} else meant
 
 
@@ -100,6 +100,13 @@ def is_quotable(name: str) -> bool:
 
 def _key(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
+
+
+def _closest(key: str, words: Collection[str]) -> list[str]:
+    """Return the words that are spelled nearly like `key`, the nearest first, and none that is clearly farther."""
+    close = difflib.get_close_matches(key, words, n=5, cutoff=_CLOSE)
+    likeness = {word: difflib.SequenceMatcher(None, word, key).ratio() for word in close}
+    return [word for word in close if likeness[word] > likeness[close[0]] - _EQUALLY_CLOSE]
 
 
 def _first(meanings: Sequence[str], known: Collection[str]) -> str | None:

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from m365_mcp.tools.schemas import Schema
 
 MAX_TEXT = 8_000_000  # characters of JSON text that are parsed; attachments in a call take 4 million
-MAX_PARTS = 20_000  # commas and brackets in it; pydantic's parser itself allows a depth of 200
+MAX_PARTS = 20_000  # commas and brackets in the texts of one list; pydantic's parser allows a depth of 200
 MAX_ENTRIES = 1_000  # entries of a list that are looked at
 _MAX_DEPTH = 4  # lists and objects in one another that are looked at when something may be empty
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
@@ -52,7 +52,7 @@ def _read(value: Any, schema: Schema) -> Any:
 def _read_list(value: Any, schema: Schema) -> Any:
     items = schema.get("items", {})
     values = _as_list(value, items)
-    if not isinstance(values, list) or len(values) > MAX_ENTRIES:
+    if not isinstance(values, list) or len(values) > MAX_ENTRIES or _parts(*values) > MAX_PARTS:
         return values
     return [_read(entry, items) for one in values for entry in _as_entries(one, items)]
 
@@ -126,7 +126,7 @@ def _parse(text: str) -> Any:
     text = text.strip() if len(text) <= MAX_TEXT else ""
     if text[:1] not in ("[", "{") or text[-1:] not in ("]", "}"):
         return None
-    if sum(map(text.count, ",[{")) > MAX_PARTS:
+    if _parts(text) > MAX_PARTS:
         return None
     try:
         return _JSON.validate_json(text)
@@ -134,8 +134,16 @@ def _parse(text: str) -> Any:
         return None
 
 
+def _parts(*values: Any) -> int:
+    """Return how many parts JSON text may have at most, over all texts among the values."""
+    return sum(text.count(mark) for text in values if isinstance(text, str) for mark in ",[{")
+
+
 def _is_nothing(text: str) -> bool:
-    return len(text) <= MAX_ENTRIES and text.strip().lower() in _NOTHING
+    if len(text) > MAX_ENTRIES:
+        return False
+    parsed = _parse(text)
+    return text.strip().lower() in _NOTHING if parsed is None else _is_empty(parsed)
 
 
 def _is_empty(value: Any, depth: int = _MAX_DEPTH) -> bool:
