@@ -173,7 +173,7 @@ async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:
 
     assert world.accepted.total() == 1
     assert not first.is_repeat
-    assert again == SendReceipt(first.message_id, first.accepted_at, "request-1", is_repeat=True)
+    assert again == SendReceipt(first.message_id, first.accepted_at, "request-1", is_repeat=True, is_saved=True)
 
 
 async def test_equal_message_in_its_window_is_one_mail_and_a_deliberate_copy_is_another() -> None:
