@@ -154,7 +154,7 @@ async def test_repeat_sends_nothing_and_leaves_no_draft(
     again = await done(writer, "reply", **arguments)
     copy = await done(writer, "reply", **arguments, allow_duplicate=True)
 
-    assert again == {**first, "duplicate_of": first["message_id"]}
+    assert again == {**first, "status": "already_sent", "duplicate_of": first["message_id"]}
     assert copy["duplicate_of"] is None
     assert len(simulator.outbox) == 3
     assert drafts_left(simulator) == 0

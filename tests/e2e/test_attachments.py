@@ -387,8 +387,9 @@ async def test_missing_file_keeps_the_mail_back(attaching_ada: AttachingPerson, 
     assert not any(one["isError"] for one in sent)
     (message,) = simulator.outbox
     assert [one["name"] for one in message["attachments"]] == ["a.txt", "c.txt", "b.txt"]
-    repeats = [one["structuredContent"]["duplicate_of"] for one in sent]
-    assert repeats == [None, waiting["message_id"], waiting["message_id"]]
+    receipts = [one["structuredContent"] for one in sent]
+    assert [one["duplicate_of"] for one in receipts] == [None, waiting["message_id"], waiting["message_id"]]
+    assert [one["status"] for one in receipts] == ["sent", "already_sent", "already_sent"]
 
 
 @pytest.mark.parametrize(

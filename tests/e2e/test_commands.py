@@ -50,7 +50,7 @@ def is_running(process: int) -> bool:
 
 
 def test_two_demos_at_once_walk_through_ten_steps_each_and_end(tmp_path: Path) -> None:
-    """`m365-mcp demo --once` shows every step and the delivered mail, and exits 0; a second one takes another port."""
+    """`m365-mcp demo --once` shows every step and the mail, and exits 0; a second one takes another port."""
     port = str(free_port())
     with ThreadPoolExecutor() as pool:
         starts = [

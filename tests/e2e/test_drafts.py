@@ -39,7 +39,7 @@ async def test_draft_is_made_looked_at_and_sent_once(writer: Assistant, simulato
     assert receipt["message_id"] == draft["message_id"]
     assert receipt["recipients"] == draft["recipients"] == ["grace@contoso.example", "marie@fabrikam.example"]
     assert receipt["duplicate_of"] is None
-    assert again == {**receipt, "duplicate_of": receipt["message_id"]}
+    assert again == {**receipt, "status": "already_sent", "duplicate_of": receipt["message_id"]}
 
 
 async def test_discarded_draft_is_not_sent(writer: Assistant, simulator: Simulator) -> None:

@@ -110,6 +110,7 @@ class Outbox:
             composed_fingerprint=message.composed_fingerprint(),
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
+            save_to_sent=message.save_to_sent,
         )
         return await self.deliver(request, message.addresses, self._strategy(message), progress)
 

@@ -63,7 +63,7 @@ async def _walk(console: Console, server_url: str, simulator: Simulator) -> None
     )
     console.print(f"     [cyan]get_my_profile[/] → {profile['displayName']} <{profile['mail']}>", highlight=False)
     console.print(f"     [cyan]send_mail[/]      → status {receipt['status']}, {', '.join(receipt['recipients'])}\n")
-    console.print(_as_panel(await _delivered(simulator)))
+    console.print(_as_panel(await _submitted(simulator)))
 
 
 async def _call_tools(endpoint: str, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -87,13 +87,13 @@ def _direct_client(
     return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False)
 
 
-async def _delivered(simulator: Simulator) -> dict[str, Any]:
+async def _submitted(simulator: Simulator) -> dict[str, Any]:
     async with httpx2.AsyncClient(trust_env=False) as client:
         outbox = (await client.get(f"{simulator.control}/_control/outbox")).json()
     if not outbox:
         raise InternalError("The mail did not arrive in the simulator.")
-    delivered: dict[str, Any] = outbox[-1]
-    return delivered
+    submitted: dict[str, Any] = outbox[-1]
+    return submitted
 
 
 def _as_text(step: Step) -> Group:
@@ -110,7 +110,7 @@ def _as_panel(message: dict[str, Any]) -> Panel:
     head.add_row("Subject", Text(message["subject"], style="bold"))
     head.add_row("Format", message["body"]["contentType"])
     content = Group(head, "", Text(message["body"]["content"]))
-    return Panel(content, title="Delivered", border_style="green", expand=False)
+    return Panel(content, title="Submitted", border_style="green", expand=False)
 
 
 def _people(people: list[dict[str, Any]]) -> str:
