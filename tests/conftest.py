@@ -23,6 +23,7 @@ SHARED_PROGRAMS = {
     "whole_server": "whole server",
     "shared_full_server": "full server",
     "shared_server": "server",
+    "chromium": "corpus",
 }
 
 

@@ -1,0 +1,81 @@
+"""A headless Chromium that tells what a reader sees of HTML documents: no scripts, no network, one process for all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--no-proxy-server", "--font-render-hinting=none", "--force-color-profile=srgb"]
+
+WIDTH = 600  # pixels: a reading pane, and the width that newsletters are made for
+BATCH = 40  # documents that are open at a time
+
+# The frames inherit the policy of the page around them: no scripts, nothing from the network.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'"
+_PAGE = f"""<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<style>body{{margin:0}}</style><script>{(Path(__file__).parent / "seeing.js").read_text()}</script><body>"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A piece of text that is seen, with its contrast (None before a picture) and its box: left, top, right, bottom."""
+
+    text: str
+    contrast: float | None
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reader sees of a document.
+
+    Attributes:
+        text: its visible text with lines, markers of lists and alternative texts.
+        links: the addresses of its links.
+        presentation: how many tables that hold text have `role="presentation"`.
+    """
+
+    text: str
+    runs: tuple[Run, ...] = ()
+    links: tuple[str, ...] = ()
+    presentation: int = 0
+
+
+class Chromium:
+    """The open browser."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def see(self, documents: Sequence[str], width: int = WIDTH) -> list[Seen]:
+        """Return what is seen of each of the HTML `documents` in a window of `width` pixels."""
+        found: list[Seen] = []
+        for start in range(0, len(documents), BATCH):
+            self.page.set_content(_PAGE)
+            seen = self.page.evaluate("window.see", [list(documents[start : start + BATCH]), width])
+            found += map(_as_seen, seen)
+        return found
+
+
+def _as_seen(found: dict[str, Any]) -> Seen:
+    runs = tuple(Run(run["text"], run["contrast"], tuple(run["box"])) for run in found["runs"])
+    return Seen(found["text"], runs, tuple(found["links"]), found["presentation"])
+
+
+@contextmanager
+def open_chromium() -> Iterator[Chromium]:
+    """Start the browser, and end it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900}, color_scheme="light")
+        context.set_default_timeout(60_000)
+        yield Chromium(context.new_page())
+        browser.close()
