@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -54,15 +55,17 @@ class Chromium:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self._known: dict[tuple[str, int], Seen] = {}
 
     def see(self, documents: Sequence[str], width: int = WIDTH) -> list[Seen]:
-        """Return what is seen of each of the HTML `documents` in a window of `width` pixels."""
-        found: list[Seen] = []
-        for start in range(0, len(documents), BATCH):
+        """Return what is seen of each of the HTML `documents` in a window of `width` pixels; equal ones are read once."""
+        fresh = [html for html in dict.fromkeys(documents) if (html, width) not in self._known]
+        for start in range(0, len(fresh), BATCH):
+            batch = fresh[start : start + BATCH]
             self.page.set_content(_PAGE)
-            seen = self.page.evaluate("window.see", [list(documents[start : start + BATCH]), width])
-            found += map(_as_seen, seen)
-        return found
+            seen = map(_as_seen, json.loads(self.page.evaluate("window.see", [batch, width])))
+            self._known |= {(html, width): one for html, one in zip(batch, seen, strict=True)}
+        return [self._known[html, width] for html in documents]
 
 
 def _as_seen(found: dict[str, Any]) -> Seen:

@@ -9,6 +9,8 @@ from difflib import SequenceMatcher
 from itertools import accumulate, pairwise
 
 NO_LINE, LINE, PARAGRAPH = 0, 1, 2
+_SHORTEST_CUT = 12  # characters; a shorter beginning says nothing
+_QUOTED = re.compile(r"“(.*?)”|\"(.*?)\"|‘(.*?)’|«(.*?)»|`(.*?)`|(?<!\w)'(.*?)'(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -84,16 +86,30 @@ def _gaps(words: list[Word]) -> set[int]:
 
 
 def is_named(text: str, named: Sequence[str]) -> bool:
-    """Tell whether the warnings quote `text`; a long text may be cut at its end, with an ellipsis."""
-    wanted = " ".join(text.split())
-    return any(_quotes(wanted, " ".join(one.split())) for one in named)
+    """Tell whether the texts in `named` hold all of `text`: in quotation marks, or as a whole.
+
+    A quote may be cut at its end, with an ellipsis; several quotes may follow one another in the text.
+    """
+    rest = " ".join(text.split())
+    quotes = [quote for one in named for quote in _quotes(" ".join(one.split()))]
+    while rest:
+        fitting = [quote for quote, cut in quotes if quote and (rest.startswith(quote) or (not cut and rest in quote))]
+        cut_ones = [quote for quote, cut in quotes if cut and len(quote) >= _SHORTEST_CUT and rest.startswith(quote)]
+        if cut_ones or any(rest in quote for quote in fitting):
+            return True
+        if not fitting:
+            return False
+        rest = rest[len(max(fitting, key=len)) :].lstrip()
+    return True
 
 
-def _quotes(wanted: str, warning: str) -> bool:
-    if wanted in warning:
-        return True
-    cut = re.finditer(r"[“\"'‘«]([^“”\"‘«»]{12,}?)(?:…|\.\.\.)", warning)
-    return any(wanted.startswith(piece[1].rstrip()) for piece in cut)
+def _quotes(sentence: str) -> Iterator[tuple[str, bool]]:
+    """Yield what stands in quotation marks in `sentence`, and the whole; and whether it was cut."""
+    yield sentence, False
+    for quoted in _QUOTED.findall(sentence):
+        piece = next(filter(None, quoted), "")
+        bare = piece.removesuffix("…").removesuffix("...")
+        yield bare.rstrip(), bare != piece
 
 
 def _short(text: str) -> str:
