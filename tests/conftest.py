@@ -27,6 +27,11 @@ SHARED_PROGRAMS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `tests/corpus` that continuous integration uses."""
+    parser.addoption("--corpus-pictures", metavar="FOLDER", help="keep pictures of the corpus, before and after")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def far_from_utc() -> Iterator[None]:
     """Give tests, and the programs they start, a local time that is not UTC, so that a mix-up of the two shows."""

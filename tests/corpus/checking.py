@@ -6,8 +6,10 @@ The composer is an argument, so that tests can show that the check notices a bad
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from m365_mcp.errors import M365Error
 from m365_mcp.mail import MailRules, MessageRequest, compose_message
@@ -23,11 +25,17 @@ PIXEL = base64.b64decode(
 
 @dataclass(frozen=True)
 class Composed:
-    """What leaves: the body, its type, and what the receipt says about it."""
+    """What leaves: the body, its type, what the receipt says about it, and its inline pictures by content id."""
 
     content: str
     content_type: str
     warnings: tuple[str, ...] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def document(self) -> str:
+        """The HTML as a mail program shows it, with its pictures."""
+        return show_pictures(self.content, self.pictures)
 
 
 Composer = Callable[[Body], Composed]
@@ -67,7 +75,18 @@ def compose(body: Body) -> Composed:
         to=["grace@contoso.example"], subject="Corpus", body=body.text, content_type=body.said, attachments=files
     )
     message = compose_message(request, MailRules())
-    return Composed(message.body, message.content_type, message.warnings)
+    pictures = {file.content_id: file.content for file in message.attachments if file.content_id}
+    return Composed(message.body, message.content_type, message.warnings, pictures)
+
+
+def show_pictures(html: str, pictures: Mapping[str, bytes]) -> str:
+    """Put `pictures` in the place of the cid: addresses (RFC 2392) that name them."""
+
+    def put(address: re.Match[str]) -> str:
+        content = pictures.get(unquote(address[1]))
+        return address[0] if content is None else f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+    return re.sub(r"cid:([^\"'\s>)]+)", put, html, flags=re.IGNORECASE)
 
 
 def check(bodies: Sequence[Body], chromium: Chromium, composer: Composer = compose) -> Result:
@@ -80,13 +99,18 @@ def check(bodies: Sequence[Body], chromium: Chromium, composer: Composer = compo
         except M365Error as error:
             failures.append(Failure(body.name, f"refused with {error.code}"))
     done = [body for body in bodies if body.name in composed]
-    seen = chromium.see([body.text for body in done] + [composed[body.name].content for body in done])
+    seen = chromium.see([as_written(body) for body in done] + [composed[body.name].document for body in done])
     largest = ("", 1.0, 1.0)
     for body, original, arrived in zip(done, seen[: len(done)], seen[len(done) :], strict=True):
         before, after = _as_written(body, original), _as_read(composed[body.name], arrived)
         failures += [Failure(body.name, why) for why in _compare(body, before, after, composed[body.name].warnings)]
         largest = max([largest, *_contrasts(before, after)], key=lambda loss: loss[1] / loss[2])
     return Result(tuple(failures), largest)
+
+
+def as_written(body: Body) -> str:
+    """Return the body as the HTML document that its writer sees, with the pictures that come with it."""
+    return show_pictures(body.text, dict.fromkeys(body.pictures, PIXEL))
 
 
 def _as_written(body: Body, original: Seen) -> Seen:

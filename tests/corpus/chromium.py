@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ BATCH = 40  # documents that are open at a time
 # The frames inherit the policy of the page around them: no scripts, nothing from the network.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'"
 _PAGE = f"""<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<style>body{{margin:0}}</style><script>{(Path(__file__).parent / "seeing.js").read_text()}</script><body>"""
+<style>body{{margin:0}}section{{display:inline-block;vertical-align:top;margin:8px;font:14px sans-serif;color:#444}}
+section iframe{{display:block;margin-top:6px;outline:1px solid #bbb}}</style><script>{(Path(__file__).parent / "seeing.js").read_text()}</script><body>"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,16 @@ class Seen:
     presentation: int = 0
 
 
+@dataclass(frozen=True)
+class Panel:
+    """A document in a picture: its title, and the size that is shown of it."""
+
+    title: str
+    html: str
+    width: int
+    height: int = 1600
+
+
 class Chromium:
     """The open browser."""
 
@@ -66,6 +77,15 @@ class Chromium:
             seen = map(_as_seen, json.loads(self.page.evaluate("window.see", [batch, width])))
             self._known |= {(html, width): one for html, one in zip(batch, seen, strict=True)}
         return [self._known[html, width] for html in documents]
+
+    def picture(self, panels: Sequence[Panel], path: Path) -> None:
+        """Write a picture that shows `panels` beside one another; the ending of `path` says in which format."""
+        width = sum(panel.width + 20 for panel in panels) + 8
+        self.page.set_viewport_size({"width": width, "height": 100})
+        self.page.set_content(_PAGE)
+        height = self.page.evaluate("window.show", list(map(asdict, panels)))
+        self.page.set_viewport_size({"width": width, "height": int(height) + 8})
+        self.page.screenshot(path=path)
 
 
 def _as_seen(found: dict[str, Any]) -> Seen:

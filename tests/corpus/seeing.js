@@ -150,7 +150,7 @@
     }
     for (const image of sight.document.querySelectorAll("img")) {
       const style = sight.style(image);
-      const attached = /^(data|cid):/i.test(image.getAttribute("src") || "");
+      const attached = /^data:/i.test(image.getAttribute("src") || "");
       const shown = style.display !== "none" && style.visibility === "visible" && !sight.of(image).hidden;
       if (shown) add(image, attached ? "\uFFFC" : image.alt, "replaceWith");
     }
@@ -176,30 +176,41 @@
     }
     const added = additions(sight);
     const layouts = [...sight.document.querySelectorAll('table[role="presentation"], table[role="none"]')];
-    const height = sight.document.documentElement.scrollHeight;
     unseen.forEach((node) => (node.data = ""));
     added.forEach((add) => add());
     const links = [...sight.document.querySelectorAll("a[href]")].map((link) => link.getAttribute("href"));
     const presentation = layouts.filter((table) => table.innerText.trim()).length;
-    return { text: body.innerText, runs, links, presentation, height };
+    return { text: body.innerText, runs, links, presentation };
   };
 
-  const open = (html, width) =>
+  const open = (html, width, parent) =>
     new Promise((resolve) => {
       const frame = document.createElement("iframe");
       frame.sandbox = "allow-same-origin";
       frame.style.cssText = `width:${width}px;height:900px;border:0;background:#fff;color-scheme:light`;
       frame.addEventListener("load", () => resolve(frame), { once: true });
       frame.srcdoc = html;
-      document.body.append(frame);
+      parent.append(frame);
     });
 
   window.see = async ([documents, width]) => {
     document.body.replaceChildren();
-    const frames = await Promise.all(documents.map((html) => open(html, width)));
+    const frames = await Promise.all(documents.map((html) => open(html, width, document.body)));
     return JSON.stringify(frames.map(seeFrame)); // one text crosses to Python faster than thousands of values
   };
-  window.fit = () => {
-    for (const frame of document.querySelectorAll("iframe")) frame.height = frame.contentDocument.documentElement.scrollHeight;
+
+  // Shows each of the documents under its title, for a screenshot; tells how high all of it is.
+  window.show = async (panels) => {
+    document.body.replaceChildren();
+    const shown = panels.map(async ({ title, html, width, height }) => {
+      const panel = document.createElement("section");
+      panel.append(title);
+      document.body.append(panel);
+      const frame = await open(html, width, panel);
+      frame.style.height = "40px"; // a document is as high as its frame at least
+      frame.style.height = `${Math.min(frame.contentDocument.documentElement.scrollHeight, height)}px`;
+    });
+    await Promise.all(shown);
+    return document.documentElement.getBoundingClientRect().height;
   };
 })();

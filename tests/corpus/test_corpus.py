@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.corpus.bodies import BODIES, Body, corpus
 from tests.corpus.checking import LEGIBLE, Result
+from tests.corpus.chromium import Chromium
+from tests.corpus.pictures import keep_pictures
 
 LANGUAGES = {"en", "zh-Hant", "zh-Hans", "ja", "ko", "ar", "he", "fa", "mul"}
 GENRES = {"letter", "report", "newsletter", "reply", "code", "table"}
@@ -46,3 +50,17 @@ def test_k4_no_text_falls_below_a_contrast_of_three(result: Result) -> None:
     word, before, after = result.largest_loss
 
     assert after >= LEGIBLE, f"{word!r} fell from {before:.2f} to {after:.2f}"
+
+
+def test_pictures_are_kept_where_they_are_wanted(
+    result: Result, chromium: Chromium, pytestconfig: pytest.Config, tmp_path: Path
+) -> None:
+    """With `--corpus-pictures` the folder gets a picture of each body; without it, one is made and thrown away."""
+    wanted = pytestconfig.getoption("corpus_pictures")
+    bodies = corpus() if wanted else corpus()[:1]
+    folder = pytestconfig.rootpath / wanted if wanted else tmp_path
+
+    keep_pictures(bodies, chromium, result, folder)
+
+    assert {path.stem for path in folder.glob("*.jpeg")} >= {body.name for body in bodies}
+    assert (folder / "index.html").read_text().count("<img") == len(bodies)
