@@ -139,7 +139,8 @@
       const first = textNodes(item).find((node) => node.data.trim());
       if (style.display !== "list-item" || !first || first.parentElement.closest("li") !== item) continue;
       const marker = markerOf(item, style);
-      if (marker) added.push(() => first.data && (first.data = `${marker} ${first.data.trimStart()}`));
+      const isTask = /^\s*[☑☐]/.test(first.data) || item.querySelector("input[type=checkbox]"); // the box is its marker
+      if (marker && !isTask) added.push(() => first.data && (first.data = `${marker} ${first.data.trimStart()}`));
     }
     for (const element of sight.document.querySelectorAll("body *")) {
       for (const [pseudo, place] of [["::before", "prepend"], ["::after", "append"]]) {
@@ -158,6 +159,10 @@
       const ticked = control.checked ? "☑" : "☐";
       const typed = { checkbox: ticked, radio: ticked, hidden: "", password: "" }[control.type] ?? control.value;
       if (control.getClientRects().length > 0) add(control, `${typed} `, "replaceWith");
+    }
+    // What stands above the line stands in brackets, where a mail has no place above it.
+    for (const reading of sight.document.querySelectorAll("ruby rt")) {
+      added.push(() => reading.prepend("（"), () => reading.append("）"));
     }
     return added;
   };
