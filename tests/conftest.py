@@ -23,7 +23,13 @@ SHARED_PROGRAMS = {
     "whole_server": "whole server",
     "shared_full_server": "full server",
     "shared_server": "server",
+    "chromium": "corpus",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `tests/corpus` that continuous integration uses."""
+    parser.addoption("--corpus-pictures", metavar="FOLDER", help="keep pictures of the corpus, before and after")
 
 
 @pytest.fixture(scope="session", autouse=True)

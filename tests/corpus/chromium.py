@@ -1,0 +1,104 @@
+"""A headless Chromium that tells what a reader sees of HTML documents: no scripts, no network, one process for all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--no-proxy-server", "--font-render-hinting=none", "--force-color-profile=srgb"]
+
+WIDTH = 600  # pixels: a reading pane, and the width that newsletters are made for
+BATCH = 40  # documents that are open at a time
+
+# The frames inherit the policy of the page around them: no scripts, nothing from the network.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'"
+_PAGE = f"""<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<style>body{{margin:0}}section{{display:inline-block;vertical-align:top;margin:8px;font:14px sans-serif;color:#444}}
+section iframe{{display:block;margin-top:6px;outline:1px solid #bbb}}</style><script>{(Path(__file__).parent / "seeing.js").read_text()}</script><body>"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A piece of text that is seen, with its contrast (None before a picture) and its box: left, top, right, bottom."""
+
+    text: str
+    contrast: float | None
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reader sees of a document.
+
+    Attributes:
+        text: its visible text with lines, markers of lists and alternative texts.
+        links: the addresses of its links.
+        presentation: how many tables that hold text have `role="presentation"`.
+    """
+
+    text: str
+    runs: tuple[Run, ...] = ()
+    links: tuple[str, ...] = ()
+    presentation: int = 0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A document in a picture: its title, and the size that is shown of it."""
+
+    title: str
+    html: str
+    width: int
+    height: int = 1600
+
+
+class Chromium:
+    """The open browser."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self._known: dict[tuple[str, int], Seen] = {}
+
+    def see(self, documents: Sequence[str], width: int = WIDTH) -> list[Seen]:
+        """Return what is seen of each of the HTML `documents` in a window of `width` pixels; equal ones are read once."""
+        fresh = [html for html in dict.fromkeys(documents) if (html, width) not in self._known]
+        for start in range(0, len(fresh), BATCH):
+            batch = fresh[start : start + BATCH]
+            self.page.set_content(_PAGE)
+            seen = map(_as_seen, json.loads(self.page.evaluate("window.see", [batch, width])))
+            self._known |= {(html, width): one for html, one in zip(batch, seen, strict=True)}
+        return [self._known[html, width] for html in documents]
+
+    def picture(self, panels: Sequence[Panel], path: Path) -> None:
+        """Write a picture that shows `panels` beside one another; the ending of `path` says in which format."""
+        width = sum(panel.width + 20 for panel in panels) + 8
+        self.page.set_viewport_size({"width": width, "height": 100})
+        self.page.set_content(_PAGE)
+        height = self.page.evaluate("window.show", list(map(asdict, panels)))
+        self.page.set_viewport_size({"width": width, "height": int(height) + 8})
+        self.page.screenshot(path=path)
+
+
+def _as_seen(found: dict[str, Any]) -> Seen:
+    runs = tuple(Run(run["text"], run["contrast"], tuple(run["box"])) for run in found["runs"])
+    return Seen(found["text"], runs, tuple(found["links"]), found["presentation"])
+
+
+@contextmanager
+def open_chromium() -> Iterator[Chromium]:
+    """Start the browser, and end it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900}, color_scheme="light")
+        context.set_default_timeout(60_000)
+        yield Chromium(context.new_page())
+        browser.close()
