@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from m365_mcp.mail.markdown_marks import has_list
-from m365_mcp.mail.markup import BLOCKS, VOID, Tag, is_document
+from m365_mcp.mail.markup import BLOCKS, PREFORMATTED, VOID, Tag, is_document
 
 _EMPTY_LINE = re.compile(r"\n[ \t]*+\n")
 _SHORT = 60  # characters; where a line and the next word have space in that, no program has wrapped the line
@@ -84,7 +84,7 @@ def _follow(open_blocks: list[Tag], tag: Tag) -> None:
 
 def _are_meant(text: str, run: _Run) -> bool:
     start, end = _bounds_of_text(text, run)
-    if text.find("\n", start, end) < 0 or (run.parent and run.parent.name == "pre"):
+    if text.find("\n", start, end) < 0 or (run.parent and run.parent.name in PREFORMATTED):
         return False
     is_plain = run.parent is None or (run.parent.name in ("p", "div") and not run.parent.has_attributes)
     if is_plain and _EMPTY_LINE.search(text, start, end):

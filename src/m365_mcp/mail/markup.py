@@ -13,39 +13,37 @@ from html.entities import html5
 from itertools import islice
 from typing import NamedTuple
 
+from m365_mcp.mail.html.elements import (
+    CUSTOM_ELEMENT,
+    EMPTY_WITHOUT_ATTRIBUTES,
+    HTML_ELEMENTS,
+    OFTEN_LEFT_OPEN,
+    RAW_TEXT_ELEMENTS,
+    VOID_ELEMENTS,
+)
 from m365_mcp.mail.text import words
 
 MAX_TAGS = 10_000  # of a text with more `<`, nothing is examined: no letter has as many
 
 DOCUMENT = words("!doctype html head body")
-_RAW_TEXT = words("script style title textarea xmp iframe")
 BLOCKS = DOCUMENT | words(
     "address article aside blockquote caption center col colgroup dd details dir div dl dt fieldset figcaption figure "
-    "footer form h1 h2 h3 h4 h5 h6 header hr li link main meta nav ol p pre script section style summary table tbody "
-    "td tfoot th thead title tr ul"
+    "footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr legend li link listing main marquee menu meta nav "
+    "noframes ol p plaintext pre script search section style summary table tbody td template tfoot th thead title tr ul xmp"
 )
-_INLINE = words(
-    "a abbr b bdi bdo big br button cite code del dfn em font i img input ins kbd label mark q s samp select small "
-    "span strike strong sub sup svg textarea time tt u var wbr"
-)
-_ELEMENTS = BLOCKS | _INLINE | _RAW_TEXT
-_EMPTY = words("br hr wbr")  # elements without content, also without attributes
-VOID = _EMPTY | words("base col img input link meta")
-# Elements whose end tag may be missing, and those that people forget to close.
-_OPTIONAL_END = DOCUMENT | words(
-    "a b big blockquote center code colgroup dd div dl dt em font h1 h2 h3 h4 h5 h6 i li ol p pre s small span strike "
-    "strong sub sup table tbody td tfoot th thead tr tt u ul"
-)
+VOID = VOID_ELEMENTS
+PREFORMATTED = words("listing plaintext pre xmp")
 
 _NAME = r"[A-Za-z_:@*][-\w:.]*+"
 _VALUE = r"(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>`]++)"
 _BOOLEAN = r"(?:checked|compact|disabled|hidden|multiple|nohref|noshade|nowrap|readonly|required|reversed|selected)"
 _ATTRIBUTES = rf"(?:[\s/]++(?:{_NAME}\s*+=\s*+{_VALUE}|{_BOOLEAN}(?=[\s/>])))"
-_TAG = re.compile(rf"<(?:(/?)([a-z][a-z0-9]*+|[A-Z][A-Z0-9]*+)({_ATTRIBUTES}*+)[\s/]*+>|(!--)|(![dD][oO][cC][^<>]*+>))")
+_ELEMENT = r"[a-z][a-z0-9]*+(?:-[-a-z0-9]*+)?|[A-Z][A-Z0-9]*+"
+_TAG = re.compile(rf"<(?:(/?)({_ELEMENT})({_ATTRIBUTES}*+)[\s/]*+>|(!--)|(![dD][oO][cC][^<>]*+>))")
 _MAX_ENTITIES = 1_000  # are looked at
 _MAX_AMPERSANDS = 100_000  # a body with more of them is refused as HTML
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_END = re.compile(r"</([A-Za-z][A-Za-z0-9]*+)\s*+>")
+_END = re.compile(r"</([A-Za-z][-A-Za-z0-9]*+)\s*+>")
 
 
 class Tag(NamedTuple):
@@ -89,7 +87,7 @@ def _read_tags(text: str, ended: set[str]) -> Iterator[Tag]:
             if tag.name in started:
                 yield tag
         elif _is_start(tag, ended) and not _is_type(text, tag, ended):
-            if tag.name in _RAW_TEXT:
+            if tag.name in RAW_TEXT_ELEMENTS:
                 position = _end_of_element(text, tag)
                 tag = tag._replace(end=position)
             started.add(tag.name)
@@ -97,11 +95,11 @@ def _read_tags(text: str, ended: set[str]) -> Iterator[Tag]:
 
 
 def _is_start(tag: Tag, ended: set[str]) -> bool:
-    if tag.name not in _ELEMENTS:
+    if tag.name not in HTML_ELEMENTS and not CUSTOM_ELEMENT.fullmatch(tag.name):
         return False
     if tag.name in VOID:
-        return tag.name in _EMPTY or tag.has_attributes
-    return tag.name in _OPTIONAL_END or tag.name in ended
+        return tag.has_attributes or tag.name not in EMPTY_WITHOUT_ATTRIBUTES
+    return tag.name in OFTEN_LEFT_OPEN or tag.name in ended
 
 
 def _is_type(text: str, tag: Tag, ended: set[str]) -> bool:
@@ -140,7 +138,7 @@ def is_only_blocks(text: str, tags: list[Tag]) -> bool:
     for tag in tags:
         if not depth and text[position : tag.start].strip():
             return False
-        if tag.name in BLOCKS and tag.name not in VOID and tag.name not in _RAW_TEXT:
+        if tag.name in BLOCKS and tag.name not in VOID and tag.name not in RAW_TEXT_ELEMENTS:
             depth = max(depth - 1, 0) if tag.is_end else depth + 1
         elif not depth and tag.name not in BLOCKS | {"br", "!--"}:
             return False
