@@ -22,7 +22,7 @@ from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.items import FILES, MARKER, read_item
 from m365_mcp.mail import MailRules
 from m365_mcp.sending.draft_inspection import DraftInspection
-from m365_mcp.sending.strategies import ExistingDraftSend, reconcile_draft
+from m365_mcp.sending.strategies import ExistingDraftSend
 from tests.graph.mailboxes import mailbox_over
 
 OPEN, STRICT = MailRules(), MailRules(allowed_domains=("contoso.example",))
@@ -213,15 +213,16 @@ async def test_unreadable_attachments_stop_the_draft() -> None:
 async def test_h4_draft_that_is_sent_once_more_is_inspected_again() -> None:
     """H4: after an unclear response, a draft that today's rules forbid is not sent by looking it up."""
     graph = OneDraft({"toRecipients": people("m@evil.example")})
-    strict = DraftInspection(graph.drafts(), STRICT)
-
-    async def inspect() -> None:
-        await strict.inspect("AAMk1")
+    strict, loose = (
+        ExistingDraftSend(graph.drafts(), "AAMk1", "our-id", DraftInspection(graph.drafts(), rules), (0.0,))
+        for rules in (STRICT, OPEN)
+    )
 
     with pytest.raises(RecipientNotAllowed):
-        await reconcile_draft(graph.drafts(), "our-id", "AAMk1", (0.0,), inspect)
+        await strict.reconcile("our-id", "AAMk1")
     assert graph.sent == 0
-    assert await reconcile_draft(graph.drafts(), "our-id", "AAMk1", (0.0,)) is True
+    assert await loose.reconcile("our-id", "AAMk1") is True
+    assert graph.sent == 1
 
 
 async def test_scheduled_mail_is_compared_with_the_rules_of_now() -> None:

@@ -100,6 +100,7 @@ class ExistingDraftSend:
         message_id: our id, which the draft contains; None when this server could not read the draft.
         inspection: inspects a draft that the person knows, each time before it is sent; such a draft stays in the
             mailbox when it is refused. None for a draft that this call created; it is deleted when Graph refuses it.
+        poll_pauses: pauses between polls, in seconds.
         has_started: whether this call has started to send the draft.
         inspected: the draft as the last inspection found it.
     """
@@ -109,6 +110,7 @@ class ExistingDraftSend:
     draft_id: str
     message_id: str | None
     inspection: DraftInspection | None = None
+    poll_pauses: tuple[float, ...] = POLL_PAUSES
     has_started: bool = field(default=False, init=False)
     inspected: Item | None = field(default=None, init=False)
 
@@ -132,7 +134,9 @@ class ExistingDraftSend:
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         """Find the message in the mailbox; see `reconcile_draft`. A draft that is sent once more is inspected again."""
-        return await reconcile_draft(self.drafts, self.message_id or message_id, draft_id, before_resend=self._inspect)
+        if draft_id == self.draft_id and self.message_id is not None:
+            message_id = self.message_id  # an earlier call of a reply had another draft, with the ledger's id
+        return await reconcile_draft(self.drafts, message_id, draft_id, self.poll_pauses, self._inspect)
 
     async def discard(self) -> None:
         """Delete the draft, and ignore a failure: a draft that stays in the folder reaches no recipient."""
