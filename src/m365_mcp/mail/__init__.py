@@ -9,7 +9,8 @@ from m365_mcp.mail.attachments import Attachment, InlineAttachment
 from m365_mcp.mail.body import CONTENT_TYPES, ContentType
 from m365_mcp.mail.composing import IMPORTANCES, MessageRequest, compose_message
 from m365_mcp.mail.message import DEFERRED, MESSAGE_ID_HEADER, Importance, Message
-from m365_mcp.mail.recipients import Recipient, check_recipients
+from m365_mcp.mail.recipient import Recipient, write_recipient
+from m365_mcp.mail.recipients import check_recipients
 from m365_mcp.mail.replies import Reply, ReplyKind, ReplyRequest, compose_reply, quote_original
 from m365_mcp.mail.rules import DEFAULT_BLOCKED, MAX_RECIPIENTS, MAX_REQUEST_BYTES, MailRules
 from m365_mcp.mail.send_at import read_send_at
@@ -41,4 +42,5 @@ __all__ = [
     "compose_reply",
     "quote_original",
     "read_send_at",
+    "write_recipient",
 ]

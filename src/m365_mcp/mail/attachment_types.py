@@ -10,7 +10,7 @@ import unicodedata
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.rules import MailRules
-from m365_mcp.mail.text import cannot_be_mailed, has_control_characters, has_invisible_characters
+from m365_mcp.mail.text import cannot_be_mailed, find_invisible, has_control_characters
 
 SNIFFED_BYTES = 8  # how many bytes `check_attachment_start` needs
 MAX_FILE_NAME_BYTES = 255  # the limit of common file systems
@@ -72,7 +72,7 @@ def check_attachment_name(name: str, rules: MailRules, where: str = "The attachm
     """
     if cannot_be_mailed(name) or len(name.encode()) > MAX_FILE_NAME_BYTES:
         raise InvalidArgument(f"{where} has a name of more than {MAX_FILE_NAME_BYTES} bytes.", advice=_PLAIN_NAME)
-    if has_control_characters(name) or has_invisible_characters(name):
+    if has_control_characters(name) or find_invisible(name, in_file_name=True):
         raise InvalidArgument(f"{where} has a control or an invisible character in its name.", advice=_PLAIN_NAME)
     plain = unicodedata.normalize("NFKC", name).strip()  # turns a full-width slash or dot into a plain one
     if plain in ("", ".", ".."):

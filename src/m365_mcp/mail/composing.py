@@ -12,7 +12,8 @@ from m365_mcp.mail.attachments import Attachment, InlineAttachment, read_attachm
 from m365_mcp.mail.body import Body, read_body
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.message import Importance, Message
-from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
+from m365_mcp.mail.recipient import Recipient, read_recipient
+from m365_mcp.mail.recipients import MessageRecipients, check_bcc, read_recipients
 from m365_mcp.mail.report import Note, Weight, warnings_of
 from m365_mcp.mail.rules import MAX_SUBJECT, MailRules
 from m365_mcp.mail.text import has_control_characters

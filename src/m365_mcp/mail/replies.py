@@ -14,7 +14,8 @@ from m365_mcp.mail.attachments import Attachment, read_attachments
 from m365_mcp.mail.body import Body, ContentType, read_body
 from m365_mcp.mail.composing import duplicate_notes, missing_image_notes
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
-from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipients
+from m365_mcp.mail.recipient import Recipient
+from m365_mcp.mail.recipients import MessageRecipients, check_bcc, read_recipients
 from m365_mcp.mail.report import warnings_of
 from m365_mcp.mail.rules import MailRules
 

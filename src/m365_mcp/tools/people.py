@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.graph.people import Directory, Person
+from m365_mcp.mail import write_recipient
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_mailbox
 
@@ -24,6 +25,7 @@ class FoundPerson(BaseModel):
 
     name: str | None = Field(description="Display name.")
     address: str = Field(description="Mail address.")
+    recipient: str = Field(description="Name and address, ready as an entry of 'to', 'cc' or 'bcc'.")
     job_title: str | None = Field(description="Job title, if it is known.")
     department: str | None = Field(description="Department, if it is known.")
     found_in: list[Literal["people", "directory"]] = Field(
@@ -63,8 +65,9 @@ async def find_people(
     return describe(query, await Directory(mailbox).find(query), top)
 
 
-def describe(query: str, found: tuple[Person, ...], top: int) -> FoundPeople:
-    """Return the result of the tool for the people that Graph found."""
+def describe(query: str, people: tuple[Person, ...], top: int) -> FoundPeople:
+    """Return the result of the tool for the people that Graph found; those without a mail address are left out."""
+    found = tuple(one for one in people if write_recipient(one.address, one.name))
     match = _single_match(query, found)
     if match is not None:
         return FoundPeople(status="one", advice=_ONE, people=[_found_person(match)])
@@ -101,6 +104,7 @@ def _found_person(one: Person) -> FoundPerson:
     return FoundPerson(
         name=one.name,
         address=one.address,
+        recipient=write_recipient(one.address, one.name) or one.address,
         job_title=one.job_title,
         department=one.department,
         found_in=list(one.found_in),

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from html import unescape
 from urllib.parse import unquote, urlsplit
 
+from m365_mcp.mail.addresses import comparable_domain
 from m365_mcp.mail.html.rules import scheme_of
 from m365_mcp.mail.html.tokens import End, Start, Text, read_tokens
-from m365_mcp.mail.recipients import comparable_domain
 from m365_mcp.mail.text import words
 
 # A text that looks like an address to a reader: a scheme and a host, or a name like a domain before a path.
