@@ -55,8 +55,8 @@ class MessageRequest:
     expects_files: bool = False
 
 
-def compose_message(request: MessageRequest, rules: MailRules) -> Message:
-    """Return the message that `request` describes.
+def compose_message(request: MessageRequest, rules: MailRules, sign_in_name: str = "") -> Message:
+    """Return the message that `request` describes; `sign_in_name` is the sender's, if it is known.
 
     Raises:
         InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
@@ -70,9 +70,10 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     subject = _check_subject(request.subject)
     importance = _choose_importance(request.importance)
     recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=request.reply_to)
-    attachments, attachment_notes = read_attachments(request.attachments or (), rules)
-    body = read_body(request.body, request.content_type, as_written=request.as_written)
     from_ = _read_from(request.from_)
+    senders = (sign_in_name, from_.address if from_ else "")
+    attachments, attachment_notes = read_attachments(request.attachments or (), rules, senders)
+    body = read_body(request.body, request.content_type, as_written=request.as_written)
     message = Message(
         to=recipients.to,
         cc=recipients.cc,

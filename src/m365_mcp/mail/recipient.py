@@ -23,7 +23,7 @@ from m365_mcp.mail.addresses import (
     without_mailto,
 )
 from m365_mcp.mail.rules import MAX_NAME
-from m365_mcp.mail.text import has_control_characters, strip_ends
+from m365_mcp.mail.text import find_control, strip_ends
 
 _MAX_ENTRY = 1000  # characters; more than a display name and an address need; a longer entry is not parsed
 _SEPARATORS = ",;"
@@ -129,11 +129,8 @@ def _check_text(where: str, value: str) -> str:
 
 
 def _check_control_characters(where: str, text: str) -> None:
-    if not has_control_characters(text):
-        return
-    control = next(character for character in text if has_control_characters(character))
-    met = "a line break" if control.splitlines() == [""] else f"a control character (U+{ord(control):04X})"
-    raise InvalidArgument(f"{where} contains {met}.", advice=ONE_ADDRESS)
+    if control := find_control(text):
+        raise InvalidArgument(f"{where} contains {control}.", advice=ONE_ADDRESS)
 
 
 def _unwrap(text: str) -> str:

@@ -71,8 +71,8 @@ class Reply:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
-    """Return the reply or forward that `request` describes.
+def compose_reply(request: ReplyRequest, rules: MailRules, sign_in_name: str = "") -> Reply:
+    """Return the reply or forward that `request` describes; `sign_in_name` is the sender's, if it is known.
 
     Raises:
         InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
@@ -85,7 +85,7 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
     if request.kind != "forward" and not request.body.strip() and not request.attachments and not request.as_written:
         raise EmptyBody
     body = read_body(request.body, request.content_type, as_written=request.as_written)
-    attachments, attachment_notes = read_attachments(request.attachments or (), rules)
+    attachments, attachment_notes = read_attachments(request.attachments or (), rules, (sign_in_name,))
     recipients = _read_recipients(request, rules)
     return Reply(
         kind=request.kind,

@@ -22,6 +22,14 @@ def has_control_characters(text: str) -> bool:
     return any(unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") or c in _BIDI for c in text)
 
 
+def find_control(text: str) -> str | None:
+    """Return what the first control character of `text` is, as words for a sentence, or None."""
+    if not has_control_characters(text):
+        return None
+    control = next(character for character in text if has_control_characters(character))
+    return "a line break" if control.splitlines() == [""] else f"a control character (U+{ord(control):04X})"
+
+
 def find_invisible(text: str, *, in_file_name: bool = False) -> str | None:
     """Return the first invisible character of `text` as `U+200B`, or None: zero width, a direction mark, a filler.
 
