@@ -136,6 +136,8 @@ def test_k11_text_that_was_never_base64_is_refused(name: str, text: str) -> None
         ("a.mov", b"\x00\x00\x00\x08wide\x00\x00\x00\x00mdat"),
         ("a.mp3", b"\xff\xfb\x90\x00"),
         ("a.bin", bytes(range(256))),
+        ("a.bin", b"\x01" + bytes(60)),
+        ("a.bin", b"\x01\0\0\0\x02\0\0\0\0\0\0\x03"),
         ("a.dat", b"\xb5\xeb-\x01"),
         ("a.vcf", b"\xef\xbb\xbfBEGIN:VCARD\r\nEND:VCARD\r\n"),
     ],

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
 from m365_mcp.errors import InvalidArgument
-from m365_mcp.mail.file_signatures import can_be, is_certainly, is_plain_text
+from m365_mcp.mail.file_signatures import can_be, has_known_start, is_certainly, is_plain_text
 from m365_mcp.mail.text import words
 
 _ADVICE = "Give the bytes of the file as base64 (RFC 4648)."
@@ -22,6 +22,7 @@ _ON_PURPOSE = "Encode the bytes of the file once. If this is the content you mea
 _DATA = re.compile(r"data:([^,]{0,500}?)(;base64)?,", re.IGNORECASE)
 _ALPHABET = re.compile(r"[A-Za-z0-9+/]*(=*)")
 _RUNS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[+/]")
+_REPEATED = re.compile(r"(.)\1{2,}")
 _LONGEST_WORDS = 200  # characters; longer text is not taken for words
 _ENCODED_FILES = words("b64 base64 pem asc key crt p7s p7m pgp gpg eml uu")  # files that hold base64 themselves
 
@@ -72,12 +73,8 @@ def check_decoded(where: str, decoded: Decoded, kind: str | None) -> None:
     """
     if decoded.is_declared or not decoded.content:
         return
-    was_never_base64 = (
-        not is_certainly(kind, decoded.content)
-        if decoded.looks_written
-        else decoded.lacks_padding and can_be(kind, decoded.content) is False
-    )
-    if was_never_base64:
+    is_doubtful = decoded.looks_written or (decoded.lacks_padding and can_be(kind, decoded.content) is False)
+    if is_doubtful and not is_certainly(kind, decoded.content) and not has_known_start(decoded.content):
         raise InvalidArgument(f"{where} has content that is not base64, but text.", advice=_ON_PURPOSE)
     if _is_encoded_twice(decoded.content, kind):
         raise InvalidArgument(f"{where} has content that is base64 twice.", advice=_ON_PURPOSE)
@@ -114,8 +111,9 @@ def _refusal(where: str, text: str) -> InvalidArgument:
 
 def _are_words(digits: str) -> bool:
     """Return whether the text looks like words: its runs of one kind of letters are longer than those of base64."""
-    runs = len(_RUNS.findall(digits))
-    return len(set(digits)) > 1 and (runs == 1 or len(digits) >= 3 * runs)
+    short = _REPEATED.sub(r"\1", digits)  # zeros in binary content become a run of A
+    runs = len(_RUNS.findall(short))
+    return len(short) > 1 and (runs == 1 or len(short) >= 3 * runs)
 
 
 def _is_encoded_twice(content: bytes, kind: str | None) -> bool:

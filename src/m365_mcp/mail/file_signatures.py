@@ -78,7 +78,7 @@ def can_be(kind: str | None, content: bytes) -> bool | None:
 
 
 def is_certainly(kind: str | None, content: bytes) -> bool:
-    """Return whether `content` shows that it has the type of the extension `kind`; text in an old encoding does not."""
+    """Return whether `content` shows that it has the type of the extension `kind`; old text encodings show nothing."""
     if kind in _PATTERNS:
         return bool(_PATTERNS[kind].match(content))
     if kind in _TEXTS:
