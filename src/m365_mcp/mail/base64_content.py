@@ -22,7 +22,7 @@ _ON_PURPOSE = "Encode the bytes of the file once. If this is the content you mea
 _DATA = re.compile(r"data:([^,]{0,500}?)(;base64)?,", re.IGNORECASE)
 _ALPHABET = re.compile(r"[A-Za-z0-9+/]*(=*)")
 _RUNS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[+/]")
-_REPEATED = re.compile(r"(.)\1{2,}")
+_REPEATED = re.compile(r"(.)\1\1")
 _LONGEST_WORDS = 200  # characters; longer text is not taken for words
 _ENCODED_FILES = words("b64 base64 pem asc key crt p7s p7m pgp gpg eml uu")  # files that hold base64 themselves
 
@@ -111,9 +111,10 @@ def _refusal(where: str, text: str) -> InvalidArgument:
 
 def _are_words(digits: str) -> bool:
     """Return whether the text looks like words: its runs of one kind of letters are longer than those of base64."""
-    short = _REPEATED.sub(r"\1", digits)  # zeros in binary content become a run of A
-    runs = len(_RUNS.findall(short))
-    return len(short) > 1 and (runs == 1 or len(short) >= 3 * runs)
+    if _REPEATED.search(digits):
+        return False  # zeros in binary content become a run of A; no word has three equal letters
+    runs = _RUNS.findall(digits)
+    return len(runs) == 1 or (len(digits) >= 3 * len(runs) and any(len(run) > 4 and run.isalpha() for run in runs))
 
 
 def _is_encoded_twice(content: bytes, kind: str | None) -> bool:
