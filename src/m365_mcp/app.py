@@ -161,7 +161,7 @@ def _mail_rules(settings: Settings) -> MailRules:
         max_recipients=settings.m365_send_max_recipients,
         allow_bcc=settings.m365_send_bcc,
         allow_from=settings.m365_send_from,
-        blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(name.lower() for name in blocked),
+        blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(blocked),
     )
 
 

@@ -10,7 +10,20 @@ from tests.corpus.bodies import Body
 
 # Words as people write them. None of them begins a tag, an entity or Markdown.
 WORDS = ["word", "42", "1.5", "ada@contoso.example", "a_b_c", "x=y", "50%", "A&B", "R&D", "&", "é", "ß", "Łódź", "it's"]
-WORDS += ["“quoted”", "注意", "「重點」", "会议。", "会議は、", "회의가", "مرحبا", "שלום", "👩‍💻", "👍🏽", "می‌خواهم", "(in brackets)"]
+WORDS += [
+    "“quoted”",
+    "注意",
+    "「重點」",
+    "会议。",
+    "会議は、",
+    "회의가",
+    "مرحبا",
+    "שלום",
+    "👩‍💻",
+    "👍🏽",
+    "می‌خواهم",
+    "(in brackets)",
+]
 BRACKETS = ["<ada@contoso.example>", "<https://contoso.example/a>", "a < b", "x <= 3", "b > c", "->", "<3", "<-"]
 ENTITIES = ["&lt;p&gt;", "&amp;", "&amp;lt;", "&copy;", "&euro;5", "&#8212;", "&#x4E2D;", "&nbsp;x", "&lt;b&gt;"]
 COLOURS = ["color:#b91c1c", "color:navy;background-color:#eeeeee", "font-size:12pt", "font-weight:bold", "margin:0"]
@@ -32,7 +45,9 @@ def _wrap(content: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 inline = st.recursive(html_text, lambda inner: _wrap(inner) | st.builds("{} {}".format, inner, inner), max_leaves=4)
 line = st.lists(inline, min_size=1, max_size=3).map("<br>".join)
 cells = st.lists(_tag(["td", "th"], line), min_size=2, max_size=2).map("".join)
-table = st.builds("<table{}>{}</table>".format, styles, st.lists(_tag(["tr"], cells), min_size=1, max_size=3).map("".join))
+table = st.builds(
+    "<table{}>{}</table>".format, styles, st.lists(_tag(["tr"], cells), min_size=1, max_size=3).map("".join)
+)
 items = st.lists(_tag(["li"], line), min_size=1, max_size=3).map("".join)
 pre = st.builds("<pre>{}\n  {}</pre>".format, html_text, html_text)
 
@@ -45,7 +60,9 @@ block = _tag(["p", "h2", "div", "center"], line) | _tag(["ul", "ol"], items) | t
 html_bodies = st.builds("<p>{}</p>{}".format, line, st.recursive(block, _blocks, max_leaves=5))
 
 text_line = st.lists(st.sampled_from(WORDS + BRACKETS), min_size=1, max_size=5).map(" ".join)
-text_bodies = st.lists(st.lists(text_line, min_size=1, max_size=3).map("\n".join), min_size=1, max_size=3).map("\n\n".join)
+text_bodies = st.lists(st.lists(text_line, min_size=1, max_size=3).map("\n".join), min_size=1, max_size=3).map(
+    "\n\n".join
+)
 
 # Markdown is made as a pair: what is written, and what a reader sees of it.
 Pair = tuple[str, str]

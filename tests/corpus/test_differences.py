@@ -75,4 +75,9 @@ def test_columns_share_a_row_and_do_not_overlap() -> None:
 
 def test_words_know_what_stands_before_them() -> None:
     """The start of a text counts as an empty line; CR LF is one line end."""
-    assert [(word.text, word.before) for word in read_words("a b\r\nc\n\nd")] == [("a", 2), ("b", 0), ("c", 1), ("d", 2)]
+    assert [(word.text, word.before) for word in read_words("a b\r\nc\n\nd")] == [
+        ("a", 2),
+        ("b", 0),
+        ("c", 1),
+        ("d", 2),
+    ]

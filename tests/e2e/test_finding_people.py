@@ -12,6 +12,7 @@ from tests.e2e.programs import Simulator
 GRACE = {
     "name": "Grace Hopper",
     "address": "grace@contoso.example",
+    "recipient": "Grace Hopper <grace@contoso.example>",
     "job_title": "Rear Admiral",
     "department": None,
     "found_in": ["people", "directory"],

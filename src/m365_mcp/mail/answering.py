@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from m365_mcp.errors import InvalidArgument
-from m365_mcp.mail.recipients import Recipient
+from m365_mcp.mail.recipient import Recipient
 from m365_mcp.mail.report import Note, Weight
 
 _WRITE_OTHERWISE = (

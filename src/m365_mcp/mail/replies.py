@@ -14,7 +14,8 @@ from m365_mcp.mail.body import Body, read_body
 from m365_mcp.mail.composing import check_shows_something, duplicate_notes
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.inline_pictures import bring_pictures
-from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipients
+from m365_mcp.mail.recipient import Recipient
+from m365_mcp.mail.recipients import MessageRecipients, check_bcc, read_recipients
 from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MailRules
 
@@ -91,8 +92,8 @@ class Reply:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
-    """Return the reply or forward that `request` describes.
+def compose_reply(request: ReplyRequest, rules: MailRules, sign_in_name: str = "") -> Reply:
+    """Return the reply or forward that `request` describes; `sign_in_name` is the sender's, if it is known.
 
     Raises:
         InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
@@ -103,7 +104,7 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
     """
     check_bcc(request.bcc, rules)
     body = read_body(request.body, request.content_type, as_written=request.as_written)
-    attachments, attachment_notes = read_attachments(request.attachments or (), rules)
+    attachments, attachment_notes = read_attachments(request.attachments or (), rules, (sign_in_name,))
     pictures = bring_pictures(body, attachments, rules)
     check_shows_something(body, may_be_empty=bool(attachments) or request.kind == "forward" or request.as_written)
     recipients = _read_recipients(request, rules)

@@ -39,9 +39,9 @@ class Outgoing:
     by_draft: bool
     shows_previews: bool = False
 
-    def outbox(self, person: PersonId, mailbox: Mailbox) -> Outbox:
+    def outbox(self, person: PersonId, mailbox: Mailbox, sign_in_name: str = "") -> Outbox:
         """Return the outgoing mail of one person."""
-        return Outbox(self, person, mailbox)
+        return Outbox(self, person, mailbox, sign_in_name)
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,13 @@ class Outbox:
         outgoing: what all outboxes share.
         person: the sender.
         mailbox: the mailbox of the sender.
+        sign_in_name: the sender's sign-in name, which most tenants make the mail address.
     """
 
     outgoing: Outgoing
     person: PersonId
     mailbox: Mailbox
+    sign_in_name: str = ""
 
     @property
     def rules(self) -> MailRules:
@@ -84,7 +86,9 @@ class Outbox:
             InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `compose_message`.
             ServerBusy: the composer is busy with other messages; composing did not start.
         """
-        return await self.outgoing.composer.run(self.person, partial(compose_message, request, self.rules))
+        return await self.outgoing.composer.run(
+            self.person, partial(compose_message, request, self.rules, self.sign_in_name)
+        )
 
     async def compose_reply(self, request: ReplyRequest) -> Reply:
         """Return the reply or forward that `request` describes.
@@ -93,7 +97,9 @@ class Outbox:
             InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `mail.compose_reply`.
             ServerBusy: the composer is busy with other messages; composing did not start.
         """
-        return await self.outgoing.composer.run(self.person, partial(compose_reply, request, self.rules))
+        return await self.outgoing.composer.run(
+            self.person, partial(compose_reply, request, self.rules, self.sign_in_name)
+        )
 
     async def send(
         self,

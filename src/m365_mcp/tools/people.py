@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.graph.people import Directory, Person
+from m365_mcp.mail import write_recipient
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_mailbox
 
@@ -24,6 +25,7 @@ class FoundPerson(BaseModel):
 
     name: str | None
     address: str
+    recipient: str = Field(description="Ready for 'to', 'cc' or 'bcc'.")
     job_title: str | None
     department: str | None
     found_in: list[Literal["people", "directory"]] = Field(
@@ -59,8 +61,9 @@ async def find_people(
     return describe(query, await Directory(mailbox).find(query), top)
 
 
-def describe(query: str, found: tuple[Person, ...], top: int) -> FoundPeople:
-    """Return the result of the tool for the people that Graph found."""
+def describe(query: str, people: tuple[Person, ...], top: int) -> FoundPeople:
+    """Return the result of the tool for the people that Graph found; those without a mail address are left out."""
+    found = tuple(one for one in people if write_recipient(one.address, one.name))
     match = _single_match(query, found)
     if match is not None:
         return FoundPeople(status="one", advice=_ONE, people=[_found_person(match)])
@@ -97,6 +100,7 @@ def _found_person(one: Person) -> FoundPerson:
     return FoundPerson(
         name=one.name,
         address=one.address,
+        recipient=write_recipient(one.address, one.name) or one.address,
         job_title=one.job_title,
         department=one.department,
         found_in=list(one.found_in),

@@ -13,7 +13,7 @@ from typing import Any
 
 from m365_mcp.errors import AttachmentsMissing, M365Error
 from m365_mcp.graph.drafts import announcing
-from m365_mcp.mail import Message, MessageRequest
+from m365_mcp.mail import Message, MessageRequest, notes_on_names, warnings_of
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
@@ -100,6 +100,8 @@ class PendingUploads:
         message = await self.outbox.compose(request)
         attached = [attachment.name for attachment in message.attachments]
         expected = parse_files(files, self.outbox.rules, attached)
+        on_names = warnings_of(notes_on_names([file.name for file in expected]))
+        message = replace(message, warnings=message.warnings + on_names)
         message_id = new_message_id()
         async with self.outbox.slot():
             content = announcing(message.draft_as_graph(message_id), [file.name for file in expected])
