@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
 
 from m365_mcp.commands.reference import tool_schemas
 from tests.e2e.grants import KEYS, Grant, assistant_at, call_tool, grant_of
@@ -23,6 +24,7 @@ from tests.e2e.programs import Redis, Server, Simulator, forget_sends, make_serv
 
 pytestmark = pytest.mark.xdist_group("open server")
 ARGUMENTS: dict[str, dict[str, Any]] = {tool["name"]: tool["inputSchema"]["properties"] for tool in tool_schemas()}
+RESULTS = {tool["name"]: Draft202012Validator(tool["outputSchema"]) for tool in tool_schemas()}
 REQUIRED: dict[str, list[str]] = {tool["name"]: tool["inputSchema"].get("required", []) for tool in tool_schemas()}
 WRITING = [name for name, arguments in ARGUMENTS.items() if "body" in arguments]
 LEDGERED = [name for name in WRITING if "idempotency_key" in ARGUMENTS[name]]
@@ -112,6 +114,8 @@ class Writer:
             arguments["message_id"] = self.originals[0]["listed_id"]
         reply = await call_tool(self._server.url, self._ada.access, tool, **arguments)
         result: dict[str, Any] = reply.json()["result"]
+        if not result["isError"]:
+            RESULTS[tool].validate(result["structuredContent"])
         return result
 
     async def send(self, tool: str, **arguments: Any) -> dict[str, Any]:

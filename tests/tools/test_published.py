@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastmcp import Client
+from mcp_types import TextContent
 
 from m365_mcp import settings
 from m365_mcp.app import build_container, build_server
@@ -31,9 +32,10 @@ async def connected(**chosen: Any) -> AsyncIterator[Client[Any]]:
 async def told(client: Client[Any], tool: str, **arguments: Any) -> str:
     """Return the error of a call."""
     result = await client.call_tool(tool, arguments, raise_on_error=False)
+    [content] = result.content
     assert result.is_error
-    text: str = result.content[0].text
-    return text
+    assert isinstance(content, TextContent)
+    return content.text
 
 
 @pytest.mark.parametrize(("setting", "argument"), [("m365_send_bcc", "bcc"), ("m365_send_from", "from_")])

@@ -24,7 +24,7 @@ OPTIONAL = [
 ]
 
 
-def read(tool: str = "send_mail", **arguments: Any) -> dict[str, Any]:
+def read(tool: str = "send_mail", /, **arguments: Any) -> dict[str, Any]:
     return read_arguments(arguments, SCHEMAS[tool])
 
 
@@ -120,7 +120,7 @@ def test_k8_fields_of_files_are_read_the_same() -> None:
 
 def test_k8_what_cannot_be_read_is_passed_on() -> None:
     """K8: reading refuses nothing; an unknown name, and a value of another kind, reach validation as they are."""
-    odd = {"to": {"a": 1}, "cc": 5, "attachments": "no list", "save_to_sent": "maybe", "x": ""}
+    odd: dict[str, Any] = {"to": {"a": 1}, "cc": 5, "attachments": "no list", "save_to_sent": "maybe", "x": ""}
 
     assert read(**odd) == odd
 
