@@ -20,8 +20,11 @@ BlockRule = Callable[[StateBlock, int, int, bool], bool]
 
 USED_LABELS = "used_labels"  # in the parser's environment: the labels in brackets that the text refers to
 
-_YEAR = re.compile(r"\d{4,}[.)]")
-_COMPARISON = re.compile(r">(?:=|[-+~]?[$€£]?\d)[^\n]*+(?!\n[ \t]*+>)")  # and the next line is no quote
+# A year or another large number with a full stop, and a mark without text, begin no list.
+_NO_LIST = re.compile(r"\d{4,}[.)]|(?:[-+*]|\d+[.)])[ \t]*+$", re.MULTILINE)
+_NO_HEADING = re.compile(r"#++[ \t]*+$", re.MULTILINE)
+# A comparison, and a mark without text, begin no quote; but a number does if the next line is quoted too.
+_NO_QUOTE = re.compile(r">(?:=|(?:[-+~]?[$€£]?\d[^\n]*+|[ \t]*+)(?:\Z|\n(?![ \t]*+>)))")
 _HTML_NAMES = "|".join((*block_names, "script", "pre", "style", "textarea"))
 _HTML_BLOCK = re.compile(rf"<(?:[!?]|/?(?:{_HTML_NAMES})(?:[\s/>]|$))", re.IGNORECASE | re.MULTILINE)
 _DEFINITION = re.compile(r"\[([^\[\]\n]+)\]:[ \t]*+<?(?:https?:|mailto:|tel:|cid:|www\.|#)", re.IGNORECASE)
@@ -42,10 +45,11 @@ def enable_block_rules(md: MarkdownIt) -> None:
     """Replace and add the rules of this module, and switch off those that letters must not have."""
     md.disable(["code", "lheading"])
     rules = md.block.ruler
-    rules.at("list", _unless(_YEAR, rules_block.list_block), {"alt": ["paragraph", "reference", "blockquote"]})
-    rules.at("blockquote", _unless(_COMPARISON, rules_block.blockquote), {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    rules.at("list", _unless(_NO_LIST, rules_block.list_block), {"alt": ["paragraph", "reference", "blockquote"]})
+    rules.at("blockquote", _unless(_NO_QUOTE, rules_block.blockquote), {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    rules.at("heading", _unless(_NO_HEADING, rules_block.heading), {"alt": ["paragraph", "reference", "blockquote"]})
     rules.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
-    rules.at("reference", _reference)
+    rules.at("reference", _reference, {"alt": ["paragraph"]})
     rules.at("table", _table, {"alt": ["paragraph", "reference"]})
     rules.before("paragraph", "not_lazy", _is_lazy, {"alt": ["paragraph", "blockquote"]})
 

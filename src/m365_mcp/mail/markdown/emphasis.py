@@ -72,6 +72,14 @@ class InlineParser(ParserInline):
             rule(state)
         return state.tokens
 
+    def skipToken(self, state: StateInline) -> None:  # noqa: N802, the library's name
+        """Skip what the library has skipped before, without looking up its rules; open brackets do so a million times."""
+        end = state.cache.get(state.pos)
+        if end is None:
+            super().skipToken(state)
+        else:
+            state.pos = end
+
 
 def keep_name(state: StateInline, silent: bool) -> bool:
     """Copy a name with underscores as it is."""

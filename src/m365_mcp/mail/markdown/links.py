@@ -22,22 +22,24 @@ _LATIN = "0-9A-Za-z\u00c0-\u024f"
 # Hangul Jamo; from CJK radicals to Hangul syllables; compatibility and fullwidth forms; supplementary ideographs.
 _CJK = "\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff"
 _LOCAL_PART = rf"[{_LATIN}_][{_LATIN}._%+'-]{{0,63}}+"
+_LABELS = rf"(?:\.[{_LATIN}-]{{1,63}}+)"
 _WEB = re.compile(
-    rf"(?:https?://(?:[^\s/@<>]+@)?(?:[{_LATIN}][{_LATIN}.-]*+|\w[\w.-]*+)|www\.(?:[{_LATIN}-]++\.)++[{_LATIN}-]{{2,}}+)"
+    rf"(?:https?://(?:[^\s/@<>]+@)?(?:[{_LATIN}][{_LATIN}.-]*+|\w[\w.-]*+)|www{_LABELS}{{2,10}}+)"
     rf"(?::\d+)?(?:[/?#][^\s<>\"`\\|“”„«»{_CJK}]*+)?",
     re.IGNORECASE,
 )
 _MAIL = re.compile(
-    rf"(?:mailto:)?{_LOCAL_PART}@(?:[{_LATIN}-]++\.)++[A-Za-z\u00c0-\u024f-]{{2,}}+(?![{_LATIN}_@]|[:/]\w)", re.IGNORECASE
+    rf"(?:mailto:)?{_LOCAL_PART}@[{_LATIN}-]{{1,63}}+{_LABELS}{{1,10}}+(?<=[^\W\d]{{2}})(?![{_LATIN}_@]|[:/]\w)", re.IGNORECASE
 )
-_MAY_BEGIN = rf"(?<![{_LATIN}@])(?=https?://|www\.)|(?<![{_LATIN}._%+'-])(?=(?:mailto:)?{_LOCAL_PART}@[{_LATIN}])"
+_QUERY = re.compile(rf"\?[^\s<>\"`\\|“”„«»{_CJK}]++")  # of a mailto address: a subject
+_MAY_BEGIN = rf"(?<![{_LATIN}@.])(?=https?://|www\.)|(?<![{_LATIN}._%+-])(?=(?:mailto:)?{_LOCAL_PART}@[{_LATIN}])"
 _BEGINS = re.compile(_MAY_BEGIN, re.IGNORECASE)
 _MAY_CONTAIN = re.compile(r"://|www\.|@", re.IGNORECASE)
 _OPENING = {")": "(", "]": "["}
 _AFTER_AN_ADDRESS = frozenset(".,;:!?'\"*_~([’‘…–—")
 
 _TARGET_END = re.compile(r"\s*+(?:\"[^\"]*\"|'[^']*'|\([^()]*\))?\s*+\)")
-_TARGET_WITH_BLANKS = re.compile(r"https?://(?:[^\n<>()\"]|\([^\n<>()\"]*+\))++(?=\))", re.IGNORECASE)
+_TARGET_WITH_BLANKS = re.compile(r"(?:https?://|mailto:)(?:[^\n<>()\"]|\([^\n<>()\"]*+\))++(?=\))", re.IGNORECASE)
 
 
 def pattern_of_stops(terminators: re.Pattern[str], markdown: str) -> re.Pattern[str]:
@@ -64,7 +66,8 @@ def link_address(state: StateInline, silent: bool) -> bool:
 
 def _address_at(text: str, start: int, end: int) -> str:
     if mail := _MAIL.match(text, start, end):
-        return mail[0]
+        query = _QUERY.match(text, mail.end(), end) if ":" in mail[0] else None
+        return _without_what_follows(mail[0] + query[0]) if query else mail[0]
     web = _WEB.match(text, start, end)
     return _without_what_follows(web[0]) if web else ""
 
@@ -97,7 +100,7 @@ def complete(address: str) -> str:
 
 
 def _parse_target(text: str, position: int, end: int) -> Any:
-    """Parse the target of a link as the library does, or else a web address with blanks up to the bracket."""
+    """Parse the target of a link as the library does, or else an address with blanks up to the bracket."""
     found = helpers.parseLinkDestination(text, position, end)
     if not found.ok or not _TARGET_END.match(text, found.pos, end):
         address = _TARGET_WITH_BLANKS.match(text, position, end)
