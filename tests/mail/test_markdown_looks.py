@@ -90,7 +90,9 @@ async def test_table_lines_and_columns_are_drawn(page: Page) -> None:
     await page.set_viewport_size({"width": 700, "height": 900})
     await page.set_content(written("|Region" * 6 + "\n" + "|-:" * 6 + "\n" + ("|12,345" * 6 + "\n") * 3).body)
 
-    widths = await page.locator("th,td").evaluate_all("cells => cells.map(cell => getComputedStyle(cell).borderTopWidth)")
+    widths = await page.locator("th,td").evaluate_all(
+        "cells => cells.map(cell => getComputedStyle(cell).borderTopWidth)"
+    )
     assert set(widths) == {"1px"}
     assert len(widths) == 24
     rights = await page.locator("th,td").evaluate_all("cells => cells.map(cell => cell.getBoundingClientRect().right)")

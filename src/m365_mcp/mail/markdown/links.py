@@ -29,7 +29,8 @@ _WEB = re.compile(
     re.IGNORECASE,
 )
 _MAIL = re.compile(
-    rf"(?:mailto:)?{_LOCAL_PART}@[{_LATIN}-]{{1,63}}+{_LABELS}{{1,10}}+(?<=[^\W\d]{{2}})(?![{_LATIN}_@]|[:/]\w)", re.IGNORECASE
+    rf"(?:mailto:)?{_LOCAL_PART}@[{_LATIN}-]{{1,63}}+{_LABELS}{{1,10}}+(?<=[^\W\d]{{2}})(?![{_LATIN}_@]|[:/]\w)",
+    re.IGNORECASE,
 )
 _QUERY = re.compile(rf"\?[^\s<>\"`\\|“”„«»{_CJK}]++")  # of a mailto address: a subject
 _MAY_BEGIN = rf"(?<![{_LATIN}@.])(?=https?://|www\.)|(?<![{_LATIN}._%+-])(?=(?:mailto:)?{_LOCAL_PART}@[{_LATIN}])"
