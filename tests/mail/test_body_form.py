@@ -162,6 +162,14 @@ def test_k1_escaped_tags_are_unescaped_once_and_said(body: str, text: str) -> No
     assert "escaped" in sentences(form)
 
 
+def test_k1_escaped_tags_in_markdown_are_said() -> None:
+    """Markdown is believed, and the warning tells what its readers see."""
+    form = read_form("&lt;p&gt;Hi&lt;/p&gt;", "Markdown", as_written=False)
+
+    assert (form.format, form.text) == ("Markdown", "&lt;p&gt;Hi&lt;/p&gt;")
+    assert "escaped" in sentences(form)
+
+
 def test_k1_escaped_tags_beside_real_ones_stay_text() -> None:
     """HTML that shows a tag is right as it is."""
     assert unsaid("<p>Write &lt;p&gt;Hi&lt;/p&gt;</p>").notes == ()
