@@ -8,10 +8,13 @@ from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import Message
 from tests.mail.composing import build
 
+PICTURE = {"name": "a.gif", "content_base64": "R0lGODlhAQABAAAAACw=", "content_id": "a"}
+
 
 def written(markdown: str) -> Message:
-    """Return the message of a Markdown body."""
-    return build(body=markdown, content_type="Markdown")
+    """Return the message of a Markdown body that is meant as it is; an image `cid:a` has its attachment."""
+    attachments = [PICTURE] if "cid:a" in markdown else []
+    return build(body=markdown, content_type="Markdown", as_written=True, attachments=attachments)
 
 
 def html_of(markdown: str) -> str:
