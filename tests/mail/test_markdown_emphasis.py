@@ -12,7 +12,10 @@ BESIDE_CJK = [
     ("價格~~（舊）~~更新", "價格<s>（舊）</s>更新"),
     ("请看**“说明”**和**《手册》**。", "请看<strong>“说明”</strong>和<strong>《手册》</strong>。"),
     ("**(1)**第一", "<strong>(1)</strong>第一"),
-    ("請看**README.md**、並**重啟(restart)**服務", "請看<strong>README.md</strong>、並<strong>重啟(restart)</strong>服務"),
+    (
+        "請看**README.md**、並**重啟(restart)**服務",
+        "請看<strong>README.md</strong>、並<strong>重啟(restart)</strong>服務",
+    ),
     ("使用**`git`**提交", "使用<strong><code>git</code></strong>提交"),
     ("**[說明](https://a.example)**請看", '<strong><a href="https://a.example">說明</a></strong>請看'),
     ("**「強調」**です", "<strong>「強調」</strong>です"),
@@ -45,7 +48,10 @@ def test_k6_emphasis_needs_no_space_beside_chinese_japanese_and_korean(markdown:
         ("снег_снег_", "снег_снег_"),
         ("* a *", "<ul>\n<li>a *</li>\n</ul>"),
         ("😀**(b)**😀", "😀<strong>(b)</strong>😀"),
-        ("**Gomphocarpus (*G. physo.*, syn.*A.*)**", "<strong>Gomphocarpus (<em>G. physo.</em>, syn.<em>A.</em>)</strong>"),
+        (
+            "**Gomphocarpus (*G. physo.*, syn.*A.*)**",
+            "<strong>Gomphocarpus (<em>G. physo.</em>, syn.<em>A.</em>)</strong>",
+        ),
         ("~5 € to ~6 €, H~2~O", "~5 € to ~6 €, H~2~O"),
     ],
 )

@@ -27,7 +27,7 @@ PLAIN = [
     "#",
     "one\n>\ntwo",
     "+49 30 1234\n+1 555",
-    "<Name>\nStreet 1\nCity".replace("<Name>", "[Name]"),
+    "[Name]\nStreet 1\nCity",
     "a | b\nc | d",
     "-5 degrees\n*not a list",
     r"\\server\share and C:\new\table",
@@ -58,7 +58,10 @@ def test_k13_plain_lines_stay_plain_lines(text: str) -> None:
         ("> Can you?\nYes.", "<blockquote>\n<p>Can you?</p>\n</blockquote>\n<p>Yes.</p>"),
         (">1 a\n>2 b", "<blockquote>\n<p>1 a<br>\n2 b</p>\n</blockquote>"),
         (r"\*a\* \_b\_ \# 1\. don\'t C:\\new \\\\srv\\a", r"<p>*a* _b_ # 1. don't C:\new \\srv\a</p>"),
-        (r"`C:\*` and [a](https://a.example/\_b)", r'<p><code>C:\*</code> and <a href="https://a.example/_b">a</a></p>'),
+        (
+            r"`C:\*` and [a](https://a.example/\_b)",
+            r'<p><code>C:\*</code> and <a href="https://a.example/_b">a</a></p>',
+        ),
     ],
 )
 def test_k13_lines_are_read_as_in_letters(markdown: str, html: str) -> None:
@@ -73,7 +76,9 @@ def test_k13_footnotes_are_numbered_and_none_is_lost() -> None:
         "[^c]: Code\n[^d]: Last\n[^unused]: Stays\n\nRegards"
     )
 
-    assert html.startswith("<p>Up<sup>[1]</sup> and down<sup>[2]</sup>, up<sup>[1]</sup>, [^none], <code>[^c]</code>.</p>")
+    assert html.startswith(
+        "<p>Up<sup>[1]</sup> and down<sup>[2]</sup>, up<sup>[1]</sup>, [^none], <code>[^c]</code>.</p>"
+    )
     assert "<p>[^unused]: Stays</p>\n<p>Regards</p>\n<hr>\n<ol>" in html
     assert html.endswith(
         "<ol>\n<li>\n<p>First</p>\n<p>Second</p>\n</li>\n<li>Forecast of <em>May</em><sup>[3]</sup></li>\n"
@@ -136,7 +141,11 @@ def test_k13_bare_web_address_is_a_link_without_what_follows(text: str, address:
         ("'o'brien@mail.contoso.example'", "mailto:o'brien@mail.contoso.example", "o'brien@mail.contoso.example"),
         ("E-Mail:ada@contoso.example,", "mailto:ada@contoso.example", "ada@contoso.example"),
         ("<ada@contoso.example>", "mailto:ada@contoso.example", "ada@contoso.example"),
-        ("mailto:ada@contoso.example?subject=x", "mailto:ada@contoso.example?subject=x", "mailto:ada@contoso.example?subject=x"),
+        (
+            "mailto:ada@contoso.example?subject=x",
+            "mailto:ada@contoso.example?subject=x",
+            "mailto:ada@contoso.example?subject=x",
+        ),
         ("寄ada@contoso.example。", "mailto:ada@contoso.example", "ada@contoso.example"),
         ("[Ada](ada@contoso.example)", "mailto:ada@contoso.example", "Ada"),
         ("[site](www.contoso.example)", "https://www.contoso.example", "site"),
@@ -153,7 +162,11 @@ def test_k13_address_leads_where_a_reader_expects(text: str, target: str, shown:
 
 @pytest.mark.parametrize(
     "text",
-    ["file.py St.Gallen 1.500 v2.10 e.g. contoso.example", "@grace grace@ 3@4 a@b.c git@a.example:b/c", "www. https:// xhttps://a"],
+    [
+        "file.py St.Gallen 1.500 v2.10 e.g. contoso.example",
+        "@grace grace@ 3@4 a@b.c git@a.example:b/c",
+        "www. https:// xhttps://a",
+    ],
 )
 def test_k13_what_only_looks_like_an_address_is_no_link(text: str) -> None:
     """A file name, a place, a number, a mention."""
@@ -162,14 +175,17 @@ def test_k13_what_only_looks_like_an_address_is_no_link(text: str) -> None:
 
 def test_k13_no_link_stands_in_a_link_or_in_code() -> None:
     """An address that is the text of a link, or code, stays as it is."""
-    html = html_of('[a https://a.example b](https://a.example) <a href="https://c.example">https://c.example</a> `www.d.example`')
+    html = html_of(
+        '[a https://a.example b](https://a.example) <a href="https://c.example">https://c.example</a> `www.d.example`'
+    )
 
     assert html.count("<a ") == 2
     assert "<code>www.d.example</code>" in html
 
 
 _WORDS = st.text(alphabet="abzÄé漢語가.,;:!?()'\"/%&@ 019", min_size=1, max_size=30).filter(str.strip)
-_LINES = st.one_of(_WORDS, st.sampled_from([line for text in PLAIN for line in text.split("\n")]), st.just(""))
+_SAMPLES = [line for text in PLAIN for line in text.split("\n") if not line.startswith(">")]  # two of them are a quote
+_LINES = st.one_of(_WORDS, st.sampled_from(_SAMPLES))
 
 
 def _shown_lines(html: str) -> list[str]:

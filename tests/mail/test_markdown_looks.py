@@ -52,7 +52,7 @@ OVERLAPS = """() => {
     Math.min(box.bottom, line.bottom) - Math.max(box.top, line.top) > 2 &&
     Math.min(box.right, line.right) - Math.max(box.left, line.left) > 2 &&
     !(line.top >= box.top - 1 && line.bottom <= box.bottom + 1 && element.contains(node))
-  ).map(([line, node]) => `${element.tagName} ${box.top}-${box.bottom} covers ${line.top}-${line.bottom} ${node.data}`));
+  ).map(([line, node]) => `${element.tagName} at ${box.top} covers ${line.top}: ${node.data}`));
 }"""
 
 
@@ -90,7 +90,9 @@ async def test_table_lines_and_columns_are_drawn(page: Page) -> None:
     await page.set_viewport_size({"width": 700, "height": 900})
     await page.set_content(written("|Region" * 6 + "\n" + "|-:" * 6 + "\n" + ("|12,345" * 6 + "\n") * 3).body)
 
-    widths = await page.locator("th,td").evaluate_all("cells => cells.map(cell => getComputedStyle(cell).borderTopWidth)")
+    widths = await page.locator("th,td").evaluate_all(
+        "cells => cells.map(cell => getComputedStyle(cell).borderTopWidth)"
+    )
     assert set(widths) == {"1px"}
     assert len(widths) == 24
     rights = await page.locator("th,td").evaluate_all("cells => cells.map(cell => cell.getBoundingClientRect().right)")

@@ -46,7 +46,11 @@ def enable_block_rules(md: MarkdownIt) -> None:
     md.disable(["code", "lheading"])
     rules = md.block.ruler
     rules.at("list", _unless(_NO_LIST, rules_block.list_block), {"alt": ["paragraph", "reference", "blockquote"]})
-    rules.at("blockquote", _unless(_NO_QUOTE, rules_block.blockquote), {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    rules.at(
+        "blockquote",
+        _unless(_NO_QUOTE, rules_block.blockquote),
+        {"alt": ["paragraph", "reference", "blockquote", "list"]},
+    )
     rules.at("heading", _unless(_NO_HEADING, rules_block.heading), {"alt": ["paragraph", "reference", "blockquote"]})
     rules.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
     rules.at("reference", _reference, {"alt": ["paragraph"]})

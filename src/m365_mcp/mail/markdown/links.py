@@ -29,7 +29,8 @@ _WEB = re.compile(
     re.IGNORECASE,
 )
 _MAIL = re.compile(
-    rf"(?:mailto:)?{_LOCAL_PART}@[{_LATIN}-]{{1,63}}+{_LABELS}{{1,10}}+(?<=[^\W\d]{{2}})(?![{_LATIN}_@]|[:/]\w)", re.IGNORECASE
+    rf"(?:mailto:)?{_LOCAL_PART}@[{_LATIN}-]{{1,63}}+{_LABELS}{{1,10}}+(?<=[^\W\d]{{2}})(?![{_LATIN}_@]|[:/]\w)",
+    re.IGNORECASE,
 )
 _QUERY = re.compile(rf"\?[^\s<>\"`\\|“”„«»{_CJK}]++")  # of a mailto address: a subject
 _MAY_BEGIN = rf"(?<![{_LATIN}@.])(?=https?://|www\.)|(?<![{_LATIN}._%+-])(?=(?:mailto:)?{_LOCAL_PART}@[{_LATIN}])"
@@ -78,10 +79,9 @@ def _without_what_follows(address: str) -> str:
     for position, character in enumerate(address):
         if character in "([":
             open_brackets.append(character)
-        elif character in ")]":
-            if not open_brackets or open_brackets.pop() != _OPENING[character]:
-                address = address[:position]
-                break
+        elif character in ")]" and (not open_brackets or open_brackets.pop() != _OPENING[character]):
+            address = address[:position]
+            break
     return _without_punctuation(address)
 
 
