@@ -27,7 +27,7 @@ PLAIN = [
     "#",
     "one\n>\ntwo",
     "+49 30 1234\n+1 555",
-    "<Name>\nStreet 1\nCity".replace("<Name>", "[Name]"),
+    "[Name]\nStreet 1\nCity",
     "a | b\nc | d",
     "-5 degrees\n*not a list",
     r"\\server\share and C:\new\table",
@@ -184,7 +184,8 @@ def test_k13_no_link_stands_in_a_link_or_in_code() -> None:
 
 
 _WORDS = st.text(alphabet="abzÄé漢語가.,;:!?()'\"/%&@ 019", min_size=1, max_size=30).filter(str.strip)
-_LINES = st.one_of(_WORDS, st.sampled_from([line for text in PLAIN for line in text.split("\n")]), st.just(""))
+_SAMPLES = [line for text in PLAIN for line in text.split("\n") if not line.startswith(">")]  # two of them are a quote
+_LINES = st.one_of(_WORDS, st.sampled_from(_SAMPLES))
 
 
 def _shown_lines(html: str) -> list[str]:

@@ -52,7 +52,7 @@ OVERLAPS = """() => {
     Math.min(box.bottom, line.bottom) - Math.max(box.top, line.top) > 2 &&
     Math.min(box.right, line.right) - Math.max(box.left, line.left) > 2 &&
     !(line.top >= box.top - 1 && line.bottom <= box.bottom + 1 && element.contains(node))
-  ).map(([line, node]) => `${element.tagName} ${box.top}-${box.bottom} covers ${line.top}-${line.bottom} ${node.data}`));
+  ).map(([line, node]) => `${element.tagName} at ${box.top} covers ${line.top}: ${node.data}`));
 }"""
 
 

@@ -7,11 +7,11 @@ because mail programs ignore style sheets, and Outlook ignores much of CSS. HTML
 caller must sanitise the result (`mail.html.sanitizing`).
 
 The parser is markdown-it-py, because each of its rules is a separate function that can be switched off, replaced and
-counted. comrak 0.54 and cmark-gfm are much faster, and comrak knows emphasis in Chinese, Japanese and Korean. But both
-read a signature below a name ("Ada", "-- ") as a table, drop a footnote that nothing refers to, read an indented line
-as code and take a backslash from `\\\\server`, and have no option against it. To correct that, we would have to rewrite
-the text before they read it, and so to know which of it is code, a list or a link: to parse it first. docs/architecture.md
-has the comparison.
+counted. comrak and cmark-gfm are much faster, and comrak knows emphasis in Chinese, Japanese and Korean. But cmark-gfm
+reads a signature below a name ("Ada", "-- ") as a heading, and comrak as a table; both drop a footnote that nothing
+refers to, read an indented line as code and take a backslash from `\\\\server`, and have no option against it. To
+correct that, we would have to rewrite the text before they read it, and so to know which of it is code, a list or a
+link: to parse it first. docs/architecture.md has the comparison.
 """
 
 from __future__ import annotations

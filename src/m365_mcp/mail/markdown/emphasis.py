@@ -73,7 +73,7 @@ class InlineParser(ParserInline):
         return state.tokens
 
     def skipToken(self, state: StateInline) -> None:  # noqa: N802, the library's name
-        """Skip what the library has skipped before, without looking up its rules; open brackets do so a million times."""
+        """Skip what was skipped before without looking up the rules; open brackets do so a million times."""
         end = state.cache.get(state.pos)
         if end is None:
             super().skipToken(state)

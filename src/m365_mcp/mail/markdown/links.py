@@ -79,10 +79,9 @@ def _without_what_follows(address: str) -> str:
     for position, character in enumerate(address):
         if character in "([":
             open_brackets.append(character)
-        elif character in ")]":
-            if not open_brackets or open_brackets.pop() != _OPENING[character]:
-                address = address[:position]
-                break
+        elif character in ")]" and (not open_brackets or open_brackets.pop() != _OPENING[character]):
+            address = address[:position]
+            break
     return _without_punctuation(address)
 
 

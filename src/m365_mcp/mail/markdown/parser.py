@@ -37,7 +37,7 @@ class _Parser(MarkdownIt):
         super().__init__()
         self._steps = Steps()
         self.inline = InlineParser()
-        self.helpers = links.HELPERS
+        self.helpers = links.HELPERS  # type: ignore[assignment]  # the library's is a module with these three functions
         self.configure("commonmark", {"html": True, "breaks": True, "maxNesting": MAX_NESTING, "tasklists": True})
         self.enable(["table", "strikethrough"])
         self.core.ruler.at("inline", _parse_inline)

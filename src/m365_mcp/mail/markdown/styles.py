@@ -15,23 +15,26 @@ from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.token import Token
 
-PAGE = "font-family:Calibri,Arial,sans-serif;font-size:11pt;line-height:1.4"
+_FONT = "font-family:Calibri,Arial,sans-serif"
+PAGE = f"{_FONT};font-size:11pt;line-height:1.4"
 _FILLED = "background-color:#f3f3f3;color:#1f1f1f"
 _CODE = f"font-family:Consolas,'Courier New',monospace;{_FILLED}"
 _PRE = f"{_CODE};font-size:10pt;line-height:1.4;margin:0 0 12px;padding:8px;white-space:pre-wrap;word-wrap:break-word"
 _LIST = "margin-top:0;margin-bottom:12px"
-_BORDER = "border:1px solid #bbbbbb"
 _WIDE = 5  # more columns than this are set smaller
 
+# Outlook passes no font into a table, and neither does a browser for a page without a doctype.
+_CELL = f"border:1px solid #bbbbbb;{_FONT};font-size:"
+_USUAL_CELL = f"{_CELL}11pt;padding:4px 8px"
+_WIDE_CELL = f"{_CELL}9pt;padding:3px 4px"
 _TABLE = {"border": "1", "cellpadding": "5", "cellspacing": "0", "bordercolor": "#bbbbbb"}
+_TABLE_STYLE = "border-collapse:collapse;margin:0 0 12px"
+_HEADER = {"scope": "col", "bgcolor": "#f3f3f3"}
 _ATTRIBUTES: dict[str, dict[str, str]] = {
     "blockquote_open": {"style": "margin:0 0 12px 4px;padding:0 0 0 10px;border-left:3px solid #bbbbbb"},
     "code_inline": {"style": f"{_CODE};font-size:10pt;padding:0 3px"},
     "hr": {"style": "border:0;border-top:1px solid #bbbbbb;margin:12px 0"},
-    "table_open": {**_TABLE, "style": "border-collapse:collapse;margin:0 0 12px"},
     "tr_open": {"valign": "top"},
-    "th_open": {"scope": "col", "bgcolor": "#f3f3f3", "style": f"{_BORDER};padding:4px 8px;{_FILLED}"},
-    "td_open": {"style": f"{_BORDER};padding:4px 8px"},
 }
 _HEADINGS = {"h1": "16pt", "h2": "14pt", "h3": "12pt"}
 _ALIGNMENT = re.compile(r"text-align:(\w+)")
@@ -41,6 +44,7 @@ _LANGUAGE = re.compile(r"[\w+#.-]*")  # the word after the backticks, which is n
 def style_tokens(tokens: Sequence[Token]) -> None:
     """Write the attributes onto `tokens`."""
     lists: list[_Numbers] = []
+    cell_style = ""
     for position, token in enumerate(tokens):
         if token.type in ("bullet_list_open", "ordered_list_open"):
             _style_list(token, is_outermost=not lists)
@@ -51,12 +55,12 @@ def style_tokens(tokens: Sequence[Token]) -> None:
             lists[-1].style_item(token)
             _write_checkbox(token, tokens[position + 1 : position + 3])
         elif token.type == "table_open":
-            _style_table(token, tokens[position : position + 3 * _WIDE + 6])
+            cell_style = _style_table(token, tokens[position : position + 3 * _WIDE + 6])
         elif token.type == "heading_open":
             size = _HEADINGS.get(token.tag, "11pt")
             token.attrSet("style", f"font-size:{size};line-height:1.3;margin:16px 0 8px")
         elif token.type in ("th_open", "td_open"):
-            _style_cell(token)
+            _style_cell(token, cell_style)
         elif token.type in _ATTRIBUTES:
             token.attrs.update(_ATTRIBUTES[token.type])
         for child in token.children or ():
@@ -99,19 +103,24 @@ def _write_checkbox(item: Token, following: Sequence[Token]) -> None:
             token.children.insert(0, box)
 
 
-def _style_table(table: Token, beginning: Sequence[Token]) -> None:
-    table.attrs.update(_ATTRIBUTES["table_open"])
-    if sum(token.type == "th_open" for token in beginning) > _WIDE:
-        table.attrs["style"] = f"{table.attrs['style']};font-size:9pt"
+def _style_table(table: Token, beginning: Sequence[Token]) -> str:
+    """Style the table, and return the style of its cells."""
+    table.attrs.update({**_TABLE, "style": _TABLE_STYLE})
+    is_wide = sum(token.type == "th_open" for token in beginning) > _WIDE
+    return _WIDE_CELL if is_wide else _USUAL_CELL
 
 
-def _style_cell(cell: Token) -> None:
+def _style_cell(cell: Token, style: str) -> None:
     alignment = _ALIGNMENT.match(str(cell.attrs.get("style", "")))
-    cell.attrs = dict(_ATTRIBUTES[cell.type])
-    side = alignment[1] if alignment else "left" if cell.type == "th_open" else None
+    side = alignment[1] if alignment else ""
+    cell.attrs = {}
+    if cell.type == "th_open":
+        cell.attrs.update(_HEADER)
+        style, side = f"{style};{_FILLED}", side or "left"
     if side:
         cell.attrs["align"] = side
-        cell.attrs["style"] = f"{cell.attrs['style']};text-align:{side}"
+        style = f"{style};text-align:{side}"
+    cell.attrs["style"] = style
 
 
 def render_fence(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
