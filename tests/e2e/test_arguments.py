@@ -240,7 +240,7 @@ async def test_allow_duplicate_sends_a_second_copy(writer: Writer, tool: str) ->
 def test_every_argument_of_a_writing_tool_has_a_sample() -> None:
     """A new argument of any of the six tools needs a value here, and a place where it is looked for."""
     known = {"send_mail", "create_draft", "attach_files", "schedule_mail", "reply", "forward"}
-    elsewhere = {"body", "message_id", "reply_all", "idempotency_key", "allow_duplicate"}
+    elsewhere = {"as_written", "body", "message_id", "reply_all", "idempotency_key", "allow_duplicate"}
 
     assert set(WRITING) == known
     assert {name for tool in WRITING for name in ARGUMENTS[tool]} == set(SAMPLES)

@@ -124,15 +124,15 @@ async def _ask_everywhere(server: Server, token: str) -> dict[str, httpx2.Respon
         }
 
 
-async def test_five_hundred_simultaneous_calls_lose_none(ada: Assistant, server: Server) -> None:
-    """Far more calls at once than a default Redis pool has connections all get through."""
+async def test_two_hundred_simultaneous_calls_lose_none(ada: Assistant, server: Server) -> None:
+    """Twice as many calls at once as a default Redis pool has connections all get through."""
     assert not (await ada.call("get_my_profile")).is_error
     token = await ada.token()
     limits = httpx2.Limits(max_connections=None)
     headers = {**HEADERS, "Authorization": f"Bearer {token}"}
 
     async with httpx2.AsyncClient(headers=headers, limits=limits, trust_env=False, timeout=60) as http:
-        replies = await asyncio.gather(*(http.post(f"{server.url}/mcp", json=CALL) for _ in range(500)))
+        replies = await asyncio.gather(*(http.post(f"{server.url}/mcp", json=CALL) for _ in range(200)))
 
     assert {reply.status_code for reply in replies} == {200}
 

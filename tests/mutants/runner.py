@@ -25,10 +25,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "m365_mcp"
 OURS = ("m365_mcp", "m365_simulator", "tests", "conftest", "__main__")
 _OPTIONS = ["-o", "addopts=", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
-_OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+_OPTIONS += [
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+    "--timeout=20",
+]  # a test that hangs has killed the mutant
 _FAST = ["-m", "not hypothesis"]
 _LEAST_SECONDS = 20.0  # of processor time
-_WAITING = 10  # how much longer a run may take by the clock, on a busy machine
+_WAITING = 3  # how much longer a run may take by the clock, on a busy machine
 _SLOW_SECONDS = 1.0
 
 

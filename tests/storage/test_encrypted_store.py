@@ -1,5 +1,8 @@
 """The encrypted store: hides the values, binds each to its collection and key, and skips what it cannot decrypt."""
 
+import base64
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -118,3 +121,67 @@ def test_first_configured_key_decrypts_records_of_the_derived_key() -> None:
 
     assert after.decrypt(before, "c", "k") == VALUE
     assert make_cipher([key], ["another"]).decrypt(after.encrypt(VALUE, "c", "k"), "c", "k") == VALUE
+
+
+async def test_record_has_the_shape_that_v0_1_0_wrote() -> None:
+    """The one field `sealed` holds the ciphertext of collection, key and value as compact JSON."""
+    key, under = Fernet.generate_key(), MemoryStore()
+    await encrypted(under, key).put("k", VALUE, collection="c")
+
+    stored = await under.get("k", collection="c")
+
+    assert stored is not None
+    assert list(stored) == ["sealed"]
+    assert Fernet(key).decrypt(stored["sealed"]) == b'["c","k",{"token":"hush","number":1}]'
+
+
+def test_derived_keys_are_those_of_v0_1_0() -> None:
+    """The keys that the server derives from a secret never change, or it could read no older record."""
+    expected = bytes.fromhex("b06b62dcc8d4d4f6deb8672a8593a4901e7e62a035e6b8d58bbe26720e087f9f")
+    text = json.dumps(["c", "k", VALUE]).encode()
+    ciphertext = Fernet(base64.urlsafe_b64encode(expected)).encrypt(text).decode()
+
+    assert derive("secret", "storage") == expected
+    assert make_cipher([], ["secret"]).decrypt(ciphertext, "c", "k") == VALUE
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_only_a_record_of_an_old_key_is_written_again(is_new: bool) -> None:
+    """A read of a client registration writes it again if another key than the newest encrypted it, and only then."""
+    under = MemoryStore()
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    await encrypted(under, new if is_new else old).put("k", VALUE, collection="mcp-oauth-proxy-clients")
+    before = await under.get("k", collection="mcp-oauth-proxy-clients")
+
+    await encrypted(under, new, old).get("k", collection="mcp-oauth-proxy-clients")
+
+    assert (await under.get("k", collection="mcp-oauth-proxy-clients") == before) is is_new
+
+
+async def test_deleted_records_are_gone() -> None:
+    """`delete` and `delete_many` reach the record of this key and collection, and tell what existed."""
+    under = MemoryStore()
+    store = encrypted(under, Fernet.generate_key())
+    await store.put_many(["a", "b", "c"], [VALUE] * 3, collection="c", ttl=60)
+    assert [round(seconds or 0) for _, seconds in await store.ttl_many(["a", "b", "c"], collection="c")] == [60] * 3
+
+    assert await store.delete("a", collection="c") is True
+    assert await store.delete("a", collection="c") is False
+    assert await store.delete_many(["a", "b"], collection="c") == 1
+
+    assert await store.get_many(["a", "b", "c"], collection="c") == [None, None, VALUE]
+
+
+async def test_number_of_values_must_be_the_number_of_keys() -> None:
+    """A value that is missing, in a call or in the answer of the store beneath, is an error and not a shorter list."""
+
+    class Forgetful(MemoryStore):
+        async def get_many(self, keys: Sequence[str], *, collection: str | None = None) -> list[dict[str, Any] | None]:
+            return (await super().get_many(keys, collection=collection))[:-1]
+
+    store = encrypted(Forgetful(), Fernet.generate_key())
+
+    with pytest.raises(ValueError, match="shorter"):
+        await store.put_many(["a", "b"], [VALUE])
+    with pytest.raises(ValueError, match="shorter"):
+        await store.get_many(["a", "b"])

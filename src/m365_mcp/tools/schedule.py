@@ -90,17 +90,14 @@ async def schedule_mail(
         importance=importance, attachments=attachments, request_read_receipt=request_read_receipt, send_at=when,
         as_written=as_written,
     )  # fmt: skip
-    message = await outbox.compose(request)
-    progress = progress_to(context)
+    message, progress = await outbox.compose(request), progress_to(context)
     sent = await Schedule(outbox).add(
         message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress
     )
     return ScheduleReceipt(
         **accepted_fields(sent, message.addresses, message.warnings),
-        status="scheduled",
-        send_at=when.isoformat(),
-        scheduled_id=sent.draft_id,
-    )
+        status="scheduled", send_at=when.isoformat(), scheduled_id=sent.draft_id,
+    )  # fmt: skip
 
 
 @tool(
