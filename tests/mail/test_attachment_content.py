@@ -212,6 +212,8 @@ def test_k11_base64_of_base64_is_refused(name: str, content: bytes, spelling: st
         ("a.txt", b"deadbeef" * 8),
         ("a.txt", b"0043123456789012"),
         ("a.txt", b"Testdata"),
+        ("a.txt", b" " * 300),
+        ("a.txt", b"data"),
         ("a.txt", b"https://contoso.example/a"),
     ],
 )

@@ -29,9 +29,9 @@ _MAX_PEOPLE = 3  # people of one file whom the report names
 _MAX_QUOTE = 60  # characters of an address
 _PARSED_BYTES = 64_000  # of a mail's headers
 _PARSED_CHARACTERS = 2_000  # of one header
-_FOLD = re.compile(rb"\r?\n[ \t]")
+_FOLDS = (b"\r\n ", b"\r\n\t", b"\n ", b"\n\t")
 _PERSON = re.compile(
-    rb'^(ORGANIZER|ATTENDEE)(?:;(?:[^":\r\n]|"[^"\r\n]*")*)?:[ \t]*mailto:([^\s<>]+)', re.IGNORECASE | re.MULTILINE
+    rb'^(ORGANIZER|ATTENDEE)(?:;(?:[^":\r\n]|"[^"\r\n]*")*+)?:[ \t]*mailto:([^\s<>]+)', re.IGNORECASE | re.MULTILINE
 )
 _ATTENDEES_METHODS = frozenset({"reply", "refresh", "counter"})  # an attendee sends these, all others the organizer
 
@@ -101,7 +101,10 @@ def _organizers(attachment: Attachment) -> list[tuple[str, str]]:
     _, _, method = attachment.content_type.lower().partition("method=")
     is_answer = method.partition(";")[0] in _ATTENDEES_METHODS
     wanted, role = (b"attendee", "The attendee who answers") if is_answer else (b"organizer", "The organizer")
-    found = _PERSON.finditer(_FOLD.sub(b"", attachment.content))
+    unfolded = attachment.content
+    for fold in _FOLDS:
+        unfolded = unfolded.replace(fold, b"")
+    found = _PERSON.finditer(unfolded)
     people = dict.fromkeys(match[2] for match in found if match[1].lower() == wanted)
     return [(f"{role} in a calendar file", person.decode("utf-8", "replace")) for person in [*people][:_MAX_PEOPLE]]
 

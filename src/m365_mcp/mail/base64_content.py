@@ -11,7 +11,6 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.file_signatures import can_be, has_known_start, is_certainly, is_plain_text
@@ -20,9 +19,11 @@ from m365_mcp.mail.text import words
 _ADVICE = "Give the bytes of the file as base64 (RFC 4648)."
 _ON_PURPOSE = "Encode the bytes of the file once. If this is the content you mean, write data:;base64, in front of it."
 _DATA = re.compile(r"data:([^,]{0,500}?)(;base64)?,", re.IGNORECASE)
+_ESCAPED = {"%2B": "+", "%2F": "/", "%3D": "="}  # the only characters of base64 that an address may escape
 _ALPHABET = re.compile(r"[A-Za-z0-9+/]*(=*)")
 _RUNS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[+/]")
 _REPEATED = re.compile(r"(.)\1\1")
+_SHORTEST_INNER = 4  # bytes; many a short word is base64 of something shorter
 _LONGEST_WORDS = 200  # characters; longer text is not taken for words
 _ENCODED_FILES = words("b64 base64 pem asc key crt p7s p7m pgp gpg eml uu")  # files that hold base64 themselves
 
@@ -58,8 +59,9 @@ def decode_base64(where: str, text: str) -> Decoded:
     if not found[2]:
         raise InvalidArgument(f"{where} has a data: address whose content is not base64.", advice=_ADVICE)
     bare = bare[found.end() :]
-    escaped = unquote_to_bytes(bare).decode("latin-1") if "%" in bare else bare
-    return Decoded(_decode(where, escaped).content, found[1] or None, is_declared=True)
+    for escaped, character in _ESCAPED.items():
+        bare = bare.replace(escaped, character).replace(escaped.lower(), character)
+    return Decoded(_decode(where, bare).content, found[1] or None, is_declared=True)
 
 
 def check_decoded(where: str, decoded: Decoded, kind: str | None) -> None:
@@ -118,10 +120,12 @@ def _are_words(digits: str) -> bool:
 
 
 def _is_encoded_twice(content: bytes, kind: str | None) -> bool:
-    if len(content) < 8 or kind in _ENCODED_FILES or not content.isascii():
+    if kind in _ENCODED_FILES or not content.isascii():
         return False
     try:
         inner = decode_base64("", content.decode("ascii")).content
     except InvalidArgument:
+        return False
+    if len(inner) < _SHORTEST_INNER:
         return False
     return is_plain_text(inner) or (not can_be(kind, content) and is_certainly(kind, inner))
