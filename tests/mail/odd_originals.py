@@ -38,7 +38,7 @@ ODD = {
     "open comment": "<p>Hi</p><!-- <p>lost</p>",
     "open tag": "<p>Hi</p><div title='",
     "stray closers": "</div></div></td></table></body></html><p>Hi</p>",
-    "closers and a new page": "</div></body></html><html><body bgcolor=black text=black><p>Hi</p>",
+    "closers and a new page": "</div></body></html><html><body bgcolor=black text=white><p>Hi</p>",
     "redirect": '<meta http-equiv="refresh" content="0;url=about:blank"><p>Hi</p>',
     "base": '<base href="https://evil.example/" target="_blank"><p>Hi</p>',
     "frameset": "<html><frameset cols='50%,50%'><frame src=a></frameset><noframes>-</noframes></html>",

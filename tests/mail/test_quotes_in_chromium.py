@@ -48,7 +48,7 @@ async def look_of_the_answer(page: Page) -> tuple[bytes, float]:
 
 
 async def test_k12_no_original_hides_or_covers_the_answer(page: Page) -> None:
-    """K12: above each odd original the answer looks as it looks alone, and the words of the original are there."""
+    """K12: above each original the answer looks as it looks alone; what an odd one shows is in the quote."""
     alone, height = await look_of_the_answer(page)
     changed, lost = [], []
 
@@ -56,7 +56,7 @@ async def test_k12_no_original_hides_or_covers_the_answer(page: Page) -> None:
         _, content, _ = quote_original(ANSWER, read_quotation(f"<html><body>{original}</body></html>", "html"))
         if await top_of(page, content, height) != alone:
             changed.append(name)
-        if "Hi" in original and "Hi" not in content:
+        if name in ODD and "Hi" in original and "Hi" not in content:
             lost.append(name)
 
     assert len(HIDING | ODD) >= 30
