@@ -48,7 +48,7 @@ async def look_of_the_answer(page: Page) -> tuple[bytes, float]:
 
 
 async def test_k12_no_original_hides_or_covers_the_answer(page: Page) -> None:
-    """K12: above each odd original the answer looks as it looks alone, and the words that its reader saw are there."""
+    """K12: above each original the answer looks as it looks alone; what an odd one shows is in the quote."""
     alone, height = await look_of_the_answer(page)
     changed, lost = [], []
 
