@@ -29,7 +29,8 @@ DOCUMENT = words("!doctype html head body")
 BLOCKS = DOCUMENT | words(
     "address article aside blockquote caption center col colgroup dd details dir div dl dt fieldset figcaption figure "
     "footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr legend li link listing main marquee menu meta nav "
-    "noframes ol p plaintext pre script search section style summary table tbody td template tfoot th thead title tr ul xmp"
+    "noframes ol p plaintext pre script search section style summary table tbody td template tfoot th thead title tr "
+    "ul xmp"
 )
 VOID = VOID_ELEMENTS
 PREFORMATTED = words("listing plaintext pre xmp")
