@@ -43,7 +43,7 @@ def test_html_may_be_broken_where_it_was_not() -> None:
 
 
 def test_what_the_warnings_quote_is_no_failure() -> None:
-    """A lost text may be quoted whole, in pieces, or with its end cut off; a text that is not quoted may not be lost."""
+    """A lost text is quoted whole, in pieces, or with its end cut off; a text without a quote may not be lost."""
     lost = "see the hidden words of this mail now"
 
     assert is_named("hidden words", ["2 texts were removed: “hidden words”."])

@@ -43,5 +43,5 @@ def test_k1_lines_of_any_plain_text_arrive(chromium: Chromium, bodies: list[Body
 @settings(max_examples=ROUNDS, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 @given(some(generated.markdown_bodies.map(generated.markdown_body)))
 def test_text_of_any_markdown_arrives(chromium: Chromium, bodies: list[Body]) -> None:
-    """Paragraphs, emphasis in every script, lists, tables, quotes and fences show their text, and none of their marks."""
+    """Paragraphs, emphasis in every script, lists, tables, quotes and fences show their text without its marks."""
     assert failures(bodies, chromium) == []
