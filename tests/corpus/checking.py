@@ -126,9 +126,7 @@ def _as_read(composed: Composed, arrived: Seen) -> Seen:
 def _compare(body: Body, before: Seen, after: Seen, warnings: tuple[str, ...]) -> Iterator[str]:
     is_plain = body.kind == "text" and body.expected is None
     named = (*warnings, *before.links)  # a link that showed a picture only may show its address
-    yield from differences(
-        before.text, after.text, named, exact_lines=body.is_exact_in_lines, paragraphs=is_plain
-    )
+    yield from differences(before.text, after.text, named, exact_lines=body.is_exact_in_lines, paragraphs=is_plain)
     yield from _fallen_contrasts(before, after)
     yield from _lost_columns(body, before, after)
     if after.presentation < before.presentation:

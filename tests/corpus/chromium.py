@@ -19,11 +19,7 @@ FLAGS += ["--disable-component-update", "--no-proxy-server", "--font-render-hint
 WIDTH = 600  # pixels: a reading pane, and the width that newsletters are made for
 BATCH = 40  # documents that are open at a time
 
-# The frames inherit the policy of the page around them: no scripts, nothing from the network.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'"
-_PAGE = f"""<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<style>body{{margin:0}}section{{display:inline-block;vertical-align:top;margin:8px;font:14px sans-serif;color:#444}}
-section iframe{{display:block;margin-top:6px;outline:1px solid #bbb}}</style><script>{(Path(__file__).parent / "seeing.js").read_text()}</script><body>"""
+_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -69,20 +65,24 @@ class Chromium:
         self._known: dict[tuple[str, int], Seen] = {}
 
     def see(self, documents: Sequence[str], width: int = WIDTH) -> list[Seen]:
-        """Return what is seen of each of the HTML `documents` in a window of `width` pixels; equal ones are read once."""
+        """Return what is seen of each of the HTML `documents` in a window of `width` pixels."""
         fresh = [html for html in dict.fromkeys(documents) if (html, width) not in self._known]
         for start in range(0, len(fresh), BATCH):
             batch = fresh[start : start + BATCH]
-            self.page.set_content(_PAGE)
+            self._open_page()
             seen = map(_as_seen, json.loads(self.page.evaluate("window.see", [batch, width])))
             self._known |= {(html, width): one for html, one in zip(batch, seen, strict=True)}
         return [self._known[html, width] for html in documents]
+
+    def _open_page(self) -> None:
+        self.page.set_content((_FOLDER / "page.html").read_text())
+        self.page.evaluate((_FOLDER / "seeing.js").read_text())
 
     def picture(self, panels: Sequence[Panel], path: Path) -> None:
         """Write a picture that shows `panels` beside one another; the ending of `path` says in which format."""
         width = sum(panel.width + 20 for panel in panels) + 8
         self.page.set_viewport_size({"width": width, "height": 100})
-        self.page.set_content(_PAGE)
+        self._open_page()
         height = self.page.evaluate("window.show", list(map(asdict, panels)))
         self.page.set_viewport_size({"width": width, "height": int(height) + 8})
         self.page.screenshot(path=path)

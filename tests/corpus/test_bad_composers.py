@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.corpus.bodies import Body, corpus
-from tests.corpus.checking import Composed, Composer, check
+from tests.corpus.checking import PIXEL, Composed, Composer, check
 from tests.corpus.chromium import Chromium
 
 
@@ -28,7 +28,8 @@ def change_nothing(body: Body) -> Composed:
 
 
 def _as_html(body: Body, content: str) -> Composed:
-    return Composed(body.text, "Text") if body.said == "Text" else Composed(content, "HTML")
+    pictures = dict.fromkeys(body.pictures, PIXEL)
+    return Composed(body.text, "Text") if body.said == "Text" else Composed(content, "HTML", pictures=pictures)
 
 
 def failed(chromium: Chromium, composer: Composer) -> set[str]:
@@ -78,7 +79,11 @@ BAD = {
     "order": (ROLE, ROLE.replace("Left", "x").replace("Right", "Left").replace("x", "Right"), "without a word"),
     "revealed": ('<p>a</p><p style="display:none">b</p>', "<p>a</p><p>b</p>", "added without a word: 'b'"),
     "off-screen": ('<p>a</p><p style="text-indent:-999px">b</p>', "<p>a</p><p>b</p>", "added without a word: 'b'"),
-    "picture": ('<p>a <img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="> b</p>', "<p>a b</p>", "lost without a word"),
+    "picture": (
+        '<p>a <img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="> b</p>',
+        "<p>a b</p>",
+        "lost without a word",
+    ),
     "box": ('<p><input type="checkbox" checked> a</p>', "<p>☐ a</p>", "lost without a word: '☑'"),
     "number": ('<ol start="3"><li>a</ol>', "<ol><li>a</ol>", "lost without a word: '3.'"),
 }

@@ -43,7 +43,7 @@ def test_html_may_be_broken_where_it_was_not() -> None:
 
 
 def test_what_the_warnings_quote_is_no_failure() -> None:
-    """A lost text may be quoted whole, in pieces, or with its end cut off; a text that is not quoted may not be lost."""
+    """A lost text is quoted whole, in pieces, or with its end cut off; a text without a quote may not be lost."""
     lost = "see the hidden words of this mail now"
 
     assert is_named("hidden words", ["2 texts were removed: “hidden words”."])
@@ -75,4 +75,9 @@ def test_columns_share_a_row_and_do_not_overlap() -> None:
 
 def test_words_know_what_stands_before_them() -> None:
     """The start of a text counts as an empty line; CR LF is one line end."""
-    assert [(word.text, word.before) for word in read_words("a b\r\nc\n\nd")] == [("a", 2), ("b", 0), ("c", 1), ("d", 2)]
+    assert [(word.text, word.before) for word in read_words("a b\r\nc\n\nd")] == [
+        ("a", 2),
+        ("b", 0),
+        ("c", 1),
+        ("d", 2),
+    ]

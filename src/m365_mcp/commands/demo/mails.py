@@ -54,6 +54,10 @@ async def write_and_answer(ada: Client[Any]) -> list[str]:
     listed = (await ada.call_tool("list_messages", {"top": 1})).structured_content or {}
     if [one["subject"] for one in listed["messages"]] != [QUESTION.subject]:
         raise InternalError("Grace's question did not arrive in Ada's mailbox.")
-    answer = {"message_id": listed["messages"][0]["message_id"], "body": text_of("answer.md"), "content_type": "Markdown"}
+    answer = {
+        "message_id": listed["messages"][0]["message_id"],
+        "body": text_of("answer.md"),
+        "content_type": "Markdown",
+    }
     await ada.call_tool("reply", answer)
     return [*(mail.subject for mail in FROM_ADA), f"RE: {QUESTION.subject}"]
