@@ -59,6 +59,54 @@ def _blocks(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 block = _tag(["p", "h2", "div", "center"], line) | _tag(["ul", "ol"], items) | table | pre | st.just("<hr>")
 html_bodies = st.builds("<p>{}</p>{}".format, line, st.recursive(block, _blocks, max_leaves=5))
 
+# Style sheets as models write them: classes that colour, hide, line up and mark.
+RULES = [
+    ".a{background:linear-gradient(90deg,#1e3a8a,#0f766e);color:#fff}",
+    ".a{background-color:#111827;color:#f9fafb}",
+]
+RULES += [".b{display:none}", ".b{visibility:hidden}", ".b{font-size:0}", ".b{position:absolute;left:-9999px}"]
+RULES += [
+    ".b{opacity:0}",
+    ".b{height:0;overflow:hidden}",
+    ".b{color:#ffffff}",
+    ".b{color:transparent}",
+    ".b{display:block}",
+]
+RULES += [".c{text-transform:uppercase;color:#065f46}", ".c{display:inline-block;width:45%}", ".c>b{color:#991b1b}"]
+RULES += [
+    "p{color:#374151}",
+    "div .c{background:#fef3c7}",
+    "td{border:1px solid #ccc}",
+    "td.a{color:#fde68a}",
+    "ul{list-style:none}",
+]
+RULES += [
+    "@media (max-width:400px){.a{display:none}}",
+    "#d{background:#7f1d1d;color:#fee2e2}",
+    "body{background:#f8fafc}",
+]
+
+sheet = st.lists(st.sampled_from(RULES), max_size=6).map("\n".join)
+marked = st.sampled_from(
+    ["", ' class="a"', ' class="b"', ' class="c"', ' class="a c"', ' id="d"', ' style="color:#333"']
+)
+
+
+def _marked_tag(names: Iterable[str], content: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds("<{0}{1}>{2}</{0}>".format, st.sampled_from(sorted(names)), marked, content)
+
+
+marked_inline = html_text | _marked_tag(["b", "span"], html_text)
+marked_row = st.lists(_marked_tag(["td"], marked_inline), min_size=2, max_size=2).map("".join)
+marked_table = st.builds("<table{}><tr>{}</tr></table>".format, marked, marked_row)
+marked_block = _marked_tag(["p", "div", "h2"], marked_inline) | _marked_tag(["ul"], _marked_tag(["li"], marked_inline))
+marked_blocks = st.recursive(
+    marked_block | marked_table,
+    lambda inner: _marked_tag(["div"], inner) | st.builds("{}{}".format, inner, inner),
+    max_leaves=5,
+)
+styled_bodies = st.builds("<style>{}</style><body><p>First</p>{}</body>".format, sheet, marked_blocks)
+
 text_line = st.lists(st.sampled_from(WORDS + BRACKETS), min_size=1, max_size=5).map(" ".join)
 text_bodies = st.lists(st.lists(text_line, min_size=1, max_size=3).map("\n".join), min_size=1, max_size=3).map(
     "\n\n".join

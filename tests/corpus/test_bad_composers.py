@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.corpus.bodies import Body, corpus
-from tests.corpus.checking import Composed, Composer, check
+from tests.corpus.checking import PIXEL, Composed, Composer, check
 from tests.corpus.chromium import Chromium
 
 
@@ -28,7 +28,8 @@ def change_nothing(body: Body) -> Composed:
 
 
 def _as_html(body: Body, content: str) -> Composed:
-    return Composed(body.text, "Text") if body.said == "Text" else Composed(content, "HTML")
+    pictures = dict.fromkeys(body.pictures, PIXEL)
+    return Composed(body.text, "Text") if body.said == "Text" else Composed(content, "HTML", pictures=pictures)
 
 
 def failed(chromium: Chromium, composer: Composer) -> set[str]:

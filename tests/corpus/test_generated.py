@@ -34,6 +34,13 @@ def test_text_of_any_html_arrives(chromium: Chromium, bodies: list[Body]) -> Non
 
 
 @settings(max_examples=ROUNDS, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+@given(some(generated.styled_bodies.map(generated.html_body)))
+def test_k3_style_sheets_hide_and_colour_as_written(chromium: Chromium, bodies: list[Body]) -> None:
+    """K3, K4: what a style sheet hides stays hidden, what it shows stays, and no text loses its contrast."""
+    assert failures(bodies, chromium) == []
+
+
+@settings(max_examples=ROUNDS, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 @given(some(generated.text_bodies.map(generated.text_body)))
 def test_k1_lines_of_any_plain_text_arrive(chromium: Chromium, bodies: list[Body]) -> None:
     """K1, K2: plain text sent under the HTML default keeps its words, lines and paragraphs."""
