@@ -64,7 +64,7 @@ class _Walk:
     def __init__(self, report: LookReport) -> None:
         self._report = report
         self._states = [_State()]
-        self._known: dict[tuple[int | str, ...], _State] = {}  # by the state around an element and its attributes
+        self._known: dict[tuple[object, ...], _State] = {}  # by the state around an element and its attributes
         self._hidden_depth = 0
         self._hidden_pieces: list[str] = []
 
