@@ -337,7 +337,7 @@ async def test_k12_style_sheet_of_the_original_reaches_no_answer(
 ) -> None:
     """K12: a mail that hides every block does not hide the reply to it; its words are quoted."""
     async with outlook_of(simulator, "grace@contoso.example") as grace:
-        hostile = "<style>div{display:none}</style><div style='position:fixed'>At noon?</div><!-- "
+        hostile = "<style>div{display:none}</style><p style='position:fixed'>At noon?</p><!-- "
         await grace.send(body={"contentType": "HTML", "content": hostile}, toRecipients=people("ada@contoso.example"))
 
     await done(writer, "reply", message_id=await newest(writer), body="<p>Yes</p>")

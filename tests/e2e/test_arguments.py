@@ -42,7 +42,7 @@ SAMPLES: dict[str, Any] = {
     "reply_to": ["replies@contoso.example"],
     "from_": "team@contoso.example",
     "subject": "A subject of its own",
-    "body": "A **bold** text",
+    "body": "A **bold** text",  # and a picture, when there are attachments
     "content_type": "Markdown",
     "importance": "high",
     "attachments": [
@@ -197,6 +197,11 @@ def expected(tool: str, given: dict[str, Any], original: dict[str, Any]) -> dict
     return show
 
 
+def body_of(given: dict[str, Any]) -> str:
+    """Return a body that shows the attachment if there is one: only then it is inline."""
+    return f"{SAMPLES['body']} ![Menu](cid:menu-1)" if "attachments" in given else str(SAMPLES["body"])
+
+
 @pytest.mark.parametrize("tool", WRITING)
 @pytest.mark.parametrize("amount", ["everything", "only what is required"])
 async def test_every_argument_of_a_writing_tool_arrives_in_its_own_place(
@@ -204,7 +209,7 @@ async def test_every_argument_of_a_writing_tool_arrives_in_its_own_place(
 ) -> None:
     """Each value is found where it belongs and nowhere else, and what is left out has its documented default."""
     given = {name: SAMPLES[name] for name in (ARGUMENTS if amount == "everything" else REQUIRED)[tool]}
-    given |= {"body": SAMPLES["body"]}  # a forward needs none, but its default would say nothing about its format
+    given |= {"body": body_of(given)}  # a forward needs none, but its default would say nothing about its format
 
     mail = await writer.send(tool, **given)
 
@@ -234,6 +239,7 @@ async def test_k8_every_argument_arrives_however_a_client_writes_it(
 ) -> None:
     """K8: lists and objects as JSON text, one value in place of a list, and words in any case: the mail is equal."""
     given = {name: SAMPLES[name] for name in ARGUMENTS[tool]}
+    given |= {"body": body_of(given)}
 
     mail = await writer.send(tool, **{name: spelling(value) for name, value in given.items()})
 
