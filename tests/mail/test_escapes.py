@@ -42,6 +42,7 @@ def test_k13_escapes_in_place_of_line_breaks_are_mended(body: str, mended: str) 
     [
         *(body for body in forms.PLAIN.values() if "\\" in body),
         "Hi,\\n\\nBye\nAda",
+        'Use print("A.\\nB.\\nC") here',
         "One\\nonly",
         '"Hello"',
         '"C:\\new"',
