@@ -77,7 +77,7 @@ def test_draft_is_the_message_alone() -> None:
 @pytest.mark.parametrize("given_type", ["Text", "text", " TEXT "])
 def test_plain_text_is_labelled_as_such(given_type: str) -> None:
     """Content types are understood in any case and written as Graph spells them."""
-    assert build(content_type=given_type).as_graph()["message"]["body"]["contentType"] == "Text"
+    assert build(body="Hi", content_type=given_type).as_graph()["message"]["body"]["contentType"] == "Text"
 
 
 @pytest.mark.parametrize("content_type", ["Word", "", "text/html", "html5"])

@@ -8,18 +8,31 @@ from typing import Literal
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
 from m365_mcp.mail.attachments import Attachment
+from m365_mcp.mail.body_form import BodyForm, read_form
+from m365_mcp.mail.html.blank import is_blank
 from m365_mcp.mail.html.data_pictures import DataPictures
 from m365_mcp.mail.html.link_notes import link_notes
 from m365_mcp.mail.html.links import content_ids
 from m365_mcp.mail.html.look_report import LookReport
 from m365_mcp.mail.html.removals import removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
-from m365_mcp.mail.report import Note
+from m365_mcp.mail.plain_text import render_plain_text
+from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
-from m365_mcp.mail.text import cannot_be_mailed
+from m365_mcp.mail.text import cannot_be_mailed, shows_nothing
 
 ContentType = Literal["HTML", "Text"]
-CONTENT_TYPES = ("HTML", "Text", "Markdown")  # the caller's choices; Graph knows the first two
+CONTENT_TYPES: tuple[Literal["HTML", "Text", "Markdown"], ...] = (
+    "HTML",
+    "Text",
+    "Markdown",
+)  # the caller's choices; Graph knows the first two
+_NOT_RENDERED = (
+    Note(
+        Weight.FORM,
+        "The body has Markdown marks but is too much work as Markdown, so it was sent as text with its marks.",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -60,12 +73,28 @@ def read_body(text: str, content_type: str, *, as_written: bool = False) -> Body
             "'body' contains a character that no mail can carry (NUL or half of a surrogate pair).",
             advice="Remove the character.",
         )
-    if kind == "Text":
-        return Body("Text", text)
-    return _read_html(markdown.render_markdown(text) if kind == "Markdown" else text)
+    return _compose(read_form(text, kind, as_written=as_written), is_guess=kind != "Markdown")
 
 
-def _choose_content_type(value: str) -> str:
+def _compose(form: BodyForm, *, is_guess: bool) -> Body:
+    if form.format == "Text":
+        return Body("Text", form.text, notes=form.notes)
+    if form.format == "Markdown":
+        try:
+            return _read_html(markdown.render_markdown(form.text), form.notes)
+        except InvalidArgument:  # too much work as Markdown, which nobody said it to be
+            if not is_guess:
+                raise
+        form = BodyForm("Plain", form.text, _NOT_RENDERED)
+    return _read_html(render_plain_text(form.text) if form.format == "Plain" else form.text, form.notes)
+
+
+def is_blank_body(body: Body) -> bool:
+    """Return whether a reader sees nothing of `body`: no text, no picture and no line."""
+    return is_blank(body.content) if body.content_type == "HTML" else shows_nothing(body.content)
+
+
+def _choose_content_type(value: str) -> Literal["HTML", "Text", "Markdown"]:
     for known in CONTENT_TYPES:
         if value.strip().lower() == known.lower():
             return known
@@ -74,7 +103,7 @@ def _choose_content_type(value: str) -> str:
     )
 
 
-def _read_html(html: str) -> Body:
+def _read_html(html: str, notes: tuple[Note, ...]) -> Body:
     pictures, look = DataPictures(), LookReport()
     clean, removed = sanitize_html(html, pictures, look)
     shown = content_ids(clean)
@@ -83,5 +112,5 @@ def _read_html(html: str) -> Body:
         clean,
         content_ids=shown,
         pictures=tuple(picture for picture in pictures.attachments if picture.content_id in shown),
-        notes=removal_notes(removed) + look.notes() + link_notes(clean),
+        notes=notes + removal_notes(removed) + look.notes() + link_notes(clean),
     )

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from m365_mcp.errors import EmptyBody, EmptySubject, InvalidArgument
+from m365_mcp.errors import EmptyBody, InvalidArgument
 from m365_mcp.mail.attachments import Attachment, InlineAttachment, read_attachments
-from m365_mcp.mail.body import read_body
+from m365_mcp.mail.body import Body, is_blank_body, read_body
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
-from m365_mcp.mail.html.blank import is_blank
-from m365_mcp.mail.inline_pictures import Illustrated, bring_pictures, check_missing
+from m365_mcp.mail.inline_pictures import bring_pictures, check_missing
 from m365_mcp.mail.message import Importance, Message
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
 from m365_mcp.mail.report import Note, Weight, warnings_of
-from m365_mcp.mail.rules import MAX_SUBJECT, MailRules
-from m365_mcp.mail.text import has_control_characters
+from m365_mcp.mail.rules import MailRules
+from m365_mcp.mail.subject import read_subject
 
 IMPORTANCES: tuple[Importance, ...] = ("low", "normal", "high")
 _LONGEST_MESSAGE_ID = "x" * 128  # the size check includes the message id that this server adds later
@@ -67,14 +66,14 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
         MessageTooLarge: the message is larger than Graph accepts in one request.
     """
     _check_switches(request, rules)
-    _check_not_empty(request)
-    subject = _check_subject(request.subject)
+    subject, subject_notes = read_subject(request.subject, as_written=request.as_written)
     importance = _choose_importance(request.importance)
     recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=request.reply_to)
     attachments, attachment_notes = read_attachments(request.attachments or (), rules)
     body = read_body(request.body, request.content_type, as_written=request.as_written)
     pictures = bring_pictures(body, attachments, rules)
-    _check_not_all_removed(request, pictures)
+    check_shows_something(body, may_be_empty=bool(attachments) or request.expects_files or request.as_written)
+    notes = (*duplicate_notes(recipients), *subject_notes, *body.notes, *attachment_notes)
     from_ = _read_from(request.from_)
     message = Message(
         to=recipients.to,
@@ -91,15 +90,7 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
         save_to_sent=request.save_to_sent,
         send_at=request.send_at,
         fingerprint=_fingerprint(request, recipients, from_, importance, attachments),
-        warnings=warnings_of(
-            (
-                *duplicate_notes(recipients),
-                *body.notes,
-                *attachment_notes,
-                *check_missing(pictures, as_written=request.as_written),
-                *pictures.notes,
-            )
-        ),
+        warnings=warnings_of((*notes, *check_missing(pictures, as_written=request.as_written), *pictures.notes)),
     )
     message.encode(_LONGEST_MESSAGE_ID)
     return message
@@ -136,20 +127,10 @@ def _check_switches(request: MessageRequest, rules: MailRules) -> None:
         )
 
 
-def _check_not_empty(request: MessageRequest) -> None:
-    if request.as_written:
-        return
-    if not request.subject.strip():
-        raise EmptySubject
-    if not request.body.strip() and not request.attachments and not request.expects_files:
+def check_shows_something(body: Body, *, may_be_empty: bool) -> None:
+    """Raise EmptyBody if a reader would see nothing of `body`, unless it may be empty."""
+    if not may_be_empty and is_blank_body(body):
         raise EmptyBody
-
-
-def _check_not_all_removed(request: MessageRequest, pictures: Illustrated) -> None:
-    if request.as_written or request.expects_files or pictures.attachments or not request.body.strip():
-        return
-    if pictures.body.content_type == "HTML" and is_blank(pictures.body.content):
-        raise EmptyBody("'body' has nothing that a mail program shows, and there is no attachment.")
 
 
 def _is_given(text: str | None) -> bool:
@@ -158,20 +139,6 @@ def _is_given(text: str | None) -> bool:
 
 def _read_from(text: str | None) -> Recipient | None:
     return read_recipient("'from_'", text) if text and _is_given(text) else None
-
-
-def _check_subject(subject: str) -> str:
-    if len(subject) > MAX_SUBJECT:
-        raise InvalidArgument(
-            f"'subject' has {len(subject):,} characters, and Exchange Online allows {MAX_SUBJECT}.",
-            advice="Shorten the subject; put longer text into the body.",
-        )
-    if has_control_characters(subject):
-        raise InvalidArgument(
-            "'subject' contains a line break or another control character.",
-            advice="Write the subject in one line.",
-        )
-    return subject
 
 
 def _choose_importance(value: str) -> Importance:

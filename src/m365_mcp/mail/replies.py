@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-from m365_mcp.errors import EmptyBody
 from m365_mcp.mail.attachments import Attachment, read_attachments
 from m365_mcp.mail.body import Body, ContentType, read_body
-from m365_mcp.mail.composing import duplicate_notes
+from m365_mcp.mail.composing import check_shows_something, duplicate_notes
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.inline_pictures import bring_pictures
 from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipients
@@ -82,11 +81,10 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
         MessageTooLarge: the text or the attachments are larger than Graph accepts.
     """
     check_bcc(request.bcc, rules)
-    if request.kind != "forward" and not request.body.strip() and not request.attachments and not request.as_written:
-        raise EmptyBody
     body = read_body(request.body, request.content_type, as_written=request.as_written)
     attachments, attachment_notes = read_attachments(request.attachments or (), rules)
     pictures = bring_pictures(body, attachments, rules)
+    check_shows_something(body, may_be_empty=bool(attachments) or request.kind == "forward" or request.as_written)
     recipients = _read_recipients(request, rules)
     return Reply(
         kind=request.kind,

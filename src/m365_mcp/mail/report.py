@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -29,3 +29,8 @@ def warnings_of(notes: Iterable[Note]) -> tuple[str, ...]:
     """Return the sentences of `notes`, the heaviest first, each once; notes of one weight keep their order."""
     ordered = sorted(notes, key=lambda note: note.weight)
     return tuple(dict.fromkeys(note.sentence for note in ordered))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `names`, at least one, as a part of a sentence: `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

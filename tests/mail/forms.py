@@ -1,0 +1,81 @@
+"""Bodies in every form that a model sends, for the tests that hold for all of them."""
+
+PLAIN = {
+    "letter": "Hi Grace,\n\nThe numbers are in.\nRegards,\nAda",
+    "one line": "Lunch at 12?",
+    "address block": "Ada Lovelace\n12 St James's Square\nLondon SW1Y 4JH",
+    "quote of a mail": "> Can you come?\n> Grace\n\nYes.\nAda",
+    "drawn table": "+------+-----+\n| Name | Qty |\n+------+-----+\n| Tea  | 2   |\n+------+-----+",
+    "columns": "Name      Qty\nTea       2\nCoffee    12",
+    "indented": "Agenda:\n    numbers\n    lunch",
+    "sums": "5 * 3 * 2 = 30, and 2**3 and 4**5",
+    "names with underscores": "See old_file_name and __init__ in src/**/test/**/x",
+    "a hash": "# 1 in the list, #2 comes next\nAda",
+    "a count": "# of seats: 5\n# of rooms: 2",
+    "signature with a dash": "Regards\n\n- Ada",
+    "a line of dashes": "Total\n-----\n12",
+    "dates": "3. May I am away.\n10. June I am back.",
+    "addresses in brackets": "Ada <ada@contoso.example>, see <https://contoso.example/x>",
+    "placeholders": "Dear <title> <FirstName>,\nfollow <link> to the List<String>",
+    "comparison": "if a <b and c> d\nthen a < b",
+    "arrows": "a <- b -> c <--- d\n<3",
+    "an ampersand": "Q&A at AT&T\n?a=1&copy=2",
+    "Windows path": "Look into C:\\new\\notes and \\\\nas\\new",
+    "TeX": "The \\nabla f = \\nabla g, and \\nu + \\nu",
+    "pattern": "^\\d+\\n\\w+\\n$ and [^\\n]+ or (\\r\\n|\\n)",
+    "about backslash n": "Split at \\n or \\r\\n, and paragraphs at \\n\\n.",
+    "code in quotes": 'Use print("a\\nb\\nc") here',
+    "relative path": "It is in src\\new\\notes\\nas",
+    "Hebrew": "שלום עדה\n\nתודה\nגרייס",
+    "Chinese": "您好，\n\n附件是報告。\n謝謝",
+    "keyword arguments": "f(**kwargs, **more) and (**a,**b)",
+    "price": "10 EUR **\n** without tax",
+}
+MARKDOWN = {
+    "bold and an item": "**Hi**\n\n- a",
+    "two in bold": "**Status:** good\n**Next:** lunch",
+    "two in bold, Chinese": "**注意：**請看。這是**重點**。",
+    "heading": "# Report\n\nAll good.",
+    "heading inside": "Hi Grace,\n## Status\nAll good.",
+    "list": "Hi Grace,\nplease bring:\n\n- tea\n- milk\n\nRegards,\nAda",
+    "numbered list": "Steps:\n1. tea\n2. milk",
+    "list with asterisks": "* tea\n* milk",
+    "spread list": "- tea\n\n- milk",
+    "fence": "Run\n\n```python\nx = 1\n```\n\nAda",
+    "table": "Name | Qty\n---|---\nTea | 2",
+    "bold and a link": "**Status** is [here](https://contoso.example/status)",
+}
+HTML = {
+    "paragraphs": "<p>Hi</p>\n<p>Bye</p>",
+    "upper case": "<P>Hi</P>\n<B>x</B>",
+    "document": "<!DOCTYPE html><html><body>\n    <p>Hi\n    you</p>\n</body></html>",
+    "breaks": "Hi<br>\na long sentence that the source\nhas wrapped<br>Ada",
+    "bold word": "Hi <b>Grace</b>",
+    "one entity": "Tom &amp; Jerry",
+    "a sentence about a tag": "Use &lt;br&gt; for a line break",
+    "wrapped paragraphs": "<div>A sentence that a program has\nwrapped at forty\ncharacters</div>",
+    "table": "<table>\n<tr>\n<td>a\n</td></tr></table>",
+    "styled": '<div style="white-space:pre-wrap">Hi\n\nYou</div>',
+}
+MENDED = {
+    "backslash n": "Hi Grace,\\n\\nThe numbers are in.\\nAda",
+    "backslash r n": "Hi Grace,\\r\\n\\r\\nBye",
+    "a letter escaped": "Viele Gr\\u00fc\\u00dfe",
+    "JSON text": '"Hi,\\nBye"',
+    "fence of HTML": "```html\n<p>Hi</p>\n```",
+    "fence of Markdown": "```markdown\n# Hi\n\n```python\nx\n```\nBye\n```",
+    "fence of text": "```text\nHi\nyou\n```",
+    "fence of a program": "```python\nx = 1\n# y\n```",
+    "escaped tags": "&lt;p&gt;Hi&lt;/p&gt;",
+    "formatting and lines": "<b>Hi</b> Grace,\n\nThe numbers.\nAda",
+    "a link and lines": "See <a href='https://a.example'>this</a>\nAda",
+    "an entity and lines": "Tom &amp; Jerry\n\nBye",
+    "letter around a table": "Hi Grace,\n\nhere:\n\n<table><tr><td>a</td></tr></table>\n\nRegards,\nAda",
+    "blocks and marks": "<p>**Hi** and **bye**</p>",
+    "indented document": "<html>\n    <body>\n        <p>Hi</p>\n    </body>\n</html>",
+}
+ALL = {
+    f"{group}: {name}": body
+    for group, bodies in {"plain": PLAIN, "Markdown": MARKDOWN, "HTML": HTML, "mended": MENDED}.items()
+    for name, body in bodies.items()
+}
