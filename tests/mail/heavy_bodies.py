@@ -32,6 +32,16 @@ def _table(cell: str, columns: int) -> Callable[[int], str]:
     return lambda length: (row("h") + row("-") + row(cell) * (MAX_CELLS // columns - 2))[:length]
 
 
+def _styled(css: str, piece: str, count: int = limits.MAX_SHEET_ELEMENTS - 10) -> Callable[[int], str]:
+    """Return what repeats `piece` below a style sheet, with `#` in it numbered."""
+    sheet = f"<style>{css}</style>"
+    return lambda length: (sheet + "".join(piece.replace("#", str(n)) for n in range(count)))[:length]
+
+
+def _rules(rule: str, count: int) -> str:
+    return "".join(rule.replace("#", str(n)) for n in range(count))
+
+
 # Each is a function of a number of characters: the largest body within it.
 MARKDOWN: dict[str, Callable[[int], str]] = {
     "wide table": _table("b", 40),
@@ -168,4 +178,41 @@ HTML: dict[str, Callable[[int], str]] = {
     "text in other alphabets": _many("é"),
     "text with one wide character": _around("\U0001f600", "x"),
     "line breaks": _many("\n"),
+    "hidden pieces": _many('<span style="font-size:0">a</span>b', _E),
+    "fonts beside hidden text": lambda length: (
+        "<p hidden>a</p>" + "<font color=red size=2 face=Arial>a</font>" * (_E - 10)
+    ),
+    "gradients that differ": _numbered('<p style="background:linear-gradient(#00#,red);color:#fff">a</p>', 15_000),
+    "colours that differ": _numbered('<p style="color:#00#;background:#11#">a</p>', 10_000),
+    "colours in words": _numbered('<p style="color:hsl(#,1%,1%);background:hsl(0,#%,9%)">a</p>', 10_000),
+    "one rule for all elements": _styled("p{font-family:Arial;font-size:12pt;color:#333}", "<p>a</p>"),
+    "a rule beside fonts that differ": _styled("font{margin:0 0 8px}", "<font color=red size=# face=a#>a</font>"),
+    "a gradient for all elements": _styled("p{background:linear-gradient(red,blue)}", "<p title=# lang=#>a</p>"),
+    "* selectors": _styled(_rules("*{margin:#px}", 8), "<p>a</p>"),
+    "many rules": _styled(_rules(".a{margin:#px}", 4_900), '<p class="a">a</p>', 200),
+    "many rules for many elements": _styled(_rules(".a#{margin:#px}", 2_000), '<p class="a#">a</p>'),
+    "rules of no element": _styled(_rules(".b# td a{x:y}", 4_900), "<p>a</p>"),
+    "empty rules": _styled(_rules("a{}", 4_900), "<p>a</p>"),
+    "long selector lists": _styled(",".join(["p"] * 4_900) + "{color:red}", "<p>a</p>", 200),
+    "deep descendants": _styled(_rules("[x#] div div>div{margin:0}", 4), "<div>" * 190 + "a" + "</div>" * 190, 60),
+    "siblings": _styled("b ~ p ~ p{color:red}", "<p>a</p>", 3_000),
+    ":has and :not of siblings": _styled("p:has(~ b),p:not(b ~ p){color:red}", "<p>a</p>", 2_200),
+    ":not and :nth-child": _styled(_rules("p:not(.b#):nth-child(2n + #){x:y}", 80), "<p>a</p>"),
+    "many classes": _styled(_rules(".c#{margin:#px}", 99), f'<p class="{_rules("c# ", 99)}">a</p>', 450),
+    "sheet of small declarations": _styled("p{" + "a:b;" * 37_000 + "}", "<p>a</p>", 1),
+    "sheet of punctuation": _styled("p{a:" + ",;" * 74_000 + "}", "<p>a</p>", 1),
+    "sheet of brackets": _styled("p{a:" + "[" * 70_000, "<p>a</p>", 1),
+    "sheet of strings": _styled("p{a:" + "'b'" * 49_000 + "}", "<p>a</p>", 1),
+    "sheet of comments": _styled("/**/" * 37_000, "<p>a</p>", 1),
+    "sheet that stays open": _styled("p{a:'" + "b" * 140_000, "<p>a</p>", 1),
+    "thousands of style elements": _many("<style>p{margin:0}</style><p>a</p>", 4_900),
+    "variables in variables": _styled(
+        ":root{"
+        + _rules("--a#:var(--b#) var(--b#);--b#:var(--a#) var(--a#);", 90)
+        + "}"
+        + "p{margin:var(--a0)}" * 3_000,
+        "<p>a</p>",
+        300,
+    ),
+    "removed elements beside a style sheet": _styled("p{margin:0}", "<button>a</button>"),
 }

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from m365_mcp.mail.html.backgrounds import plain_background
-from m365_mcp.mail.html.colors import read_color
+from m365_mcp.mail.html.colors import is_costly, read_color
 from m365_mcp.mail.html.hiding import BACKGROUND_LOST, COLOR_LOST, DISGUISED, traits_of
 from m365_mcp.mail.html.properties import (
     ALLOWED_PROPERTIES,
@@ -33,7 +33,7 @@ _ACTIVE = re.compile(
     r"url|expression|image|element|cross-fade|attr|src|behavior|binding|@import|script|data:|\\", re.IGNORECASE
 )
 _LOADING = re.compile(_ACTIVE.pattern.replace("image", r"image-set|image\("), re.IGNORECASE)
-_CONVERTED = frozenset({"background", "background-image", "background-color", "color"})
+_COLORED = frozenset({"background", "background-image", "background-color", "color"})
 _SEPARATOR = re.compile(r"[;\"'()]")
 _IMPORTANT = re.compile(r" ?! ?important$", re.IGNORECASE)
 _VARIABLE = re.compile(r"var\(\s*--[^\s,()]+\s*(?:,([^()]*(?:\([^()]*\)[^()]*)*+))?\)", re.IGNORECASE)
@@ -49,7 +49,7 @@ class Style:
         removed: one `Removal` for each declaration that loads or runs.
         noticed: the properties whose removal the reader can see.
         traits: what the style does to its element, as `hiding` names it.
-        converted: how many declarations had to be converted.
+        converted: how many declarations had to be converted, or have a colour that takes long to read.
         clears_floats: whether the removed `overflow` kept the floats of the element inside it.
     """
 
@@ -58,7 +58,7 @@ class Style:
     noticed: frozenset[str] = frozenset()
     traits: str = ""
     clears_floats: bool = False
-    converted: int = 0
+    converted: int = field(default=0, compare=False)
 
 
 def sanitize_style(style: str) -> Style:
@@ -87,6 +87,7 @@ class _Reader:
                 continue
             if name in ALLOWED_PROPERTIES and _is_safe(name, value):
                 self._allowed.append(f"{name}:{value}")
+                self._converted += name in _COLORED and is_costly(value)
             else:
                 self._convert(name, value)
         text = ";".join(self._allowed)
@@ -95,7 +96,7 @@ class _Reader:
 
     def _convert(self, name: str, value: str) -> None:
         """Keep of a declaration what mail programs understand, and count the rest."""
-        self._converted += "(" in value or name in _CONVERTED
+        self._converted += "(" in value or name in _COLORED
         if "var(" in value.lower() and len(value) < 1_000:
             value = _VARIABLE.sub(lambda found: (found[1] or "").strip(), value)
             if name in ALLOWED_PROPERTIES and value.strip() and _is_safe(name, value):

@@ -23,32 +23,40 @@ MOVED = "m"  # it stands somewhere else, perhaps in front of another background
 
 _OFF_SCREEN = 500.0  # pixels to the left or above; no mail moves visible text so far
 _FAR_AWAY = 3000.0  # pixels to the right or below
+_COLLAPSED = -7.0  # pixels between letters that stand on one another
+_OVERLAPPING = -20.0  # pixels of a margin that puts a text over what is before it
 _FAINT = 0.1
 _PIXELS = {"px": 1.0, "": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "in": 96.0, "cm": 37.8}
 _PIXELS |= {"mm": 3.78, "pc": 16.0, "vw": 8.0, "vh": 6.0, "%": 6.0, "q": 0.945}
 _LENGTH = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,2})?)([a-z%]*)", re.IGNORECASE)
 
-_NAMES = words(
-    "clip clip-path content-visibility display filter height left letter-spacing line-height margin margin-left "
-    "margin-top max-height max-width opacity overflow overflow-x overflow-y position right bottom scale text-indent "
-    "top transform translate visibility width z-index -ms-transform -webkit-clip-path -webkit-transform"
+_TELLING = words(
+    "clip clip-path content-visibility display filter left opacity overflow overflow-x overflow-y position right scale "
+    "transform translate visibility z-index -ms-transform -webkit-clip-path -webkit-transform"
 )
+_LENGTHS = ("margin", "margin-left", "margin-top", "text-indent", "letter-spacing")
+_UNUSUAL_LENGTH = re.compile(r"-|\d{2}e|\d{3}")
 
 
 def traits_of(style: Mapping[str, str]) -> str:
     """Return the traits of a style; `style` maps each property to its value in lower case, without `!important`."""
-    if style.keys().isdisjoint(_NAMES):
-        return ""
+    if style.keys().isdisjoint(_TELLING):
+        is_unusual = any(_UNUSUAL_LENGTH.search(style[name]) for name in _LENGTHS if name in style)
+        return _traits_of_lengths(style) if is_unusual else ""
     traits = ""
     if style.get("display") == "none" or style.get("content-visibility") == "hidden":
         traits += NOT_DISPLAYED
     if visibility := style.get("visibility"):
         traits += INVISIBLE if visibility in ("hidden", "collapse") else VISIBLE
-    if _is_transparent(style) or _is_off_screen(style) or _is_clipped(style) or _is_shrunk(style):
-        traits += DISGUISED
-    if _is_moved(style):
-        traits += MOVED
-    return traits + (BEHIND if (pixels(style.get("z-index", "")) or 0.0) < 0 else "")
+    traits += DISGUISED if _is_transparent(style) or _is_clipped(style) or _is_shrunk(style) else ""
+    traits += MOVED if _is_moved(style) else ""
+    return traits + _traits_of_lengths(style) + (BEHIND if (pixels(style.get("z-index", "")) or 0.0) < 0 else "")
+
+
+def _traits_of_lengths(style: Mapping[str, str]) -> str:
+    spacing = pixels(style.get("letter-spacing", "")) or 0.0
+    traits = DISGUISED if _is_off_screen(style) or spacing <= _COLLAPSED else ""
+    return traits + (MOVED if min(_margins(style)) <= _OVERLAPPING else "")
 
 
 def pixels(value: str) -> float | None:
@@ -138,8 +146,7 @@ def _is_shrunk(style: Mapping[str, str]) -> bool:
         if function.startswith("rotate") and numbers and abs(numbers[0]) % 180 == 90:
             return True
     scale = _numbers(style.get("scale", ""))
-    spacing = pixels(style.get("letter-spacing", ""))
-    return (bool(scale) and min(map(abs, scale)) < 0.05) or (spacing is not None and spacing <= -7)
+    return bool(scale) and min(map(abs, scale)) < 0.05
 
 
 def _is_moved(style: Mapping[str, str]) -> bool:
@@ -150,4 +157,4 @@ def _is_moved(style: Mapping[str, str]) -> bool:
         (pixels(style.get(side, "")) or 0.0) for side in ("left", "top", "right", "bottom")
     ):
         return True
-    return "translate" in style.get("transform", "") or "translate" in style or min(_margins(style)) <= -20
+    return "translate" in style.get("transform", "") or "translate" in style

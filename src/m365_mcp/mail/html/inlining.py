@@ -59,7 +59,7 @@ def _within_limits(tokens: Iterable[Token]) -> Iterator[Token]:
         if isinstance(token, Start):
             elements += 1
             attributes += len(token.attributes)
-            limits.check_count(elements, limits.MAX_ELEMENTS, "HTML tags")
+            limits.check_count(elements, limits.MAX_SHEET_ELEMENTS, "HTML tags beside a style sheet")
             limits.check_count(attributes, limits.MAX_ATTRIBUTES, "HTML attributes")
         yield token
 

@@ -21,6 +21,7 @@ MAX_REFERENCES = 100_000  # nh3 0.3 takes quadratic time in the number of & in o
 # a very large one. This limits the repetitions.
 MAX_FORMATTING = 100_000
 # Style sheets. css-inline does 30 to 50 million steps a second; what it writes is parsed as every other style.
+MAX_SHEET_ELEMENTS = 12_000  # of a body that has style sheets
 MAX_SHEET_CHARACTERS = 150_000
 MAX_SHEET_DEPTH = 30  # brackets open in one another
 MAX_SHEET_RULES = 5_000  # with one selector each

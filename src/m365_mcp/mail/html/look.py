@@ -12,7 +12,7 @@ from html import unescape
 from typing import NamedTuple
 
 from m365_mcp.mail.html import hiding
-from m365_mcp.mail.html.colors import BLACK, LINK, WHITE, Color, best_on, contrast, read_color
+from m365_mcp.mail.html.colors import BLACK, LINK, WHITE, Color, best_on, contrast, read_attribute_color, read_color
 from m365_mcp.mail.html.css import declarations_of, plain_style
 from m365_mcp.mail.html.look_report import LookReport
 from m365_mcp.mail.html.rules import MARKER, VOID
@@ -23,6 +23,7 @@ _INDISTINCT = 1.3  # with less contrast nobody sees that there is a text
 _FAINT = 0.1
 _SMALLEST = 2.0  # pixels; smaller text is not meant to be read
 _NOT_SEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\ufeff\u00a0"
+_ATTRIBUTES = ("style", "bgcolor", "color")
 _USUAL_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
 
 
@@ -63,6 +64,7 @@ class _Walk:
     def __init__(self, report: LookReport) -> None:
         self._report = report
         self._states = [_State()]
+        self._known: dict[tuple[int | str, ...], _State] = {}  # by the state around an element and its attributes
         self._hidden_depth = 0
         self._hidden_pieces: list[str] = []
 
@@ -109,15 +111,26 @@ class _Walk:
         return True
 
     def _state_of(self, tag: Start, traits: str, around: _State) -> _State:
+        attributes = tag.attributes
+        key = (id(around), tag.name, traits, *(attributes.get(name, "") for name in _ATTRIBUTES), "href" in attributes)
+        state = self._known.get(key)
+        if state is None:
+            changes = self._report.recolored
+            state = self._new_state(tag, traits, around)
+            if self._report.recolored == changes:  # else the tag itself was changed, and so must be the next one
+                self._known[key] = state
+        return state
+
+    def _new_state(self, tag: Start, traits: str, around: _State) -> _State:
         declared = _declared(tag.attributes.get("style", ""))
-        background = declared.background or read_color(tag.attributes.get("bgcolor", ""))
+        background = declared.background or read_attribute_color(tag.attributes.get("bgcolor", ""))
         is_known = around.is_background_known
         if background and background.alpha == 1:
             is_known = True
         if hiding.BACKGROUND_LOST in traits or (hiding.MOVED in traits and not background):
             is_known = False
         behind = background.over(around.background) if background else around.background
-        own = declared.color or (read_color(tag.attributes.get("color", "")) if tag.name == "font" else None)
+        own = declared.color or (read_attribute_color(tag.attributes.get("color", "")) if tag.name == "font" else None)
         if own is None and tag.name == "a" and "href" in tag.attributes:
             own = LINK
         color = own or around.color

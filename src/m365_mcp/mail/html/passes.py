@@ -31,8 +31,8 @@ _LEADING_LINE_BREAKS = re.compile(r"(<pre(?: [^<>]*)?>)\n+")
 class Pass:
     """One pass of both parsers over the HTML."""
 
-    def __init__(self, removed: Removals) -> None:
-        self.attributes = AttributeRules()
+    def __init__(self, removed: Removals, before: Pass | None = None) -> None:
+        self.attributes = AttributeRules(before.attributes if before else None)
         self.removed = removed
         self._link_color = ""
 
@@ -55,9 +55,11 @@ class Pass:
                 elements += 1
                 attributes += len(piece.attributes)
                 addresses += not piece.attributes.keys().isdisjoint(ADDRESS_ATTRIBUTES)
-                limits.check_count(elements, limits.MAX_ELEMENTS, "HTML tags")
-                limits.check_count(attributes, limits.MAX_ATTRIBUTES, "HTML attributes")
-                limits.check_count(addresses, limits.MAX_ADDRESSES, "links and pictures")
+                if elements > limits.MAX_ELEMENTS or attributes > limits.MAX_ATTRIBUTES:
+                    limits.check_count(elements, limits.MAX_ELEMENTS, "HTML tags")
+                    limits.check_count(attributes, limits.MAX_ATTRIBUTES, "HTML attributes")
+                if addresses > limits.MAX_ADDRESSES:
+                    limits.check_count(addresses, limits.MAX_ADDRESSES, "links and pictures")
                 yield from self.sanitize_start(piece)
             elif isinstance(piece, End):
                 yield from self.sanitize_end(piece)

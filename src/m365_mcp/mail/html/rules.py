@@ -77,16 +77,22 @@ ALLOWED_ATTRIBUTES: dict[str, set[str]] = {
 ADDRESS_ATTRIBUTES = frozenset({"href", "src", "cite"})
 LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
+_MAX_CACHED_STYLES = 2_000
 _CONVERSION = 10  # a declaration that has to be converted is as much work as so many others
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)  # RFC 3986 section 3.1
 _HOST = re.compile(r"[^\s<>\"\\^`{|}/?#]+")
 
 
 class AttributeRules:
-    """Sanitises the attributes of one body; equal styles are sanitised once."""
+    """Sanitises the attributes of one body; equal styles are sanitised once.
 
-    def __init__(self) -> None:
-        self._styles: dict[str, Style] = {}
+    Args:
+        before: the rules of the pass before, which know most styles already.
+    """
+
+    def __init__(self, before: AttributeRules | None = None) -> None:
+        self._styles: dict[str, Style] = before._styles if before else {}
+        self._last: tuple[str, Style] = ("", Style(""))
         self._declarations = 0
 
     def sanitize(self, element: str, name: str, value: str) -> tuple[str | None, Sequence[Removal]]:
@@ -119,14 +125,17 @@ class AttributeRules:
         return traits + (BACKGROUND_LOST if attributes.get("background") else ""), style.noticed
 
     def _sanitize_style(self, text: str, *, is_counted: bool = True) -> Style:
-        style = self._styles.get(text)
+        style = self._styles.get(text) or (self._last[1] if self._last[0] == text else None)
         if style is None:
             if is_counted:
                 limits.check_count(len(text), limits.MAX_STYLE_CHARACTERS, "characters in one style attribute")
                 self._count(1 + text.count(";"))
-            style = self._styles[text] = sanitize_style(text)
+            style = sanitize_style(text)
             if is_counted:
                 self._count(style.converted * _CONVERSION)
+            self._last = text, style
+            if len(self._styles) < _MAX_CACHED_STYLES:
+                self._styles[text] = style
         return style
 
     def _count(self, declarations: int) -> None:

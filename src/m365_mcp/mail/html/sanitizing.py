@@ -9,6 +9,8 @@ does and lets only allowed HTML through. The sanitizer repeats both until the re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.angle_brackets import escape_text
@@ -19,7 +21,7 @@ from m365_mcp.mail.html.look import adjust_look
 from m365_mcp.mail.html.look_report import LookReport
 from m365_mcp.mail.html.passes import Pass
 from m365_mcp.mail.html.removals import Removal, Removals
-from m365_mcp.mail.html.tokens import read_tokens
+from m365_mcp.mail.html.tokens import Token, read_tokens, write_tokens
 
 _MAX_REPEATS = 5
 
@@ -46,12 +48,14 @@ def sanitize_html(
     if has_style_sheets(html):
         html, sheets = inline_style_sheets(html)
         look.generated, imports = sheets.generated, sheets.imports
-    clean = FirstPass(removed, pictures, look).clean_html(html)
+    first = FirstPass(removed, pictures, look)
+    clean = first.clean_html(html)
     removed.count(Removal.OPEN_COMMENT, open_comments)
     removed.count(Removal.STYLE_SHEET, imports)
-    tokens = adjust_look(read_tokens(clean), look)
+    tokens: Iterable[Token] = list(adjust_look(read_tokens(clean), look))
+    clean = write_tokens(tokens)
     for _ in range(_MAX_REPEATS):
-        again = Pass(Removals()).clean(tokens)
+        again = Pass(Removals(), before=first).clean(tokens)
         if again == clean:
             return clean, removed
         clean, tokens = again, read_tokens(again)

@@ -81,6 +81,7 @@ def read_style_sheets(sheets: Iterable[str]) -> StyleSheets:
     """
     css = "\n".join(map(_without_markup_comments, sheets))
     limits.check_count(len(css), limits.MAX_SHEET_CHARACTERS, "characters of style sheets")
+    limits.check_count(css.count("{"), limits.MAX_SHEET_RULES, "rules of style sheets")
     _check_nesting(css)
     found = StyleSheets()
     blocks = [

@@ -23,7 +23,7 @@ _ATTRIBUTE = re.compile(
 )
 _TAG_END = re.compile(r"[\t\n\f\r /]*+>")
 _COMMENT_END = re.compile(r"--!?>")
-_ESCAPED = re.compile(r"[&<>\"']")
+_ESCAPED = re.compile(r"[&<>\"\xa0]")
 _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*+[;=]?)")
 
 
@@ -138,6 +138,10 @@ def _write(token: Token) -> str:
     if not token.attributes:
         return f"<{token.name}>"
     attributes = [
-        f' {name}="{escape(value) if _ESCAPED.search(value) else value}"' for name, value in token.attributes.items()
+        f' {name}="{_escape(value) if _ESCAPED.search(value) else value}"' for name, value in token.attributes.items()
     ]
     return f"<{token.name}{''.join(attributes)}>"
+
+
+def _escape(value: str) -> str:
+    return escape(value, quote=False).replace('"', "&quot;").replace("\xa0", "&nbsp;")  # as `nh3` writes it
