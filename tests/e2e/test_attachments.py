@@ -464,3 +464,10 @@ def _peak(server: Server) -> int:
     status = Path(f"/proc/{server.program.process.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
+
+
+async def test_h17_announced_page_gives_a_warning(attaching_ada: AttachingPerson) -> None:
+    """attach_files knows only the name, and says what may happen to a file of this type."""
+    waiting = await attaching_ada.attach({"name": "a.pdf"}, {"name": "report.html"})
+
+    assert any("a .html file" in warning and "'files' entry 2" in warning for warning in waiting["warnings"])
