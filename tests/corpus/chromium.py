@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-background-networking"]
@@ -60,12 +61,16 @@ class Panel:
 class Chromium:
     """The open browser."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, thread: ThreadPoolExecutor) -> None:
         self.page = page
+        self._thread = thread
         self._known: dict[tuple[str, int], Seen] = {}
 
     def see(self, documents: Sequence[str], width: int = WIDTH) -> list[Seen]:
         """Return what is seen of each of the HTML `documents` in a window of `width` pixels."""
+        return self._thread.submit(self._see, documents, width).result()
+
+    def _see(self, documents: Sequence[str], width: int) -> list[Seen]:
         fresh = [html for html in dict.fromkeys(documents) if (html, width) not in self._known]
         for start in range(0, len(fresh), BATCH):
             batch = fresh[start : start + BATCH]
@@ -80,6 +85,9 @@ class Chromium:
 
     def picture(self, panels: Sequence[Panel], path: Path) -> None:
         """Write a picture that shows `panels` beside one another; the ending of `path` says in which format."""
+        self._thread.submit(self._picture, panels, path).result()
+
+    def _picture(self, panels: Sequence[Panel], path: Path) -> None:
         width = sum(panel.width + 20 for panel in panels) + 8
         self.page.set_viewport_size({"width": width, "height": 100})
         self._open_page()
@@ -95,10 +103,18 @@ def _as_seen(found: dict[str, Any]) -> Seen:
 
 @contextmanager
 def open_chromium() -> Iterator[Chromium]:
-    """Start the browser, and end it."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900}, color_scheme="light")
-        context.set_default_timeout(60_000)
-        yield Chromium(context.new_page())
-        browser.close()
+    """Start the browser, and end it.
+
+    It has a thread of its own: Playwright keeps an event loop running in its thread, and no test could start another.
+    """
+    with ThreadPoolExecutor(1) as thread, ExitStack() as stack:
+        playwright = thread.submit(sync_playwright().start).result()
+        stack.callback(lambda: thread.submit(playwright.stop).result())
+        yield Chromium(thread.submit(_open_first_page, playwright).result(), thread)
+
+
+def _open_first_page(playwright: Playwright) -> Page:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900}, color_scheme="light")
+    context.set_default_timeout(60_000)
+    return context.new_page()

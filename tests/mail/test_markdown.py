@@ -95,8 +95,8 @@ def test_tables_survive_outlook() -> None:
     plain = re.sub(r' style="[^"]*"', "", body)
 
     assert '<table border="1" cellpadding="5" cellspacing="0" bordercolor="#bbbbbb">' in plain
-    assert '<th scope="col" bgcolor="#f3f3f3" align="left">a</th>' in plain
-    assert '<th scope="col" bgcolor="#f3f3f3" align="right">b</th>' in plain
+    assert '<tr valign="top" align="left" bgcolor="#f3f3f3">\n<th scope="col">a</th>' in plain
+    assert '<th scope="col" align="right">b</th>' in plain
     assert '<tr valign="top">\n<td>1</td>\n<td align="right">2</td>\n<td align="center">|</td>' in plain
     assert 'style="border-collapse:collapse' in body
     assert body.count("border:1px solid") == 6
