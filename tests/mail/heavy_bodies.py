@@ -38,7 +38,7 @@ MARKDOWN: dict[str, Callable[[int], str]] = {
     "narrow table": _table("b", 1),
     "table of emphasis": _table("*b*", 6),
     "table of links": _table("[b](c)", 6),
-    "small tables": _many("a|b\n-|-\n\n"),
+    "small tables": _many("a|b\n-|-\n\n", MAX_CELLS // 6),
     "list": _many("- a\n"),
     "loose list": _many("- a\n\n"),
     "numbered list": _many("1. a\n"),

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from m365_mcp.errors import InvalidArgument, MessageTooLarge
+from m365_mcp.errors import BodyTooComplex, InvalidArgument, MessageTooLarge
 from m365_mcp.mail import Message
+from m365_mcp.mail.markdown import render_markdown
 from tests.mail.composing import build
 
 
@@ -91,8 +92,8 @@ def test_tables_survive_outlook() -> None:
     plain = re.sub(r' style="[^"]*"', "", body)
 
     assert '<table border="1" cellpadding="5" cellspacing="0" bordercolor="#bbbbbb">' in plain
-    assert '<th scope="col" bgcolor="#f3f3f3" align="left">a</th>' in plain
-    assert '<th scope="col" bgcolor="#f3f3f3" align="right">b</th>' in plain
+    assert '<tr valign="top" align="left" bgcolor="#f3f3f3">\n<th scope="col">a</th>' in plain
+    assert '<th scope="col" align="right">b</th>' in plain
     assert '<tr valign="top">\n<td>1</td>\n<td align="right">2</td>\n<td align="center">|</td>' in plain
     assert 'style="border-collapse:collapse' in body
     assert body.count("border:1px solid") == 6
@@ -134,8 +135,15 @@ def test_g25_markdown_beyond_the_limits_is_refused() -> None:
     """Too long and too deep Markdown is refused instead of being cut off."""
     with pytest.raises(MessageTooLarge):
         written("x" * 200_001)
+    with pytest.raises(BodyTooComplex, match="16,000 HTML tags"):
+        written("|*a*" * 40 + "\n" + "|-" * 40 + ("\n" + "|*a*" * 40) * 220)
     with pytest.raises(InvalidArgument, match="nested too deeply"):
         written(">" * 40 + "x")
+
+
+def test_placeholder_in_angle_brackets_begins_no_block() -> None:
+    """`<Name>` alone in a line does not take the line breaks of the lines after it."""
+    assert "<br />\nStreet 1<br />\nCity" in render_markdown("<Name>\nStreet 1\nCity")
 
 
 def test_markdown_with_ordinary_nesting_is_complete() -> None:

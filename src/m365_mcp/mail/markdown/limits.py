@@ -12,6 +12,7 @@ from m365_mcp.errors import BodyTooComplex
 MAX_CHARACTERS = 200_000
 MAX_NESTING = 30  # levels of nested quotes and lists; parsing time grows with them
 MAX_CELLS = 13_000  # of all tables; counted before the parser starts
+_TABLE_CELLS = 4  # the cost of a table itself, in cells
 # A step is one attempt of the parser to match a rule: at each line or block, and at each character that can begin
 # markup (an asterisk, a bracket, a line break, …). Parsing time is proportional to the steps.
 MAX_STEPS = 50_000
@@ -28,6 +29,7 @@ def check_cells(markdown: str) -> None:
     for line in markdown.splitlines():
         if "|" in before and _DELIMITER_ROW.fullmatch(line):
             columns = line.strip(" \t>").strip("|").count("|") + 1
+            cells += _TABLE_CELLS
         elif not line.strip(" \t>"):
             columns = 0
         cells += columns

@@ -11,6 +11,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from m365_mcp.errors import InvalidArgument
+from m365_mcp.mail.html.limits import MAX_ELEMENTS, check_count
 from m365_mcp.mail.markdown import links
 from m365_mcp.mail.markdown.blocks import USED_LABELS, enable_block_rules, labels_used
 from m365_mcp.mail.markdown.emphasis import InlineParser, keep_name
@@ -83,5 +84,13 @@ def render_markdown(markdown: str) -> str:
     tokens = parser.parse(markdown, env)
     if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the library drops deeper text
         raise InvalidArgument("'body' has Markdown quotes or lists nested too deeply.", advice="Nest them less.")
+    _check_elements(tokens)
     style_tokens(tokens)
     return f'<div style="{PAGE}">\n{parser.renderer.render(tokens, parser.options, env)}</div>'
+
+
+def _check_elements(tokens: list[Token]) -> None:
+    """Refuse what the sanitizer would refuse for its number of tags, before it is written and read again."""
+    elements = sum(token.nesting == 1 and not token.hidden for token in tokens)
+    elements += sum(child.nesting == 1 for token in tokens for child in token.children or ())
+    check_count(elements, MAX_ELEMENTS, "HTML tags")

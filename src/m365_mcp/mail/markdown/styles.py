@@ -29,12 +29,12 @@ _USUAL_CELL = f"{_CELL}11pt;padding:4px 8px"
 _WIDE_CELL = f"{_CELL}9pt;padding:3px 4px"
 _TABLE = {"border": "1", "cellpadding": "5", "cellspacing": "0", "bordercolor": "#bbbbbb"}
 _TABLE_STYLE = "border-collapse:collapse;margin:0 0 12px"
-_HEADER = {"scope": "col", "bgcolor": "#f3f3f3"}
+_ROW = {"valign": "top"}
+_HEADER_ROW = {"valign": "top", "align": "left", "bgcolor": "#f3f3f3"}
 _ATTRIBUTES: dict[str, dict[str, str]] = {
     "blockquote_open": {"style": "margin:0 0 12px 4px;padding:0 0 0 10px;border-left:3px solid #bbbbbb"},
     "code_inline": {"style": f"{_CODE};font-size:10pt;padding:0 3px"},
     "hr": {"style": "border:0;border-top:1px solid #bbbbbb;margin:12px 0"},
-    "tr_open": {"valign": "top"},
 }
 _HEADINGS = {"h1": "16pt", "h2": "14pt", "h3": "12pt"}
 _ALIGNMENT = re.compile(r"text-align:(\w+)")
@@ -46,26 +46,33 @@ def style_tokens(tokens: Sequence[Token]) -> None:
     lists: list[_Numbers] = []
     cell_style = ""
     for position, token in enumerate(tokens):
-        if token.type in ("bullet_list_open", "ordered_list_open"):
-            _style_list(token, is_outermost=not lists)
-            lists.append(_Numbers(token))
-        elif token.type in ("bullet_list_close", "ordered_list_close"):
-            lists.pop()
-        elif token.type == "list_item_open":
-            lists[-1].style_item(token)
-            _write_checkbox(token, tokens[position + 1 : position + 3])
-        elif token.type == "table_open":
-            cell_style = _style_table(token, tokens[position : position + 3 * _WIDE + 6])
+        following = tokens[position + 1 : position + 3 * _WIDE + 6]  # the header cells of a table, up to one too many
+        if token.type == "table_open":
+            cell_style = _style_table(token, following)
+        elif token.type == "tr_open":
+            token.attrs.update(_HEADER_ROW if tokens[position - 1].type == "thead_open" else _ROW)
+        elif token.type in ("th_open", "td_open"):
+            _style_cell(token, cell_style)
+        elif token.tag in ("ul", "ol", "li"):
+            _style_list(token, following, lists)
         elif token.type == "heading_open":
             size = _HEADINGS.get(token.tag, "11pt")
             token.attrSet("style", f"font-size:{size};line-height:1.3;margin:16px 0 8px")
-        elif token.type in ("th_open", "td_open"):
-            _style_cell(token, cell_style)
-        elif token.type in _ATTRIBUTES:
-            token.attrs.update(_ATTRIBUTES[token.type])
-        for child in token.children or ():
-            if child.type in _ATTRIBUTES:
-                child.attrs.update(_ATTRIBUTES[child.type])
+        for styled in (token, *(token.children or ())):
+            styled.attrs.update(_ATTRIBUTES.get(styled.type, {}))
+
+
+def _style_list(token: Token, following: Sequence[Token], lists: list[_Numbers]) -> None:
+    if token.type == "list_item_open":
+        lists[-1].style_item(token)
+        _write_checkbox(token, following[:2])
+    elif token.nesting == 1:
+        token.attrs.pop("class", None)  # of a task list
+        if not lists:
+            token.attrSet("style", _LIST)
+        lists.append(_Numbers(token))
+    elif token.tag in ("ul", "ol"):
+        lists.pop()
 
 
 class _Numbers:
@@ -82,12 +89,6 @@ class _Numbers:
             self._next = int(item.info)
             item.attrSet("value", item.info)
         self._next += 1
-
-
-def _style_list(token: Token, *, is_outermost: bool) -> None:
-    token.attrs.pop("class", None)  # of a task list
-    if is_outermost:
-        token.attrSet("style", _LIST)
 
 
 def _write_checkbox(item: Token, following: Sequence[Token]) -> None:
@@ -112,14 +113,14 @@ def _style_table(table: Token, beginning: Sequence[Token]) -> str:
 
 def _style_cell(cell: Token, style: str) -> None:
     alignment = _ALIGNMENT.match(str(cell.attrs.get("style", "")))
-    side = alignment[1] if alignment else ""
     cell.attrs = {}
     if cell.type == "th_open":
-        cell.attrs.update(_HEADER)
-        style, side = f"{style};{_FILLED}", side or "left"
-    if side:
-        cell.attrs["align"] = side
-        style = f"{style};text-align:{side}"
+        cell.attrs["scope"] = "col"
+        style = f"{style};{_FILLED};text-align:{alignment[1] if alignment else 'left'}"
+    elif alignment:
+        style = f"{style};text-align:{alignment[1]}"
+    if alignment:
+        cell.attrs["align"] = alignment[1]
     cell.attrs["style"] = style
 
 
