@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from itertools import accumulate, pairwise
 
 NO_LINE, LINE, PARAGRAPH = 0, 1, 2
+_MARKER = re.compile(r"^(?:[•◦▪] )+")
 _SHORTEST_CUT = 12  # characters; a shorter beginning says nothing
 _QUOTED = re.compile(r"“(.*?)”|\"(.*?)\"|‘(.*?)’|«(.*?)»|`(.*?)`|(?<!\w)'(.*?)'(?!\w)")
 
@@ -88,10 +89,11 @@ def _gaps(words: list[Word]) -> set[int]:
 def is_named(text: str, named: Sequence[str]) -> bool:
     """Tell whether the texts in `named` hold all of `text`: in quotation marks, or as a whole.
 
-    A quote may be cut at its end, with an ellipsis; several quotes may follow one another in the text.
+    A quote may be cut at its end, with an ellipsis; several quotes may follow one another in the text. A style may have
+    changed the case of what is seen, and the marker of a list item goes with its text.
     """
-    rest = " ".join(text.split())
-    quotes = [quote for one in named for quote in _quotes(" ".join(one.split()))]
+    rest = _MARKER.sub("", " ".join(text.casefold().split()))
+    quotes = [quote for one in named for quote in _quotes(" ".join(one.casefold().split()))]
     while rest:
         fitting = [quote for quote, cut in quotes if quote and (rest.startswith(quote) or (not cut and rest in quote))]
         cut_ones = [quote for quote, cut in quotes if cut and len(quote) >= _SHORTEST_CUT and rest.startswith(quote)]
