@@ -74,7 +74,8 @@ def read_quotation(original: str, content_type: str) -> Quotation:
         return _quote_html_as_text(mailable)
     pictures = sum(removed[kind] for kind in _PICTURES)
     notes = (_picture_note(pictures),) if pictures else ()
-    return Quotation("HTML", write_tokens(_wrap_lines(read_tokens(clean))), content_ids(clean), notes)
+    wrapped = write_tokens(_wrap_lines(read_tokens(clean))) if "<pre" in clean else clean
+    return Quotation("HTML", wrapped, content_ids(clean), notes)
 
 
 def quote_original(body: Body, quotation: Quotation) -> tuple[ContentType, str, tuple[Note, ...]]:
