@@ -17,6 +17,7 @@ PLAIN = {
     "dates": "3. May I am away.\n10. June I am back.",
     "addresses in brackets": "Ada <ada@contoso.example>, see <https://contoso.example/x>",
     "placeholders": "Dear <title> <FirstName>,\nfollow <link> to the List<String>",
+    "more placeholders": "Dear <Address> <Name>,\nMap<B>, <Time>\nAda",
     "comparison": "if a <b and c> d\nthen a < b",
     "arrows": "a <- b -> c <--- d\n<3",
     "an ampersand": "Q&A at AT&T\n?a=1&copy=2",
@@ -47,6 +48,8 @@ MARKDOWN = {
 }
 HTML = {
     "paragraphs": "<p>Hi</p>\n<p>Bye</p>",
+    "title case": "<Div>Hi</Div>\n<Br>you",
+    "end tag of a break": "Hi</br>you",
     "upper case": "<P>Hi</P>\n<B>x</B>",
     "document": "<!DOCTYPE html><html><body>\n    <p>Hi\n    you</p>\n</body></html>",
     "breaks": "Hi<br>\na long sentence that the source\nhas wrapped<br>Ada",

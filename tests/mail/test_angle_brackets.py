@@ -27,6 +27,7 @@ TEXT = [
     "if (a<b && c>d) for (i=0;i<n;i++) { a>b }",
     "a <b and c> d",
     "<<< -> <- <= <3 </3 <> </> <-- << >>",
+    "Dear <Title>, <Body> <Font> <Table>",
     "Ship to <address>, see <title> and <link> or <img>",
     '<a href="https://contoso.example/ is never closed',
     "a <!-- note without an end",

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m365_mcp.errors import BodyFormMismatch
+from m365_mcp.mail import MailRules
 from m365_mcp.mail.body_form import BodyForm, read_form
 from tests.mail import forms
 from tests.mail.composing import build
@@ -162,6 +163,14 @@ def test_k1_escaped_tags_are_unescaped_once_and_said(body: str, text: str) -> No
     assert "escaped" in sentences(form)
 
 
+def test_k1_escaped_tags_in_markdown_are_said() -> None:
+    """Markdown is believed, and the warning tells what its readers see."""
+    form = read_form("&lt;p&gt;Hi&lt;/p&gt;", "Markdown", as_written=False)
+
+    assert (form.format, form.text) == ("Markdown", "&lt;p&gt;Hi&lt;/p&gt;")
+    assert "escaped" in sentences(form)
+
+
 def test_k1_escaped_tags_beside_real_ones_stay_text() -> None:
     """HTML that shows a tag is right as it is."""
     assert unsaid("<p>Write &lt;p&gt;Hi&lt;/p&gt;</p>").notes == ()
@@ -200,7 +209,14 @@ def test_k1_fence_of_a_program_stays_a_block_of_code(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["```a\nb\n```\ntext\n```c\nd\n```", "```\na\n```\ntext\n```\nb\n```", "```html\n<p>Hi</p>", "```"]
+    "body",
+    [
+        "```a\nb\n```\ntext\n```c\nd\n```",
+        "```\na\n```\ntext\n```\nb\n```",
+        "```md\na\n```\nb\n```md\nc\n```",
+        "```html\n<p>Hi</p>",
+        "```",
+    ],
 )
 def test_k1_what_is_not_one_fence_is_not_unwrapped(body: str) -> None:
     """Two fences with text between them, and a fence that stays open, are read as they are."""
@@ -255,7 +271,7 @@ BODIES = st.lists(PIECES, min_size=1, max_size=25).map("".join)
 
 def _is_accepted(**arguments: object) -> bool:
     try:
-        return bool(build(attachments=[{"name": "a.txt", "content_base64": "aGk="}], **arguments))
+        return bool(build(MailRules(), attachments=[{"name": "a.txt", "content_base64": "aGk="}], **arguments))
     except BodyFormMismatch:
         return False
 
@@ -281,8 +297,7 @@ def test_k1_no_generated_body_is_refused_in_every_spelling(body: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=200))
 def test_k1_no_random_text_is_refused_by_its_form(body: str) -> None:
     """Any characters at all have a form."""
-    for said in FORMATS:
-        assert read_form(body, said, as_written=False).text is not None
+    assert all(read_form(body, said, as_written=False).format for said in FORMATS)  # type: ignore[arg-type]
 
 
 def test_every_form_is_tried() -> None:

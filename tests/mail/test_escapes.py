@@ -28,6 +28,7 @@ from tests.mail.composing import build
         ("Log in as CONTOSO\\ada.\\n\\nBye,\\nAda", "Log in as CONTOSO\\ada.\n\nBye,\nAda"),
         ("Hi,\\n\\nthe \\nabla operator\\n\\nAda", "Hi,\n\nthe \\nabla operator\n\nAda"),
         ("Hi,\\n\\n`a\\nb` is it.\\nAda", "Hi,\n\n`a\\nb` is it.\nAda"),
+        ('<p class=\\"a\\">Hi \\"you\\"</p>', '<p class="a">Hi "you"</p>'),
         ("<p>Hi</p>\\n<p>Bye</p>\\n", "<p>Hi</p>\n<p>Bye</p>\n"),
     ],
 )
@@ -41,6 +42,7 @@ def test_k13_escapes_in_place_of_line_breaks_are_mended(body: str, mended: str) 
     [
         *(body for body in forms.PLAIN.values() if "\\" in body),
         "Hi,\\n\\nBye\nAda",
+        'Use print("A.\\nB.\\nC") here',
         "One\\nonly",
         '"Hello"',
         '"C:\\new"',

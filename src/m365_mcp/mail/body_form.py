@@ -43,6 +43,7 @@ _MARKS_AS_TEXT = "The body has Markdown marks, which readers see as characters; 
 _LINES_KEPT = "The body is HTML that sets no lines, or not all of them, so its line breaks were kept."
 _MARKS_IN_HTML = "The body was sent as HTML; it also has Markdown marks, which readers see as characters."
 _UNESCAPED = "The tags of the body were escaped (&lt;p&gt;), so they were read as tags."
+_ESCAPED_IN_MARKDOWN = "The tags of the body are escaped (&lt;p&gt;), so readers see them as characters."
 _MENDED = r"The body had \n, \t or \u00fc as characters, so real line breaks, tabs and letters were put in their place."
 _AS_HTML = "The body is an HTML document and has no Markdown marks, so it was read as HTML."
 _UNFENCED = "The whole body was one code fence, so the fence was removed and its content was read as {format}."
@@ -127,7 +128,7 @@ def _read_markdown(text: str) -> BodyForm:
     tags = find_tags(text)
     if (is_document(tags) or is_only_blocks(text, tags)) and not _marks_of_html(text, tags).is_markdown:
         return BodyForm("HTML", text, _note(_AS_HTML))
-    return BodyForm("Markdown", text)
+    return BodyForm("Markdown", text, _note(_ESCAPED_IN_MARKDOWN) if not tags and _has_escaped_tags_only(text) else ())
 
 
 def _read_unsaid(text: str, *, is_unescaped: bool = False) -> BodyForm:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from m365_mcp.mail.text import cannot_be_mailed
 
+_LONGEST_TAG = 300
 _LONGEST = 200_000  # characters; a longer line is no letter
 
 _TEX = (
@@ -41,7 +42,7 @@ class _Evidence:
     Attributes:
         breaks: how many `\\n` stand where a line may end.
         clear: how many of them end a sentence, or stand before something that begins a line.
-        letters: how many escaped letters stand in a word.
+        letters: how many escaped letters stand in a word, and how many escaped quotation marks in a tag.
         is_pattern: whether an escape of another kind is there.
     """
 
@@ -84,7 +85,7 @@ def _collect_evidence(line: str, is_quoted: bool) -> _Evidence:
             continue
         if found["breaks"]:
             _weigh_breaks(evidence, line, found)
-        elif found["unicode"] and _is_in_word(line, found):
+        elif (found["unicode"] and _is_in_word(line, found)) or _begins_value(line, found):
             evidence.letters += 1
     return evidence
 
@@ -111,6 +112,13 @@ def _is_in_word(line: str, found: re.Match[str]) -> bool:
         return False
     around = line[found.start() - 1 : found.start()] + line[found.end() : found.end() + 1]
     return any(character.isalpha() for character in around) or len(letters) > 1
+
+
+def _begins_value(line: str, found: re.Match[str]) -> bool:
+    r"""Return whether this is the quotation mark of an attribute, as in `<p class=\"a\">`."""
+    before = max(0, found.start() - _LONGEST_TAG)
+    is_in_tag = line.rfind("<", before, found.start()) > line.rfind(">", before, found.start())
+    return found[0] == '\\"' and line[found.start() - 1] == "=" and is_in_tag
 
 
 def _decode(escapes: str) -> str:

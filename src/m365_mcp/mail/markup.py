@@ -39,7 +39,7 @@ _NAME = r"[A-Za-z_:@*][-\w:.]*+"
 _VALUE = r"(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>`]++)"
 _BOOLEAN = r"(?:checked|compact|disabled|hidden|multiple|nohref|noshade|nowrap|readonly|required|reversed|selected)"
 _ATTRIBUTES = rf"(?:[\s/]++(?:{_NAME}\s*+=\s*+{_VALUE}|{_BOOLEAN}(?=[\s/>])))"
-_ELEMENT = r"[a-z][a-z0-9]*+(?:-[-a-z0-9]*+)?|[A-Z][A-Z0-9]*+"
+_ELEMENT = r"[a-zA-Z][a-z0-9]*+(?:-[-a-z0-9]*+)?|[A-Z][A-Z0-9]*+"
 _TAG = re.compile(rf"<(?:(/?)({_ELEMENT})({_ATTRIBUTES}*+)[\s/]*+>|(!--)|(![dD][oO][cC][^<>]*+>))")
 _MAX_ENTITIES = 1_000  # are looked at
 _MAX_AMPERSANDS = 100_000  # a body with more of them is refused as HTML
@@ -85,9 +85,9 @@ def _read_tags(text: str, ended: set[str]) -> Iterator[Tag]:
             continue
         tag = Tag(found[2].lower() if found[2] else "!doctype", bool(found[1]), bool(found[3]), found.start(), position)
         if tag.is_end:
-            if tag.name in started:
+            if tag.name in started or tag.name == "br":  # a browser takes </br> for <br> (13.2.6.4.7)
                 yield tag
-        elif _is_start(tag, ended) and not _is_type(text, tag, ended):
+        elif _is_start(tag, ended) and (tag.name in ended or not _is_word(text, tag)):
             if tag.name in RAW_TEXT_ELEMENTS:
                 position = _end_of_element(text, tag)
                 tag = tag._replace(end=position)
@@ -103,10 +103,11 @@ def _is_start(tag: Tag, ended: set[str]) -> bool:
     return tag.name in OFTEN_LEFT_OPEN or tag.name in ended
 
 
-def _is_type(text: str, tag: Tag, ended: set[str]) -> bool:
-    """Return whether the name is a type in a program, as in `List<S>`."""
-    letters = text[tag.start - 1 : tag.start + 2]
-    return letters[:1].isalnum() and letters[2:].isupper() and tag.name not in ended
+def _is_word(text: str, tag: Tag) -> bool:
+    """Return whether the name is a placeholder as in `Dear <Title>`, or a type in a program as in `List<S>`."""
+    letters = text[tag.start - 1 : tag.start + 3] if tag.start else " " + text[:3]
+    is_type = letters[0].isalnum() and letters[2].isupper()
+    return is_type or (letters[2].isupper() and letters[3].islower() and tag.name not in VOID)
 
 
 def _end_of_element(text: str, tag: Tag) -> int:

@@ -201,9 +201,10 @@ class _Reader:
         if name in VOID_ELEMENTS:
             return name not in EMPTY_WITHOUT_ATTRIBUTES
         if name in OFTEN_LEFT_OPEN:
-            # A type in a program: List<S>, Map<B>. HTML that begins inside a word ends as it begins.
+            # A type in a program as in List<S>, or a placeholder as in <Font>; as HTML, it would end as it begins.
             is_type = tag[2].isupper() and self._html[opening - 1 : opening].isalnum()
-            return not is_type or self._ends_after(tag[2], opening)
+            is_placeholder = tag[2].istitle() and len(tag[2]) > 1
+            return not (is_type or is_placeholder) or self._ends_after(tag[2], opening)
         return self._foreign > 0 or OFFICE_ELEMENT.fullmatch(name) is not None or self._ends_after(name, opening)
 
     def _raw_end(self, name: str, end: int) -> tuple[int, bool] | None:

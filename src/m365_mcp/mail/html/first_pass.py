@@ -6,6 +6,7 @@ usable, and marks for the second pass what the styles do to each element.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 
@@ -15,7 +16,7 @@ from m365_mcp.mail.html.hiding import DISGUISED, NOT_DISPLAYED
 from m365_mcp.mail.html.link_content import keep_links_visible
 from m365_mcp.mail.html.links import ANCHORED, targets_inside
 from m365_mcp.mail.html.look_report import LookReport
-from m365_mcp.mail.html.passes import Pass
+from m365_mcp.mail.html.passes import Pass, without_gaps
 from m365_mcp.mail.html.removals import Removal, Removals
 from m365_mcp.mail.html.replacing import Replacer
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, MARKER, plain_address, scheme_of
@@ -25,6 +26,9 @@ from m365_mcp.mail.text import words
 
 # Removed elements whose content does not stand between two tags.
 _WITHOUT_END = words("area base basefont bgsound keygen link meta param source track")
+_LINK = re.compile(r"<a[\s/>]", re.IGNORECASE)
+# The start tag of an element that may be replaced: any but the allowed ones, and an image.
+_REPLACED = re.compile(rf"<(?!(?:{'|'.join(sorted(ALLOWED_ELEMENTS - {'img'}))}|body|html)[\s/>])[a-z]", re.IGNORECASE)
 
 
 class FirstPass(Pass):
@@ -35,18 +39,25 @@ class FirstPass(Pass):
         self._pictures = pictures
         self._look = look
         self._anchors: frozenset[str] = frozenset()
+        self._has_links = self._has_others = True
         self._link_without_target: list[str] | None = None  # its text so far
         self._carriers: dict[str, list[bool]] = {}  # by name of a removed element: whether a <span> stands for it
 
     def clean_html(self, html: str) -> str:
         """Return the result of both parsers."""
         self._anchors = targets_inside(html)
+        self._has_links = _LINK.search(html) is not None
+        self._has_others = _REPLACED.search(html) is not None
         return self.clean(read_tokens(html))
 
     def allowed_tokens(self, tokens: Iterable[Token]) -> Iterable[Token]:
         """Return the tokens of the mail."""
-        pieces = self.allowed_pieces(Replacer().replace(tokens))
-        return close_gaps(keep_links_visible(self._named_links(pieces)))
+        pieces = self.allowed_pieces(Replacer().replace(tokens) if self._has_others else tokens)
+        if self._has_links:
+            pieces = self._named_links(pieces)
+        if not self._has_others:  # as in most mails: nothing is replaced, so there are no gaps
+            return without_gaps(pieces)
+        return close_gaps(keep_links_visible(pieces) if self._has_links else pieces)
 
     def _named_links(self, pieces: Iterable[Token | Gap]) -> Iterator[Token | Gap]:
         """Note the text of each link whose target was removed."""

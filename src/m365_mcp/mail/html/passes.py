@@ -45,7 +45,7 @@ class Pass:
 
     def allowed_tokens(self, tokens: Iterable[Token]) -> Iterable[Token]:
         """Return the tokens that the rules allow, without gaps."""
-        return (piece for piece in self.allowed_pieces(tokens) if not isinstance(piece, Gap))
+        return without_gaps(self.allowed_pieces(tokens))
 
     def allowed_pieces(self, pieces: Iterable[Token | Gap]) -> Iterator[Token | Gap]:
         """Yield the tokens that the rules allow, and count the others."""
@@ -112,6 +112,11 @@ class Pass:
             color = self._link_color
         if color and (known := read_color(color)):
             tag.attributes["style"] = f"color:{known.as_hex()};{tag.attributes.get('style', '')}"
+
+
+def without_gaps(pieces: Iterable[Token | Gap]) -> Iterator[Token]:
+    """Return the tokens among `pieces`."""
+    return (piece for piece in pieces if not isinstance(piece, Gap))
 
 
 def element_of(tag: Start) -> str:
