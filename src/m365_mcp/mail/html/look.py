@@ -26,8 +26,8 @@ _SMALLEST = 2.0  # pixels; smaller text is not meant to be read
 _NOT_SEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\ufeff\u00a0"
 # Elements that are a box by themselves: only in a box does a height cut off what does not fit.
 _BLOCKS = words(
-    "address article aside blockquote center dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr img li main "
-    "nav ol p pre section ul"
+    "address article aside blockquote center dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr img li "
+    "main nav ol p pre section ul"
 )
 _ATTRIBUTES = ("style", "bgcolor", "color")
 _USUAL_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
