@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import tinycss2
-from tinycss2.ast import AtRule, Declaration, LiteralToken, Node, ParseError, QualifiedRule
+from tinycss2.ast import AtRule, Declaration, LiteralToken, Node, ParseError, QualifiedRule, StringToken
 
 from m365_mcp.mail.html import limits
 
@@ -182,7 +182,8 @@ def _text_of(part: list[Node]) -> str:
 
 
 def _generated_text(content: str) -> str:
-    strings = [node.value for node in tinycss2.parse_component_value_list(content) if node.type == "string"]
+    nodes = tinycss2.parse_component_value_list(content)
+    strings = [node.value for node in nodes if isinstance(node, StringToken)]
     return "".join(strings).strip() or content
 
 
