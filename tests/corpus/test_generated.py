@@ -11,7 +11,7 @@ from tests.corpus.checking import check
 from tests.corpus.chromium import Chromium
 
 GROUP = 20  # bodies that Chromium shows at once
-ROUNDS = max(settings.default.max_examples // 10, 3) if settings.default else 3
+ROUNDS = max(settings.default.max_examples // 25, 3) if settings.default else 3
 
 
 def some(bodies: st.SearchStrategy[Body]) -> st.SearchStrategy[list[Body]]:
