@@ -77,7 +77,7 @@ RULES += [
     "p{color:#374151}",
     "div .c{background:#fef3c7}",
     "td{border:1px solid #ccc}",
-    "td.a{color:#fde68a}",
+    "td.a{color:#fbbf24}",
     "ul{list-style:none}",
 ]
 RULES += [
