@@ -187,10 +187,10 @@ def test_k3_linked_style_sheet_is_reported() -> None:
 
 
 def test_k3_text_that_a_style_sheet_adds_is_reported() -> None:
-    """K3: a mail cannot have text of ::before, so the report tells how many rules add some."""
+    """K3: a mail cannot have text of ::before, so the report quotes it."""
     _, warnings = build_html("<style>.a::before{content:'»'}.b:after{content:''}</style><p class=a>x</p>")
 
-    assert warnings == ("1 rule adds text with ::before or ::after, which a mail cannot have; write it as text.",)
+    assert warnings == ('Style sheets add text, which a mail cannot have; write it into the body: "»"',)
 
 
 TOO_MUCH = {

@@ -2,7 +2,7 @@
 
 The text above is complete and closed before the quotation begins. Four things could still reach it:
 
-- a style sheet, a script, a base address or a redirect, which act on the whole page: the sanitizer removes them;
+- a style sheet, a script, a base address or a redirect, which act on the whole page: they are removed;
 - an open tag or comment, or a stray end tag: the sanitizer writes balanced HTML;
 - a position (`position`, `transform`, …), which lays content over the page: the sanitizer has no such property;
 - content that is drawn outside its own box, by a negative margin or by a large font in a low line: the quotation is in
@@ -35,6 +35,8 @@ _BLOCKS = words(
     "address article blockquote br center dd div dl dt footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section table tr "
     "ul"
 )
+# Of the original alone: its rules would also act on the lines that Graph put above it.
+_STYLE_SHEET = re.compile(r"<style\b[^>]*+>.*?(?:</style[^>]*+>|\Z)", re.IGNORECASE | re.DOTALL)
 _SPACES = re.compile(r"^ | (?= )", re.MULTILINE)
 _PICTURES = (Removal.REMOTE_IMAGE, Removal.DATA_IMAGE)
 
@@ -69,7 +71,7 @@ def read_quotation(original: str, content_type: str) -> Quotation:
     if len(mailable) > MAX_REQUEST_BYTES:
         return _quote_html_as_text(mailable)
     try:
-        clean, removed = sanitize_html(mailable)
+        clean, removed = sanitize_html(_STYLE_SHEET.sub("", mailable))
     except (BodyTooComplex, InvalidArgument):
         return _quote_html_as_text(mailable)
     pictures = sum(removed[kind] for kind in _PICTURES)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from m365_mcp.errors import BodyTooComplex
 
-MAX_ELEMENTS = 16_000
+MAX_ELEMENTS = 15_000
 MAX_TAGS = 4 * MAX_ELEMENTS  # "<" of any kind: start and end tags, comments, and a single "<" in the text
 MAX_ATTRIBUTES = 50_000
-MAX_ADDRESSES = 2_000  # of links and pictures
+MAX_ADDRESSES = 1_500  # of links and pictures
 MAX_DATA_PICTURES = 100  # pictures inside the HTML that become attachments
 MAX_STYLE_CHARACTERS = 10_000  # of one style attribute
 MAX_STYLE_DECLARATIONS = 8_000  # of different style attributes; equal ones are sanitised once

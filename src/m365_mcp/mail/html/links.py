@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from m365_mcp.mail.html.rules import scheme_of
+from m365_mcp.mail.html.rules import plain_host, scheme_of
 from m365_mcp.mail.html.shown_addresses import (
     as_it_looks,
     belong_together,
@@ -119,7 +119,9 @@ def _user_of(target: str) -> str:
 
 def _page_mismatch(target: str, text: str) -> Mismatch | None:
     shown = find_addresses(text)
-    host = comparable_host(unquote(urlsplit(target).hostname or "")) if shown else ""
+    if not shown:
+        return None
+    host = comparable_host(plain_host(target) or unquote(urlsplit(target).hostname or ""))
     return next(
         (Mismatch(quote(a.text), quote(unmistakable(host))) for a in shown if not belong_together(a.host, host)), None
     )

@@ -79,8 +79,13 @@ LINK_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 URL_SCHEMES = {*LINK_SCHEMES, "cid", "mid"}  # RFC 2392: a part of this message, and another message
 _MAX_CACHED_STYLES = limits.MAX_STYLE_DECLARATIONS  # so every style of a body is sanitised once
 _CONVERSION = 10  # a declaration that has to be converted is as much work as so many others
+_CONTROLS = "".join(map(chr, range(33)))
+_LINE_BREAKS = dict.fromkeys(map(ord, "\t\n\r"))
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)  # RFC 3986 section 3.1
+_PLAIN_PAGE = re.compile(r"https?://([a-z0-9.-]+)(?=[/?#]|\Z)", re.IGNORECASE)  # most addresses, read in one step
 _HOST = re.compile(r"[^\s<>\"\\^`{|}/?#]+")
+
+_Addresses = dict[tuple[str, str], tuple[str | None, Sequence[Removal]]]
 
 
 class AttributeRules:
@@ -93,6 +98,7 @@ class AttributeRules:
     def __init__(self, before: AttributeRules | None = None) -> None:
         self._styles: dict[str, Style] = before._styles if before else {}
         self._last: tuple[str, Style] = ("", Style(""))
+        self._addresses: _Addresses = before._addresses if before else {}
         self._declarations = 0
 
     def sanitize(self, element: str, name: str, value: str) -> tuple[str | None, Sequence[Removal]]:
@@ -109,7 +115,10 @@ class AttributeRules:
         if name == "role":
             return (value if value.strip().lower() in _ROLES else None), ()
         if name in ADDRESS_ATTRIBUTES:
-            return _sanitize_address(name, value)
+            known = self._addresses.get((name, value))
+            if known is None:
+                known = self._addresses[name, value] = _sanitize_address(name, value)
+            return known
         return value, ()
 
     def sanitize_again(self, element: str, name: str, value: str) -> str | None:
@@ -175,7 +184,7 @@ def opens_in_a_mail(address: str) -> bool:
 
 def plain_address(value: str) -> str:
     """Return `value` as a browser reads it: no surrounding controls, no tabs and line breaks (WHATWG URL 4.4)."""
-    return re.sub(r"[\t\n\r]", "", value.strip("".join(map(chr, range(33)))))
+    return value.strip(_CONTROLS).translate(_LINE_BREAKS)
 
 
 def scheme_of(address: str) -> str:
@@ -184,8 +193,14 @@ def scheme_of(address: str) -> str:
     return found[1].lower() if found else ""
 
 
+def plain_host(address: str) -> str:
+    """Return the host of a web address that has neither user nor port nor characters beyond ASCII, else nothing."""
+    found = _PLAIN_PAGE.match(address)
+    return found[1] if found else ""
+
+
 def _is_complete(address: str) -> bool:
-    if scheme_of(address) not in ("http", "https"):
+    if plain_host(address) or scheme_of(address) not in ("http", "https"):
         return True
     try:
         parts = urlsplit(address)
