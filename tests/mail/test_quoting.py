@@ -152,8 +152,16 @@ def test_visible_text_of_html_has_lines_and_no_markup() -> None:
 
 @pytest.mark.parametrize(
     "original",
-    ["<b>" * 1_300_000, "<i " + "a " * 2_000_000, "<!" * 2_000_000, "<pre>" * 60_000, "<" * 4_000_001],
-    ids=["tags", "attributes", "comments", "blocks", "angle brackets"],
+    [
+        "<b>" * 1_300_000,
+        "<i " + "a " * 2_000_000,
+        "<!" * 2_000_000,
+        "<pre>" * 60_000,
+        "<" * 4_000_001,
+        "<style " * 500_000,
+        "<style>" + "</style " * 400_000,
+    ],
+    ids=["tags", "attributes", "comments", "blocks", "angle brackets", "open sheets", "open ends of a sheet"],
 )
 def test_k12_heavy_original_costs_little(original: str) -> None:
     """K12: an original that is made to cost time is cut before it does."""

@@ -12,10 +12,10 @@ import pytest
 from m365_mcp.errors import (
     AlreadySent,
     AttachmentsMissing,
-    GraphUnavailable,
     InvalidArgument,
     M365Error,
     MessageMissing,
+    PermissionMissing,
     RecipientNotAllowed,
 )
 from m365_mcp.graph.drafts import Drafts
@@ -203,10 +203,10 @@ async def test_unreadable_attachments_stop_the_draft() -> None:
     graph = OneDraft()
 
     def broken(request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(500) if request.url.path.endswith("/attachments") else graph(request)
+        return httpx2.Response(403) if request.url.path.endswith("/attachments") else graph(request)
 
     inspection = DraftInspection(Drafts(mailbox_over(broken)), OPEN)
-    with pytest.raises(GraphUnavailable):
+    with pytest.raises(PermissionMissing):
         await inspection.inspect("AAMk1")
 
 

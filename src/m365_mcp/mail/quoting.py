@@ -35,10 +35,11 @@ _BLOCKS = words(
     "address article blockquote br center dd div dl dt footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section table tr "
     "ul"
 )
-# Of the original alone: its rules would also act on the lines that Graph put above it.
-_STYLE_SHEET = re.compile(r"<style\b[^>]*+>.*?(?:</style[^>]*+>|\Z)", re.IGNORECASE | re.DOTALL)
+# Of the original alone: its rules would also act on the lines that Graph put above it. A tag without an end stops at
+# the next one, so the time is linear.
+_STYLE_SHEET = re.compile(r"<style\b[^<>]*+>.*?(?:</style[^<>]*+>|\Z)", re.IGNORECASE | re.DOTALL)
 _SPACES = re.compile(r"^ | (?= )", re.MULTILINE)
-_PICTURES = (Removal.REMOTE_IMAGE, Removal.DATA_IMAGE)
+_PICTURES = (Removal.REMOTE_IMAGE, Removal.DATA_IMAGE, Removal.SVG_IMAGE)
 
 _AS_TEXT = Note(Weight.LOOK, "The original is quoted as plain text, because its HTML is more than this server cleans.")
 _CUT = Note(Weight.LOST, "The end of the original is left out of the quote, because the original is too long.")
