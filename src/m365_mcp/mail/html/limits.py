@@ -11,7 +11,7 @@ from m365_mcp.errors import BodyTooComplex
 MAX_ELEMENTS = 16_000
 MAX_TAGS = 4 * MAX_ELEMENTS  # "<" of any kind: start and end tags, comments, and a single "<" in the text
 MAX_ATTRIBUTES = 50_000
-MAX_ADDRESSES = 5_000  # of links and pictures
+MAX_ADDRESSES = 4_000  # of links and pictures
 MAX_DATA_PICTURES = 100  # pictures inside the HTML that become attachments
 MAX_STYLE_CHARACTERS = 10_000  # of one style attribute
 MAX_STYLE_DECLARATIONS = 20_000  # of different style attributes; equal ones are sanitised once
