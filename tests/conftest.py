@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 
@@ -23,7 +24,13 @@ SHARED_PROGRAMS = {
     "whole_server": "whole server",
     "shared_full_server": "full server",
     "shared_server": "server",
+    "chromium": "corpus",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `tests/corpus` that continuous integration uses."""
+    parser.addoption("--corpus-pictures", metavar="FOLDER", help="keep pictures of the corpus, before and after")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,6 +41,11 @@ def far_from_utc() -> Iterator[None]:
         time.tzset()
         yield
     time.tzset()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a parameter of bytes by its hash: the bytes themselves may be long, and are no text."""
+    return hashlib.sha256(val).hexdigest()[:8] if isinstance(val, bytes) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook, too, and would otherwise come first

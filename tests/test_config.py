@@ -265,3 +265,34 @@ def test_ids_are_taken_as_tokens_carry_them(monkeypatch: pytest.MonkeyPatch) -> 
     assert (chosen.azure_client_id, chosen.azure_tenant_id) == (IDS["AZURE_CLIENT_ID"], IDS["AZURE_TENANT_ID"])
     assert chosen.azure_client_secret is not None
     assert chosen.azure_client_secret.get_secret_value() == IDS["AZURE_CLIENT_SECRET"]
+
+
+@pytest.mark.parametrize(
+    ("value", "extensions"),
+    [
+        ("exe,js", ("exe", "js")),
+        (" .EXE , *.Js ,", ("exe", "js")),
+        ("library-ms", ("library-ms",)),
+        ("none", ()),
+        (" NONE ", ()),
+        ("", None),
+        ("  ", None),
+        (",", None),
+        (" , ,", None),
+    ],
+)
+def test_h17_list_of_blocked_extensions_is_read_as_people_write_it(
+    value: str, extensions: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dots, stars, case and blanks do not matter; empty means the built-in list, and only none blocks nothing."""
+    monkeypatch.setenv("M365_SEND_BLOCKED_EXTENSIONS", value)
+
+    assert settings.load().m365_send_blocked_extensions == extensions
+
+
+@pytest.mark.parametrize("value", ["tar.gz", "exe;js", "exe js", "none,exe", "a/b", ".", "*"])
+def test_h17_extension_that_no_file_can_have_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that would block something else than the operator means stops the start."""
+    monkeypatch.setenv("M365_SEND_BLOCKED_EXTENSIONS", value)
+
+    assert "every entry must be a file extension" in mistakes()["M365_SEND_BLOCKED_EXTENSIONS"]

@@ -1,16 +1,21 @@
 """What clients see of the server: two tools, their schemas and hints, and the instructions."""
 
+import json
+from collections.abc import Collection
 from typing import Any
 
 import pytest
+from fastmcp import Client
 from jsonschema import Draft202012Validator
 
 from m365_mcp import settings
 from m365_mcp.app import build_container, build_server
 from m365_mcp.commands.reference import tool_schemas
-from m365_mcp.tools import INSTRUCTIONS, TOOLSETS, sends_mail, tools_for
+from m365_mcp.tools import INSTRUCTIONS, TOOLS, TOOLSETS, sends_mail, tools_for
 
 IDS = {"azure_client_id": "a", "azure_client_secret": "b", "azure_tenant_id": "c", "redis_url": "memory://"}
+# Arguments whose names say all.
+WELL_KNOWN = {"subject", "cc", "bcc", "request_read_receipt", "importance", "top", "folder"}
 SCHEMAS = {tool["name"]: tool for tool in tool_schemas()}
 
 
@@ -53,12 +58,12 @@ def test_send_mail_has_the_arguments_types_and_defaults_of_the_source() -> None:
         "to": strings,
         "subject": {"type": "string"},
         "body": {"type": "string"},
-        "cc": {"anyOf": [strings, {"type": "null"}], "default": None},
+        "cc": strings,
         "content_type": {"type": "string", "default": "HTML", "enum": ["HTML", "Text", "Markdown"]},
         "save_to_sent": {"type": "boolean", "default": True},
     }
     assert {name: described[name] for name in of_the_source} == of_the_source
-    assert all("default" in described[name] for name in described.keys() - of_the_source.keys())
+    assert not {"cc", *(described.keys() - of_the_source.keys())} & set(schema["required"])
 
 
 def test_get_my_profile_takes_nothing_and_returns_three_fields() -> None:
@@ -69,17 +74,58 @@ def test_get_my_profile_takes_nothing_and_returns_three_fields() -> None:
 
 @pytest.mark.parametrize("tool", SCHEMAS.values(), ids=SCHEMAS)
 def test_tool_is_described_for_a_model(tool: dict[str, Any]) -> None:
-    """Title, description, all four hints, closed and flat schemas, every argument described."""
+    """Title, description, all four hints, closed and flat schemas, and a description where a name does not say all."""
     assert tool["title"]
     assert 80 < len(tool["description"]) < 2048
-    hints = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
-    assert {name for name in hints if isinstance(tool["annotations"].get(name), bool)} == set(hints)
+    hints = {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
+    assert {name for name, value in tool["annotations"].items() if isinstance(value, bool)} == hints
     assert tool["inputSchema"]["additionalProperties"] is False
+    described = {name for name, part in tool["inputSchema"]["properties"].items() if part.get("description")}
+    assert tool["inputSchema"]["properties"].keys() - described <= WELL_KNOWN
     for schema in (tool["inputSchema"], tool["outputSchema"]):
         Draft202012Validator.check_schema(schema)
         assert "$ref" not in str(schema)
         assert "$defs" not in str(schema)
-        assert all(part["description"] for part in schema["properties"].values())
+
+
+@pytest.mark.parametrize("name", [name for name, tool in SCHEMAS.items() if tool["annotations"]["openWorldHint"]])
+def test_tool_that_sends_says_what_a_model_must_know(name: str) -> None:
+    """A model reads that the mail leaves, that the person agrees first, and what is not repeated."""
+    text = SCHEMAS[name]["description"]
+
+    assert "leaves immediately" in text or "sends it without another call" in text
+    assert "agree" in text
+    assert "outcome_unknown" in text
+    assert "repeat" in text.lower()
+    assert "delivered" not in json.dumps(SCHEMAS)
+
+
+def characters(tools: Collection[dict[str, Any]]) -> int:
+    """Return how much of a conversation tools take: the characters of their compact JSON."""
+    return len(json.dumps(tools, ensure_ascii=False, separators=(",", ":")))
+
+
+def test_k8_tools_take_little_of_a_conversation() -> None:
+    """All fourteen tools, with everything allowed, and the two that are always there stay below their limits."""
+    always = [tool.__name__ for tool in TOOLS]
+
+    assert len(SCHEMAS) == 14
+    assert characters([*SCHEMAS.values()]) <= 24_000  # 22,575 when this was written
+    assert characters([SCHEMAS[name] for name in always]) <= 5_300  # 3,494 when this was written
+
+
+async def test_k8_clients_get_the_definitions_that_are_counted() -> None:
+    """What tools/list answers is what the documents show and the limits count."""
+    chosen = {"m365_toolsets": ",".join(TOOLSETS), "m365_send_bcc": True, "m365_send_from": True}
+    container = build_container(settings.load(**IDS, **chosen, m365_show_previews=True))
+    try:
+        async with Client(build_server(container)) as client:
+            listed = await client.list_tools()
+    finally:
+        await container.close()
+
+    shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed]
+    assert shown == list(SCHEMAS.values())
 
 
 async def test_server_names_itself_and_gives_instructions() -> None:

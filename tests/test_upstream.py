@@ -17,6 +17,7 @@ from fastmcp.dependencies import Depends
 from fastmcp.server.auth.providers.azure import AzureProvider
 from fastmcp.server.auth.providers.jwt import JWTVerifier, RSAKeyPair
 from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
+from fastmcp.tools import Tool
 from jwt.algorithms import RSAAlgorithm
 from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
@@ -209,6 +210,25 @@ async def test_signing_keys_are_dropped_when_they_cannot_be_renewed() -> None:
         assert await verifier.verify_token(token) is not None
         verifier._cache_ttl = 0  # an hour has passed
         assert await verifier.verify_token(token) is None
+
+
+async def test_published_schema_is_not_what_a_call_is_validated_against() -> None:
+    """`tools.published`: the published schema may lack an argument that the function has."""
+    server: FastMCP[Any] = FastMCP("plain")
+
+    def plain(hidden: str = "") -> str:
+        """Return the argument."""
+        return hidden
+
+    closed = {"type": "object", "properties": {}, "additionalProperties": False}
+    server.add_tool(Tool.from_function(plain).model_copy(update={"parameters": closed}))
+
+    async with Client(server) as client:
+        [tool] = await client.list_tools()
+        result = await client.call_tool("plain", {"hidden": "given"})
+
+    assert tool.input_schema == closed
+    assert result.data == "given"
 
 
 async def test_errors_of_dependencies_are_masked() -> None:

@@ -43,7 +43,8 @@ from m365_mcp.storage.encryption import derive, make_cipher
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.tools import instructions_for, tools_for
 from m365_mcp.tools.caller import SERVICES, Services
-from m365_mcp.tools.outcome import ToolOutcome, explained
+from m365_mcp.tools.outcome import ToolOutcome
+from m365_mcp.tools.published import publish, switched_off
 from m365_mcp.uploads.links import UploadBatches, UploadLinks
 from m365_mcp.uploads.pending import Uploads
 from m365_mcp.uploads.receiver import UploadReceiver
@@ -160,7 +161,7 @@ def _mail_rules(settings: Settings) -> MailRules:
         max_recipients=settings.m365_send_max_recipients,
         allow_bcc=settings.m365_send_bcc,
         allow_from=settings.m365_send_from,
-        blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(name.lower() for name in blocked),
+        blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(blocked),
     )
 
 
@@ -222,7 +223,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         mask_error_details=True,
     )
     for function in tools_for(container.settings.m365_toolsets):
-        server.add_tool(explained(function))
+        server.add_tool(publish(function, switched_off(container.services.outgoing)))
     return server
 
 

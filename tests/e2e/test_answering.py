@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.grants import assistant_at, start_server
+from tests.e2e.outlook import outlook_of, people
 from tests.e2e.person import Assistant, done, refused
 from tests.e2e.programs import Redis, Server, Simulator
 
@@ -153,7 +154,7 @@ async def test_repeat_sends_nothing_and_leaves_no_draft(
     again = await done(writer, "reply", **arguments)
     copy = await done(writer, "reply", **arguments, allow_duplicate=True)
 
-    assert again == {**first, "duplicate_of": first["message_id"]}
+    assert again == {**first, "status": "already_sent", "duplicate_of": first["message_id"]}
     assert copy["duplicate_of"] is None
     assert len(simulator.outbox) == 3
     assert drafts_left(simulator) == 0
@@ -243,3 +244,123 @@ async def test_reply_outside_the_allowed_domains_is_refused_and_its_draft_delete
     assert "Nothing was sent." in replying
     assert len(simulator.outbox) == 1
     assert drafts_left(simulator) == 0
+
+
+SENT_TO = ["grace@contoso.example", "marie@fabrikam.example"]
+
+
+async def sent_mail(writer: Assistant, **changes: Any) -> str:
+    """Have Ada write to Grace, Marie and Linus; return the id of the copy in Sent Items."""
+    mail = {"to": SENT_TO, "cc": ["l.pauling@fabrikam.example"], "subject": "Notes", "body": "<p>Mine</p>"}
+    await done(writer, "send_mail", **{**mail, **changes})
+    [copy] = (await done(writer, "list_messages", folder="sentitems", top=1))["messages"]
+    return str(copy["message_id"])
+
+
+@pytest.mark.parametrize("to_all", [False, True])
+async def test_k12_reply_to_own_sent_mail_goes_to_its_recipients(
+    writer: Assistant, simulator: Simulator, to_all: bool
+) -> None:
+    """K12: a reply to a message of Sent Items goes to those who got it, in the thread, and the receipt says so."""
+    message_id = await sent_mail(writer)
+
+    receipt = await done(writer, "reply", message_id=message_id, body="<p>More</p>", reply_all=to_all)
+
+    first, answer = simulator.outbox
+    copies = ["l.pauling@fabrikam.example"] if to_all else []
+    assert [one["address"] for one in answer["to"]] == SENT_TO
+    assert [one["address"] for one in answer["cc"]] == copies
+    assert receipt["recipients"] == [*SENT_TO, *copies]
+    assert any("the person's own" in warning for warning in receipt["warnings"])
+    assert answer["inReplyTo"] == first["internetMessageId"]
+    assert answer["subject"] == "RE: Notes"
+
+
+async def test_k12_reply_to_a_copy_of_own_mail_leaves_the_person_out(writer: Assistant, simulator: Simulator) -> None:
+    """K12: the copy that came back to the Inbox, sent to an alias too, is answered to the others."""
+    simulator.control("PATCH", "people/ada", aliases=["a.lovelace@contoso.example"])
+    await sent_mail(writer, to=["a.lovelace@contoso.example", "grace@contoso.example"], cc=["ada@contoso.example"])
+
+    receipt = await done(writer, "reply", message_id=await newest(writer), body="More", reply_all=True)
+
+    assert receipt["recipients"] == ["grace@contoso.example"]
+
+
+@pytest.mark.parametrize("kind", ["as", "on_behalf"])
+async def test_k12_reply_to_mail_of_a_shared_mailbox_goes_to_its_recipients(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path, kind: str
+) -> None:
+    """K12: what the person sent as a shared mailbox, or on its behalf, is answered to those who got it."""
+    settings = {"M365_TOOLSETS": "replies", "M365_SEND_FROM": "true", "REDIS_URL": shared_redis.url}
+    ada = assistant_at(start_server(tmp_path, simulator, **settings), simulator)
+    team = "team@contoso.example"
+    simulator.control("POST", "send-as", person="ada", address=team, kind=kind)
+    message_id = await sent_mail(ada, to=["grace@contoso.example", team], cc=None, from_=team, body=f"<p>{kind}</p>")
+
+    receipt = await done(ada, "reply", message_id=message_id, body="More")
+
+    assert receipt["recipients"] == ["grace@contoso.example"]
+
+
+async def test_k12_no_reply_goes_to_oneself_alone(writer: Assistant, simulator: Simulator) -> None:
+    """K12: a note to oneself cannot be answered; the error says what to do, and no draft is left."""
+    message_id = await sent_mail(writer, to=["ada@contoso.example"], cc=None)
+
+    said = await refused(writer, "reply", message_id=message_id, body="More", reply_all=True)
+
+    assert "Nobody but the person would get this reply. Nothing was sent." in said
+    assert "send_mail" in said
+    assert len(simulator.outbox) == 1
+    assert drafts_left(simulator) == 0
+
+
+async def test_k12_picture_of_the_quote_in_the_text(
+    writer: Assistant, full_server: Server, simulator: Simulator
+) -> None:
+    """K12: a cid: of the quoted message gives no warning; one that nobody has is refused, and no draft is left."""
+    picture = {"name": "l.png", "content_base64": "iVBORw0KGgo=", "content_type": "image/png", "content_id": "logo"}
+    await asked(full_server, simulator, body='<p>See <img src="cid:logo"></p>', attachments=[picture])
+    message_id = await newest(writer)
+
+    said = await refused(writer, "reply", message_id=message_id, body='<p>Which? <img src="cid:other"></p>')
+    receipt = await done(writer, "reply", message_id=message_id, body='<p>This <img src="cid:logo"></p>')
+
+    assert "cid:" in said
+    assert receipt["warnings"] == []
+    assert [file["content_id"] for file in simulator.outbox[-1]["attachments"]] == ["logo"]
+    assert simulator.outbox[-1]["body"]["content"].count("cid:logo") == 2
+    assert drafts_left(simulator) == 0
+
+
+async def test_k12_style_sheet_of_the_original_reaches_no_answer(
+    writer: Assistant, full_server: Server, simulator: Simulator
+) -> None:
+    """K12: a mail that hides every block does not hide the reply to it; its words are quoted."""
+    async with outlook_of(simulator, "grace@contoso.example") as grace:
+        hostile = "<style>div{display:none}</style><p style='position:fixed'>At noon?</p><!-- "
+        await grace.send(body={"contentType": "HTML", "content": hostile}, toRecipients=people("ada@contoso.example"))
+
+    await done(writer, "reply", message_id=await newest(writer), body="<p>Yes</p>")
+
+    content = simulator.outbox[-1]["body"]["content"]
+    assert content.startswith("<div><p>Yes</p></div><br>")
+    assert "At noon?" in content
+    assert "<b>From:</b> Grace Hopper" in content
+    assert "<style" not in content
+    assert "position" not in content
+
+
+@pytest.mark.parametrize("tool", ["reply", "forward"])
+@pytest.mark.parametrize("message_id", ["Re: Lunch?", "12345", "AAMkForeign=", "../me"])
+async def test_k12_message_that_is_not_there_is_said_in_plain_words(
+    writer: Assistant, simulator: Simulator, tool: str, message_id: str
+) -> None:
+    """K12: for a malformed or foreign id the error names the tool that gives the ids, and not the recipients."""
+    more = {"to": ["grace@contoso.example"]} if tool == "forward" else {}
+
+    said = await refused(writer, tool, message_id=message_id, body="Yes", **more)
+
+    assert said.startswith("message_missing: ")
+    assert "list_messages" in said
+    assert "recipients" not in said
+    assert simulator.outbox == []

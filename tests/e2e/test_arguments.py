@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
 
 from m365_mcp.commands.reference import tool_schemas
 from tests.e2e.grants import KEYS, Grant, assistant_at, call_tool, grant_of
@@ -22,6 +24,8 @@ from tests.e2e.programs import Redis, Server, Simulator, forget_sends, make_serv
 
 pytestmark = pytest.mark.xdist_group("open server")
 ARGUMENTS: dict[str, dict[str, Any]] = {tool["name"]: tool["inputSchema"]["properties"] for tool in tool_schemas()}
+RESULTS = {tool["name"]: Draft202012Validator(tool["outputSchema"]) for tool in tool_schemas()}
+REQUIRED: dict[str, list[str]] = {tool["name"]: tool["inputSchema"].get("required", []) for tool in tool_schemas()}
 WRITING = [name for name, arguments in ARGUMENTS.items() if "body" in arguments]
 LEDGERED = [name for name in WRITING if "idempotency_key" in ARGUMENTS[name]]
 # How a message that is not a reply is sent after the tool itself.
@@ -38,7 +42,7 @@ SAMPLES: dict[str, Any] = {
     "reply_to": ["replies@contoso.example"],
     "from_": "team@contoso.example",
     "subject": "A subject of its own",
-    "body": "A **bold** text",
+    "body": "A **bold** text",  # and a picture, when there are attachments
     "content_type": "Markdown",
     "importance": "high",
     "attachments": [
@@ -110,6 +114,8 @@ class Writer:
             arguments["message_id"] = self.originals[0]["listed_id"]
         reply = await call_tool(self._server.url, self._ada.access, tool, **arguments)
         result: dict[str, Any] = reply.json()["result"]
+        if not result["isError"]:
+            RESULTS[tool].validate(result["structuredContent"])
         return result
 
     async def send(self, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -191,26 +197,80 @@ def expected(tool: str, given: dict[str, Any], original: dict[str, Any]) -> dict
     return show
 
 
+def body_of(given: dict[str, Any]) -> str:
+    """Return a body that shows the attachment if there is one: only then it is inline."""
+    return f"{SAMPLES['body']} ![Menu](cid:menu-1)" if "attachments" in given else str(SAMPLES["body"])
+
+
 @pytest.mark.parametrize("tool", WRITING)
 @pytest.mark.parametrize("amount", ["everything", "only what is required"])
 async def test_every_argument_of_a_writing_tool_arrives_in_its_own_place(
     writer: Writer, tool: str, amount: str
 ) -> None:
     """Each value is found where it belongs and nowhere else, and what is left out has its documented default."""
-    defaults = {name for name, schema in ARGUMENTS[tool].items() if "default" in schema}
-    names = [name for name in ARGUMENTS[tool] if amount == "everything" or name not in defaults]
-    given = {name: SAMPLES[name] for name in names}
-    given |= {"body": SAMPLES["body"]}  # a forward needs none, but its default would say nothing about its format
+    given = {name: SAMPLES[name] for name in (ARGUMENTS if amount == "everything" else REQUIRED)[tool]}
+    given |= {"body": body_of(given)}  # a forward needs none, but its default would say nothing about its format
 
     mail = await writer.send(tool, **given)
 
     assert shown(mail) == expected(tool, given, writer.originals[0])
 
 
+def as_text(value: Any) -> Any:
+    """Return an argument as some clients send it: JSON text in place of what is no text, and words in any case."""
+    if isinstance(value, str):
+        return f" {value.upper()} " if value in ("high", "Markdown") else value
+    return json.dumps(value)
+
+
+def _one_alone(value: Any) -> Any:
+    return value[0] if isinstance(value, list) else value
+
+
+def _entries_as_text(value: Any) -> Any:
+    objects = isinstance(value, list) and isinstance(value[0], dict)
+    return [json.dumps(entry) for entry in value] if objects else value
+
+
+@pytest.mark.parametrize("tool", WRITING)
+@pytest.mark.parametrize("spelling", [as_text, _one_alone, _entries_as_text])
+async def test_k8_every_argument_arrives_however_a_client_writes_it(
+    writer: Writer, tool: str, spelling: Callable[[Any], Any]
+) -> None:
+    """K8: lists and objects as JSON text, one value in place of a list, and words in any case: the mail is equal."""
+    given = {name: SAMPLES[name] for name in ARGUMENTS[tool]}
+    given |= {"body": body_of(given)}
+
+    mail = await writer.send(tool, **{name: spelling(value) for name, value in given.items()})
+
+    assert shown(mail) == expected(tool, given, writer.originals[0])
+
+
+@pytest.mark.parametrize("tool", WRITING)
+@pytest.mark.parametrize("empty", [None, "", [], [""], {}], ids=repr)
+async def test_k8_every_optional_argument_may_be_empty(writer: Writer, tool: str, empty: Any) -> None:
+    """K8: a client that fills every argument with nothing gets the defaults."""
+    given = {name: SAMPLES[name] for name in REQUIRED[tool]} | {"body": SAMPLES["body"]}
+
+    mail = await writer.send(tool, **{**dict.fromkeys(ARGUMENTS[tool], empty), **given})
+
+    assert shown(mail) == expected(tool, given, writer.originals[0])
+
+
+@pytest.mark.parametrize("text", ['["a"]', '{"a": 1}', "true"])
+async def test_k8_subject_and_body_stay_text(writer: Writer, text: str) -> None:
+    """K8: text that looks like JSON is sent as it is."""
+    to = ["grace@contoso.example"]
+
+    mail = await writer.send("send_mail", to=to, subject=text, body=text, content_type="Text")
+
+    assert (mail["subject"], mail["body"]["content"]) == (text, text)
+
+
 @pytest.mark.parametrize("tool", LEDGERED)
 async def test_idempotency_key_stands_for_one_message(writer: Writer, tool: str) -> None:
     """A call with a known key is a repeat when the message is equal, and an error when it is another."""
-    given = {name: SAMPLES[name] for name, schema in ARGUMENTS[tool].items() if "default" not in schema}
+    given = {name: SAMPLES[name] for name in REQUIRED[tool]}
     keyed = {**given, "body": SAMPLES["body"], "idempotency_key": "k-1"}
 
     first = (await writer.call(tool, **keyed))["structuredContent"]
@@ -226,7 +286,7 @@ async def test_idempotency_key_stands_for_one_message(writer: Writer, tool: str)
 @pytest.mark.parametrize("tool", LEDGERED)
 async def test_allow_duplicate_sends_a_second_copy(writer: Writer, tool: str) -> None:
     """An equal message without it is a repeat, and with it another mail."""
-    given = {name: SAMPLES[name] for name, schema in ARGUMENTS[tool].items() if "default" not in schema}
+    given = {name: SAMPLES[name] for name in REQUIRED[tool]}
 
     first = (await writer.call(tool, **given))["structuredContent"]
     repeat = (await writer.call(tool, **given))["structuredContent"]

@@ -31,7 +31,7 @@ from tests.e2e.attaching import (
     text,
 )
 from tests.e2e.grants import KEYS, call_tool, signed_in, start_server
-from tests.e2e.outlook import Outlook
+from tests.e2e.outlook import Outlook, people
 from tests.e2e.person import direct_client
 from tests.e2e.programs import Redis, Server, Simulator
 
@@ -85,6 +85,90 @@ async def test_ten_megabytes_by_curl_arrive_whole_and_are_sent(
     assert {key: attachment[key] for key in facts} == facts
     assert message["subject"] == "Figures"
     assert [status for _, status in ranges(simulator)] == [200, 200, 201]
+
+
+async def person_at(folder: Path, simulator: Simulator, redis: Redis, **rules: str) -> AttachingPerson:
+    """Return Ada, signed in at another server with the same store."""
+    server = start_server(
+        folder, simulator, **{"REDIS_URL": redis.url, "M365_TOOLSETS": "attachments", **KEYS, **rules}
+    )
+    return AttachingPerson(server, await signed_in(server, simulator))
+
+
+async def test_h4_rules_hold_when_the_mail_is_sent(
+    attaching_ada: AttachingPerson, simulator: Simulator, outlook: Outlook, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """H4: recipients, reply-to addresses and files that the rules of now forbid keep the mail back."""
+    strict = await person_at(tmp_path, simulator, shared_redis, M365_SEND_ALLOWED_DOMAINS="contoso.example")
+    drafts = []
+    for _ in range(3):
+        draft_id, url = await attaching_ada.link()
+        await put(url, content(1000))
+        drafts.append(draft_id)
+    await outlook.change(drafts[0], toRecipients=people("m@evil.example"))
+    await outlook.change(drafts[1], replyTo=people("m@evil.example"))
+    await outlook.attach(drafts[2], "setup.exe")
+
+    said = [text(await strict.send(draft_id)) for draft_id in drafts]
+
+    assert [one.partition(":")[0] for one in said] == ["recipient_not_allowed"] * 2 + ["invalid_argument"]
+    assert all("Nothing was sent." in one and "evil" not in one for one in said)
+    assert simulator.outbox == []
+
+
+async def test_h4_receipt_names_the_recipients_of_the_draft(
+    attaching_ada: AttachingPerson, simulator: Simulator, outlook: Outlook, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """H4: the receipt names those whom the draft went to, and a repeat under other rules returns the same receipt."""
+    strict = await person_at(tmp_path, simulator, shared_redis, M365_SEND_ALLOWED_DOMAINS="contoso.example")
+    draft_id, url = await attaching_ada.link()
+    await put(url, content(1000))
+    await outlook.change(draft_id, toRecipients=people("marie@fabrikam.example"))
+
+    sent = (await attaching_ada.send(draft_id))["structuredContent"]
+    again = (await strict.send(draft_id))["structuredContent"]
+
+    assert sent["recipients"] == again["recipients"] == ["marie@fabrikam.example"]
+    assert again["duplicate_of"] == sent["message_id"]
+    assert [one["address"] for one in simulator.outbox[0]["to"]] == ["marie@fabrikam.example"]
+
+
+async def test_h4_file_that_the_person_removed_is_missing(
+    attaching_ada: AttachingPerson, simulator: Simulator, outlook: Outlook
+) -> None:
+    """H4: a file that arrived and is no longer in the draft is not said to be sent; the mail stays back."""
+    draft_id, url = await attaching_ada.link()
+    await put(url, content(1000))
+    await outlook.detach(draft_id)
+
+    said = text(await attaching_ada.send(draft_id))
+
+    assert said.startswith("attachments_missing: 1 of 1 files are not in the draft: 'files' entry 1.")
+    assert simulator.outbox == []
+
+
+async def test_h13_send_draft_sends_no_draft_whose_files_are_missing(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """H13: send_draft refuses a draft of attach_files until every file is in it, and then sends it once."""
+    ada = await person_at(tmp_path, simulator, shared_redis, M365_TOOLSETS="drafts,attachments")
+    waiting = await ada.attach({"name": "a.bin"}, {"name": "Größe.bin"})
+    draft_id, urls = waiting["draft_id"], [file["upload_url"] for file in waiting["files"]]
+
+    nothing = text(await ada.call("send_draft", draft_id=draft_id))
+    await put(urls[1], content(1000))
+    one = text(await ada.call("send_draft", draft_id=draft_id))
+    await put(urls[0], content(1000))
+    sent = await ada.call("send_draft", draft_id=draft_id)
+    again = text(await ada.send(draft_id))
+
+    assert nothing.startswith("attachments_missing: 2 of 2 files are not in the draft")
+    assert one.startswith("attachments_missing: 1 of 2 files are not in the draft: 'files' entry 1.")
+    assert "Nothing was sent." in one
+    assert not sent["isError"], sent
+    assert again.startswith("already_sent: ")
+    [mail] = simulator.outbox
+    assert sorted(file["name"] for file in mail["attachments"]) == ["Größe.bin", "a.bin"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 2_999_999])
@@ -303,8 +387,9 @@ async def test_missing_file_keeps_the_mail_back(attaching_ada: AttachingPerson, 
     assert not any(one["isError"] for one in sent)
     (message,) = simulator.outbox
     assert [one["name"] for one in message["attachments"]] == ["a.txt", "c.txt", "b.txt"]
-    repeats = [one["structuredContent"]["duplicate_of"] for one in sent]
-    assert repeats == [None, waiting["message_id"], waiting["message_id"]]
+    receipts = [one["structuredContent"] for one in sent]
+    assert [one["duplicate_of"] for one in receipts] == [None, waiting["message_id"], waiting["message_id"]]
+    assert [one["status"] for one in receipts] == ["sent", "already_sent", "already_sent"]
 
 
 @pytest.mark.parametrize(
@@ -464,3 +549,10 @@ def _peak(server: Server) -> int:
     status = Path(f"/proc/{server.program.process.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
+
+
+async def test_h17_announced_page_gives_a_warning(attaching_ada: AttachingPerson) -> None:
+    """attach_files knows only the name, and says what may happen to a file of this type."""
+    waiting = await attaching_ada.attach({"name": "a.pdf"}, {"name": "report.html"})
+
+    assert any("a .html file" in warning and "'files' entry 2" in warning for warning in waiting["warnings"])

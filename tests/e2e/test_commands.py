@@ -50,7 +50,7 @@ def is_running(process: int) -> bool:
 
 
 def test_two_demos_at_once_walk_through_ten_steps_each_and_end(tmp_path: Path) -> None:
-    """`m365-mcp demo --once` shows every step and the delivered mail, and exits 0; a second one takes another port."""
+    """`m365-mcp demo --once` shows every step and the mail, and exits 0; a second one takes another port."""
     port = str(free_port())
     with ThreadPoolExecutor() as pool:
         starts = [
@@ -73,7 +73,7 @@ def test_two_demos_at_once_walk_through_ten_steps_each_and_end(tmp_path: Path) -
 
 
 def test_demo_stays_up_for_a_real_client_and_stops_cleanly(tmp_path: Path) -> None:
-    """Without --once server and mailbox page stay up; Ctrl-C ends everything the demo started."""
+    """Without --once server and mailbox page stay up, with mails to read; Ctrl-C ends everything the demo started."""
     port = free_port()
     log = tmp_path / "demo.log"
     program = Program([*M365_MCP, "demo", "--port", str(port)], log, {"COLUMNS": "160"})
@@ -85,10 +85,13 @@ def test_demo_stays_up_for_a_real_client_and_stops_cleanly(tmp_path: Path) -> No
     assert page is not None
 
     assert httpx2.get(f"http://localhost:{port}/readyz", trust_env=False).status_code == 200
-    assert httpx2.get(page.group(1), trust_env=False).status_code == 200
+    mailbox = httpx2.get(page.group(1), trust_env=False)
+    assert mailbox.status_code == 200
+    subjects = re.findall(r'class="subject">([^<]+)<', mailbox.text)
     code = program.end(signal.SIGINT)
 
     assert code == 0
+    assert subjects[:4] == ["RE: Room on Thursday?", "會議記錄", "The sum is right now", "The garden in November"]
     assert len(children) == 2
     assert not [child for child in children if is_running(child)]
     assert "Traceback" not in log.read_text()

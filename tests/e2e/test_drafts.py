@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.grants import assistant_at, start_server
-from tests.e2e.outlook import Outlook
+from tests.e2e.outlook import Outlook, people
 from tests.e2e.person import Assistant, done, refused
 from tests.e2e.programs import Redis, Simulator
 
@@ -38,7 +39,7 @@ async def test_draft_is_made_looked_at_and_sent_once(writer: Assistant, simulato
     assert receipt["message_id"] == draft["message_id"]
     assert receipt["recipients"] == draft["recipients"] == ["grace@contoso.example", "marie@fabrikam.example"]
     assert receipt["duplicate_of"] is None
-    assert again == {**receipt, "duplicate_of": receipt["message_id"]}
+    assert again == {**receipt, "status": "already_sent", "duplicate_of": receipt["message_id"]}
 
 
 async def test_discarded_draft_is_not_sent(writer: Assistant, simulator: Simulator) -> None:
@@ -175,3 +176,94 @@ async def test_rules_hold_for_drafts_when_they_are_made_and_when_they_are_sent(
     assert making.startswith("recipient_not_allowed: ")
     assert sending.startswith("recipient_not_allowed: ")
     assert simulator.outbox == []
+
+
+async def strict_writer(simulator: Simulator, shared_redis: Redis, folder: Path, **rules: str) -> Assistant:
+    """Return Ada's assistant at another server with the same store and stricter rules."""
+    settings = {"M365_TOOLSETS": "drafts,schedule", "M365_SEND_ALLOWED_DOMAINS": "contoso.example", **rules}
+    return assistant_at(start_server(folder, simulator, REDIS_URL=shared_redis.url, **settings), simulator)
+
+
+async def test_h18_reply_to_and_edits_are_checked_when_the_draft_is_sent(
+    writer: Assistant, simulator: Simulator, outlook: Outlook, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """H18, H4: a reply-to address, a recipient and a file that the rules of now forbid keep the draft back."""
+    strict = await strict_writer(simulator, shared_redis, tmp_path)
+    reply_to = await done(writer, "create_draft", **MAIL, reply_to=["m@evil.example"])
+    edited = await done(writer, "create_draft", **MAIL)
+    await outlook.change(edited["draft_id"], ccRecipients=people("m@evil.example"))
+    filed = await done(writer, "create_draft", **MAIL)
+    await outlook.attach(filed["draft_id"], "setup.exe")
+
+    said = [await refused(strict, "send_draft", draft_id=one["draft_id"]) for one in (reply_to, edited, filed)]
+
+    assert [text.partition(":")[0] for text in said] == ["recipient_not_allowed"] * 2 + ["invalid_argument"]
+    assert "'reply_to' entry 1" in said[0]
+    assert "Attachment 1 of the draft" in said[2]
+    assert all("Nothing was sent." in text and "evil" not in text for text in said)
+    assert simulator.outbox == []
+    assert len(await outlook.subjects("drafts")) == 3
+
+
+async def test_h18_shared_mailbox_is_checked_when_the_draft_is_sent(
+    writer: Assistant, simulator: Simulator, outlook: Outlook
+) -> None:
+    """H18: a draft whose sender the person changed is not sent where from_ is switched off."""
+    simulator.control("POST", "send-as", person="ada", address="team@contoso.example")
+    draft = await done(writer, "create_draft", **MAIL)
+    await outlook.change(draft["draft_id"], **{"from": people("team@contoso.example")[0]})
+
+    said = await refused(writer, "send_draft", draft_id=draft["draft_id"])
+
+    assert "'from_' is switched off" in said
+    assert simulator.outbox == []
+
+
+async def test_h4_receipt_names_the_recipients_that_the_draft_had_when_it_was_sent(
+    writer: Assistant, simulator: Simulator, outlook: Outlook
+) -> None:
+    """H4: the person changed the recipients; the receipt and its repeat name those who got the mail."""
+    draft = await done(writer, "create_draft", **MAIL)
+    await outlook.change(draft["draft_id"], toRecipients=people("marie@fabrikam.example"), subject="", body={})
+
+    receipt = await done(writer, "send_draft", draft_id=draft["draft_id"])
+    again = await done(writer, "send_draft", draft_id=draft["draft_id"])
+
+    assert receipt["recipients"] == again["recipients"] == ["marie@fabrikam.example"]
+    assert again["duplicate_of"] == receipt["message_id"]
+    assert [one["address"] for one in simulator.outbox[0]["to"]] == ["marie@fabrikam.example"]
+
+
+async def test_h4_repeat_of_a_sent_draft_needs_no_rules(
+    writer: Assistant, simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """H4: what was sent stays sent: a repeat under stricter rules returns the first receipt."""
+    draft = await done(writer, "create_draft", **{**MAIL, "to": ["marie@fabrikam.example"]})
+    receipt = await done(writer, "send_draft", draft_id=draft["draft_id"])
+    strict = await strict_writer(simulator, shared_redis, tmp_path)
+
+    again = await done(strict, "send_draft", draft_id=draft["draft_id"])
+
+    assert again["duplicate_of"] == receipt["message_id"]
+    assert len(simulator.outbox) == 1
+
+
+async def test_h18_scheduled_mail_that_the_rules_forbid_now_is_marked_and_can_be_cancelled(
+    writer: Assistant, simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """H18: the list tells which scheduled mails the rules of now forbid; such a mail can be cancelled."""
+    when = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    await done(writer, "schedule_mail", **MAIL, send_at=when)
+    await done(writer, "schedule_mail", **{**MAIL, "subject": "Out", "to": ["m@evil.example"]}, send_at=when)
+    await done(writer, "schedule_mail", **{**MAIL, "subject": "Back"}, reply_to=["m@evil.example"], send_at=when)
+    strict = await strict_writer(simulator, shared_redis, tmp_path)
+
+    before = (await done(writer, "list_scheduled"))["scheduled"]
+    now = (await done(strict, "list_scheduled"))["scheduled"]
+    for one in now:
+        if not one["allowed_now"]:
+            await done(strict, "cancel_scheduled", scheduled_id=one["scheduled_id"])
+
+    assert [one["allowed_now"] for one in before] == [True] * 3
+    assert {one["subject"]: one["allowed_now"] for one in now} == {"Hello": True, "Out": False, "Back": False}
+    assert [one["subject"] for one in simulator.outbox] == ["Hello"]

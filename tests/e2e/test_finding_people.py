@@ -12,6 +12,7 @@ from tests.e2e.programs import Simulator
 GRACE = {
     "name": "Grace Hopper",
     "address": "grace@contoso.example",
+    "recipient": "Grace Hopper <grace@contoso.example>",
     "job_title": "Rear Admiral",
     "department": None,
     "found_in": ["people", "directory"],
@@ -91,3 +92,14 @@ def test_only_a_settled_question_has_one_answer(query: str, names: list[str], st
     people = tuple(Person(f"{name.lower().replace(' ', '.')}@example.com", name) for name in names)
 
     assert describe(query, people, 10).status == status
+
+
+@pytest.mark.parametrize("name", ["O'Brien, Seán (IT) [EXT]", "Kim @ Front Desk", "Sammy Davis, Jr.", "Team: Sales"])
+async def test_k7_everyone_found_can_be_sent_to(writer: Assistant, simulator: Simulator, name: str) -> None:
+    """The recipient that find_people returns goes into send_mail as it is, and the mail has this name and address."""
+    simulator.control("POST", "people", name="sean", display_name=name)
+
+    (found,) = (await done(writer, "find_people", query="sean@contoso.example"))["people"]
+    await done(writer, "send_mail", to=[found["recipient"]], subject="Hello", body="Hi")
+
+    assert simulator.outbox[-1]["to"] == [{"name": name, "address": "sean@contoso.example"}]

@@ -111,7 +111,7 @@ async def _call_by_hand(http: httpx2.AsyncClient, server: Server, tool: str) -> 
     ("change", "said"),
     [
         ({"to": []}, "no recipient"),
-        ({"to": ["not-an-address"]}, "'to' entry 1 is not a mail address"),
+        ({"to": ["not-an-address"]}, "'to' entry 1 has no @"),
         ({"to": ["Grace <grace@contoso.example"]}, "'to' entry 1"),
         ({"to": ["a@contoso.example, b@contoso.example"]}, "more than one address"),
         ({"cc": ["a@contoso.example\r\nBcc: eve@example.com"]}, "'cc' entry 1"),
@@ -120,7 +120,8 @@ async def _call_by_hand(http: httpx2.AsyncClient, server: Server, tool: str) -> 
         ({"to": [f"p{n}@contoso.example" for n in range(501)]}, "501 recipients"),
         ({"body": "x" * 4_100_000}, "4,000,000"),
         ({"body": "x" * 9_000_000}, "4,000,000"),
-        ({"to": "grace@contoso.example"}, "'to'"),
+        ({"to": 5}, "'to'"),
+        ({"to": "no-address"}, "'to' entry 1 has no @"),
         ({"bcc": ["eve@example.com"]}, "M365_SEND_BCC"),
         ({"from_": "team@contoso.example"}, "M365_SEND_FROM"),
         ({"sender": "eve@example.com"}, "'sender': is not an argument"),

@@ -104,7 +104,7 @@ async def test_repeat_schedules_nothing(writer: Assistant, simulator: Simulator)
     again = await done(writer, "schedule_mail", **MAIL, send_at=when)
     other = await done(writer, "schedule_mail", **MAIL, send_at=in_hours(4))
 
-    assert again == {**first, "duplicate_of": first["message_id"]}
+    assert again == {**first, "status": "already_scheduled", "duplicate_of": first["message_id"]}
     assert other["scheduled_id"] != first["scheduled_id"]
     assert len(simulator.outbox) == 2
 

@@ -65,7 +65,27 @@ async def test_h11_h12_h18_keys_repeats_and_wanted_copies(server: Server, ada: G
     assert equal["duplicate_of"] is None
     assert repeat["duplicate_of"] == equal["message_id"]
     assert copy["duplicate_of"] is None
+    assert [one["status"] for one in (first, again, equal, repeat, copy)] == [
+        "sent", "already_sent", "sent", "already_sent", "sent",
+    ]  # fmt: skip
     assert len(simulator.outbox) == 3
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+async def test_k15_receipt_of_a_repeat_tells_of_the_mail_that_was_sent(
+    server: Server, ada: Grant, simulator: Simulator, is_saved: bool
+) -> None:
+    """K15: a repeat that asks otherwise tells whether the first mail is in Sent Items."""
+
+    async def send(save_to_sent: bool) -> dict[str, Any]:
+        return content(await call_tool(server.url, ada.access, "send_mail", **MAIL, save_to_sent=save_to_sent))
+
+    first, repeat = await send(is_saved), await send(not is_saved)
+
+    [mail] = simulator.outbox
+    assert mail["saveToSentItems"] is is_saved
+    assert (first["saved_to_sent_items"], repeat["saved_to_sent_items"]) == (is_saved, is_saved)
+    assert (first["status"], repeat["status"]) == ("sent", "already_sent")
 
 
 async def test_h6_graph_out_of_reach_is_not_sent_and_may_be_sent_again(

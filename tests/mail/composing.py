@@ -5,10 +5,10 @@ from typing import Any
 from m365_mcp.mail import MailRules, Message, MessageRequest, compose_message
 
 
-def build(rules: MailRules | None = None, **changes: Any) -> Message:
+def build(rules: MailRules | None = None, sign_in_name: Any = "", **changes: Any) -> Message:
     """Return the message of a plain request with `changes`."""
     arguments: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "<p>Hi</p>"}
-    return compose_message(MessageRequest(**{**arguments, **changes}), rules or MailRules())
+    return compose_message(MessageRequest(**{**arguments, **changes}), rules or MailRules(), sign_in_name)
 
 
 def build_html(html: str) -> tuple[str, tuple[str, ...]]:

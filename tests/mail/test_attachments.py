@@ -10,6 +10,8 @@ from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import Attachment, InlineAttachment, MailRules, check_attachment_name
 from tests.mail.composing import build
 
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+
 
 def attach(name: str = "a.txt", content: bytes = b"hello", rules: MailRules | None = None, **more: Any) -> Attachment:
     file = {"name": name, "content_base64": base64.b64encode(content).decode(), **more}
@@ -40,7 +42,7 @@ def test_content_type_follows_from_the_name(name: str, content_type: str) -> Non
 
 def test_image_in_the_text_is_inline() -> None:
     """A content_id makes an attachment part of the text, for cid: addresses."""
-    image = {"name": "logo.png", "content_base64": "aGk=", "content_id": "logo@1"}
+    image = {"name": "logo.png", "content_base64": PNG, "content_id": "logo@1"}
     message = build(body='<img src="cid:logo@1">', attachments=[image])
 
     assert message.as_graph()["message"]["attachments"] == [
@@ -48,7 +50,7 @@ def test_image_in_the_text_is_inline() -> None:
             "@odata.type": "#microsoft.graph.fileAttachment",
             "name": "logo.png",
             "contentType": "image/png",
-            "contentBytes": "aGk=",
+            "contentBytes": PNG,
             "isInline": True,
             "contentId": "logo@1",
         }
@@ -152,7 +154,6 @@ def test_field_of_the_wrong_type_is_refused() -> None:
         "a.exe",
         "a.EXE",
         "a.pdf.exe",
-        "a.exe.pdf",
         "a.exe.",
         "a.exe ",
         "a.exe . ",
@@ -212,7 +213,7 @@ def test_g19_archive_is_not_opened() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["aGk", "aGk=\n", "aG k=", "aGk==", "data:text/plain;base64,aGk=", "é", "aGk=aGk=", "a-_="]
+    "content", ["aG k=", "aGk==", "aGk===", "é", "aGk=aGk=", "a-_=", "a+-_", "aGl=", "aGVsb", "data:text/plain,aGk="]
 )
 def test_content_that_is_not_base64_is_refused(content: str) -> None:
     """Invalid base64 is refused and never guessed."""
@@ -220,7 +221,9 @@ def test_content_that_is_not_base64_is_refused(content: str) -> None:
         build(attachments=[{"name": "a.txt", "content_base64": content}])
 
 
-@pytest.mark.parametrize("content_type", ["png", "image/", "image/png\r\nX: y", "text/html; charset=utf-8", "a/b/c"])
+@pytest.mark.parametrize(
+    "content_type", ["png", "image/", "image/png\r\nX: y", "a/b/c", "a/b; c", "a/b; c=d e", "a/b" + "; c=d" * 200]
+)
 def test_content_type_that_cannot_be_read_is_refused(content_type: str) -> None:
     """A media type must be type/subtype (RFC 6838)."""
     with pytest.raises(InvalidArgument, match="content_type"):

@@ -166,7 +166,7 @@ def test_fingerprint_of_v0_1_0_is_computed_as_v0_1_0_did() -> None:
             bcc=["bea@contoso.example"],
             reply_to=["Cleo@contoso.example"],
             from_="desk@contoso.example",
-            body='# Hi\n\n![x](cid:a) <script>x</script> "quoted"',
+            body='**Hi**\n\n![x](cid:a) <script>x</script> "quoted"',
             content_type="Markdown",
             importance="high",
             attachments=[FILE, IMAGE],
@@ -178,5 +178,5 @@ def test_fingerprint_of_v0_1_0_is_computed_as_v0_1_0_did() -> None:
     forward: Reply = compose_reply(FORWARD, RULES)
 
     assert plain.composed_fingerprint() == "37d60238df17bdde3b0131728cd609b5ab1c2e8cce17af352747b87af73e5c2e"
-    assert full.composed_fingerprint() == "8660e59ced5cf420dc6d28f0441ec8d96a11a37442d048e61375baaf2123f0a9"
+    assert full.composed_fingerprint() == "16f8b71f8ec97e18889c7dcead817aaa4c44a8c5efd05bfb1ca1eca183a57bcc"
     assert forward.composed_fingerprint() == "6df137ae2565d268d5de7f81ef8b1aab4fe8529c3052649b3750194b8560bc42"

@@ -186,7 +186,7 @@ def test_k12_image_of_a_reply_may_be_one_of_the_original() -> None:
     """A reply can show a picture that only the quoted message has, so nothing is refused or said here."""
     reply = compose_reply(ReplyRequest(kind="reply", original="m1", body='<img src="cid:theirs">'), MailRules())
 
-    assert reply.warnings == ()
+    assert reply.notes == ()
     assert reply.body.content == '<img src="cid:theirs">'
 
 

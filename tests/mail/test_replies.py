@@ -1,45 +1,14 @@
-"""The text of a reply comes first, whatever the quoted message contains."""
+"""Composing the caller's part of a reply, and the rules for the recipients that the mailbox chose."""
 
-import nh3
+from dataclasses import replace
+
 import pytest
 
 from m365_mcp.errors import InvalidArgument, RecipientNotAllowed
-from m365_mcp.mail import MailRules, Recipient, ReplyRequest, check_recipients, compose_reply, quote_original
-from m365_mcp.mail.body import Body
+from m365_mcp.mail import MailRules, Recipient, ReplyRequest, check_recipients, compose_reply
+from m365_mcp.mail.report import Weight
 
-HTML = Body("HTML", "<p>Yes</p>")
-TEXT = Body("Text", "a < b\nc")
 GRACE = Recipient("grace@contoso.example")
-
-
-@pytest.mark.parametrize(
-    "quoted",
-    [
-        "<html><head><style>p { color: red }</style></head><body dir='ltr'><p>At noon?</p></body></html>",
-        "<!-- <body> --><p>At noon?</p>",
-        "<html><!-- <p>At noon?</p>",
-        "<title><body></title><p>At noon?</p>",
-        "",
-    ],
-)
-def test_quoted_message_cannot_hide_the_text(quoted: str) -> None:
-    """Comments, titles and tags of the quoted message come after the caller's text and cannot hide it."""
-    content_type, content = quote_original(HTML, quoted, "html")
-
-    assert content_type == "HTML"
-    assert nh3.clean(content, tags={"p"}).startswith("<p>Yes</p>")
-    assert content.endswith(quoted)
-
-
-def test_text_above_text_stays_text() -> None:
-    """Two plain texts stay plain text."""
-    assert quote_original(TEXT, "At noon?", "text") == ("Text", "a < b\nc\n\nAt noon?")
-
-
-def test_text_and_html_are_mixed_without_becoming_markup() -> None:
-    """Plain text beside HTML is escaped."""
-    assert quote_original(TEXT, "<p>x</p>", "HTML")[1] == "<div>a &lt; b<br>c</div><br><p>x</p>"
-    assert quote_original(HTML, "1 < 2", "Text")[1] == "<div><p>Yes</p></div><br><pre>1 &lt; 2</pre>"
 
 
 def test_forward_needs_a_recipient_and_bcc_needs_the_operator() -> None:
@@ -63,3 +32,27 @@ def test_recipients_that_the_mailbox_chose_are_checked() -> None:
     with pytest.raises(InvalidArgument, match="M365_SEND_BCC"):
         check_recipients(MailRules(), to=[GRACE], bcc=[Recipient("ada@contoso.example")])
     assert "eve@" not in str(caught.value)
+
+
+def test_h18_reply_to_addresses_of_a_draft_are_checked() -> None:
+    """H18: a reply-to address outside the allowed domains is refused, and it is no recipient."""
+    rules = MailRules(allowed_domains=("contoso.example",), max_recipients=1)
+
+    with pytest.raises(RecipientNotAllowed, match="'reply_to' entry 1"):
+        check_recipients(rules, to=[GRACE], reply_to=[Recipient("eve@example.com")])
+    with pytest.raises(InvalidArgument, match="no recipient"):
+        check_recipients(rules, to=[], reply_to=[GRACE])
+    check_recipients(rules, to=[GRACE], reply_to=[GRACE])
+
+
+def test_k12_picture_of_the_quote_may_stand_in_the_text() -> None:
+    """K12: a cid: that the quote has is fine; one that nobody has is refused, or reported if it is meant."""
+    request = ReplyRequest(kind="reply", original="m1", body='<p><img src="cid:logo">x</p>')
+    reply = compose_reply(request, MailRules())
+    meant = compose_reply(replace(request, as_written=True), MailRules())
+
+    assert reply.notes == ()
+    assert reply.check_images(frozenset({"logo", "other"})) == ()
+    with pytest.raises(InvalidArgument, match="as_written=true"):
+        reply.check_images(frozenset({"other"}))
+    assert [note.weight for note in meant.check_images(frozenset())] == [Weight.LOST]

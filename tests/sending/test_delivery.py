@@ -24,7 +24,7 @@ from m365_mcp.graph.client import GraphClient, GraphRequest
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.sending.delivery import Delivery, RecordDraft, SendReceipt
-from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows
+from m365_mcp.sending.ledger import START_SECONDS, Entry, Ledger, RepeatWindows
 from m365_mcp.sending.person_limits import HOUR, SLOTS, MailboxSlots, RecipientRateLimit
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.leases import Leases
@@ -129,6 +129,27 @@ async def test_h18_draft_mode_does_not_judge_a_direct_send_by_the_draft_it_never
     assert world.accepted.total() == 1
 
 
+@pytest.mark.parametrize("is_saved", [True, False])
+async def test_k15_repeat_tells_whether_the_mail_that_was_sent_is_saved(is_saved: bool) -> None:
+    """K15: the receipt of a repeat tells what the first call asked for, on any replica."""
+    world = World()
+    first, other = (replace(request(), save_to_sent=wish) for wish in (is_saved, not is_saved))
+
+    sent = await world.replica().send(first, TO, Direct(world.graph))
+    repeat = await world.replica().send(other, TO, Direct(world.graph))
+
+    assert (sent.is_saved, repeat.is_saved) == (is_saved, is_saved)
+    assert repeat.is_repeat
+
+
+@pytest.mark.parametrize(("draft_id", "is_saved"), [("draft", True), (None, None)])
+def test_k15_record_of_an_older_version_tells_what_it_can(draft_id: str | None, is_saved: bool | None) -> None:
+    """K15: Graph saves every draft that it sends; of a direct send an older record does not tell."""
+    entry = Entry(state="sent", fingerprint="f", message_id="m", began_at=0.0, draft_id=draft_id)
+
+    assert entry.is_saved is is_saved
+
+
 async def test_draft_that_was_never_stored_was_never_sent() -> None:
     """A draft send that ends before it stores its draft is sent by its repeat."""
     world = World()
@@ -152,7 +173,7 @@ async def test_h11_repeat_with_a_key_returns_the_first_receipt() -> None:
 
     assert world.accepted.total() == 1
     assert not first.is_repeat
-    assert again == SendReceipt(first.message_id, first.accepted_at, "request-1", is_repeat=True)
+    assert again == SendReceipt(first.message_id, first.accepted_at, "request-1", is_repeat=True, is_saved=True)
 
 
 async def test_equal_message_in_its_window_is_one_mail_and_a_deliberate_copy_is_another() -> None:

@@ -27,7 +27,7 @@ async def test_send_without_a_draft_was_not_sent(kind: type[DraftSend]) -> None:
 
 async def test_existing_draft_without_a_record_was_not_sent() -> None:
     """A call that died before it recorded the draft has sent nothing."""
-    strategy = ExistingDraftSend(Drafts(mailbox_over(refuse_requests)), "AAMk1", "our-id", person_knows_draft=True)
+    strategy = ExistingDraftSend(Drafts(mailbox_over(refuse_requests)), "AAMk1", "our-id")
 
     assert await strategy.reconcile("our-id", None) is False
 
@@ -35,3 +35,20 @@ async def test_existing_draft_without_a_record_was_not_sent() -> None:
 async def test_direct_send_stays_unknown() -> None:
     """With `Mail.Send` alone the server cannot look up an outcome."""
     assert await DirectSend(mailbox_over(refuse_requests), MESSAGE).reconcile("our-id", None) is None
+
+
+async def test_draft_of_an_earlier_call_is_looked_up_by_its_own_id() -> None:
+    """A repeat of a reply has another draft; what became of the first is asked with the first one's ids."""
+    asked: list[str] = []
+
+    def graph(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        if "mailFolders" in request.url.path:
+            return httpx2.Response(200, json={"value": [{"id": "AAMkSent"}] if "sentitems" in request.url.path else []})
+        return httpx2.Response(404, json={"error": {"code": "ErrorItemNotFound", "message": "x"}})
+
+    strategy = ExistingDraftSend(Drafts(mailbox_over(graph)), "AAMkNew", "new-id", poll_pauses=(0.0,))
+
+    assert await strategy.reconcile("first-id", "AAMkFirst") is True
+    assert "AAMkFirst" in asked[0]
+    assert "first-id" in asked[1]

@@ -74,6 +74,26 @@ async def test_small_attachment_is_added_listed_and_deleted(client: Client) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("query", "status", "names"),
+    [
+        ("$select=name,size", 200, {"@odata.type", "@odata.mediaContentType", "id", "name", "size"}),
+        ("$select=contentId", 400, {"error"}),
+        ("$select=contentBytes", 400, {"error"}),
+        ("$filter=isInline eq true", 400, {"error"}),
+    ],
+)
+async def test_attachments_show_what_every_kind_has(client: Client, query: str, status: int, names: set[str]) -> None:
+    """`$select` names properties of all kinds of attachments; those of a file only are 400, as other options are."""
+    headers = await client.mail_headers()
+    path = f"me/messages/{(await client.draft(headers, attachments=[small()]))['id']}/attachments"
+
+    response = await client.graph("GET", f"{path}?{query}", headers)
+
+    shown = response.json().get("value", [response.json()])[0]
+    assert (response.status_code, set(shown)) == (status, names)
+
+
 async def test_attachment_of_3_mib_is_too_large_for_one_request(client: Client) -> None:
     """By default the whole request is over the limit already; the attachment has one of its own."""
     headers = await client.mail_headers()

@@ -148,6 +148,44 @@ async def test_unknown_folder(client: Client) -> None:
     assert len(await found(client, headers, f"me/mailFolders/{draft['parentFolderId']}/messages")) == 1
 
 
+async def test_folder_has_the_id_that_its_messages_name(client: Client) -> None:
+    """`parentFolderId` of a sent message is the id of Sent Items, asked for by its well-known name."""
+    headers = await client.mail_headers()
+    await client.send(headers)
+
+    folder = (await client.graph("GET", "me/mailFolders/sentitems?$select=id", headers)).json()
+    (sent,) = (await client.graph("GET", "me/mailFolders/sentitems/messages", headers)).json()["value"]
+    unknown = await client.graph("GET", "me/mailFolders/none", headers)
+    odd = await client.graph("GET", "me/mailFolders/inbox?$select=shoeSize", headers)
+
+    assert folder["id"] == sent["parentFolderId"]
+    assert set(folder) == {"@odata.context", "id"}
+    assert [unknown.status_code, odd.status_code] == [404, 400]
+
+
+async def test_malformed_id_is_not_looked_for(client: Client) -> None:
+    """What does not look like an id is 400 ErrorInvalidIdMalformed; an id that finds nothing is 404."""
+    headers = await client.mail_headers()
+
+    malformed = await client.graph("GET", "me/messages/12345", headers)
+    unknown = await client.graph("GET", "me/messages/AAMkNone=", headers)
+
+    assert (malformed.status_code, malformed.json()["error"]["code"]) == (400, "ErrorInvalidIdMalformed")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "ErrorItemNotFound")
+
+
+async def test_aliases_are_addresses_of_the_mailbox(client: Client) -> None:
+    """Mail to an alias arrives, and `proxyAddresses` shows it when it is selected."""
+    await client.control("PATCH", "people/ada", {"aliases": ["a.lovelace@contoso.example"]})
+    await client.send(await client.mail_headers("grace@contoso.example"), mail("a.lovelace@contoso.example"))
+
+    profile = await client.graph("GET", "me?$select=proxyAddresses", await client.graph_headers())
+    inbox = await client.graph("GET", "me/mailFolders/inbox/messages", await client.mail_headers())
+
+    assert profile.json()["proxyAddresses"] == ["SMTP:ada@contoso.example", "smtp:a.lovelace@contoso.example"]
+    assert [one["subject"] for one in inbox.json()["value"]] == ["Engine"]
+
+
 async def test_basic_permission_hides_text_and_properties(client: Client) -> None:
     """Mail.ReadBasic lists the Inbox without text, and may not touch extended properties."""
     await client.send(await client.mail_headers())

@@ -132,4 +132,4 @@ async def test_answer_to_nothing(client: Client) -> None:
     """An id that finds nothing is 404."""
     headers = await client.mail_headers()
 
-    assert (await client.graph("POST", "me/messages/none/createReply", headers)).status_code == 404
+    assert (await client.graph("POST", "me/messages/AAMkNone=/createReply", headers)).status_code == 404

@@ -177,7 +177,8 @@ async def test_number_of_values_must_be_the_number_of_keys() -> None:
 
     class Forgetful(MemoryStore):
         async def get_many(self, keys: Sequence[str], *, collection: str | None = None) -> list[dict[str, Any] | None]:
-            return (await super().get_many(keys, collection=collection))[:-1]
+            found: list[dict[str, Any] | None] = await super().get_many(keys, collection=collection)
+            return found[:-1]
 
     store = encrypted(Forgetful(), Fernet.generate_key())
 

@@ -2,9 +2,9 @@
 
 import uuid
 from dataclasses import asdict, replace
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError, model_validator
 from starlette.requests import Request
 
 from m365_simulator.app_registration import AppRegistration, FederatedCredential, Secret
@@ -49,6 +49,7 @@ class PersonChange(Change):
     enabled: bool = True
     must_do_mfa: bool = False
     sign_in_frequency_seconds: float | None = None
+    aliases: Annotated[tuple[str, ...], Strict(False)] = ()
     revoked: bool = False
 
 

@@ -27,10 +27,12 @@ class Person:
     """A conditional access policy asks for MFA before Graph may be reached (AADSTS50076)."""
     sign_in_frequency_seconds: float | None = None
     """A conditional access policy asks for a new sign-in after so many seconds (AADSTS70043)."""
+    aliases: tuple[str, ...] = ()
+    """Further addresses of the mailbox."""
 
     def answers_to(self, username: str) -> bool:
         """Tell whether the text is this person's handle, sign-in name, address or object id."""
-        known = (self.name, self.user_principal_name, self.mail or "", self.object_id)
+        known = (self.name, self.user_principal_name, self.mail or "", self.object_id, *self.aliases)
         return bool(username) and username.casefold() in {text.casefold() for text in known}
 
 

@@ -263,6 +263,7 @@ class EntraProxy(AzureProvider):
                 "oid": session.object_id,
                 "sub": session.subject,
                 "session": session.id,
+                "preferred_username": session.sign_in_name,
             },
         )
 

@@ -6,25 +6,34 @@ are a file of their own. All of them are committed, so that a diff shows every c
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
-
-from fastmcp import FastMCP
 
 from m365_mcp import errors
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
 from m365_mcp.tools import TOOLSETS, tools_for
+from m365_mcp.tools.published import publish
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = ROOT / "docs" / "settings.md"
 ERRORS = ROOT / "docs" / "errors.md"
 TOOLS_PAGE = ROOT / "docs" / "tools.md"
 SCHEMAS = ROOT / "docs" / "tools.json"
+# Arguments that a model knows by their names, so that the schemas do not describe them.
+_WELL_KNOWN = {
+    "subject": "One line.",
+    "cc": "Copies, written like `to`.",
+    "bcc": "Blind copies, written like `to`.",
+    "request_read_receipt": "Request a read receipt.",
+    "importance": "`low`, `normal` or `high`.",
+    "top": "Maximum number of results, 1 to 50.",
+    "folder": "`inbox` or `sentitems`.",
+}
 
 
 def settings_table() -> str:
@@ -63,13 +72,10 @@ def errors_table() -> str:
     return "\n".join(rows)
 
 
-def tool_schemas() -> list[dict[str, Any]]:
-    """Return the definition of each tool, as clients see it."""
-    server: FastMCP[Any] = FastMCP("reference")
-    for function in tools_for(tuple(TOOLSETS)):
-        server.add_tool(function)
-    tools = asyncio.run(server.list_tools())
-    return [tool.to_mcp_tool().model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+def tool_schemas(switched_off: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the definition of each tool, as clients see it on a server where these names are switched off."""
+    tools = [publish(function, switched_off).to_mcp_tool() for function in tools_for(tuple(TOOLSETS))]
+    return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
 
 
 def tools_table(schemas: list[dict[str, Any]]) -> str:
@@ -85,8 +91,9 @@ def tools_table(schemas: list[dict[str, Any]]) -> str:
 
 def _argument_row(tool: dict[str, Any], name: str, schema: dict[str, Any]) -> str:
     required = name in tool["inputSchema"].get("required", [])
-    default = "**required**" if required else f"`{json.dumps(schema.get('default'))}`"
-    return f"| `{tool['name']}` | `{name}` | {default} | {schema['description']} |"
+    given = f"`{json.dumps(schema['default'])}`" if "default" in schema else "none"
+    default = "**required**" if required else given
+    return f"| `{tool['name']}` | `{name}` | {default} | {schema.get('description') or _WELL_KNOWN[name]} |"
 
 
 def documents() -> dict[Path, str]:

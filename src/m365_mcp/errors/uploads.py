@@ -82,13 +82,13 @@ class UploadBrokenOff(UploadIncomplete):
 
 
 class AttachmentsMissing(InvalidArgument):
-    """At least one announced file has not arrived."""
+    """At least one announced file has not arrived, or is no longer in the draft."""
 
     code = "attachments_missing"
     sentence = "Not every file has arrived."
     advice = (
         "Have the missing files uploaded, then call send_with_attachments again. "
-        "If a link has expired, call attach_files."
+        "If a link has expired, or the person removed a file in Outlook, call attach_files."
     )
     status = 409
 

@@ -1,4 +1,4 @@
-"""Adds, lists and removes the attachments of one draft. Large files go through an upload session.
+"""Adds, lists and removes the attachments of a draft. Large files go through an upload session.
 
 Sources: Graph "Add attachment", "Attach large files to Outlook messages", "List attachments".
 """
@@ -25,13 +25,15 @@ from m365_mcp.errors import (
     Unavailable,
 )
 from m365_mcp.graph.decipher import GraphResponse, decipher
-from m365_mcp.graph.items import IMMUTABLE
+from m365_mcp.graph.items import IMMUTABLE, item_path
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.graph.upload_session import FILE_RETRIES, UploadSession
 from m365_mcp.loopback import is_loopback
+from m365_mcp.mail.rules import MAX_ATTACHMENTS
 from m365_mcp.retries import retry, when_unavailable
 
 POLL_PAUSES = (0.0, 0.3, 0.7, 1.5)  # seconds to wait before each check whether the attachment is there
+_FILE = "#microsoft.graph.fileAttachment"
 _UPLOAD_AGAIN = "Upload the file again with the same link while it is valid, or start again with attach_files."
 MailboxSlot = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -124,6 +126,35 @@ class DraftAttachments:
     @property
     def _path(self) -> str:
         return f"/me/messages/{quote(self.draft_id, safe='')}/attachments"
+
+
+@dataclass(frozen=True)
+class Attached:
+    """An attachment of a message: its name, and whether it is a file and not another message or a link to a file."""
+
+    name: str
+    is_file: bool
+
+
+async def list_attachments(mailbox: Mailbox, item_id: str) -> tuple[Attached, ...]:
+    """Return the attachments of a message, without their content. Raises M365Error."""
+    # These are properties of every kind of attachment; Graph refuses contentId here, which only a file has.
+    path: str | None = f"{item_path(item_id)}/attachments?$select=id,name"
+    found: list[Attached] = []
+    while path is not None and len(found) <= MAX_ATTACHMENTS:
+        response = await mailbox.read(path, "listAttachments", IMMUTABLE)
+        if response.status != 200:
+            raise decipher(response, changes_something=False)
+        entries = response.json.get("value", ())
+        found += [Attached(str(one.get("name") or ""), one.get("@odata.type") == _FILE) for one in entries]
+        path = _next_path(response) if entries else None
+    return tuple(found)
+
+
+def _next_path(response: GraphResponse) -> str | None:
+    """Return the path of the next page; its host is Graph's, whatever the response says."""
+    link = urlsplit(str(response.json.get("@odata.nextLink") or ""))
+    return f"{link.path.removeprefix('/v1.0')}?{link.query}" if link.path.startswith("/v1.0/me/") else None
 
 
 def check_upload_url(url: str, graph_base_url: str) -> str:

@@ -7,15 +7,16 @@ Outlook resources", "List messages".
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
-from m365_mcp.errors import GraphUnavailable, M365Error, MessageMissing, OutcomeUnknown
+from m365_mcp.errors import GraphUnavailable, M365Error, MessageMissing, OutcomeUnknown, ReadRefused
 from m365_mcp.graph.client import SEND_SECONDS, PassingFault, when_passing
 from m365_mcp.graph.decipher import GraphResponse, decipher
-from m365_mcp.graph.items import IMMUTABLE, ITEM_QUERY, MARKER, Item, item_path, read_item
+from m365_mcp.graph.items import FILES, IMMUTABLE, ITEM_QUERY, MARKER, Item, item_path, read_item
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.retries import RetryPolicy, retry
 
@@ -23,7 +24,6 @@ Location = Literal["draft", "sent", "gone"]
 Folder = Literal["inbox", "drafts", "outbox", "sentitems"]  # Graph's well-known names
 # A lost response takes all of SEND_SECONDS; the extra time is for the second try.
 HARMLESS_REPEATS = RetryPolicy(seconds=SEND_SECONDS + 5.0, first_pause=0.3, tries=2)
-_NO_SUCH_ID = "ErrorInvalidIdMalformed"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Drafts:
     async def make(self, path: str, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         """Create a draft with a request to `path`, and return it as Graph's JSON; see `create`."""
         response = await self._repeatable("POST", path, operation, body)
-        if response.status == 404 or response.error_code == _NO_SUCH_ID:
+        if _names_nothing(response):
             raise MessageMissing(reference=response.request_id)
         if response.status != 201 or "id" not in response.json:
             raise _refusal(response)
@@ -77,11 +77,7 @@ class Drafts:
     async def find(self, item_id: str) -> Item:
         """Return a message of the mailbox, draft or not. Raises MessageMissing and other M365Errors."""
         response = await self.mailbox.read(f"{item_path(item_id)}?{ITEM_QUERY}", "getMessage", IMMUTABLE)
-        if response.status == 404 or response.error_code == _NO_SUCH_ID:
-            raise MessageMissing(reference=response.request_id)
-        if response.status != 200:
-            raise decipher(response, changes_something=False)
-        return read_item(response.json)
+        return read_item(read_message(response))
 
     async def send(self, draft_id: str) -> str | None:
         """Send a draft once and return Graph's request id.
@@ -143,14 +139,42 @@ class Drafts:
             raise GraphUnavailable(reference=error.reference) from error
 
 
+def read_message(response: GraphResponse) -> dict[str, Any]:
+    """Return Graph's JSON of the message that a GET asked for. Raises MessageMissing and other M365Errors."""
+    if response.status == 200:
+        return response.json
+    error = decipher(response, changes_something=False)
+    # Of such a request only the id varies, so 400 means that the id is malformed or of another mailbox.
+    if isinstance(error, ReadRefused) and response.status in (400, 404):
+        raise MessageMissing(reference=response.request_id)
+    raise error
+
+
+def _names_nothing(response: GraphResponse) -> bool:
+    """Return whether the id in the path names no message of this mailbox."""
+    code = response.error_code
+    if response.status == 404:
+        return not code.startswith("MailboxNot")  # an account without a mailbox is 404 too
+    return code.startswith("ErrorInvalidId") or code in ("ErrorInvalidMailboxItemId", "ErrorItemNotFound")
+
+
 def _may_have_been_lost(error: Exception) -> bool | float:
     return isinstance(error, OutcomeUnknown) or when_passing(error)
 
 
 def marked(message: dict[str, Any], message_id: str) -> dict[str, Any]:
     """Return Graph's JSON of a message with our id in an extended property."""
-    extended = [*message.get("singleValueExtendedProperties", ()), {"id": MARKER, "value": message_id}]
-    return {**message, "singleValueExtendedProperties": extended}
+    return _extended(message, MARKER, message_id)
+
+
+def announcing(message: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return Graph's JSON of a message with the names of the files that will be uploaded into it."""
+    return _extended(message, FILES, "\n".join(names))
+
+
+def _extended(message: dict[str, Any], name: str, value: str) -> dict[str, Any]:
+    properties = [*message.get("singleValueExtendedProperties", ()), {"id": name, "value": value}]
+    return {**message, "singleValueExtendedProperties": properties}
 
 
 def _refusal(response: GraphResponse) -> M365Error:

@@ -9,15 +9,18 @@ from typing import Any
 from urllib.parse import quote
 
 from m365_mcp.errors import MessageMissing
-from m365_mcp.mail import DEFERRED
+from m365_mcp.mail import DEFERRED, Recipient
 
 # Graph's immutable ids stay the same when a message moves from Drafts to Sent Items.
 IMMUTABLE = {"Prefer": 'IdType="ImmutableId"'}
 # Our own named property, which finds a message in every folder.
 MARKER = "String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-id"
-_EXTENDED = f"singleValueExtendedProperties($filter=id eq '{MARKER}' or id eq '{DEFERRED}')"
+# The names of the files that attach_files announced, one a line.
+FILES = "String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-files"
+_FILTER = " or ".join(f"id eq '{name}'" for name in (MARKER, FILES, DEFERRED))
+_SELECT = "subject,isDraft,from,toRecipients,ccRecipients,bccRecipients,replyTo"
 # The query options for all fields of an `Item`.
-ITEM_QUERY = f"$select=subject,isDraft,toRecipients,ccRecipients,bccRecipients&$expand={quote(_EXTENDED)}"
+ITEM_QUERY = f"$select={_SELECT}&$expand={quote(f'singleValueExtendedProperties($filter={_FILTER})')}"
 _ID = re.compile(r"[\w=+/-]{1,1024}", re.ASCII)
 
 
@@ -28,7 +31,8 @@ class Item:
     Attributes:
         id: Graph's immutable id.
         is_draft: whether it is not sent yet.
-        to: addresses, as in `cc` and `bcc`.
+        from_: the mailbox that sends it, if Graph names one.
+        files: names of the files that attach_files announced.
         message_id: our id, if this server created the message.
         send_at: when Exchange sends a deferred message, as Graph writes it.
     """
@@ -36,16 +40,19 @@ class Item:
     id: str
     subject: str
     is_draft: bool
-    to: tuple[str, ...] = ()
-    cc: tuple[str, ...] = ()
-    bcc: tuple[str, ...] = ()
+    to: tuple[Recipient, ...] = ()
+    cc: tuple[Recipient, ...] = ()
+    bcc: tuple[Recipient, ...] = ()
+    reply_to: tuple[Recipient, ...] = ()
+    from_: Recipient | None = None
+    files: tuple[str, ...] = ()
     message_id: str | None = None
     send_at: str | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses of all recipients, blind copies included."""
-        return (*self.to, *self.cc, *self.bcc)
+        return tuple(recipient.address for recipient in (*self.to, *self.cc, *self.bcc))
 
 
 def read_item(found: Mapping[str, Any]) -> Item:
@@ -56,9 +63,12 @@ def read_item(found: Mapping[str, Any]) -> Item:
         str(found["id"]),
         str(found.get("subject") or ""),
         bool(found.get("isDraft", True)),
-        to=_addresses(found.get("toRecipients")),
-        cc=_addresses(found.get("ccRecipients")),
-        bcc=_addresses(found.get("bccRecipients")),
+        to=read_recipients(found.get("toRecipients")),
+        cc=read_recipients(found.get("ccRecipients")),
+        bcc=read_recipients(found.get("bccRecipients")),
+        reply_to=read_recipients(found.get("replyTo")),
+        from_=read_sender(found.get("from")),
+        files=tuple(extended.get(FILES.lower(), "").splitlines()),
         message_id=extended.get(MARKER.lower()),  # Graph writes ids of properties in lower case
         send_at=extended.get(DEFERRED.lower()),
     )
@@ -71,5 +81,17 @@ def item_path(item_id: str) -> str:
     return f"/me/messages/{quote(item_id, safe='')}"
 
 
-def _addresses(recipients: Any) -> tuple[str, ...]:
-    return tuple(str(recipient.get("emailAddress", {}).get("address") or "") for recipient in recipients or ())
+def read_recipients(recipients: Any) -> tuple[Recipient, ...]:
+    """Return the recipients for Graph's JSON of a list of them."""
+    return tuple(map(_read_recipient, recipients or ()))
+
+
+def read_sender(sender: Any) -> Recipient | None:
+    """Return the recipient for Graph's JSON of `from` or `sender`; None if it has no address."""
+    recipient = _read_recipient(sender or {})
+    return recipient if recipient.address else None
+
+
+def _read_recipient(found: Mapping[str, Any]) -> Recipient:
+    inner = found.get("emailAddress") or {}
+    return Recipient(str(inner.get("address") or ""), inner.get("name") or None)

@@ -10,18 +10,29 @@ from m365_mcp.errors import OutcomeUnknown
 from m365_mcp.graph.client import GraphClient, GraphRequest
 from m365_mcp.graph.decipher import GraphResponse, claims_challenge, decipher
 
-ME = "/me?$select=displayName,mail,userPrincipalName"
+ME = "/me?$select=displayName,mail,userPrincipalName,proxyAddresses"  # Graph returns the last only if selected
 SEND = "/me/sendMail"
 MAX_REFUSALS = 2  # tokens that Graph may refuse before the sign-in counts as over
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The signed-in person's account; `mail` is None for an account without a mailbox."""
+    """The signed-in person's account.
+
+    Attributes:
+        mail: the main address; None for an account without a mailbox.
+        aliases: further addresses of the mailbox.
+    """
 
     display_name: str | None
     mail: str | None
     user_principal_name: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address that means this person."""
+        return (*filter(None, (self.mail,)), self.user_principal_name, *self.aliases)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,10 @@ class Mailbox:
         profile = response.json
         if response.status != 200 or "userPrincipalName" not in profile:
             raise decipher(response, changes_something=False)
-        return Profile(profile.get("displayName"), profile.get("mail"), profile["userPrincipalName"])
+        # An entry is smtp:address, in capitals for the main address; other schemes are no mail addresses.
+        proxies = [str(proxy).partition(":") for proxy in profile.get("proxyAddresses") or ()]
+        aliases = tuple(address for scheme, _, address in proxies if scheme.lower() == "smtp")
+        return Profile(profile.get("displayName"), profile.get("mail"), profile["userPrincipalName"], aliases)
 
     async def read(self, path: str, operation: str, headers: dict[str, str] | None = None) -> GraphResponse:
         """Return the response to a read; see `GraphClient.get`."""

@@ -5,19 +5,24 @@ Sources: Graph "message: createReply", "message: createReplyAll", "message: crea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from m365_mcp.errors import InvalidArgument, MessageMissing
 from m365_mcp.graph.decipher import decipher
-from m365_mcp.graph.drafts import Drafts, Folder
-from m365_mcp.graph.items import IMMUTABLE, Item, item_path, read_item
-from m365_mcp.mail import MESSAGE_ID_HEADER, ReplyKind
+from m365_mcp.graph.drafts import Drafts, Folder, read_message
+from m365_mcp.graph.items import IMMUTABLE, Item, item_path, read_item, read_recipients, read_sender
+from m365_mcp.mail import MESSAGE_ID_HEADER, Original, ReplyKind
 
 _ACTIONS: dict[ReplyKind, str] = {
     "reply": "createReply",
     "reply_all": "createReplyAll",
     "forward": "createForward",
 }
+_ORIGINAL_QUERY = "$select=isDraft,parentFolderId,from,sender,toRecipients,ccRecipients"
+_ID_ADVICE = "Call list_messages for the ids. The message may have been deleted or moved since the last list."
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,33 @@ class ReplyDrafts:
 
     drafts: Drafts
 
+    async def original(self, original: str) -> Original:
+        """Return the people of the message to answer.
+
+        Raises:
+            MessageMissing: there is no message `original`.
+            InvalidArgument: the message is a draft, so nobody got it.
+            M365Error: Graph does not return the message.
+        """
+        with _advising():
+            path = f"{item_path(original)}?{_ORIGINAL_QUERY}"
+            found = read_message(await self.drafts.mailbox.read(path, "getOriginal", IMMUTABLE))
+        if found.get("isDraft"):
+            raise InvalidArgument("This message has not been sent, so nobody can reply to it.", advice=_ID_ADVICE)
+        senders = filter(None, (read_sender(found.get("from")), read_sender(found.get("sender"))))
+        return Original(
+            tuple(senders),
+            read_recipients(found.get("toRecipients")),
+            read_recipients(found.get("ccRecipients")),
+            is_sent=found.get("parentFolderId") == await self._id_of("sentitems"),
+        )
+
+    async def _id_of(self, folder: Folder) -> str:
+        response = await self.drafts.mailbox.read(f"/me/mailFolders/{folder}?$select=id", "getFolder")
+        if response.status != 200:
+            raise decipher(response, changes_something=False)
+        return str(response.json.get("id"))
+
     async def begin(self, original: str, kind: ReplyKind, message_id: str) -> ReplyDraft:
         """Create a draft that answers or forwards the message `original`, with our id in its headers.
 
@@ -58,7 +90,8 @@ class ReplyDrafts:
         action = _ACTIONS[kind]
         headers = [{"name": MESSAGE_ID_HEADER, "value": message_id}]
         body: dict[str, Any] = {"message": {"internetMessageHeaders": headers}}
-        created = await self.drafts.make(f"{item_path(original)}/{action}", action, body)
+        with _advising():
+            created = await self.drafts.make(f"{item_path(original)}/{action}", action, body)
         text = created.get("body") or {}
         return ReplyDraft(read_item(created), str(text.get("contentType") or "text"), str(text.get("content") or ""))
 
@@ -70,6 +103,15 @@ class ReplyDrafts:
         if response.status != 200:
             raise decipher(response, changes_something=False)
         return tuple(_read_summary(found) for found in response.json.get("value", ()))
+
+
+@contextmanager
+def _advising() -> Iterator[None]:
+    """Name the tool that gives the ids, when there is no such message."""
+    try:
+        yield
+    except MessageMissing as error:
+        raise MessageMissing(advice=_ID_ADVICE, reference=error.reference) from error
 
 
 def _read_summary(found: dict[str, Any]) -> MessageSummary:

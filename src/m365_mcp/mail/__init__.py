@@ -4,13 +4,18 @@ Read `composing` first. It reads recipients, body and attachments from the argum
 `rules` holds the operator's choices and Microsoft's limits.
 """
 
+from m365_mcp.mail.answering import Original, ReplyRecipients, choose_recipients
+from m365_mcp.mail.attachment_notes import notes_on_names
 from m365_mcp.mail.attachment_types import SNIFFED_BYTES, check_attachment_name, check_attachment_start
 from m365_mcp.mail.attachments import Attachment, InlineAttachment
 from m365_mcp.mail.body import CONTENT_TYPES, ContentType
-from m365_mcp.mail.composing import IMPORTANCES, MessageRequest, compose_message
+from m365_mcp.mail.composing import IMPORTANCES, MessageRequest, check_from, compose_message
 from m365_mcp.mail.message import DEFERRED, MESSAGE_ID_HEADER, Importance, Message
-from m365_mcp.mail.recipients import Recipient, check_recipients
-from m365_mcp.mail.replies import Reply, ReplyKind, ReplyRequest, compose_reply, quote_original
+from m365_mcp.mail.quoting import quote_original, read_quotation
+from m365_mcp.mail.recipient import Recipient, write_recipient
+from m365_mcp.mail.recipients import check_recipients
+from m365_mcp.mail.replies import Reply, ReplyKind, ReplyRequest, compose_reply
+from m365_mcp.mail.report import warnings_of
 from m365_mcp.mail.rules import DEFAULT_BLOCKED, MAX_RECIPIENTS, MAX_REQUEST_BYTES, MailRules
 from m365_mcp.mail.send_at import read_send_at
 
@@ -30,15 +35,23 @@ __all__ = [
     "MailRules",
     "Message",
     "MessageRequest",
+    "Original",
     "Recipient",
     "Reply",
     "ReplyKind",
+    "ReplyRecipients",
     "ReplyRequest",
     "check_attachment_name",
     "check_attachment_start",
+    "check_from",
     "check_recipients",
+    "choose_recipients",
     "compose_message",
     "compose_reply",
+    "notes_on_names",
     "quote_original",
+    "read_quotation",
     "read_send_at",
+    "warnings_of",
+    "write_recipient",
 ]

@@ -5,21 +5,21 @@ Sources: Microsoft Support, "Blocked attachments in Outlook"; Microsoft Learn, "
 
 from __future__ import annotations
 
-import re
+import codecs
 import unicodedata
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.rules import MailRules
-from m365_mcp.mail.text import cannot_be_mailed, has_control_characters, has_invisible_characters
+from m365_mcp.mail.text import cannot_be_mailed, find_control, find_invisible, strip_ends, strip_invisible
 
-SNIFFED_BYTES = 8  # how many bytes `check_attachment_start` needs
+SNIFFED_BYTES = 12  # how many bytes `check_attachment_start` needs
 MAX_FILE_NAME_BYTES = 255  # the limit of common file systems
 
 _PLAIN_NAME = "Give the file a plain name such as report.pdf."
 _NOT_BY_MAIL = "Share it by a link, for example from OneDrive, instead of attaching it."
 
 # The first bytes of programs: PE and COFF; ELF(5); Mach-O in both byte orders, 32 and 64 bits, and for several
-# processors (mach-o/loader.h, mach-o/fat.h); a script with an interpreter (execve(2)).
+# processors (mach-o/loader.h, mach-o/fat.h); Android's DEX; a shortcut ([MS-SHLLINK] 2.1); a compiled help file.
 _PROGRAMS = (
     b"MZ",
     b"\x7fELF",
@@ -29,37 +29,26 @@ _PROGRAMS = (
     b"\xcf\xfa\xed\xfe",
     b"\xca\xfe\xba\xbe",
     b"\xbe\xba\xfe\xca",
-    b"#!",
-    b"\xef\xbb\xbf#!",
+    b"dex\n",
+    b"L\0\0\0\x01\x14\x02\0",
+    b"ITSF\x03",
 )
-
-_CONTENT_TYPES = {
-    "csv": "text/csv",
-    "doc": "application/msword",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "eml": "message/rfc822",
-    "gif": "image/gif",
-    "html": "text/html",
-    "ics": "text/calendar",
-    "jpeg": "image/jpeg",
-    "jpg": "image/jpeg",
-    "json": "application/json",
-    "md": "text/markdown",
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    "svg": "image/svg+xml",
-    "txt": "text/plain",
-    "webp": "image/webp",
-    "xls": "application/vnd.ms-excel",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "xml": "application/xml",
-    "zip": "application/zip",
-}
+# A script names its interpreter after #! (execve(2)); in any encoding of Unicode, with or without a byte order mark.
+_SCRIPTS = tuple(
+    mark + "#!".encode(encoding)
+    for encoding, mark in [
+        ("utf-8", codecs.BOM_UTF8),
+        ("utf-16-le", codecs.BOM_UTF16_LE),
+        ("utf-16-be", codecs.BOM_UTF16_BE),
+        ("utf-32-le", codecs.BOM_UTF32_LE),
+        ("utf-32-be", codecs.BOM_UTF32_BE),
+    ]
+    for mark in (mark, b"")
+)
 
 
 def check_attachment_name(name: str, rules: MailRules, where: str = "The attachment") -> str:
-    """Return `name` if the operator's rules allow a file with this name.
+    """Return `name`, without blanks at its ends, if the operator's rules allow a file with this name.
 
     Args:
         name: the file's name, as the caller wrote it.
@@ -72,23 +61,32 @@ def check_attachment_name(name: str, rules: MailRules, where: str = "The attachm
     """
     if cannot_be_mailed(name) or len(name.encode()) > MAX_FILE_NAME_BYTES:
         raise InvalidArgument(f"{where} has a name of more than {MAX_FILE_NAME_BYTES} bytes.", advice=_PLAIN_NAME)
-    if has_control_characters(name) or has_invisible_characters(name):
-        raise InvalidArgument(f"{where} has a control or an invisible character in its name.", advice=_PLAIN_NAME)
-    plain = unicodedata.normalize("NFKC", name).strip()  # turns a full-width slash or dot into a plain one
+    bare = strip_ends(name)
+    if control := find_control(bare):
+        raise InvalidArgument(f"{where} has {control} in its name.", advice=_PLAIN_NAME)
+    if invisible := find_invisible(bare, in_file_name=True):
+        raise InvalidArgument(f"{where} has an invisible character ({invisible}) in its name.", advice=_PLAIN_NAME)
+    plain = unicodedata.normalize("NFKC", bare)  # turns a full-width slash or dot into a plain one
     if plain in ("", ".", ".."):
         raise InvalidArgument(f"{where} has no name.", advice=_PLAIN_NAME)
     if "/" in plain or "\\" in plain:
         raise InvalidArgument(f"{where} has a path for a name.", advice=_PLAIN_NAME)
-    _check_extensions(plain, rules, where)
-    return name
+    for part in plain.split(":"):  # on Windows, the text after a colon names a stream of the file
+        if extension_of(part) in rules.blocked_extensions:
+            raise InvalidArgument(
+                f"{where} is of a type that this server does not attach (.{extension_of(part)}).", advice=_NOT_BY_MAIL
+            )
+    return bare
 
 
-def _check_extensions(plain: str, rules: MailRules, where: str) -> None:
-    # All extensions are checked, because a mail program may show report.exe.pdf as report.exe. Windows drops spaces
-    # and dots at the end, and the text after a colon names a stream of the file.
-    _, *extensions = re.split(r"[.:]", plain.lower())
-    if any(extension.strip() in rules.blocked_extensions for extension in extensions):
-        raise InvalidArgument(f"{where} is of a type that this server does not attach.", advice=_NOT_BY_MAIL)
+def extension_of(name: str) -> str:
+    """Return the extension that decides what opens the file: the last, in lower case, without a dot.
+
+    Windows drops blanks and dots at the end of a name.
+    """
+    plain = strip_invisible(unicodedata.normalize("NFKC", name)).lower()
+    _, dot, extension = plain.rstrip(". \t").rpartition(".")
+    return extension.strip() if dot else ""
 
 
 def check_attachment_start(start: bytes, rules: MailRules, where: str = "The attachment") -> None:
@@ -102,10 +100,5 @@ def check_attachment_start(start: bytes, rules: MailRules, where: str = "The att
     Raises:
         InvalidArgument: the file is a program.
     """
-    if rules.blocked_extensions and start.startswith(_PROGRAMS):
+    if rules.blocked_extensions and start.startswith(_PROGRAMS + _SCRIPTS):
         raise InvalidArgument(f"{where} is a program, by its content.", advice=_NOT_BY_MAIL)
-
-
-def content_type_of(name: str) -> str:
-    """Return the media type of a file named `name`."""
-    return _CONTENT_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")

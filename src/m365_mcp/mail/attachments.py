@@ -7,7 +7,6 @@ Source: Graph "fileAttachment resource type".
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -16,18 +15,20 @@ from functools import cached_property
 from typing import Any
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
-from m365_mcp.mail.attachment_types import check_attachment_name, check_attachment_start, content_type_of
-from m365_mcp.mail.report import Note, Weight
+from m365_mcp.mail.attachment_notes import attachment_notes
+from m365_mcp.mail.attachment_types import check_attachment_name, check_attachment_start, extension_of
+from m365_mcp.mail.base64_content import check_decoded, decode_base64
+from m365_mcp.mail.file_signatures import can_be
+from m365_mcp.mail.media_types import UNKNOWN, content_type_of, kind_of, read_content_type, with_method
+from m365_mcp.mail.report import Note
 from m365_mcp.mail.rules import MAX_ATTACHMENTS, MailRules
 
-_CONTENT_TYPE = re.compile(r"[a-z0-9][\w!#$&^.+-]{0,126}/[a-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)  # RFC 6838 section 4.2
 _CONTENT_ID = re.compile(
     r"[\w.+@-]{1,255}", re.ASCII
 )  # the characters of RFC 2392 that need no escape in a cid: address
 _FIELDS_ADVICE = (
     "Use name, content_base64, content_type, content_id and is_inline; files are not read from a path or an address."
 )
-_BASE64_ADVICE = "Give the content as base64 (RFC 4648 section 4) without line breaks and without a data: prefix."
 _TOO_LARGE_ADVICE = "Attach larger files by upload link, or share a link to them."
 
 
@@ -37,8 +38,8 @@ class InlineAttachment:
 
     Attributes:
         name: file name.
-        content_base64: the file, base64.
-        content_type: media type; if it is missing, the name's extension decides.
+        content_base64: the file, base64; see `base64_content`.
+        content_type: media type; if it is missing, a data: address or the name's extension decides.
         content_id: the name in the HTML, for <img src="cid:...">; makes the attachment inline.
         is_inline: whether mail programs show it inside the text; needs content_id.
     """
@@ -86,9 +87,12 @@ class Attachment:
 
 
 def read_attachments(
-    given: Sequence[InlineAttachment | Mapping[str, Any]], rules: MailRules
+    given: Sequence[InlineAttachment | Mapping[str, Any]], rules: MailRules, senders: Sequence[str] = ()
 ) -> tuple[tuple[Attachment, ...], tuple[Note, ...]]:
     """Return the attachments, and notes for the report.
+
+    Args:
+        senders: the addresses that are the sender's, as far as they are known.
 
     Raises:
         InvalidArgument: an entry is not valid; the error names the entry and never repeats its content.
@@ -98,15 +102,14 @@ def read_attachments(
         raise InvalidArgument(f"There are {len(given):,} attachments, and Exchange Online allows {MAX_ATTACHMENTS}.")
     numbered = [(f"'attachments' entry {number}", entry) for number, entry in enumerate(given, start=1)]
     entries = [(where, _check_fields(where, entry)) for where, entry in numbered]
-    check_total_size(sum(len(entry.content_base64) * 3 // 4 - 2 for _, entry in entries), rules)
+    # Decoding takes time, so much too large content is refused first. Half of the text may be line breaks and blanks.
+    check_total_size(sum(len(entry.content_base64) for _, entry in entries) * 3 // 8, rules)
     attachments = tuple(_read_attachment(where, entry, rules) for where, entry in entries)
     check_total_size(sum(attachment.size for attachment in attachments), rules)
     content_ids = [attachment.content_id for attachment in attachments if attachment.content_id]
     if len(content_ids) != len(set(content_ids)):
         raise InvalidArgument("Two attachments have the same content_id.", advice="Give each its own.")
-    empty = sum(not attachment.size for attachment in attachments)
-    sentence = f"{empty} attachment{'s are' if empty > 1 else ' is'} empty (0 bytes)."
-    return attachments, (Note(Weight.LOST, sentence),) if empty else ()
+    return attachments, attachment_notes(attachments, senders)
 
 
 def _check_fields(where: str, entry: InlineAttachment | Mapping[str, Any]) -> InlineAttachment:
@@ -139,13 +142,18 @@ def is_content_id(text: str) -> bool:
 
 def _read_attachment(where: str, entry: InlineAttachment, rules: MailRules) -> Attachment:
     name = check_attachment_name(entry.name, rules, where)
-    content_type = (entry.content_type or content_type_of(name)).strip().lower()
-    if not _CONTENT_TYPE.fullmatch(content_type):
-        raise InvalidArgument(f"{where} has a content_type that cannot be read.", advice="Write it like image/png.")
     content_id = _read_content_id(where, entry)
-    content = _decode(where, entry.content_base64)
-    check_attachment_start(content, rules, where)
-    return Attachment(name, content, content_type, content_id)
+    decoded = decode_base64(where, entry.content_base64)
+    extension = extension_of(name)
+    usual = content_type_of(extension)
+    written = (entry.content_type or "").strip()
+    if not written and usual == UNKNOWN:
+        written = decoded.media_type or ""
+    content_type = read_content_type(where, written, rules) if written else usual
+    check_attachment_start(decoded.content, rules, where)
+    is_known = can_be(extension, b"") is not None
+    check_decoded(where, decoded, extension if is_known else kind_of(content_type) or extension)
+    return Attachment(name, decoded.content, with_method(content_type, decoded.content), content_id)
 
 
 def _read_content_id(where: str, entry: InlineAttachment) -> str | None:
@@ -158,11 +166,3 @@ def _read_content_id(where: str, entry: InlineAttachment) -> str | None:
             advice="Give it the content_id that follows cid: in the HTML; letters, digits and .-_+@ are allowed.",
         )
     return bare
-
-
-def _decode(where: str, text: str) -> bytes:
-    try:
-        content = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
-    except ValueError:  # the base of UnicodeEncodeError and binascii.Error
-        raise InvalidArgument(f"{where} has content that is not base64.", advice=_BASE64_ADVICE) from None
-    return content

@@ -13,7 +13,8 @@ from m365_mcp.mail.body import Body, is_blank_body, read_body
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.inline_pictures import bring_pictures, check_missing
 from m365_mcp.mail.message import Importance, Message
-from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipient, read_recipients
+from m365_mcp.mail.recipient import Recipient, read_recipient
+from m365_mcp.mail.recipients import MessageRecipients, check_bcc, read_recipients
 from m365_mcp.mail.report import Note, Weight, warnings_of
 from m365_mcp.mail.rules import MailRules
 from m365_mcp.mail.subject import read_subject
@@ -55,8 +56,8 @@ class MessageRequest:
     expects_files: bool = False
 
 
-def compose_message(request: MessageRequest, rules: MailRules) -> Message:
-    """Return the message that `request` describes.
+def compose_message(request: MessageRequest, rules: MailRules, sign_in_name: str = "") -> Message:
+    """Return the message that `request` describes; `sign_in_name` is the sender's, if it is known.
 
     Raises:
         InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
@@ -69,12 +70,13 @@ def compose_message(request: MessageRequest, rules: MailRules) -> Message:
     subject, subject_notes = read_subject(request.subject, as_written=request.as_written)
     importance = _choose_importance(request.importance)
     recipients = read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=request.reply_to)
-    attachments, attachment_notes = read_attachments(request.attachments or (), rules)
+    from_ = _read_from(request.from_)
+    senders = (sign_in_name, from_.address if from_ else "")
+    attachments, attachment_notes = read_attachments(request.attachments or (), rules, senders)
     body = read_body(request.body, request.content_type, as_written=request.as_written)
     pictures = bring_pictures(body, attachments, rules)
     check_shows_something(body, may_be_empty=bool(attachments) or request.expects_files or request.as_written)
     notes = (*duplicate_notes(recipients), *subject_notes, *body.notes, *attachment_notes)
-    from_ = _read_from(request.from_)
     message = Message(
         to=recipients.to,
         cc=recipients.cc,
@@ -120,7 +122,13 @@ def _fingerprint(
 
 def _check_switches(request: MessageRequest, rules: MailRules) -> None:
     check_bcc(request.bcc, rules)
-    if _is_given(request.from_) and not rules.allow_from:
+    if _is_given(request.from_):
+        check_from(rules)
+
+
+def check_from(rules: MailRules) -> None:
+    """Raise InvalidArgument if no other mailbox than the person's own may send."""
+    if not rules.allow_from:
         raise InvalidArgument(
             "'from_' is switched off on this server: it sends every message from the person's own mailbox.",
             advice="Leave it out, or ask the people who run this server to set M365_SEND_FROM.",

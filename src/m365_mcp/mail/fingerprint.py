@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from m365_mcp.mail.attachments import Attachment
-from m365_mcp.mail.recipients import Recipient
+from m365_mcp.mail.recipient import Recipient
 
 
 def fingerprint_of(

@@ -106,7 +106,7 @@ def _is_start(tag: Tag, ended: set[str]) -> bool:
 def _is_word(text: str, tag: Tag) -> bool:
     """Return whether the name is a placeholder as in `Dear <Title>`, or a type in a program as in `List<S>`."""
     letters = text[tag.start - 1 : tag.start + 3] if tag.start else " " + text[:3]
-    is_type = letters[0].isalnum() and letters[2].isupper()
+    is_type = len(tag.name) == 1 and letters[0].isalnum() and letters[2].isupper()
     return is_type or (letters[2].isupper() and letters[3].islower() and tag.name not in VOID)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from m365_mcp.errors import MessageTooLarge
 from m365_mcp.mail.attachments import Attachment
 from m365_mcp.mail.body import ContentType
-from m365_mcp.mail.recipients import Recipient
+from m365_mcp.mail.recipient import Recipient
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
 
 Importance = Literal["low", "normal", "high"]

@@ -6,16 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
+from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.attachments import Attachment, read_attachments
-from m365_mcp.mail.body import Body, ContentType, read_body
+from m365_mcp.mail.body import Body, read_body
 from m365_mcp.mail.composing import check_shows_something, duplicate_notes
 from m365_mcp.mail.fingerprint import as_written_field, fingerprint_of
 from m365_mcp.mail.inline_pictures import bring_pictures
-from m365_mcp.mail.recipients import MessageRecipients, Recipient, check_bcc, read_recipients
-from m365_mcp.mail.report import warnings_of
+from m365_mcp.mail.recipient import Recipient
+from m365_mcp.mail.recipients import MessageRecipients, check_bcc, read_recipients
+from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MailRules
 
 ReplyKind = Literal["reply", "reply_all", "forward"]
@@ -48,6 +49,7 @@ class Reply:
 
     Attributes:
         fingerprint: the fingerprint of its request; see `mail.fingerprint`.
+        notes: what composing changed, for the report.
     """
 
     kind: ReplyKind
@@ -58,7 +60,27 @@ class Reply:
     cc: tuple[Recipient, ...] = ()
     bcc: tuple[Recipient, ...] = ()
     attachments: tuple[Attachment, ...] = ()
-    warnings: tuple[str, ...] = ()
+    as_written: bool = False
+    notes: tuple[Note, ...] = ()
+
+    def check_images(self, quoted_ids: frozenset[str]) -> tuple[Note, ...]:
+        """Refuse a body with an image that nobody has, or return a note if the caller means it so.
+
+        Args:
+            quoted_ids: the content ids of the images in the quote, which the draft of the reply has.
+
+        Raises:
+            InvalidArgument: neither an attachment nor the quote has the image; not with `as_written`.
+        """
+        if not self.body.content_ids - {attachment.content_id for attachment in self.attachments} - quoted_ids:
+            return ()
+        if self.as_written:
+            return (Note(Weight.LOST, "The reader does not see an image of the body, which nothing is attached for."),)
+        raise InvalidArgument(
+            "'body' shows an image by a cid: address that neither an attachment nor the quoted message has.",
+            advice="Attach the image and give it this content_id, or remove the <img>. "
+            "With as_written=true the mail is sent without it.",
+        )
 
     def composed_fingerprint(self) -> str:
         """Return v0.1.0's fingerprint, which covers the composed text; see `Message.composed_fingerprint`."""
@@ -70,8 +92,8 @@ class Reply:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
-    """Return the reply or forward that `request` describes.
+def compose_reply(request: ReplyRequest, rules: MailRules, sign_in_name: str = "") -> Reply:
+    """Return the reply or forward that `request` describes; `sign_in_name` is the sender's, if it is known.
 
     Raises:
         InvalidArgument: an argument is not valid; the error names it, and never repeats an address or the text.
@@ -82,7 +104,7 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
     """
     check_bcc(request.bcc, rules)
     body = read_body(request.body, request.content_type, as_written=request.as_written)
-    attachments, attachment_notes = read_attachments(request.attachments or (), rules)
+    attachments, attachment_notes = read_attachments(request.attachments or (), rules, (sign_in_name,))
     pictures = bring_pictures(body, attachments, rules)
     check_shows_something(body, may_be_empty=bool(attachments) or request.kind == "forward" or request.as_written)
     recipients = _read_recipients(request, rules)
@@ -94,10 +116,8 @@ def compose_reply(request: ReplyRequest, rules: MailRules) -> Reply:
         cc=recipients.cc,
         bcc=recipients.bcc,
         attachments=pictures.attachments,
-        warnings=warnings_of(
-            # An image without an attachment may be one of the original, which is quoted with its pictures.
-            (*duplicate_notes(recipients), *body.notes, *attachment_notes, *pictures.notes)
-        ),
+        as_written=request.as_written,
+        notes=(*duplicate_notes(recipients), *body.notes, *attachment_notes, *pictures.notes),
         fingerprint=fingerprint_of(
             request.kind,
             (recipients.to, recipients.cc, recipients.bcc),
@@ -115,18 +135,3 @@ def _read_recipients(request: ReplyRequest, rules: MailRules) -> MessageRecipien
     if request.kind != "forward":
         return MessageRecipients(to=(), cc=(), bcc=(), reply_to=(), repeated=0)
     return read_recipients(rules, to=request.to, cc=request.cc, bcc=request.bcc, reply_to=None)
-
-
-def quote_original(body: Body, quoted: str, quoted_type: str) -> tuple[ContentType, str]:
-    """Return content type and content of a body with the quoted message below it.
-
-    The caller's text comes first, also before the <html> tag of the quoted message. Browsers and Outlook read the
-    result as one page (WHATWG HTML 13.2.6.4), and no markup in the quoted message can hide the caller's text, as an
-    open comment before it would.
-    """
-    quoted_is_html = quoted_type.casefold() == "html"
-    if body.content_type == "Text" and not quoted_is_html:
-        return "Text", f"{body.content}\n\n{quoted}"
-    text = body.content if body.content_type == "HTML" else escape(body.content).replace("\n", "<br>")
-    quotation = quoted if quoted_is_html else f"<pre>{escape(quoted)}</pre>"
-    return "HTML", f"<div>{text}</div><br>{quotation}"

@@ -13,14 +13,22 @@ MAX_NAME = 256  # characters of a display name that Exchange stores
 MAX_REQUEST_BYTES = 4_000_000  # Graph accepts about 4 MB in one write request
 MAX_INLINE_ATTACHMENT_BYTES = 3_000_000  # Graph, "Attach large files": from 3 MB on, an upload session is needed
 
-# Microsoft Support, "Blocked attachments in Outlook", and BlockedFileTypes of Outlook on the web.
+# Microsoft Support, "Blocked attachments in Outlook", and BlockedFileTypes of Outlook on the web. Besides: what
+# installs apps (App Installer, MSIX), opens a connection (RDP), or makes Excel or Explorer fetch from elsewhere.
 DEFAULT_BLOCKED = words(
-    "ade adp app appcontent-ms application appref-ms asp aspx asx bas bat bgi cab cdxml cer chm cmd cnt com cpl crt "
-    "csh der diagcab exe fxp gadget grp hlp hpj hta htc img inf ins iso isp its jar jnlp js jse ksh library-ms lnk mad "
-    "maf mag mam maq mar mas mat mau mav maw mcf mda mdb mde mdt mdw mdz mht mhtml msc msh msh1 msh1xml msh2 msh2xml "
-    "mshxml msi msp mst msu ops osd pcd pif pl plg prf prg printerexport ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 "
-    "pssc pst py pyc pyo pyw pyz pyzw reg scf scr sct search-ms settingcontent-ms shb shs theme tmp udl url vb vbe vbp "
-    "vbs vhd vhdx vsmacros vsw webpnp website ws wsb wsc wsf wsh xbap xll xnk"
+    "ade adp app appcontent-ms appinstaller application appref-ms appx appxbundle asp aspx asx bas bat bgi cab cdxml "
+    "cer chm cmd cnt com cpl crt csh der diagcab dqy exe fxp gadget grp hlp hpj hta htc img inf ins iqy iso isp its "
+    "jar jnlp js jse ksh library-ms lnk mad maf mag mam maq mar mas mat mau mav maw mcf mda mdb mde mdt mdw mdz mht "
+    "mhtml msc msh msh1 msh1xml msh2 msh2xml mshxml msi msix msixbundle msp mst msu ops oqy osd pcd pif pl plg prf "
+    "prg printerexport ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 pssc pst py pyc pyo pyw pyz pyzw rdp reg rqy scf "
+    "scr sct search-ms searchconnector-ms settingcontent-ms shb shs slk theme tmp udl url vb vbe vbp vbs vhd vhdx "
+    "vsmacros vsw webpnp website ws wsb wsc wsf wsh xbap xll xnk"
+)
+# What Outlook attaches, and mail gateways and readers often distrust: pages that run scripts, documents with macros,
+# and archives that scanners cannot look into.
+DISTRUSTED = words(
+    "7z ace arj docm dotm htm html lha lzh one onepkg potm ppam ppsm pptm rar shtml sldm svg svgz xht xhtml xlam xlsb "
+    "xlsm xltm"
 )
 
 

@@ -31,6 +31,7 @@ class SendReceipt:
         request_id: Microsoft's id of the request.
         is_repeat: whether an earlier call sent the message, and this call sent nothing.
         draft_id: Graph's id of the draft, if this server sent the message as a draft.
+        is_saved: whether a copy of the mail is in Sent Items; None when the record of the send does not tell.
     """
 
     message_id: str
@@ -38,6 +39,7 @@ class SendReceipt:
     request_id: str | None
     is_repeat: bool = False
     draft_id: str | None = None
+    is_saved: bool | None = None
 
 
 RecordDraft = Callable[[str], Awaitable[None]]
@@ -210,7 +212,8 @@ class Delivery:
         return reconciled
 
     async def _sent(self, reservation: Reservation, request_id: str | None) -> SendReceipt:
-        receipt = SendReceipt(reservation.entry.message_id, _now(), request_id, draft_id=reservation.entry.draft_id)
+        entry = reservation.entry
+        receipt = SendReceipt(entry.message_id, _now(), request_id, draft_id=entry.draft_id, is_saved=entry.is_saved)
         stored_receipt = {"accepted_at": receipt.accepted_at, "request_id": request_id}
         await self._store_outcome(reservation, "sent", receipt=stored_receipt)
         return receipt
@@ -229,7 +232,9 @@ class Delivery:
         if entry.state != "sent" or entry.receipt is None:
             raise OutcomeUnknown(_EARLIER)
         accepted_at, request_id = str(entry.receipt["accepted_at"]), entry.receipt.get("request_id")
-        return SendReceipt(entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id)
+        return SendReceipt(
+            entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id, is_saved=entry.is_saved
+        )
 
 
 @dataclass

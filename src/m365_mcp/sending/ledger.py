@@ -72,6 +72,7 @@ class Entry(BaseModel):
         request_fingerprint: the fingerprint of the request; None when v0.1.0 wrote the record.
         lease: the key of the record that names the lease of the send; None when this record does.
         records_draft: whether the send stores its draft here before it sends it. None when v0.1.0 wrote the record.
+        save_to_sent: whether the first caller wanted a copy in Sent Items. None when v0.1.0 wrote the record.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -85,6 +86,12 @@ class Entry(BaseModel):
     request_fingerprint: str | None = None
     lease: str | None = None
     records_draft: bool | None = None
+    save_to_sent: bool | None = None
+
+    @property
+    def is_saved(self) -> bool | None:
+        """Whether Graph stores a copy in Sent Items, as it does of every draft; None when v0.1.0 did not record it."""
+        return True if self.draft_id is not None else self.save_to_sent
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,7 @@ class Ledger:
             began_at=self.clock(),
             lease=names[0],
             records_draft=records_draft,
+            save_to_sent=request.save_to_sent,
         )
         seconds = self.windows.message if request.idempotency_key is None else self.windows.key
         reserved: list[Reservation] = []

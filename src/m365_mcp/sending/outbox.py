@@ -16,6 +16,7 @@ from m365_mcp.mail import MailRules, Message, MessageRequest, Reply, ReplyReques
 from m365_mcp.person import PersonId
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrategy, no_progress
+from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DirectSend, DraftSend
 
@@ -38,9 +39,9 @@ class Outgoing:
     by_draft: bool
     shows_previews: bool = False
 
-    def outbox(self, person: PersonId, mailbox: Mailbox) -> Outbox:
+    def outbox(self, person: PersonId, mailbox: Mailbox, sign_in_name: str = "") -> Outbox:
         """Return the outgoing mail of one person."""
-        return Outbox(self, person, mailbox)
+        return Outbox(self, person, mailbox, sign_in_name)
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ class Outbox:
         outgoing: what all outboxes share.
         person: the sender.
         mailbox: the mailbox of the sender.
+        sign_in_name: the sender's sign-in name, which most tenants make the mail address.
     """
 
     outgoing: Outgoing
     person: PersonId
     mailbox: Mailbox
+    sign_in_name: str = ""
 
     @property
     def rules(self) -> MailRules:
@@ -66,6 +69,11 @@ class Outbox:
     def drafts(self) -> Drafts:
         """The person's drafts."""
         return Drafts(self.mailbox)
+
+    @property
+    def inspection(self) -> DraftInspection:
+        """Inspects the person's drafts by the rules."""
+        return DraftInspection(self.drafts, self.rules)
 
     def slot(self) -> AbstractAsyncContextManager[None]:
         """Hold a mailbox slot for a request that sends nothing; see `MailboxSlots.slot`."""
@@ -78,7 +86,9 @@ class Outbox:
             InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `compose_message`.
             ServerBusy: the composer is busy with other messages; composing did not start.
         """
-        return await self.outgoing.composer.run(self.person, partial(compose_message, request, self.rules))
+        return await self.outgoing.composer.run(
+            self.person, partial(compose_message, request, self.rules, self.sign_in_name)
+        )
 
     async def compose_reply(self, request: ReplyRequest) -> Reply:
         """Return the reply or forward that `request` describes.
@@ -87,7 +97,9 @@ class Outbox:
             InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `mail.compose_reply`.
             ServerBusy: the composer is busy with other messages; composing did not start.
         """
-        return await self.outgoing.composer.run(self.person, partial(compose_reply, request, self.rules))
+        return await self.outgoing.composer.run(
+            self.person, partial(compose_reply, request, self.rules, self.sign_in_name)
+        )
 
     async def send(
         self,
@@ -104,6 +116,7 @@ class Outbox:
             composed_fingerprint=message.composed_fingerprint(),
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
+            save_to_sent=message.save_to_sent,
         )
         return await self.deliver(request, message.addresses, self._strategy(message), progress)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from m365_mcp.errors import AlreadySent, InvalidArgument, M365Error, MessageMissing
+from m365_mcp.errors import AlreadySent, MessageMissing
 from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
-from m365_mcp.mail import MailRules, Message, Recipient, check_recipients
+from m365_mcp.mail import Message
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
+from m365_mcp.sending.draft_inspection import require_own
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.strategies import ExistingDraftSend
@@ -31,31 +32,29 @@ class OwnDrafts:
             return message_id, await self.outbox.drafts.create(message.draft_as_graph(message_id), message_id)
 
     async def send(self, draft_id: str, progress: Progress = no_progress) -> tuple[Item, SendReceipt]:
-        """Send a draft once, with its current content; see `Delivery.send`.
+        """Send a draft once, with its current content; return it as it was sent, and the receipt. See `Delivery.send`.
+
+        A repeat returns the first receipt. Before a send, the strategy inspects the draft.
 
         Raises:
             MessageMissing: the mailbox has no such draft.
             AlreadySent: the draft was sent, and no recent call of this server sent it.
+            InvalidArgument, RecipientNotAllowed, AttachmentsMissing: see `DraftInspection.inspect`.
         """
-        item, refusal = await self._inspect(draft_id)
+        item = await self._find_or_placeholder(draft_id)
         key = f"draft {draft_id}"
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
         request = SendRequest(self.outbox.person, fingerprint, idempotency_key=key, message_id=item.message_id)
-        strategy = ExistingDraftSend(
-            self.outbox.drafts, item.id, item.message_id, person_knows_draft=True, refusal=refusal
-        )
-        return item, await self.outbox.deliver(request, item.addresses, strategy, progress)
+        strategy = ExistingDraftSend(self.outbox.drafts, item.id, item.message_id, self.outbox.inspection)
+        receipt = await self.outbox.deliver(request, item.addresses, strategy, progress)
+        return strategy.inspected or item, receipt
 
-    async def _inspect(self, draft_id: str) -> tuple[Item, M365Error | None]:
-        """Return the draft, and the reason not to send it; the reason counts only if no earlier call sent the draft."""
+    async def _find_or_placeholder(self, draft_id: str) -> Item:
         try:
-            item = await self._find(draft_id)
-            if item.is_draft:
-                check_draft_recipients(item, self.outbox.rules)
-        except MessageMissing as missing:
-            # For a while after a send, Graph may find the message in no folder.
-            return Item(draft_id, "", is_draft=False), missing
-        return item, None if item.is_draft else AlreadySent()
+            return await self._find(draft_id)
+        except MessageMissing:
+            # For a while after a send, Graph may find the message in no folder, and this call may be a repeat.
+            return Item(draft_id, "", is_draft=False)
 
     async def discard(self, draft_id: str) -> None:
         """Delete a draft. Raises MessageMissing, AlreadySent and other M365Errors."""
@@ -70,19 +69,3 @@ class OwnDrafts:
 
     async def _find(self, draft_id: str) -> Item:
         return require_own(await self.outbox.drafts.find(draft_id))
-
-
-def require_own(item: Item) -> Item:
-    """Return `item` if this server created it. Raises InvalidArgument if not."""
-    if item.message_id is None:
-        raise InvalidArgument(
-            "This server did not create this message, and it changes only its own messages.",
-            advice="Use the id that create_draft or schedule_mail returned; other messages can be changed in Outlook.",
-        )
-    return item
-
-
-def check_draft_recipients(item: Item, rules: MailRules) -> None:
-    """Check the current recipients of a draft. Raises InvalidArgument, RecipientNotAllowed."""
-    fields = {"to": item.to, "cc": item.cc, "bcc": item.bcc}
-    check_recipients(rules, **{name: tuple(map(Recipient, addresses)) for name, addresses in fields.items()})

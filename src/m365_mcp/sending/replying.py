@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from m365_mcp.errors import M365Error
 from m365_mcp.graph.drafts import marked
 from m365_mcp.graph.items import Item
 from m365_mcp.graph.replies import ReplyDraft, ReplyDrafts
-from m365_mcp.mail import Recipient, Reply, quote_original
+from m365_mcp.mail import (
+    Original,
+    Reply,
+    ReplyRecipients,
+    check_recipients,
+    choose_recipients,
+    quote_original,
+    read_quotation,
+)
+from m365_mcp.mail.report import Note, warnings_of
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
+from m365_mcp.sending.draft_inspection import own_keys
 from m365_mcp.sending.outbox import Outbox
-from m365_mcp.sending.own_drafts import check_draft_recipients
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.strategies import ExistingDraftSend
+
+
+@dataclass(frozen=True)
+class SentReply:
+    """A sent reply: the addresses of its recipients, the receipt, and warnings for the sender."""
+
+    addresses: tuple[str, ...]
+    receipt: SendReceipt
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,19 +44,20 @@ class Replies:
 
     async def send(
         self, reply: Reply, *, idempotency_key: str | None, allow_duplicate: bool, progress: Progress = no_progress
-    ) -> tuple[Item, SendReceipt]:
-        """Send a reply once; return its draft, with the recipients, and the receipt. See `Delivery.send`.
+    ) -> SentReply:
+        """Send a reply once. See `Delivery.send`.
 
         This method creates the draft before it asks the ledger: only the mailbox knows the recipients of a reply.
         A repeat deletes its own draft.
 
         Raises:
             MessageMissing: the mailbox does not have the original.
+            InvalidArgument: nobody but the person would get the reply, or the text shows an image that nobody has.
             RecipientNotAllowed: a recipient is outside the allowed domains; this method deletes the draft.
         """
         message_id = new_message_id()
-        item = await self._create_draft(reply, message_id)
-        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, person_knows_draft=False)
+        item, notes = await self._create_draft(reply, message_id)
+        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id)
         request = SendRequest(
             self.outbox.person,
             reply.fingerprint,
@@ -54,44 +74,58 @@ class Replies:
             raise
         if receipt.is_repeat:
             await strategy.discard()
-        return item, receipt
+        return SentReply(item.addresses, receipt, warnings_of((*reply.notes, *notes)))
 
-    async def _create_draft(self, reply: Reply, message_id: str) -> Item:
+    async def _create_draft(self, reply: Reply, message_id: str) -> tuple[Item, tuple[Note, ...]]:
         """Create the draft and complete it; delete it when the rules do not allow the reply."""
         drafts = self.outbox.drafts
         async with self.outbox.slot():
+            original = await self._original(reply)
             draft = await ReplyDrafts(drafts).begin(reply.original, reply.kind, message_id)
-            item = _with_recipients(draft.item, reply)
             try:
-                check_draft_recipients(item, self.outbox.rules)
-                await self._complete(draft, reply, message_id)
+                return await self._complete(draft, reply, original, message_id)
             except M365Error:
-                await ExistingDraftSend(drafts, item.id, message_id, person_knows_draft=False).discard()
+                await ExistingDraftSend(drafts, draft.item.id, message_id).discard()
                 raise
-            return item
 
-    async def _complete(self, draft: ReplyDraft, reply: Reply, message_id: str) -> None:
-        content_type, content = quote_original(reply.body, draft.content, draft.content_type)
-        changes: dict[str, Any] = {"body": {"contentType": content_type, "content": content}}
-        if reply.kind == "forward":
-            changes |= {
-                "toRecipients": _as_graph(reply.to),
-                "ccRecipients": _as_graph(reply.cc),
-                "bccRecipients": _as_graph(reply.bcc),
-            }
-        await self.outbox.drafts.change(draft.item.id, marked(changes, message_id))
+    async def _original(self, reply: Reply) -> Original | None:
+        """Return the people of the original; None for a forward, whose recipients the caller gives."""
+        return None if reply.kind == "forward" else await ReplyDrafts(self.outbox.drafts).original(reply.original)
+
+    async def _complete(
+        self, draft: ReplyDraft, reply: Reply, original: Original | None, message_id: str
+    ) -> tuple[Item, tuple[Note, ...]]:
+        """Give the draft its recipients, its text and its files; return it, and notes for the report."""
+        chosen = await self._choose_recipients(draft.item, reply, original)
+        item = replace(draft.item, to=chosen.to, cc=chosen.cc, bcc=(*draft.item.bcc, *reply.bcc))
+        check_recipients(self.outbox.rules, to=item.to, cc=item.cc, bcc=item.bcc)
+        # Composing takes processor time, and an original may be any size.
+        quote = partial(_text_with_quote, draft, reply)
+        body, notes = await self.outbox.outgoing.composer.run(self.outbox.person, quote)
+        changes = {"body": body, **_changed_recipients(draft.item, item)}
+        await self.outbox.drafts.change(item.id, marked(changes, message_id))
         for attachment in reply.attachments:
-            await self.outbox.drafts.attach(draft.item.id, attachment.as_graph())
+            await self.outbox.drafts.attach(item.id, attachment.as_graph())
+        return item, (*chosen.notes, *notes)
+
+    async def _choose_recipients(self, draft: Item, reply: Reply, original: Original | None) -> ReplyRecipients:
+        if original is None:
+            return ReplyRecipients(reply.to, reply.cc)
+        proposed, own = ReplyRecipients(draft.to, draft.cc), await own_keys(self.outbox.drafts)
+        return choose_recipients(original, proposed, own, to_all=reply.kind == "reply_all")
 
 
-def _with_recipients(item: Item, reply: Reply) -> Item:
-    """Return the draft with its future recipients: the caller gives those of a forward."""
-    if reply.kind != "forward":
-        return item
-    fields = (reply.to, reply.cc, reply.bcc)
-    to, cc, bcc = (tuple(recipient.address for recipient in field) for field in fields)
-    return replace(item, to=to, cc=cc, bcc=bcc)
+def _text_with_quote(draft: ReplyDraft, reply: Reply) -> tuple[dict[str, str], tuple[Note, ...]]:
+    """Return Graph's `itemBody` with our text above the quotation, and notes for the report. Raises InvalidArgument."""
+    quotation = read_quotation(draft.content, draft.content_type)
+    image_notes = reply.check_images(quotation.content_ids)
+    content_type, content, notes = quote_original(reply.body, quotation)
+    return {"contentType": content_type, "content": content}, (*image_notes, *notes)
 
 
-def _as_graph(recipients: tuple[Recipient, ...]) -> list[dict[str, Any]]:
-    return [recipient.as_graph() for recipient in recipients]
+def _changed_recipients(draft: Item, wanted: Item) -> dict[str, Any]:
+    """Return Graph's JSON of the recipients; nothing if the draft has them already, because Graph knows them better."""
+    fields = {"toRecipients": wanted.to, "ccRecipients": wanted.cc, "bccRecipients": wanted.bcc}
+    if (draft.to, draft.cc, draft.bcc) == tuple(fields.values()):
+        return {}
+    return {field: [recipient.as_graph() for recipient in recipients] for field, recipients in fields.items()}

@@ -10,10 +10,21 @@ from m365_mcp.graph.drafts import list_scheduled
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
+from m365_mcp.sending.draft_inspection import require_own
 from m365_mcp.sending.outbox import Outbox
-from m365_mcp.sending.own_drafts import require_own
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DeferredSend
+
+
+@dataclass(frozen=True)
+class ScheduledItem:
+    """A scheduled message, and whether the rules of now allow its sender and recipients.
+
+    Exchange sends the message by itself, so this server cannot inspect it at that moment.
+    """
+
+    item: Item
+    is_allowed: bool
 
 
 @dataclass(frozen=True)
@@ -37,9 +48,11 @@ class Schedule:
             request, message.addresses, DeferredSend(self.outbox.drafts, message), progress
         )
 
-    async def list(self, now: datetime) -> tuple[Item, ...]:
+    async def list(self, now: datetime) -> tuple[ScheduledItem, ...]:
         """Return the messages that this server scheduled and Graph has not sent yet, next first. Raises M365Error."""
-        return await list_scheduled(self.outbox.mailbox, now)
+        items, inspection = await list_scheduled(self.outbox.mailbox, now), self.outbox.inspection
+        own = await inspection.own_keys(items)
+        return tuple(ScheduledItem(item, is_allowed=inspection.is_allowed(item, own)) for item in items)
 
     async def cancel(self, item_id: str) -> Item:
         """Cancel a scheduled message, and return it.

@@ -24,6 +24,7 @@ class SendRequest:
         allow_duplicate: whether the caller wants another copy of a message that an earlier call sent.
         message_id: our id of the message, if it already has one.
         composed_fingerprint: the fingerprint of v0.1.0; None when it is equal to `fingerprint`.
+        save_to_sent: whether Graph stores a copy in Sent Items; of a draft it always does.
     """
 
     person: PersonId
@@ -32,6 +33,7 @@ class SendRequest:
     allow_duplicate: bool = False
     message_id: str | None = None
     composed_fingerprint: str | None = None
+    save_to_sent: bool = True
 
     @property
     def stored_fingerprint(self) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from m365_mcp.errors import M365Error, MessageMissing, OutcomeUnknown, Throttled
+from m365_mcp.errors import M365Error, OutcomeUnknown, Throttled
 from m365_mcp.graph.drafts import Drafts
+from m365_mcp.graph.items import Item
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import Message
 from m365_mcp.sending.delivery import RecordDraft
+from m365_mcp.sending.draft_inspection import DraftInspection
 
 # Pauses between polls until Graph has moved a sent message out of the Drafts folder, in seconds.
 POLL_PAUSES = (0.3, 0.7, 1.0, 2.0, 4.0)
@@ -95,44 +98,45 @@ class ExistingDraftSend:
         drafts: the person's drafts.
         draft_id: Graph's id of the draft.
         message_id: our id, which the draft contains; None when this server could not read the draft.
-        person_knows_draft: whether the person knows the draft. This strategy sends such a draft from the Drafts folder
-            only, and leaves it there when Graph refuses it. It deletes any other draft that Graph refuses.
-        refusal: the error that forbids to send the draft, if known.
+        inspection: inspects a draft that the person knows, each time before it is sent; such a draft stays in the
+            mailbox when it is refused. None for a draft that this call created; it is deleted when Graph refuses it.
+        poll_pauses: pauses between polls, in seconds.
         has_started: whether this call has started to send the draft.
+        inspected: the draft as the last inspection found it.
     """
 
     records_draft: ClassVar[bool] = True
     drafts: Drafts
     draft_id: str
     message_id: str | None
-    person_knows_draft: bool
-    refusal: M365Error | None = None
+    inspection: DraftInspection | None = None
+    poll_pauses: tuple[float, ...] = POLL_PAUSES
     has_started: bool = field(default=False, init=False)
+    inspected: Item | None = field(default=None, init=False)
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         """Send the draft; see `delivery.SendStrategy`. The id in the draft overrides the id in the ledger."""
         self.has_started = True
         try:
-            await self._check(self.message_id or message_id)
+            await self._inspect()
             await record_draft(self.draft_id)
             return await self.drafts.send(self.draft_id)
         except OutcomeUnknown:
             raise
         except M365Error:
-            if not self.person_knows_draft:
+            if self.inspection is None:
                 await self.discard()
             raise
 
-    async def _check(self, message_id: str) -> None:
-        if self.refusal is not None:
-            raise self.refusal
-        # A deleted draft is in Deleted Items, and Graph would send it from there.
-        if self.person_knows_draft and not await self.drafts.is_in("drafts", message_id):
-            raise MessageMissing("This draft is no longer in the Drafts folder.")
+    async def _inspect(self) -> None:
+        if self.inspection is not None:
+            self.inspected = await self.inspection.inspect(self.draft_id)
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
-        """Find the message in the mailbox; see `reconcile_draft`."""
-        return await reconcile_draft(self.drafts, self.message_id or message_id, draft_id)
+        """Find the message in the mailbox; see `reconcile_draft`. A draft that is sent once more is inspected again."""
+        if draft_id == self.draft_id and self.message_id is not None:
+            message_id = self.message_id  # an earlier call of a reply had another draft, with the ledger's id
+        return await reconcile_draft(self.drafts, message_id, draft_id, self.poll_pauses, self._inspect)
 
     async def discard(self) -> None:
         """Delete the draft, and ignore a failure: a draft that stays in the folder reaches no recipient."""
@@ -140,10 +144,21 @@ class ExistingDraftSend:
             await self.drafts.delete(self.draft_id)
 
 
+async def _do_nothing() -> None:
+    return
+
+
 async def reconcile_draft(
-    drafts: Drafts, message_id: str, draft_id: str | None, poll_pauses: tuple[float, ...] = POLL_PAUSES
+    drafts: Drafts,
+    message_id: str,
+    draft_id: str | None,
+    poll_pauses: tuple[float, ...] = POLL_PAUSES,
+    before_resend: Callable[[], Awaitable[None]] = _do_nothing,
 ) -> bool | None:
     """Poll until Graph has moved the message out of the Drafts folder; send the draft once more if it stays there.
+
+    Args:
+        before_resend: raises M365Error if the draft must not be sent; then the outcome stays unknown.
 
     Returns:
         True when Graph sent the message, False when it did not, None when the mailbox does not show which.
@@ -154,6 +169,7 @@ async def reconcile_draft(
         return True
     if not await drafts.is_in("drafts", message_id):
         return None  # the person deleted the draft (in Deleted Items it is still a draft) or moved it
+    await before_resend()
     with contextlib.suppress(OutcomeUnknown):
         await drafts.send(draft_id)
         return True

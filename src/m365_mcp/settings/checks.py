@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any
@@ -175,6 +176,21 @@ def check_domains(value: tuple[str, ...]) -> tuple[str, ...]:
             "every entry must be a domain such as contoso.example; or the setting must be the one word none"
         )
     return domains
+
+
+def check_extensions(value: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return file extensions in lower case, without a dot; the word none means that no type is refused.
+
+    A value without an entry, as an empty variable of a template leaves it, counts as unset.
+    """
+    names = tuple(name.removeprefix("*").lstrip(".").strip().lower() for name in value)
+    if not names:
+        return None
+    if names == ("none",):
+        return ()
+    if not all(re.fullmatch(r"[^\s./\\*:;]+", name) for name in names) or "none" in names:
+        raise ValueError("every entry must be a file extension such as exe; or the setting must be the one word none")
+    return names
 
 
 def check_hosts(value: tuple[str, ...]) -> tuple[str, ...]:

@@ -54,8 +54,10 @@ class SendingSettings(BaseSettings):
     m365_send_from: bool = Field(
         False, description="Whether people may send from a shared mailbox; needs Mail.Send.Shared."
     )
-    m365_send_blocked_extensions: CommaSeparated | None = Field(
-        None, description="File extensions of attachments to refuse, comma separated. Unset: those that Outlook blocks."
+    m365_send_blocked_extensions: Annotated[CommaSeparated, AfterValidator(checks.check_extensions)] | None = Field(
+        None,
+        description="File extensions of attachments to refuse, comma separated, in place of the built-in list. none: "
+        "refuse no type. Unset: what Outlook blocks, and iqy, slk, rdp, msix and the like.",
     )
     m365_send_throttled_seconds: int = Field(
         0,

@@ -43,7 +43,8 @@ def instructions_for(toolsets: Sequence[str]) -> str:
 INSTRUCTIONS = (
     "Sends mail as the signed-in person through Microsoft 365. Before send_mail, show the person the recipients, the "
     "subject and the text, unless they have already approved exactly these. Never guess an address: ask. A result with "
-    "status 'sent' means Microsoft accepted the message; do not send it again. An error says what to change. "
+    "status 'sent' means Microsoft accepted the message; do not send it again. 'already_sent' means that an earlier "
+    "call sent it, and this one nothing. Tell the person the warnings of a result. An error says what to change. "
     "After 'outcome_unknown' do not call send_mail again by yourself; ask the person to look in Sent Items. "
     "get_my_profile tells whose mailbox the server uses."
 )

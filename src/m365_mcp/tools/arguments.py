@@ -1,108 +1,109 @@
-"""The types of the tools' arguments, each with the description that a model reads."""
+"""The types of the tools' arguments, each with the description that a model reads.
 
+A model reads the schemas of all tools in every conversation, so a description tells what name, type and default do not.
+"""
+
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from m365_mcp.mail import CONTENT_TYPES, IMPORTANCES
+from m365_mcp.tools.names import FIELDS, is_quotable
 
-_ATTACHMENT = {
+_ATTACHMENT: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "name": {"type": "string", "description": "File name with its extension."},
-        "content_base64": {"type": "string", "description": "Content, base64."},
-        "content_type": {"type": "string", "description": "Media type. If left out, it is guessed from the name."},
-        "content_id": {"type": "string", "description": "Id of a picture in an HTML body: <img src='cid:…'>."},
+        "name": {"type": "string"},
+        "content_base64": {"type": "string"},
+        "content_type": {"type": "string", "description": "Default: by name."},
+        "content_id": {"type": "string", "description": "For <img src='cid:…'>."},
     },
     "required": ["name", "content_base64"],
     "additionalProperties": False,
 }
-_FILE = {
+_FILE: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "name": {"type": "string", "description": "File name with its extension, as the recipients will see it."},
-        "size": {
-            "type": "integer",
-            "minimum": 0,
-            "description": "Size in bytes, if known. Then a file of another size is refused.",
-        },
+        "name": {"type": "string", "description": "As recipients will see it."},
+        "size": {"type": "integer", "minimum": 0, "description": "Bytes, if known; another size is then refused."},
     },
     "required": ["name"],
     "additionalProperties": False,
 }
 
+
+def _known_fields(schema: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return a validator that tells the real name of a field that is known by its meaning only."""
+
+    def check(entry: dict[str, Any]) -> dict[str, Any]:
+        unknown = [name for name in entry if name not in schema["properties"] and is_quotable(name)]
+        meant = {name: FIELDS.meaning(name, schema["properties"]) for name in unknown[:10]}
+        wrong = [f"'{name}' is not a field, use '{field}'" for name, field in meant.items() if field is not None]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return entry
+
+    return check
+
+
 To = Annotated[
     list[str],
-    Field(
-        description="Recipients, one address per entry: 'name@example.com' or 'Name <name@example.com>'. At least one."
-    ),
+    Field(description="One address an entry: 'name@example.com' or 'Name <name@example.com>'."),
 ]
-Subject = Annotated[str, Field(description="Subject, one line.")]
-Text = Annotated[str, Field(description="Text of the mail, in the format that content_type names.")]
-Cc = Annotated[list[str] | None, Field(description="Copy recipients, written like 'to'.")]
-Bcc = Annotated[list[str] | None, Field(description="Blind copy recipients, if the operator allows them.")]
-ReplyTo = Annotated[list[str] | None, Field(description="Addresses that replies go to instead of the sender's.")]
-From = Annotated[
-    str | None, Field(description="A shared mailbox to send from, if the operator and the mailbox allow it.")
-]
+Subject = str
+Text = Annotated[str, Field(description="In the format of content_type.")]
+Cc = list[str] | None
+Bcc = list[str] | None
+ReplyTo = Annotated[list[str] | None, Field(description="Where replies go.")]
+From = Annotated[str | None, Field(description="Shared mailbox to send from.")]
 ContentType = Annotated[
     str,
     Field(
-        description="Format of body: 'HTML', 'Text', or 'Markdown', which becomes HTML.",
+        description="Of body; Markdown becomes HTML.",
         json_schema_extra={"enum": list(CONTENT_TYPES)},
     ),
 ]
 SaveToSent = Annotated[bool, Field(description="Save a copy in Sent Items.")]
-Importance = Annotated[
-    str, Field(description="'low', 'normal' or 'high'.", json_schema_extra={"enum": list(IMPORTANCES)})
-]
+Importance = Annotated[str, Field(json_schema_extra={"enum": list(IMPORTANCES)})]
 Attachments = Annotated[
-    list[dict[str, Any]] | None,
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "array", "items": _ATTACHMENT}, {"type": "null"}],
-            "default": None,
-            "description": "Small files, in total below 3 MB.",
-        }
-    ),
+    list[Annotated[dict[str, Any], AfterValidator(_known_fields(_ATTACHMENT))]] | None,
+    WithJsonSchema({"type": "array", "items": _ATTACHMENT, "description": "Small files, together below 3 MB."}),
 ]
 Files = Annotated[
-    list[dict[str, Any]],
+    list[Annotated[dict[str, Any], AfterValidator(_known_fields(_FILE))]],
     WithJsonSchema(
         {
             "type": "array",
             "items": _FILE,
             "minItems": 1,
-            "description": "The files that will be uploaded, each with a different name; in total up to 150 MB.",
+            "description": "To upload, each with another name; together up to 150 MB.",
         }
     ),
 ]
-ReadReceipt = Annotated[bool, Field(description="Request a read receipt.")]
+ReadReceipt = bool
 IdempotencyKey = Annotated[
     str | None,
     Field(
-        description="Your own id for this send. A second call with the same key is a repeat and sends nothing.",
+        description="Your id for this send; a second call with it sends nothing.",
         min_length=1,
         max_length=64,
     ),
 ]
-PeopleQuery = Annotated[
-    str, Field(description="A name, part of one, or part of an address.", min_length=1, max_length=100)
-]
-Top = Annotated[int, Field(description="Maximum number of results.", ge=1, le=50)]
-DraftId = Annotated[str, Field(description="draft_id from create_draft or attach_files.")]
-OriginalId = Annotated[str, Field(description="message_id from list_messages: the message to reply to or forward.")]
-ScheduledId = Annotated[str, Field(description="scheduled_id from schedule_mail or list_scheduled.")]
-ReplyAll = Annotated[bool, Field(description="Reply to all other people on the message too.")]
-Folder = Annotated[Literal["inbox", "sentitems"], Field(description="Folder: 'inbox' or 'sentitems'.")]
+PeopleQuery = Annotated[str, Field(description="A name, or part of a name or address.", min_length=1, max_length=100)]
+Top = Annotated[int, Field(ge=1, le=50)]
+DraftId = Annotated[str, Field(description="From create_draft.")]
+UploadDraftId = Annotated[str, Field(description="From attach_files.")]
+OriginalId = Annotated[str, Field(description="From list_messages.")]
+ScheduledId = Annotated[str, Field(description="From schedule_mail or list_scheduled.")]
+ReplyAll = Annotated[bool, Field(description="Also to all other people on the message.")]
+Folder = Literal["inbox", "sentitems"]
 SendAt = Annotated[
     str,
-    Field(description="When to send it, ISO 8601 with the offset from UTC: 2027-01-15T09:00:00+01:00."),
+    Field(description="ISO 8601 with the person's UTC offset: 2027-01-15T09:00:00+01:00."),
 ]
 AsWritten = Annotated[
     bool,
-    Field(description="Send it exactly so after the error 'body_form', 'empty_subject' or 'empty_body'."),
+    Field(description="After body_form, empty_subject or empty_body: send it exactly so."),
 ]
-AllowDuplicate = Annotated[
-    bool, Field(description="Send a second copy on purpose, although an equal message was just sent.")
-]
+AllowDuplicate = Annotated[bool, Field(description="Send an equal mail again on purpose.")]

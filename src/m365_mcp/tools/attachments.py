@@ -13,24 +13,24 @@ from pydantic import BaseModel, Field
 from m365_mcp.mail import MessageRequest
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_uploads
-from m365_mcp.tools.mail import Receipt, progress_to
+from m365_mcp.tools.mail import Receipt, accepted_fields, progress_to, sent_status
 from m365_mcp.uploads.pending import PendingUpload, PendingUploads, SentUpload
 
 _LINK: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "name": {"type": "string", "description": "The file's name."},
-        "upload_url": {"type": "string", "description": "Page to drop the file on; also the URL to PUT it to."},
-        "command": {"type": "string", "description": "Shell command that uploads the file from the current folder."},
+        "name": {"type": "string"},
+        "upload_url": {"type": "string"},
+        "command": {"type": "string"},
     },
     "required": ["name", "upload_url", "command"],
 }
 _FILE: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "name": {"type": "string", "description": "The file's name."},
-        "size": {"type": "integer", "description": "Size in bytes, as it arrived."},
-        "sha256": {"type": "string", "description": "SHA-256 of the content, hexadecimal."},
+        "name": {"type": "string"},
+        "size": {"type": "integer"},
+        "sha256": {"type": "string"},
     },
     "required": ["name", "size", "sha256"],
 }
@@ -39,30 +39,24 @@ _FILE: dict[str, Any] = {
 class DraftAwaitingFiles(BaseModel):
     """A draft whose files have not arrived yet."""
 
-    status: Literal["waiting_for_files"] = Field(description="'waiting_for_files': nothing has been sent yet.")
-    draft_id: str = Field(description="Id of the draft, for send_with_attachments.")
-    message_id: str = Field(description="This message's id; its header x-m365-mcp-id has it too.")
-    recipients: list[str] = Field(description="Every address that the message will go to, as the server understood it.")
-    warnings: list[str] = Field(description="What the server changed or found unusual; tell the person.")
-    links_expire_at: str = Field(description="Time until which an upload can begin, UTC, ISO 8601.")
-    files: list[dict[str, Any]] = Field(
-        description="One link per file; anyone who has the link can upload that one file, once.",
-        json_schema_extra={"items": _LINK},
-    )
+    status: Literal["waiting_for_files"]
+    draft_id: str
+    message_id: str
+    recipients: list[str]
+    warnings: list[str] = Field(description="Tell the person.")
+    links_expire_at: str
+    files: list[dict[str, Any]] = Field(json_schema_extra={"items": _LINK})
 
 
 class ReceiptWithFiles(Receipt):
     """The receipt of a message with uploaded files."""
 
-    files: list[dict[str, Any]] = Field(
-        description="The files attached to the message, as they arrived.", json_schema_extra={"items": _FILE}
-    )
+    files: list[dict[str, Any]] = Field(json_schema_extra={"items": _FILE})
 
 
 @tool(
     title="Attach files",
     annotations=ToolAnnotations(
-        title="Attach files",
         read_only_hint=False,
         destructive_hint=False,  # a draft goes to no recipient
         idempotent_hint=False,
@@ -85,12 +79,11 @@ async def attach_files(
     as_written: arguments.AsWritten = False,
     uploads: PendingUploads = Depends(caller_uploads),
 ) -> DraftAwaitingFiles:
-    """Start a mail with files that are too large for a call (up to 150 MB): create a draft and a link for each file.
+    """Start a mail with files that are too large for a call: create a draft and a link for each file.
 
-    It sends nothing. Run each file's command yourself where the file is, or give the person the upload_url: it opens a
-    page to drop the file on. A link works for 15 minutes, for one upload and without a sign-in, and adds the file to
-    this person's draft only, so show it to no other person. Then call send_with_attachments. A draft that is not sent
-    stays in the person's Drafts folder until they delete it; the server does not delete it.
+    It sends nothing. Run each file's command where the file is, or give the person the upload_url, a page to drop the
+    file on. A link works for 15 minutes, for one upload and without a sign-in: show it to no other person. Then call
+    send_with_attachments. A draft that is not sent stays in the person's Drafts folder until they delete it.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
@@ -103,7 +96,6 @@ async def attach_files(
 @tool(
     title="Send with attachments",
     annotations=ToolAnnotations(
-        title="Send with attachments",
         read_only_hint=False,
         destructive_hint=True,  # a sent mail cannot be recalled
         idempotent_hint=True,  # one draft is sent once
@@ -111,16 +103,15 @@ async def attach_files(
     ),
 )
 async def send_with_attachments(
-    draft_id: arguments.DraftId,
+    draft_id: arguments.UploadDraftId,
     uploads: PendingUploads = Depends(caller_uploads),
     context: Context = CurrentContext(),
 ) -> ReceiptWithFiles:
     """Send the draft that attach_files created, once, after every announced file has arrived.
 
-    The message leaves immediately and cannot be recalled, so have the person agree first. While a file is missing,
-    nothing is sent and the error says which one, by its number in 'files'. The receipt names each file with the size
-    and SHA-256 of what arrived. Another call with the same draft_id sends nothing and returns the first receipt.
-    After 'outcome_unknown' the person must look in Sent Items before you try again.
+    It leaves immediately and cannot be recalled: have the person agree first. While a file is missing, nothing is sent
+    and the error names it by its number in 'files'. A repeat sends nothing and returns the first receipt. After
+    'outcome_unknown' the person must look in Sent Items before you try again.
     """
     return _receipt(await uploads.send(draft_id, progress_to(context)))
 
@@ -141,16 +132,9 @@ def _awaiting_files(opened: PendingUpload) -> DraftAwaitingFiles:
 
 
 def _receipt(sent: SentUpload) -> ReceiptWithFiles:
-    receipt = sent.receipt
     return ReceiptWithFiles(
-        status="sent",
-        message_id=receipt.message_id,
-        accepted_at=receipt.accepted_at,
-        recipients=list(sent.batch.addresses),
-        duplicate_of=receipt.message_id if receipt.is_repeat else None,
-        warnings=list(sent.batch.warnings),
-        saved_to_sent_items=True,
-        request_id=receipt.request_id,
+        status=sent_status(sent.receipt),
+        **accepted_fields(sent.receipt, sent.addresses, sent.batch.warnings),
         files=[{"name": file.name, "size": file.size, "sha256": file.sha256} for file in sent.files],
     )
 

@@ -19,25 +19,24 @@ from m365_mcp.tools.mail import Receipt, progress_to, receipt_of
 class CreatedDraft(BaseModel):
     """A message in the Drafts folder."""
 
-    status: Literal["draft"] = Field(description="'draft': nothing was sent.")
-    draft_id: str = Field(description="Id of the draft, for send_draft and discard_draft.")
-    message_id: str = Field(description="This message's id; its header x-m365-mcp-id has it too.")
-    web_link: str | None = Field(description="URL that opens the draft in Outlook; give it to the person.")
-    recipients: list[str] = Field(description="Every recipient's address, as the server understood it.")
-    warnings: list[str] = Field(description="What the server changed or found unusual; tell the person.")
+    status: Literal["draft"]
+    draft_id: str
+    message_id: str
+    web_link: str | None
+    recipients: list[str]
+    warnings: list[str] = Field(description="Tell the person.")
 
 
 class DiscardedDraft(BaseModel):
     """A draft that was discarded."""
 
-    status: Literal["discarded"] = Field(description="'discarded': it will not be sent.")
-    draft_id: str = Field(description="The draft_id of the call.")
+    status: Literal["discarded"]
+    draft_id: str
 
 
 @tool(
     title="Create a draft",
     annotations=ToolAnnotations(
-        title="Create a draft",
         read_only_hint=False,
         destructive_hint=False,  # it adds a draft; nothing is sent or changed
         idempotent_hint=False,
@@ -59,10 +58,10 @@ async def create_draft(
     as_written: arguments.AsWritten = False,
     outbox: Outbox = Depends(caller_outbox),
 ) -> CreatedDraft:
-    """Create an email in the signed-in person's Drafts folder, so that they can review it in Outlook. It sends nothing.
+    """Create an email in the signed-in person's Drafts folder, for review in Outlook. It sends nothing.
 
-    Give the person `web_link`. They can change the draft and send it themselves, or have you call send_draft with
-    `draft_id`. A second call of create_draft creates another draft.
+    Give the person `web_link`. They can change and send it themselves, or have you call send_draft. A second call
+    creates another draft.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
@@ -84,7 +83,6 @@ async def create_draft(
 @tool(
     title="Send a draft",
     annotations=ToolAnnotations(
-        title="Send a draft",
         read_only_hint=False,
         destructive_hint=True,  # a sent mail cannot be recalled
         idempotent_hint=True,  # a draft is sent once, however often the tool is called
@@ -94,11 +92,10 @@ async def create_draft(
 async def send_draft(
     draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox), context: Context = CurrentContext()
 ) -> Receipt:
-    """Send a draft that create_draft created, with every change that the person has made in it.
+    """Send a draft of create_draft, with every change that the person has made in it.
 
-    Call it only after the person has agreed. A receipt means that Microsoft accepted the message: do not repeat the
-    call (a repeat sends nothing and returns the first receipt). Only after 'outcome_unknown' it is not known whether
-    the message was sent.
+    It leaves immediately: call it only after the person has agreed. Do not repeat the call after a receipt (a repeat
+    sends nothing and returns the first one). Only after 'outcome_unknown' is it not known whether it was sent.
     """
     item, sent = await OwnDrafts(outbox).send(draft_id, progress_to(context))
     return receipt_of(sent, item.addresses)
@@ -107,7 +104,6 @@ async def send_draft(
 @tool(
     title="Discard a draft",
     annotations=ToolAnnotations(
-        title="Discard a draft",
         read_only_hint=False,
         destructive_hint=True,  # the person's changes in the draft are lost
         idempotent_hint=True,
@@ -115,9 +111,9 @@ async def send_draft(
     ),
 )
 async def discard_draft(draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox)) -> DiscardedDraft:
-    """Discard a draft that create_draft created, with every change that the person has made in it.
+    """Discard a draft of this server, with every change that the person has made in it.
 
-    It works only for drafts of this server. Call it only when the person does not want the draft any more.
+    Call it only when the person does not want the draft any more.
     """
     await OwnDrafts(outbox).discard(draft_id)
     return DiscardedDraft(status="discarded", draft_id=draft_id)

@@ -9,7 +9,7 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.mail import Message, MessageRequest
+from m365_mcp.mail import MessageRequest
 from m365_mcp.sending import delivery
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.tools import arguments
@@ -17,30 +17,39 @@ from m365_mcp.tools.caller import caller_outbox
 
 
 class Accepted(BaseModel):
-    """The receipt of a message that Microsoft has accepted."""
+    """The receipt of a message that Microsoft has accepted. Whether it reaches a mailbox, Microsoft does not tell.
+
+    Attributes:
+        message_id: this message's id; its header x-m365-mcp-id has it too.
+        accepted_at: when Microsoft accepted it: UTC, ISO 8601.
+        recipients: every address that the message goes to, as the server understood it.
+        duplicate_of: `message_id` of the earlier call that sent the message, when this call is a repeat.
+        warnings: what the server changed or found unusual.
+        saved_to_sent_items: whether a copy of the mail that was sent is in Sent Items; None when it is not known.
+        request_id: Microsoft's id of the request, for support staff.
+    """
 
     status: str
-    message_id: str = Field(description="This message's id; its header x-m365-mcp-id has it too.")
-    accepted_at: str = Field(description="When Microsoft accepted it, UTC, ISO 8601.")
-    recipients: list[str] = Field(description="Every address that the message goes to, as the server understood it.")
-    duplicate_of: str | None = Field(
-        description="Set when an earlier call already sent this message: its message_id. This call sent nothing."
-    )
-    warnings: list[str] = Field(description="What the server changed or found unusual; tell the person.")
-    saved_to_sent_items: bool = Field(description="Whether a copy is in the person's Sent Items.")
-    request_id: str | None = Field(description="Microsoft's id of the request, for support staff.")
+    message_id: str
+    accepted_at: str
+    recipients: list[str]
+    duplicate_of: str | None
+    warnings: list[str] = Field(description="Tell the person.")
+    saved_to_sent_items: bool | None
+    request_id: str | None
 
 
 class Receipt(Accepted):
     """The receipt of a sent message."""
 
-    status: Literal["sent"] = Field(description="'sent': Microsoft accepted the message for delivery.")
+    status: Literal["sent", "already_sent"] = Field(
+        description="'already_sent': an earlier call sent it, this one nothing."
+    )
 
 
 @tool(
     title="Send mail",
     annotations=ToolAnnotations(
-        title="Send mail",
         read_only_hint=False,
         destructive_hint=True,  # a sent mail cannot be recalled
         idempotent_hint=False,
@@ -68,11 +77,10 @@ async def send_mail(
 ) -> Receipt:
     """Send an email as the signed-in person, from their own Microsoft 365 mailbox.
 
-    The message leaves immediately and cannot be recalled, so have the person agree to recipients, subject and text
-    first. Write HTML in `body` unless `content_type` names another format. A receipt means that Microsoft accepted the
-    message: do not repeat the call (an equal call within minutes sends nothing and returns the first receipt). An
-    error says what to change. Only after 'outcome_unknown' it is not known whether the message was sent; then the
-    person must look in Sent Items before you try again.
+    It leaves immediately and cannot be recalled: have the person agree to recipients, subject and text first. A receipt
+    means that Microsoft accepted it, not that it arrived: do not repeat the call (an equal one within minutes sends
+    nothing and returns the first receipt). An error says what to change. Only after 'outcome_unknown' is it not known
+    whether it was sent: the person must look in Sent Items before you try again.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
@@ -83,23 +91,21 @@ async def send_mail(
     sent = await outbox.send(
         message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
-    return message_receipt(message, sent)
+    return receipt_of(sent, message.addresses, message.warnings)
 
 
-def message_receipt(message: Message, sent: delivery.SendReceipt) -> Receipt:
-    """Return the receipt of a message that was sent."""
-    return receipt_of(sent, message.addresses, message.warnings, is_saved=message.save_to_sent)
-
-
-def receipt_of(
-    sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
-) -> Receipt:
+def receipt_of(sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> Receipt:
     """Return the receipt of a send to these addresses."""
-    return Receipt(status="sent", **accepted_fields(sent, addresses, warnings, is_saved=is_saved))
+    return Receipt(status=sent_status(sent), **accepted_fields(sent, addresses, warnings))
+
+
+def sent_status(sent: delivery.SendReceipt) -> Literal["sent", "already_sent"]:
+    """Return the status of a send: a repeat must not look like a second mail."""
+    return "already_sent" if sent.is_repeat else "sent"
 
 
 def accepted_fields(
-    sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = (), *, is_saved: bool = True
+    sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return the fields of `Accepted` without `status`."""
     return {
@@ -108,7 +114,7 @@ def accepted_fields(
         "recipients": list(addresses),
         "duplicate_of": sent.message_id if sent.is_repeat else None,
         "warnings": list(warnings),
-        "saved_to_sent_items": is_saved,
+        "saved_to_sent_items": sent.is_saved,
         "request_id": sent.request_id,
     }
 

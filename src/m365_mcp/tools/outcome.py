@@ -7,14 +7,13 @@ import logging
 from functools import wraps
 from typing import Any
 
-from fastmcp.exceptions import FastMCPError, NotFoundError, ToolError, ValidationError
+from fastmcp.exceptions import FastMCPError, NotFoundError, ToolError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp_types import CallToolRequestParams
-from pydantic import ValidationError as PydanticValidationError
 
 from m365_mcp import logs
-from m365_mcp.errors import AlreadySent, InternalError, InvalidArgument, M365Error, OutcomeUnknown
+from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown
 from m365_mcp.metrics import Metrics
 from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
 
@@ -74,29 +73,7 @@ def _explain(failure: FastMCPError) -> M365Error:
     cause = failure.__cause__
     if isinstance(cause, M365Error):
         return cause
-    if isinstance(failure, ValidationError) and isinstance(cause, PydanticValidationError):
-        return InvalidArgument(_argument_errors(cause))
     return InternalError()
-
-
-def _argument_errors(error: PydanticValidationError) -> str:
-    """Name each argument and what is wrong with it, without its value."""
-    details = error.errors(include_url=False, include_input=False, include_context=False)
-    return " ".join(f"'{_argument_name(detail['loc'])}': {_problem(detail)}." for detail in details)
-
-
-def _argument_name(location: tuple[int | str, ...]) -> str:
-    name, *rest = location or ("arguments",)
-    return str(name) + "".join(f" entry {part + 1}" for part in rest if isinstance(part, int))
-
-
-def _problem(detail: Any) -> str:
-    known = {
-        "missing_argument": "is required",
-        "missing_keyword_only_argument": "is required",
-        "unexpected_keyword_argument": "is not an argument of this tool",
-    }
-    return known.get(detail["type"]) or str(detail["msg"]).removeprefix("Input ")
 
 
 def _as_text(tool: str, error: M365Error) -> str:

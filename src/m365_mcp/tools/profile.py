@@ -3,7 +3,7 @@
 from fastmcp.dependencies import Depends
 from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.tools.caller import caller_mailbox
@@ -12,15 +12,14 @@ from m365_mcp.tools.caller import caller_mailbox
 class MyProfile(BaseModel):
     """The profile of the signed-in person, with Graph's field names."""
 
-    displayName: str | None = Field(description="Display name.")  # noqa: N815 - Graph's own name
-    mail: str | None = Field(description="Mail address; null if the account has no mailbox.")
-    userPrincipalName: str = Field(description="Sign-in name.")  # noqa: N815 - Graph's own name
+    displayName: str | None  # noqa: N815 - Graph's own name
+    mail: str | None
+    userPrincipalName: str  # noqa: N815 - Graph's own name
 
 
 @tool(
     title="Get my profile",
     annotations=ToolAnnotations(
-        title="Get my profile",
         read_only_hint=True,
         destructive_hint=False,
         idempotent_hint=True,

@@ -4,7 +4,7 @@ from fastmcp import Context
 from fastmcp.dependencies import CurrentContext, Depends
 from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from m365_mcp.graph.replies import MessageSummary, ReplyDrafts
 from m365_mcp.mail import ReplyRequest
@@ -18,25 +18,24 @@ from m365_mcp.tools.mail import Receipt, progress_to, receipt_of
 class ListedMessage(BaseModel):
     """A message in a folder, without its text."""
 
-    message_id: str = Field(description="Id of the message, for reply and forward.")
-    subject: str = Field(description="Subject, as its sender wrote it.")
-    from_name: str | None = Field(description="The sender's name, as the message gives it.")
-    from_address: str | None = Field(description="The sender's address.")
-    received_at: str | None = Field(description="When it arrived, UTC, ISO 8601.")
-    is_read: bool = Field(description="Whether the person has opened it.")
-    preview: str | None = Field(description="The first words, if the operator allows them; otherwise null.")
+    message_id: str
+    subject: str
+    from_name: str | None
+    from_address: str | None
+    received_at: str | None
+    is_read: bool
+    preview: str | None
 
 
 class MessageList(BaseModel):
     """The newest messages of a folder."""
 
-    messages: list[ListedMessage] = Field(description="Newest first.")
+    messages: list[ListedMessage]
 
 
 @tool(
     title="List messages",
     annotations=ToolAnnotations(
-        title="List messages",
         read_only_hint=True,
         destructive_hint=False,
         idempotent_hint=True,
@@ -62,7 +61,7 @@ _SENDING = ToolAnnotations(
 )
 
 
-@tool(title="Reply", annotations=_SENDING.model_copy(update={"title": "Reply"}))
+@tool(title="Reply", annotations=_SENDING)
 async def reply(
     message_id: arguments.OriginalId,
     body: arguments.Text,
@@ -77,9 +76,9 @@ async def reply(
 ) -> Receipt:
     """Reply to a message inside its thread, with the original quoted below. The reply leaves immediately.
 
-    The reply goes to the addresses that the message names for replies; with `reply_all` also to all other people on the
-    message. The receipt lists them in `recipients`. Have the person agree to the text and the recipients first. Do not
-    repeat the call after a receipt or after 'outcome_unknown'.
+    It goes to the addresses that the message names for replies, or, for the person's own mail, to those who got it; the
+    receipt lists them. Have the person agree to text and recipients first. Do not repeat the call after a receipt or
+    'outcome_unknown'.
     """
     composed = await outbox.compose_reply(
         ReplyRequest(
@@ -91,13 +90,13 @@ async def reply(
             as_written=as_written,
         )
     )
-    item, sent = await Replies(outbox).send(
+    sent = await Replies(outbox).send(
         composed, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
-    return receipt_of(sent, item.addresses, composed.warnings)
+    return receipt_of(sent.receipt, sent.addresses, sent.warnings)
 
 
-@tool(title="Forward", annotations=_SENDING.model_copy(update={"title": "Forward"}))
+@tool(title="Forward", annotations=_SENDING)
 async def forward(
     message_id: arguments.OriginalId,
     to: arguments.To,
@@ -114,8 +113,8 @@ async def forward(
 ) -> Receipt:
     """Forward a message with its attachments and with your text above it. The mail leaves immediately.
 
-    The recipients can read everything that the message and its thread quote, so have the person agree to the recipients
-    first. Do not repeat the call after a receipt or after 'outcome_unknown'.
+    The recipients can read everything that the message and its thread quote: have the person agree to them first. Do
+    not repeat the call after a receipt or 'outcome_unknown'.
     """
     composed = await outbox.compose_reply(
         ReplyRequest(
@@ -130,10 +129,10 @@ async def forward(
             as_written=as_written,
         )
     )
-    item, sent = await Replies(outbox).send(
+    sent = await Replies(outbox).send(
         composed, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
-    return receipt_of(sent, item.addresses, composed.warnings)
+    return receipt_of(sent.receipt, sent.addresses, sent.warnings)
 
 
 def _listed(one: MessageSummary) -> ListedMessage:

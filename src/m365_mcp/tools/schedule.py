@@ -9,10 +9,9 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.graph.items import Item
 from m365_mcp.mail import MessageRequest, read_send_at
 from m365_mcp.sending.outbox import Outbox
-from m365_mcp.sending.scheduling import Schedule
+from m365_mcp.sending.scheduling import Schedule, ScheduledItem
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
 from m365_mcp.tools.mail import Accepted, accepted_fields, progress_to
@@ -21,38 +20,40 @@ from m365_mcp.tools.mail import Accepted, accepted_fields, progress_to
 class ScheduleReceipt(Accepted):
     """The receipt of a scheduled message."""
 
-    status: Literal["scheduled"] = Field(description="'scheduled': Microsoft stores the message until send_at.")
-    send_at: str = Field(description="When Microsoft sends it, UTC, ISO 8601.")
-    scheduled_id: str | None = Field(description="Id of the scheduled message, for cancel_scheduled.")
+    status: Literal["scheduled", "already_scheduled"] = Field(
+        description="'already_scheduled': an earlier call did it, this one nothing."
+    )
+    send_at: str
+    scheduled_id: str | None
 
 
 class ScheduledMail(BaseModel):
     """A scheduled message that has not left yet."""
 
-    scheduled_id: str = Field(description="Id of the scheduled message, for cancel_scheduled.")
-    send_at: str = Field(description="When Microsoft sends it, UTC, ISO 8601.")
-    subject: str = Field(description="Subject.")
-    recipients: list[str] = Field(description="Every address that it goes to.")
+    scheduled_id: str
+    send_at: str
+    subject: str
+    recipients: list[str]
+    allowed_now: bool = Field(description="False: today's rules forbid it; it leaves unless cancelled.")
 
 
 class ScheduledMails(BaseModel):
     """The scheduled messages that have not left yet."""
 
-    scheduled: list[ScheduledMail] = Field(description="The scheduled messages, the earliest first.")
+    scheduled: list[ScheduledMail]
 
 
 class CancelledMail(BaseModel):
     """A scheduled message that was cancelled."""
 
-    status: Literal["cancelled"] = Field(description="'cancelled': it will not be sent.")
-    subject: str = Field(description="Its subject.")
-    recipients: list[str] = Field(description="Every address that will not get it.")
+    status: Literal["cancelled"]
+    subject: str
+    recipients: list[str]
 
 
 @tool(
     title="Schedule mail",
     annotations=ToolAnnotations(
-        title="Schedule mail",
         read_only_hint=False,
         destructive_hint=True,  # Microsoft sends it without another call
         idempotent_hint=False,
@@ -80,9 +81,8 @@ async def schedule_mail(
 ) -> ScheduleReceipt:
     """Send an email as the signed-in person at a later time, at most 30 days from now.
 
-    Microsoft stores the message and sends it without another call, so have the person agree to recipients, subject,
-    text and time first. cancel_scheduled cancels it before it leaves. Do not repeat the call after a receipt or after
-    'outcome_unknown'.
+    Microsoft keeps it and sends it without another call: have the person agree to recipients, subject, text and time
+    first. cancel_scheduled cancels it before it leaves. Do not repeat the call after a receipt or 'outcome_unknown'.
     """
     when = read_send_at(send_at, datetime.now(UTC))
     request = MessageRequest(
@@ -96,14 +96,15 @@ async def schedule_mail(
     )
     return ScheduleReceipt(
         **accepted_fields(sent, message.addresses, message.warnings),
-        status="scheduled", send_at=when.isoformat(), scheduled_id=sent.draft_id,
-    )  # fmt: skip
+        status="already_scheduled" if sent.is_repeat else "scheduled",
+        send_at=when.isoformat(),
+        scheduled_id=sent.draft_id,
+    )
 
 
 @tool(
     title="List scheduled mail",
     annotations=ToolAnnotations(
-        title="List scheduled mail",
         read_only_hint=True,
         destructive_hint=False,
         idempotent_hint=True,
@@ -111,17 +112,13 @@ async def schedule_mail(
     ),
 )
 async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMails:
-    """List the mails scheduled with schedule_mail that have not left yet, the earliest first.
-
-    The list does not contain mails that the person scheduled in Outlook.
-    """
-    return ScheduledMails(scheduled=[_scheduled_mail(item) for item in await Schedule(outbox).list(datetime.now(UTC))])
+    """List the mails scheduled with schedule_mail that have not left yet; none that the person scheduled in Outlook."""
+    return ScheduledMails(scheduled=[_scheduled_mail(one) for one in await Schedule(outbox).list(datetime.now(UTC))])
 
 
 @tool(
     title="Cancel scheduled mail",
     annotations=ToolAnnotations(
-        title="Cancel scheduled mail",
         read_only_hint=False,
         destructive_hint=True,
         idempotent_hint=True,
@@ -139,7 +136,12 @@ async def cancel_scheduled(
     return CancelledMail(status="cancelled", subject=item.subject, recipients=list(item.addresses))
 
 
-def _scheduled_mail(item: Item) -> ScheduledMail:
+def _scheduled_mail(scheduled: ScheduledItem) -> ScheduledMail:
+    item = scheduled.item
     return ScheduledMail(
-        scheduled_id=item.id, send_at=str(item.send_at), subject=item.subject, recipients=list(item.addresses)
+        scheduled_id=item.id,
+        send_at=str(item.send_at),
+        subject=item.subject,
+        recipients=list(item.addresses),
+        allowed_now=scheduled.is_allowed,
     )

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from m365_mcp.errors import AttachmentsMissing
-from m365_mcp.mail import Message, MessageRequest
+from m365_mcp.errors import AttachmentsMissing, M365Error
+from m365_mcp.graph.drafts import announcing
+from m365_mcp.mail import Message, MessageRequest, notes_on_names, warnings_of
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
@@ -72,9 +73,10 @@ class PendingUpload:
 
 @dataclass(frozen=True)
 class SentUpload:
-    """A sent draft: its batch, the receipt and its files."""
+    """A sent draft: its batch, the addresses of its recipients when it was sent, the receipt and its files."""
 
     batch: UploadBatch
+    addresses: tuple[str, ...]
     receipt: SendReceipt
     files: tuple[ReceivedFile, ...]
 
@@ -98,9 +100,12 @@ class PendingUploads:
         message = await self.outbox.compose(request)
         attached = [attachment.name for attachment in message.attachments]
         expected = parse_files(files, self.outbox.rules, attached)
+        on_names = warnings_of(notes_on_names([file.name for file in expected]))
+        message = replace(message, warnings=message.warnings + on_names)
         message_id = new_message_id()
         async with self.outbox.slot():
-            draft = await self.outbox.drafts.create(message.draft_as_graph(message_id), message_id)
+            content = announcing(message.draft_as_graph(message_id), [file.name for file in expected])
+            draft = await self.outbox.drafts.create(content, message_id)
         expires_at = self.uploads.links.clock() + LINK_SECONDS
         secrets = [await self._issue(file, draft.id, expires_at) for file in expected]
         batch = UploadBatch(
@@ -129,12 +134,12 @@ class PendingUploads:
         return await self.uploads.links.issue(link)
 
     async def send(self, draft_id: str, progress: Progress = no_progress) -> SentUpload:
-        """Send the draft once, with every file of its batch.
+        """Send the draft once, with every file of its batch. Before a send, the strategy inspects the draft.
 
         Raises:
             DraftUnknown: this person has no batch for the draft.
-            AttachmentsMissing: a file has not arrived; this method sends nothing.
-            MessageMissing: the person deleted or moved the draft.
+            AttachmentsMissing: a file has not arrived, or the person removed it; this method sends nothing.
+            InvalidArgument, RecipientNotAllowed, MessageMissing, AlreadySent: see `DraftInspection.inspect`.
             OutcomeUnknown, M365Error: see `Delivery.send`.
         """
         batch = await self.uploads.batches.find(self.outbox.person, draft_id)
@@ -142,9 +147,22 @@ class PendingUploads:
         fingerprint = hashlib.sha256(draft_id.encode()).hexdigest()
         # This key is longer than any key that a caller may give, so the two never collide.
         request = SendRequest(self.outbox.person, fingerprint, idempotency_key=f"draft {fingerprint}")
-        strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, person_knows_draft=True)
-        receipt = await self.outbox.deliver(request, batch.addresses, strategy, progress)
-        return SentUpload(batch, replace(receipt, message_id=batch.message_id), files)
+        inspection = replace(self.outbox.inspection, announced=tuple(file.name for file in files))
+        strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, inspection)
+        addresses = await self._addresses(batch)
+        receipt = await self.outbox.deliver(request, addresses, strategy, progress)
+        sent_to = strategy.inspected.addresses if strategy.inspected else addresses
+        return SentUpload(batch, sent_to, replace(receipt, message_id=batch.message_id), files)
+
+    async def _addresses(self, batch: UploadBatch) -> tuple[str, ...]:
+        """Return the draft's recipients as they are now; those of the announcement if Graph does not return them.
+
+        A repeat needs no mailbox, so an error is none here: the inspection meets it again before a send.
+        """
+        try:
+            return (await self.outbox.drafts.find(batch.draft_id)).addresses
+        except M365Error:
+            return batch.addresses
 
     async def _received_files(self, batch: UploadBatch) -> tuple[ReceivedFile, ...]:
         links = [await self.uploads.links.find_by_key(key) for key in batch.link_keys]

@@ -14,7 +14,8 @@ from m365_mcp.errors import GraphUnavailable, UploadBrokenOff
 from m365_mcp.graph.attachments import DraftAttachments
 from m365_mcp.graph.upload_session import CHUNK_BYTES
 from m365_mcp.mail import MailRules, check_attachment_start
-from m365_mcp.mail.attachment_types import content_type_of
+from m365_mcp.mail.attachment_types import extension_of
+from m365_mcp.mail.media_types import content_type_of
 from m365_mcp.mail.rules import MAX_INLINE_ATTACHMENT_BYTES
 
 
@@ -128,12 +129,12 @@ class Transfer:
             if not is_first_try:
                 await self.attachments.remove(name)
             if incoming.size < MAX_INLINE_ATTACHMENT_BYTES:
-                await self.attachments.add(name, content_type_of(name), first)
+                await self.attachments.add(name, content_type_of(extension_of(name), first), first)
             else:
                 await self._send_ranges(name, incoming, first, chunks)
 
     async def _send_ranges(self, name: str, incoming: Incoming, first: bytes, rest: AsyncIterator[bytes]) -> None:
-        session = await self.attachments.open_session(name, content_type_of(name), incoming.size)
+        session = await self.attachments.open_session(name, content_type_of(extension_of(name), first), incoming.size)
         try:
             await session.send(first)
             async for chunk in rest:

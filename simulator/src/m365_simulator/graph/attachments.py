@@ -14,6 +14,8 @@ from m365_simulator.outlook.addresses import session_url
 from m365_simulator.outlook.answers import session_json
 from m365_simulator.uploads import UploadSession
 
+_OF_EVERY_KIND = frozenset({"id", "name", "contentType", "size", "isInline", "lastModifiedDateTime"})
+
 
 def add_attachment(call: Call) -> Outcome:
     """Answer 201 with the metadata of a small attachment."""
@@ -29,18 +31,46 @@ def add_attachment(call: Call) -> Outcome:
 
 def list_attachments(call: Call) -> Outcome:
     """Answer the metadata of all attachments."""
-    return Outcome(
-        200, {"@odata.context": _context(call), "value": [attachment_json(one) for one in call.item().attachments]}
-    )
+    select = _read_select(call)
+    found = [_selected(attachment_json(one), select) for one in call.item().attachments]
+    return Outcome(200, {"@odata.context": _context(call), "value": found})
 
 
 def get_attachment(call: Call) -> Outcome:
     """Answer the metadata of one attachment."""
-    wanted = call.request.path_params["attachment"]
+    select, wanted = _read_select(call), call.request.path_params["attachment"]
     for one in call.item().attachments:
         if one.id == wanted:
-            return Outcome(200, {"@odata.context": _context(call), **attachment_json(one)})
+            return Outcome(200, {"@odata.context": _context(call), **_selected(attachment_json(one), select)})
     raise item_not_found()
+
+
+def _read_select(call: Call) -> frozenset[str] | None:
+    """Return the properties that `$select` names, None for all; GraphError 400 for what the base type does not have.
+
+    `contentId` and `contentBytes` are properties of a file only (page "attachment resource type").
+    """
+    for option in call.query:
+        if option.startswith("$") and option != "$select":
+            raise GraphError(400, "ErrorInvalidUrlQuery", f"The query option '{option}' is not modelled.")
+    if not call.query.get("$select"):
+        return None
+    names = frozenset(name.strip() for name in call.query["$select"].split(","))
+    for name in sorted(names - _OF_EVERY_KIND):
+        raise GraphError(
+            400,
+            "BadRequest",
+            f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
+            "'Microsoft.OutlookServices.Attachment'.",
+        )
+    return names
+
+
+def _selected(attachment: dict[str, object], select: frozenset[str] | None) -> dict[str, object]:
+    """Return the selected properties; the type and the id are always there."""
+    if select is None:
+        return attachment
+    return {name: value for name, value in attachment.items() if name in select | {"id"} or "@" in name}
 
 
 def delete_attachment(call: Call) -> Outcome:

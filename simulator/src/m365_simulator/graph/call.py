@@ -4,6 +4,7 @@ The layers come in Graph's order: token, place among the concurrent requests, si
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from m365_simulator.post_office import Mailbox
 from m365_simulator.tenant import Tenant
 
 IMMUTABLE = 'IdType="ImmutableId"'
+_ID = re.compile(r"AA[MQkA][\w=-]+")
+"""An id of an item as Exchange writes it: base64url that begins with a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,11 @@ class Call:
         return IMMUTABLE.casefold() in asked.replace(" ", "").casefold()
 
     def item(self) -> Message:
-        """Return the message that the path names; GraphError 404 when there is none."""
-        found = self.mailbox.find(self.request.path_params["id"])
+        """Return the message that the path names; GraphError 400 for what is no id, 404 when there is no such one."""
+        item_id = self.request.path_params["id"]
+        if not _ID.fullmatch(item_id):
+            raise GraphError(400, "ErrorInvalidIdMalformed", "Id is malformed.")
+        found = self.mailbox.find(item_id)
         if found is None:
             raise item_not_found()
         return found

@@ -74,6 +74,6 @@ def _properties(person: Person) -> Mapping[str, object]:
         "userPrincipalName": person.user_principal_name,
         "id": person.object_id,
         "otherMails": [],
-        "proxyAddresses": [f"SMTP:{person.mail}"] if person.mail else [],
+        "proxyAddresses": [*([f"SMTP:{person.mail}"] if person.mail else ()), *map("smtp:{}".format, person.aliases)],
         "accountEnabled": person.enabled,
     }

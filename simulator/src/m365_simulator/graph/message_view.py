@@ -11,7 +11,14 @@ from m365_simulator.mail import Attachment, Message, Recipient
 HIDDEN_FROM_BASIC = ("body", "bodyPreview", "uniqueBody")
 """What Mail.ReadBasic does not show, beside attachments and extended properties (page "Permissions reference")."""
 ONLY_WHEN_SELECTED = ("internetMessageHeaders", "uniqueBody")
-FOLDER_IDS = {name: f"AAMkFOLDER{name}=" for name in ("inbox", "drafts", "outbox", "sentitems", "deleteditems")}
+DISPLAY_NAMES = {
+    "inbox": "Inbox",
+    "drafts": "Drafts",
+    "outbox": "Outbox",
+    "sentitems": "Sent Items",
+    "deleteditems": "Deleted Items",
+}
+FOLDER_IDS = {name: f"AAMkFOLDER{name}=" for name in DISPLAY_NAMES}
 Json = dict[str, object]
 
 

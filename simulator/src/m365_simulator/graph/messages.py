@@ -2,7 +2,7 @@
 
 from m365_simulator.graph.call import Call, Outcome, item_not_found
 from m365_simulator.graph.message_query import Query, read_query, read_shown
-from m365_simulator.graph.message_view import FOLDER_IDS, entity_json, may_read_text, message_json
+from m365_simulator.graph.message_view import DISPLAY_NAMES, FOLDER_IDS, entity_json, may_read_text, message_json
 from m365_simulator.graph.problems import GraphError
 
 
@@ -28,6 +28,17 @@ def get_message(call: Call) -> Outcome:
     shown = read_shown(call.query)
     _check_extended(call, bool(shown.extended))
     return Outcome(200, entity_json(call, call.item(), shown))
+
+
+def get_folder(call: Call) -> Outcome:
+    """Answer one mail folder (page "Get mailFolder"); its id is the `parentFolderId` of its messages."""
+    name = _folder(call.request.path_params["folder"])
+    known: dict[str, object] = {"id": FOLDER_IDS[name], "displayName": DISPLAY_NAMES[name]}
+    names = call.query["$select"].split(",") if call.query.get("$select") else known
+    if set(call.query) - {"$select"} or set(names) - set(known):
+        raise GraphError(400, "ErrorInvalidUrlQuery", "The simulator shows the id and the name of a folder only.")
+    context = f"{call.tenant.authority}/v1.0/$metadata#users('{call.caller.person.object_id}')/mailFolders/$entity"
+    return Outcome(200, {"@odata.context": context, **{one: known[one] for one in dict.fromkeys(("id", *names))}})
 
 
 def _next_link(call: Call, query: Query) -> str:

@@ -12,7 +12,7 @@ from m365_simulator.graph.attachments import (
 from m365_simulator.graph.call import Endpoint, mailbox_call
 from m365_simulator.graph.drafts import change_draft, create_draft, delete_message, send_draft
 from m365_simulator.graph.me import me
-from m365_simulator.graph.messages import get_message, list_messages
+from m365_simulator.graph.messages import get_folder, get_message, list_messages
 from m365_simulator.graph.people import people
 from m365_simulator.graph.replies import create_answer, send_answer
 from m365_simulator.graph.reply_text import Kind
@@ -40,6 +40,7 @@ def graph_routes() -> list[Route]:
         _route("POST", "/v1.0/me/sendMail", send_mail, *SEND, sends=True),
         _route("GET", "/v1.0/me/mailFolders/{folder}/messages", list_messages, *READ_BASIC),
         _route("GET", "/v1.0/me/mailFolders('{folder}')/messages", list_messages, *READ_BASIC),
+        _route("GET", "/v1.0/me/mailFolders/{folder}", get_folder, *READ_BASIC),
         *_messages(),
         *_attachments(),
         *_answers(),

@@ -77,6 +77,7 @@ async def running_server(
         "MCP_HOST": "127.0.0.1",
         "MCP_PORT": str(listener.getsockname()[1]),
         "MCP_METRICS_PORT": "0",
+        "M365_TOOLSETS": "replies",  # one of the mails on the mailbox page is a reply
         "REDIS_URL": "memory://",
     }
     serve = _running("serve", ["--listen-fd", str(inherited)], environment, folder, inherited)

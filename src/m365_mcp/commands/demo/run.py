@@ -17,11 +17,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from m365_mcp.commands.demo import mails
 from m365_mcp.commands.demo.processes import Simulator, listen, running_server, running_simulator
 from m365_mcp.commands.demo.walk import Step, Walk
 from m365_mcp.errors import InternalError
 
 PERSON = "ada@contoso.example"
+OTHER_PERSON = "grace@contoso.example"
 MAIL = {
     "to": ["Grace Hopper <grace@contoso.example>"],
     "subject": "Meeting notes ✉ 會議記錄",
@@ -41,40 +43,58 @@ async def run_demo(console: Console, *, once: bool, port: int) -> int:
             async with running_server(folder, server_url, listener, simulator):
                 status.stop()
                 console.print(f"[green]✓[/] Simulator: {simulator.authority}   [green]✓[/] Server: {server_url}\n")
-                await _walk(console, server_url, simulator)
+                token = await _walk(console, server_url, simulator)
                 if not once:
+                    await _fill_mailbox(console, server_url, simulator, token)
                     console.print(_where_to_go(server_url, simulator))
                     await _until_interrupted()
                     console.print("Stopping…")
     return 0
 
 
-async def _walk(console: Console, server_url: str, simulator: Simulator) -> None:
+async def _walk(console: Console, server_url: str, simulator: Simulator) -> str:
     walk = Walk(server_url, simulator, PERSON)
     with console.status("Signing in…") as status:
         async for step in walk.steps():
             console.print(_as_text(step))
             status.update(f"Step {step.number} done…")
-    profile, receipt = await _call_tools(f"{server_url}/mcp", walk.access_token)
-    console.print(
-        _as_text(
-            Step("10", "Use MCP with the token", f"POST {server_url}/mcp", ("200, tools: send_mail, get_my_profile",))
-        )
-    )
+    names, profile, receipt = await _call_tools(f"{server_url}/mcp", walk.access_token)
+    tools = f"200, tools: {', '.join(names)}"
+    console.print(_as_text(Step("10", "Use MCP with the token", f"POST {server_url}/mcp", (tools,))))
     console.print(f"     [cyan]get_my_profile[/] → {profile['displayName']} <{profile['mail']}>", highlight=False)
     console.print(f"     [cyan]send_mail[/]      → status {receipt['status']}, {', '.join(receipt['recipients'])}\n")
-    console.print(_as_panel(await _delivered(simulator)))
+    console.print(_as_panel(await _submitted(simulator)))
+    return walk.access_token
 
 
-async def _call_tools(endpoint: str, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    transport = StreamableHttpTransport(endpoint, auth=token, httpx_client_factory=_direct_client)
-    async with Client(transport) as client:
-        names = {tool.name for tool in await client.list_tools()}
-        if names != {"send_mail", "get_my_profile"}:
+async def _call_tools(endpoint: str, token: str) -> tuple[list[str], dict[str, Any], dict[str, Any]]:
+    async with _client(endpoint, token) as client:
+        names = [tool.name for tool in await client.list_tools()]
+        if names[:2] != ["send_mail", "get_my_profile"]:
             raise InternalError("The server does not list its two tools.")
         profile = await client.call_tool("get_my_profile")
         receipt = await client.call_tool("send_mail", MAIL)
-    return profile.structured_content or {}, receipt.structured_content or {}
+    return names, profile.structured_content or {}, receipt.structured_content or {}
+
+
+async def _fill_mailbox(console: Console, server_url: str, simulator: Simulator, token: str) -> None:
+    """Send the mails that the mailbox page shows; Grace signs in for hers."""
+    with console.status("Sending four more mails…"):
+        walk = Walk(server_url, simulator, OTHER_PERSON)
+        async for _ in walk.steps():
+            pass
+        async with _client(f"{server_url}/mcp", walk.access_token) as grace:
+            await mails.ask(grace)
+        async with _client(f"{server_url}/mcp", token) as ada:
+            subjects = await mails.write_and_answer(ada)
+    console.print("Four more mails, to read in Grace's mailbox as they arrive:")
+    for subject in subjects:
+        console.print(f"     {subject}", highlight=False)
+    console.print()
+
+
+def _client(endpoint: str, token: str) -> Client[StreamableHttpTransport]:
+    return Client(StreamableHttpTransport(endpoint, auth=token, httpx_client_factory=_direct_client))
 
 
 def _direct_client(
@@ -87,13 +107,13 @@ def _direct_client(
     return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False)
 
 
-async def _delivered(simulator: Simulator) -> dict[str, Any]:
+async def _submitted(simulator: Simulator) -> dict[str, Any]:
     async with httpx2.AsyncClient(trust_env=False) as client:
         outbox = (await client.get(f"{simulator.control}/_control/outbox")).json()
     if not outbox:
         raise InternalError("The mail did not arrive in the simulator.")
-    delivered: dict[str, Any] = outbox[-1]
-    return delivered
+    submitted: dict[str, Any] = outbox[-1]
+    return submitted
 
 
 def _as_text(step: Step) -> Group:
@@ -110,7 +130,7 @@ def _as_panel(message: dict[str, Any]) -> Panel:
     head.add_row("Subject", Text(message["subject"], style="bold"))
     head.add_row("Format", message["body"]["contentType"])
     content = Group(head, "", Text(message["body"]["content"]))
-    return Panel(content, title="Delivered", border_style="green", expand=False)
+    return Panel(content, title="Submitted", border_style="green", expand=False)
 
 
 def _people(people: list[dict[str, Any]]) -> str:
@@ -120,7 +140,7 @@ def _people(people: list[dict[str, Any]]) -> str:
 def _where_to_go(server_url: str, simulator: Simulator) -> Panel:
     text = Text.assemble(
         ("Mailboxes    ", "bold"),
-        f"{simulator.mailbox_page}\n",
+        f"{simulator.mailbox_page.rstrip('/')}/?person=grace\n",
         ("MCP endpoint ", "bold"),
         f"{server_url}/mcp\n\n",
         "Connect Claude Code:  ",

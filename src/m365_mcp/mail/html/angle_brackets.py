@@ -82,6 +82,7 @@ class _Reader:
         self._last_section_end = html.rfind("]]>")
         # Where the attributes of a rejected tag begin. A later tag that gets there is part of them, so it is text too.
         self._rejected: set[int] = set()
+        self._styled: set[str] = set()  # the names of unknown elements with a style
         self._foreign = 0  # open <svg> and <math>, which have elements of their own
         self._last_end: dict[str, int] = {}  # by name as written and in lower case
         self._first_start: dict[str, int] = {}
@@ -150,7 +151,7 @@ class _Reader:
         name, end = tag[2].lower(), attributes.end
         if end is None:
             return opening + 1, False
-        if not self._is_element(name, opening, tag):
+        if not (self._is_element(name, opening, tag) or self._is_styled(name, opening, tag, attributes)):
             return self._end_of_data(name, opening, end), False
         if not attributes.are_of_a_tag:
             return opening + 1, False
@@ -170,6 +171,15 @@ class _Reader:
         if not CUSTOM_ELEMENT.fullmatch(tag[2]):
             return False
         return self._first_start.get(name, opening) < opening if tag[1] else self._ends_after(name, opening)
+
+    def _is_styled(self, name: str, opening: int, tag: re.Match[str], attributes: _Attributes) -> bool:
+        """Return whether an element that HTML does not know has a style, as no data has, or ends such an element."""
+        if tag[1]:
+            return name in self._styled
+        if attributes.has_style and self._ends_after(name, opening):
+            self._styled.add(name)
+            return True
+        return False
 
     def _ends_after(self, name: str, position: int) -> bool:
         return self._last_end.get(name, -1) >= position
@@ -202,7 +212,7 @@ class _Reader:
             return name not in EMPTY_WITHOUT_ATTRIBUTES
         if name in OFTEN_LEFT_OPEN:
             # A type in a program as in List<S>, or a placeholder as in <Font>; as HTML, it would end as it begins.
-            is_type = tag[2].isupper() and self._html[opening - 1 : opening].isalnum()
+            is_type = len(tag[2]) == 1 and tag[2].isupper() and self._html[opening - 1 : opening].isalnum()
             is_placeholder = tag[2].istitle() and len(tag[2]) > 1
             return not (is_type or is_placeholder) or self._ends_after(tag[2], opening)
         return self._foreign > 0 or OFFICE_ELEMENT.fullmatch(name) is not None or self._ends_after(name, opening)
@@ -237,15 +247,16 @@ class _Attributes:
 
     Attributes:
         end: where the tag ends; None: it does not end, or a `<` comes first.
+        has_style: whether `style` is among them.
         hold_markup: whether a value in quotes has a `<`.
     """
 
-    __slots__ = ("_named", "_stray_quotes", "_words", "are_none", "end", "hold_markup")
+    __slots__ = ("_named", "_stray_quotes", "_words", "are_none", "end", "has_style", "hold_markup")
 
     def __init__(self) -> None:
         self.end: int | None = None
         self.are_none = True
-        self.hold_markup = self._stray_quotes = False
+        self.has_style = self.hold_markup = self._stray_quotes = False
         self._named = self._words = 0
 
     def add(self, found: re.Match[str]) -> bool:
@@ -255,6 +266,7 @@ class _Attributes:
         if "<" in name or name.startswith(_OPEN_QUOTES) or (plain and "<" in plain):
             return False
         self.hold_markup |= bool(quoted) and "<" in quoted
+        self.has_style |= name.lower() == "style"
         self._stray_quotes |= '"' in name or "'" in name
         is_custom = CUSTOM_ATTRIBUTE.fullmatch(name) is not None
         if quoted or plain:

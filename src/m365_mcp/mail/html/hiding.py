@@ -19,6 +19,7 @@ VISIBLE = "w"
 BEHIND = "z"  # a negative z-index
 BACKGROUND_LOST = "b"  # its picture or gradient was removed
 COLOR_LOST = "c"  # the colour of its text was removed
+NO_ROOM = "n"  # its box has no size and cuts its content off, if it is a block
 MOVED = "m"  # it stands somewhere else, perhaps in front of another background
 
 _OFF_SCREEN = 500.0  # pixels to the left or above; no mail moves visible text so far
@@ -34,6 +35,7 @@ _TELLING = words(
     "clip clip-path content-visibility display filter left opacity overflow overflow-x overflow-y position right scale "
     "transform translate visibility z-index -ms-transform -webkit-clip-path -webkit-transform"
 )
+_BLOCK_DISPLAYS = words("block inline-block flex inline-flex grid inline-grid list-item flow-root")
 _LENGTHS = ("margin", "margin-left", "margin-top", "text-indent", "letter-spacing")
 _UNUSUAL_LENGTH = re.compile(r"-|\d{2}e|\d{3}")
 
@@ -49,6 +51,7 @@ def traits_of(style: Mapping[str, str]) -> str:
     if visibility := style.get("visibility"):
         traits += INVISIBLE if visibility in ("hidden", "collapse") else VISIBLE
     traits += DISGUISED if _is_transparent(style) or _is_clipped(style) or _is_shrunk(style) else ""
+    traits += _trait_of_size(style)
     traits += MOVED if _is_moved(style) else ""
     return traits + _traits_of_lengths(style) + (BEHIND if (pixels(style.get("z-index", "")) or 0.0) < 0 else "")
 
@@ -129,10 +132,16 @@ def _is_clipped(style: Mapping[str, str]) -> bool:
         return bool(numbers) and numbers[0] <= 1
     if path.startswith("polygon("):
         return bool(numbers) and not any(numbers)
-    if not _is_cut_off(style):
-        return False
+    return False
+
+
+def _trait_of_size(style: Mapping[str, str]) -> str:
+    """Return whether the box has no size: `DISGUISED` for a box by its style, `NO_ROOM` if the element decides."""
     sizes = [pixels(style.get(name, "")) for name in ("height", "max-height", "width", "max-width", "line-height")]
-    return any(size is not None and size <= 1 for size in sizes[:4]) or sizes[4] == 0
+    if not _is_cut_off(style) or not (any(size is not None and size <= 1 for size in sizes[:4]) or sizes[4] == 0):
+        return ""
+    is_block = style.get("display", "inline") in _BLOCK_DISPLAYS or style.get("float", "none") != "none"
+    return DISGUISED if is_block or style.get("position") in ("absolute", "fixed") else NO_ROOM
 
 
 def _is_shrunk(style: Mapping[str, str]) -> bool:

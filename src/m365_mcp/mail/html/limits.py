@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from m365_mcp.errors import BodyTooComplex
 
-MAX_ELEMENTS = 16_000
+MAX_ELEMENTS = 15_000
 MAX_TAGS = 4 * MAX_ELEMENTS  # "<" of any kind: start and end tags, comments, and a single "<" in the text
 MAX_ATTRIBUTES = 50_000
-MAX_ADDRESSES = 4_000  # of links and pictures
+MAX_ADDRESSES = 1_500  # of links and pictures
 MAX_DATA_PICTURES = 100  # pictures inside the HTML that become attachments
 MAX_STYLE_CHARACTERS = 10_000  # of one style attribute
-MAX_STYLE_DECLARATIONS = 20_000  # of different style attributes; equal ones are sanitised once
+MAX_STYLE_DECLARATIONS = 8_000  # of different style attributes; equal ones are sanitised once
 MAX_DEPTH = 200
 MAX_REFERENCES = 100_000  # nh3 0.3 takes quadratic time in the number of & in one piece of text
 # An HTML parser repeats open formatting tags in every new paragraph (WHATWG HTML 13.2.4.3), so a small text can become

@@ -17,12 +17,18 @@ from m365_mcp.mail.html.css import declarations_of, plain_style
 from m365_mcp.mail.html.look_report import LookReport
 from m365_mcp.mail.html.rules import MARKER, VOID
 from m365_mcp.mail.html.tokens import End, Start, Text, Token
+from m365_mcp.mail.text import words
 
 _LEAST_CONTRAST = 3.0
 _INDISTINCT = 1.3  # with less contrast nobody sees that there is a text
 _FAINT = 0.1
 _SMALLEST = 2.0  # pixels; smaller text is not meant to be read
 _NOT_SEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\ufeff\u00a0"
+# Elements that are a box by themselves: only in a box does a height cut off what does not fit.
+_BLOCKS = words(
+    "address article aside blockquote center dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr img li "
+    "main nav ol p pre section ul"
+)
 _ATTRIBUTES = ("style", "bgcolor", "color")
 _USUAL_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
 
@@ -64,7 +70,7 @@ class _Walk:
     def __init__(self, report: LookReport) -> None:
         self._report = report
         self._states = [_State()]
-        self._known: dict[tuple[int | str, ...], _State] = {}  # by the state around an element and its attributes
+        self._known: dict[tuple[object, ...], _State] = {}  # by the state around an element and its attributes
         self._hidden_depth = 0
         self._hidden_pieces: list[str] = []
 
@@ -98,7 +104,8 @@ class _Walk:
         traits = tag.attributes.pop(MARKER, "")
         around = self._states[-1]
         is_behind = hiding.BEHIND in traits and around.has_box
-        if hiding.NOT_DISPLAYED in traits or hiding.DISGUISED in traits or is_behind:
+        is_cut = hiding.NO_ROOM in traits and tag.name in _BLOCKS
+        if hiding.NOT_DISPLAYED in traits or hiding.DISGUISED in traits or is_behind or is_cut:
             if tag.name not in VOID:
                 is_open = hiding.NOT_DISPLAYED in traits
                 self._hidden_pieces = self._report.declared if is_open else self._report.disguised

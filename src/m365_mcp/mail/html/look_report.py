@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import unescape
 
@@ -23,7 +23,7 @@ class LookReport:
         disguised: the text that they hide in another way.
         noticed: how many elements lost each property.
         elements: how many elements lost a property.
-        generated: how many rules add text with `::before` or `::after`.
+        generated: the texts that rules add with `::before` or `::after`.
         recolored: how many elements lost the colour of their text, because nobody could read it any more.
     """
 
@@ -31,7 +31,7 @@ class LookReport:
     disguised: list[str] = field(default_factory=list)
     noticed: Counter[str] = field(default_factory=Counter)
     elements: int = 0
-    generated: int = 0
+    generated: Sequence[str] = ()
     recolored: int = 0
 
     def lose(self, properties: Iterable[str]) -> None:
@@ -75,8 +75,9 @@ class LookReport:
     def _generated(self) -> Note | None:
         if not self.generated:
             return None
-        which = "1 rule adds" if self.generated == 1 else f"{self.generated} rules add"
-        return Note(Weight.LOOK, f"{which} text with ::before or ::after, which a mail cannot have; write it as text.")
+        text = " ".join(dict.fromkeys(self.generated))
+        quote = text if len(text) <= _QUOTED else f"{text[:_QUOTED].rstrip()}…"
+        return Note(Weight.LOST, f'Style sheets add text, which a mail cannot have; write it into the body: "{quote}"')
 
 
 def _hidden(weight: Weight, pieces: list[str], what: str) -> Note | None:

@@ -32,7 +32,7 @@ class Pass:
     """One pass of both parsers over the HTML."""
 
     def __init__(self, removed: Removals, before: Pass | None = None) -> None:
-        self.attributes = AttributeRules(before.attributes if before else None)
+        self.attributes: AttributeRules = AttributeRules(before.attributes if before else None)
         self.removed = removed
         self._link_color = ""
 

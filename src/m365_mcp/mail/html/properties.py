@@ -40,6 +40,6 @@ COLUMN_FUNCTIONS = SIZE_FUNCTIONS | {"repeat", "minmax", "fit-content"}
 # Not allowed, and missed where they stood. All others (shadows, transitions, mso-…, -webkit-…) go without a word.
 NOTICED_PROPERTIES = words(
     "aspect-ratio backdrop-filter clip clip-path column-count column-width columns content filter grid-area grid-row "
-    "grid-template grid-template-areas grid-template-rows mask mix-blend-mode object-fit opacity position rotate scale "
+    "grid-template grid-template-areas grid-template-rows mask mix-blend-mode object-fit position rotate scale "
     "text-orientation transform translate writing-mode zoom"
 )

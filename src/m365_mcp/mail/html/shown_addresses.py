@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from publicsuffixlist import PublicSuffixList
 
-from m365_mcp.mail.text import has_invisible_characters, words
+from m365_mcp.mail.text import find_invisible, words
 
 _MAX_TEXT = 500  # characters of a link's text that are read
 _MAX_HOSTS = 4  # of one text
@@ -40,7 +40,7 @@ class _Looks(dict[int, int | str | None]):
     """How each character looks, for `str.translate`: nothing, a full stop, or itself."""
 
     def __missing__(self, code: int) -> int | str | None:
-        is_invisible = has_invisible_characters(chr(code)) or 0xFE00 <= code <= 0xFE0F  # variation selectors
+        is_invisible = find_invisible(chr(code)) is not None or 0xFE00 <= code <= 0xFE0F  # variation selectors
         looks = None if is_invisible else _DOTS.get(code, code)
         if len(self) < _MAX_CACHED:
             self[code] = looks

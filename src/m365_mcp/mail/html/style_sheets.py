@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import tinycss2
-from tinycss2.ast import AtRule, Declaration, LiteralToken, Node, ParseError, QualifiedRule
+from tinycss2.ast import AtRule, Declaration, LiteralToken, Node, ParseError, QualifiedRule, StringToken
 
 from m365_mcp.mail.html import limits
 
@@ -56,13 +56,13 @@ class StyleSheets:
         rules: those that apply, in order.
         variables: the custom properties, with their values.
         imports: how many other style sheets they would load.
-        generated: how many rules add text.
+        generated: the texts that rules add with `::before` or `::after`.
     """
 
     rules: list[Rule] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
     imports: int = 0
-    generated: int = 0
+    generated: list[str] = field(default_factory=list)
 
     def substituted(self, value: str) -> str:
         """Return `value` with the custom properties in it replaced by their values or fallbacks."""
@@ -181,12 +181,19 @@ def _text_of(part: list[Node]) -> str:
     return "" if any(isinstance(node, ParseError) for node in part) or "<" in selector else selector
 
 
+def _generated_text(content: str) -> str:
+    nodes = tinycss2.parse_component_value_list(content)
+    strings = [node.value for node in nodes if isinstance(node, StringToken)]
+    return "".join(strings).strip() or content
+
+
 def _add(rule: Rule, found: StyleSheets) -> None:
     if _STATES.search(rule.selector):
         return
     if generated := _GENERATED.search(rule.selector):
         values = dict(rule.declarations)
-        found.generated += not _EMPTY_CONTENT.fullmatch(values.get("content", "none"))
+        if not _EMPTY_CONTENT.fullmatch(content := values.get("content", "none")):
+            found.generated.append(_generated_text(content))
         if not values.get("clear", "").startswith("both"):
             return
         # The "clearfix": without what it adds, nothing keeps floats inside their box.

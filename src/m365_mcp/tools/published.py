@@ -1,0 +1,113 @@
+"""The tools as a server offers them: what clients see of each, and how it takes a call.
+
+FastMCP 4.2 validates a call against the function's signature and not against `parameters`, so the published schema may
+lack an argument that the function has. A client does not see what the operator has switched off, and a call that gives
+it all the same still gets the refusal that names the setting.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+from fastmcp.exceptions import ToolError, ValidationError
+from fastmcp.tools import FunctionTool, ToolResult
+from fastmcp.utilities.json_schema import dereference_refs
+from mcp_types import Tool as PublishedTool
+from pydantic import Field
+from pydantic import ValidationError as PydanticValidationError
+
+from m365_mcp.errors import InvalidArgument
+from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.tools.names import ARGUMENTS, MAX_NAMED, is_quotable
+from m365_mcp.tools.outcome import explained
+from m365_mcp.tools.reading import read_arguments
+from m365_mcp.tools.schemas import input_schema, output_schema
+
+MAX_ARGUMENTS = 100  # names in one call; no tool has a fifth of them
+
+
+class MailTool(FunctionTool):
+    """A tool with a short published schema, which reads its arguments as clients send them.
+
+    Attributes:
+        accepted: the schema of all arguments, the switched-off ones included.
+    """
+
+    accepted: dict[str, Any] = Field(default_factory=dict, exclude=True)
+
+    def to_mcp_tool(self, **overrides: Any) -> PublishedTool:
+        """Return the definition for tools/list, without FastMCP's own empty `_meta`."""
+        return super().to_mcp_tool(**{"_meta": None, **overrides})
+
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """Read the arguments and run the function; one error names every argument that is wrong."""
+        if len(arguments) > MAX_ARGUMENTS:
+            _refuse(f"The call has {len(arguments):,} arguments, and no tool has so many.")
+        try:
+            return await super().run(read_arguments(arguments, self.accepted))
+        except ValidationError as failure:
+            if isinstance(failure.__cause__, PydanticValidationError):
+                _refuse(self._argument_errors(failure.__cause__))
+            raise
+
+    def _argument_errors(self, error: PydanticValidationError) -> str:
+        """Name each argument and what is wrong with it, without its value."""
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        unknown = [detail for detail in details if detail["type"] == "unexpected_keyword_argument"]
+        known = [detail for detail in details if detail["type"] != "unexpected_keyword_argument"]
+        sentences = [f"'{_argument_name(detail['loc'])}': {_problem(detail)}." for detail in known]
+        sentences += [self._unknown(str(detail["loc"][0])) for detail in unknown[:MAX_NAMED]]
+        if len(unknown) > MAX_NAMED:
+            sentences.append(f"{len(unknown) - MAX_NAMED} more names are not arguments of this tool.")
+        return " ".join(sentences)
+
+    def _unknown(self, name: str) -> str:
+        if not is_quotable(name):
+            return "A name that is no identifier is not an argument of this tool."
+        meant = ARGUMENTS.meaning(name, self.accepted["properties"])
+        if meant is None:
+            return f"'{name}': is not an argument of this tool."
+        if meant not in self.parameters["properties"]:
+            return f"'{name}': is not an argument of this tool, and '{meant}' is switched off on this server."
+        return f"'{name}': is not an argument of this tool; use '{meant}'."
+
+
+def publish(function: Any, switched_off: Collection[str] = ()) -> MailTool:
+    """Return the tool of a function for a server on which the operator has switched some arguments and results off."""
+    tool: Any = MailTool.from_function(explained(function))  # FastMCP 4.2 types it as the parent
+    short = {
+        "description": " ".join((tool.description or "").split()),
+        "parameters": input_schema(tool.parameters, switched_off),
+        "accepted": input_schema(tool.parameters),
+        "output_schema": output_schema(dereference_refs(tool.output_schema or {}), switched_off),
+    }
+    published: MailTool = tool.model_copy(update=short)
+    return published
+
+
+def switched_off(outgoing: Outgoing) -> frozenset[str]:
+    """Return the names of the arguments and results that the operator does not allow."""
+    allowed = {
+        "bcc": outgoing.rules.allow_bcc,
+        "from_": outgoing.rules.allow_from,
+        "preview": outgoing.shows_previews,
+    }
+    return frozenset(name for name, is_allowed in allowed.items() if not is_allowed)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    error = InvalidArgument(sentence)
+    raise ToolError(error.explain(), log_level=logging.DEBUG) from error
+
+
+def _argument_name(location: tuple[int | str, ...]) -> str:
+    name, *rest = location or ("arguments",)
+    return str(name) + "".join(f" entry {part + 1}" for part in rest if isinstance(part, int))
+
+
+def _problem(detail: Any) -> str:
+    if detail["type"] in ("missing_argument", "missing_keyword_only_argument"):
+        return "is required"
+    return str(detail["msg"]).removeprefix("Input ").removeprefix("Value error, ")

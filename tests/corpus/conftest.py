@@ -1,0 +1,32 @@
+"""One Chromium for all tests of the corpus, and the corpus composed and compared once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.corpus.bodies import corpus
+from tests.corpus.checking import Result, check
+from tests.corpus.chromium import CHROMIUM, Chromium, open_chromium
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with open_chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def result(chromium: Chromium) -> Result:
+    """The real composer's result over the whole corpus."""
+    return check(corpus(), chromium)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what drives the browser."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
