@@ -11,6 +11,10 @@ BESIDE_CJK = [
     ("這是***「重點」***內容", "這是<em><strong>「重點」</strong></em>內容"),
     ("價格~~（舊）~~更新", "價格<s>（舊）</s>更新"),
     ("请看**“说明”**和**《手册》**。", "请看<strong>“说明”</strong>和<strong>《手册》</strong>。"),
+    (
+        "使用Excel**（報表）**and**「重點」**words",
+        "使用Excel<strong>（報表）</strong>and<strong>「重點」</strong>words",
+    ),
     ("**(1)**第一", "<strong>(1)</strong>第一"),
     (
         "請看**README.md**、並**重啟(restart)**服務",

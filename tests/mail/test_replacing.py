@@ -70,6 +70,20 @@ def test_k10_what_elements_say_stays_readable(html: str, shown: str) -> None:
     assert build_html(f"{html}<hr>")[0] == f"{shown}<hr>"
 
 
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("<details><summary>More</summary>Body", "<div><div>More</div>Body</div>"),
+        ("<form><input value=a>b", "<div>a b</div>"),
+        ("<select><option>a<option>b", "○ a ○ b"),
+        ("<p>See <details>", "<p>See &lt;details&gt;</p>"),
+    ],
+)
+def test_k2_container_without_end_tag_is_markup_if_its_content_follows(html: str, shown: str) -> None:
+    """A <details> before a <summary> is an element; alone it is a word in angle brackets."""
+    assert build_html(f"<p>a</p>{html}")[0] == f"<p>a</p>{shown}"
+
+
 def test_k10_all_after_plaintext_is_text() -> None:
     """<plaintext> needs no end tag."""
     assert build_html("<p>a</p><plaintext><b>a\n b")[0] == "<p>a</p><pre>&lt;b&gt;a\n b</pre>"

@@ -24,6 +24,8 @@ EXPENSIVE = {
         "styles that differ",
         "fonts",
         "links among styles",
+        "a rule beside fonts that differ",
+        "a gradient for all elements",
         "text with one wide character",
     ),
 }

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.elements import (
     BOOLEAN_ATTRIBUTES,
+    CONTENT_OF,
     CUSTOM_ATTRIBUTE,
     CUSTOM_ELEMENT,
     EMPTY_WITHOUT_ATTRIBUTES,
@@ -86,6 +87,7 @@ class _Reader:
         self._foreign = 0  # open <svg> and <math>, which have elements of their own
         self._last_end: dict[str, int] = {}  # by name as written and in lower case
         self._first_start: dict[str, int] = {}
+        self._last_start: dict[str, int] = {}
         self._ends: dict[str, list[int]] = {}  # where the end tags of a name are that is no element
         self._plain_html: list[int] = []  # where tags are that no other markup language has
         self._preformatted: list[tuple[int, bool]] = []  # where the tags of <pre> are, and whether each is a start tag
@@ -100,6 +102,7 @@ class _Reader:
                 self._ends.setdefault(name, []).append(place)
         else:
             self._first_start.setdefault(name, place)
+            self._last_start[name] = place
         if name in _PLAIN_HTML:
             self._plain_html.append(place)
         if name == "pre":
@@ -215,6 +218,8 @@ class _Reader:
             is_type = len(tag[2]) == 1 and tag[2].isupper() and self._html[opening - 1 : opening].isalnum()
             is_placeholder = tag[2].istitle() and len(tag[2]) > 1
             return not (is_type or is_placeholder) or self._ends_after(tag[2], opening)
+        if self._last_start.get(CONTENT_OF.get(name, ""), -1) > opening:
+            return True
         return self._foreign > 0 or OFFICE_ELEMENT.fullmatch(name) is not None or self._ends_after(name, opening)
 
     def _raw_end(self, name: str, end: int) -> tuple[int, bool] | None:

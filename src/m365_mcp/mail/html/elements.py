@@ -22,6 +22,18 @@ OFTEN_LEFT_OPEN = words(
     "plaintext div span table ul ol dl center font a b big code em i nobr s small strike strong sub sup tt u h1 h2 "
     "h3 h4 h5 h6 blockquote pre noscript svg math"
 )
+# What shows that one of these elements is meant although its end tag is missing: an element that only it contains.
+CONTENT_OF = {
+    "audio": "source",
+    "datalist": "option",
+    "details": "summary",
+    "fieldset": "legend",
+    "form": "input",
+    "map": "area",
+    "ruby": "rt",
+    "select": "option",
+    "video": "source",
+}
 # Elements whose content is text and no markup (13.1.2, and the obsolete ones of 16.2).
 RAW_TEXT_ELEMENTS = words("script style xmp iframe noembed noframes textarea title plaintext")
 _OTHERS = words(

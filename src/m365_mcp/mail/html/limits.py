@@ -11,7 +11,7 @@ from m365_mcp.errors import BodyTooComplex
 MAX_ELEMENTS = 15_000
 MAX_TAGS = 4 * MAX_ELEMENTS  # "<" of any kind: start and end tags, comments, and a single "<" in the text
 MAX_ATTRIBUTES = 50_000
-MAX_ADDRESSES = 1_500  # of links and pictures
+MAX_ADDRESSES = 1_200  # of links and pictures
 MAX_DATA_PICTURES = 100  # pictures inside the HTML that become attachments
 MAX_STYLE_CHARACTERS = 10_000  # of one style attribute
 MAX_STYLE_DECLARATIONS = 8_000  # of different style attributes; equal ones are sanitised once
@@ -21,7 +21,7 @@ MAX_REFERENCES = 100_000  # nh3 0.3 takes quadratic time in the number of & in o
 # a very large one. This limits the repetitions.
 MAX_FORMATTING = 100_000
 # Style sheets. css-inline does 30 to 50 million steps a second; what it writes is parsed as every other style.
-MAX_SHEET_ELEMENTS = 12_000  # of a body that has style sheets
+MAX_SHEET_ELEMENTS = 10_000  # of a body that has style sheets
 MAX_SHEET_CHARACTERS = 150_000
 MAX_SHEET_DEPTH = 30  # brackets open in one another
 MAX_SHEET_RULES = 5_000  # with one selector each
