@@ -21,7 +21,7 @@ SHOWN = {
     "letter.txt": ("lines", 520),
     "markdown-unsaid.md": ("markdown", 520),
     "claude-report-style-block.html": ("style", 450),
-    "claude-gradient-mail.html": ("gradient", 330),
+    "claude-gradient-mail.html": ("gradient", 200),
     "developer.md": ("code", 520),
     "zh-Hant.md": ("chinese", 520),
 }
