@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -13,9 +12,9 @@ from typing import Any
 
 from playwright.sync_api import Page, Playwright, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--no-proxy-server", "--font-render-hinting=none", "--force-color-profile=srgb"]
+from tests.browsers import CHROMIUM, FLAGS
+
+SAME_EVERYWHERE = ["--font-render-hinting=none", "--force-color-profile=srgb"]
 
 WIDTH = 600  # pixels: a reading pane, and the width that newsletters are made for
 BATCH = 40  # documents that are open at a time
@@ -114,7 +113,7 @@ def open_chromium() -> Iterator[Chromium]:
 
 
 def _open_first_page(playwright: Playwright) -> Page:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *SAME_EVERYWHERE])
     context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900}, color_scheme="light")
     context.set_default_timeout(60_000)
     return context.new_page()

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.browsers import CHROMIUM, MISSING
 from tests.corpus.bodies import corpus
 from tests.corpus.checking import Result, check
-from tests.corpus.chromium import CHROMIUM, Chromium, open_chromium
+from tests.corpus.chromium import Chromium, open_chromium
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Chromium]:
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
+        pytest.skip(MISSING)
     with open_chromium() as opened:
         yield opened
 

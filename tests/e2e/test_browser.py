@@ -1,7 +1,6 @@
 """A person in a real browser: consent, sign-in at the simulated Entra ID, and the mailbox page updating by itself."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,31 +9,22 @@ from fastmcp.client.auth import OAuth
 from fastmcp.client.transports import StreamableHttpTransport
 from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
+from playwright.async_api import BrowserContext, Page, expect
 
+from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.e2e.attaching import TEN_MB, UPLOADS, AttachingPerson, content, sha256
 from tests.e2e.person import direct_client, text_of
 from tests.e2e.programs import Server, Simulator, listens
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-QUIET = ["--disable-background-networking", "--disable-component-update", "--no-proxy-server"]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[BrowserContext]:
     """A fresh browser profile; the simulator's own certificate is accepted, as the demo asks the reader to do."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *QUIET])
-        context = await chromium.new_context(ignore_https_errors=True)
-        context.set_default_timeout(20_000)
-        yield context
-        await chromium.close()
+    async with open_profile(ignore_https_errors=True) as profile:
+        profile.set_default_timeout(20_000)
+        yield profile
 
 
 class BrowserOAuth(OAuth):

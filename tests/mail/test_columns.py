@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
+from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.mail.composing import build_html
 from tests.mail.html_mails import MAILS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 CELL = "padding:10px;width:50%"
 COLUMNS = {
@@ -55,12 +50,8 @@ PLACE = """text => {
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
     """A page as wide as the reading pane of a mail program, without a network."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = await chromium.new_page(viewport={"width": 800, "height": 600})
-        await page.route("**/*", lambda route: route.abort())
-        yield page
-        await chromium.close()
+    async with open_profile(offline=True, viewport={"width": 800, "height": 600}) as profile:
+        yield await profile.new_page()
 
 
 async def places(page: Page, html: str, *texts: str) -> list[tuple[int, int]]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
-from tests.e2e.test_browser import CHROMIUM, FLAGS, QUIET
+from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.mail.test_markdown import written
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 LETTER = f"""\
 Dear Grace,
@@ -59,10 +56,8 @@ OVERLAPS = """() => {
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
     """An empty page."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *QUIET])
-        yield await chromium.new_page()
-        await chromium.close()
+    async with open_profile() as profile:
+        yield await profile.new_page()
 
 
 @pytest.mark.parametrize("width", [390, 700])

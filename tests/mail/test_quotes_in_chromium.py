@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from m365_mcp.mail import quote_original, read_quotation
 from m365_mcp.mail.body import Body
+from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.mail.odd_originals import HIDING, ODD
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-background-networking"]
 ANSWER = Body("HTML", "<p>Yes, at noon.</p><table border=1><tr><td>12:00</td></tr></table><p>Ada</p>")
 OURS = f"<div>{ANSWER.content}</div><br>"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
     """A page without a network."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--no-proxy-server"])
-        context = await chromium.new_context(offline=True, viewport={"width": 800, "height": 600})
-        yield await context.new_page()
-        await chromium.close()
+    async with open_profile(offline=True, viewport={"width": 800, "height": 600}) as profile:
+        yield await profile.new_page()
 
 
 async def top_of(page: Page, html: str, height: float) -> bytes:
