@@ -1,0 +1,177 @@
+"""Reads from requests and responses of the OAuth endpoints which sign-in began, completed or was refused, and why.
+
+It stands around everything that can refuse one: our checks, FastMCP, the MCP SDK and Entra's callback. What only the
+code inside knows, such as the client's name, comes from `auth.sign_in_events.current`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from m365_mcp.auth.sign_in_events import Attempt, SignInEvent, SignInLog, Step, following, reference_of
+from m365_mcp.auth.sign_in_records import SignInRecords
+from m365_mcp.errors import M365Error, PersonDeclined, StorageUnavailable, request_error
+from m365_mcp.web.oauth_requests import MAX_OAUTH_BODY
+
+_STEPS: dict[str, Step] = {
+    "/register": "register",
+    "/authorize": "authorize",
+    "/consent": "consent",
+    "/auth/callback": "callback",
+    "/token": "token",
+}
+_CODE = re.compile(r"[a-z_]{1,40}")  # RFC 6749 allows more, but no error code of ours or of FastMCP is different
+
+
+class SignInTrail:
+    """ASGI middleware that writes the events of sign-ins in `app`.
+
+    Args:
+        app: the application whose sign-ins these are.
+        log: writes the events.
+        records: FastMCP's records of sign-ins.
+        clock: returns epoch seconds; for tests.
+    """
+
+    def __init__(
+        self, app: ASGIApp, log: SignInLog, records: SignInRecords, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._app = app
+        self._log = log
+        self._records = records
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        step = _STEPS.get(scope["path"]) if scope["type"] == "http" else None
+        if step is None or scope["method"] not in ("GET", "POST"):
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        with following(Attempt(step)) as attempt:
+            if step == "callback":
+                # FastMCP deletes the transaction of a sign-in that succeeds, so it is read before.
+                await self._add_transaction(attempt, exchange.query.get("state"))
+            try:
+                await self._app(scope, exchange.receive, exchange.send)
+            except Exception as error:
+                self._log.write(attempt.refused(error if isinstance(error, M365Error) else "internal_error", self._now))
+                raise
+            await self._follow(attempt, exchange)
+
+    @property
+    def _now(self) -> float:
+        return self._clock()
+
+    async def _follow(self, attempt: Attempt, exchange: _Exchange) -> None:
+        fields = exchange.fields
+        if attempt.step == "token" and fields.get("grant_type") != "authorization_code":
+            return
+        event = await self._event(attempt, exchange, fields)
+        if event is not None:
+            self._log.write(event)
+
+    async def _event(self, attempt: Attempt, exchange: _Exchange, fields: Mapping[str, str]) -> SignInEvent | None:
+        refusal = exchange.refusal
+        attempt.client_id = attempt.client_id or fields.get("client_id")
+        attempt.client_name = attempt.client_name or fields.get("client_name")
+        attempt.redirect_uri = attempt.redirect_uri or fields.get("redirect_uri")
+        if refusal is None and attempt.step == "authorize":
+            attempt.sign_in = reference_of(exchange.answer_query.get("txn_id", ""))
+            return attempt.begun()
+        if attempt.step == "consent" and refusal is not None:
+            await self._add_transaction(attempt, fields.get("txn_id"))
+        if attempt.step == "token":
+            with contextlib.suppress(StorageUnavailable):
+                await self._records.add_code(attempt, fields.get("code", ""))
+        if refusal is not None:
+            declined = attempt.step == "consent" and refusal == "access_denied"
+            return attempt.refused(PersonDeclined() if declined else refusal, self._now)
+        return attempt.completed(self._now) if attempt.step == "token" else None
+
+    async def _add_transaction(self, attempt: Attempt, transaction_id: str | None) -> None:
+        # During an outage of the store the event lacks what the store knows, and its code says so.
+        with contextlib.suppress(StorageUnavailable):
+            if transaction_id:
+                await self._records.add_transaction(attempt, transaction_id)
+
+
+class _Exchange:
+    """One request and its response, passed on unchanged and remembered as far as an event needs it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._headers = Headers(scope=scope)
+        self._receive = receive
+        self._send = send
+        self._body = bytearray()
+        self._status = 0
+        self._answer_headers = Headers()
+        self._answer = bytearray()
+        self.query = _first_values(scope["query_string"].decode("latin-1"))
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request" and len(self._body) <= MAX_OAUTH_BODY:
+            self._body += message.get("body", b"")
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status, self._answer_headers = message["status"], Headers(raw=message["headers"])
+        elif self._status >= 400 and len(self._answer) <= MAX_OAUTH_BODY:
+            self._answer += message.get("body", b"")
+        await self._send(message)
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The parameters of the request: of its form, of its JSON, or of its query."""
+        if "json" in self._headers.get("content-type", ""):
+            return _registration(_json(self._body))
+        return {**self.query, **_first_values(self._body.decode("latin-1"))}
+
+    @property
+    def answer_query(self) -> Mapping[str, str]:
+        """The query of the address that the response redirects to."""
+        return _first_values(urlsplit(self._answer_headers.get("location", "")).query)
+
+    @property
+    def refusal(self) -> M365Error | str | None:
+        """Why the response refuses; None when it does not."""
+        error = self.answer_query.get("error")
+        if self._status < 400 and error is None:
+            return None
+        noted = request_error.noted()
+        return noted or _code(error or _json(self._answer).get("error")) or f"http_{self._status}"
+
+
+def _first_values(query: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(query, max_num_fields=None).items()}
+
+
+def _json(text: bytearray) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _registration(body: Mapping[str, Any]) -> dict[str, str]:
+    """Return the name and the first redirect URI of a registration (RFC 7591 section 2), if they are texts."""
+    uris = body.get("redirect_uris")
+    first = uris[0] if isinstance(uris, list) and uris else None
+    found = {"client_name": body.get("client_name"), "redirect_uri": first}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def _code(error: Any) -> str | None:
+    return error if isinstance(error, str) and _CODE.fullmatch(error) else None
