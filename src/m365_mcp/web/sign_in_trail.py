@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -56,32 +56,28 @@ class SignInTrail:
         if step is None or scope["method"] not in ("GET", "POST"):
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
         with following(Attempt(step)) as attempt:
+            exchange = _Exchange(scope, receive, send, lambda: self._follow(attempt, exchange))
             if step == "callback":
                 # FastMCP deletes the transaction of a sign-in that succeeds, so it is read before.
                 await self._add_transaction(attempt, exchange.query.get("state"))
             try:
                 await self._app(scope, exchange.receive, exchange.send)
             except Exception as error:
-                self._log.write(attempt.refused(error if isinstance(error, M365Error) else "internal_error", self._now))
+                # Starlette sends its response first and raises afterwards; then the event is written already.
+                if not exchange.is_complete:
+                    self._log.write(attempt.refused(_reason(error), self._clock()))
                 raise
-            await self._follow(attempt, exchange)
-
-    @property
-    def _now(self) -> float:
-        return self._clock()
 
     async def _follow(self, attempt: Attempt, exchange: _Exchange) -> None:
-        fields = exchange.fields
-        if attempt.step == "token" and fields.get("grant_type") != "authorization_code":
-            return
-        event = await self._event(attempt, exchange, fields)
+        event = await self._event(attempt, exchange)
         if event is not None:
             self._log.write(event)
 
-    async def _event(self, attempt: Attempt, exchange: _Exchange, fields: Mapping[str, str]) -> SignInEvent | None:
-        refusal = exchange.refusal
+    async def _event(self, attempt: Attempt, exchange: _Exchange) -> SignInEvent | None:
+        fields, refusal = exchange.fields, exchange.refusal
+        if attempt.step == "token" and fields.get("grant_type") != "authorization_code":
+            return None
         attempt.client_id = attempt.client_id or fields.get("client_id")
         attempt.client_name = attempt.client_name or fields.get("client_name")
         attempt.redirect_uri = attempt.redirect_uri or fields.get("redirect_uri")
@@ -95,8 +91,8 @@ class SignInTrail:
                 await self._records.add_code(attempt, fields.get("code", ""))
         if refusal is not None:
             declined = attempt.step == "consent" and refusal == "access_denied"
-            return attempt.refused(PersonDeclined() if declined else refusal, self._now)
-        return attempt.completed(self._now) if attempt.step == "token" else None
+            return attempt.refused(PersonDeclined() if declined else refusal, self._clock())
+        return attempt.completed(self._clock()) if attempt.step == "token" else None
 
     async def _add_transaction(self, attempt: Attempt, transaction_id: str | None) -> None:
         # During an outage of the store the event lacks what the store knows, and its code says so.
@@ -106,16 +102,25 @@ class SignInTrail:
 
 
 class _Exchange:
-    """One request and its response, passed on unchanged and remembered as far as an event needs it."""
+    """One request and its response, passed on unchanged and remembered as far as an event needs it.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    Args:
+        scope: the request.
+        receive: returns the request's body.
+        send: takes the response.
+        at_end: called before the response is sent, so that nobody sees an answer whose event is missing.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, at_end: Callable[[], Awaitable[None]]) -> None:
         self._headers = Headers(scope=scope)
         self._receive = receive
         self._send = send
+        self._at_end = at_end
+        self.is_complete = False
         self._body = bytearray()
         self._status = 0
         self._answer_headers = Headers()
-        self._answer = bytearray()
+        self._held: list[Message] = []
         self.query = _first_values(scope["query_string"].decode("latin-1"))
 
     async def receive(self) -> Message:
@@ -127,9 +132,17 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status, self._answer_headers = message["status"], Headers(raw=message["headers"])
-        elif self._status >= 400 and len(self._answer) <= MAX_OAUTH_BODY:
-            self._answer += message.get("body", b"")
-        await self._send(message)
+        # The body of an error says why, so its headers wait for it; another response says all in its headers.
+        if not self.is_complete and self._status >= 400:
+            self._held.append(message)
+            if message["type"] == "http.response.start" or message.get("more_body"):
+                return
+        if not self.is_complete:
+            self.is_complete = True
+            await self._at_end()
+        held, self._held = self._held or [message], []
+        for each in held:
+            await self._send(each)
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -150,14 +163,19 @@ class _Exchange:
         if self._status < 400 and error is None:
             return None
         noted = request_error.noted()
-        return noted or _code(error or _json(self._answer).get("error")) or f"http_{self._status}"
+        answer = b"".join(message.get("body", b"") for message in self._held)
+        return noted or _code(error or _json(answer).get("error")) or f"http_{self._status}"
+
+
+def _reason(error: Exception) -> M365Error | str:
+    return error if isinstance(error, M365Error) else "internal_error"
 
 
 def _first_values(query: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(query, max_num_fields=None).items()}
 
 
-def _json(text: bytearray) -> Mapping[str, Any]:
+def _json(text: bytes | bytearray) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
