@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from m365_mcp.mail.html.gaps import Gap
+from m365_mcp.mail.html.separators import Gap
 from m365_mcp.mail.html.tokens import Start, Text, Token
 
 _MARKS = {"checkbox": ("☐", "☑"), "radio": ("○", "◉")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from m365_mcp.mail.html.gaps import Gap
+from m365_mcp.mail.html.separators import Gap
 from m365_mcp.mail.html.tokens import End, Start, Text, Token
 
 _VOID = frozenset({"mspace", "none", "mprescripts", "maligngroup", "malignmark"})

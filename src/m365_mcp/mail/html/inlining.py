@@ -20,7 +20,7 @@ from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.closing import OPTIONAL_END_TAG, close_tags
 from m365_mcp.mail.html.css import declarations_of
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, VOID
-from m365_mcp.mail.html.selectors import Census
+from m365_mcp.mail.html.selector_cost import Census
 from m365_mcp.mail.html.style_sheets import Rule, StyleSheets, read_style_sheets
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens, write_tokens
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from m365_mcp.mail.html.gaps import Gap
 from m365_mcp.mail.html.replacing import shown_address
+from m365_mcp.mail.html.separators import Gap
 from m365_mcp.mail.html.tokens import End, Start, Text, Token
 
 _BLANKS = {"", "&nbsp;", "&#160;", "\xa0"}

@@ -15,8 +15,8 @@ from m365_mcp.mail.html.angle_brackets import escape_text
 from m365_mcp.mail.html.controls import Selection, gauge_text, input_text, lines_of
 from m365_mcp.mail.html.elements import CUSTOM_ELEMENT
 from m365_mcp.mail.html.formulas import ANNOTATIONS, Formula
-from m365_mcp.mail.html.gaps import Gap
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, REMOVED_ELEMENTS, opens_in_a_mail, plain_address, scheme_of
+from m365_mcp.mail.html.separators import Gap
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens
 from m365_mcp.mail.text import words
 

@@ -11,7 +11,6 @@ import nh3
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.closing import close_tags
 from m365_mcp.mail.html.colors import read_color
-from m365_mcp.mail.html.gaps import Gap
 from m365_mcp.mail.html.properties import ALLOWED_PROPERTIES
 from m365_mcp.mail.html.removals import Removal, Removals
 from m365_mcp.mail.html.rules import (
@@ -23,6 +22,7 @@ from m365_mcp.mail.html.rules import (
     AttributeRules,
     removal_of,
 )
+from m365_mcp.mail.html.separators import Gap
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, write_tokens
 
 _LEADING_LINE_BREAKS = re.compile(r"(<pre(?: [^<>]*)?>)\n+")
