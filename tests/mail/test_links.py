@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from m365_mcp.mail.html.link_notes import link_notes
-from m365_mcp.mail.html.links import Mismatch, content_ids, misleading_links
+from m365_mcp.mail.html.links import Mismatch, content_ids, link_notes, misleading_links
 
 EVIL = "https://evil.example"
 FILES = [

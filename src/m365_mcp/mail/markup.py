@@ -14,11 +14,13 @@ from itertools import islice
 from typing import NamedTuple
 
 from m365_mcp.mail.html.elements import (
+    BLOCK_ELEMENTS,
     CUSTOM_ELEMENT,
     EMPTY_WITHOUT_ATTRIBUTES,
     HTML_ELEMENTS,
     OFTEN_LEFT_OPEN,
     RAW_TEXT_ELEMENTS,
+    TABLE_ELEMENTS,
     VOID_ELEMENTS,
 )
 from m365_mcp.mail.text import words
@@ -26,13 +28,11 @@ from m365_mcp.mail.text import words
 MAX_TAGS = 10_000  # of a text with more `<`, nothing is examined: no letter has as many
 
 DOCUMENT = words("!doctype html head body")
-BLOCKS = DOCUMENT | words(
-    "address article aside blockquote caption center col colgroup dd details dir div dl dt fieldset figcaption figure "
-    "footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr legend li link listing main marquee menu meta nav "
-    "noframes ol p plaintext pre script search section style summary table tbody td template tfoot th thead title tr "
-    "ul xmp"
+_OTHER_BLOCKS = words(
+    "details dir fieldset form frameset hgroup legend link listing marquee menu meta noframes plaintext script search "
+    "style summary template title xmp"
 )
-VOID = VOID_ELEMENTS
+BLOCKS = DOCUMENT | BLOCK_ELEMENTS | TABLE_ELEMENTS | _OTHER_BLOCKS
 PREFORMATTED = words("listing plaintext pre xmp")
 
 _NAME = r"[A-Za-z_:@*][-\w:.]*+"
@@ -98,7 +98,7 @@ def _read_tags(text: str, ended: set[str]) -> Iterator[Tag]:
 def _is_start(tag: Tag, ended: set[str]) -> bool:
     if tag.name not in HTML_ELEMENTS and not CUSTOM_ELEMENT.fullmatch(tag.name):
         return False
-    if tag.name in VOID:
+    if tag.name in VOID_ELEMENTS:
         return tag.has_attributes or tag.name not in EMPTY_WITHOUT_ATTRIBUTES
     return tag.name in OFTEN_LEFT_OPEN or tag.name in ended
 
@@ -107,7 +107,7 @@ def _is_word(text: str, tag: Tag) -> bool:
     """Return whether the name is a placeholder as in `Dear <Title>`, or a type in a program as in `List<S>`."""
     letters = text[tag.start - 1 : tag.start + 3] if tag.start else " " + text[:3]
     is_type = len(tag.name) == 1 and letters[0].isalnum() and letters[2].isupper()
-    return is_type or (letters[2].isupper() and letters[3].islower() and tag.name not in VOID)
+    return is_type or (letters[2].isupper() and letters[3].islower() and tag.name not in VOID_ELEMENTS)
 
 
 def _end_of_element(text: str, tag: Tag) -> int:
@@ -134,13 +134,13 @@ def has_blocks(tags: list[Tag]) -> bool:
 
 def is_only_blocks(text: str, tags: list[Tag]) -> bool:
     """Return whether nothing but white space stands outside the block elements of `text`."""
-    if not any(tag.name in BLOCKS and tag.name not in VOID for tag in tags):
+    if not any(tag.name in BLOCKS and tag.name not in VOID_ELEMENTS for tag in tags):
         return False
     position, depth = 0, 0
     for tag in tags:
         if not depth and text[position : tag.start].strip():
             return False
-        if tag.name in BLOCKS and tag.name not in VOID and tag.name not in RAW_TEXT_ELEMENTS:
+        if tag.name in BLOCKS and tag.name not in VOID_ELEMENTS and tag.name not in RAW_TEXT_ELEMENTS:
             depth = max(depth - 1, 0) if tag.is_end else depth + 1
         elif not depth and tag.name not in BLOCKS | {"br", "!--"}:
             return False

@@ -6,7 +6,7 @@ Of a background its colour stays (`backgrounds`); what a removed property hid is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from m365_mcp.mail.html.backgrounds import plain_background
@@ -36,7 +36,8 @@ _LOADING = re.compile(_ACTIVE.pattern.replace("image", r"image-set|image\("), re
 _COLORED = frozenset({"background", "background-image", "background-color", "color"})
 _SEPARATOR = re.compile(r"[;\"'()]")
 _IMPORTANT = re.compile(r" ?! ?important$", re.IGNORECASE)
-_VARIABLE = re.compile(r"var\(\s*--[^\s,()]+\s*(?:,([^()]*(?:\([^()]*\)[^()]*)*+))?\)", re.IGNORECASE)
+# Groups: the name of a custom property, and the fallback.
+VARIABLE = re.compile(r"var\(\s*(--[^\s,()]+)\s*(?:,([^()]*(?:\([^()]*\)[^()]*)*+))?\)", re.IGNORECASE)
 _LAST_LENGTH = re.compile(r"([\d.]+(?:px|pt|em|rem|%))\s*\)\s*$", re.IGNORECASE)
 
 
@@ -98,7 +99,7 @@ class _Reader:
         """Keep of a declaration what mail programs understand, and count the rest."""
         self._converted += "(" in value or name in _COLORED
         if "var(" in value.lower() and len(value) < 1_000:
-            value = _VARIABLE.sub(lambda found: (found[1] or "").strip(), value)
+            value = VARIABLE.sub(lambda found: (found[2] or "").strip(), value)
             if name in ALLOWED_PROPERTIES and value.strip() and _is_safe(name, value):
                 self._allowed.append(f"{name}:{value.strip()}")
                 return
@@ -182,6 +183,11 @@ def declarations_of(style: str) -> Iterator[tuple[str, str]]:
         name, _, value = declaration.partition(":")
         if declaration.strip():
             yield name.strip().lower(), " ".join(value.split())
+
+
+def write_declarations(declarations: Iterable[tuple[str, str]]) -> str:
+    """Return the style attribute with these declarations."""
+    return ";".join(f"{name}:{value}" for name, value in declarations)
 
 
 def _split(style: str) -> list[str]:

@@ -17,12 +17,12 @@ from itertools import chain
 from css_inline import CSSInliner
 
 from m365_mcp.mail.html import limits
-from m365_mcp.mail.html.closing import OPTIONAL_END_TAG, close_tags
-from m365_mcp.mail.html.css import declarations_of
-from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, VOID
+from m365_mcp.mail.html.css import declarations_of, write_declarations
+from m365_mcp.mail.html.elements import OPTIONAL_END_TAG, VOID_ELEMENTS
+from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS
 from m365_mcp.mail.html.selector_cost import Census
 from m365_mcp.mail.html.style_sheets import Rule, StyleSheets, read_style_sheets
-from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens, write_tokens
+from m365_mcp.mail.html.tokens import End, Start, Text, Token, close_tags, read_tokens, write_tokens
 
 _STYLE = re.compile(r"<style[\s/>]", re.IGNORECASE)
 _BRACKETS = re.compile(r"[(\[{]")
@@ -65,9 +65,7 @@ def _within_limits(tokens: Iterable[Token]) -> Iterator[Token]:
 
 
 def _run(document: str, rules: list[Rule]) -> str:
-    css = "\n".join(
-        f"{rule.selector}{{{';'.join(f'{name}:{value}' for name, value in rule.declarations)}}}" for rule in rules
-    )
+    css = "\n".join(f"{rule.selector}{{{write_declarations(rule.declarations)}}}" for rule in rules)
     inliner = CSSInliner(
         inline_style_tags=False,
         keep_style_tags=False,
@@ -128,7 +126,7 @@ class _Page:
             if isinstance(token, Start):
                 self._prepare_style(token.attributes)
                 yield token
-            elif token.name not in VOID:
+            elif token.name not in VOID_ELEMENTS:
                 yield token
         else:
             self._kept.append(write_tokens([token]) + (token.content if isinstance(token, Start) else ""))
@@ -137,7 +135,9 @@ class _Page:
     def _prepare_style(self, attributes: dict[str, str]) -> None:
         style = attributes.get("style", "")
         if "var(" in style.lower():
-            style = ";".join(f"{name}:{self._sheets.substituted(value)}" for name, value in declarations_of(style))
+            style = write_declarations(
+                (name, self._sheets.substituted(value)) for name, value in declarations_of(style)
+            )
             attributes["style"] = style
         # The sanitizer drops a style with brackets in brackets in brackets; before, it could cost css-inline much.
         if len(_BRACKETS.findall(style)) > limits.MAX_SHEET_DEPTH:
@@ -162,6 +162,6 @@ def _is_of_screen(media: str) -> bool:
 
 def _levels(name: str) -> int:
     """Return how much deeper the content of an element is; end tags of rows, cells and paragraphs may be missing."""
-    if name in VOID or name in OPTIONAL_END_TAG:
+    if name in VOID_ELEMENTS or name in OPTIONAL_END_TAG:
         return 0
     return 4 if name == "table" else 1

@@ -13,22 +13,18 @@ from typing import NamedTuple
 
 from m365_mcp.mail.html import hiding
 from m365_mcp.mail.html.colors import BLACK, LINK, WHITE, Color, best_on, contrast, read_attribute_color, read_color
-from m365_mcp.mail.html.css import declarations_of, plain_style
-from m365_mcp.mail.html.look_report import LookReport
-from m365_mcp.mail.html.rules import MARKER, VOID
+from m365_mcp.mail.html.css import declarations_of, plain_style, write_declarations
+from m365_mcp.mail.html.elements import BLOCK_ELEMENTS, VOID_ELEMENTS
+from m365_mcp.mail.html.removals import LookReport
+from m365_mcp.mail.html.rules import MARKER
 from m365_mcp.mail.html.tokens import End, Start, Text, Token
-from m365_mcp.mail.text import words
+from m365_mcp.mail.text import shows_nothing
 
 _LEAST_CONTRAST = 3.0
 _INDISTINCT = 1.3  # with less contrast nobody sees that there is a text
 _FAINT = 0.1
 _SMALLEST = 2.0  # pixels; smaller text is not meant to be read
-_NOT_SEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\ufeff\u00a0"
-# Elements that are a box by themselves: only in a box does a height cut off what does not fit.
-_BLOCKS = words(
-    "address article aside blockquote center dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr img li "
-    "main nav ol p pre section ul"
-)
+_BOXES = BLOCK_ELEMENTS | {"img"}  # only in a box does a height cut off what does not fit
 _ATTRIBUTES = ("style", "bgcolor", "color")
 _USUAL_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
 
@@ -86,7 +82,7 @@ class _Walk:
                 if len(self._states) > 1:
                     self._states.pop()
                 yield token
-            elif self._states[-1].is_hidden and is_seen(token.raw):
+            elif self._states[-1].is_hidden and not shows_nothing(unescape(token.raw)):
                 pieces = self._report.declared if self._states[-1].is_invisible else self._report.disguised
                 pieces.append(token.raw)
             else:
@@ -94,9 +90,9 @@ class _Walk:
 
     def _skip(self, token: Token) -> None:
         if isinstance(token, Text):
-            if is_seen(token.raw):
+            if not shows_nothing(unescape(token.raw)):
                 self._hidden_pieces.append(token.raw)
-        elif token.name not in VOID:
+        elif token.name not in VOID_ELEMENTS:
             self._hidden_depth += 1 if isinstance(token, Start) else -1
 
     def _enter(self, tag: Start) -> bool:
@@ -104,15 +100,15 @@ class _Walk:
         traits = tag.attributes.pop(MARKER, "")
         around = self._states[-1]
         is_behind = hiding.BEHIND in traits and around.has_box
-        is_cut = hiding.NO_ROOM in traits and tag.name in _BLOCKS
+        is_cut = hiding.NO_ROOM in traits and tag.name in _BOXES
         if hiding.NOT_DISPLAYED in traits or hiding.DISGUISED in traits or is_behind or is_cut:
-            if tag.name not in VOID:
+            if tag.name not in VOID_ELEMENTS:
                 is_open = hiding.NOT_DISPLAYED in traits
                 self._hidden_pieces = self._report.declared if is_open else self._report.disguised
                 self._hidden_depth = 1
             return False
         state = self._state_of(tag, traits, around) if traits or _has_look(tag) else around
-        if tag.name in VOID:
+        if tag.name in VOID_ELEMENTS:
             return not (tag.name == "img" and state.is_invisible)
         self._states.append(state)
         return True
@@ -161,34 +157,20 @@ class _Walk:
         if color.alpha < _FAINT or contrast(color, behind) >= _LEAST_CONTRAST:
             return color
         self._report.recolored += 1
-        style = [f"{name}:{value}" for name, value in _items(tag) if name != "color"]
-        is_link = tag.name == "a"
+        style = [pair for pair in declarations_of(tag.attributes.get("style", "")) if pair[0] != "color"]
         tag.attributes.pop("color", None)
-        if is_link or contrast(inherited, behind) < _LEAST_CONTRAST:
+        if tag.name == "a" or contrast(inherited, behind) < _LEAST_CONTRAST:
             inherited = best_on(behind)
-            style.append(f"color:{inherited.as_hex()}")
-        tag.attributes["style"] = ";".join(style)
+            style.append(("color", inherited.as_hex()))
+        tag.attributes["style"] = write_declarations(style)
         if not style:
             del tag.attributes["style"]
         return inherited
 
 
-def is_seen(raw: str) -> bool:
-    """Return whether a text has a character that shows."""
-    if raw.isspace():
-        return False
-    text = unescape(raw) if "&" in raw else raw
-    return bool(text.strip().strip(_NOT_SEEN + " \t\r\n\f"))
-
-
 def _has_look(tag: Start) -> bool:
     names = tag.attributes
     return "style" in names or "bgcolor" in names or tag.name in ("font", "a")
-
-
-def _items(tag: Start) -> list[tuple[str, str]]:
-    """Return the declarations of a tag's style, as written."""
-    return list(declarations_of(tag.attributes.get("style", "")))
 
 
 @lru_cache(maxsize=1024)

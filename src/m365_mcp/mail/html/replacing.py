@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from html import escape
+from html import escape, unescape
 from urllib.parse import unquote, urlsplit
 
 from m365_mcp.mail.html.angle_brackets import escape_text
@@ -18,7 +18,8 @@ from m365_mcp.mail.html.formulas import ANNOTATIONS, Formula
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, REMOVED_ELEMENTS, opens_in_a_mail, plain_address, scheme_of
 from m365_mcp.mail.html.separators import Gap
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens
-from m365_mcp.mail.text import words
+from m365_mcp.mail.report import quote
+from m365_mcp.mail.text import shows_nothing, words
 
 Piece = Token | Gap
 _BLOCKS = words(
@@ -43,7 +44,6 @@ _EMBEDDED = {
     "object": "data",
     "video": "src",
 }
-_LONGEST_ADDRESS = 60  # characters of an address that is shown as text
 
 
 class Replacer:
@@ -228,4 +228,22 @@ def shown_address(target: str) -> str:
     scheme = scheme_of(target)
     parts = urlsplit(target)
     text = f"{parts.hostname or ''}{parts.path.rstrip('/')}" if scheme in ("http", "https") else unquote(parts.path)
-    return text if len(text) <= _LONGEST_ADDRESS else f"{text[: _LONGEST_ADDRESS - 1]}…"
+    return quote(text)
+
+
+def keep_links_visible(pieces: Iterable[Token | Gap]) -> Iterator[Token | Gap]:
+    """Put the address of a link into it as text if everything in it was removed; a gap stands where something was."""
+    target, is_visible, has_lost = "", False, False
+    for piece in pieces:
+        if isinstance(piece, Gap):
+            has_lost = True
+        elif isinstance(piece, Text):
+            is_visible = is_visible or not shows_nothing(unescape(piece.raw))
+        elif piece.name == "img":
+            is_visible = True
+        elif piece.name == "a":
+            if isinstance(piece, End) and target and has_lost and not is_visible:
+                yield Text(escape(shown_address(target), quote=False))
+            target = piece.attributes.get("href", "") if isinstance(piece, Start) else ""
+            is_visible = has_lost = False
+        yield piece

@@ -11,20 +11,13 @@ from urllib.parse import urlsplit
 
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.css import Style, sanitize_style
-from m365_mcp.mail.html.elements import HTML_ELEMENTS, OFFICE_ELEMENT
+from m365_mcp.mail.html.elements import BLOCK_ELEMENTS, FORMATTING, HTML_ELEMENTS, OFFICE_ELEMENT, TABLE_ELEMENTS
 from m365_mcp.mail.html.hiding import BACKGROUND_LOST, NOT_DISPLAYED
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.text import words
 
-FORMATTING = words(
-    "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt u var"
-)
-ALLOWED_ELEMENTS = FORMATTING | words(
-    "address article aside blockquote br caption center col colgroup dd div dl dt figcaption figure footer h1 h2 h3 h4 "
-    "h5 h6 header hr img li main nav ol p pre section table tbody td tfoot th thead tr ul wbr"
-)
-_BLOCKS = words("article aside div footer header main nav section ul ol")
-VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+ALLOWED_ELEMENTS = FORMATTING | BLOCK_ELEMENTS | TABLE_ELEMENTS | {"br", "img", "wbr"}
+_FLOAT_CONTAINERS = words("article aside div footer header main nav section ul ol")  # may keep floats inside
 
 REMOVED_ELEMENTS: dict[str, Removal] = {
     **dict.fromkeys(("script",), Removal.SCRIPT),
@@ -159,7 +152,7 @@ def _reason_of(name: str, value: str) -> Sequence[Removal]:
 
 
 def _style_for(element: str, style: Style) -> str | None:
-    if style.clears_floats and element in _BLOCKS:
+    if style.clears_floats and element in _FLOAT_CONTAINERS:
         return f"{style.text};display:flow-root" if style.text else "display:flow-root"
     return style.text or None
 

@@ -17,8 +17,7 @@ from m365_mcp.mail.html.angle_brackets import escape_text
 from m365_mcp.mail.html.data_pictures import DataPictures
 from m365_mcp.mail.html.inlining import has_style_sheets, inline_style_sheets
 from m365_mcp.mail.html.look import adjust_look
-from m365_mcp.mail.html.look_report import LookReport
-from m365_mcp.mail.html.removals import Removal, Removals
+from m365_mcp.mail.html.removals import LookReport, Removal, Removals
 from m365_mcp.mail.html.source_filter import FirstPass
 from m365_mcp.mail.html.token_filter import Pass
 from m365_mcp.mail.html.tokens import Token, read_tokens, write_tokens

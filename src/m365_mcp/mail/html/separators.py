@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
-from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, FORMATTING
+from m365_mcp.mail.html.elements import FORMATTING
+from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS
 from m365_mcp.mail.html.tokens import Start, Text, Token
 
 _INSIDE_A_LINE = FORMATTING | {"wbr", "img"}

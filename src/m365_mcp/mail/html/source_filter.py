@@ -12,16 +12,14 @@ from html import unescape
 
 from m365_mcp.mail.html.data_pictures import DataPictures
 from m365_mcp.mail.html.hiding import DISGUISED, NOT_DISPLAYED
-from m365_mcp.mail.html.link_content import keep_links_visible
 from m365_mcp.mail.html.links import ANCHORED, targets_inside
-from m365_mcp.mail.html.look_report import LookReport
-from m365_mcp.mail.html.removals import Removal, Removals
-from m365_mcp.mail.html.replacing import Replacer
+from m365_mcp.mail.html.removals import LookReport, Removal, Removals
+from m365_mcp.mail.html.replacing import Replacer, keep_links_visible
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, MARKER, plain_address, scheme_of
 from m365_mcp.mail.html.separators import Gap, close_gaps
 from m365_mcp.mail.html.token_filter import Pass, without_gaps
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens
-from m365_mcp.mail.quotes import quote
+from m365_mcp.mail.report import quote
 from m365_mcp.mail.text import words
 
 # Removed elements whose content does not stand between two tags.

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 import nh3
 
 from m365_mcp.mail.html import limits
-from m365_mcp.mail.html.closing import close_tags
 from m365_mcp.mail.html.colors import read_color
+from m365_mcp.mail.html.elements import VOID_ELEMENTS
 from m365_mcp.mail.html.properties import ALLOWED_PROPERTIES
 from m365_mcp.mail.html.removals import Removal, Removals
 from m365_mcp.mail.html.rules import (
@@ -18,12 +18,11 @@ from m365_mcp.mail.html.rules import (
     ALLOWED_ATTRIBUTES,
     ALLOWED_ELEMENTS,
     URL_SCHEMES,
-    VOID,
     AttributeRules,
     removal_of,
 )
 from m365_mcp.mail.html.separators import Gap
-from m365_mcp.mail.html.tokens import End, Start, Text, Token, write_tokens
+from m365_mcp.mail.html.tokens import End, Start, Text, Token, close_tags, write_tokens
 
 _LEADING_LINE_BREAKS = re.compile(r"(<pre(?: [^<>]*)?>)\n+")
 
@@ -83,7 +82,7 @@ class Pass:
 
     def sanitize_end(self, tag: End) -> Iterator[Token]:
         """Yield what the rules let through of an end tag."""
-        if tag.name in ALLOWED_ELEMENTS and tag.name not in VOID:
+        if tag.name in ALLOWED_ELEMENTS and tag.name not in VOID_ELEMENTS:
             yield tag
 
     def alternative_text(self, tag: Start) -> Iterator[Token | Gap]:
