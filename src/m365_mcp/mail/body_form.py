@@ -2,7 +2,7 @@ r"""Decides which format a body really has: HTML, Text or Markdown.
 
 A model often leaves `content_type` out, so "HTML" means "not said", and the body decides. "Text" and "Markdown" are
 believed. A text that is mended or read in another format than it was said to be is reported; a plain letter is not.
-docs/sending.md has the rules as a table. With `as_written` the body is in exactly the format that was said.
+docs/composing.md has the rules as a table. With `as_written` the body is in exactly the format that was said.
 
 The decision takes linear time, and only looks at the text.
 """

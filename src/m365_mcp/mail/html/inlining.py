@@ -20,7 +20,7 @@ from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.css import declarations_of, write_declarations
 from m365_mcp.mail.html.elements import OPTIONAL_END_TAG, VOID_ELEMENTS
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS
-from m365_mcp.mail.html.selector_cost import Census
+from m365_mcp.mail.html.selector_cost import ElementCounts
 from m365_mcp.mail.html.style_sheets import Rule, StyleSheets, read_style_sheets
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, close_tags, read_tokens, write_tokens
 
@@ -48,7 +48,7 @@ def inline_style_sheets(html: str) -> tuple[str, StyleSheets]:
         if isinstance(token, Start) and token.name == "style" and _is_of_screen(token.attributes.get("media", ""))
     )
     page = _Page(tokens, sheets)
-    rules = page.census.matching(sheets.rules)
+    rules = page.counts.matching(sheets.rules)
     inlined = _run(page.document(), rules) if rules else page.document()
     return page.restored(inlined), sheets
 
@@ -86,12 +86,12 @@ class _Page:
     """A page without its style elements; what no parser may interpret stands in comments.
 
     Attributes:
-        census: its elements.
+        counts: its elements.
     """
 
     def __init__(self, tokens: Iterable[Token], sheets: StyleSheets) -> None:
         self._sheets = sheets
-        self.census = Census()
+        self.counts = ElementCounts()
         self._mark = secrets.token_hex(8)  # no text of the mail can be one of our comments
         self._kept: list[str] = []
         self._attributes: dict[str, dict[str, str]] = {name: {} for name in _PAGE}
@@ -145,11 +145,11 @@ class _Page:
 
     def _counted(self, tokens: Iterator[Token]) -> Iterator[Token]:
         depth = 2
-        self.census.add(Start("html"), 0)
-        self.census.add(Start("body", self._attributes["body"]), 1)
+        self.counts.add(Start("html"), 0)
+        self.counts.add(Start("body", self._attributes["body"]), 1)
         for token in tokens:
             if isinstance(token, Start):
-                self.census.add(token, depth)
+                self.counts.add(token, depth)
                 depth += _levels(token.name)
             elif isinstance(token, End):
                 depth -= _levels(token.name)

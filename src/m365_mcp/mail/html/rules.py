@@ -45,7 +45,7 @@ _ROLES = words(
     "document emphasis figure group heading img insertion link list listitem main navigation none note paragraph "
     "presentation region row rowgroup rowheader separator strong subscript superscript table term time"
 )
-MARKER = "data-look"  # holds the traits of an element from the first pass to the second; never in a mail
+MARKER = "data-look"  # holds the traits of an element for `look`; never in a mail
 _ATTRIBUTES: dict[str, frozenset[str]] = {
     "a": frozenset({"href", "name"}),
     "blockquote": frozenset({"type", "cite"}),
@@ -85,12 +85,11 @@ class AttributeRules:
     """Sanitises the attributes of one body; equal styles are sanitised once.
 
     Args:
-        before: the rules of the pass before, which know most styles already.
+        before: rules that know most styles and addresses already.
     """
 
     def __init__(self, before: AttributeRules | None = None) -> None:
         self._styles: dict[str, Style] = before._styles if before else {}
-        self._last: tuple[str, Style] = ("", Style(""))
         self._addresses: _Addresses = before._addresses if before else {}
         self._declarations = 0
 
@@ -101,7 +100,7 @@ class AttributeRules:
             BodyTooComplex: the styles exceed a limit of `limits`.
         """
         if name == "style":
-            style = self._styles.get(value) or self._sanitize_style(value)
+            style = self._sanitize_style(value)
             return _style_for(element, style), style.removed
         if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
             return None, _reason_of(name, value)
@@ -117,7 +116,7 @@ class AttributeRules:
     def sanitize_again(self, element: str, name: str, value: str) -> str | None:
         """Return the allowed value of an attribute that `sanitize` has already counted; None: remove it."""
         if name == "style":
-            return (self._styles.get(value) or self._sanitize_style(value, is_counted=False)).text or None
+            return self._sanitize_style(value, is_counted=False).text or None
         return value if name == MARKER else self.sanitize(element, name, value)[0]
 
     def look_of(self, attributes: Mapping[str, str]) -> tuple[str, frozenset[str]]:
@@ -127,7 +126,7 @@ class AttributeRules:
         return traits + (BACKGROUND_LOST if attributes.get("background") else ""), style.noticed
 
     def _sanitize_style(self, text: str, *, is_counted: bool = True) -> Style:
-        style = self._styles.get(text) or (self._last[1] if self._last[0] == text else None)
+        style = self._styles.get(text)
         if style is None:
             if is_counted:
                 limits.check_count(len(text), limits.MAX_STYLE_CHARACTERS, "characters in one style attribute")
@@ -135,7 +134,6 @@ class AttributeRules:
             style = sanitize_style(text)
             if is_counted:
                 self._count(style.converted * _CONVERSION)
-            self._last = text, style
             if len(self._styles) < _MAX_CACHED_STYLES:
                 self._styles[text] = style
         return style

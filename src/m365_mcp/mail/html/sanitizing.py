@@ -18,8 +18,8 @@ from m365_mcp.mail.html.data_pictures import DataPictures
 from m365_mcp.mail.html.inlining import has_style_sheets, inline_style_sheets
 from m365_mcp.mail.html.look import adjust_look
 from m365_mcp.mail.html.removals import LookReport, Removal, Removals
-from m365_mcp.mail.html.source_filter import FirstPass
-from m365_mcp.mail.html.token_filter import Pass
+from m365_mcp.mail.html.source_filter import SourceFilter
+from m365_mcp.mail.html.token_filter import TokenFilter
 from m365_mcp.mail.html.tokens import Token, read_tokens, write_tokens
 
 _MAX_REPEATS = 5
@@ -47,14 +47,14 @@ def sanitize_html(
     if has_style_sheets(html):
         html, sheets = inline_style_sheets(html)
         look.generated, imports = sheets.generated, sheets.imports
-    first = FirstPass(removed, pictures, look)
+    first = SourceFilter(removed, pictures, look)
     clean = first.clean_html(html)
     removed.count(Removal.OPEN_COMMENT, open_comments)
     removed.count(Removal.STYLE_SHEET, imports)
     tokens: Iterable[Token] = list(adjust_look(read_tokens(clean), look))
     clean = write_tokens(tokens)
     for _ in range(_MAX_REPEATS):
-        again = Pass(Removals(), before=first).clean(tokens)
+        again = TokenFilter(Removals(), before=first).clean(tokens)
         if again == clean:
             return clean, removed
         clean, tokens = again, read_tokens(again)

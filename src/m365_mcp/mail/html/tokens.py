@@ -135,25 +135,22 @@ def close_tags(tokens: Iterable[Token]) -> Iterator[Token]:
         if isinstance(token, Text):
             yield token
             continue
-        name = token.name
-        if name in VOID_ELEMENTS or name in OPTIONAL_END_TAG:
+        if token.name in VOID_ELEMENTS or token.name in OPTIONAL_END_TAG:
             yield token
         elif isinstance(token, Start):
-            stack.append(name)
-            formatting += name in FORMATTING
-            if len(stack) > limits.MAX_DEPTH:
-                limits.check_count(len(stack), limits.MAX_DEPTH, "HTML tags open in one another")
+            stack.append(token.name)
+            formatting += token.name in FORMATTING
+            limits.check_count(len(stack), limits.MAX_DEPTH, "HTML tags open in one another")
             yield token
-        elif name in stack:
+        elif token.name in stack:
             closed = ""
-            while closed != name:
+            while closed != token.name:
                 closed = stack.pop()
                 formatting -= closed in FORMATTING
                 yield End(closed)
         # Every tag can close a paragraph; the parser then opens the formatting tags again in the next one.
         repeats += formatting
-        if repeats > limits.MAX_FORMATTING:
-            limits.check_count(repeats, limits.MAX_FORMATTING, "repetitions of formatting tags that are left open")
+        limits.check_count(repeats, limits.MAX_FORMATTING, "repetitions of formatting tags that are left open")
     yield from map(End, reversed(stack))
 
 
