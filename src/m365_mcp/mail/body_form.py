@@ -145,7 +145,8 @@ def _read_unsaid(text: str, *, is_unescaped: bool = False) -> BodyForm:
     marks = find_marks(lines)
     if marks.is_markdown and len(lines) <= MAX_CHARACTERS:
         return BodyForm("Markdown", lines, _note(_AS_MARKDOWN))
-    form = _with_lines(text, lines, tags) if has_entities(lines) else BodyForm("Plain", lines)
+    # No `<` begins a tag here; escaped, none can be taken for one because of the <br> after it.
+    form = _with_lines(text, lines.replace("<", "&lt;"), []) if has_entities(lines) else BodyForm("Plain", lines)
     return replace(form, notes=form.notes + (_note(_MARKS_AS_TEXT) if marks.spoil_plain_text else ()))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from m365_mcp.mail.html import limits
@@ -26,10 +27,10 @@ from m365_mcp.mail.html.elements import (
     RAW_TEXT_ELEMENTS,
     VOID_ELEMENTS,
 )
+from m365_mcp.mail.html.tokens import COMMENT_END, SHORT_COMMENT, TAG_END
 from m365_mcp.mail.text import words
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />\x3c]*+)")
-_TAG_END = re.compile(r"[\t\n\f\r /]*+>")
 _SPACE = r"[\t\n\f\r ]*+"
 # Groups: the name, the quoted value, the value without quotes. A quote that never ends leaves the equals sign unread.
 _ATTRIBUTE = re.compile(
@@ -48,8 +49,6 @@ _CERTAIN = re.compile(
     rf"(?:[^<]*+</?(?:{'|'.join(sorted(OFTEN_LEFT_OPEN - RAW_TEXT_ELEMENTS - {'svg', 'math'}))}|br|col|hr|wbr)"
     r"(?:[\t\n\f\r ]++[a-z-]++=(?:\"[^\"<]*+\"|'[^'<]*+'|[\w#%.-]++(?=[\t\n\f\r >])))*+[\t\n\f\r ]*+/?>)*+"
 )
-_COMMENT_END = re.compile(r"--!?>")
-_SHORT_COMMENT = re.compile(r"<!---?>")
 _DECLARATION = re.compile(r"<!doctype[\s>]|<!\[\s*(?:if[\s!(]|endif\b)", re.IGNORECASE)
 # Word's and Outlook's <?xml:namespace prefix="o"/>, and the declaration before a page of XHTML.
 _INSTRUCTION = re.compile(r"<\?(?:xml:|mso-|import\b)|<\?xml\s[^<>]*>\s*<(?:!doctype|html)\b", re.IGNORECASE)
@@ -66,6 +65,21 @@ class TextKept(NamedTuple):
 
     html: str
     open_comments: int = 0
+
+
+def find_markup(html: str) -> Iterator[tuple[int, int]]:
+    """Yield where each tag, comment and declaration of `html` begins and ends; a start tag includes raw text after it.
+
+    Raises:
+        BodyTooComplex: there are too many attributes.
+    """
+    reader = _Reader(html)
+    opening = html.find("<")
+    while opening >= 0:
+        end, is_markup = reader.extent(opening)
+        if is_markup:
+            yield opening, end
+        opening = html.find("<", end)
 
 
 def escape_text(html: str) -> TextKept:
@@ -112,7 +126,7 @@ class _Reader:
         html, pieces, copied, open_comments = self._html, [], 0, 0
         opening = self._next(0)
         while opening >= 0:
-            end, is_markup = self._extent(opening)
+            end, is_markup = self.extent(opening)
             if not is_markup:
                 pieces += [html[copied:opening], self._as_text(opening, end)]
                 copied = end
@@ -124,7 +138,7 @@ class _Reader:
         run = _CERTAIN.match(self._html, position)
         return self._html.find("<", run.end() if run else position)
 
-    def _extent(self, opening: int) -> tuple[int, bool]:
+    def extent(self, opening: int) -> tuple[int, bool]:
         """Return where what begins at `opening` ends, and whether it is markup."""
         html = self._html
         if tag := _TAG.match(html, opening):
@@ -142,11 +156,11 @@ class _Reader:
         return opening + 1, False
 
     def _comment(self, opening: int) -> tuple[int, bool]:
-        if short := _SHORT_COMMENT.match(self._html, opening):
+        if short := SHORT_COMMENT.match(self._html, opening):
             return short.end(), True
         if self._last_comment_end < opening + 4:
             return opening + 1, False
-        found = _COMMENT_END.search(self._html, opening + 4)
+        found = COMMENT_END.search(self._html, opening + 4)
         return (found.end(), True) if found else (opening + 1, False)
 
     def _tag(self, opening: int, tag: re.Match[str]) -> tuple[int, bool]:
@@ -233,7 +247,7 @@ class _Reader:
     def _read_attributes(self, position: int) -> _Attributes:
         html, attributes = self._html, _Attributes()
         starts: list[int] = []
-        while not (end := _TAG_END.match(html, position)):
+        while not (end := TAG_END.match(html, position)):
             found = _ATTRIBUTE.match(html, position)
             if position > self._last_close or position in self._rejected or not found or not attributes.add(found):
                 break

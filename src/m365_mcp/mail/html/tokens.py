@@ -19,8 +19,9 @@ _ATTRIBUTE = re.compile(
     r"[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)"
     rf"(?:{_SPACE}*+={_SPACE}*+(\"[^\"]*\"|'[^']*'|[^\"'>\t\n\f\r ][^>\t\n\f\r ]*+|(?=>)))?"
 )
-_TAG_END = re.compile(r"[\t\n\f\r /]*+>")
-_COMMENT_END = re.compile(r"--!?>")
+TAG_END = re.compile(r"[\t\n\f\r /]*+>")
+COMMENT_END = re.compile(r"--!?>")
+SHORT_COMMENT = re.compile(r"<!---?>")
 _ESCAPED = re.compile(r"[&<>\"\xa0]")
 _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*+[;=]?)")
 
@@ -86,7 +87,7 @@ def read_tokens(html: str) -> Iterator[Token]:
 
 def _read_attributes(html: str, position: int) -> tuple[dict[str, str] | None, int]:
     attributes: dict[str, str] = {}
-    while not (end := _TAG_END.match(html, position)):
+    while not (end := TAG_END.match(html, position)):
         found = _ATTRIBUTE.match(html, position)
         if not found:
             return None, len(html)
@@ -117,9 +118,9 @@ def _end_of_comment(html: str, opening: int) -> int:
     if not html.startswith("<!--", opening):
         end = html.find(">", opening)
         return len(html) if end < 0 else end + 1
-    if short := re.compile(r"<!---?>").match(html, opening):
+    if short := SHORT_COMMENT.match(html, opening):
         return short.end()
-    found = _COMMENT_END.search(html, opening + 4)
+    found = COMMENT_END.search(html, opening + 4)
     return found.end() if found else len(html)
 
 
