@@ -8,6 +8,7 @@ tag where the element needs one (WHATWG HTML 13.1.2). No tag reaches over a `<`,
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from html.entities import html5
 from itertools import islice
@@ -21,6 +22,7 @@ from m365_mcp.mail.html.elements import (
     RAW_TEXT_ELEMENTS,
     VOID_ELEMENTS,
 )
+from m365_mcp.mail.html.mentions import find_mentions
 from m365_mcp.mail.text import words
 
 MAX_TAGS = 10_000  # of a text with more `<`, nothing is examined: no letter has as many
@@ -72,8 +74,14 @@ def find_tags(text: str) -> list[Tag]:
 
 def _read_tags(text: str, ended: set[str]) -> Iterator[Tag]:
     position, started = 0, set[str]()
+    mentions = deque(sorted(find_mentions(text).items()))
     while found := _TAG.search(text, position):
         position = found.end()
+        while mentions and mentions[0][1] <= found.start():
+            mentions.popleft()
+        if mentions and mentions[0][0] <= found.start():
+            position = mentions[0][1]
+            continue
         if found[4]:
             end = text.find("-->", position)
             if end < 0:  # neither this comment nor a later one ends

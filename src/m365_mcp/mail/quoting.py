@@ -35,9 +35,6 @@ _BLOCKS = words(
     "address article blockquote br center dd div dl dt footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section table tr "
     "ul"
 )
-# Of the original alone: its rules would also act on the lines that Graph put above it. A tag without an end stops at
-# the next one, so the time is linear.
-_STYLE_SHEET = re.compile(r"<style\b[^<>]*+>.*?(?:</style[^<>]*+>|\Z)", re.IGNORECASE | re.DOTALL)
 _SPACES = re.compile(r"^ | (?= )", re.MULTILINE)
 _PICTURES = (Removal.REMOTE_IMAGE, Removal.DATA_IMAGE, Removal.SVG_IMAGE)
 
@@ -72,7 +69,8 @@ def read_quotation(original: str, content_type: str) -> Quotation:
     if len(mailable) > MAX_REQUEST_BYTES:
         return _quote_html_as_text(mailable)
     try:
-        clean, removed = sanitize_html(_STYLE_SHEET.sub("", mailable))
+        # The rules of the original's style sheets would also act on the lines that Graph put above it.
+        clean, removed = sanitize_html(mailable, applies_style_sheets=False)
     except (BodyTooComplex, InvalidArgument):
         return _quote_html_as_text(mailable)
     pictures = sum(removed[kind] for kind in _PICTURES)

@@ -26,15 +26,17 @@ from m365_mcp.mail.html.elements import (
     RAW_TEXT_ELEMENTS,
     VOID_ELEMENTS,
 )
+from m365_mcp.mail.html.mentions import find_mentions
 from m365_mcp.mail.text import words
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />\x3c]*+)")
 _TAG_END = re.compile(r"[\t\n\f\r /]*+>")
 _SPACE = r"[\t\n\f\r ]*+"
-# Groups: the name, the quoted value, the value without quotes. A quote that never ends leaves the equals sign unread.
+# Groups: the name, the quoted value, the value without quotes. A quote that never ends leaves the equals sign unread. A
+# `<` ends the name and the value, so that no tag reads again what the next one reads.
 _ATTRIBUTE = re.compile(
-    r"[\t\n\f\r /]*+([^\t\n\f\r />=][^\t\n\f\r />=]*+)"
-    rf"(?:{_SPACE}={_SPACE}(?:(\"[^\"]*+\"|'[^']*+')|([^\"'>\t\n\f\r ][^>\t\n\f\r ]*+)|(?=>)))?"
+    r"[\t\n\f\r /]*+([^\t\n\f\r />=<][^\t\n\f\r />=<]*+)"
+    rf"(?:{_SPACE}={_SPACE}(?:(\"[^\"]*+\"|'[^']*+')|([^\"'>\t\n\f\r <][^>\t\n\f\r <]*+)|(?=>)))?(?!<)"
 )
 _OPEN_QUOTES = ('="', "='")  # what is read as a name when a value has no closing quote
 _LINE_START = re.compile(r"\r?\n([ \t]*+)")
@@ -78,6 +80,8 @@ class _Reader:
 
     def __init__(self, html: str) -> None:
         self._html = html
+        self._mentions = find_mentions(html)
+        self._mentioned = [*sorted(self._mentions), len(html)]
         self._last_close = html.rfind(">")
         self._last_comment_end = max(html.rfind("-->"), html.rfind("--!>"))
         self._last_section_end = html.rfind("]]>")
@@ -121,12 +125,15 @@ class _Reader:
         return TextKept("".join([*pieces, html[copied:]]), open_comments)
 
     def _next(self, position: int) -> int:
-        run = _CERTAIN.match(self._html, position)
+        mention = self._mentioned[bisect_left(self._mentioned, position)]
+        run = _CERTAIN.match(self._html, position, mention)
         return self._html.find("<", run.end() if run else position)
 
     def _extent(self, opening: int) -> tuple[int, bool]:
         """Return where what begins at `opening` ends, and whether it is markup."""
         html = self._html
+        if opening in self._mentions:
+            return self._mentions[opening], False
         if tag := _TAG.match(html, opening):
             return self._tag(opening, tag)
         if html.startswith("<!--", opening):
@@ -268,7 +275,7 @@ class _Attributes:
         """Take one attribute, and return whether it can be part of a tag."""
         name, quoted, plain = found.groups()
         self.are_none = False
-        if "<" in name or name.startswith(_OPEN_QUOTES) or (plain and "<" in plain):
+        if name.startswith(_OPEN_QUOTES):
             return False
         self.hold_markup |= bool(quoted) and "<" in quoted
         self.has_style |= name.lower() == "style"

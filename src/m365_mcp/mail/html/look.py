@@ -20,7 +20,9 @@ from m365_mcp.mail.html.tokens import End, Start, Text, Token
 from m365_mcp.mail.text import words
 
 _LEAST_CONTRAST = 3.0
-_INDISTINCT = 1.3  # with less contrast nobody sees that there is a text
+_PALE = 1.3  # with less contrast, many readers overlook a text
+_UNREADABLE = 1.1  # with less contrast, nobody sees that there is a text
+_SAME_HUE = 0.3  # of a part of a colour: yellow on white has no contrast, but is seen
 _FAINT = 0.1
 _SMALLEST = 2.0  # pixels; smaller text is not meant to be read
 _NOT_SEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\ufeff\u00a0"
@@ -48,6 +50,7 @@ class _State(NamedTuple):
         is_background_known: whether the reader sees the background that was written.
         is_invisible: whether `visibility` hides it.
         is_hidden: whether it is not seen, for any reason.
+        is_pale: whether it is seen, but many readers overlook it.
     """
 
     color: Color = BLACK
@@ -56,6 +59,7 @@ class _State(NamedTuple):
     is_background_known: bool = True
     is_invisible: bool = False
     is_hidden: bool = False
+    is_pale: bool = False
     has_box: bool = False  # an ancestor has a background of its own
 
 
@@ -90,6 +94,8 @@ class _Walk:
                 pieces = self._report.declared if self._states[-1].is_invisible else self._report.disguised
                 pieces.append(token.raw)
             else:
+                if self._states[-1].is_pale and is_seen(token.raw):
+                    self._report.pale.append(token.raw)
                 yield token
 
     def _skip(self, token: Token) -> None:
@@ -145,14 +151,15 @@ class _Walk:
             color = self._readable(tag, color, around.color, behind)
         is_invisible = hiding.INVISIBLE in traits or (around.is_invisible and hiding.VISIBLE not in traits)
         size = _size(declared.size, around.size)
-        is_like_background = color.alpha < _FAINT or (is_known and contrast(color, behind) < _INDISTINCT)
+        is_unreadable = color.alpha < _FAINT or (is_known and _is_unreadable(color, behind))
         return _State(
             color,
             behind,
             size,
             is_known,
             is_invisible,
-            is_invisible or size <= _SMALLEST or is_like_background,
+            is_invisible or size <= _SMALLEST or is_unreadable,
+            is_known and contrast(color, behind) < _PALE,
             around.has_box or background is not None,
         )
 
@@ -171,6 +178,11 @@ class _Walk:
         if not style:
             del tag.attributes["style"]
         return inherited
+
+
+def _is_unreadable(color: Color, behind: Color) -> bool:
+    differences = [abs(own - other) for own, other in zip(color.over(behind)[:3], behind[:3], strict=True)]
+    return contrast(color, behind) < _UNREADABLE and max(differences) < _SAME_HUE
 
 
 def is_seen(raw: str) -> bool:

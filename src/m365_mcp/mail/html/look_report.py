@@ -21,6 +21,7 @@ class LookReport:
     Attributes:
         declared: the text that the styles openly do not display, piece by piece.
         disguised: the text that they hide in another way.
+        pale: the text that can hardly be told from its background, which stays.
         noticed: how many elements lost each property.
         elements: how many elements lost a property.
         generated: the texts that rules add with `::before` or `::after`.
@@ -29,6 +30,7 @@ class LookReport:
 
     declared: list[str] = field(default_factory=list)
     disguised: list[str] = field(default_factory=list)
+    pale: list[str] = field(default_factory=list)
     noticed: Counter[str] = field(default_factory=Counter)
     elements: int = 0
     generated: Sequence[str] = ()
@@ -42,8 +44,11 @@ class LookReport:
     def notes(self) -> tuple[Note, ...]:
         """Return the notes for the report."""
         found = [
-            _hidden(Weight.MISLEADING, self.disguised, "Text that the styles disguise was removed"),
-            _hidden(Weight.LOOK, self.declared, "Text that the styles do not display was removed"),
+            _quoting(Weight.MISLEADING, self.disguised, "Text that the styles disguise was removed"),
+            _quoting(
+                Weight.MISLEADING, self.pale, "Text has almost the colour of its background, so readers may overlook it"
+            ),
+            _quoting(Weight.LOOK, self.declared, "Text that the styles do not display was removed"),
             self._properties(),
             self._colors(),
             self._generated(),
@@ -80,7 +85,7 @@ class LookReport:
         return Note(Weight.LOST, f'Style sheets add text, which a mail cannot have; write it into the body: "{quote}"')
 
 
-def _hidden(weight: Weight, pieces: list[str], what: str) -> Note | None:
+def _quoting(weight: Weight, pieces: list[str], what: str) -> Note | None:
     text = " ".join(unescape(" ".join(pieces)).split())
     if not text:
         return None
