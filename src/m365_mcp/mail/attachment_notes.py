@@ -18,7 +18,7 @@ from m365_mcp.mail.attachment_types import extension_of
 from m365_mcp.mail.file_signatures import can_be
 from m365_mcp.mail.media_types import kind_of
 from m365_mcp.mail.recipient import read_recipient
-from m365_mcp.mail.report import Note, Weight, named, quote
+from m365_mcp.mail.report import Note, Weight, counted, named, quote
 from m365_mcp.mail.rules import DISTRUSTED
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def attachment_notes(attachments: Sequence[Attachment], senders: Sequence[str]) 
         for fault in (*_type_faults(attachment), *_person_faults(attachment, known)):
             entries.setdefault(fault, []).append(number)
     empty = sum(not attachment.size for attachment in attachments)
-    sentence = f"{empty} attachment{'s are' if empty > 1 else ' is'} empty (0 bytes)."
+    sentence = f"{counted(empty, 'attachment is', 'attachments are')} empty (0 bytes)."
     notes = (Note(weight, f"{text}: {_places(numbers)}.") for (weight, text), numbers in entries.items())
     return (*((Note(Weight.LOST, sentence),) if empty else ()), *notes)
 

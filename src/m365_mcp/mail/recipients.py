@@ -136,5 +136,5 @@ def _refuse_where(entries: Iterable[_Entry], condition: Callable[[Recipient], bo
     outside = [entry.where for entry in entries if condition(entry.recipient)]
     if outside:
         verb = "is" if len(outside) == 1 else "are"
-        entries = named(outside, _MAX_NAMED_ENTRIES)
-        raise RecipientNotAllowed(f"{len(outside)} of the addresses {verb} {fault}: {entries}.")
+        which = named(outside, _MAX_NAMED_ENTRIES)
+        raise RecipientNotAllowed(f"{len(outside)} of the addresses {verb} {fault}: {which}.")

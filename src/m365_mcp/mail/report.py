@@ -33,6 +33,11 @@ def warnings_of(notes: Iterable[Note]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note.sentence for note in ordered))
 
 
+def counted(number: int, singular: str, plural: str) -> str:
+    """Return `number` with the word that fits it: `1 picture is`, `1,200 pictures are`."""
+    return f"1 {singular}" if number == 1 else f"{number:,} {plural}"
+
+
 def quote(text: str) -> str:
     """Return the beginning of a text of the person in one line, so that the report says by name what it means."""
     line = " ".join(text[: 4 * _LONGEST_QUOTE].split())

@@ -18,7 +18,7 @@ from m365_mcp.mail.html.shown_addresses import (
     unmistakable,
 )
 from m365_mcp.mail.html.tokens import End, Start, Text, read_tokens
-from m365_mcp.mail.report import Note, Weight, named, quote
+from m365_mcp.mail.report import Note, Weight, counted, named, quote
 
 _MIN_DIGITS = 5  # a shorter number is none that a reader would dial
 _NOT_DIGITS = re.compile(r"\D")
@@ -52,18 +52,12 @@ def link_notes(html: str) -> tuple[Note, ...]:
     notes = []
     if misleading := misleading_links(html):
         which = named(f"{link.shown} → {link.leads_to}" for link in misleading)
-        one = "1 link shows one address and leads to another"
-        many = f"{len(misleading)} links show one address and lead to another"
-        notes.append(Note(Weight.MISLEADING, f"{one if len(misleading) == 1 else many}: {which}. Check the targets."))
+        what = "link shows one address and leads to another", "links show one address and lead to another"
+        notes.append(Note(Weight.MISLEADING, f"{counted(len(misleading), *what)}: {which}. Check the targets."))
     if dead := dead_anchors(html):
         which = named(f'"{text}"' for text in dead)
-        one, many = "1 link leads to a place", f"{len(dead)} links lead to places"
-        notes.append(
-            Note(
-                Weight.LOST,
-                f"{one if len(dead) == 1 else many} that this mail does not have, so nothing opens: {which}.",
-            )
-        )
+        what = counted(len(dead), "link leads to a place", "links lead to places")
+        notes.append(Note(Weight.LOST, f"{what} that this mail does not have, so nothing opens: {which}."))
     return tuple(notes)
 
 

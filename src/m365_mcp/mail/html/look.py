@@ -21,7 +21,9 @@ from m365_mcp.mail.html.tokens import End, Start, Text, Token
 from m365_mcp.mail.text import shows_nothing
 
 _LEAST_CONTRAST = 3.0
-_INDISTINCT = 1.3  # with less contrast nobody sees that there is a text
+_PALE = 1.3  # with less contrast, many readers overlook a text
+_UNREADABLE = 1.1  # with less contrast, nobody sees that there is a text
+_SAME_HUE = 0.3  # of a part of a colour: yellow on white has no contrast, but is seen
 _FAINT = 0.1
 _SMALLEST = 2.0  # pixels; smaller text is not meant to be read
 _BOXES = BLOCK_ELEMENTS | {"img"}  # only in a box does a height cut off what does not fit
@@ -44,6 +46,7 @@ class _State(NamedTuple):
         is_background_known: whether the reader sees the background that was written.
         is_invisible: whether `visibility` hides it.
         is_hidden: whether it is not seen, for any reason.
+        is_pale: whether it is seen, but many readers overlook it.
     """
 
     color: Color = BLACK
@@ -52,6 +55,7 @@ class _State(NamedTuple):
     is_background_known: bool = True
     is_invisible: bool = False
     is_hidden: bool = False
+    is_pale: bool = False
     has_box: bool = False  # an ancestor has a background of its own
 
 
@@ -86,6 +90,8 @@ class _Walk:
                 pieces = self._report.declared if self._states[-1].is_invisible else self._report.disguised
                 pieces.append(token.raw)
             else:
+                if self._states[-1].is_pale and not shows_nothing(unescape(token.raw)):
+                    self._report.pale.append(token.raw)
                 yield token
 
     def _skip(self, token: Token) -> None:
@@ -141,14 +147,15 @@ class _Walk:
             color = self._readable(tag, color, around.color, behind)
         is_invisible = hiding.INVISIBLE in traits or (around.is_invisible and hiding.VISIBLE not in traits)
         size = _size(declared.size, around.size)
-        is_like_background = color.alpha < _FAINT or (is_known and contrast(color, behind) < _INDISTINCT)
+        is_unreadable = color.alpha < _FAINT or (is_known and _is_unreadable(color, behind))
         return _State(
             color,
             behind,
             size,
             is_known,
             is_invisible,
-            is_invisible or size <= _SMALLEST or is_like_background,
+            is_invisible or size <= _SMALLEST or is_unreadable,
+            is_known and contrast(color, behind) < _PALE,
             around.has_box or background is not None,
         )
 
@@ -166,6 +173,11 @@ class _Walk:
         if not style:
             del tag.attributes["style"]
         return inherited
+
+
+def _is_unreadable(color: Color, behind: Color) -> bool:
+    differences = [abs(own - other) for own, other in zip(color.over(behind)[:3], behind[:3], strict=True)]
+    return contrast(color, behind) < _UNREADABLE and max(differences) < _SAME_HUE
 
 
 def _has_look(tag: Start) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from html import unescape
 
-from m365_mcp.mail.report import Note, Weight, listed, named, quote
+from m365_mcp.mail.report import Note, Weight, counted, listed, named, quote
 
 
 class Removal(Enum):
@@ -102,7 +102,7 @@ def _sentence(kind: Removal, count: int, names: Sequence[str]) -> str:
     if kind is Removal.OPEN_COMMENT:
         which, they = (f"1 {singular} has", "it stays") if count == 1 else (f"{count} {plural} have", "they stay")
         return f"{which} no end (-->), so {they} as text."
-    which = f"{count} {singular if count == 1 else plural}{f' ({named(names)})' if names else ''}"
+    which = counted(count, singular, plural) + (f" ({named(names)})" if names else "")
     return f"{which} {'was' if count == 1 else 'were'} removed, because {reason}."
 
 
@@ -113,6 +113,7 @@ class LookReport:
     Attributes:
         declared: the text that the styles openly do not display, piece by piece.
         disguised: the text that they hide in another way.
+        pale: the text that can hardly be told from its background, which stays.
         noticed: how many elements lost each property.
         elements: how many elements lost a property.
         generated: the texts that rules add with `::before` or `::after`.
@@ -121,6 +122,7 @@ class LookReport:
 
     declared: list[str] = field(default_factory=list)
     disguised: list[str] = field(default_factory=list)
+    pale: list[str] = field(default_factory=list)
     noticed: Counter[str] = field(default_factory=Counter)
     elements: int = 0
     generated: Sequence[str] = ()
@@ -134,8 +136,11 @@ class LookReport:
     def notes(self) -> tuple[Note, ...]:
         """Return the notes for the report."""
         found = [
-            _hidden(Weight.MISLEADING, self.disguised, "Text that the styles disguise was removed"),
-            _hidden(Weight.LOOK, self.declared, "Text that the styles do not display was removed"),
+            _quoting(Weight.MISLEADING, self.disguised, "Text that the styles disguise was removed"),
+            _quoting(
+                Weight.MISLEADING, self.pale, "Text has almost the colour of its background, so readers may overlook it"
+            ),
+            _quoting(Weight.LOOK, self.declared, "Text that the styles do not display was removed"),
             self._properties(),
             self._colors(),
             self._generated(),
@@ -150,7 +155,7 @@ class LookReport:
         ]
         shown = [*names[:_NAMED], *(["others"] if len(names) > _NAMED else [])]
         verb = "was" if len(names) == 1 and names[0] in self.noticed else "were"
-        which = "1 element" if self.elements == 1 else f"{self.elements:,} elements"
+        which = counted(self.elements, "element", "elements")
         return Note(
             Weight.LOOK,
             f"{listed(shown)} {verb} removed from {which}, because mail programs do not follow such styles.",
@@ -159,7 +164,7 @@ class LookReport:
     def _colors(self) -> Note | None:
         if not self.recolored:
             return None
-        which = "1 element" if self.recolored == 1 else f"{self.recolored} elements"
+        which = counted(self.recolored, "element", "elements")
         return Note(
             Weight.LOOK, f"The text colour of {which} was changed, because its background could not stay as it was."
         )
@@ -171,9 +176,9 @@ class LookReport:
         return Note(Weight.LOST, f'Style sheets add text, which a mail cannot have; write it into the body: "{text}"')
 
 
-def _hidden(weight: Weight, pieces: list[str], what: str) -> Note | None:
+def _quoting(weight: Weight, pieces: list[str], what: str) -> Note | None:
     text = " ".join(unescape(" ".join(pieces)).split())
     if not text:
         return None
-    count = "1 character" if len(text) == 1 else f"{len(text):,} characters"
+    count = counted(len(text), "character", "characters")
     return Note(weight, f'{what} ({count}): "{quote(text)}"')

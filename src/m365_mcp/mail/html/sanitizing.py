@@ -26,7 +26,11 @@ _MAX_REPEATS = 5
 
 
 def sanitize_html(
-    html: str, pictures: DataPictures | None = None, look: LookReport | None = None
+    html: str,
+    pictures: DataPictures | None = None,
+    look: LookReport | None = None,
+    *,
+    applies_style_sheets: bool = True,
 ) -> tuple[str, Removals]:
     """Return the sanitised `html`, and how many removals there were of each kind.
 
@@ -34,6 +38,7 @@ def sanitize_html(
         html: the HTML as a person, a model or a program wrote it.
         pictures: takes the pictures inside the HTML, which become inline attachments; None: they are removed.
         look: collects what changes of the look.
+        applies_style_sheets: whether the rules of its style elements are put inline; else the elements are removed.
 
     Raises:
         BodyTooComplex: the HTML exceeds a limit of `limits`.
@@ -44,7 +49,7 @@ def sanitize_html(
     removed = Removals()
     html, open_comments = escape_text(html)
     imports = 0
-    if has_style_sheets(html):
+    if applies_style_sheets and has_style_sheets(html):
         html, sheets = inline_style_sheets(html)
         look.generated, imports = sheets.generated, sheets.imports
     first = SourceFilter(removed, pictures, look)
