@@ -133,30 +133,25 @@ class _Walk:
     def _new_state(self, tag: Start, traits: str, around: _State) -> _State:
         declared = _declared(tag.attributes.get("style", ""))
         background = declared.background or read_attribute_color(tag.attributes.get("bgcolor", ""))
-        is_known = around.is_background_known
-        if background and background.alpha == 1:
-            is_known = True
+        is_known = around.is_background_known or (background is not None and background.alpha == 1)
         if hiding.BACKGROUND_LOST in traits or (hiding.MOVED in traits and not background):
             is_known = False
         behind = background.over(around.background) if background else around.background
-        own = declared.color or (read_attribute_color(tag.attributes.get("color", "")) if tag.name == "font" else None)
-        if own is None and tag.name == "a" and "href" in tag.attributes:
-            own = LINK
-        color = own or around.color
+        color = declared.color or _usual_color(tag) or around.color
         if not is_known or hiding.COLOR_LOST in traits:
             color = self._readable(tag, color, around.color, behind)
         is_invisible = hiding.INVISIBLE in traits or (around.is_invisible and hiding.VISIBLE not in traits)
         size = _size(declared.size, around.size)
         is_unreadable = color.alpha < _FAINT or (is_known and _is_unreadable(color, behind))
         return _State(
-            color,
-            behind,
-            size,
-            is_known,
-            is_invisible,
-            is_invisible or size <= _SMALLEST or is_unreadable,
-            is_known and contrast(color, behind) < _PALE,
-            around.has_box or background is not None,
+            color=color,
+            background=behind,
+            size=size,
+            is_background_known=is_known,
+            is_invisible=is_invisible,
+            is_hidden=is_invisible or size <= _SMALLEST or is_unreadable,
+            is_pale=is_known and contrast(color, behind) < _PALE,
+            has_box=around.has_box or background is not None,
         )
 
     def _readable(self, tag: Start, color: Color, inherited: Color, behind: Color) -> Color:
@@ -173,6 +168,13 @@ class _Walk:
         if not style:
             del tag.attributes["style"]
         return inherited
+
+
+def _usual_color(tag: Start) -> Color | None:
+    """Return the colour that an element has without a style."""
+    if tag.name == "font" and (color := read_attribute_color(tag.attributes.get("color", ""))):
+        return color
+    return LINK if tag.name == "a" and "href" in tag.attributes else None
 
 
 def _is_unreadable(color: Color, behind: Color) -> bool:
