@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from m365_mcp.errors import BodyFormMismatch
 from m365_mcp.mail import MailRules
 from m365_mcp.mail.body_form import BodyForm, read_form
+from m365_mcp.mail.report import Weight
 from tests.mail import forms
 from tests.mail.composing import build
 
@@ -372,3 +373,25 @@ def test_k1_four_megabytes_are_decided_at_once(piece: str) -> None:
     """No shape of a body takes more than 0.3 seconds, in any format, so none takes quadratic time."""
     assert max(_seconds(LARGE[piece](4_000_000), said) for said in ("HTML", "Text")) < 0.3
     assert _seconds(LARGE[piece](200_000), "Markdown") < 0.3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b |\n|---|---|\n| x<br>y | 2 |",
+        "# Plan\n\nOne<br>two\n\n- a\n- b",
+        "Steps:<br>\n\n- a <b>c</b>\n- b",
+        "Hi,<br/>\n\n```\nx\n```",
+    ],
+)
+def test_k1_line_break_tag_in_markdown_leaves_it_markdown(text: str) -> None:
+    """K1: a `<br>` among the lines of Markdown blocks, as in a cell of a table, does not make HTML of them."""
+    form = read_form(text, "HTML", as_written=False)
+
+    assert form.format == "Markdown"
+    assert [note.weight for note in form.notes] == [Weight.FORM]
+
+
+def test_k1_markdown_in_lines_that_tags_set_stays_html() -> None:
+    """K1: where `<br>` alone sets the lines, there is no Markdown block to render."""
+    assert read_form("Hello<br>**Hi**<br>- a<br>- b", "HTML", as_written=False).format == "HTML"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from m365_mcp.mail.html.rules import plain_host, scheme_of
+from m365_mcp.mail.html.rules import opens_in_a_mail, plain_host, scheme_of
 from m365_mcp.mail.html.shown_addresses import (
     as_it_looks,
     belong_together,
@@ -31,6 +31,8 @@ ANCHORED = words(
     "main nav p pre section span td th"
 )
 _TARGET = re.compile(r"href\s*=\s*[\"']?\s*#([^\"'\s>]+)", re.IGNORECASE)
+# The end of the host of links that Microsoft has rewritten; such a link leads to its parameter `url`.
+_SAFE_LINKS = ".safelinks.protection.outlook.com"
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,17 @@ def _page_mismatch(target: str, text: str) -> Mismatch | None:
     shown = find_addresses(text)
     if not shown:
         return None
-    host = comparable_host(plain_host(target) or unquote(urlsplit(target).hostname or ""))
+    host = _host_of(target)
+    if host.endswith(_SAFE_LINKS):
+        addresses = [value for name, value in parse_qsl(urlsplit(target).query) if name == "url"]
+        host = _host_of(addresses[0]) if addresses and opens_in_a_mail(addresses[0]) else host
     return next(
         (Mismatch(quote(a.text), quote(unmistakable(host))) for a in shown if not belong_together(a.host, host)), None
     )
+
+
+def _host_of(target: str) -> str:
+    return comparable_host(plain_host(target) or unquote(urlsplit(target).hostname or ""))
 
 
 def _mail_mismatch(target: str, text: str) -> Mismatch | None:
