@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from m365_mcp.errors import BodyFormMismatch
 from m365_mcp.mail import MailRules
 from m365_mcp.mail.body_form import BodyForm, read_form
+from m365_mcp.mail.report import Weight
 from tests.mail import forms
 from tests.mail.composing import build
 from tests.yardstick import idle_core_seconds
@@ -370,3 +371,25 @@ def test_k1_large_body_is_decided_at_once(piece: str) -> None:
     """No shape of a body takes quadratic time, in any format."""
     assert max(_cost(LARGE[piece](1_000_000), said) for said in ("HTML", "Text")) < MOST_SECONDS
     assert _cost(LARGE[piece](200_000), "Markdown") < MOST_SECONDS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b |\n|---|---|\n| x<br>y | 2 |",
+        "# Plan\n\nOne<br>two\n\n- a\n- b",
+        "Steps:<br>\n\n- a <b>c</b>\n- b",
+        "Hi,<br/>\n\n```\nx\n```",
+    ],
+)
+def test_k1_line_break_tag_in_markdown_leaves_it_markdown(text: str) -> None:
+    """K1: a `<br>` among the lines of Markdown blocks, as in a cell of a table, does not make HTML of them."""
+    form = read_form(text, "HTML", as_written=False)
+
+    assert form.format == "Markdown"
+    assert [note.weight for note in form.notes] == [Weight.FORM]
+
+
+def test_k1_markdown_in_lines_that_tags_set_stays_html() -> None:
+    """K1: where `<br>` alone sets the lines, there is no Markdown block to render."""
+    assert read_form("Hello<br>**Hi**<br>- a<br>- b", "HTML", as_written=False).format == "HTML"

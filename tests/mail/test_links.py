@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from m365_mcp.mail.html.links import Mismatch, content_ids, link_notes, misleading_links
+from tests.mail.composing import build_html
 
 EVIL = "https://evil.example"
 FILES = [
@@ -242,3 +243,26 @@ def test_h16_look_alike_letters_of_a_target_are_told_apart() -> None:
     assert misleading_links(link("contoso.example", "https://cоntoso.example")) == [
         Mismatch("contoso.example", "xn--cntoso-wqf.example")
     ]
+
+
+SAFE = "https://eur01.safelinks.protection.outlook.com/"
+
+
+@pytest.mark.parametrize(
+    ("target", "leads_to"),
+    [
+        (f"{SAFE}?url=https%3A%2F%2Fcontoso.example%2Fx&data=05", ""),
+        (f"{SAFE}?url=https%3A%2F%2Fevil.example%2Fcontoso.example", "evil.example"),
+        (f"{SAFE}?url=http://[x", "eur01.safelinks.protection.outlook.com"),
+        (SAFE, "eur01.safelinks.protection.outlook.com"),
+        (
+            "https://safelinks.protection.outlook.com.evil.example/?url=https%3A%2F%2Fcontoso.example",
+            "safelinks.protection.outlook.com.evil.example",
+        ),
+    ],
+)
+def test_k14_link_that_microsoft_rewrote_is_read_as_the_original(target: str, leads_to: str) -> None:
+    """K14: Outlook copies Safe Links; their parameter tells where they lead, and no other host has such a one."""
+    _, warnings = build_html(f'<p><a href="{target.replace("&", "&amp;")}">https://contoso.example/x</a></p>')
+
+    assert [f"contoso.example → {leads_to}." in one for one in warnings] == ([True] if leads_to else [])

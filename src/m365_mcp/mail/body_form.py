@@ -37,6 +37,7 @@ Format = Literal["HTML", "Text", "Markdown", "Plain"]
 _ESCAPED_TAG = re.compile(r"&lt;/?[A-Za-z]", re.IGNORECASE)
 # What a sentence about a tag has around it: "the <b> tag".
 _NAMED_TAG = re.compile(r"""(?<=[ "'`(])<[^<>]*>(?=[ "'`).,:;?!])""")
+_BREAK_AND_LINE_END = re.compile(r"<br\s*/?>[ \t]*\n", re.IGNORECASE)
 
 _AS_MARKDOWN = "The body has Markdown marks and no HTML that sets its lines, so it was read as Markdown."
 _MARKS_AS_TEXT = "The body has Markdown marks, which readers see as characters; content_type Markdown formats them."
@@ -155,10 +156,20 @@ def _read_html(text: str, lines: str, tags: list[Tag]) -> BodyForm:
     marks = _marks_of_html(lines, tags)
     if not marks.is_markdown:
         return _with_lines(text, lines, tags)
+    if len(lines) <= MAX_CHARACTERS and _sets_lines_as_markdown(lines, tags):
+        return BodyForm("Markdown", _BREAK_AND_LINE_END.sub("\n", lines), _note(_AS_MARKDOWN))
     if has_blocks(tags) or len(lines) > MAX_CHARACTERS:
         form = _with_lines(text, lines, tags)
         return replace(form, notes=form.notes + _note(_MARKS_IN_HTML))
     return BodyForm("Markdown", lines, _note(_AS_MARKDOWN))
+
+
+def _sets_lines_as_markdown(lines: str, tags: list[Tag]) -> bool:
+    """Return whether the lines are those of Markdown blocks, and `<br>` only breaks a line in them, as in a table."""
+    if has_blocks([tag for tag in tags if tag.name != "br"]):
+        return False
+    marks = find_marks(lines)
+    return marks.has_list or marks.has_other_block
 
 
 def _with_lines(text: str, lines: str, tags: list[Tag]) -> BodyForm:

@@ -16,6 +16,7 @@ from m365_mcp.mail.html.properties import (
     ALLOWED_PROPERTIES,
     COLUMN_FUNCTIONS,
     COLUMNS,
+    NEUTRAL_VALUES,
     NOTICED_PROPERTIES,
     SIZE_FUNCTIONS,
     SIZES,
@@ -117,8 +118,16 @@ class _Reader:
     def _remove(self, name: str, value: str) -> None:
         if _ACTIVE.search(f"{name}:{value}"):
             self._removed.append(Removal.ACTIVE_STYLE)
-        elif name in NOTICED_PROPERTIES or name in ALLOWED_PROPERTIES:
+        elif name in ALLOWED_PROPERTIES or (name in NOTICED_PROPERTIES and not self._does_nothing(name, value)):
             self._noticed.add(name)
+
+    def _does_nothing(self, name: str, value: str) -> bool:
+        """Return whether the element looks the same without a declaration."""
+        if name == "position" and value.lower() == "relative":
+            return all(
+                (self._plain.get(side) or "auto") in NEUTRAL_VALUES for side in ("top", "right", "bottom", "left")
+            )
+        return value.lower() in NEUTRAL_VALUES
 
     def _convert_background(self, name: str, value: str) -> None:
         plain = plain_background(value)
@@ -126,7 +135,7 @@ class _Reader:
             self._removed.append(Removal.ACTIVE_STYLE)
         elif plain.has_gradient:
             self._noticed.add("gradient")
-        elif name != "background-image":
+        elif name != "background-image" and not plain.color:
             self._remove(name, value)
         if value.lower() != "none" and BACKGROUND_LOST not in self._traits:
             self._traits += BACKGROUND_LOST

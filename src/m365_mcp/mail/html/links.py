@@ -9,7 +9,7 @@ from html import unescape
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from m365_mcp.mail.html.elements import BLOCK_ELEMENTS
-from m365_mcp.mail.html.rules import plain_host, scheme_of
+from m365_mcp.mail.html.rules import opens_in_a_mail, plain_host, scheme_of
 from m365_mcp.mail.html.shown_addresses import (
     as_it_looks,
     belong_together,
@@ -28,6 +28,8 @@ _EXTENSION = re.compile(r"(?:[;,]|\bext|\bx\d).*", re.IGNORECASE | re.DOTALL)
 # Elements that an anchor can stand in; an anchor in the others would leave the table or the list.
 ANCHORED = (BLOCK_ELEMENTS - {"dl", "hr", "ol", "ul"}) | {"caption", "span", "td", "th"}
 _TARGET = re.compile(r"href\s*=\s*[\"']?\s*#([^\"'\s>]+)", re.IGNORECASE)
+# The end of the host of links that Microsoft has rewritten; such a link leads to its parameter `url`.
+_SAFE_LINKS = ".safelinks.protection.outlook.com"
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def link_notes(html: str) -> tuple[Note, ...]:
     notes = []
     if misleading := misleading_links(html):
         which = named(f"{link.shown} → {link.leads_to}" for link in misleading)
-        what = "link shows one address and leads to another", "links show one address and lead to another"
-        notes.append(Note(Weight.MISLEADING, f"{counted(len(misleading), *what)}: {which}. Check the targets."))
+        one, many = "link shows one address and leads to another", "links show one address and lead to another"
+        notes.append(Note(Weight.MISLEADING, f"{counted(len(misleading), one, many)}: {which}. Check the targets."))
     if dead := dead_anchors(html):
         which = named(f'"{text}"' for text in dead)
         what = counted(len(dead), "link leads to a place", "links lead to places")
@@ -132,10 +134,17 @@ def _page_mismatch(target: str, text: str) -> Mismatch | None:
     shown = find_addresses(text)
     if not shown:
         return None
-    host = comparable_host(plain_host(target) or unquote(urlsplit(target).hostname or ""))
+    host = _host_of(target)
+    if host.endswith(_SAFE_LINKS):
+        addresses = [value for name, value in parse_qsl(urlsplit(target).query) if name == "url"]
+        host = _host_of(addresses[0]) if addresses and opens_in_a_mail(addresses[0]) else host
     return next(
         (Mismatch(quote(a.text), quote(unmistakable(host))) for a in shown if not belong_together(a.host, host)), None
     )
+
+
+def _host_of(target: str) -> str:
+    return comparable_host(plain_host(target) or unquote(urlsplit(target).hostname or ""))
 
 
 def _mail_mismatch(target: str, text: str) -> Mismatch | None:

@@ -17,9 +17,11 @@ from m365_mcp.mail.text import words
 
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef"  # letters of scripts that have no spaces between words
 _CANDIDATE = re.compile(
-    rf"(?:(?<=[ \t(\"'`\u201c\u201d\u201e\u2018\u00ab{_WIDE}])|(?<=&quot;))<(/?)([a-zA-Z][a-zA-Z0-9]*+)[ ]?/?>"
+    r"<(/?)([a-zA-Z][a-zA-Z0-9]*+) ?/?>"
     rf"(?=[ \t\r\n.,;:!?/)\]\"'`\u201c\u201d\u2019\u00bb\u2026{_WIDE}]|&quot;|</|\Z)"
 )
+_BEFORE_NAMED = frozenset(" \t(\"'`")
+_NO_WORD_BEFORE = frozenset(">\n\r\f")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)(?=[\s/>])")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "(": ")", "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u2018": "\u2019"}
 _QUOTES |= {"\u00ab": "\u00bb", "\u201d": "\u201d"}
@@ -105,9 +107,9 @@ def _stands_as_word(tag: re.Match[str]) -> bool:
     """Return whether a tag stands in its line as a word does."""
     text, start, end = tag.string, tag.start(), tag.end()
     name, is_end = tag[2].lower(), bool(tag[1])
-    if name not in HTML_ELEMENTS:
+    if not start or text[start - 1] in _NO_WORD_BEFORE or name not in HTML_ELEMENTS:
         return False
-    if _is_in_quotes(text, start, end) or (_NAMED_SO.match(text, end) and text[start - 1] != ">"):
+    if _is_in_quotes(text, start, end) or (_NAMED_SO.match(text, end) and text[start - 1] in _BEFORE_NAMED):
         return True
     if name in _LINE_BREAKS:
         return False
