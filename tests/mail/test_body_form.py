@@ -14,7 +14,7 @@ from m365_mcp.mail import MailRules
 from m365_mcp.mail.body_form import BodyForm, read_form
 from m365_mcp.mail.report import Weight
 from tests.mail import forms
-from tests.mail.composing import build
+from tests.mail.composing import build, build_html
 from tests.yardstick import idle_core_seconds
 
 FORMATS = ("HTML", "Text", "Markdown")
@@ -299,6 +299,28 @@ def test_k1_no_generated_body_is_refused_in_every_spelling(body: str) -> None:
 def test_k1_no_random_text_is_refused_by_its_form(body: str) -> None:
     """Any characters at all have a form."""
     assert all(read_form(body, said, as_written=False).format for said in FORMATS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p title='a<b'>c</p>",
+        "<p data-a data-b>c</p>",
+        "<div @click='x' v-if>c</div>",
+        "<o:p>c</o:p>",
+        "<!DOCTYPE html>c",
+    ],
+)
+def test_k1_format_is_html_where_the_sanitizer_finds_a_tag(html: str) -> None:
+    """K1: one reader decides what is a tag, so a body that the sanitizer would clean is not read as plain text."""
+    assert read_form(html, "HTML", as_written=False) == BodyForm("HTML", html)
+
+
+def test_k1_data_in_angle_brackets_keeps_its_text_and_its_lines() -> None:
+    """K1: an entity in data makes the body HTML, and the <br> for its lines makes no tags of the data."""
+    body, _ = build_html("<book>\n  <title>A &amp; B</title>\n</book>")
+
+    assert body == "&lt;book&gt;<br>  &lt;title&gt;A &amp; B&lt;/title&gt;<br>&lt;/book&gt;"
 
 
 def test_every_form_is_tried() -> None:

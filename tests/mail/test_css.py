@@ -32,14 +32,6 @@ def test_k3_text_cannot_be_hidden_by_display(style: str) -> None:
     assert (found.text, found.traits) == ("", NOT_DISPLAYED)
 
 
-@pytest.mark.parametrize("style", ["display:n\\6fne", "display:\\none", "d\\69splay:none", "display:url(x)"])
-def test_escape_counts_as_active_style(style: str) -> None:
-    """A backslash can spell any word, so a declaration with one is removed and counts as active."""
-    found = sanitize_style(style)
-
-    assert (found.text, found.removed) == ("", (Removal.ACTIVE_STYLE,))
-
-
 @pytest.mark.parametrize(
     ("style", "allowed"),
     [
@@ -120,10 +112,14 @@ def test_k14_harmless_removal_is_silent(style: str) -> None:
         "x:javascript:y",
         "color:data:x",
         "data :x:y",
+        "display:n\\6fne",
+        "display:\\none",
+        "d\\69splay:none",
+        "display:url(x)",
     ],
 )
 def test_active_style_is_counted_apart_from_other_style(style: str) -> None:
-    """Every declaration that loads or runs is removed and counted as active."""
+    """Every declaration that loads or runs is counted as active, and one with a backslash, which can spell any word."""
     found = sanitize_style(style)
 
     assert (found.text, found.removed) == ("", (Removal.ACTIVE_STYLE,))

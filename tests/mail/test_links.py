@@ -84,29 +84,6 @@ def test_link_that_shows_another_host_is_counted(text: str) -> None:
     assert len(misleading_links(link(text))) == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "target"),
-    [
-        ("evil.example", EVIL),
-        ("www.evil.example", EVIL),
-        ("evil.example", "https://www.evil.example/a"),
-        ("EVIL.example", "HTTPS://evil.EXAMPLE:8443"),
-        ("corp.example", "mailto:a@corp.example"),
-        ("corp.example", "#a"),
-        ("<b>evil</b>.example", EVIL),
-        ("my.report.pdf", EVIL),
-        ("corp", EVIL),
-        ("corp.e", EVIL),
-        ("our report", EVIL),
-        ("", EVIL),
-        *((f"report.{name}", EVIL) for name in FILES),
-    ],
-)
-def test_link_that_shows_no_other_host_is_not_counted(text: str, target: str) -> None:
-    """The same host, words, a file's name, and a link that opens no page are no disguise."""
-    assert misleading_links(link(text, target)) == []
-
-
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_link_to_a_page_of_either_scheme_is_judged(scheme: str) -> None:
     """Pages are reached by http and by https."""
@@ -215,12 +192,25 @@ HONEST = [
     ("555-0100 ext. 12", "tel:+15550100;ext=12"),
     ("Call 24/7", "tel:+15550100"),
     ("contoso.example", "#top"),
+    ("evil.example", EVIL),
+    ("www.evil.example", EVIL),
+    ("evil.example", "https://www.evil.example/a"),
+    ("EVIL.example", "HTTPS://evil.EXAMPLE:8443"),
+    ("corp.example", "mailto:a@corp.example"),
+    ("corp.example", "#a"),
+    ("<b>evil</b>.example", EVIL),
+    ("my.report.pdf", EVIL),
+    ("corp", EVIL),
+    ("corp.e", EVIL),
+    ("our report", EVIL),
+    ("", EVIL),
+    *((f"report.{name}", EVIL) for name in FILES),
 ]
 
 
 @pytest.mark.parametrize(("text", "target"), HONEST)
 def test_k14_honest_link_gives_no_alarm(text: str, target: str) -> None:
-    """Numbers, abbreviations, files, subdomains and other spellings of one address are no lie."""
+    """Numbers, abbreviations, files, subdomains, other spellings of one address, and links to no page are no lie."""
     assert misleading_links(link(text, target)) == []
 
 
