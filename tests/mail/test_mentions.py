@@ -20,7 +20,7 @@ MENTIONED = [
     "A <p> element, or the <li> tag, das <td> hier",
     "Options: <select>, <option>, <input> and <img>",
     "Wrap it in <b> and </b> please",
-    "Put it between <head>/</head>, or <ul> & </ul>",
+    "Put it between <head> and </head>, or <ul> to </ul>",
     "The closing </div> is missing here",
     "It ends with (</table>).",
     'Write "<br>", the <br> tag or the <hr> element',
@@ -52,6 +52,8 @@ def test_k2_element_that_markdown_names_stays(text: str) -> None:
 
 
 FORMATTING = [
+    "Smith <b>&</b> Co, Home <span>/</span> Blog, wait <b>...</b> now",
+    "Title <br> Elements of style <br> elements of it <br> tags",
     "Line one <br> line two <br/> line three <hr> four",
     "Note: <b>Important</b> and <i> spaced </i> words",
     "Hello <b>world",
@@ -93,12 +95,19 @@ def test_k2_tag_without_partner_is_told_from_its_namesake(html: str, shown: str)
 
 @pytest.mark.parametrize(
     "code",
-    ["```html\n<p>Hi</p>\n<br>\n```", "~~~\n<b>x</b>\n~~~", "- a\n- `<p>x</p>`", "| a | b |\n|---|---|\n| `<p>x</p>` | y |"],
+    [
+        "```html\n<p>Hi</p>\n<br>\n```",
+        "~~~\n<b>x</b>\n~~~",
+        "- a\n- `<p>x</p>`",
+        "| a | b |\n|---|---|\n| `<p>x</p>` | y |",
+    ],
 )
 def test_k1_k2_tags_in_code_do_not_make_html_of_markdown(code: str) -> None:
     """K1, K2: a body without a format, whose only tags are in code, is read as Markdown and shows them."""
     message = build(body=f"Here you go:\n\n{code}\n\nAda")
 
-    assert message.warnings == ("The body has Markdown marks and no HTML that sets its lines, so it was read as Markdown.",)
+    assert message.warnings == (
+        "The body has Markdown marks and no HTML that sets its lines, so it was read as Markdown.",
+    )
     tags = re.findall("<[^<>]+>", code)
     assert tags == [unescape(tag) for tag in re.findall("&lt;[^<>]+?&gt;", message.body)]

@@ -50,7 +50,9 @@ LINK = Color(0.0, 0.0, 238 / 255)  # WHATWG HTML 15.3.4
 # The colours of the system (CSS Color 4, section 6.2; CSS 2.1, 18.2), as they are in a light theme.
 _SYSTEM_COLORS = {
     **dict.fromkeys(("canvas", "window", "field", "infobackground", "menu"), WHITE),
-    **dict.fromkeys(("canvastext", "windowtext", "fieldtext", "buttontext", "infotext", "menutext", "captiontext"), BLACK),
+    **dict.fromkeys(
+        ("canvastext", "windowtext", "fieldtext", "buttontext", "infotext", "menutext", "captiontext"), BLACK
+    ),
     **dict.fromkeys(("buttonface", "threedface"), Color(240 / 255, 240 / 255, 240 / 255)),
     "linktext": LINK,
 }
