@@ -306,7 +306,7 @@ def test_k1_no_random_text_is_refused_by_its_form(body: str) -> None:
     [
         "<p title='a<b'>c</p>",
         "<p data-a data-b>c</p>",
-        "<div @click='x' v-if>c</div>",
+        "<p @click='x' v-if>c</p>",
         "<o:p>c</o:p>",
         "<!DOCTYPE html>c",
     ],

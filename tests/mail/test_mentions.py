@@ -20,7 +20,7 @@ MENTIONED = [
     "A <p> element, or the <li> tag, das <td> hier",
     "Options: <select>, <option>, <input> and <img>",
     "Wrap it in <b> and </b> please",
-    "Put it between <head>/</head>, or <ul> & </ul>",
+    "Put it between <head> and </head>, or <ul> to </ul>",
     "The closing </div> is missing here",
     "It ends with (</table>).",
     'Write "<br>", the <br> tag or the <hr> element',
@@ -52,6 +52,8 @@ def test_k2_element_that_markdown_names_stays(text: str) -> None:
 
 
 FORMATTING = [
+    "Smith <b>&</b> Co, Home <span>/</span> Blog, wait <b>...</b> now",
+    "Title <br> Elements of style <br> elements of it <br> tags",
     "Line one <br> line two <br/> line three <hr> four",
     "Note: <b>Important</b> and <i> spaced </i> words",
     "Hello <b>world",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from m365_mcp.mail.html.backgrounds import plain_background
 from m365_mcp.mail.html.colors import is_costly, read_color
+from m365_mcp.mail.html.columns import plain_columns
 from m365_mcp.mail.html.hiding import BACKGROUND_LOST, COLOR_LOST, DISGUISED, traits_of
 from m365_mcp.mail.html.properties import (
     ALLOWED_PROPERTIES,
@@ -27,6 +28,7 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _FUNCTION = re.compile(r"(?<![\w-])([\w-]*+)\s*+\(")  # matches only at the start of a word, so its time is linear
 _SAFE_FUNCTIONS = frozenset({"rgb", "rgba", "hsl", "hsla"})
 _SAFE_VALUE = re.compile(r"[\w\s#%.,!+*'\"()/-]+")
+_NESTED = re.compile(r"\([^()]*\(")
 _MANY_COLUMNS = re.compile(r"\d{3}")
 # Functions that load (CSS Images, CSS Values), Internet Explorer's expression() and behavior, Gecko's -moz-binding. A
 # backslash counts too, because an escape can spell any of them in a hidden way.
@@ -104,7 +106,9 @@ class _Reader:
             if name in ALLOWED_PROPERTIES and value.strip() and _is_safe(name, value):
                 self._allowed.append(f"{name}:{value.strip()}")
                 return
-        if "/*" in value:  # a comment without an end
+        if name in COLUMNS and len(value) < 1_000 and (columns := plain_columns(value)) and _is_safe(name, columns):
+            self._allowed.append(f"{name}:{columns}")
+        elif "/*" in value:  # a comment without an end
             self._remove(name, value)
         elif name in ("background", "background-image", "background-color") and len(value) < 1_000:
             self._convert_background(name, value)
@@ -234,10 +238,17 @@ def _is_safe(name: str, value: str) -> bool:
         return False
     if "(" not in value:
         return True
+    if _is_nested(value):
+        return False
     functions = {function.lower() for function in _FUNCTION.findall(value)}
     if name in COLUMNS and _MANY_COLUMNS.search(value.partition("repeat(")[2].partition(",")[0]):
         return False
     return functions <= _functions_of(name)
+
+
+def _is_nested(value: str) -> bool:
+    """Return whether a bracket is open when another one opens: `nh3` would cut the value off there."""
+    return bool(_NESTED.search(value))
 
 
 def _functions_of(name: str) -> frozenset[str]:

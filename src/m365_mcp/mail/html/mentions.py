@@ -20,7 +20,6 @@ _CANDIDATE = re.compile(
     r"<(/?)([a-zA-Z][a-zA-Z0-9]*+) ?/?>"
     rf"(?=[ \t\r\n.,;:!?/)\]\"'`\u201c\u201d\u2019\u00bb\u2026{_WIDE}]|&quot;|</|\Z)"
 )
-_BEFORE_NAMED = frozenset(" \t(\"'`")
 _NO_WORD_BEFORE = frozenset(">\n\r\f")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)(?=[\s/>])")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "(": ")", "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u2018": "\u2019"}
@@ -32,10 +31,9 @@ _WORD_AFTER = re.compile(rf"[ \t]{{1,3}}[^\s<]|[ \t]{{1,3}}</?[a-zA-Z]+>|/</?[a-
 _SMALL_WORD_AFTER = re.compile(rf"[ \t][^\W\d_A-Z]|{_PUNCTUATION}")
 _TEXT_END = re.compile(r"[ \t]*(?:</|\Z)")
 _LINE_END = re.compile(r"[ \t]*\r?\n")
-_NAMED_SO = re.compile(r"[ -](?:tag|element|balise|etiqueta)", re.IGNORECASE)
-_TO_END_TAG = re.compile(
-    r"(?: (?:and|or|to|und|oder|bis|et|ou|y|o|e) | ?(?:[/&+,\u2026-]|&amp;) ?|\.\.\.)</([a-zA-Z][a-zA-Z0-9]*+)>"
-)
+_NAMED_SO = re.compile(r" (?:tag|element)s?\b|-(?:[Tt]ag|[Ee]lement)")
+_ARTICLE_BEFORE = re.compile(r"\b(?:an?|das|each|ein|every|no|one|the|this|use)[ \t]\Z", re.IGNORECASE)
+_TO_END_TAG = re.compile(r" (?:and|or|to|und|oder|bis|et|ou) </([a-zA-Z][a-zA-Z0-9]*+)>")
 _LINE_BREAKS = words("br hr wbr")
 _OPTIONAL_END = OPTIONAL_END_TAG | words("rt rp rb rtc optgroup option html head body")
 _INSIDE_CONTAINERS = _OPTIONAL_END - {"p", "html", "head", "body"}
@@ -109,11 +107,11 @@ def _stands_as_word(tag: re.Match[str]) -> bool:
     name, is_end = tag[2].lower(), bool(tag[1])
     if not start or text[start - 1] in _NO_WORD_BEFORE or name not in HTML_ELEMENTS:
         return False
-    if _is_in_quotes(text, start, end) or (_NAMED_SO.match(text, end) and text[start - 1] in _BEFORE_NAMED):
+    before = text[max(0, start - 6) : start]
+    if _is_in_quotes(text, start, end) or (_NAMED_SO.match(text, end) and _ARTICLE_BEFORE.search(before)):
         return True
-    if name in _LINE_BREAKS:
+    if name in _LINE_BREAKS or (is_end and name in _OPTIONAL_END):
         return False
-    before = text[max(0, start - 4) : start]
     if name in _OPTIONAL_END:
         is_after_word = (_WORD_BEFORE if name in _INSIDE_CONTAINERS else _ONLY_WORD_BEFORE).search(before)
         return bool(is_after_word and (_SMALL_WORD_AFTER.match(text, end) or _TO_END_TAG.match(text, end)))
