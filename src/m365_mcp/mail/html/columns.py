@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import tinycss2
 from tinycss2.ast import FunctionBlock, Node
@@ -39,7 +39,7 @@ def _repeated(repeat: FunctionBlock) -> list[str] | None:
     return [_plain(track) for track in tracks] * number if 0 < number * len(tracks) <= _MOST_COLUMNS else None
 
 
-def _without_names(parts: Iterable[Node]) -> Iterable[Node]:
+def _without_names(parts: Iterable[Node]) -> Iterator[Node]:
     return (part for part in parts if part.type not in ("whitespace", "[] block"))
 
 
