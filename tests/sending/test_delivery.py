@@ -390,6 +390,22 @@ async def test_g24_one_address_is_not_flooded() -> None:
     assert world.accepted.total() == 5
 
 
+async def test_refused_message_does_not_count_toward_the_hourly_limit() -> None:
+    """What Graph, or the inspection of a draft, refuses takes nothing from the hour; what may have been sent does."""
+    world = World(hourly=1)
+    replica = world.replica()
+    for number in range(3):
+        with pytest.raises(MessageRefused):
+            await replica.send(request(f"refused {number}"), TO, Direct(world.graph_that_refuses))
+
+    with pytest.raises(OutcomeUnknown):
+        await replica.send(request("lost"), TO, Direct(world.graph_that_loses_the_response))
+    with pytest.raises(RateLimited):
+        await replica.send(request("next"), TO, Direct(world.graph))
+
+    assert world.accepted.total() == 1
+
+
 def throttling(world: World, *waits: float) -> Callable[[str], Awaitable[str]]:
     """Return a Graph that throttles once for each of these `Retry-After` seconds, and then accepts."""
     left = list(waits)
