@@ -9,11 +9,11 @@ from m365_simulator.faults import FaultList
 from m365_simulator.keys import Clock, KeyRing, MakeKey, make_rsa_key
 from m365_simulator.organizations import CONTOSO, FABRIKAM, Organization
 from m365_simulator.people import Person, sample_people
-from m365_simulator.post_office import PostOffice
 from m365_simulator.request_log import RequestLog
 from m365_simulator.sending_rights import SendingRights
 from m365_simulator.sign_ins import SignIns
 from m365_simulator.switches import Switches
+from m365_simulator.transport import PostOffice
 from m365_simulator.uploads import Uploads
 
 SHORTEST_LIFE, LONGEST_LIFE = 3600, 5399

@@ -11,7 +11,7 @@ from m365_simulator.graph.problems import GraphError
 from m365_simulator.graph.schema import ATTACHMENT, ATTACHMENT_ITEM
 from m365_simulator.graph.submission import check_size
 from m365_simulator.outlook.addresses import session_url
-from m365_simulator.outlook.answers import session_json
+from m365_simulator.outlook.responses import session_json
 from m365_simulator.uploads import UploadSession
 
 _OF_EVERY_KIND = frozenset({"id", "name", "contentType", "size", "isInline", "lastModifiedDateTime"})

@@ -8,8 +8,8 @@ from m365_simulator.graph.problems import GraphError
 from m365_simulator.graph.recipients import check_recipients
 from m365_simulator.mail import Attachment, Message, Recipient
 from m365_simulator.people import Person
-from m365_simulator.post_office import Handling
 from m365_simulator.switches import Switches
+from m365_simulator.transport import Handling
 
 DAY = 86400.0
 

@@ -13,7 +13,7 @@ from m365_simulator.graph.problems import GraphError, error_response, new_trace
 from m365_simulator.graph.throttle import Throttle
 from m365_simulator.mail import new_id
 from m365_simulator.outlook.addresses import attachment_url
-from m365_simulator.outlook.answers import session_json
+from m365_simulator.outlook.responses import session_json
 from m365_simulator.people import Person
 from m365_simulator.tenant import Tenant
 from m365_simulator.uploads import UploadSession

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from m365_mcp.commands.demo import mails
 from m365_mcp.commands.demo.processes import Simulator, listen, running_server, running_simulator
-from m365_mcp.commands.demo.walk import Step, Walk
+from m365_mcp.commands.demo.sign_in import Step, Walk
 from m365_mcp.errors import InternalError
 
 PERSON = "ada@contoso.example"
