@@ -62,7 +62,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A good answer; without `body` it is empty."""
+    """A successful response; without `body` it is empty."""
 
     status: int = 200
     body: dict[str, object] | None = None
