@@ -100,8 +100,7 @@ class Replies:
         item = replace(draft.item, to=chosen.to, cc=chosen.cc, bcc=(*draft.item.bcc, *reply.bcc))
         check_recipients(self.outbox.rules, to=item.to, cc=item.cc, bcc=item.bcc)
         # Composing takes processor time, and an original may be any size.
-        quote = partial(_text_with_quote, draft, reply)
-        body, notes = await self.outbox.outgoing.composer.run(self.outbox.person, quote)
+        body, notes = await self.outbox.run(partial(_text_with_quote, draft, reply))
         changes = {"body": body, **_changed_recipients(draft.item, item)}
         await self.outbox.drafts.change(item.id, marked(changes, message_id))
         for attachment in reply.attachments:
