@@ -21,6 +21,7 @@ from m365_mcp.commands.reference import tool_schemas
 from tests.e2e.grants import KEYS, Grant, assistant_at, call_tool, grant_of
 from tests.e2e.person import done
 from tests.e2e.programs import Redis, Server, Simulator, forget_sends, make_server
+from tests.trust import NO_AUTHORITY
 
 pytestmark = pytest.mark.xdist_group("open server")
 ARGUMENTS: dict[str, dict[str, Any]] = {tool["name"]: tool["inputSchema"]["properties"] for tool in tool_schemas()}
@@ -131,7 +132,7 @@ class Writer:
 
 
 async def _put(url: str) -> None:
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as http:
         assert (await http.put(url, content=UPLOADED)).status_code == 201
 
 
