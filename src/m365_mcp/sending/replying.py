@@ -123,7 +123,7 @@ def _text_with_quote(draft: ReplyDraft, reply: Reply) -> tuple[dict[str, str], t
 
 
 def _changed_recipients(draft: Item, wanted: Item) -> dict[str, Any]:
-    """Return Graph's JSON of the recipients; nothing if the draft has them already, because Graph knows them better."""
+    """Return Graph's JSON of the recipients; nothing if Graph has already put them into the draft."""
     fields = {"toRecipients": wanted.to, "ccRecipients": wanted.cc, "bccRecipients": wanted.bcc}
     if (draft.to, draft.cc, draft.bcc) == tuple(fields.values()):
         return {}

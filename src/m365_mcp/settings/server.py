@@ -208,7 +208,7 @@ class ServerSettings(BaseSettings):
     @property
     def signing_secrets(self) -> tuple[str, ...]:
         """The secrets that the server derives its keys from; the first makes new tokens, all are accepted."""
-        # The client secret stays in the list, so that setting JWT_SIGNING_KEY for the first time signs nobody out.
+        # The client secret stays in the list, so that setting JWT_SIGNING_KEY for the first time signs no one out.
         chosen = (*self.jwt_signing_key, *filter(None, [self.azure_client_secret]))
         return tuple(secret.get_secret_value() for secret in chosen)
 
