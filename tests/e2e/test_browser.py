@@ -78,7 +78,8 @@ async def test_sign_in_and_mail_in_a_real_browser(
     await oauth.clicks
     consent, sign_in, permissions, back = oauth.seen
     assert "Browser test" in consent
-    assert "M365 mail" in consent
+    assert "M365 MCP Server" in consent
+    assert "Allow Browser test to send mail as you?" in consent
     assert "simulator" in sign_in.lower()
     assert "Mail.Send" in permissions
     assert "Authentication" in back
@@ -109,7 +110,7 @@ async def test_person_who_declines_is_brought_back_to_the_client(
     query = f"client_id={client_id}&redirect_uri=http://localhost:9/callback&response_type=code&state=s"
 
     await page.goto(f"{server.url}/authorize?{query}&code_challenge={'x' * 43}&code_challenge_method=S256")
-    await page.get_by_role("button", name="Deny").click()
+    await page.get_by_role("button", name="Cancel").click()
     await page.wait_for_url("http://localhost:9/callback?*")
 
     assert "error=access_denied" in page.url
