@@ -47,10 +47,10 @@ def texts() -> Catalog:
     catalogue.add(ENGLISH.name, auto_comments=["Write the name of your own language here, in that language."])
     for template in sorted(TEMPLATES.glob("*.html")):
         for _, message, comments, _ in extract_from_file("jinja2.ext:babel_extract", template, options=_OPTIONS):
-            catalogue.add(message, locations=[(template.name, None)], auto_comments=comments)
+            catalogue.add(message, locations=[(template.name, 1)], auto_comments=comments)
     for kind in shown_errors():
         for text in (kind.title, kind.sentence, advice_of(kind)):
-            catalogue.add(text, locations=[(kind.code, None)])
+            catalogue.add(text, locations=[(kind.code, 1)])
     return catalogue
 
 
@@ -78,7 +78,7 @@ def update(path: Path) -> None:
     catalogue.update(texts(), no_fuzzy_matching=True, update_creation_date=False)
     catalogue.obsolete.clear()
     with path.open("wb") as file:
-        write_po(file, catalogue, width=0, ignore_obsolete=True)
+        write_po(file, catalogue, width=0, ignore_obsolete=True, include_lineno=False)
     path.with_suffix(".mo").write_bytes(compiled(catalogue))
 
 

@@ -140,11 +140,15 @@ async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data[:-1]})
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("not the expected file")
+    await expect(page.get_by_role("status")).to_have_text(
+        "This is not the expected file: 10,485,759 bytes instead of 10,485,760 bytes."
+    )
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data})
     await page.get_by_role("button", name="Upload").press("Enter")
     await expect(page.get_by_role("progressbar")).to_be_visible()
-    await expect(page.get_by_role("status")).to_contain_text(sha256(data))
+    await expect(page.get_by_role("status")).to_have_text(
+        "✓Grüße <b>.bin is in your mail (10 MB). You can close this page and tell your assistant."
+    )
     sent = await attaching_ada.send(draft_id)
 
     assert answer is not None
@@ -171,8 +175,9 @@ async def test_dropped_program_is_refused_and_the_right_file_taken(
     await page.goto(url)
     await page.evaluate(DROP, ["MZ is how a program begins", 1_000_000])
     await expect(page.get_by_role("status")).to_contain_text("is a program, by its content")
+    assert "invalid_argument" not in await page.inner_text("main")
     await page.evaluate(DROP, ["plain notes", 1])
-    await expect(page.get_by_role("status")).to_contain_text("notes.txt has arrived: 11 bytes")
+    await expect(page.get_by_role("status")).to_contain_text("notes.txt is in your mail (11 bytes)")
     await attaching_ada.send(draft_id)
 
     assert [one["sha256"] for one in simulator.outbox[0]["attachments"]] == [sha256(b"plain notes")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,8 @@ def test_f18_there_is_a_catalogue() -> None:
     assert "zh_Hant" in [path.parents[1].name for path in CATALOGUES]
 
 
-def strings(text: str | tuple[str, ...] | list[str]) -> list[str]:
-    return [text] if isinstance(text, str) else list(text)
+def strings(text: str | Iterable[str] | None) -> list[str]:
+    return [text or ""] if text is None or isinstance(text, str) else list(text)
 
 
 def placeholders(text: str) -> list[str]:

@@ -71,6 +71,11 @@ async def bare_callback(http: httpx2.AsyncClient) -> httpx2.Response:
     return await http.get("/auth/callback")
 
 
+async def refusal_of_a_lost_sign_in(http: httpx2.AsyncClient) -> httpx2.Response:
+    told = {"error": "server_error", "error_description": "AADSTS90033: secret of Microsoft", "state": "unknown"}
+    return await http.get("/auth/callback", params=told)
+
+
 async def unknown_page(http: httpx2.AsyncClient) -> httpx2.Response:
     return await http.get("/no/such/page")
 
@@ -107,6 +112,7 @@ VISITS: list[tuple[Visit, int, str, str]] = [
     (consent_from_nowhere, 403, "sign_in_elsewhere", "This sign-in began in another browser"),
     (foreign_callback, 400, "sign_in_expired", "This sign-in has expired"),
     (bare_callback, 400, "sign_in_expired", "This sign-in has expired"),
+    (refusal_of_a_lost_sign_in, 503, "entra_unavailable", "Please try again in a moment"),
     (unknown_page, 404, "page_unknown", "There is nothing at this address"),
     (unknown_metadata, 404, "page_unknown", "There is nothing at this address"),
     (mcp_in_a_browser, 405, "address_for_clients", "This address is for your assistant"),
@@ -131,6 +137,7 @@ async def test_f18_browser_gets_one_of_our_pages(visit: Visit, status: int, code
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", page.text)
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; img-src 'self'; style-src 'sha256-")
     assert "fastmcp" not in page.text.lower()
+    assert "secret of Microsoft" not in page.text
     assert re.findall(r'(?:src|href)="https?:', page.text) == []
 
 

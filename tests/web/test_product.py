@@ -9,6 +9,7 @@ import pytest
 
 from m365_mcp import settings
 from m365_mcp.app import build_container, build_server
+from m365_mcp.errors import SettingsMistake
 from m365_mcp.web.pages import Product
 from tests.web.apps import IDS, consent, opened
 
@@ -49,7 +50,7 @@ def test_mcp_product_icon_that_is_none_is_refused_at_start(tmp_path: Path, conte
     icon = tmp_path / "icon"
     icon.write_bytes(content)
 
-    with pytest.raises(settings.SettingsMistake) as caught:
+    with pytest.raises(SettingsMistake) as caught:
         settings.load(**IDS, mcp_product_icon=icon, _env_file=None)
 
     assert [name for name, _ in caught.value.mistakes] == ["MCP_PRODUCT_ICON"]

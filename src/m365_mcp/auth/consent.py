@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from mcp.shared.auth import OAuthClientInformationFull
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 CSRF_FIELD = "csrf_token"
 
@@ -50,7 +50,7 @@ def named_by(client: OAuthClientInformationFull | None, client_id: str, redirect
     return host if has_document and host is not None and host == urlsplit(redirect_uri).hostname else None
 
 
-def hidden_fields(page: HTMLResponse) -> dict[str, str]:
+def hidden_fields(page: Response) -> dict[str, str]:
     """Return the hidden fields of the form on FastMCP's consent page; none for another page."""
     parser = _HiddenFields()
     parser.feed(bytes(page.body).decode())
