@@ -141,13 +141,13 @@ async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_have_text(
-        "This is not the expected file: 10,485,759 bytes instead of 10,485,760 bytes."
+        "This is not the expected file: 9,999,999 bytes instead of 10,000,000 bytes."
     )
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data})
     await page.get_by_role("button", name="Upload").press("Enter")
     await expect(page.get_by_role("progressbar")).to_be_visible()
     await expect(page.get_by_role("status")).to_have_text(
-        "✓Grüße <b>.bin is in your mail (10 MB). You can close this page and tell your assistant."
+        "✓Grüße <b>.bin is in your mail (9.5 MB). You can close this page and tell your assistant."
     )
     sent = await attaching_ada.send(draft_id)
 
