@@ -20,8 +20,12 @@ class ProductSettings(BaseSettings):
         DEFAULT_NAME, description="Name of the product on its pages and in MCP clients, at most 60 characters."
     )
     mcp_product_icon: Annotated[Path, AfterValidator(checks.check_icon)] | None = Field(
-        None, description="SVG or PNG file of at most 100 KB with the product's icon. Unset: an envelope."
+        None,
+        description="SVG or PNG file of at most 100 KB with the product's icon. Unset: an envelope.",
+        examples=["/etc/m365-mcp/icon.svg"],
     )
     mcp_help_url: Annotated[str, AfterValidator(checks.check_help)] | None = Field(
-        None, description="Address behind Help on the pages, https:// or mailto:. Unset: no link."
+        None,
+        description="Address behind Help on the pages, https:// or mailto:. Unset: no link.",
+        examples=["https://intranet.example.com/help"],
     )
