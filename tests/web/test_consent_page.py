@@ -11,9 +11,9 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from m365_mcp.commands.demo.walk import read_form
 
 from m365_mcp.auth.consent import ConsentRequest, named_by
+from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.web.pages.consent_page import MAX_NAME, clean, describe_redirect
 from tests.web.apps import CALLBACK, CHINESE, authorize, consent, opened, register
 

@@ -8,10 +8,10 @@ from html import unescape
 
 import httpx2
 import pytest
-from m365_mcp.commands.demo.walk import read_form
 from starlette.requests import Request
 
 from m365_mcp import settings
+from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.errors import ClientSecretExpired, ConsentMissing, InternalError, M365Error, StorageUnavailable
 from m365_mcp.web.pages import Pages
 from tests.web.apps import CHINESE, IDS, authorize, consent, opened, register
