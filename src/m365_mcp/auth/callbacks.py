@@ -92,7 +92,8 @@ class Callbacks:
 def explain_refusal(request: Request) -> Request:
     """Return the callback request with its error description replaced by our explanation.
 
-    Anyone can write the description into the URL, so its text is never shown. The error is noted on the request.
+    Anyone can write the description into the URL, so its text is never shown. The error is noted on the request, for
+    the page that is shown when the client cannot be told.
     """
     query = request.query_params
     if "error" not in query:

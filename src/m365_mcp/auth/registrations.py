@@ -7,6 +7,8 @@ from mcp.shared.auth import InvalidRedirectUriError
 from pydantic import AnyUrl
 
 from m365_mcp.auth.sign_in_events import RedirectCause, note_refused_redirect
+from m365_mcp.errors import RedirectNotAllowed
+from m365_mcp.errors.request_error import note
 from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 
 REDIRECT_REFUSED = "This redirect URI is not allowed here; the operator can add it to MCP_ALLOWED_REDIRECT_URIS."
@@ -20,6 +22,13 @@ class StrictClient(ProxyDCRClient):
 
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         """Return the redirect URI to use. Raises InvalidRedirectUriError, whose response is no redirect."""
+        try:
+            return self._require_allowed(redirect_uri)
+        except InvalidRedirectUriError:
+            note(RedirectNotAllowed())  # for the page; a program reads the exception's sentence
+            raise
+
+    def _require_allowed(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         # FastMCP checks the URI first, and does not say which of its rules refused it.
         if redirect_uri is not None:
             self._require(str(redirect_uri))

@@ -17,7 +17,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from m365_mcp import logs
-from m365_mcp.errors import AdministratorNeeded, M365Error
+from m365_mcp.errors import M365Error
 from m365_mcp.metrics import Metrics
 
 # The step of a sign-in, by the endpoint that answered.
@@ -102,7 +102,7 @@ class Attempt:
             code=reason.code,
             aadsts=int(number[1]) if number else None,
             seconds=self._seconds(now),
-            advice=reason.advice if isinstance(reason, AdministratorNeeded) else None,
+            advice=reason.advice if reason.needs_administrator else None,
         )
 
     def _seconds(self, now: float) -> float | None:

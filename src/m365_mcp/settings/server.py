@@ -22,6 +22,7 @@ from m365_mcp.settings import checks
 from m365_mcp.settings.checks import CommaSeparated
 from m365_mcp.settings.clouds import CLOUDS, Cloud, CloudName
 
+YEAR_SECONDS = 365 * 24 * 3600
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
 LOOPBACK_CALLBACKS = tuple(f"http://{netloc}:*/*" for netloc in loopback.NETLOCS)
@@ -149,6 +150,14 @@ class ServerSettings(BaseSettings):
     mcp_allowed_origins: Annotated[CommaSeparated, AfterValidator(checks.check_origins)] = Field(
         (), description="Further origins whose pages may call this server, for example https://inspector.example.com."
     )
+    mcp_hsts_seconds: int | None = Field(
+        None,
+        ge=0,
+        le=63_072_000,
+        description="How long browsers use only https for this host (HSTS), in seconds; 0: not at all. Unset: a year, "
+        "or 0 when the public URL has a path, because the host is then shared. No effect on http.",
+        examples=["31536000"],
+    )
     azure_cloud: CloudName = Field(
         "global", description="Microsoft cloud: global, usgov, usgov-dod or china. It sets the next two variables."
     )
@@ -241,3 +250,12 @@ class ServerSettings(BaseSettings):
     def public_path(self) -> str:
         """Path of the public URL without a trailing slash; empty when the server is at the root of its host."""
         return urlsplit(self.mcp_server_base_url).path
+
+    @property
+    def hsts_seconds(self) -> int:
+        """How long browsers use only https for this host (RFC 6797 section 6.1.1); 0: they are not told to."""
+        if urlsplit(self.mcp_server_base_url).scheme != "https":
+            return 0  # section 7.2: the header has no place in a response over http
+        if self.mcp_hsts_seconds is not None:
+            return self.mcp_hsts_seconds
+        return 0 if self.public_path else YEAR_SECONDS

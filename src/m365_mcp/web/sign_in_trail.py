@@ -19,7 +19,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.auth.sign_in_events import Attempt, SignInEvent, SignInLog, Step, following, reference_of
 from m365_mcp.auth.sign_in_records import SignInRecords
-from m365_mcp.errors import M365Error, PersonDeclined, StorageUnavailable, request_error
+from m365_mcp.errors import (
+    ClientUnknown,
+    M365Error,
+    PersonDeclined,
+    SignInElsewhere,
+    SignInExpired,
+    StorageUnavailable,
+    request_error,
+)
+from m365_mcp.web.error_override import AUTHORIZE, PAGES
 from m365_mcp.web.oauth_requests import MAX_OAUTH_BODY
 
 _STEPS: dict[str, Step] = {
@@ -112,6 +121,7 @@ class _Exchange:
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, at_end: Callable[[], Awaitable[None]]) -> None:
+        self._path = scope["path"]
         self._headers = Headers(scope=scope)
         self._receive = receive
         self._send = send
@@ -164,7 +174,13 @@ class _Exchange:
             return None
         noted = request_error.noted()
         answer = b"".join(message.get("body", b"") for message in self._held)
-        return noted or _code(error or _json(answer).get("error")) or f"http_{self._status}"
+        return noted or self._page_code() or _code(error or _json(answer).get("error")) or f"http_{self._status}"
+
+    def _page_code(self) -> str | None:
+        """Return the code of the error that `error_override` finds in a response in which FastMCP names none."""
+        if self._path in PAGES and self._status >= 400:
+            return (SignInElsewhere if self._status == 403 else SignInExpired).code
+        return ClientUnknown.code if self._path == AUTHORIZE and "link" in self._answer_headers else None
 
 
 def _reason(error: Exception) -> M365Error | str:
