@@ -31,9 +31,8 @@ OURS = ("m365_mcp", "tests", "conftest", "__main__")
 ALSO = {
     "mail": ("tests/test_mail_payload.py",),
     "sending": ("tests/graph",),
-    "auth": ("tests/entra", "tests/sending"),
     "storage": ("tests/auth",),
-    "graph": ("tests/sending", "tests/auth"),
+    "graph": ("tests/sending",),
 }
 _OPTIONS = ["-o", "addopts=", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
 _OPTIONS += ["-m", "not hypothesis", "--assert=plain", "--timeout=20"]  # a test that hangs has killed the mutant
@@ -183,7 +182,8 @@ def _be_the_child(
         libraries = [name for name in sys.modules if name.split(".")[0] not in OURS]
         slow = {test for test, seconds in order.seconds.items() if seconds > _SLOW_SECONDS}
         reach = recorder.reach(without=slow) if recorder else {}
-        said = {"code": code, "killer": order.failed, "libraries": libraries, "reach": reach, "seconds_of": order.seconds}
+        said: dict[str, Any] = {"code": code, "killer": order.failed, "libraries": libraries, "reach": reach}
+        said |= {"seconds_of": order.seconds}
         with os.fdopen(writing, "wb") as pipe:  # more than a pipe takes at once
             pipe.write(json.dumps(said).encode())
     finally:
