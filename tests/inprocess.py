@@ -42,8 +42,8 @@ SETTINGS: dict[str, Any] = {
     "mcp_server_base_url": SERVER,
     "mcp_session_hours": 2,
     "redis_url": "memory://",
-    "m365_toolsets": "drafts,replies,schedule,people,attachments",
 }
+EVERY_TOOLSET = "drafts,replies,schedule,people,attachments"
 
 
 class Network(httpx2.AsyncBaseTransport):

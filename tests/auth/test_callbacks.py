@@ -34,6 +34,7 @@ async def test_one_request_at_a_time_has_the_callback() -> None:
         assert other is not None
 
     assert store.backend.written[0] == ("m365-returns", KEY, True, 60.0)
+    assert (await store.records.read("m365-returns", KEY)).value == {"state": "open"}
 
 
 @pytest.mark.parametrize("error", [None, ValueError])
@@ -120,6 +121,7 @@ def test_unknown_error_is_one_of_the_server(error: str) -> None:
         ("access_denied", "", "The sign-in was cancelled, or a permission was declined."),
         ("invalid_request", "AADSTS50011: The redirect URI", "app_registration_mistake: The app registration"),
         ("invalid_resource", "AADSTS500011: no such resource", "app_registration_mistake: The app registration"),
+        ("invalid_request", "AADSTS50105: not assigned", "person_not_allowed: "),
         ("temporarily_unavailable", "", "entra_unavailable: "),
     ],
 )
@@ -128,6 +130,19 @@ def test_refusal_is_explained_by_its_aadsts_number(error: str, description: str,
     query = explain_refusal(request(error=error, error_description=description, state="s")).query_params
 
     assert sentence in query["error_description"]
+
+
+async def test_explained_request_can_still_be_read() -> None:
+    """Only the query is another; path and body are those of the browser's request."""
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"body", "more_body": False}
+
+    asked = Request({**request(error="access_denied").scope, "root_path": "/x"}, receive)
+    explained = explain_refusal(asked)
+
+    assert await explained.body() == b"body"
+    assert (explained.scope["path"], explained.scope["root_path"]) == ("/auth/callback", "/x")
 
 
 async def test_claims_wait_for_the_person_and_are_taken_once() -> None:

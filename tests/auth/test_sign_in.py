@@ -43,7 +43,7 @@ async def client_of(world: World, client_id: str) -> OAuthClientInformationFull:
 
 async def test_entra_is_asked_for_what_the_server_needs() -> None:
     """The browser goes to the tenant's endpoint with our scope, Graph's, and those for a refresh token and a name."""
-    async with running(m365_toolsets="", m365_send_mode="direct") as world:
+    async with running(m365_send_mode="direct") as world:
         await world.sign_in()
 
         [query] = queries(world, "/authorize")
