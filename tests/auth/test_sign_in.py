@@ -13,13 +13,15 @@ from mcp.shared.auth import OAuthClientInformationFull
 from pydantic import AnyUrl
 
 from m365_mcp.auth.proxy import REGISTRATION_SECONDS
-from m365_mcp.auth.registrations import REDIRECT_REFUSED, StrictClient
+from m365_mcp.auth.registrations import StrictClient
+from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.person import PersonId
 from m365_simulator.app import CLIENT_ID, TENANT_ID
 from tests.e2e.person import SignInFailed
 from tests.inprocess import ADA, CALLBACK, SERVER, World, running
 
 CLIENTS = "mcp-oauth-proxy-clients"
+REFUSED = "This redirect URI is not allowed here; the operator can add it to MCP_ALLOWED_REDIRECT_URIS."
 CLAIMS = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
 GRAPH = "https://graph.microsoft.com"
 
@@ -70,8 +72,8 @@ async def test_session_and_tokens_say_who_signed_in_with_what() -> None:
     """The first tokens of a client: for two hours, for our endpoint; the session names person and client."""
     async with running() as world:
         client_id = (await world.register()).json()["client_id"]
-        response = await world.redeem(client_id, await world.code(client_id))
-        found = response.json()
+        code = await world.code(client_id)
+        found = (await world.redeem(client_id, code)).json()
         [session] = [one async for one in world.container.sign_ins.sessions.all()]
         access = await world.container.auth.load_access_token(found["access_token"])
         claims = jwt.decode(found["access_token"], options={"verify_signature": False})
@@ -79,6 +81,7 @@ async def test_session_and_tokens_say_who_signed_in_with_what() -> None:
 
     assert (found["token_type"], found["expires_in"], found["scope"]) == ("Bearer", 7200, "mcp-access")
     assert (claims["iss"], claims["aud"]) == (f"{SERVER}/", f"{SERVER}/mcp")
+    assert session.id == session_id_of(code)
     assert (session.client_id, session.client_name) == (client_id, "Claude")
     assert (session.scopes, session.sign_in_name) == (("mcp-access",), ADA)
     assert session.person == PersonId(TENANT_ID, upstream["oid"])
@@ -112,7 +115,7 @@ async def test_refused_redirect_uri_is_named() -> None:
         response = await world.register(redirect_uris=[CALLBACK, "https://evil.example/callback"])
 
     assert response.status_code == 400
-    assert response.json() == {"error": "invalid_redirect_uri", "error_description": REDIRECT_REFUSED}
+    assert response.json() == {"error": "invalid_redirect_uri", "error_description": REFUSED}
 
 
 @pytest.mark.parametrize(
@@ -281,11 +284,13 @@ async def test_claims_challenge_takes_the_browser_to_entra_twice() -> None:
         [session] = [one async for one in world.container.sign_ins.sessions.all()]
         await world.container.sign_ins.refresher.step_ups.remember(session.person, CLAIMS)
         world.network.seen.clear()
-        response = await world.redeem(client_id, await world.code(client_id))
+        person = world.person()
+        response = await world.redeem(client_id, await world.code(client_id, person))
         first, second = queries(world, "/authorize")
         left = await world.container.sign_ins.refresher.step_ups.take(session.person)
 
     assert response.status_code == 200
+    assert {page.status_code for page in person.pages if "Location" in page.headers} == {302}
     assert "claims" not in first
     assert {name: value for name, value in second.items() if first.get(name) != value} == {
         "claims": CLAIMS,
