@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
+# A test starts many programs. Each would compile all sources anew where this variable is set, as in a container.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs clean
 

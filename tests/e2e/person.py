@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +15,7 @@ from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
 from mcp.shared.auth import AuthorizationCodeResult
 
 from m365_mcp.commands.demo.walk import read_form
+from tests.trust import NO_AUTHORITY, trusting
 
 
 class PersonAtBrowser:
@@ -24,7 +24,7 @@ class PersonAtBrowser:
     def __init__(self, ca_file: str, username: str = "ada@contoso.example") -> None:
         self.username = username
         self.pages: list[httpx2.Response] = []
-        self._trust = ssl.create_default_context(cafile=ca_file)
+        self._trust = trusting(ca_file)
         self._cookies = httpx2.Cookies()
 
     def open(self) -> httpx2.AsyncClient:
@@ -88,7 +88,7 @@ def direct_client(
     auth: httpx2.Auth | None = None,
     **_: Any,
 ) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(headers=headers, timeout=timeout or 30, auth=auth, trust_env=False)
+    return httpx2.AsyncClient(headers=headers, timeout=timeout or 30, auth=auth, verify=NO_AUTHORITY, trust_env=False)
 
 
 class Assistant:

@@ -21,6 +21,7 @@ import redis as redis_py
 
 from m365_mcp.settings import foreign_environment
 from tests.e2e.preloaded import PreloadedServer
+from tests.trust import NO_AUTHORITY
 
 PATIENCE_SECONDS = 60.0
 RUNNING: list[Program] = []  # everything that was started, so that a failing test leaves nothing behind
@@ -176,7 +177,7 @@ class Simulator:
 
     def control(self, method: str, path: str, **body: Any) -> Any:
         """Call the control plane and return its answer; what it refuses is a failure of the test."""
-        with httpx2.Client(trust_env=False) as client:
+        with httpx2.Client(verify=NO_AUTHORITY, trust_env=False) as client:
             reply = client.request(method, f"{self.ready['control']}/_control/{path}", json=body or None)
         assert reply.status_code < 300, reply.text
         return reply.json()
@@ -229,7 +230,7 @@ class Server:
 
     def _answers(self, path: str) -> bool:
         try:
-            return httpx2.get(self.url + path, trust_env=False).status_code == 200
+            return httpx2.get(self.url + path, verify=NO_AUTHORITY, trust_env=False).status_code == 200
         except httpx2.HTTPError:
             return False
 

@@ -18,6 +18,7 @@ from fastmcp.client.transports import StdioTransport
 from m365_mcp.settings import foreign_environment
 from tests.e2e.person import text_of
 from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, listens, make_server
+from tests.trust import NO_AUTHORITY
 
 M365_MCP = [sys.executable, "-m", "m365_mcp"]
 
@@ -84,8 +85,8 @@ def test_demo_stays_up_for_a_real_client_and_stops_cleanly(tmp_path: Path) -> No
     page = re.search(r"Mailboxes +(http://\S+)", log.read_text())
     assert page is not None
 
-    assert httpx2.get(f"http://localhost:{port}/readyz", trust_env=False).status_code == 200
-    mailbox = httpx2.get(page.group(1), trust_env=False)
+    assert httpx2.get(f"http://localhost:{port}/readyz", verify=NO_AUTHORITY, trust_env=False).status_code == 200
+    mailbox = httpx2.get(page.group(1), verify=NO_AUTHORITY, trust_env=False)
     assert mailbox.status_code == 200
     subjects = re.findall(r'class="subject">([^<]+)<', mailbox.text)
     code = program.end(signal.SIGINT)
@@ -162,7 +163,7 @@ def test_taken_metrics_port_does_not_stop_the_server(simulator: Simulator, tmp_p
     first.start()
     second = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_METRICS_PORT=port)
     second.start()
-    metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics", verify=NO_AUTHORITY, trust_env=False).text
     second.program.end()
     first.program.end()
 

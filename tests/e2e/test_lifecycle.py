@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client
 from tests.e2e.programs import Server, Simulator, make_redis, make_server
+from tests.trust import NO_AUTHORITY
 
 MAIL = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "Hi"}
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
@@ -107,7 +108,7 @@ async def test_j1_server_is_ready_when_everything_has_worked_once(simulator: Sim
     states.append(await _readiness(server))
     redis.program.end(signal.SIGKILL)
     states.append(await _readiness(server))
-    alive = httpx2.get(f"{server.url}/livez", trust_env=False).status_code
+    alive = httpx2.get(f"{server.url}/livez", verify=NO_AUTHORITY, trust_env=False).status_code
     server.program.end()
 
     assert states == [

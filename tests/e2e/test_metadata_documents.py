@@ -21,6 +21,7 @@ from m365_mcp import settings
 from m365_mcp.app import Container, assemble, build_container
 from tests.e2e.person import Assistant, PersonAtBrowser, PersonOAuth, direct_client
 from tests.e2e.programs import Simulator, free_port
+from tests.trust import NO_AUTHORITY
 
 CLIENT_ID = "https://client.example.com/oauth/metadata.json"
 
@@ -101,7 +102,7 @@ async def test_document_cannot_allow_what_the_operator_does_not(container: Conta
         "code_challenge": "x" * 43,
         "code_challenge_method": "S256",
     }
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as http:
         reply = await http.get(f"{container.settings.mcp_server_base_url}/authorize", params=query)
 
     assert reply.status_code == 400

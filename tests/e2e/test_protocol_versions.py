@@ -12,6 +12,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client
 from tests.e2e.programs import Simulator, make_server
+from tests.trust import NO_AUTHORITY
 
 MAIL = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "plain words", "content_type": "Text"}
 META = {
@@ -60,7 +61,7 @@ def post(endpoint: str, token: str, method: str, params: dict[str, Any], **heade
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
-    return httpx2.post(endpoint, json=body, headers=sent, trust_env=False, timeout=30)
+    return httpx2.post(endpoint, json=body, headers=sent, verify=NO_AUTHORITY, trust_env=False, timeout=30)
 
 
 @pytest.mark.parametrize("keeps_routing", [True, False])

@@ -20,6 +20,7 @@ from m365_mcp.app import build_container
 from tests.e2e.grants import KEYS, Grant, assistant_at, call_tool, signed_in, start_server
 from tests.e2e.person import done, text_of
 from tests.e2e.programs import Redis, Server, Simulator, forget_sends, free_port, make_server
+from tests.trust import NO_AUTHORITY
 
 pytestmark = pytest.mark.xdist_group("tuned server")
 MAIL: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "<p>Hi</p>"}
@@ -150,7 +151,7 @@ async def test_throttled_message_is_offered_again_for_the_chosen_time(ada: Tuned
 async def test_tokens_are_good_for_the_chosen_hours(tuned_server: Server, shared_simulator: Simulator) -> None:
     """MCP_SESSION_HOURS: a client is told how long its access token lasts."""
     grant = await signed_in(tuned_server, shared_simulator)
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as http:
         reply = await http.post(f"{tuned_server.url}/token", data=grant.refresh_form)
 
     assert reply.json()["expires_in"] == 2 * 3600
@@ -164,7 +165,7 @@ async def test_server_listens_where_it_is_told(shared_simulator: Simulator, tmp_
     server.url = f"http://127.0.0.2:{port}"
     server.start()
 
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as http:
         found = await http.get(f"http://127.0.0.2:{metrics}/metrics")
         with pytest.raises(httpx2.ConnectError):
             await http.get(f"http://127.0.0.1:{port}/livez")

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client
 from tests.e2e.programs import Redis, Server, Simulator, make_redis, make_server
+from tests.trust import NO_AUTHORITY
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
@@ -131,7 +132,9 @@ async def test_two_hundred_simultaneous_calls_lose_none(ada: Assistant, server: 
     limits = httpx2.Limits(max_connections=None)
     headers = {**HEADERS, "Authorization": f"Bearer {token}"}
 
-    async with httpx2.AsyncClient(headers=headers, limits=limits, trust_env=False, timeout=60) as http:
+    async with httpx2.AsyncClient(
+        headers=headers, limits=limits, verify=NO_AUTHORITY, trust_env=False, timeout=60
+    ) as http:
         replies = await asyncio.gather(*(http.post(f"{server.url}/mcp", json=CALL) for _ in range(200)))
 
     assert {reply.status_code for reply in replies} == {200}

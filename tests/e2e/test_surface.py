@@ -8,6 +8,7 @@ import redis as redis_py
 
 from tests.e2e.person import Assistant
 from tests.e2e.programs import Redis, Server, Simulator
+from tests.trust import NO_AUTHORITY
 
 EVIL = "https://evil.example"
 
@@ -15,7 +16,7 @@ EVIL = "https://evil.example"
 @pytest.fixture
 def http(server: Server) -> Any:
     """A plain HTTP client for the server, following nothing."""
-    with httpx2.Client(base_url=server.url, trust_env=False) as client:
+    with httpx2.Client(base_url=server.url, verify=NO_AUTHORITY, trust_env=False) as client:
         yield client
 
 
@@ -263,7 +264,7 @@ async def test_token_of_entra_is_no_token_of_ours(ada: Assistant, server: Server
     assert not (await ada.call("get_my_profile")).is_error
     token = await ada.token()
     head, body, signature = token.split(".")
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as http:
         for forged in (f"{head}.{body}.{signature[::-1]}", f"eyJhbGciOiJub25lIn0.{body}.", f"{head}.{body}."):
             reply = await http.post(f"{server.url}/mcp", json={}, headers={"Authorization": f"Bearer {forged}"})
             assert reply.status_code == 401

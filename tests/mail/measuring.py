@@ -1,8 +1,7 @@
 """What composing costs: `python -m tests.mail.measuring` prints processor time and memory for every heavy body.
 
 Each body is composed in a process of its own. A body that the limits refuse is measured once as it is, and once as
-large as they admit. Processor time does not depend on what else the machine does, except that two threads of one
-core slow each other down; `slowness` tells by how much.
+large as they admit. The time is a ratio, said in seconds of an idle core: see `tests/yardstick.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
@@ -20,9 +18,10 @@ from m365_mcp.errors import M365Error
 from m365_mcp.mail import MAX_REQUEST_BYTES, MailRules, MessageRequest, compose_message
 from m365_mcp.mail.markdown import MAX_CHARACTERS
 from tests.mail.heavy_bodies import HTML, MARKDOWN
+from tests.yardstick import idle_core_seconds
 
+MOST_SECONDS = 1.5  # of one idle core, that any body may cost
 SHAPES = {"Markdown": (MARKDOWN, MAX_CHARACTERS), "HTML": (HTML, MAX_REQUEST_BYTES)}
-USUAL_SECONDS = 0.08  # what the work of `slowness` takes on one otherwise idle core of 2024
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Cost:
 
     Attributes:
         outcome: "ok", or the code of the error.
-        seconds: of processor time, corrected by `slowness`.
+        seconds: of an idle core.
         megabytes: by which the peak memory of the process grew.
     """
 
@@ -48,15 +47,6 @@ def measured(content_type: str, *shapes: str) -> list[Cost]:
     command = [sys.executable, "-m", "tests.mail.measuring", content_type, *shapes]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [Cost(**json.loads(line)) for line in out.splitlines()]
-
-
-def slowness() -> float:
-    """Return how much longer work takes here and now than on an idle core; at least 1."""
-    began = time.process_time()
-    found: dict[str, int] = {}
-    for number in range(250_000):
-        found[str(number % 1_000)] = number
-    return max(1.0, (time.process_time() - began) / USUAL_SECONDS)
 
 
 def _measure(content_type: str, shape: str) -> Iterator[Cost]:
@@ -88,13 +78,17 @@ def _in_child(content_type: str, shape: str, make: Callable[[int], str], length:
 
 def _cost(content_type: str, shape: str, body: str) -> Cost:
     request = MessageRequest(to=["a@b.example"], subject="s", body=body, content_type=content_type)
-    slow, before, began = slowness(), _peak(), time.process_time()
-    try:
-        compose_message(request, MailRules())
-        outcome = "ok"
-    except M365Error as error:
-        outcome = error.code
-    seconds = (time.process_time() - began) / max(slow, slowness())
+    before = _peak()
+    outcome = "ok"
+
+    def compose() -> None:
+        nonlocal outcome
+        try:
+            compose_message(request, MailRules())
+        except M365Error as error:
+            outcome = error.code
+
+    seconds = idle_core_seconds(compose, enough=MOST_SECONDS)
     return Cost(content_type, shape, len(body), outcome, round(seconds, 3), round(_peak() - before, 1))
 
 

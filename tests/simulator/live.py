@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncIterator
 
 import httpx2
 
 from m365_simulator import Options, Ready, serve
+from tests.trust import NO_AUTHORITY, trusting
 
 from .client import Client
 
@@ -31,10 +31,10 @@ async def running(options: Options) -> AsyncIterator[Ready]:
 @contextlib.asynccontextmanager
 async def opened(ready: Ready) -> AsyncIterator[Client]:
     """Open all sides over the network, trusting only the simulator's own authority."""
-    trust = ssl.create_default_context(cafile=ready.ca_file)
+    trust = trusting(ready.ca_file)
     async with (
         httpx2.AsyncClient(base_url=ready.authority, verify=trust, trust_env=False, timeout=5) as outside,
-        httpx2.AsyncClient(base_url=ready.control, trust_env=False, timeout=5) as inside,
+        httpx2.AsyncClient(base_url=ready.control, verify=NO_AUTHORITY, trust_env=False, timeout=5) as inside,
         httpx2.AsyncClient(base_url=ready.upload, verify=trust, trust_env=False, timeout=5) as beside,
     ):
         yield Client(outside, inside, beside)

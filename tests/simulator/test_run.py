@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ import pytest
 from m365_simulator import Options, serve
 from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID
 from m365_simulator.organizations import FABRIKAM
+from tests.trust import NO_AUTHORITY, trusting
 
 from .client import Client, mail, until
 from .live import opened, running
@@ -42,7 +42,7 @@ async def test_whole_way_over_tls(live: Client) -> None:
 async def test_both_names_of_loopback_work(host: str) -> None:
     """The certificate and the sockets serve 127.0.0.1 and localhost."""
     async with running(Options(port=0, control_port=0)) as ready:
-        trust = ssl.create_default_context(cafile=ready.ca_file)
+        trust = trusting(ready.ca_file)
         url = f"{ready.authority.replace('localhost', host)}/{TENANT_ID}/discovery/v2.0/keys"
         async with httpx2.AsyncClient(verify=trust, trust_env=False) as client:
             assert len((await client.get(url)).json()["keys"]) == 2
@@ -162,7 +162,10 @@ async def test_signal_ends_the_process_with_0(tmp_path: Path, number: signal.Sig
     async with asyncio.timeout(20):
         await until(path.exists)
         url = json.loads(path.read_text())["control"] + "/events"
-        async with httpx2.AsyncClient(trust_env=False) as client, client.stream("GET", url) as response:
+        async with (
+            httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as client,
+            client.stream("GET", url) as response,
+        ):
             await anext(response.aiter_lines())
             process.send_signal(number)
             _, errors = await process.communicate()

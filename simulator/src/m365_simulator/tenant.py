@@ -54,7 +54,7 @@ class Tenant:
         self.mail = PostOffice(
             self.clock.now, lambda: tuple(self.people.values()), lambda: self.sending_rights.addresses
         )
-        self._make_key = make_key
+        self.keys = KeyRing(make_key)
         self.reset()
 
     def reset(self) -> None:
@@ -64,7 +64,7 @@ class Tenant:
         self.people = {person.name: person for person in self.directory.people or sample_people()}
         self.sign_ins = SignIns()
         self.switches = Switches()
-        self.keys = KeyRing(self._make_key)
+        self.keys.reset()
         self.requests = RequestLog()
         self.faults = FaultList()
         self.clock.offset_seconds = 0.0
