@@ -176,6 +176,7 @@ def _be_the_child(
         os.dup2(silence, 1)
         os.dup2(silence, 2)
         os.chdir(ROOT)
+        sys.dont_write_bytecode = False  # otherwise every child would compile all our sources anew
         _forget_ours()
         prepare()
         code = int(pytest.main([*_OPTIONS, *files], plugins=[order, *filter(None, [recorder])]))

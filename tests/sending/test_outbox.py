@@ -59,9 +59,12 @@ class Post:
         return len(await ReplyDrafts(self.ada.drafts).list("drafts", 10, previews=False))
 
 
+def to_grace(**changes: Any) -> MessageRequest:
+    return MessageRequest(**{**HTML, "to": [GRACE], **changes})
+
+
 async def send(outbox: Outbox, *, key: str | None = None, copy: bool = False, **request: Any) -> Any:
-    described = {**HTML, "to": [GRACE], **request}
-    message = await outbox.compose(MessageRequest(**described))
+    message = await outbox.compose(to_grace(**request))
     return await outbox.send(message, idempotency_key=key, allow_duplicate=copy)
 
 
@@ -197,7 +200,7 @@ async def test_reply_that_the_rules_refuse_leaves_no_draft(kind: str) -> None:
         strict = replace(one.ada.outgoing, rules=MailRules(allowed_domains=("contoso.example",)))
         ada = Post(one.world, strict.outbox(one.ada.person, one.ada.mailbox), one.grace)
         with pytest.raises(RecipientNotAllowed):
-            await ada.answer(original, kind=kind, **({"to": [MARIE]} if kind == "forward" else {}))
+            await ada.answer(original, kind=kind, to=[MARIE] if kind == "forward" else [])
 
         assert len(await one.world.sent()) == 1
         assert await one.drafts_left() == 0
@@ -259,7 +262,7 @@ async def test_draft_is_made_looked_at_and_sent_once() -> None:
     """The draft has our id; a repeat returns the first receipt and the same recipients."""
     async with post() as one:
         drafts = OwnDrafts(one.ada)
-        message = await one.ada.compose(MessageRequest(**{**HTML, "to": [GRACE]}))
+        message = await one.ada.compose(to_grace())
         message_id, draft = await drafts.create(message)
         before = await one.world.sent()
         item, receipt = await drafts.send(draft.id)
@@ -279,7 +282,7 @@ async def test_discarded_draft_is_gone() -> None:
     """It is deleted once, and can be neither sent nor discarded again."""
     async with post() as one:
         drafts = OwnDrafts(one.ada)
-        message = await one.ada.compose(MessageRequest(**{**HTML, "to": [GRACE]}))
+        message = await one.ada.compose(to_grace())
         _, draft = await drafts.create(message)
         await drafts.discard(draft.id)
         with pytest.raises(MessageMissing, match="This draft is no longer in the Drafts folder"):
@@ -297,7 +300,7 @@ async def test_sent_and_foreign_messages_are_neither_sent_nor_discarded() -> Non
     """Only drafts of this server are changed."""
     async with post() as one:
         drafts, original = OwnDrafts(one.ada), await one.ask()
-        message = await one.ada.compose(MessageRequest(**{**HTML, "to": [GRACE]}))
+        message = await one.ada.compose(to_grace())
         _, draft = await drafts.create(message)
         await drafts.send(draft.id)
         with pytest.raises(AlreadySent):
@@ -314,7 +317,7 @@ async def test_message_is_scheduled_listed_and_cancelled() -> None:
     async with post() as one:
         schedule, now = Schedule(one.ada), datetime.now(UTC)
         due = now + timedelta(days=1)
-        message = await one.ada.compose(MessageRequest(**{**HTML, "to": [GRACE]}, send_at=due))
+        message = await one.ada.compose(to_grace(send_at=due))
         receipts = [await schedule.add(message, idempotency_key=None, allow_duplicate=False) for _ in range(2)]
         receipts += [await schedule.add(message, idempotency_key=None, allow_duplicate=True)]
         receipts += [await schedule.add(message, idempotency_key="k", allow_duplicate=False) for _ in range(2)]
@@ -337,7 +340,7 @@ async def test_draft_and_sent_mail_cannot_be_cancelled() -> None:
     """Each has its own error, and nothing is deleted."""
     async with post() as one:
         schedule, drafts, original = Schedule(one.ada), OwnDrafts(one.ada), await one.ask()
-        _, draft = await drafts.create(await one.ada.compose(MessageRequest(**{**HTML, "to": [GRACE]})))
+        _, draft = await drafts.create(await one.ada.compose(to_grace()))
         with pytest.raises(InvalidArgument) as caught:
             await schedule.cancel(draft.id)
         await drafts.send(draft.id)
@@ -356,7 +359,7 @@ async def test_lost_answer_to_a_scheduled_message_is_looked_up(when: str) -> Non
     """A message that waits in the Outbox is scheduled; one that stayed a draft is not, and is deleted."""
     async with post() as one:
         schedule, now = Schedule(one.ada), datetime.now(UTC)
-        request = MessageRequest(**{**HTML, "to": [GRACE]}, send_at=now + timedelta(days=1))
+        request = to_grace(send_at=now + timedelta(days=1))
         message = await one.ada.compose(request)
         await one.world.fault({"path": SEND}, {"status": 503}, when=when)
         expected: AbstractContextManager[object] = (
