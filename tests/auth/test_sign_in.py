@@ -276,6 +276,15 @@ async def test_callback_without_a_code_or_a_state_is_an_error_page() -> None:
     assert urlsplit(finished.headers["Location"]).path == "/callback"
 
 
+async def test_unknown_sign_in_can_come_again_and_is_as_unknown() -> None:
+    """A page that finishes nothing leaves nothing behind."""
+    async with running() as world, world.http() as http:
+        first, again = [await http.get("/auth/callback", params={"code": "c", "state": "nobody"}) for _ in range(2)]
+
+    assert (first.status_code, again.status_code) == (400, 400)
+    assert "sign_in_already_done" not in again.text
+
+
 async def test_claims_challenge_takes_the_browser_to_entra_twice() -> None:
     """Claims that wait for the person go to Entra in a second round of the same sign-in, with the person's name."""
     async with running() as world:
