@@ -181,10 +181,11 @@ async def test_entra_may_keep_the_refresh_token() -> None:
     assert found.upstream == Upstream(access_token=token(7), refresh_token="refresh-0", expires_at=NOW + 60)
 
 
-async def test_early_refresh_that_fails_delays_no_call_for_a_while() -> None:
+@pytest.mark.parametrize("left", [60.0, 0.5])
+async def test_early_refresh_that_fails_delays_no_call_for_a_while(left: float) -> None:
     """In an outage a call goes on with its assertion, and for five seconds no other call asks Entra."""
     async with world(DOWN) as one:
-        begun, replica = await one.begin(60), one.replica()
+        begun, replica = await one.begin(left), one.replica()
         found = [await replica.fresh(begun) for _ in range(3)]
         asked = len(one.entra.forms)
         replica._failures.clear()
@@ -320,10 +321,11 @@ async def test_pair_is_confirmed_by_entra_and_repeated_without_it() -> None:
     assert replica.sessions.metrics.sessions_ended.labels("refresh_token_reused")._value.get() == 1
 
 
-async def test_outage_refuses_no_pair_while_the_assertion_is_valid() -> None:
+@pytest.mark.parametrize("left", [60.0, 0.5])
+async def test_outage_refuses_no_pair_while_the_assertion_is_valid(left: float) -> None:
     """Entra cannot confirm, so the valid assertion is enough; calls and pairs then leave Entra alone for a while."""
     async with world(DOWN) as one:
-        begun, replica = await one.begin(60), one.replica()
+        begun, replica = await one.begin(left), one.replica()
         pairs = [await replica.new_pair("s1", number) for number in (1, 2)]
         called = await replica.fresh(begun)
 
@@ -343,6 +345,66 @@ async def test_outage_gives_no_pair_after_the_assertion_has_expired() -> None:
 
         assert await one.stored() == begun
     assert len(one.entra.forms) == 1
+
+
+@pytest.mark.parametrize("way", ["call", "pair"])
+async def test_slow_entra_delays_nobody_whose_assertion_is_valid(way: str) -> None:
+    """After the wait the call goes on; the next one does not wait again, and the refresh goes on by itself."""
+    async with world() as one:
+        begun, replica = await one.begin(60), replace(one.replica(), wait_seconds=0.02)
+        one.entra.go_on.clear()
+        for number in (1, 2):
+            if way == "call":
+                assert await replica.fresh(begun) == begun
+            else:
+                pair = await replica.new_pair("s1", number)
+                assert pair is not None
+                assert pair[0].upstream == begun.upstream
+        with pytest.raises(EntraUnavailable):
+            await replica.renew(begun)
+        asked = len(one.entra.forms)
+        one.entra.go_on.set()
+
+    assert asked == 1
+
+
+@pytest.mark.parametrize("way", ["call", "pair"])
+async def test_slow_entra_is_waited_for_when_the_assertion_has_expired(way: str) -> None:
+    """There is nothing to go on with, so the short wait does not count."""
+    async with world() as one:
+        begun, replica = await one.begin(0), replace(one.replica(), wait_seconds=0.0)
+        one.entra.go_on.clear()
+        work = replica.fresh(begun) if way == "call" else replica.new_pair("s1", 1)
+        waiting = asyncio.ensure_future(work)
+        await one.entra.asked.wait()
+        await asyncio.sleep(0.02)
+        one.entra.go_on.set()
+
+        assert await waiting is not None
+        stored = await one.stored()
+    assert stored is not None
+    assert stored.upstream.access_token == token(1)
+
+
+async def test_failure_of_a_pair_is_remembered_as_it_is() -> None:
+    """The next client of the session hears the same reason, and Entra is not asked again."""
+    wrong = {"access_token": token(1, scp="another"), "refresh_token": "r", "expires_in": 60}
+    async with world(lambda: httpx2.Response(200, json=wrong)) as one:
+        await one.begin(0)
+        replica = one.replica()
+        for _ in range(2):
+            with pytest.raises(AppRegistrationMistake):
+                await replica.new_pair("s1", 1)
+    assert len(one.entra.forms) == 1
+
+
+async def test_session_without_a_refresh_token_has_none_to_send() -> None:
+    """A refused assertion of such a session is asked for all the same, and Entra's answer decides."""
+    async with world(ENDED) as one:
+        begun = await one.begin(3600, refresh_token=None)
+
+        assert await one.replica().renew_from(begun, token(0)) is None
+    assert "refresh_token" not in one.entra.forms[0]
 
 
 class Silent(Leases):
@@ -415,3 +477,4 @@ def test_no_token_shows_in_a_representation() -> None:
     fields = SessionRefresher.__dataclass_fields__
 
     assert [name for name, field in fields.items() if not field.repr] == ["_running", "_failures"]
+    assert [name for name, field in fields.items() if not field.init] == ["_running", "_failures"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from m365_mcp.auth.mcp_tokens import REFRESH_SECONDS
 from m365_mcp.auth.session import Session, Upstream
@@ -182,7 +183,11 @@ async def test_record_that_is_no_session_can_be_ended() -> None:
     store = Store()
     await store.records.compare_and_swap(COLLECTION, "odd", ABSENT, {"of": "another release"}, 60)
 
-    assert await store.sessions.find("odd") is None
+    with capture_logs() as logged:
+        assert await store.sessions.find("missing") is None
+        assert await store.sessions.find("odd") is None
+
+    assert [entry["event"] for entry in logged] == ["session_unreadable"]
     assert [one async for one in store.sessions.all()] == []
     assert await store.sessions.end("odd", "by_operator") is True
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.mutants.override import Override
-from tests.mutants.reach import Reach, Recorder, function_at
+from tests.mutants.reach import WHOLE_MODULE, Reach, Recorder, function_at
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "m365_mcp"
@@ -134,9 +134,17 @@ class Runner:
         return ran
 
     def _tests_for(self, path: Path, line: int) -> frozenset[str]:
-        """Return the tests that run the function at this line, or any of the module when the line is in none."""
+        """Return the tests that run the function at this line; outside functions, all of the files that use the module.
+
+        A constant may be looked at by a test that runs no function.
+        """
         reached = self._reach.get(str(path.relative_to(PACKAGE)), {})
-        return frozenset(reached.get(function_at(path.read_text(), line), ()))
+        function = function_at(path.read_text(), line)
+        if function != WHOLE_MODULE:
+            return frozenset(reached.get(function, ()))
+        files = {test.partition("::")[0] for test in reached.get(WHOLE_MODULE, ())}
+        fast = (test for test, seconds in self._seconds_of.items() if seconds <= _SLOW_SECONDS)
+        return frozenset(test for test in fast if test.partition("::")[0] in files)
 
     def _forked(
         self,
