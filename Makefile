@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.run ## Sign in and send a mail against the simulator (ARGS=--once stops after the walk)
+demo: $(VENV)/.run ## Sign in and send a mail against the simulator (ARGS=--once stops after the mails)
 	@$(BIN)/m365-mcp demo $(ARGS)
 
 serve: $(VENV)/.run ## Start the server with the settings in .env

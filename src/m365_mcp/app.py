@@ -91,15 +91,10 @@ class Container:
 
 
 def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Container:
-    """Build everything; only choosing the store touches the outside.
-
-    Args:
-        settings: the settings of the server.
-        transport: carries all requests to Microsoft, for tests in one process; None for the network.
-    """
+    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place."""
     retries.keep_silent()
     metrics = Metrics()
-    # Two pools, so that a slow Graph cannot keep anybody from signing in.
+    # Two pools, so that a slow Graph does not delay sign-ins.
     http, graph_http = _http_client(settings, 100, 10, transport), _http_client(settings, 200, 20, transport)
     storage = open_storage(
         settings,

@@ -320,7 +320,7 @@ async def test_scheduled_messages_are_ours_and_in_the_future() -> None:
         ("GET", f"/me/mailFolders/drafts/messages?$top=100&{ITEM_QUERY}"),
     ]
     assert graph.requests[0].headers["Prefer"] == IMMUTABLE
-    assert graph.timed("listWaiting") == 2
+    assert graph.timed("listScheduled") == 2
 
 
 async def test_no_folder_no_list() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
-from m365_mcp.errors import RateLimited, StorageUnavailable, Throttled
+from m365_mcp.errors import MessageRefused, OutcomeUnknown, RateLimited, StorageUnavailable, Throttled
 from m365_mcp.person import PersonId
 from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
 from m365_mcp.sending.send_request import SendRequest, new_message_id
@@ -40,35 +41,96 @@ async def test_mailbox_has_four_slots_where_v0_1_0_has_them() -> None:
     assert inspect.signature(MailboxSlots).parameters["wait_seconds"].default == 30.0
 
 
+async def count(
+    limit: RecipientRateLimit,
+    person: PersonId,
+    *addresses: str,
+    error: Exception | None = None,
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Send one message to these addresses, which Graph accepts or answers with this error."""
+    async with limit.counting(person, addresses):
+        if meanwhile is not None:
+            await meanwhile()
+        if error is not None:
+            raise error
+
+
 async def test_address_gets_so_many_messages_an_hour() -> None:
     """The limit counts by address, whatever its case, and by hour; the error says when the hour ends."""
     store, now = Store(), [HOUR_17 + 600.9]
     limit = RecipientRateLimit(store.records, 2, lambda: now[0])
 
-    await limit.count(ADA, ("a@x.example", "A@X.example", "b@x.example"))
-    await limit.count(ADA, ("a@x.example",))
+    await count(limit, ADA, "a@x.example", "A@X.example", "b@x.example")
+    await count(limit, ADA, "a@x.example")
     with pytest.raises(RateLimited) as caught:
-        await limit.count(ADA, ("b@x.example", "a@x.example"))
-    await limit.count(ADA, ("b@x.example",))
+        await count(limit, ADA, "b@x.example", "a@x.example")
+    await count(limit, ADA, "b@x.example")
     with pytest.raises(RateLimited):
-        await limit.count(ADA, ("b@x.example",))
-    await limit.count(GRACE, ("a@x.example",))
+        await count(limit, ADA, "b@x.example")
+    await count(limit, GRACE, "a@x.example")
     now[0] = HOUR_17 + 3600
-    await limit.count(ADA, ("a@x.example",))
+    await count(limit, ADA, "a@x.example")
 
     assert caught.value.retry_after == 3000
-    key = hashlib.sha256(b"t/ada 17").hexdigest()
-    stored = (await store.records.read("m365-frequency", key)).value
-    names = [hashlib.sha256(address).hexdigest()[:16] for address in (b"a@x.example", b"b@x.example")]
-    assert stored == dict.fromkeys(names, 2)
+    assert await counts(store) == [2, 2]
     assert {(collection, seconds) for collection, _, _, seconds in store.backend.written} == {("m365-frequency", 3600)}
+
+
+async def counts(store: Store) -> list[int | None]:
+    """Return what Ada's record of the hour says of the two addresses."""
+    key = hashlib.sha256(b"t/ada 17").hexdigest()
+    stored = (await store.records.read("m365-frequency", key)).value or {}
+    names = [hashlib.sha256(address).hexdigest()[:16] for address in (b"a@x.example", b"b@x.example")]
+    assert set(stored) <= set(names)
+    return [stored.get(name) for name in names]
+
+
+@pytest.mark.parametrize(("error", "counted"), [(MessageRefused(), 1), (OutcomeUnknown(), 2), (ValueError(), 2)])
+async def test_only_mails_that_may_have_left_are_counted(error: Exception, counted: int) -> None:
+    """A refused message is taken back, also when the hour has ended meanwhile; the error is told as it is."""
+    store, now = Store(), [HOUR_17 + 0.0]
+    limit = RecipientRateLimit(store.records, 5, lambda: now[0])
+    await count(limit, ADA, "a@x.example", "b@x.example")
+
+    async def an_hour_passes() -> None:
+        now[0] += 3600
+
+    with pytest.raises(type(error)) as caught:
+        await count(limit, ADA, "A@x.example", error=error, meanwhile=an_hour_passes)
+
+    assert caught.value is error
+    assert await counts(store) == [counted, 1]
+
+
+async def test_count_that_is_lost_meanwhile_stays_at_nothing() -> None:
+    """No count is below zero, and an outage of the store hides no refusal."""
+    store = Store()
+    limit = RecipientRateLimit(store.records, 1, lambda: HOUR_17 + 0.0)
+
+    async def lose_the_record() -> None:
+        key = hashlib.sha256(b"t/ada 17").hexdigest()
+        stored = await store.records.read("m365-frequency", key)
+        await store.records.compare_and_swap("m365-frequency", key, stored, {}, 60)
+
+    async def lose_every_race() -> None:
+        store.backend.lost = 20
+
+    with pytest.raises(MessageRefused):
+        await count(limit, ADA, "a@x.example", error=MessageRefused(), meanwhile=lose_the_record)
+    lost = await counts(store)
+    with pytest.raises(MessageRefused):
+        await count(limit, ADA, "b@x.example", error=MessageRefused(), meanwhile=lose_every_race)
+
+    assert lost == [0, None]
+    assert await counts(store) == [0, 1]
 
 
 async def test_no_limit_counts_nothing() -> None:
     """With 0 the store is not asked."""
     store = Store()
 
-    await RecipientRateLimit(store.records, 0).count(ADA, ("a@x.example",))
+    await count(RecipientRateLimit(store.records, 0), ADA, "a@x.example")
 
     assert store.backend.written == []
 
@@ -79,10 +141,10 @@ async def test_lost_races_are_tried_again() -> None:
     limit = RecipientRateLimit(store.records, 5, lambda: 0.0)
 
     store.backend.lost = 19
-    await limit.count(ADA, ("a@x.example",))
+    await count(limit, ADA, "a@x.example")
     store.backend.lost = 20
     with pytest.raises(StorageUnavailable):
-        await limit.count(ADA, ("a@x.example",))
+        await count(limit, ADA, "a@x.example")
 
 
 def test_id_of_a_message_is_new_each_time() -> None:

@@ -284,3 +284,18 @@ async def test_message_is_looked_for_by_the_id_that_it_has(known: str | None, dr
     assert await ExistingDraftSend(drafts, "AAMk1", known, poll_pauses=(0.0,)).reconcile("first-id", draft_id)
     assert graph.asked[0][1].startswith(f"/me/messages/{draft_id}?")
     assert f"ep/value eq '{looked_for}'" in graph.asked[1][1]
+
+
+async def test_draft_that_the_person_deleted_is_not_sent_once_more() -> None:
+    """In Deleted Items a message is still a draft that Graph would send; its outcome stays unknown."""
+    methods: list[str] = []
+
+    def graph(request: httpx2.Request) -> httpx2.Response:
+        methods.append(request.method)
+        found: dict[str, object] = {"value": []} if "mailFolders" in request.url.path else {"isDraft": True}
+        return httpx2.Response(200, json=found)
+
+    strategy = DraftSend(Drafts(mailbox_over(graph)), MESSAGE, poll_pauses=(0.0,))
+
+    assert await strategy.reconcile("our-id", "AAMk1") is None
+    assert set(methods) == {"GET"}

@@ -18,8 +18,8 @@ from pydantic_settings import NoDecode
 
 from m365_mcp.loopback import is_loopback
 from m365_mcp.redirects import RedirectPattern
+from m365_mcp.settings.permissions import PERMISSIONS
 
-TOOLSETS = ("drafts", "attachments", "replies", "schedule", "people")
 ORGANIZATIONS = "organizations"  # Entra's name for "accounts of any work or school tenant"
 
 
@@ -154,9 +154,9 @@ def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of toolsets, each once."""
-    unknown = [name for name in value if name.lower() not in TOOLSETS]
+    unknown = [name for name in value if name.lower() not in PERMISSIONS]
     if unknown:
-        raise ValueError(f"must name only these toolsets: {', '.join(TOOLSETS)}")
+        raise ValueError(f"must name only these toolsets: {', '.join(PERMISSIONS)}")
     return tuple(dict.fromkeys(name.lower() for name in value))
 
 
