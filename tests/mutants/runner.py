@@ -35,7 +35,7 @@ ALSO = {
     "graph": ("tests/sending",),
 }
 _OPTIONS = ["-o", "addopts=", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
-_OPTIONS += ["-m", "not hypothesis", "--assert=plain", "--timeout=20"]  # a test that hangs has killed the mutant
+_OPTIONS += ["-m", "not hypothesis", "--assert=plain", "--timeout=12"]  # a test that hangs has killed the mutant
 _LEAST_SECONDS = 20.0  # of processor time
 _WAITING = 3  # how much longer a run may take by the clock, on a busy machine
 _SLOW_SECONDS = 6.0
