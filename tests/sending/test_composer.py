@@ -115,3 +115,17 @@ def test_limits_are_the_documented_ones() -> None:
     defaults = {name: part.default for name, part in inspect.signature(Composer).parameters.items()}
 
     assert defaults == {"workers": 2, "wait_seconds": 10.0}
+
+
+async def test_end_of_the_server_waits_for_no_message() -> None:
+    """Work that runs goes on to its end, while the event loop is free."""
+    composer, work = Composer(), Work()
+    composed = asyncio.create_task(composer.run(ADA, work))
+    await work.begun.wait()
+
+    composer.close()
+    running = not composed.done()
+    work.end()
+
+    assert running
+    assert await composed == "done"

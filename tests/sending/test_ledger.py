@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import ValidationError
 
 from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
 from m365_mcp.person import PersonId
@@ -302,3 +303,24 @@ def test_field_of_a_later_version_stays_in_the_entry() -> None:
     entry = Entry.model_validate({"state": "sent", "fingerprint": "f", "message_id": "m", "began_at": 0, "later": 1})
 
     assert entry.model_copy(update={"state": "unknown"}).model_dump()["later"] == 1
+
+
+def test_entry_is_never_changed_in_place() -> None:
+    """What was read from the store stays what it was."""
+    entry = Entry(state="sent", fingerprint="f", message_id="m", began_at=0.0)
+
+    with pytest.raises(ValidationError):
+        entry.state = "failed"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("state", ["sent", "unknown"])
+async def test_message_that_is_composed_differently_gets_the_outcome_in_its_own_record(state: str) -> None:
+    """v0.1.0, which looks there only, hears of the earlier send under the fingerprint that it compares."""
+    book, other = Book(), replace(PLAIN, composed_fingerprint="composed otherwise")
+    first = await book.ledger.update(await book.ledger.reserve(PLAIN), state=state)
+
+    repeat = await book.ledger.reserve(other)
+
+    assert (repeat.is_ours, repeat.entry.state) == (False, state)
+    expected = {**first.entry.model_dump(), "fingerprint": "composed otherwise"}
+    assert await book.entry(other.names()[0]) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -143,7 +144,9 @@ async def test_repeat_looks_for_what_became_of_the_first(found: bool | None) -> 
 
     assert again.asked == [(first.message_ids[0], "AAMk1")]
     assert len(again.message_ids) == (1 if found is False else 0)
-    assert (await entry_of(world)).state == {True: "sent", False: "sent", None: "unknown"}[found]
+    entry = await entry_of(world)
+    assert entry.state == {True: "sent", False: "sent", None: "unknown"}[found]
+    assert entry.records_draft is True
     assert counted(one, "settlements", {True: "sent", False: "not_sent", None: "unclear"}[found]) >= 1
 
 
@@ -256,6 +259,27 @@ async def test_finished_sends_are_forgotten() -> None:
     assert one._running == set()
     await one.finish()
     assert "_running" not in repr(one)
+
+
+async def test_end_of_the_server_waits_for_a_send_that_fails() -> None:
+    """Its error is the caller's, and not that of the end."""
+    one, go_on = World().replica(), asyncio.Event()
+
+    async def fail_later(_: RecordDraft) -> str | None:
+        await go_on.wait()
+        raise MessageRefused
+
+    call = asyncio.create_task(one.send(request(), TO, Told(fail_later)))
+    await asyncio.sleep(0)
+    ending = asyncio.create_task(one.finish())
+    await asyncio.sleep(0)
+    waits = not ending.done()
+    go_on.set()
+    await ending
+
+    assert waits
+    with pytest.raises(MessageRefused):
+        await call
 
 
 async def test_message_is_counted_for_its_addresses() -> None:
