@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -21,6 +24,7 @@ from m365_mcp.errors import (
 )
 from m365_mcp.graph.replies import ReplyDrafts
 from m365_mcp.mail import MailRules, MessageRequest, ReplyRequest
+from m365_mcp.mail.report import warnings_of
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
 from m365_mcp.sending.replying import Replies, SentReply
@@ -85,7 +89,11 @@ async def test_message_is_sent_once_by_the_chosen_strategy(mode: str, via: str) 
         receipts += [await send(one.ada, cc=[MARIE], copy=True), await send(one.ada, cc=[MARIE], key="k")]
         receipts += [await send(one.ada, cc=[MARIE], key="k")]
         sent = await one.world.sent()
+        ours = (await one.ada.compose(to_grace(cc=[MARIE]))).fingerprint
+        records = one.world.container.storage.records
+        recorded = (await records.read("m365-sends", one.ada.person.record_key(f"request {ours}"))).value
 
+    assert recorded
     assert [receipt.is_repeat for receipt in receipts] == [False, True, False, False, True]
     assert [receipt.is_saved for receipt in receipts] == [True] * 5
     assert [mail["headers"][0]["value"] for mail in sent] == [receipts[n].message_id for n in (0, 2, 3)]
@@ -107,10 +115,22 @@ async def test_message_without_a_copy_is_sent_directly() -> None:
     assert (receipt.draft_id, repeat.is_repeat) == (None, True)
 
 
+def invitation(organizer: str) -> dict[str, str]:
+    lines = ["BEGIN:VCALENDAR", "METHOD:REQUEST", "BEGIN:VEVENT", f"ORGANIZER:mailto:{organizer}", "END:VEVENT"]
+    content = base64.b64encode("\r\n".join([*lines, "END:VCALENDAR", ""]).encode()).decode()
+    return {"name": "lunch.ics", "content_base64": content, "content_type": "text/calendar; method=REQUEST"}
+
+
 async def test_sender_of_the_session_is_known_to_the_composer() -> None:
-    """A contact file with the sender's own address is no mistake, and rules of the operator hold."""
+    """An invitation by somebody else is a warning, one by the sender is none; rules of the operator hold."""
     async with post(m365_send_allowed_domains="contoso.example") as one:
-        assert one.ada.sign_in_name == ADA
+        for organizer, warned in ((ADA, False), (GRACE, True)):
+            request = to_grace(attachments=[invitation(organizer)])
+            message = await one.ada.compose(request)
+            described = ReplyRequest(kind="reply", original="x", body="y", attachments=request.attachments)
+            reply = await one.ada.compose_reply(described)
+            for warnings in (message.warnings, warnings_of(reply.notes)):
+                assert any("organizer" in warning for warning in warnings) is warned
         assert one.ada.rules.allowed_domains == ("contoso.example",)
         with pytest.raises(RecipientNotAllowed):
             await send(one.ada, to=[MARIE])
@@ -285,7 +305,7 @@ async def test_discarded_draft_is_gone() -> None:
         message = await one.ada.compose(to_grace())
         _, draft = await drafts.create(message)
         await drafts.discard(draft.id)
-        with pytest.raises(MessageMissing, match="This draft is no longer in the Drafts folder"):
+        with pytest.raises(MessageMissing) as caught:
             await drafts.discard(draft.id)
         with pytest.raises(MessageMissing):
             await drafts.send(draft.id)
@@ -294,6 +314,7 @@ async def test_discarded_draft_is_gone() -> None:
 
         assert await one.world.sent() == []
         assert len(one.world.network.asked("DELETE")) == 1
+    assert caught.value.sentence == "This draft is no longer in the Drafts folder."
 
 
 async def test_sent_and_foreign_messages_are_neither_sent_nor_discarded() -> None:
@@ -379,9 +400,14 @@ async def test_refused_tokens_are_replaced_for_a_mailbox() -> None:
         await one.world.fault({"path": "/v1.0/me"}, {"status": 401})
         profile = await one.ada.mailbox.profile()
         second = await one.ada.mailbox.tokens.get()
+        claims = '{"access_token":{"nbf":{"essential":true,"value":"1"}}}'
+        third, exchanged_at = await one.ada.mailbox.tokens.renew((first, second), claims)
+        asked = [request for request in one.world.network.seen if request.url.path.endswith("/token")][-1]
         await one.ada.mailbox.tokens.end_sign_in()
         left = [session.sign_in_name async for session in one.world.container.sign_ins.sessions.all()]
 
     assert profile.mail == ADA
-    assert first != second
+    assert len({first, second, third}) == 3
+    assert exchanged_at == pytest.approx(time.time(), abs=60)
+    assert '"nbf"' in dict(parse_qsl(asked.content.decode()))["claims"]
     assert left == [GRACE]
