@@ -30,9 +30,7 @@ OURS = ("m365_mcp", "tests", "conftest", "__main__")
 # Fast tests in other folders that use a package with parts that its own folder does not have.
 ALSO = {
     "mail": ("tests/test_mail_payload.py",),
-    "sending": ("tests/graph",),
     "storage": ("tests/auth",),
-    "graph": ("tests/sending",),
 }
 _OPTIONS = ["-o", "addopts=", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
 _OPTIONS += ["-m", "not hypothesis", "--assert=plain", "--timeout=12"]  # a test that hangs has killed the mutant

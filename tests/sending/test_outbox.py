@@ -58,6 +58,11 @@ class Post:
         reply = await self.ada.compose_reply(ReplyRequest(**described))
         return await Replies(self.ada).send(reply, idempotency_key=key, allow_duplicate=copy)
 
+    async def is_recorded(self, composed: str) -> bool:
+        """Return whether v0.1.0 would find a send of Ada's by the fingerprint of the composed mail."""
+        name = self.ada.person.digest(f"message {composed}")
+        return (await self.world.container.storage.records.read("m365-sends", name)).value is not None
+
     async def drafts_left(self) -> int:
         """Return how many messages are in Ada's Drafts folder."""
         return len(await ReplyDrafts(self.ada.drafts).list("drafts", 10, previews=False))
@@ -125,10 +130,9 @@ async def test_sender_of_the_session_is_known_to_the_composer() -> None:
     """An invitation by somebody else is a warning, one by the sender is none; rules of the operator hold."""
     async with post(m365_send_allowed_domains="contoso.example") as one:
         for organizer, warned in ((ADA, False), (GRACE, True)):
-            request = to_grace(attachments=[invitation(organizer)])
-            message = await one.ada.compose(request)
-            described = ReplyRequest(kind="reply", original="x", body="y", attachments=request.attachments)
-            reply = await one.ada.compose_reply(described)
+            files = [invitation(organizer)]
+            message = await one.ada.compose(to_grace(attachments=files))
+            reply = await one.ada.compose_reply(ReplyRequest(kind="reply", original="x", body="y", attachments=files))
             for warnings in (message.warnings, warnings_of(reply.notes)):
                 assert any("organizer" in warning for warning in warnings) is warned
         assert one.ada.rules.allowed_domains == ("contoso.example",)
@@ -142,7 +146,10 @@ async def test_reply_is_in_the_thread_above_the_quote() -> None:
     async with post() as one:
         original = await one.ask()
         sent = await one.answer(original, attachments=[FILE], body="<p>Yes</p><script>x</script>")
-        question, mail = await one.world.sent()
+        await one.answer(original, body="<p>And this</p>")
+        described = ReplyRequest(kind="reply", original=original, body="<p>And this</p>")
+        assert await one.is_recorded((await one.ada.compose_reply(described)).composed_fingerprint())
+        question, mail, _ = await one.world.sent()
         left = await one.drafts_left()
 
     assert sent.addresses == (GRACE,)
@@ -340,10 +347,13 @@ async def test_message_is_scheduled_listed_and_cancelled() -> None:
         due = now + timedelta(days=1)
         message = await one.ada.compose(to_grace(send_at=due))
         receipts = [await schedule.add(message, idempotency_key=None, allow_duplicate=False) for _ in range(2)]
+        assert await one.is_recorded(message.composed_fingerprint())
         receipts += [await schedule.add(message, idempotency_key=None, allow_duplicate=True)]
         receipts += [await schedule.add(message, idempotency_key="k", allow_duplicate=False) for _ in range(2)]
         listed, later = await schedule.list(now), await schedule.list(due + timedelta(seconds=1))
+        one.world.network.seen.clear()
         cancelled = await schedule.cancel(listed[0].item.id)
+        looked = [path for path in one.world.network.asked("GET") if path.startswith("GET /me/mailFolders/outbox/")]
         with pytest.raises(MessageMissing, match="This message is not scheduled any more"):
             await schedule.cancel(listed[0].item.id)
         left = await schedule.list(now)
@@ -352,6 +362,7 @@ async def test_message_is_scheduled_listed_and_cancelled() -> None:
     assert {one.item.message_id for one in listed} == {receipts[n].message_id for n in (0, 2, 3)}
     assert all(one.is_allowed for one in listed)
     assert later == ()
+    assert len(looked) == 1
     assert cancelled.message_id == listed[0].item.message_id
     assert cancelled.addresses == (GRACE,)
     assert {one.item.id for one in left} == {one.item.id for one in listed[1:]}
