@@ -245,6 +245,13 @@ async def test_existing_draft_is_recorded_and_sent() -> None:
     assert shortened(graph) == ["POST send"]
 
 
+def test_progress_of_a_strategy_is_no_argument() -> None:
+    """Whoever makes the strategy cannot say what it has done."""
+    fields = ExistingDraftSend.__dataclass_fields__
+
+    assert [name for name, field in fields.items() if not field.init] == ["has_started", "inspected"]
+
+
 @pytest.mark.parametrize("deletion", [says(204), refuses(403)])
 async def test_existing_draft_of_this_call_is_deleted_when_it_is_refused(deletion: httpx2.Response) -> None:
     """Nobody else knows the draft; one with an unknown outcome is left."""
