@@ -6,8 +6,7 @@ from starlette.responses import PlainTextResponse
 
 from m365_mcp import settings
 from m365_mcp.web.origins import HostOriginGuard
-
-IDS = {"azure_client_id": "a", "azure_client_secret": "b", "azure_tenant_id": "c"}
+from tests.ids import IDS
 
 
 async def ask(path: str, headers: dict[str, str], **changes: object) -> int:
