@@ -4,13 +4,16 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
+# A test starts many programs. Each would compile all sources anew where this variable is set, as in a container.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.run ## Sign in and send a mail against the simulator (ARGS=--once stops after the walk)
+demo: $(VENV)/.run ## Sign in and send a mail against the simulator (ARGS=--once stops after the mails)
 	@$(BIN)/m365-mcp demo $(ARGS)
 
 serve: $(VENV)/.run ## Start the server with the settings in .env

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from hypothesis import settings
@@ -50,15 +50,27 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook, too, and would otherwise come first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share running programs in one worker, so that these start once."""
+    """Mark the tests that start programs, and keep those that share them in one worker, so that they start once."""
     for item in items:
-        if item.get_closest_marker("xdist_group") is None and (group := _group(item)):
-            item.add_marker(pytest.mark.xdist_group(group))
+        for mark in _marks(item):
+            item.add_marker(mark)
 
 
-def _group(item: pytest.Item) -> str | None:
-    folder = item.path.parent.name
+def _marks(item: pytest.Item) -> Iterator[str | pytest.MarkDecorator]:
+    folder, used = item.path.parent.name, getattr(item, "fixturenames", ())
+    if folder in ("e2e", "chaos"):
+        yield "e2e"
+    if folder == "deploy":
+        yield "deploy"
+    if "chromium" in used:
+        yield "browser"
+    if item.get_closest_marker("xdist_group") is None and (group := _group(item, folder, used)):
+        yield pytest.mark.xdist_group(group)
+
+
+def _group(item: pytest.Item, folder: str, used: Collection[str]) -> str | None:
     if folder == "chaos":
         return "chaos"
-    used = getattr(item, "fixturenames", ())
+    if folder == "deploy":  # the image is built once
+        return "containers" if "bare_engine" in used else item.path.stem
     return next((group for fixture, group in SHARED_PROGRAMS.items() if fixture in used), None)

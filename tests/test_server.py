@@ -10,14 +10,13 @@ from jsonschema import Draft202012Validator
 
 from m365_mcp import settings
 from m365_mcp.app import build_container, build_server
-from m365_mcp.commands.reference import tool_schemas
 from m365_mcp.tools import INSTRUCTIONS, TOOLS, TOOLSETS, sends_mail, tools_for
 from tests.ids import IDS
+from tests.schemas import TOOL_SCHEMAS
 
 SETTINGS = {**IDS, "redis_url": "memory://"}
 # Arguments whose names say all.
 WELL_KNOWN = {"subject", "cc", "bcc", "request_read_receipt", "importance", "top", "folder"}
-SCHEMAS = {tool["name"]: tool for tool in tool_schemas()}
 
 
 def test_there_are_exactly_the_two_tools_of_the_source() -> None:
@@ -39,16 +38,16 @@ def test_every_toolset_adds_its_own_tools() -> None:
 
 def test_hints_say_which_tools_send() -> None:
     """Whatever can put a mail on its way is destructive; after an error such a tool says that nothing was sent."""
-    senders = [name for name, tool in SCHEMAS.items() if tool["annotations"]["openWorldHint"]]
+    senders = [name for name, tool in TOOL_SCHEMAS.items() if tool["annotations"]["openWorldHint"]]
 
     assert [tool.__name__ for tool in tools_for(tuple(TOOLSETS)) if sends_mail(tool)] == senders
     assert {"send_mail", "send_draft", "reply", "forward", "schedule_mail"} <= set(senders)
-    assert all(SCHEMAS[name]["annotations"]["destructiveHint"] for name in senders)
+    assert all(TOOL_SCHEMAS[name]["annotations"]["destructiveHint"] for name in senders)
 
 
 def test_send_mail_has_the_arguments_types_and_defaults_of_the_source() -> None:
     """Names, types and defaults never change."""
-    schema = SCHEMAS["send_mail"]["inputSchema"]
+    schema = TOOL_SCHEMAS["send_mail"]["inputSchema"]
     strings = {"type": "array", "items": {"type": "string"}}
 
     assert schema["required"] == ["to", "subject", "body"]
@@ -69,11 +68,16 @@ def test_send_mail_has_the_arguments_types_and_defaults_of_the_source() -> None:
 
 def test_get_my_profile_takes_nothing_and_returns_three_fields() -> None:
     """The profile has Graph's own names."""
-    assert SCHEMAS["get_my_profile"]["inputSchema"]["properties"] == {}
-    assert list(SCHEMAS["get_my_profile"]["outputSchema"]["properties"]) == ["displayName", "mail", "userPrincipalName"]
+    schema = TOOL_SCHEMAS["get_my_profile"]
+    assert schema["inputSchema"]["properties"] == {}
+    assert list(schema["outputSchema"]["properties"]) == [
+        "displayName",
+        "mail",
+        "userPrincipalName",
+    ]
 
 
-@pytest.mark.parametrize("tool", SCHEMAS.values(), ids=SCHEMAS)
+@pytest.mark.parametrize("tool", TOOL_SCHEMAS.values(), ids=TOOL_SCHEMAS)
 def test_tool_is_described_for_a_model(tool: dict[str, Any]) -> None:
     """Title, description, all four hints, closed and flat schemas, and a description where a name does not say all."""
     assert tool["title"]
@@ -89,16 +93,16 @@ def test_tool_is_described_for_a_model(tool: dict[str, Any]) -> None:
         assert "$defs" not in str(schema)
 
 
-@pytest.mark.parametrize("name", [name for name, tool in SCHEMAS.items() if tool["annotations"]["openWorldHint"]])
+@pytest.mark.parametrize("name", [name for name, tool in TOOL_SCHEMAS.items() if tool["annotations"]["openWorldHint"]])
 def test_tool_that_sends_says_what_a_model_must_know(name: str) -> None:
     """A model reads that the mail leaves, that the person agrees first, and what is not repeated."""
-    text = SCHEMAS[name]["description"]
+    text = TOOL_SCHEMAS[name]["description"]
 
     assert "leaves immediately" in text or "sends it without another call" in text
     assert "agree" in text
     assert "outcome_unknown" in text
     assert "repeat" in text.lower()
-    assert "delivered" not in json.dumps(SCHEMAS)
+    assert "delivered" not in json.dumps(TOOL_SCHEMAS)
 
 
 def characters(tools: Collection[dict[str, Any]]) -> int:
@@ -110,9 +114,9 @@ def test_k8_tools_take_little_of_a_conversation() -> None:
     """All fourteen tools, with everything allowed, and the two that are always there stay below their limits."""
     always = [tool.__name__ for tool in TOOLS]
 
-    assert len(SCHEMAS) == 14
-    assert characters([*SCHEMAS.values()]) <= 24_000  # 22,575 when this was written
-    assert characters([SCHEMAS[name] for name in always]) <= 5_300  # 3,494 when this was written
+    assert len(TOOL_SCHEMAS) == 14
+    assert characters([*TOOL_SCHEMAS.values()]) <= 24_000  # 22,575 when this was written
+    assert characters([TOOL_SCHEMAS[name] for name in always]) <= 5_300  # 3,494 when this was written
 
 
 async def test_k8_clients_get_the_definitions_that_are_counted() -> None:
@@ -126,7 +130,7 @@ async def test_k8_clients_get_the_definitions_that_are_counted() -> None:
         await container.close()
 
     shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed]
-    assert shown == list(SCHEMAS.values())
+    assert shown == list(TOOL_SCHEMAS.values())
 
 
 async def test_server_names_itself_and_gives_instructions() -> None:

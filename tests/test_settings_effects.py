@@ -14,7 +14,7 @@ import pytest
 
 from m365_mcp import settings
 from m365_mcp.app import assemble, build_container
-from m365_mcp.commands.demo.walk import read_form
+from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.settings import Settings
 from tests.ids import IDS
 

@@ -1,15 +1,21 @@
-"""What FastMCP and the MCP SDK do by themselves, without our seams (docs/architecture.md, "Seams").
+"""What FastMCP, the MCP SDK, uvicorn and py-key-value do without our seams (docs/architecture.md, "Seams").
 
 A test that fails after `make lock` says that upstream has changed: the seam it names may go, or must be looked at.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+import uvicorn
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp import Client, FastMCP
@@ -20,9 +26,12 @@ from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
 from fastmcp.tools import Tool
 from jwt.algorithms import RSAAlgorithm
 from key_value.aio.stores.memory import MemoryStore
+from key_value.aio.stores.redis import RedisStore
+from key_value.aio.wrappers.encryption import FernetEncryptionWrapper
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
 from mcp.server.auth.settings import RevocationOptions
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
+from redis.asyncio import BlockingConnectionPool
 
 BASE = "http://localhost:9000"
 OWN = "http://localhost:9/callback"
@@ -246,3 +255,81 @@ async def test_errors_of_dependencies_are_masked() -> None:
         result = await client.call_tool("needy", {}, raise_on_error=False)
 
     assert result.content[0].text == "Error calling tool 'needy'"
+
+
+class Upstream:
+    """An upstream client that redeems a code only when two callers redeem it."""
+
+    def __init__(self) -> None:
+        self._both = asyncio.Barrier(2)
+
+    async def fetch_token(self, **_: Any) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            await self._both.wait()
+        return {"access_token": "t", "expires_in": 3600}
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
+async def test_one_return_of_a_browser_is_redeemed_twice(
+    http: httpx2.AsyncClient, auth: AzureProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`EntraProxy._handle_idp_callback`: two requests with one state both redeem Entra's code, and both get a code."""
+    upstream = Upstream()
+    monkeypatch.setattr(auth, "_create_upstream_oauth_client", lambda: upstream)
+    monkeypatch.setattr(auth, "_require_authorization_consent", False)
+    at_entra = (await authorize(http)).headers["Location"]
+    back = {"code": "one", "state": parse_qs(urlsplit(at_entra).query)["state"][0]}
+
+    answers = await asyncio.gather(*(http.get("/auth/callback", params=back) for _ in range(2)))
+
+    codes = {parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0] for answer in answers}
+    assert len(codes) == 2
+
+
+async def test_arguments_of_a_tool_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """`logs`: at DEBUG the log holds the arguments of a call."""
+    server: FastMCP[Any] = FastMCP("plain")
+
+    @server.tool
+    def echo(text: str) -> str:
+        """Return the text."""
+        return text
+
+    caplog.set_level(logging.DEBUG)
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("fastmcp", "mcp")]:
+        caplog.set_level(logging.DEBUG, name)
+    async with Client(server) as client:
+        await client.call_tool("echo", {"text": "a-subject-of-a-mail"})
+
+    assert "a-subject-of-a-mail" in caplog.text
+
+
+def test_sigterm_ends_the_acceptance_of_connections_at_once() -> None:
+    """`web.serving.Server.handle_exit`: uvicorn begins to close its socket with the signal."""
+    server = uvicorn.Server(uvicorn.Config("nothing:nothing", log_config=None))
+
+    server.handle_exit(signal.SIGTERM, None)
+
+    assert server.should_exit
+
+
+def test_redis_store_waits_for_no_connection_and_decodes_no_password() -> None:
+    """`storage.redis_client`: the pool fails when it is used up, and a percent-encoded password is taken literally."""
+    pool = RedisStore(url="redis://user:p%40ss@localhost:6379/0")._client.connection_pool
+
+    assert not isinstance(pool, BlockingConnectionPool)
+    assert pool.connection_kwargs["password"] == "p%40ss"
+
+
+async def test_encryption_accepts_plain_and_copied_records() -> None:
+    """`storage.encryption`: a record that is not encrypted is read, and so is one copied from another key."""
+    plain = MemoryStore()
+    encrypted = FernetEncryptionWrapper(plain, fernet=Fernet(Fernet.generate_key()))
+    await plain.put("forged", {"person": "eve"})
+    await encrypted.put("ada", {"person": "ada"})
+    await plain.put("eve", await plain.get("ada") or {})
+
+    assert await encrypted.get("forged") == {"person": "eve"}
+    assert await encrypted.get("eve") == {"person": "ada"}

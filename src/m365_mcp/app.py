@@ -95,7 +95,7 @@ def build_container(settings: Settings) -> Container:
     """Build everything; only choosing the store touches the outside."""
     retries.keep_silent()
     metrics = Metrics()
-    # Two pools, so that a slow Graph cannot keep anybody from signing in.
+    # Two pools, so that a slow Graph does not delay sign-ins.
     http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)
     storage = open_storage(
         settings,

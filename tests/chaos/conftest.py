@@ -64,10 +64,3 @@ async def lab(lab_replicas: Replicas, lab_redis: Redis, simulator: Simulator) ->
         with lab.admin() as admin:
             admin.flushall()
         yield lab
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything here: it starts real processes."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)

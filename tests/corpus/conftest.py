@@ -24,10 +24,3 @@ def chromium() -> Iterator[Chromium]:
 def result(chromium: Chromium) -> Result:
     """The real composer's result over the whole corpus."""
     return check(corpus(), chromium)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what drives the browser."""
-    for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.browser)

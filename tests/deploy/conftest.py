@@ -1,7 +1,6 @@
 """One engine and one built image for all tests here; without root or a builder they skip and say why."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -48,12 +47,3 @@ def simulator(shared_simulator: Simulator) -> Simulator:
     """The simulator on this machine, as it is when freshly started."""
     shared_simulator.control("POST", "reset")
     return shared_simulator
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything here; keep each file, and all that uses the image, in one worker, so that it is built once."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            uses_image = "bare_engine" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.deploy)
-            item.add_marker(pytest.mark.xdist_group("containers" if uses_image else item.path.stem))

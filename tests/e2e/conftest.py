@@ -147,10 +147,3 @@ async def attaching_ada(attaching_server: Server, simulator: Simulator, shared_r
     """Ada, signed in at a server where files can be attached; nothing has been sent yet."""
     forget_sends(shared_redis)
     return AttachingPerson(attaching_server, await signed_in(attaching_server, simulator))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything here: it starts real processes. Which tests share them says `tests/conftest.py`."""
-    for item in items:
-        if "/e2e/" in str(item.path):
-            item.add_marker(pytest.mark.e2e)

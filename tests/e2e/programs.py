@@ -23,7 +23,7 @@ from m365_mcp.settings import foreign_environment
 from tests.e2e.preloaded import PreloadedServer
 from tests.trust import NO_AUTHORITY
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 RUNNING: list[Program] = []  # everything that was started, so that a failing test leaves nothing behind
 
 

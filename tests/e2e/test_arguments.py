@@ -17,16 +17,16 @@ import httpx2
 import pytest
 from jsonschema import Draft202012Validator
 
-from m365_mcp.commands.reference import tool_schemas
 from tests.e2e.grants import KEYS, Grant, assistant_at, call_tool, grant_of
 from tests.e2e.person import done
 from tests.e2e.programs import Redis, Server, Simulator, forget_sends, make_server
+from tests.schemas import TOOL_SCHEMAS
 from tests.trust import NO_AUTHORITY
 
 pytestmark = pytest.mark.xdist_group("open server")
-ARGUMENTS: dict[str, dict[str, Any]] = {tool["name"]: tool["inputSchema"]["properties"] for tool in tool_schemas()}
-RESULTS = {tool["name"]: Draft202012Validator(tool["outputSchema"]) for tool in tool_schemas()}
-REQUIRED: dict[str, list[str]] = {tool["name"]: tool["inputSchema"].get("required", []) for tool in tool_schemas()}
+ARGUMENTS: dict[str, dict[str, Any]] = {name: tool["inputSchema"]["properties"] for name, tool in TOOL_SCHEMAS.items()}
+RESULTS = {name: Draft202012Validator(tool["outputSchema"]) for name, tool in TOOL_SCHEMAS.items()}
+REQUIRED: dict[str, list[str]] = {name: tool["inputSchema"].get("required", []) for name, tool in TOOL_SCHEMAS.items()}
 WRITING = [name for name, arguments in ARGUMENTS.items() if "body" in arguments]
 LEDGERED = [name for name in WRITING if "idempotency_key" in ARGUMENTS[name]]
 # How a message that is not a reply is sent after the tool itself.

@@ -139,6 +139,13 @@ SHAPES = {
     "custom elements": "<a-b>" * N + "</a-b>",
     "formulas": "<math>" * N + "</math>",
     "bare attributes": "<p a a " * N,
+    "tags without an end": "<a" * 2 * N + ">",
+    "tags as values": "<a b=<a/c=" * N + ">",
+    "named tags": "use <b> and " * N,
+    "named pairs": "<ul> and </ul>, " * (N // 2),
+    "code": "`<i>` " * (N // 2),
+    "fences": "```\n<p>\n" * N,
+    "named sheets": "the <style> tag " * N + "</style>",
 }
 
 

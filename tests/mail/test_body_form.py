@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from m365_mcp.errors import BodyFormMismatch
 from m365_mcp.mail import MailRules
 from m365_mcp.mail.body_form import BodyForm, read_form
+from m365_mcp.mail.report import Weight
 from tests.mail import forms
-from tests.mail.composing import build
+from tests.mail.composing import build, build_html
 from tests.yardstick import idle_core_seconds
 
 FORMATS = ("HTML", "Text", "Markdown")
@@ -300,6 +301,28 @@ def test_k1_no_random_text_is_refused_by_its_form(body: str) -> None:
     assert all(read_form(body, said, as_written=False).format for said in FORMATS)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p title='a<b'>c</p>",
+        "<p data-a data-b>c</p>",
+        "<p @click='x' v-if>c</p>",
+        "<o:p>c</o:p>",
+        "<!DOCTYPE html>c",
+    ],
+)
+def test_k1_format_is_html_where_the_sanitizer_finds_a_tag(html: str) -> None:
+    """K1: one reader decides what is a tag, so a body that the sanitizer would clean is not read as plain text."""
+    assert read_form(html, "HTML", as_written=False) == BodyForm("HTML", html)
+
+
+def test_k1_data_in_angle_brackets_keeps_its_text_and_its_lines() -> None:
+    """K1: an entity in data makes the body HTML, and the <br> for its lines makes no tags of the data."""
+    body, _ = build_html("<book>\n  <title>A &amp; B</title>\n</book>")
+
+    assert body == "&lt;book&gt;<br>  &lt;title&gt;A &amp; B&lt;/title&gt;<br>&lt;/book&gt;"
+
+
 def test_every_form_is_tried() -> None:
     """The corpus has at least forty bodies."""
     assert len(forms.ALL) >= 40
@@ -370,3 +393,25 @@ def test_k1_large_body_is_decided_at_once(piece: str) -> None:
     """No shape of a body takes quadratic time, in any format."""
     assert max(_cost(LARGE[piece](1_000_000), said) for said in ("HTML", "Text")) < MOST_SECONDS
     assert _cost(LARGE[piece](200_000), "Markdown") < MOST_SECONDS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b |\n|---|---|\n| x<br>y | 2 |",
+        "# Plan\n\nOne<br>two\n\n- a\n- b",
+        "Steps:<br>\n\n- a <b>c</b>\n- b",
+        "Hi,<br/>\n\n```\nx\n```",
+    ],
+)
+def test_k1_line_break_tag_in_markdown_leaves_it_markdown(text: str) -> None:
+    """K1: a `<br>` among the lines of Markdown blocks, as in a cell of a table, does not make HTML of them."""
+    form = read_form(text, "HTML", as_written=False)
+
+    assert form.format == "Markdown"
+    assert [note.weight for note in form.notes] == [Weight.FORM]
+
+
+def test_k1_markdown_in_lines_that_tags_set_stays_html() -> None:
+    """K1: where `<br>` alone sets the lines, there is no Markdown block to render."""
+    assert read_form("Hello<br>**Hi**<br>- a<br>- b", "HTML", as_written=False).format == "HTML"

@@ -17,6 +17,8 @@ CELL = "padding:10px;width:50%"
 COLUMNS = {
     "flex": '<div style="display:flex;gap:20px"><div style="flex:1">One</div><div style="flex:1">Two</div></div>',
     "grid": '<div style="display:grid;grid-template-columns:repeat(2,1fr);gap:9px"><p>One</p><p>Two</p></div>',
+    "grid of minmax": '<div style="display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:9px">'
+    "<p>One</p><p>Two</p></div>",
     "calc": f'<div style="{CELL};width:calc(50% - 20px);float:left">One</div>'
     '<div style="float:left;padding:10px">Two</div>',
     "border box": f'<div style="{CELL};float:left;box-sizing:border-box">One</div>'

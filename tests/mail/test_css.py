@@ -8,6 +8,7 @@ from m365_mcp.mail.html.css import Style, sanitize_style
 from m365_mcp.mail.html.hiding import NOT_DISPLAYED
 from m365_mcp.mail.html.properties import ALLOWED_PROPERTIES
 from m365_mcp.mail.html.removals import Removal
+from tests.mail.composing import build_html
 
 
 @pytest.mark.parametrize(
@@ -30,14 +31,6 @@ def test_k3_text_cannot_be_hidden_by_display(style: str) -> None:
     found = sanitize_style(style)
 
     assert (found.text, found.traits) == ("", NOT_DISPLAYED)
-
-
-@pytest.mark.parametrize("style", ["display:n\\6fne", "display:\\none", "d\\69splay:none", "display:url(x)"])
-def test_escape_counts_as_active_style(style: str) -> None:
-    """A backslash can spell any word, so a declaration with one is removed and counts as active."""
-    found = sanitize_style(style)
-
-    assert (found.text, found.removed) == ("", (Removal.ACTIVE_STYLE,))
 
 
 @pytest.mark.parametrize(
@@ -120,10 +113,14 @@ def test_k14_harmless_removal_is_silent(style: str) -> None:
         "x:javascript:y",
         "color:data:x",
         "data :x:y",
+        "display:n\\6fne",
+        "display:\\none",
+        "d\\69splay:none",
+        "display:url(x)",
     ],
 )
 def test_active_style_is_counted_apart_from_other_style(style: str) -> None:
-    """Every declaration that loads or runs is removed and counted as active."""
+    """Every declaration that loads or runs is counted as active, and one with a backslash, which can spell any word."""
     found = sanitize_style(style)
 
     assert (found.text, found.removed) == ("", (Removal.ACTIVE_STYLE,))
@@ -165,3 +162,33 @@ def test_exactly_these_properties_are_allowed() -> None:
 def test_allowed_property_is_kept(name: str) -> None:
     """Each of them is kept as it was written."""
     assert sanitize_style(f"{name}:inherit") == Style(f"{name}:inherit")
+
+
+@pytest.mark.parametrize(
+    ("columns", "kept"),
+    [
+        ("repeat(2,minmax(0,1fr))", "minmax(0, 1fr) minmax(0, 1fr)"),
+        ("repeat(auto-fit, minmax(200px, 1fr))", "repeat(auto-fit, 200px)"),
+        ("repeat(auto-fill,minmax(min(100%,200px),1fr))", "repeat(auto-fill, 200px)"),
+        ("minmax(min(10em,50%),1fr) 2fr", "minmax(50%, 1fr) 2fr"),
+        ("[full] 1fr [main] repeat(2, [col] 2fr)", "1fr 2fr 2fr"),
+        ("repeat(3,1fr)", "repeat(3, 1fr)"),
+    ],
+)
+def test_k3_columns_with_a_function_in_a_function_stay(columns: str, kept: str) -> None:
+    """K3: the columns stay, and so does every declaration after them."""
+    html = f'<div style="display:grid;grid-template-columns:{columns};background:#333;color:#fff">x</div>'
+
+    clean, warnings = build_html(html)
+
+    assert clean == f'<div style="display:grid;grid-template-columns:{kept};background:#333;color:#fff">x</div>'
+    assert warnings == ()
+
+
+@pytest.mark.parametrize("width", ["min(100%,calc(50px + 2px))", "max(1px,min(2px,3px))", "calc(100% - (2 * 10px))"])
+def test_k3_size_with_a_function_in_a_function_takes_no_other_declaration(width: str) -> None:
+    """K3: such a size is removed and said; no bracket stays open in the style."""
+    clean, (warning,) = build_html(f'<p style="width:{width};background:#333;color:#fff">x</p>')
+
+    assert clean == '<p style="background:#333;color:#fff">x</p>'
+    assert warning.startswith("width was removed")

@@ -287,6 +287,60 @@ def test_k4_text_in_the_colours_of_a_gradient_takes_the_first() -> None:
     assert build_html(f'<h1 style="{style}">x</h1>')[0] == '<h1 style="color:#cc0066">x</h1>'
 
 
+PALE = [
+    "color:#fde68a",
+    "color:#fef3c7",
+    "color:#f3f4f6",
+    "color:#eee",
+    "color:yellow",
+    "background:#1e1e1e;color:#2a2a2a",
+    "background:#ffffcc;color:#ffeda0",
+]
+
+
+@pytest.mark.parametrize("style", PALE)
+def test_k14_h16_pale_text_stays_and_is_said(style: str) -> None:
+    """K14, H16: text that a reader can make out stays, and the report quotes what many overlook."""
+    body = read_body(f'<p>Seen</p><p style="{style}">Pale words</p>', "HTML")
+
+    assert "Pale words</p>" in body.content
+    (note,) = body.notes
+    assert note.weight == Weight.MISLEADING
+    assert note.sentence.endswith('readers may overlook it (10 characters): "Pale words"')
+
+
+@pytest.mark.parametrize("color", ["Canvas", "window", "Field"])
+def test_h16_text_in_a_colour_of_the_system_is_hidden_too(color: str) -> None:
+    """H16: the colour of a window is white, whatever its name."""
+    clean, warnings = build_html(f'Seen<p style="color:{color}">Not this</p>')
+
+    assert "Not this" not in clean
+    assert '(8 characters): "Not this"' in " ".join(warnings)
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "position:relative",
+        "position:relative;z-index:1;top:0",
+        "position:static",
+        "transform:none;filter:none;mask:none;clip:auto",
+        "mix-blend-mode:normal;zoom:1;writing-mode:horizontal-tb",
+        "background:oklch(0.2 0.05 260);color:oklch(0.98 0 0)",
+        "background:light-dark(#fff,#000)",
+    ],
+)
+def test_k14_style_that_changes_nothing_goes_without_a_word(style: str) -> None:
+    """K14: a property with the value that it has anyway, or that is kept in another spelling, is no loss."""
+    assert build_html(f'<p style="{style}">x</p>')[1] == ()
+
+
+@pytest.mark.parametrize("style", ["position:relative;top:-8px", "position:absolute", "transform:rotate(2deg)"])
+def test_k14_style_that_moves_its_element_is_said(style: str) -> None:
+    """K14: a reader notices that the element stands elsewhere."""
+    assert len(build_html(f'<p style="{style}">x</p>')[1]) == 1
+
+
 def test_k4_weak_contrast_of_the_writer_stays() -> None:
     """K4: pale text on a background that stays is the writer's choice."""
     html = '<p style="color:#999;background:#ddd">x</p>'
@@ -341,7 +395,8 @@ def test_k4_contrast_is_that_of_wcag() -> None:
 def test_k14_noticed_properties_are_named_in_one_sentence() -> None:
     """K14: the report names what is gone and from how many elements, most frequent first."""
     html = (
-        "<p style='position:relative;box-shadow:0 0 1px'>a</p>" * 2 + "<p style='position:sticky;transform:none'>b</p>"
+        "<p style='position:absolute;box-shadow:0 0 1px'>a</p>" * 2
+        + "<p style='position:sticky;transform:rotate(1deg)'>b</p>"
     )
 
     assert build_html(html)[1] == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -41,6 +42,29 @@ def test_k12_quote_is_cleaned_and_closed(original: str) -> None:
     assert content.count("<div") == content.count("</div>")
     for gone in ("<style", "<!--", "<meta", "<base", "<script", "<title", "<body"):
         assert gone not in content
+
+
+@pytest.mark.parametrize(
+    ("original", "shown"),
+    [
+        ("<p>One</p><!-- <style> --><p>Two</p><p>Three</p>", "One\nTwo\nThree"),
+        ("<p>One</p><!-- <style> --><p>Two</p><style>p{}</style><p>Three</p>", "One\nTwo\nThree"),
+        ('<p title="<style>">One</p><p>Two</p>', "One\nTwo"),
+        ('<a href="https://x.example/?q=<style>">One</a><p>Two</p>', "One\nTwo"),
+        ("<script>let a = '<style>'</script><p>Two</p>", "Two"),
+        ("<title><style></title><p>Two</p>", "Two"),
+        ("<p>The <style> element</p><p>Two</p>", "The <style> element\nTwo"),
+        ("<!--[if mso]><style>p{}<![endif]--><p>Two</p>", "Two"),
+        ("<p>One</p><style>p{}<p>Two</p>", "One\n<style>p{}\nTwo"),
+        ("<style media='a>b'>p{}</style><p>Two</p>", "Two"),
+    ],
+)
+def test_k12_style_that_is_no_element_takes_nothing_from_the_quote(original: str, shown: str) -> None:
+    """K12: a style sheet is removed; the word in a comment, an attribute or a sentence removes no text after it."""
+    clean = read_quotation(original, "html").content
+
+    assert re.sub(r"\n+", "\n", visible_text(clean)) == shown
+    assert "<style" not in clean
 
 
 def test_k12_look_pictures_and_header_of_the_original_stay() -> None:

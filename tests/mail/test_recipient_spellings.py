@@ -73,6 +73,10 @@ def test_k7_all_before_the_last_bracket_is_the_name(name: str) -> None:
         (f"[Grace](mailto:{GRACE})", "Grace"),
         (f"Grace <[{GRACE}](mailto:{GRACE})>", "Grace"),
         (f"<mailto:{GRACE}|Grace>", "Grace"),
+        (f"Grace &lt;{GRACE}&gt;", "Grace"),
+        (f"&quot;Hopper &amp; Co&quot; &lt;{GRACE}&gt;;", "Hopper & Co"),
+        (f"Grace\t<{GRACE}>", "Grace"),
+        (f"Grace <SMTP:{GRACE}>", "Grace"),
         (f"\ufeffGrace\u200b <\u200e{GRACE}\u200b>\u00a0", "Grace"),
     ],
 )

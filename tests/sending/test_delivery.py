@@ -133,7 +133,7 @@ async def test_h18_draft_mode_does_not_judge_a_direct_send_by_the_draft_it_never
 async def test_k15_repeat_tells_whether_the_mail_that_was_sent_is_saved(is_saved: bool) -> None:
     """K15: the receipt of a repeat tells what the first call asked for, on any replica."""
     world = World()
-    first, other = (replace(request(), save_to_sent=wish) for wish in (is_saved, not is_saved))
+    first, other = (replace(request(), save_to_sent=saved) for saved in (is_saved, not is_saved))
 
     sent = await world.replica().send(first, TO, Direct(world.graph))
     repeat = await world.replica().send(other, TO, Direct(world.graph))
@@ -388,6 +388,22 @@ async def test_g24_one_address_is_not_flooded() -> None:
     assert refused.value.retry_after is not None
     assert 0 < refused.value.retry_after <= HOUR
     assert world.accepted.total() == 5
+
+
+async def test_refused_message_does_not_count_toward_the_hourly_limit() -> None:
+    """What Graph, or the inspection of a draft, refuses takes nothing from the hour; what may have been sent does."""
+    world = World(hourly=1)
+    replica = world.replica()
+    for number in range(3):
+        with pytest.raises(MessageRefused):
+            await replica.send(request(f"refused {number}"), TO, Direct(world.graph_that_refuses))
+
+    with pytest.raises(OutcomeUnknown):
+        await replica.send(request("lost"), TO, Direct(world.graph_that_loses_the_response))
+    with pytest.raises(RateLimited):
+        await replica.send(request("next"), TO, Direct(world.graph))
+
+    assert world.accepted.total() == 1
 
 
 def throttling(world: World, *waits: float) -> Callable[[str], Awaitable[str]]:

@@ -6,11 +6,11 @@ from itertools import permutations
 
 import pytest
 
-from m365_mcp.commands.reference import tool_schemas
 from m365_mcp.tools.names import ARGUMENTS, FIELDS, MEANINGS, RECIPIENT_FIELDS, is_quotable
+from tests.schemas import TOOL_SCHEMAS
 from tests.yardstick import idle_core_seconds
 
-TOOLS = {tool["name"]: set(tool["inputSchema"]["properties"]) for tool in tool_schemas()}
+TOOLS = {name: set(tool["inputSchema"]["properties"]) for name, tool in TOOL_SCHEMAS.items()}
 EVERY_NAME = set.union(*TOOLS.values())
 SEND_MAIL = TOOLS["send_mail"]
 

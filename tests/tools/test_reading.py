@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from m365_mcp.commands.reference import tool_schemas
 from m365_mcp.tools.reading import MAX_PARTS, MAX_TEXT, read_arguments
+from tests.schemas import TOOL_SCHEMAS
 from tests.yardstick import idle_core_seconds
 
-SCHEMAS = {tool["name"]: tool["inputSchema"] for tool in tool_schemas()}
+SCHEMAS = {name: tool["inputSchema"] for name, tool in TOOL_SCHEMAS.items()}
 MAIL = {"to": ["a@x.example"], "subject": "Hi", "body": "Text"}
 FILE = {"name": "a.txt", "content_base64": "QQ=="}
 EMPTY: list[Any] = [None, "", "  ", "\n", [], {}, [""], [None], ["", " "], [{}], "[]", "{}", '[""]', "null", "None"]

@@ -4,7 +4,6 @@ Read `composing` first. It reads recipients, body and attachments from the argum
 `rules` holds the operator's choices and Microsoft's limits.
 """
 
-from m365_mcp.mail.answering import Original, ReplyRecipients, choose_recipients
 from m365_mcp.mail.attachment_notes import notes_on_names
 from m365_mcp.mail.attachment_types import SNIFFED_BYTES, check_attachment_name, check_attachment_start
 from m365_mcp.mail.attachments import Attachment, InlineAttachment
@@ -15,6 +14,7 @@ from m365_mcp.mail.quoting import quote_original, read_quotation
 from m365_mcp.mail.recipient import Recipient, write_recipient
 from m365_mcp.mail.recipients import check_recipients
 from m365_mcp.mail.replies import Reply, ReplyKind, ReplyRequest, compose_reply
+from m365_mcp.mail.reply_recipients import Original, ReplyRecipients, choose_recipients
 from m365_mcp.mail.report import warnings_of
 from m365_mcp.mail.rules import DEFAULT_BLOCKED, MAX_RECIPIENTS, MAX_REQUEST_BYTES, MailRules
 from m365_mcp.mail.send_at import read_send_at

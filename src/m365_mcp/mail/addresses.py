@@ -140,11 +140,13 @@ def _check_parts(where: str, bare: str) -> None:
 
 
 def without_mailto(where: str, written: str) -> str:
-    """Return the address of a `mailto:` address (RFC 6068), or `written` if it is none.
+    """Return the address of a `mailto:` address (RFC 6068) or of Exchange's `SMTP:` address, or `written` as it is.
 
     Raises:
         InvalidArgument: the mailto: address has parameters, which may name further recipients.
     """
+    if written[:5].lower() == "smtp:":  # as Exchange's proxyAddresses have it
+        return written[5:]
     if written[:7].lower() != "mailto:":
         return written
     address, question, _ = written[7:].partition("?")

@@ -18,7 +18,7 @@ from m365_mcp.mail.attachment_types import extension_of
 from m365_mcp.mail.file_signatures import can_be
 from m365_mcp.mail.media_types import kind_of
 from m365_mcp.mail.recipient import read_recipient
-from m365_mcp.mail.report import Note, Weight
+from m365_mcp.mail.report import Note, Weight, counted, named, quote
 from m365_mcp.mail.rules import DISTRUSTED
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MAX_NAMED = 5  # entries that a sentence names; it counts the others
 _MAX_PEOPLE = 3  # people of one file whom the report names
-_MAX_QUOTE = 60  # characters of an address
 _PARSED_BYTES = 64_000  # of a mail's headers
 _PARSED_CHARACTERS = 2_000  # of one header
 _FOLDS = (b"\r\n ", b"\r\n\t", b"\n ", b"\n\t")
@@ -48,7 +47,7 @@ def attachment_notes(attachments: Sequence[Attachment], senders: Sequence[str]) 
         for fault in (*_type_faults(attachment), *_person_faults(attachment, known)):
             entries.setdefault(fault, []).append(number)
     empty = sum(not attachment.size for attachment in attachments)
-    sentence = f"{empty} attachment{'s are' if empty > 1 else ' is'} empty (0 bytes)."
+    sentence = f"{counted(empty, 'attachment is', 'attachments are')} empty (0 bytes)."
     notes = (Note(weight, f"{text}: {_places(numbers)}.") for (weight, text), numbers in entries.items())
     return (*((Note(Weight.LOST, sentence),) if empty else ()), *notes)
 
@@ -63,9 +62,7 @@ def notes_on_names(names: Sequence[str]) -> tuple[Note, ...]:
 
 
 def _places(numbers: Sequence[int], argument: str = "attachments") -> str:
-    unnamed = len(numbers) - _MAX_NAMED
-    named = ", ".join(f"'{argument}' entry {number}" for number in numbers[:_MAX_NAMED])
-    return f"{named} and {unnamed} more" if unnamed > 0 else named
+    return named((f"'{argument}' entry {number}" for number in numbers), _MAX_NAMED)
 
 
 def _type_faults(attachment: Attachment) -> Iterator[tuple[Weight, str]]:
@@ -92,8 +89,7 @@ def _person_faults(attachment: Attachment, senders: set[str]) -> Iterator[tuple[
         except InvalidArgument:
             continue  # mail programs cannot show it as a person either
         if comparable_address(address) not in senders:
-            shown = address if len(address) <= _MAX_QUOTE else f"{address[: _MAX_QUOTE - 1]}…"
-            yield Weight.MISLEADING, f"{role} is {shown}; check that this is meant"
+            yield Weight.MISLEADING, f"{role} is {quote(address)}; check that this is meant"
 
 
 def _organizers(attachment: Attachment) -> list[tuple[str, str]]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import unescape
 from typing import Literal
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import markdown
 from m365_mcp.mail.attachments import Attachment
 from m365_mcp.mail.body_form import BodyForm, read_form
-from m365_mcp.mail.html.blank import is_blank
 from m365_mcp.mail.html.data_pictures import DataPictures
-from m365_mcp.mail.html.link_notes import link_notes
-from m365_mcp.mail.html.links import content_ids
-from m365_mcp.mail.html.look_report import LookReport
-from m365_mcp.mail.html.removals import removal_notes
+from m365_mcp.mail.html.links import content_ids, link_notes
+from m365_mcp.mail.html.removals import LookReport, removal_notes
 from m365_mcp.mail.html.sanitizing import sanitize_html
+from m365_mcp.mail.html.tokens import Start, Text, read_tokens
 from m365_mcp.mail.plain_text import render_plain_text
 from m365_mcp.mail.report import Note, Weight
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
@@ -91,7 +90,16 @@ def _compose(form: BodyForm, *, is_guess: bool) -> Body:
 
 def is_blank_body(body: Body) -> bool:
     """Return whether a reader sees nothing of `body`: no text, no picture and no line."""
-    return is_blank(body.content) if body.content_type == "HTML" else shows_nothing(body.content)
+    if body.content_type == "Text":
+        return shows_nothing(body.content)
+    return not any(
+        token.name in ("img", "hr") if isinstance(token, Start) else isinstance(token, Text) and _is_seen(token)
+        for token in read_tokens(body.content)
+    )
+
+
+def _is_seen(text: Text) -> bool:
+    return not shows_nothing(unescape(text.raw))
 
 
 def _choose_content_type(value: str) -> Literal["HTML", "Text", "Markdown"]:

@@ -2,7 +2,7 @@ r"""Decides which format a body really has: HTML, Text or Markdown.
 
 A model often leaves `content_type` out, so "HTML" means "not said", and the body decides. "Text" and "Markdown" are
 believed. A text that is mended or read in another format than it was said to be is reported; a plain letter is not.
-docs/sending.md has the rules as a table. With `as_written` the body is in exactly the format that was said.
+docs/composing.md has the rules as a table. With `as_written` the body is in exactly the format that was said.
 
 The decision takes linear time, and only looks at the text.
 """
@@ -37,6 +37,7 @@ Format = Literal["HTML", "Text", "Markdown", "Plain"]
 _ESCAPED_TAG = re.compile(r"&lt;/?[A-Za-z]", re.IGNORECASE)
 # What a sentence about a tag has around it: "the <b> tag".
 _NAMED_TAG = re.compile(r"""(?<=[ "'`(])<[^<>]*>(?=[ "'`).,:;?!])""")
+_BREAK_AND_LINE_END = re.compile(r"<br\s*/?>[ \t]*\n", re.IGNORECASE)
 
 _AS_MARKDOWN = "The body has Markdown marks and no HTML that sets its lines, so it was read as Markdown."
 _MARKS_AS_TEXT = "The body has Markdown marks, which readers see as characters; content_type Markdown formats them."
@@ -145,7 +146,8 @@ def _read_unsaid(text: str, *, is_unescaped: bool = False) -> BodyForm:
     marks = find_marks(lines)
     if marks.is_markdown and len(lines) <= MAX_CHARACTERS:
         return BodyForm("Markdown", lines, _note(_AS_MARKDOWN))
-    form = _with_lines(text, lines, tags) if has_entities(lines) else BodyForm("Plain", lines)
+    # No `<` begins a tag here; escaped, none can be taken for one because of the <br> after it.
+    form = _with_lines(text, lines.replace("<", "&lt;"), []) if has_entities(lines) else BodyForm("Plain", lines)
     return replace(form, notes=form.notes + (_note(_MARKS_AS_TEXT) if marks.spoil_plain_text else ()))
 
 
@@ -154,10 +156,20 @@ def _read_html(text: str, lines: str, tags: list[Tag]) -> BodyForm:
     marks = _marks_of_html(lines, tags)
     if not marks.is_markdown:
         return _with_lines(text, lines, tags)
+    if len(lines) <= MAX_CHARACTERS and _sets_lines_as_markdown(lines, tags):
+        return BodyForm("Markdown", _BREAK_AND_LINE_END.sub("\n", lines), _note(_AS_MARKDOWN))
     if has_blocks(tags) or len(lines) > MAX_CHARACTERS:
         form = _with_lines(text, lines, tags)
         return replace(form, notes=form.notes + _note(_MARKS_IN_HTML))
     return BodyForm("Markdown", lines, _note(_AS_MARKDOWN))
+
+
+def _sets_lines_as_markdown(lines: str, tags: list[Tag]) -> bool:
+    """Return whether the lines are those of Markdown blocks, and `<br>` only breaks a line in them, as in a table."""
+    if has_blocks([tag for tag in tags if tag.name != "br"]):
+        return False
+    marks = find_marks(lines)
+    return marks.has_list or marks.has_other_block
 
 
 def _with_lines(text: str, lines: str, tags: list[Tag]) -> BodyForm:

@@ -15,7 +15,7 @@ from m365_mcp.mail.inline_pictures import bring_pictures, check_missing
 from m365_mcp.mail.message import Importance, Message
 from m365_mcp.mail.recipient import Recipient, read_recipient
 from m365_mcp.mail.recipients import MessageRecipients, check_bcc, read_recipients
-from m365_mcp.mail.report import Note, Weight, warnings_of
+from m365_mcp.mail.report import Note, Weight, counted, warnings_of
 from m365_mcp.mail.rules import MailRules
 from m365_mcp.mail.subject import read_subject
 
@@ -160,5 +160,5 @@ def duplicate_notes(recipients: MessageRecipients) -> tuple[Note, ...]:
     """Return a note about recipients that the caller named more than once, or nothing."""
     if not recipients.repeated:
         return ()
-    which = "1 recipient was" if recipients.repeated == 1 else f"{recipients.repeated} recipients were"
+    which = counted(recipients.repeated, "recipient was", "recipients were")
     return (Note(Weight.DETAIL, f"{which} named more than once; each gets the mail once."),)

@@ -16,7 +16,7 @@ from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.attachments import Attachment, check_total_size, is_content_id
 from m365_mcp.mail.body import Body
 from m365_mcp.mail.html.links import content_ids
-from m365_mcp.mail.report import Note, Weight
+from m365_mcp.mail.report import Note, Weight, counted
 from m365_mcp.mail.rules import MAX_ATTACHMENTS, MailRules
 
 # An image of sanitised HTML: every attribute has a name and a value in double quotes. Groups: up to the address of a
@@ -105,10 +105,7 @@ class _Matching:
         if image[2] is None:
             return image[0]
         wanted = unquote(unescape(image[2])).strip().removeprefix("<").removesuffix(">")
-        place = next(
-            (found[key] for found, key in self._places(wanted) if key in found),
-            None,
-        )
+        place = next((places[key] for places, key in self._places(wanted) if key in places), None)
         if place is None:
             self.missing.append(self._images)
             return image[0]
@@ -136,7 +133,7 @@ class _Matching:
 def _unused_notes(unused: int) -> tuple[Note, ...]:
     if not unused:
         return ()
-    which, are = ("1 attachment has", "it is") if unused == 1 else (f"{unused} attachments have", "they are")
+    which, are = counted(unused, "attachment has", "attachments have"), "it is" if unused == 1 else "they are"
     return (
         Note(Weight.DETAIL, f"{which} a content_id that no picture in the body uses, so {are} attached as a file."),
     )

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from m365_mcp.mail.html.elements import VOID_ELEMENTS
 from m365_mcp.mail.markdown_marks import has_list
-from m365_mcp.mail.markup import BLOCKS, PREFORMATTED, VOID, Tag, is_document
+from m365_mcp.mail.markup import BLOCKS, PREFORMATTED, Tag, is_document
 
 _EMPTY_LINE = re.compile(r"\n[ \t]*+\n")
 _SHORT = 60  # characters; where a line and the next word have space in that, no program has wrapped the line
@@ -63,7 +64,7 @@ def _read_runs(text: str, tags: Sequence[Tag]) -> Iterator[_Run]:
             continue
         yield _Run(start, tag.start, inside, open_blocks[-1] if open_blocks else None)
         start, inside = tag.end, []
-        if tag.name != "br" and tag.name not in VOID and tag.name not in ("script", "style", "title"):
+        if tag.name != "br" and tag.name not in VOID_ELEMENTS and tag.name not in ("script", "style", "title"):
             _follow(open_blocks, tag)
     yield _Run(start, len(text), inside, open_blocks[-1] if open_blocks else None)
 

@@ -1,8 +1,6 @@
-"""Finds the HTML tags in a text that may be no HTML at all.
+"""Finds the HTML tags of a text that may be no HTML, and tells what they say about its format.
 
-A browser takes `<ada@contoso.example>`, `<FirstName>` and `a <b and c> d` for tags and hides them. To tell which format
-a body has, a tag must be more than that: the name of an element of HTML in one case, attributes with values, and an end
-tag where the element needs one (WHATWG HTML 13.1.2). No tag reaches over a `<`, so the time is linear for every text.
+`html.angle_brackets` decides what is a tag, so the format of a body and the sanitizer never disagree about one.
 """
 
 from __future__ import annotations
@@ -13,42 +11,29 @@ from html.entities import html5
 from itertools import islice
 from typing import NamedTuple
 
-from m365_mcp.mail.html.elements import (
-    CUSTOM_ELEMENT,
-    EMPTY_WITHOUT_ATTRIBUTES,
-    HTML_ELEMENTS,
-    OFTEN_LEFT_OPEN,
-    RAW_TEXT_ELEMENTS,
-    VOID_ELEMENTS,
-)
+from m365_mcp.errors import BodyTooComplex
+from m365_mcp.mail.html.angle_brackets import find_markup
+from m365_mcp.mail.html.elements import BLOCK_ELEMENTS, RAW_TEXT_ELEMENTS, TABLE_ELEMENTS, VOID_ELEMENTS
 from m365_mcp.mail.text import words
 
 MAX_TAGS = 10_000  # of a text with more `<`, nothing is examined: no letter has as many
 
 DOCUMENT = words("!doctype html head body")
-BLOCKS = DOCUMENT | words(
-    "address article aside blockquote caption center col colgroup dd details dir div dl dt fieldset figcaption figure "
-    "footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr legend li link listing main marquee menu meta nav "
-    "noframes ol p plaintext pre script search section style summary table tbody td template tfoot th thead title tr "
-    "ul xmp"
+_OTHER_BLOCKS = words(
+    "details dir fieldset form frameset hgroup legend link listing marquee menu meta noframes plaintext script search "
+    "style summary template title xmp"
 )
-VOID = VOID_ELEMENTS
+BLOCKS = DOCUMENT | BLOCK_ELEMENTS | TABLE_ELEMENTS | _OTHER_BLOCKS
 PREFORMATTED = words("listing plaintext pre xmp")
 
-_NAME = r"[A-Za-z_:@*][-\w:.]*+"
-_VALUE = r"(?:\"[^\"<]*+\"|'[^'<]*+'|[^\s\"'<>`]++)"
-_BOOLEAN = r"(?:checked|compact|disabled|hidden|multiple|nohref|noshade|nowrap|readonly|required|reversed|selected)"
-_ATTRIBUTES = rf"(?:[\s/]++(?:{_NAME}\s*+=\s*+{_VALUE}|{_BOOLEAN}(?=[\s/>])))"
-_ELEMENT = r"[a-zA-Z][a-z0-9]*+(?:-[-a-z0-9]*+)?|[A-Z][A-Z0-9]*+"
-_TAG = re.compile(rf"<(?:(/?)({_ELEMENT})({_ATTRIBUTES}*+)[\s/]*+>|(!--)|(![dD][oO][cC][^<>]*+>))")
+_BEGINNING = re.compile(r"<(/?)\s*+(!--|!doctype|[a-z][^\s/>]*+)", re.IGNORECASE)
 _MAX_ENTITIES = 1_000  # are looked at
 _MAX_AMPERSANDS = 100_000  # a body with more of them is refused as HTML
 _ENTITY = re.compile(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_END = re.compile(r"</([A-Za-z][-A-Za-z0-9]*+)\s*+>")
 
 
 class Tag(NamedTuple):
-    """A tag, a whole comment (`!--`), a document type, or a whole element whose content is no markup.
+    """A tag, a whole comment (`!--`), or a document type; a start tag includes content that is no markup.
 
     Attributes:
         name: in lower case.
@@ -63,56 +48,28 @@ class Tag(NamedTuple):
 
 
 def find_tags(text: str) -> list[Tag]:
-    """Return the HTML tags of `text` in order."""
+    """Return the HTML tags of `text` in order; none if there are more than any letter has."""
     if "<" not in text or text.count("<") > MAX_TAGS:
         return []
-    ended = {name.lower() for name in _END.findall(text)}
-    return list(_read_tags(text, ended))
+    try:
+        return list(_read_tags(text))
+    except BodyTooComplex:
+        return []
 
 
-def _read_tags(text: str, ended: set[str]) -> Iterator[Tag]:
-    position, started = 0, set[str]()
-    while found := _TAG.search(text, position):
-        position = found.end()
-        if found[4]:
-            end = text.find("-->", position)
-            if end < 0:  # neither this comment nor a later one ends
-                position = found.start()
-                text = text[:position] + text[position:].replace("<!--", "    ")
-                continue
-            position = end + 3
-            yield Tag("!--", False, False, found.start(), position)
+def _read_tags(text: str) -> Iterator[Tag]:
+    started: set[str] = set()
+    for start, end in find_markup(text):
+        found = _BEGINNING.match(text, start)
+        if not found:  # a conditional comment, or a processing instruction
             continue
-        tag = Tag(found[2].lower() if found[2] else "!doctype", bool(found[1]), bool(found[3]), found.start(), position)
-        if tag.is_end:
-            if tag.name in started or tag.name == "br":  # a browser takes </br> for <br> (13.2.6.4.7)
-                yield tag
-        elif _is_start(tag, ended) and (tag.name in ended or not _is_word(text, tag)):
-            if tag.name in RAW_TEXT_ELEMENTS:
-                position = _end_of_element(text, tag)
-                tag = tag._replace(end=position)
-            started.add(tag.name)
-            yield tag
-
-
-def _is_start(tag: Tag, ended: set[str]) -> bool:
-    if tag.name not in HTML_ELEMENTS and not CUSTOM_ELEMENT.fullmatch(tag.name):
-        return False
-    if tag.name in VOID:
-        return tag.has_attributes or tag.name not in EMPTY_WITHOUT_ATTRIBUTES
-    return tag.name in OFTEN_LEFT_OPEN or tag.name in ended
-
-
-def _is_word(text: str, tag: Tag) -> bool:
-    """Return whether the name is a placeholder as in `Dear <Title>`, or a type in a program as in `List<S>`."""
-    letters = text[tag.start - 1 : tag.start + 3] if tag.start else " " + text[:3]
-    is_type = len(tag.name) == 1 and letters[0].isalnum() and letters[2].isupper()
-    return is_type or (letters[2].isupper() and letters[3].islower() and tag.name not in VOID)
-
-
-def _end_of_element(text: str, tag: Tag) -> int:
-    end = re.compile(rf"</{tag.name}\s*+>", re.IGNORECASE).search(text, tag.end)
-    return end.end() if end else len(text)
+        name, is_end = found[2].lower(), bool(found[1])
+        if name == "plaintext" and not is_end:
+            yield Tag(name, False, False, start, len(text))
+            return
+        if not is_end or name in started or name == "br":  # a browser takes </br> for <br> (13.2.6.4.7)
+            started.add(name)
+            yield Tag(name, is_end, bool(text[found.end() : end].strip("\t\n\f\r />")), start, end)
 
 
 def has_entities(text: str) -> bool:
@@ -134,13 +91,13 @@ def has_blocks(tags: list[Tag]) -> bool:
 
 def is_only_blocks(text: str, tags: list[Tag]) -> bool:
     """Return whether nothing but white space stands outside the block elements of `text`."""
-    if not any(tag.name in BLOCKS and tag.name not in VOID for tag in tags):
+    if not any(tag.name in BLOCKS and tag.name not in VOID_ELEMENTS for tag in tags):
         return False
     position, depth = 0, 0
     for tag in tags:
         if not depth and text[position : tag.start].strip():
             return False
-        if tag.name in BLOCKS and tag.name not in VOID and tag.name not in RAW_TEXT_ELEMENTS:
+        if tag.name in BLOCKS and tag.name not in VOID_ELEMENTS and tag.name not in RAW_TEXT_ELEMENTS:
             depth = max(depth - 1, 0) if tag.is_end else depth + 1
         elif not depth and tag.name not in BLOCKS | {"br", "!--"}:
             return False

@@ -11,6 +11,8 @@ import textwrap
 import unicodedata
 from html import escape
 
+from m365_mcp.mail.markdown.links import without_what_follows
+
 _FONT = "font-family:Calibri,Arial,sans-serif;font-size:11pt"
 _MOST_LINES = 5_000  # a longer text becomes one element, so that it stays below the limits of the sanitizer
 _MOST_SPACES = 20_000
@@ -19,7 +21,6 @@ _MOST_LINKS = 2_000
 _PARAGRAPHS = re.compile(r"\n(?:[ \t]*\n)+")
 _SPACES = re.compile(r"(?m)^[ \t]+|[ \t]{2,}|\t")
 _ADDRESS = re.compile(r"\bhttps?://[^\s<>\"'“”‘’«»（）「」，。、；]+")
-_AFTER_ADDRESS = ".,:;!?)]}*_"
 _DRAWN = re.compile(r"\S(?: {3,}|\t+| +\| +)\S|^\s*(?:\+-|\|.*\|\s*$)|[\u2500-\u257f]")
 
 
@@ -72,9 +73,7 @@ def _escape(text: str) -> str:
 def _link_addresses(text: str) -> str:
     parts, position = [], 0
     for found in _ADDRESS.finditer(text):
-        address = found[0].rstrip(_AFTER_ADDRESS)
-        if found[0][len(address) :].startswith(")") and "(" in address:
-            address += ")"
+        address = without_what_follows(found[0])
         end = found.start() + len(address)
         parts += [_escape(text[position : found.start()]), f'<a href="{escape(address)}">{_escape(address)}</a>']
         position = end

@@ -19,25 +19,19 @@ from html import escape, unescape
 
 from m365_mcp.errors import BodyTooComplex, InvalidArgument
 from m365_mcp.mail.body import Body, ContentType
+from m365_mcp.mail.html.elements import BLOCK_ELEMENTS
 from m365_mcp.mail.html.links import content_ids
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.html.sanitizing import sanitize_html
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens, write_tokens
-from m365_mcp.mail.report import Note, Weight
+from m365_mcp.mail.report import Note, Weight, counted
 from m365_mcp.mail.rules import MAX_REQUEST_BYTES
-from m365_mcp.mail.text import words
 
 MAX_QUOTED_TEXT = 300_000  # characters of an original that is quoted as text
 _BOX = '<div style="clear:both;overflow:auto">'
 _WRAPPED = "white-space:pre-wrap;overflow-wrap:break-word"
 _ROOM = MAX_REQUEST_BYTES - 10_000  # bytes of the text in the request; the rest is for its other fields
-_BLOCKS = words(
-    "address article blockquote br center dd div dl dt footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section table tr "
-    "ul"
-)
-# Of the original alone: its rules would also act on the lines that Graph put above it. A tag without an end stops at
-# the next one, so the time is linear.
-_STYLE_SHEET = re.compile(r"<style\b[^<>]*+>.*?(?:</style[^<>]*+>|\Z)", re.IGNORECASE | re.DOTALL)
+_LINES = BLOCK_ELEMENTS | {"br", "table", "tr"}  # elements that begin a line
 _SPACES = re.compile(r"^ | (?= )", re.MULTILINE)
 _PICTURES = (Removal.REMOTE_IMAGE, Removal.DATA_IMAGE, Removal.SVG_IMAGE)
 
@@ -72,7 +66,8 @@ def read_quotation(original: str, content_type: str) -> Quotation:
     if len(mailable) > MAX_REQUEST_BYTES:
         return _quote_html_as_text(mailable)
     try:
-        clean, removed = sanitize_html(_STYLE_SHEET.sub("", mailable))
+        # The rules of the original's style sheets would also act on the lines that Graph put above it.
+        clean, removed = sanitize_html(mailable, applies_style_sheets=False)
     except (BodyTooComplex, InvalidArgument):
         return _quote_html_as_text(mailable)
     pictures = sum(removed[kind] for kind in _PICTURES)
@@ -122,7 +117,7 @@ def visible_text(html: str) -> str:
 
 
 def _line_break(tag: Start | End) -> str:
-    return "\n" if tag.name in _BLOCKS else " " if tag.name in ("td", "th") else ""
+    return "\n" if tag.name in _LINES else " " if tag.name in ("td", "th") else ""
 
 
 def _wrap_lines(tokens: Iterable[Token]) -> Iterator[Token]:
@@ -149,5 +144,5 @@ def _size(content: str) -> int:
 
 
 def _picture_note(count: int) -> Note:
-    which = "1 picture of the original is" if count == 1 else f"{count} pictures of the original are"
+    which = counted(count, "picture of the original is", "pictures of the original are")
     return Note(Weight.LOOK, f"{which} left out of the quote, because only pictures that are attached to it are sent.")

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from email.errors import MessageError
 from email.header import decode_header, make_header
+from html import unescape
 from typing import Any
 
 from m365_mcp.errors import InvalidArgument
@@ -118,7 +119,9 @@ def _quote(name: str) -> str:
 def _check_text(where: str, value: str) -> str:
     if len(value) > _MAX_ENTRY:
         raise InvalidArgument(f"{where} has {len(value):,} characters.", advice=ONE_ADDRESS)
-    text = strip_ends(value, _SEPARATORS)
+    if "&lt;" in value and value.rstrip().rstrip(f"{_SEPARATORS}. ").endswith("&gt"):  # copied from HTML
+        value = unescape(value)
+    text = strip_ends(value.replace("\t", " "), _SEPARATORS)
     without_dot = strip_ends(text.rstrip("."), _SEPARATORS)
     if without_dot.endswith((">", ")", *_QUOTES.values())):
         text = without_dot  # a dot directly after an address is read with the address

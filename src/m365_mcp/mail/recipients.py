@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from m365_mcp.errors import InvalidArgument, RecipientNotAllowed
 from m365_mcp.mail.addresses import comparable_domain, may_leave_domain
 from m365_mcp.mail.recipient import Recipient, read_recipient
+from m365_mcp.mail.report import named
 from m365_mcp.mail.rules import MailRules
 
 _MAX_NAMED_ENTRIES = 5  # entries that an error names; it counts the others
@@ -134,7 +135,6 @@ def _check_domains(entries: Sequence[_Entry], rules: MailRules) -> None:
 def _refuse_where(entries: Iterable[_Entry], condition: Callable[[Recipient], bool], fault: str) -> None:
     outside = [entry.where for entry in entries if condition(entry.recipient)]
     if outside:
-        unnamed = len(outside) - _MAX_NAMED_ENTRIES
-        named = ", ".join(outside[:_MAX_NAMED_ENTRIES]) + (f" and {unnamed} more" if unnamed > 0 else "")
         verb = "is" if len(outside) == 1 else "are"
-        raise RecipientNotAllowed(f"{len(outside)} of the addresses {verb} {fault}: {named}.")
+        which = named(outside, _MAX_NAMED_ENTRIES)
+        raise RecipientNotAllowed(f"{len(outside)} of the addresses {verb} {fault}: {which}.")

@@ -143,8 +143,7 @@ class Delivery:
         progress: Progress,
     ) -> SendReceipt:
         try:
-            await self.rate_limit.count(request.person, addresses)
-            async with self.slots.slot(request.person):
+            async with self.rate_limit.counting(request.person, addresses), self.slots.slot(request.person):
                 request_id = await self._send_with_retries(running, strategy, progress)
         except OutcomeUnknown as error:
             return await self._reconciled_or_unknown(running.reservation, strategy, error)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from m365_mcp.errors import RateLimited, StorageUnavailable, Throttled
+from m365_mcp.errors import M365Error, OutcomeUnknown, RateLimited, StorageUnavailable, Throttled
 from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
@@ -71,26 +71,44 @@ class RecipientRateLimit:
     per_hour: int
     clock: Callable[[], float] = time.time
 
-    async def count(self, person: PersonId, addresses: tuple[str, ...]) -> None:
-        """Count one message to these addresses.
+    @asynccontextmanager
+    async def counting(self, person: PersonId, addresses: tuple[str, ...]) -> AsyncIterator[None]:
+        """Count one message to these addresses while the block sends it; a message that is refused does not count.
 
         Raises:
-            RateLimited: one address has reached the limit for this hour; no address is counted.
+            RateLimited: one address has reached the limit for this hour; no address is counted, the block did not run.
             StorageUnavailable: the store does not respond, or other calls always changed the record first.
         """
         if not self.per_hour:
+            yield
             return
         hour = int(self.clock()) // HOUR
+        await self._count(person, addresses, hour)
+        try:
+            yield
+        except OutcomeUnknown:
+            raise
+        except M365Error:
+            with suppress(StorageUnavailable):  # then the address has one message less in this hour
+                await self._add(person, addresses, hour, -1)
+            raise
+
+    async def _count(self, person: PersonId, addresses: tuple[str, ...], hour: int) -> None:
+        if not await self._add(person, addresses, hour, 1):
+            raise RateLimited(retry_after=float((hour + 1) * HOUR - int(self.clock())))
+
+    async def _add(self, person: PersonId, addresses: tuple[str, ...], hour: int, number: int) -> bool:
+        """Add `number` to the count of each address; return False if the limit forbids it."""
         key = _digest(f"{'/'.join(person)} {hour}")
         names = {_digest(address.casefold())[:16] for address in addresses}
         for _ in range(_TRIES):
             stored = await self.records.read(_COLLECTION, key)
             counts: dict[str, int] = dict(stored.value or {})
-            if any(counts.get(name, 0) >= self.per_hour for name in names):
-                raise RateLimited(retry_after=float((hour + 1) * HOUR - int(self.clock())))
-            later = counts | {name: counts.get(name, 0) + 1 for name in names}
+            if number > 0 and any(counts.get(name, 0) >= self.per_hour for name in names):
+                return False
+            later = counts | {name: max(0, counts.get(name, 0) + number) for name in names}
             if await self.records.compare_and_swap(_COLLECTION, key, stored, later, HOUR) is not None:
-                return
+                return True
         raise StorageUnavailable
 
 

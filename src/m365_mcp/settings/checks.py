@@ -17,12 +17,12 @@ from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from m365_mcp.redirects import RedirectPattern
+from m365_mcp.settings.permissions import PERMISSIONS
 
 # An empty variable of a template must not open the server to every domain, nor close it without a word.
 EMPTY_DOMAINS = (
     "is set but empty; list domains, or write none for no domain, or leave the variable out for every domain"
 )
-TOOLSETS = ("drafts", "attachments", "replies", "schedule", "people")
 
 
 def split(value: Any) -> Any:
@@ -63,9 +63,9 @@ def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of toolsets, each once."""
-    unknown = [name for name in value if name.lower() not in TOOLSETS]
+    unknown = [name for name in value if name.lower() not in PERMISSIONS]
     if unknown:
-        raise ValueError(f"must name only these toolsets: {', '.join(TOOLSETS)}")
+        raise ValueError(f"must name only these toolsets: {', '.join(PERMISSIONS)}")
     return tuple(dict.fromkeys(name.lower() for name in value))
 
 

@@ -49,22 +49,29 @@ class ServerSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    azure_client_id: AppId = Field(description="Application (client) ID of the app registration.")
+    azure_client_id: AppId = Field(
+        description="Application (client) ID of the app registration.", examples=["your-client-id"]
+    )
     azure_client_certificate_path: Path | None = Field(
         None,
         description="PEM file with a certificate of the app registration and its private key; replaces the secret.",
+        examples=["/run/secrets/app.pem"],
     )
     azure_federated_token_file: Path | None = Field(
-        None, description="File with the token of AKS workload identity; replaces the secret. The webhook sets it."
+        None,
+        description="File with the token of AKS workload identity; replaces the secret. The webhook sets it.",
+        examples=["/var/run/secrets/azure/tokens/azure-identity-token"],
     )
     azure_client_secret: ClientSecret | None = Field(
         None,
         validate_default=True,
         description="Value (not the Secret ID) of a client secret of the app registration. "
         "Required unless one of the two variables above is set.",
+        examples=["your-client-secret-value"],
     )
     azure_tenant_id: TenantId = Field(
-        description="Directory (tenant) ID; or organizations, to allow people of the tenants in AZURE_ALLOWED_TENANTS."
+        description="Directory (tenant) ID; or organizations, to allow people of the tenants in AZURE_ALLOWED_TENANTS.",
+        examples=["your-tenant-id"],
     )
     azure_allowed_tenants: Annotated[CommaSeparated, AfterValidator(identity.check_tenants)] = Field(
         (),
@@ -83,39 +90,9 @@ class ServerSettings(BaseSettings):
         "0.0.0.0", description="Address to listen on: 0.0.0.0 for IPv4, :: for IPv4 and IPv6."
     )
     mcp_port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
-    redis_url: Annotated[str, AfterValidator(check_redis)] | None = Field(
-        None,
-        description="URL of Redis or Valkey, redis:// or rediss:// (TLS). Unset: redis://localhost:6379/0 if a Redis "
-        "answers there, else an encrypted store on disk for a single process. memory://: a store in memory.",
-    )
     fastmcp_stateless_http: bool = Field(
         True,
         description="Stateless HTTP: the server keeps no MCP session between requests. Needed behind a load balancer.",
-    )
-    azure_cloud: CloudName = Field(
-        "global", description="Microsoft cloud: global, usgov, usgov-dod or china. It sets the next two variables."
-    )
-    azure_authority_host: Annotated[str, AfterValidator(addresses.check_authority)] | None = Field(
-        None, description="Address of Entra ID, to replace the cloud's own (https://login.microsoftonline.com)."
-    )
-    graph_base_url: Annotated[str, AfterValidator(addresses.check_graph)] | None = Field(
-        None, description="Address of Microsoft Graph, to replace the cloud's own (https://graph.microsoft.com)."
-    )
-    storage_encryption_key: Annotated[
-        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_fernet_keys)
-    ] = Field(
-        (),
-        description="Fernet keys that encrypt the store, comma separated; the first encrypts, all decrypt. "
-        "Unset: a key derived from JWT_SIGNING_KEY or the client secret.",
-    )
-    jwt_signing_key: Annotated[
-        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_signing_keys)
-    ] = Field(
-        (),
-        validate_default=True,
-        description="Keys that sign the tokens of MCP clients (32 characters or more each), comma separated; the first "
-        "signs, all are accepted. Unset: a key derived from the client secret, so that a new client secret signs "
-        "everybody out. Required when there is no client secret.",
     )
     mcp_session_hours: int = Field(
         168,
@@ -136,6 +113,41 @@ class ServerSettings(BaseSettings):
         le=60,
         description="How long the server still accepts calls after SIGTERM, while /readyz fails, in seconds.",
     )
+    mcp_metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics; 0 switches it off.")
+    mcp_log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Log level: debug, info, warning or error."
+    )
+    mcp_log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Log format: json, text, or auto (text in a terminal, else json)."
+    )
+    redis_url: Annotated[str, AfterValidator(check_redis)] | None = Field(
+        None,
+        description="URL of Redis or Valkey, redis:// or rediss:// (TLS). Unset: redis://localhost:6379/0 if a Redis "
+        "answers there, else an encrypted store on disk for a single process. memory://: a store in memory.",
+        examples=[DEFAULT_REDIS_URL],
+    )
+    mcp_data_dir: Path | None = Field(
+        None,
+        description="Folder of the store on disk. Unset: the user's data folder.",
+        examples=["/var/lib/m365-mcp"],
+    )
+    storage_encryption_key: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_fernet_keys)
+    ] = Field(
+        (),
+        description="Fernet keys that encrypt the store, comma separated; the first encrypts, all decrypt. "
+        "Unset: a key derived from JWT_SIGNING_KEY or the client secret. "
+        "Make one: openssl rand -base64 32 | tr '+/' '-_'",
+    )
+    jwt_signing_key: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_signing_keys)
+    ] = Field(
+        (),
+        validate_default=True,
+        description="Keys that sign the tokens of MCP clients (32 characters or more each), comma separated; the first "
+        "signs, all are accepted. Unset: a key derived from the client secret, so that a new client secret signs "
+        "everybody out. Required when there is no client secret. Make one: openssl rand -hex 32",
+    )
     mcp_allowed_redirect_uris: Annotated[CommaSeparated, AfterValidator(checks.check_redirect_patterns)] = Field(
         (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS),
         description="Redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may replace "
@@ -150,16 +162,23 @@ class ServerSettings(BaseSettings):
         description="Further origins whose pages may call this server, comma separated: https://inspector.example.com, "
         "app://obsidian.md, vscode-webview://* (every page of that scheme), or null (every page without an origin).",
     )
-    mcp_data_dir: Path | None = Field(None, description="Folder of the store on disk. Unset: the user's data folder.")
-    mcp_metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics; 0 switches it off.")
-    mcp_log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Log level: debug, info, warning or error."
+    azure_cloud: CloudName = Field(
+        "global", description="Microsoft cloud: global, usgov, usgov-dod or china. It sets the next two variables."
     )
-    mcp_log_format: Literal["auto", "json", "text"] = Field(
-        "auto", description="Log format: json, text, or auto (text in a terminal, else json)."
+    azure_authority_host: Annotated[str, AfterValidator(addresses.check_authority)] | None = Field(
+        None,
+        description="Address of Entra ID, to replace the cloud's own.",
+        examples=["https://login.microsoftonline.com"],
+    )
+    graph_base_url: Annotated[str, AfterValidator(addresses.check_graph)] | None = Field(
+        None,
+        description="Address of Microsoft Graph, to replace the cloud's own.",
+        examples=["https://graph.microsoft.com"],
     )
     ssl_cert_file: Annotated[Path, AfterValidator(checks.check_ca_file)] | None = Field(
-        None, description="PEM file with the certificate authorities to trust, for a private certificate authority."
+        None,
+        description="PEM file with the certificate authorities to trust, for a private certificate authority.",
+        examples=["/etc/ssl/private-ca.pem"],
     )
 
     @model_validator(mode="before")
@@ -219,7 +238,7 @@ class ServerSettings(BaseSettings):
     @property
     def signing_secrets(self) -> tuple[str, ...]:
         """The secrets that the server derives its keys from; the first makes new tokens, all are accepted."""
-        # The client secret stays in the list, so that setting JWT_SIGNING_KEY for the first time signs nobody out.
+        # The client secret stays in the list, so that setting JWT_SIGNING_KEY for the first time signs no one out.
         chosen = (*self.jwt_signing_key, *filter(None, [self.azure_client_secret]))
         return tuple(secret.get_secret_value() for secret in chosen)
 

@@ -37,7 +37,7 @@ class Pace:
     first_byte: float = 20.0
     bytes_per_second: float = 25_000.0  # 0.2 Mbit/s
     credit: float = 30.0
-    longest: float = 3600.0  # 150 MB at 0.4 Mbit/s
+    longest: float = 3600.0  # 150 MB at 0.34 Mbit/s
 
 
 @dataclass

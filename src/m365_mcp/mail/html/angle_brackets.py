@@ -10,33 +10,26 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from m365_mcp.mail.html import limits
+from m365_mcp.mail.html.attributes import ATTRIBUTE, TagAttributes
 from m365_mcp.mail.html.elements import (
-    BOOLEAN_ATTRIBUTES,
     CONTENT_OF,
-    CUSTOM_ATTRIBUTE,
     CUSTOM_ELEMENT,
     EMPTY_WITHOUT_ATTRIBUTES,
     HTML_ELEMENTS,
-    KNOWN_ATTRIBUTES,
     OFFICE_ELEMENT,
     OFTEN_LEFT_OPEN,
     RAW_TEXT_ELEMENTS,
     VOID_ELEMENTS,
 )
+from m365_mcp.mail.html.mentions import find_mentions
+from m365_mcp.mail.html.tokens import COMMENT_END, SHORT_COMMENT, TAG_END
 from m365_mcp.mail.text import words
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />\x3c]*+)")
-_TAG_END = re.compile(r"[\t\n\f\r /]*+>")
-_SPACE = r"[\t\n\f\r ]*+"
-# Groups: the name, the quoted value, the value without quotes. A quote that never ends leaves the equals sign unread.
-_ATTRIBUTE = re.compile(
-    r"[\t\n\f\r /]*+([^\t\n\f\r />=][^\t\n\f\r />=]*+)"
-    rf"(?:{_SPACE}={_SPACE}(?:(\"[^\"]*+\"|'[^']*+')|([^\"'>\t\n\f\r ][^>\t\n\f\r ]*+)|(?=>)))?"
-)
-_OPEN_QUOTES = ('="', "='")  # what is read as a name when a value has no closing quote
 _LINE_START = re.compile(r"\r?\n([ \t]*+)")
 # Elements that only HTML has; <title>, <link> or <address> are in data as well.
 _PLAIN_HTML = words(
@@ -48,8 +41,6 @@ _CERTAIN = re.compile(
     rf"(?:[^<]*+</?(?:{'|'.join(sorted(OFTEN_LEFT_OPEN - RAW_TEXT_ELEMENTS - {'svg', 'math'}))}|br|col|hr|wbr)"
     r"(?:[\t\n\f\r ]++[a-z-]++=(?:\"[^\"<]*+\"|'[^'<]*+'|[\w#%.-]++(?=[\t\n\f\r >])))*+[\t\n\f\r ]*+/?>)*+"
 )
-_COMMENT_END = re.compile(r"--!?>")
-_SHORT_COMMENT = re.compile(r"<!---?>")
 _DECLARATION = re.compile(r"<!doctype[\s>]|<!\[\s*(?:if[\s!(]|endif\b)", re.IGNORECASE)
 # Word's and Outlook's <?xml:namespace prefix="o"/>, and the declaration before a page of XHTML.
 _INSTRUCTION = re.compile(r"<\?(?:xml:|mso-|import\b)|<\?xml\s[^<>]*>\s*<(?:!doctype|html)\b", re.IGNORECASE)
@@ -68,6 +59,21 @@ class TextKept(NamedTuple):
     open_comments: int = 0
 
 
+def find_markup(html: str) -> Iterator[tuple[int, int]]:
+    """Yield where each tag, comment and declaration of `html` begins and ends; a start tag includes raw text after it.
+
+    Raises:
+        BodyTooComplex: there are too many attributes.
+    """
+    reader = _Reader(html)
+    opening = html.find("<")
+    while opening >= 0:
+        end, is_markup = reader.extent(opening)
+        if is_markup:
+            yield opening, end
+        opening = html.find("<", end)
+
+
 def escape_text(html: str) -> TextKept:
     """Return `html` with its text in angle brackets escaped, and its markup unchanged."""
     return _Reader(html).read() if "<" in html else TextKept(html)
@@ -78,6 +84,8 @@ class _Reader:
 
     def __init__(self, html: str) -> None:
         self._html = html
+        self._mentions = find_mentions(html)
+        self._mentioned = [*sorted(self._mentions), len(html)]
         self._last_close = html.rfind(">")
         self._last_comment_end = max(html.rfind("-->"), html.rfind("--!>"))
         self._last_section_end = html.rfind("]]>")
@@ -112,7 +120,7 @@ class _Reader:
         html, pieces, copied, open_comments = self._html, [], 0, 0
         opening = self._next(0)
         while opening >= 0:
-            end, is_markup = self._extent(opening)
+            end, is_markup = self.extent(opening)
             if not is_markup:
                 pieces += [html[copied:opening], self._as_text(opening, end)]
                 copied = end
@@ -121,12 +129,15 @@ class _Reader:
         return TextKept("".join([*pieces, html[copied:]]), open_comments)
 
     def _next(self, position: int) -> int:
-        run = _CERTAIN.match(self._html, position)
+        mention = self._mentioned[bisect_left(self._mentioned, position)]
+        run = _CERTAIN.match(self._html, position, mention)
         return self._html.find("<", run.end() if run else position)
 
-    def _extent(self, opening: int) -> tuple[int, bool]:
+    def extent(self, opening: int) -> tuple[int, bool]:
         """Return where what begins at `opening` ends, and whether it is markup."""
         html = self._html
+        if opening in self._mentions:
+            return self._mentions[opening], False
         if tag := _TAG.match(html, opening):
             return self._tag(opening, tag)
         if html.startswith("<!--", opening):
@@ -142,11 +153,11 @@ class _Reader:
         return opening + 1, False
 
     def _comment(self, opening: int) -> tuple[int, bool]:
-        if short := _SHORT_COMMENT.match(self._html, opening):
+        if short := SHORT_COMMENT.match(self._html, opening):
             return short.end(), True
         if self._last_comment_end < opening + 4:
             return opening + 1, False
-        found = _COMMENT_END.search(self._html, opening + 4)
+        found = COMMENT_END.search(self._html, opening + 4)
         return (found.end(), True) if found else (opening + 1, False)
 
     def _tag(self, opening: int, tag: re.Match[str]) -> tuple[int, bool]:
@@ -175,7 +186,7 @@ class _Reader:
             return False
         return self._first_start.get(name, opening) < opening if tag[1] else self._ends_after(name, opening)
 
-    def _is_styled(self, name: str, opening: int, tag: re.Match[str], attributes: _Attributes) -> bool:
+    def _is_styled(self, name: str, opening: int, tag: re.Match[str], attributes: TagAttributes) -> bool:
         """Return whether an element that HTML does not know has a style, as no data has, or ends such an element."""
         if tag[1]:
             return name in self._styled
@@ -230,11 +241,11 @@ class _Reader:
             self._last_end[name] = -1  # so that the next one does not search again
         return (found.start(), True) if found else None
 
-    def _read_attributes(self, position: int) -> _Attributes:
-        html, attributes = self._html, _Attributes()
+    def _read_attributes(self, position: int) -> TagAttributes:
+        html, attributes = self._html, TagAttributes()
         starts: list[int] = []
-        while not (end := _TAG_END.match(html, position)):
-            found = _ATTRIBUTE.match(html, position)
+        while not (end := TAG_END.match(html, position)):
+            found = ATTRIBUTE.match(html, position)
             if position > self._last_close or position in self._rejected or not found or not attributes.add(found):
                 break
             starts.append(position)
@@ -245,47 +256,6 @@ class _Reader:
             self._rejected.update(starts)
             limits.check_count(len(self._rejected), limits.MAX_ATTRIBUTES, "HTML attributes")
         return attributes
-
-
-class _Attributes:
-    """What the attributes of a tag tell about it.
-
-    Attributes:
-        end: where the tag ends; None: it does not end, or a `<` comes first.
-        has_style: whether `style` is among them.
-        hold_markup: whether a value in quotes has a `<`.
-    """
-
-    __slots__ = ("_named", "_stray_quotes", "_words", "are_none", "end", "has_style", "hold_markup")
-
-    def __init__(self) -> None:
-        self.end: int | None = None
-        self.are_none = True
-        self.has_style = self.hold_markup = self._stray_quotes = False
-        self._named = self._words = 0
-
-    def add(self, found: re.Match[str]) -> bool:
-        """Take one attribute, and return whether it can be part of a tag."""
-        name, quoted, plain = found.groups()
-        self.are_none = False
-        if "<" in name or name.startswith(_OPEN_QUOTES) or (plain and "<" in plain):
-            return False
-        self.hold_markup |= bool(quoted) and "<" in quoted
-        self.has_style |= name.lower() == "style"
-        self._stray_quotes |= '"' in name or "'" in name
-        is_custom = CUSTOM_ATTRIBUTE.fullmatch(name) is not None
-        if quoted or plain:
-            self._named += is_custom or name.lower() in KNOWN_ATTRIBUTES
-        else:
-            self._words += not is_custom and name.lower() not in BOOLEAN_ATTRIBUTES
-        return True
-
-    @property
-    def are_of_a_tag(self) -> bool:
-        """Whether this is the attribute list of a tag, and not words between two signs of a comparison."""
-        if self.end is None or (self.hold_markup and self._stray_quotes):
-            return False
-        return self._named > 0 or self._words == 0
 
 
 def _escape(text: str) -> str:

@@ -47,6 +47,15 @@ class Color(NamedTuple):
 BLACK = Color(0.0, 0.0, 0.0)
 WHITE = Color(1.0, 1.0, 1.0)
 LINK = Color(0.0, 0.0, 238 / 255)  # WHATWG HTML 15.3.4
+# The colours of the system (CSS Color 4, section 6.2; CSS 2.1, 18.2), as they are in a light theme.
+_SYSTEM_COLORS = {
+    **dict.fromkeys(("canvas", "window", "field", "infobackground", "menu"), WHITE),
+    **dict.fromkeys(
+        ("canvastext", "windowtext", "fieldtext", "buttontext", "infotext", "menutext", "captiontext"), BLACK
+    ),
+    **dict.fromkeys(("buttonface", "threedface"), Color(240 / 255, 240 / 255, 240 / 255)),
+    "linktext": LINK,
+}
 
 
 @lru_cache(maxsize=4096)
@@ -59,7 +68,7 @@ def read_color(text: str) -> Color | None:
         return Color(*(int(part * (1 if len(part) == 2 else 2), 16) / 255 for part in found.groups() if part))
     if found := _RGB.fullmatch(text):
         return Color(*(min(255, int(part)) / 255 for part in found.groups()))
-    return _parsed(text)
+    return _SYSTEM_COLORS.get(text.lower()) or _parsed(text)
 
 
 def read_attribute_color(text: str) -> Color | None:

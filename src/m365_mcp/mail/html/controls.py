@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from m365_mcp.mail.html.gaps import Gap
+from m365_mcp.mail.html.separators import Separator
 from m365_mcp.mail.html.tokens import Start, Text, Token
 
 _MARKS = {"checkbox": ("☐", "☑"), "radio": ("○", "◉")}
@@ -44,9 +44,9 @@ class Selection:
     def __init__(self, tag: Start) -> None:
         self._marks = _MARKS["checkbox" if "multiple" in tag.attributes else "radio"]
 
-    def option(self, tag: Start) -> Iterator[Token | Gap]:
+    def option(self, tag: Start) -> Iterator[Token | Separator]:
         """Return what stands before the text of an option."""
-        yield Gap.BLANK
+        yield Separator.BLANK
         yield Text(f"{self._marks['selected' in tag.attributes]} ")
         yield Text(escape(tag.attributes.get("label", ""), quote=False))
 

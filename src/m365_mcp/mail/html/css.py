@@ -6,16 +6,18 @@ Of a background its colour stays (`backgrounds`); what a removed property hid is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from m365_mcp.mail.html.backgrounds import plain_background
 from m365_mcp.mail.html.colors import is_costly, read_color
+from m365_mcp.mail.html.columns import plain_columns
 from m365_mcp.mail.html.hiding import BACKGROUND_LOST, COLOR_LOST, DISGUISED, traits_of
 from m365_mcp.mail.html.properties import (
     ALLOWED_PROPERTIES,
     COLUMN_FUNCTIONS,
     COLUMNS,
+    NEUTRAL_VALUES,
     NOTICED_PROPERTIES,
     SIZE_FUNCTIONS,
     SIZES,
@@ -26,6 +28,7 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _FUNCTION = re.compile(r"(?<![\w-])([\w-]*+)\s*+\(")  # matches only at the start of a word, so its time is linear
 _SAFE_FUNCTIONS = frozenset({"rgb", "rgba", "hsl", "hsla"})
 _SAFE_VALUE = re.compile(r"[\w\s#%.,!+*'\"()/-]+")
+_NESTED = re.compile(r"\([^()]*\(")
 _MANY_COLUMNS = re.compile(r"\d{3}")
 # Functions that load (CSS Images, CSS Values), Internet Explorer's expression() and behavior, Gecko's -moz-binding. A
 # backslash counts too, because an escape can spell any of them in a hidden way.
@@ -36,7 +39,8 @@ _LOADING = re.compile(_ACTIVE.pattern.replace("image", r"image-set|image\("), re
 _COLORED = frozenset({"background", "background-image", "background-color", "color"})
 _SEPARATOR = re.compile(r"[;\"'()]")
 _IMPORTANT = re.compile(r" ?! ?important$", re.IGNORECASE)
-_VARIABLE = re.compile(r"var\(\s*--[^\s,()]+\s*(?:,([^()]*(?:\([^()]*\)[^()]*)*+))?\)", re.IGNORECASE)
+# Groups: the name of a custom property, and the fallback.
+VARIABLE = re.compile(r"var\(\s*(--[^\s,()]+)\s*(?:,([^()]*(?:\([^()]*\)[^()]*)*+))?\)", re.IGNORECASE)
 _LAST_LENGTH = re.compile(r"([\d.]+(?:px|pt|em|rem|%))\s*\)\s*$", re.IGNORECASE)
 
 
@@ -98,11 +102,13 @@ class _Reader:
         """Keep of a declaration what mail programs understand, and count the rest."""
         self._converted += "(" in value or name in _COLORED
         if "var(" in value.lower() and len(value) < 1_000:
-            value = _VARIABLE.sub(lambda found: (found[1] or "").strip(), value)
+            value = VARIABLE.sub(lambda found: (found[2] or "").strip(), value)
             if name in ALLOWED_PROPERTIES and value.strip() and _is_safe(name, value):
                 self._allowed.append(f"{name}:{value.strip()}")
                 return
-        if "/*" in value:  # a comment without an end
+        if name in COLUMNS and len(value) < 1_000 and (columns := plain_columns(value)) and _is_safe(name, columns):
+            self._allowed.append(f"{name}:{columns}")
+        elif "/*" in value:  # a comment without an end
             self._remove(name, value)
         elif name in ("background", "background-image", "background-color") and len(value) < 1_000:
             self._convert_background(name, value)
@@ -116,8 +122,16 @@ class _Reader:
     def _remove(self, name: str, value: str) -> None:
         if _ACTIVE.search(f"{name}:{value}"):
             self._removed.append(Removal.ACTIVE_STYLE)
-        elif name in NOTICED_PROPERTIES or name in ALLOWED_PROPERTIES:
+        elif name in ALLOWED_PROPERTIES or (name in NOTICED_PROPERTIES and not self._does_nothing(name, value)):
             self._noticed.add(name)
+
+    def _does_nothing(self, name: str, value: str) -> bool:
+        """Return whether the element looks the same without a declaration."""
+        if name == "position" and value.lower() == "relative":
+            return all(
+                (self._plain.get(side) or "auto") in NEUTRAL_VALUES for side in ("top", "right", "bottom", "left")
+            )
+        return value.lower() in NEUTRAL_VALUES
 
     def _convert_background(self, name: str, value: str) -> None:
         plain = plain_background(value)
@@ -125,7 +139,7 @@ class _Reader:
             self._removed.append(Removal.ACTIVE_STYLE)
         elif plain.has_gradient:
             self._noticed.add("gradient")
-        elif name != "background-image":
+        elif name != "background-image" and not plain.color:
             self._remove(name, value)
         if value.lower() != "none" and BACKGROUND_LOST not in self._traits:
             self._traits += BACKGROUND_LOST
@@ -184,6 +198,11 @@ def declarations_of(style: str) -> Iterator[tuple[str, str]]:
             yield name.strip().lower(), " ".join(value.split())
 
 
+def write_declarations(declarations: Iterable[tuple[str, str]]) -> str:
+    """Return the style attribute with these declarations."""
+    return ";".join(f"{name}:{value}" for name, value in declarations)
+
+
 def _split(style: str) -> list[str]:
     if not ('"' in style or "'" in style or "(" in style):
         return style.split(";")
@@ -219,10 +238,17 @@ def _is_safe(name: str, value: str) -> bool:
         return False
     if "(" not in value:
         return True
+    if _is_nested(value):
+        return False
     functions = {function.lower() for function in _FUNCTION.findall(value)}
     if name in COLUMNS and _MANY_COLUMNS.search(value.partition("repeat(")[2].partition(",")[0]):
         return False
     return functions <= _functions_of(name)
+
+
+def _is_nested(value: str) -> bool:
+    """Return whether a bracket is open when another one opens: `nh3` would cut the value off there."""
+    return bool(_NESTED.search(value))
 
 
 def _functions_of(name: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The names of HTML: which words in angle brackets are elements, and which attributes stand without a value.
+"""The names of HTML: its elements by kind, and the attributes that stand without a value.
 
 Sources: WHATWG HTML, "Elements" and "Obsolete features" (16.2); Office's and Gmail's own elements as their mails show.
 """
@@ -9,6 +9,18 @@ import re
 
 from m365_mcp.mail.text import words
 
+# Elements inside a line. A parser opens some of them again in every new paragraph (13.2.4.3).
+FORMATTING = words(
+    "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt u var"
+)
+# Elements that are a box of their own by the style sheet of a browser (15.3), as far as a mail may have them.
+BLOCK_ELEMENTS = words(
+    "address article aside blockquote center dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li main "
+    "nav ol p pre section ul"
+)
+TABLE_ELEMENTS = words("caption col colgroup table tbody td tfoot th thead tr")
+# Elements with an optional end tag (13.1.2.4) that a browser closes itself; it never nests two of a kind.
+OPTIONAL_END_TAG = words("p li dd dt tr td th thead tbody tfoot colgroup caption")
 # Elements without an end tag.
 VOID_ELEMENTS = words(
     "area base basefont bgsound br col command embed frame hr img image input keygen link meta nextid param source "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from m365_mcp.mail.html.gaps import Gap
+from m365_mcp.mail.html.separators import Separator
 from m365_mcp.mail.html.tokens import End, Start, Text, Token
 
 _VOID = frozenset({"mspace", "none", "mprescripts", "maligngroup", "malignmark"})
@@ -29,14 +29,14 @@ class Formula:
         self._open: list[tuple[str, tuple[Token, ...]]] = []  # the open elements, and what closes each
         self._children: list[int] = [0]
 
-    def start(self, name: str) -> Iterator[Token | Gap]:
+    def start(self, name: str) -> Iterator[Token | Separator]:
         """Return what stands for a start tag."""
         parent = self._open[-1][0] if self._open else ""
         self._children[-1] += 1
         before, after = self._around(parent, self._children[-1], name)
         yield from before
         if name in ("mtd", "mtr"):
-            yield Gap.BLANK if name == "mtd" else Gap.LINE
+            yield Separator.BLANK if name == "mtd" else Separator.LINE
         if name in ("msqrt", "mroot"):
             yield Text("√(")
             after = (Text(")"), *after)

@@ -17,12 +17,12 @@ from itertools import chain
 from css_inline import CSSInliner
 
 from m365_mcp.mail.html import limits
-from m365_mcp.mail.html.closing import OPTIONAL_END_TAG, close_tags
-from m365_mcp.mail.html.css import declarations_of
-from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, VOID
-from m365_mcp.mail.html.selectors import Census
+from m365_mcp.mail.html.css import declarations_of, write_declarations
+from m365_mcp.mail.html.elements import OPTIONAL_END_TAG, VOID_ELEMENTS
+from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS
+from m365_mcp.mail.html.selector_cost import ElementCounts
 from m365_mcp.mail.html.style_sheets import Rule, StyleSheets, read_style_sheets
-from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens, write_tokens
+from m365_mcp.mail.html.tokens import End, Start, Text, Token, close_tags, read_tokens, write_tokens
 
 _STYLE = re.compile(r"<style[\s/>]", re.IGNORECASE)
 _BRACKETS = re.compile(r"[(\[{]")
@@ -48,7 +48,7 @@ def inline_style_sheets(html: str) -> tuple[str, StyleSheets]:
         if isinstance(token, Start) and token.name == "style" and _is_of_screen(token.attributes.get("media", ""))
     )
     page = _Page(tokens, sheets)
-    rules = page.census.matching(sheets.rules)
+    rules = page.counts.matching(sheets.rules)
     inlined = _run(page.document(), rules) if rules else page.document()
     return page.restored(inlined), sheets
 
@@ -65,9 +65,7 @@ def _within_limits(tokens: Iterable[Token]) -> Iterator[Token]:
 
 
 def _run(document: str, rules: list[Rule]) -> str:
-    css = "\n".join(
-        f"{rule.selector}{{{';'.join(f'{name}:{value}' for name, value in rule.declarations)}}}" for rule in rules
-    )
+    css = "\n".join(f"{rule.selector}{{{write_declarations(rule.declarations)}}}" for rule in rules)
     inliner = CSSInliner(
         inline_style_tags=False,
         keep_style_tags=False,
@@ -88,12 +86,12 @@ class _Page:
     """A page without its style elements; what no parser may interpret stands in comments.
 
     Attributes:
-        census: its elements.
+        counts: its elements.
     """
 
     def __init__(self, tokens: Iterable[Token], sheets: StyleSheets) -> None:
         self._sheets = sheets
-        self.census = Census()
+        self.counts = ElementCounts()
         self._mark = secrets.token_hex(8)  # no text of the mail can be one of our comments
         self._kept: list[str] = []
         self._attributes: dict[str, dict[str, str]] = {name: {} for name in _PAGE}
@@ -128,7 +126,7 @@ class _Page:
             if isinstance(token, Start):
                 self._prepare_style(token.attributes)
                 yield token
-            elif token.name not in VOID:
+            elif token.name not in VOID_ELEMENTS:
                 yield token
         else:
             self._kept.append(write_tokens([token]) + (token.content if isinstance(token, Start) else ""))
@@ -137,7 +135,9 @@ class _Page:
     def _prepare_style(self, attributes: dict[str, str]) -> None:
         style = attributes.get("style", "")
         if "var(" in style.lower():
-            style = ";".join(f"{name}:{self._sheets.substituted(value)}" for name, value in declarations_of(style))
+            style = write_declarations(
+                (name, self._sheets.substituted(value)) for name, value in declarations_of(style)
+            )
             attributes["style"] = style
         # The sanitizer drops a style with brackets in brackets in brackets; before, it could cost css-inline much.
         if len(_BRACKETS.findall(style)) > limits.MAX_SHEET_DEPTH:
@@ -145,11 +145,11 @@ class _Page:
 
     def _counted(self, tokens: Iterator[Token]) -> Iterator[Token]:
         depth = 2
-        self.census.add(Start("html"), 0)
-        self.census.add(Start("body", self._attributes["body"]), 1)
+        self.counts.add(Start("html"), 0)
+        self.counts.add(Start("body", self._attributes["body"]), 1)
         for token in tokens:
             if isinstance(token, Start):
-                self.census.add(token, depth)
+                self.counts.add(token, depth)
                 depth += _levels(token.name)
             elif isinstance(token, End):
                 depth -= _levels(token.name)
@@ -162,6 +162,6 @@ def _is_of_screen(media: str) -> bool:
 
 def _levels(name: str) -> int:
     """Return how much deeper the content of an element is; end tags of rows, cells and paragraphs may be missing."""
-    if name in VOID or name in OPTIONAL_END_TAG:
+    if name in VOID_ELEMENTS or name in OPTIONAL_END_TAG:
         return 0
     return 4 if name == "table" else 1

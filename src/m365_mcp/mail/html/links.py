@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import unescape
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from m365_mcp.mail.html.rules import plain_host, scheme_of
+from m365_mcp.mail.html.elements import BLOCK_ELEMENTS
+from m365_mcp.mail.html.rules import opens_in_a_mail, plain_host, scheme_of
 from m365_mcp.mail.html.shown_addresses import (
     as_it_looks,
     belong_together,
@@ -17,8 +18,7 @@ from m365_mcp.mail.html.shown_addresses import (
     unmistakable,
 )
 from m365_mcp.mail.html.tokens import End, Start, Text, read_tokens
-from m365_mcp.mail.quotes import quote
-from m365_mcp.mail.text import words
+from m365_mcp.mail.report import Note, Weight, counted, named, quote
 
 _MIN_DIGITS = 5  # a shorter number is none that a reader would dial
 _NOT_DIGITS = re.compile(r"\D")
@@ -26,11 +26,10 @@ _NATIONAL_ZERO = re.compile(r"\(0\)")
 _RIGHT_TO_LEFT = "\u202e"  # the control that turns the text after it round (UAX 9)
 _EXTENSION = re.compile(r"(?:[;,]|\bext|\bx\d).*", re.IGNORECASE | re.DOTALL)
 # Elements that an anchor can stand in; an anchor in the others would leave the table or the list.
-ANCHORED = words(
-    "address article aside blockquote caption center dd div dt figcaption figure footer h1 h2 h3 h4 h5 h6 header li "
-    "main nav p pre section span td th"
-)
+ANCHORED = (BLOCK_ELEMENTS - {"dl", "hr", "ol", "ul"}) | {"caption", "span", "td", "th"}
 _TARGET = re.compile(r"href\s*=\s*[\"']?\s*#([^\"'\s>]+)", re.IGNORECASE)
+# The end of the host of links that Microsoft has rewritten; such a link leads to its parameter `url`.
+_SAFE_LINKS = ".safelinks.protection.outlook.com"
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,20 @@ class Mismatch:
 
     shown: str
     leads_to: str
+
+
+def link_notes(html: str) -> tuple[Note, ...]:
+    """Return the notes about the links in `html`, which must be sanitised."""
+    notes = []
+    if misleading := misleading_links(html):
+        which = named(f"{link.shown} → {link.leads_to}" for link in misleading)
+        one, many = "link shows one address and leads to another", "links show one address and lead to another"
+        notes.append(Note(Weight.MISLEADING, f"{counted(len(misleading), one, many)}: {which}. Check the targets."))
+    if dead := dead_anchors(html):
+        which = named(f'"{text}"' for text in dead)
+        what = counted(len(dead), "link leads to a place", "links lead to places")
+        notes.append(Note(Weight.LOST, f"{what} that this mail does not have, so nothing opens: {which}."))
+    return tuple(notes)
 
 
 def misleading_links(html: str) -> list[Mismatch]:
@@ -121,10 +134,17 @@ def _page_mismatch(target: str, text: str) -> Mismatch | None:
     shown = find_addresses(text)
     if not shown:
         return None
-    host = comparable_host(plain_host(target) or unquote(urlsplit(target).hostname or ""))
+    host = _host_of(target)
+    if host.endswith(_SAFE_LINKS):
+        addresses = [value for name, value in parse_qsl(urlsplit(target).query) if name == "url"]
+        host = _host_of(addresses[0]) if addresses and opens_in_a_mail(addresses[0]) else host
     return next(
         (Mismatch(quote(a.text), quote(unmistakable(host))) for a in shown if not belong_together(a.host, host)), None
     )
+
+
+def _host_of(target: str) -> str:
+    return comparable_host(plain_host(target) or unquote(urlsplit(target).hostname or ""))
 
 
 def _mail_mismatch(target: str, text: str) -> Mismatch | None:

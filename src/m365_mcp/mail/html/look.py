@@ -13,22 +13,20 @@ from typing import NamedTuple
 
 from m365_mcp.mail.html import hiding
 from m365_mcp.mail.html.colors import BLACK, LINK, WHITE, Color, best_on, contrast, read_attribute_color, read_color
-from m365_mcp.mail.html.css import declarations_of, plain_style
-from m365_mcp.mail.html.look_report import LookReport
-from m365_mcp.mail.html.rules import MARKER, VOID
+from m365_mcp.mail.html.css import declarations_of, plain_style, write_declarations
+from m365_mcp.mail.html.elements import BLOCK_ELEMENTS, VOID_ELEMENTS
+from m365_mcp.mail.html.removals import LookReport
+from m365_mcp.mail.html.rules import MARKER
 from m365_mcp.mail.html.tokens import End, Start, Text, Token
-from m365_mcp.mail.text import words
+from m365_mcp.mail.text import shows_nothing
 
 _LEAST_CONTRAST = 3.0
-_INDISTINCT = 1.3  # with less contrast nobody sees that there is a text
+_PALE = 1.3  # with less contrast, many readers overlook a text
+_UNREADABLE = 1.1  # with less contrast, nobody sees that there is a text
+_SAME_HUE = 0.3  # of a part of a colour: yellow on white has no contrast, but is seen
 _FAINT = 0.1
 _SMALLEST = 2.0  # pixels; smaller text is not meant to be read
-_NOT_SEEN = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\ufeff\u00a0"
-# Elements that are a box by themselves: only in a box does a height cut off what does not fit.
-_BLOCKS = words(
-    "address article aside blockquote center dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr img li "
-    "main nav ol p pre section ul"
-)
+_BOXES = BLOCK_ELEMENTS | {"img"}  # only in a box does a height cut off what does not fit
 _ATTRIBUTES = ("style", "bgcolor", "color")
 _USUAL_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0}
 
@@ -48,6 +46,7 @@ class _State(NamedTuple):
         is_background_known: whether the reader sees the background that was written.
         is_invisible: whether `visibility` hides it.
         is_hidden: whether it is not seen, for any reason.
+        is_pale: whether it is seen, but many readers overlook it.
     """
 
     color: Color = BLACK
@@ -56,6 +55,7 @@ class _State(NamedTuple):
     is_background_known: bool = True
     is_invisible: bool = False
     is_hidden: bool = False
+    is_pale: bool = False
     has_box: bool = False  # an ancestor has a background of its own
 
 
@@ -86,17 +86,19 @@ class _Walk:
                 if len(self._states) > 1:
                     self._states.pop()
                 yield token
-            elif self._states[-1].is_hidden and is_seen(token.raw):
+            elif self._states[-1].is_hidden and not shows_nothing(unescape(token.raw)):
                 pieces = self._report.declared if self._states[-1].is_invisible else self._report.disguised
                 pieces.append(token.raw)
             else:
+                if self._states[-1].is_pale and not shows_nothing(unescape(token.raw)):
+                    self._report.pale.append(token.raw)
                 yield token
 
     def _skip(self, token: Token) -> None:
         if isinstance(token, Text):
-            if is_seen(token.raw):
+            if not shows_nothing(unescape(token.raw)):
                 self._hidden_pieces.append(token.raw)
-        elif token.name not in VOID:
+        elif token.name not in VOID_ELEMENTS:
             self._hidden_depth += 1 if isinstance(token, Start) else -1
 
     def _enter(self, tag: Start) -> bool:
@@ -104,15 +106,15 @@ class _Walk:
         traits = tag.attributes.pop(MARKER, "")
         around = self._states[-1]
         is_behind = hiding.BEHIND in traits and around.has_box
-        is_cut = hiding.NO_ROOM in traits and tag.name in _BLOCKS
+        is_cut = hiding.NO_ROOM in traits and tag.name in _BOXES
         if hiding.NOT_DISPLAYED in traits or hiding.DISGUISED in traits or is_behind or is_cut:
-            if tag.name not in VOID:
+            if tag.name not in VOID_ELEMENTS:
                 is_open = hiding.NOT_DISPLAYED in traits
                 self._hidden_pieces = self._report.declared if is_open else self._report.disguised
                 self._hidden_depth = 1
             return False
         state = self._state_of(tag, traits, around) if traits or _has_look(tag) else around
-        if tag.name in VOID:
+        if tag.name in VOID_ELEMENTS:
             return not (tag.name == "img" and state.is_invisible)
         self._states.append(state)
         return True
@@ -131,29 +133,25 @@ class _Walk:
     def _new_state(self, tag: Start, traits: str, around: _State) -> _State:
         declared = _declared(tag.attributes.get("style", ""))
         background = declared.background or read_attribute_color(tag.attributes.get("bgcolor", ""))
-        is_known = around.is_background_known
-        if background and background.alpha == 1:
-            is_known = True
+        is_known = around.is_background_known or (background is not None and background.alpha == 1)
         if hiding.BACKGROUND_LOST in traits or (hiding.MOVED in traits and not background):
             is_known = False
         behind = background.over(around.background) if background else around.background
-        own = declared.color or (read_attribute_color(tag.attributes.get("color", "")) if tag.name == "font" else None)
-        if own is None and tag.name == "a" and "href" in tag.attributes:
-            own = LINK
-        color = own or around.color
+        color = declared.color or _usual_color(tag) or around.color
         if not is_known or hiding.COLOR_LOST in traits:
             color = self._readable(tag, color, around.color, behind)
         is_invisible = hiding.INVISIBLE in traits or (around.is_invisible and hiding.VISIBLE not in traits)
         size = _size(declared.size, around.size)
-        is_like_background = color.alpha < _FAINT or (is_known and contrast(color, behind) < _INDISTINCT)
+        is_unreadable = color.alpha < _FAINT or (is_known and _is_unreadable(color, behind))
         return _State(
-            color,
-            behind,
-            size,
-            is_known,
-            is_invisible,
-            is_invisible or size <= _SMALLEST or is_like_background,
-            around.has_box or background is not None,
+            color=color,
+            background=behind,
+            size=size,
+            is_background_known=is_known,
+            is_invisible=is_invisible,
+            is_hidden=is_invisible or size <= _SMALLEST or is_unreadable,
+            is_pale=is_known and contrast(color, behind) < _PALE,
+            has_box=around.has_box or background is not None,
         )
 
     def _readable(self, tag: Start, color: Color, inherited: Color, behind: Color) -> Color:
@@ -161,34 +159,32 @@ class _Walk:
         if color.alpha < _FAINT or contrast(color, behind) >= _LEAST_CONTRAST:
             return color
         self._report.recolored += 1
-        style = [f"{name}:{value}" for name, value in _items(tag) if name != "color"]
-        is_link = tag.name == "a"
+        style = [pair for pair in declarations_of(tag.attributes.get("style", "")) if pair[0] != "color"]
         tag.attributes.pop("color", None)
-        if is_link or contrast(inherited, behind) < _LEAST_CONTRAST:
+        if tag.name == "a" or contrast(inherited, behind) < _LEAST_CONTRAST:
             inherited = best_on(behind)
-            style.append(f"color:{inherited.as_hex()}")
-        tag.attributes["style"] = ";".join(style)
+            style.append(("color", inherited.as_hex()))
+        tag.attributes["style"] = write_declarations(style)
         if not style:
             del tag.attributes["style"]
         return inherited
 
 
-def is_seen(raw: str) -> bool:
-    """Return whether a text has a character that shows."""
-    if raw.isspace():
-        return False
-    text = unescape(raw) if "&" in raw else raw
-    return bool(text.strip().strip(_NOT_SEEN + " \t\r\n\f"))
+def _usual_color(tag: Start) -> Color | None:
+    """Return the colour that an element has without a style."""
+    if tag.name == "font" and (color := read_attribute_color(tag.attributes.get("color", ""))):
+        return color
+    return LINK if tag.name == "a" and "href" in tag.attributes else None
+
+
+def _is_unreadable(color: Color, behind: Color) -> bool:
+    differences = [abs(own - other) for own, other in zip(color.over(behind)[:3], behind[:3], strict=True)]
+    return contrast(color, behind) < _UNREADABLE and max(differences) < _SAME_HUE
 
 
 def _has_look(tag: Start) -> bool:
     names = tag.attributes
     return "style" in names or "bgcolor" in names or tag.name in ("font", "a")
-
-
-def _items(tag: Start) -> list[tuple[str, str]]:
-    """Return the declarations of a tag's style, as written."""
-    return list(declarations_of(tag.attributes.get("style", "")))
 
 
 @lru_cache(maxsize=1024)

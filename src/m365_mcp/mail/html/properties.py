@@ -43,3 +43,7 @@ NOTICED_PROPERTIES = words(
     "grid-template grid-template-areas grid-template-rows mask mix-blend-mode object-fit position rotate scale "
     "text-orientation transform translate writing-mode zoom"
 )
+# With these values, the properties above do nothing.
+NEUTRAL_VALUES = words(
+    "0 0% 0deg 0px 1 1.0 100% auto fill horizontal-tb inherit initial mixed none normal revert static unset"
+)

@@ -1,13 +1,14 @@
-"""The kinds of content that the sanitizer removes, and a warning for each."""
+"""What the sanitizer removes, and what it changes of the look, with a note for the report about each."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from html import unescape
 
-from m365_mcp.mail.quotes import named
-from m365_mcp.mail.report import Note, Weight
+from m365_mcp.mail.report import Note, Weight, counted, listed, named, quote
 
 
 class Removal(Enum):
@@ -50,6 +51,8 @@ class Removal(Enum):
     OPEN_COMMENT = "comment", "comments", ""
 
 
+_NAMED = 6  # properties that are named
+_NAMES = {"gradient": "background gradients"}
 _WEIGHTS = {
     **dict.fromkeys((Removal.REMOTE_IMAGE, Removal.DATA_IMAGE, Removal.SVG_IMAGE, Removal.LINK), Weight.LOST),
     **dict.fromkeys((Removal.FRAME, Removal.MEDIA, Removal.DRAWING), Weight.LOST),
@@ -99,5 +102,83 @@ def _sentence(kind: Removal, count: int, names: Sequence[str]) -> str:
     if kind is Removal.OPEN_COMMENT:
         which, they = (f"1 {singular} has", "it stays") if count == 1 else (f"{count} {plural} have", "they stay")
         return f"{which} no end (-->), so {they} as text."
-    which = f"{count} {singular if count == 1 else plural}{f' ({named(names)})' if names else ''}"
+    which = counted(count, singular, plural) + (f" ({named(names)})" if names else "")
     return f"{which} {'was' if count == 1 else 'were'} removed, because {reason}."
+
+
+@dataclass
+class LookReport:
+    """Collects what sanitising changes of the look.
+
+    Attributes:
+        declared: the text that the styles openly do not display, piece by piece.
+        disguised: the text that they hide in another way.
+        pale: the text that can hardly be told from its background, which stays.
+        noticed: how many elements lost each property.
+        elements: how many elements lost a property.
+        generated: the texts that rules add with `::before` or `::after`.
+        recolored: how many elements lost the colour of their text, because nobody could read it any more.
+    """
+
+    declared: list[str] = field(default_factory=list)
+    disguised: list[str] = field(default_factory=list)
+    pale: list[str] = field(default_factory=list)
+    noticed: Counter[str] = field(default_factory=Counter)
+    elements: int = 0
+    generated: Sequence[str] = ()
+    recolored: int = 0
+
+    def lose(self, properties: Iterable[str]) -> None:
+        """Count one element that lost `properties`."""
+        self.noticed.update(properties)
+        self.elements += 1
+
+    def notes(self) -> tuple[Note, ...]:
+        """Return the notes for the report."""
+        found = [
+            _quoting(Weight.MISLEADING, self.disguised, "Text that the styles disguise was removed"),
+            _quoting(
+                Weight.MISLEADING, self.pale, "Text has almost the colour of its background, so readers may overlook it"
+            ),
+            _quoting(Weight.LOOK, self.declared, "Text that the styles do not display was removed"),
+            self._properties(),
+            self._colors(),
+            self._generated(),
+        ]
+        return tuple(note for note in found if note)
+
+    def _properties(self) -> Note | None:
+        if not self.noticed:
+            return None
+        names = [
+            _NAMES.get(name, name) for name, _ in sorted(self.noticed.items(), key=lambda item: (-item[1], item[0]))
+        ]
+        shown = [*names[:_NAMED], *(["others"] if len(names) > _NAMED else [])]
+        verb = "was" if len(names) == 1 and names[0] in self.noticed else "were"
+        which = counted(self.elements, "element", "elements")
+        return Note(
+            Weight.LOOK,
+            f"{listed(shown)} {verb} removed from {which}, because mail programs do not follow such styles.",
+        )
+
+    def _colors(self) -> Note | None:
+        if not self.recolored:
+            return None
+        which = counted(self.recolored, "element", "elements")
+        return Note(
+            Weight.LOOK, f"The text colour of {which} was changed, because its background could not stay as it was."
+        )
+
+    def _generated(self) -> Note | None:
+        if not self.generated:
+            return None
+        text = quote(" ".join(dict.fromkeys(self.generated)))
+        return Note(Weight.LOST, f'Style sheets add text, which a mail cannot have; write it into the body: "{text}"')
+
+
+def _quoting(weight: Weight, pieces: list[str], what: str) -> Note | None:
+    text = " ".join(unescape(" ".join(pieces)).split())
+    if not text:
+        return None
+    count = counted(len(text), "character", "characters")
+    return Note(weight, f'{what} ({count}): "{quote(text)}"')

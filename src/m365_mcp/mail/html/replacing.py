@@ -1,26 +1,27 @@
 """Replaces what no mail program shows, or what is removed, by what a reader would see of it.
 
 Form controls become text, embedded pages and films a link, formulas and ruby a text with brackets, blocks that are not
-allowed a <div>. Whatever is left of the removed elements stays apart (`gaps`).
+allowed a <div>. Whatever is left of the removed elements stays apart (`separators`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from html import escape
+from html import escape, unescape
 from urllib.parse import unquote, urlsplit
 
 from m365_mcp.mail.html.angle_brackets import escape_text
 from m365_mcp.mail.html.controls import Selection, gauge_text, input_text, lines_of
 from m365_mcp.mail.html.elements import CUSTOM_ELEMENT
 from m365_mcp.mail.html.formulas import ANNOTATIONS, Formula
-from m365_mcp.mail.html.gaps import Gap
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, REMOVED_ELEMENTS, opens_in_a_mail, plain_address, scheme_of
+from m365_mcp.mail.html.separators import Separator
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens
-from m365_mcp.mail.text import words
+from m365_mcp.mail.report import quote
+from m365_mcp.mail.text import shows_nothing, words
 
-Piece = Token | Gap
+Piece = Token | Separator
 _BLOCKS = words(
     "details dialog dir fieldset form frameset hgroup legend marquee menu noframes optgroup search summary template"
 )
@@ -30,7 +31,7 @@ _OTHER_NAMES = {
     "acronym": "abbr",
     "menuitem": "li",
 }
-_WITHOUT_END_TAG = words("embed frame input")
+ENDED_HERE = words("embed frame input")  # void elements that get an end tag, so that a separator follows
 _SOFT = frozenset({"label", "option"})
 _APART = words("audio button canvas datalist embed frame iframe input math object output select svg textarea video")
 _SVG_TEXTS = words("text title desc tspan")
@@ -43,7 +44,6 @@ _EMBEDDED = {
     "object": "data",
     "video": "src",
 }
-_LONGEST_ADDRESS = 60  # characters of an address that is shown as text
 
 
 class Replacer:
@@ -58,14 +58,14 @@ class Replacer:
         self._film_without_address = False
         self._skipping = ""  # the element whose text is not shown
         self._starts: dict[str, Callable[[Start], Iterable[Piece]]] = {
-            "input": self._input,
+            "input": lambda tag: [Text(input_text(tag))],
             "select": self._select,
             "option": self._option,
             "optgroup": lambda tag: [Text(f"{escape(tag.attributes.get('label', ''), quote=False)}:")],
             "progress": self._gauge,
             "meter": self._gauge,
             "source": self._source,
-            "rt": self._ruby_text,
+            "rt": lambda _: self._begin_ruby_text(),
             **dict.fromkeys(_EMBEDDED, self._embedded),
         }
 
@@ -102,7 +102,7 @@ class Replacer:
             self._skipping = name if name in ANNOTATIONS else ""
             yield from self._formula.start(name)
         elif self._drawings and name in _SVG_TEXTS:
-            yield Gap.BLANK
+            yield Separator.BLANK
         elif name in ALLOWED_ELEMENTS:
             self._in_link = "href" in tag.attributes if name == "a" else self._in_link
             yield tag
@@ -122,16 +122,16 @@ class Replacer:
             yield from self._end_ruby_text()
         if name in ("option", "optgroup"):
             yield from self._end_option()
-        if gap := self._gap(name):
-            yield gap
+        if separator := self._separator(name):
+            yield separator
         is_hidden = name == "input" and tag.attributes.get("type", "").lower() == "hidden"
         if not is_hidden and (not self._drawings or name in REMOVED_ELEMENTS):
             yield tag  # the rules remove it, and count it
         if replacement := self._starts.get(name):
             yield from replacement(tag)
-        if name in _WITHOUT_END_TAG:
+        if name in ENDED_HERE:
             yield End(name)
-            yield Gap.BLANK
+            yield Separator.BLANK
 
     def _end(self, tag: End) -> Iterable[Piece]:
         name = tag.name
@@ -163,26 +163,23 @@ class Replacer:
             self._film_without_address = False
         if self._drawings and name == "svg":
             self._drawings -= 1
-        if gap := self._gap(name):
-            yield gap
+        if separator := self._separator(name):
+            yield separator
         elif self._drawings and name in _SVG_TEXTS:
-            yield Gap.BLANK
+            yield Separator.BLANK
 
-    def _gap(self, name: str) -> Gap | None:
+    def _separator(self, name: str) -> Separator | None:
         if name in _APART or (name == "option" and self._selection):
-            return Gap.BLANK
-        return Gap.SOFT if name in _SOFT or CUSTOM_ELEMENT.fullmatch(name) else None
+            return Separator.BLANK
+        return Separator.SOFT if name in _SOFT or CUSTOM_ELEMENT.fullmatch(name) else None
 
-    def _ruby_text(self, tag: Start) -> Iterable[Piece]:
+    def _begin_ruby_text(self) -> Iterable[Piece]:
         self._in_ruby_text = True
         return [Text("（")]
 
     def _end_ruby_text(self) -> Iterable[Piece]:
         was_open, self._in_ruby_text = self._in_ruby_text, False
         return [Text("）")] if was_open else ()
-
-    def _input(self, tag: Start) -> Iterable[Piece]:
-        return [Text(input_text(tag))]
 
     def _select(self, tag: Start) -> Iterable[Piece]:
         self._selection = Selection(tag)
@@ -200,7 +197,7 @@ class Replacer:
     def _gauge(self, tag: Start) -> Iterable[Piece]:
         text = gauge_text(tag)
         self._skipping = tag.name if text else ""
-        return [Gap.BLANK, Text(text), Gap.BLANK]
+        return [Separator.BLANK, Text(text), Separator.BLANK]
 
     def _source(self, tag: Start) -> Iterable[Piece]:
         if not self._film_without_address:
@@ -219,8 +216,8 @@ class Replacer:
             return ()
         text = Text(escape(shown_address(target), quote=False))
         if self._in_link:
-            return [Gap.BLANK, text, Gap.BLANK]
-        return [Gap.BLANK, Start("a", {"href": target}), text, End("a"), Gap.BLANK]
+            return [Separator.BLANK, text, Separator.BLANK]
+        return [Separator.BLANK, Start("a", {"href": target}), text, End("a"), Separator.BLANK]
 
 
 def shown_address(target: str) -> str:
@@ -228,4 +225,22 @@ def shown_address(target: str) -> str:
     scheme = scheme_of(target)
     parts = urlsplit(target)
     text = f"{parts.hostname or ''}{parts.path.rstrip('/')}" if scheme in ("http", "https") else unquote(parts.path)
-    return text if len(text) <= _LONGEST_ADDRESS else f"{text[: _LONGEST_ADDRESS - 1]}…"
+    return quote(text)
+
+
+def keep_links_visible(pieces: Iterable[Token | Separator]) -> Iterator[Token | Separator]:
+    """Put the address of a link into it as text if all of it was removed; a separator stands where something was."""
+    target, is_visible, has_lost = "", False, False
+    for piece in pieces:
+        if isinstance(piece, Separator):
+            has_lost = True
+        elif isinstance(piece, Text):
+            is_visible = is_visible or not shows_nothing(unescape(piece.raw))
+        elif piece.name == "img":
+            is_visible = True
+        elif piece.name == "a":
+            if isinstance(piece, End) and target and has_lost and not is_visible:
+                yield Text(escape(shown_address(target), quote=False))
+            target = piece.attributes.get("href", "") if isinstance(piece, Start) else ""
+            is_visible = has_lost = False
+        yield piece

@@ -11,20 +11,13 @@ from urllib.parse import urlsplit
 
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.css import Style, sanitize_style
-from m365_mcp.mail.html.elements import HTML_ELEMENTS, OFFICE_ELEMENT
+from m365_mcp.mail.html.elements import BLOCK_ELEMENTS, FORMATTING, HTML_ELEMENTS, OFFICE_ELEMENT, TABLE_ELEMENTS
 from m365_mcp.mail.html.hiding import BACKGROUND_LOST, NOT_DISPLAYED
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.text import words
 
-FORMATTING = words(
-    "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt u var"
-)
-ALLOWED_ELEMENTS = FORMATTING | words(
-    "address article aside blockquote br caption center col colgroup dd div dl dt figcaption figure footer h1 h2 h3 h4 "
-    "h5 h6 header hr img li main nav ol p pre section table tbody td tfoot th thead tr ul wbr"
-)
-_BLOCKS = words("article aside div footer header main nav section ul ol")
-VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+ALLOWED_ELEMENTS = FORMATTING | BLOCK_ELEMENTS | TABLE_ELEMENTS | {"br", "img", "wbr"}
+_FLOAT_CONTAINERS = words("article aside div footer header main nav section ul ol")  # may keep floats inside
 
 REMOVED_ELEMENTS: dict[str, Removal] = {
     **dict.fromkeys(("script",), Removal.SCRIPT),
@@ -52,7 +45,7 @@ _ROLES = words(
     "document emphasis figure group heading img insertion link list listitem main navigation none note paragraph "
     "presentation region row rowgroup rowheader separator strong subscript superscript table term time"
 )
-MARKER = "data-look"  # holds the traits of an element from the first pass to the second; never in a mail
+MARKER = "data-look"  # holds the traits of an element for `look`; never in a mail
 _ATTRIBUTES: dict[str, frozenset[str]] = {
     "a": frozenset({"href", "name"}),
     "blockquote": frozenset({"type", "cite"}),
@@ -92,12 +85,11 @@ class AttributeRules:
     """Sanitises the attributes of one body; equal styles are sanitised once.
 
     Args:
-        before: the rules of the pass before, which know most styles already.
+        before: rules that know most styles and addresses already.
     """
 
     def __init__(self, before: AttributeRules | None = None) -> None:
         self._styles: dict[str, Style] = before._styles if before else {}
-        self._last: tuple[str, Style] = ("", Style(""))
         self._addresses: _Addresses = before._addresses if before else {}
         self._declarations = 0
 
@@ -108,7 +100,7 @@ class AttributeRules:
             BodyTooComplex: the styles exceed a limit of `limits`.
         """
         if name == "style":
-            style = self._styles.get(value) or self._sanitize_style(value)
+            style = self._sanitize_style(value)
             return _style_for(element, style), style.removed
         if name not in _EVERYWHERE and name not in _ATTRIBUTES.get(element, ()):
             return None, _reason_of(name, value)
@@ -124,7 +116,7 @@ class AttributeRules:
     def sanitize_again(self, element: str, name: str, value: str) -> str | None:
         """Return the allowed value of an attribute that `sanitize` has already counted; None: remove it."""
         if name == "style":
-            return (self._styles.get(value) or self._sanitize_style(value, is_counted=False)).text or None
+            return self._sanitize_style(value, is_counted=False).text or None
         return value if name == MARKER else self.sanitize(element, name, value)[0]
 
     def look_of(self, attributes: Mapping[str, str]) -> tuple[str, frozenset[str]]:
@@ -134,7 +126,7 @@ class AttributeRules:
         return traits + (BACKGROUND_LOST if attributes.get("background") else ""), style.noticed
 
     def _sanitize_style(self, text: str, *, is_counted: bool = True) -> Style:
-        style = self._styles.get(text) or (self._last[1] if self._last[0] == text else None)
+        style = self._styles.get(text)
         if style is None:
             if is_counted:
                 limits.check_count(len(text), limits.MAX_STYLE_CHARACTERS, "characters in one style attribute")
@@ -142,7 +134,6 @@ class AttributeRules:
             style = sanitize_style(text)
             if is_counted:
                 self._count(style.converted * _CONVERSION)
-            self._last = text, style
             if len(self._styles) < _MAX_CACHED_STYLES:
                 self._styles[text] = style
         return style
@@ -159,7 +150,7 @@ def _reason_of(name: str, value: str) -> Sequence[Removal]:
 
 
 def _style_for(element: str, style: Style) -> str | None:
-    if style.clears_floats and element in _BLOCKS:
+    if style.clears_floats and element in _FLOAT_CONTAINERS:
         return f"{style.text};display:flow-root" if style.text else "display:flow-root"
     return style.text or None
 

@@ -15,19 +15,22 @@ from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.html import limits
 from m365_mcp.mail.html.angle_brackets import escape_text
 from m365_mcp.mail.html.data_pictures import DataPictures
-from m365_mcp.mail.html.first_pass import FirstPass
 from m365_mcp.mail.html.inlining import has_style_sheets, inline_style_sheets
 from m365_mcp.mail.html.look import adjust_look
-from m365_mcp.mail.html.look_report import LookReport
-from m365_mcp.mail.html.passes import Pass
-from m365_mcp.mail.html.removals import Removal, Removals
+from m365_mcp.mail.html.removals import LookReport, Removal, Removals
+from m365_mcp.mail.html.source_filter import SourceFilter
+from m365_mcp.mail.html.token_filter import TokenFilter
 from m365_mcp.mail.html.tokens import Token, read_tokens, write_tokens
 
 _MAX_REPEATS = 5
 
 
 def sanitize_html(
-    html: str, pictures: DataPictures | None = None, look: LookReport | None = None
+    html: str,
+    pictures: DataPictures | None = None,
+    look: LookReport | None = None,
+    *,
+    applies_style_sheets: bool = True,
 ) -> tuple[str, Removals]:
     """Return the sanitised `html`, and how many removals there were of each kind.
 
@@ -35,6 +38,7 @@ def sanitize_html(
         html: the HTML as a person, a model or a program wrote it.
         pictures: takes the pictures inside the HTML, which become inline attachments; None: they are removed.
         look: collects what changes of the look.
+        applies_style_sheets: whether the rules of its style elements are put inline; else the elements are removed.
 
     Raises:
         BodyTooComplex: the HTML exceeds a limit of `limits`.
@@ -45,17 +49,17 @@ def sanitize_html(
     removed = Removals()
     html, open_comments = escape_text(html)
     imports = 0
-    if has_style_sheets(html):
+    if applies_style_sheets and has_style_sheets(html):
         html, sheets = inline_style_sheets(html)
         look.generated, imports = sheets.generated, sheets.imports
-    first = FirstPass(removed, pictures, look)
+    first = SourceFilter(removed, pictures, look)
     clean = first.clean_html(html)
     removed.count(Removal.OPEN_COMMENT, open_comments)
     removed.count(Removal.STYLE_SHEET, imports)
     tokens: Iterable[Token] = list(adjust_look(read_tokens(clean), look))
     clean = write_tokens(tokens)
     for _ in range(_MAX_REPEATS):
-        again = Pass(Removals(), before=first).clean(tokens)
+        again = TokenFilter(Removals(), before=first).clean(tokens)
         if again == clean:
             return clean, removed
         clean, tokens = again, read_tokens(again)

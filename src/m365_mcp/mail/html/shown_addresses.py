@@ -40,7 +40,7 @@ class _Looks(dict[int, int | str | None]):
     """How each character looks, for `str.translate`: nothing, a full stop, or itself."""
 
     def __missing__(self, code: int) -> int | str | None:
-        is_invisible = find_invisible(chr(code)) is not None or 0xFE00 <= code <= 0xFE0F  # variation selectors
+        is_invisible = find_invisible(chr(code)) is not None
         looks = None if is_invisible else _DOTS.get(code, code)
         if len(self) < _MAX_CACHED:
             self[code] = looks

@@ -14,11 +14,11 @@ import tinycss2
 from tinycss2.ast import AtRule, Declaration, LiteralToken, Node, ParseError, QualifiedRule, StringToken
 
 from m365_mcp.mail.html import limits
+from m365_mcp.mail.html.css import VARIABLE
 
 WIDTH = 800  # pixels; a screen is at least so wide, and how much wider nobody knows
 _CONDITION = re.compile(r"\(([^()]*)\)")
 _LEAST_WIDTH = re.compile(r"(?:min-(?:device-)?width:|width>=?)(\d+\.?\d*)(px|em|rem)?")
-_VARIABLE = re.compile(r"var\(\s*(--[^\s,()]+)\s*(?:,([^()]*(?:\([^()]*\)[^()]*)*+))?\)", re.IGNORECASE)
 _MOST_SUBSTITUTED = 200  # characters of a value, so that variables in variables do not multiply
 _STATES = re.compile(
     r":(?:hover|focus(?:-within|-visible)?|active|visited|target|checked|disabled|enabled|placeholder-shown|selection"
@@ -69,7 +69,7 @@ class StyleSheets:
         for _ in range(4):
             if "var(" not in value.lower() or len(value) > _MOST_SUBSTITUTED:
                 return value
-            value = _VARIABLE.sub(lambda found: self.variables.get(found[1], found[2] or "").strip(), value)
+            value = VARIABLE.sub(lambda found: self.variables.get(found[1], found[2] or "").strip(), value)
         return value
 
 

@@ -1,5 +1,5 @@
-"""Reads HTML as a sequence of tags and text, as browsers do (WHATWG HTML section 13.2.5), and writes it in a form with
-only one possible reading. The time is linear for every text.
+"""Reads HTML as a sequence of tags and text, as browsers do (WHATWG HTML section 13.2.5), closes open tags, and writes
+it in a form with only one possible reading. The time is linear for every text.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from html import escape, unescape
 from html.entities import html5
 
-# Elements whose content is not markup (13.1.2); it is never part of a mail's text.
-_RAW_TEXT_ELEMENTS = frozenset(
-    {"script", "style", "xmp", "iframe", "noembed", "noframes", "textarea", "title", "plaintext"}
-)
+from m365_mcp.mail.html import limits
+from m365_mcp.mail.html.elements import FORMATTING, OPTIONAL_END_TAG, RAW_TEXT_ELEMENTS, VOID_ELEMENTS
 
 _SPACE = r"[\t\n\f\r ]"
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\t\n\f\r />]*+)([\t\n\f\r /]*+>)?")
@@ -21,8 +19,9 @@ _ATTRIBUTE = re.compile(
     r"[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)"
     rf"(?:{_SPACE}*+={_SPACE}*+(\"[^\"]*\"|'[^']*'|[^\"'>\t\n\f\r ][^>\t\n\f\r ]*+|(?=>)))?"
 )
-_TAG_END = re.compile(r"[\t\n\f\r /]*+>")
-_COMMENT_END = re.compile(r"--!?>")
+TAG_END = re.compile(r"[\t\n\f\r /]*+>")
+COMMENT_END = re.compile(r"--!?>")
+SHORT_COMMENT = re.compile(r"<!---?>")
 _ESCAPED = re.compile(r"[&<>\"\xa0]")
 _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*+[;=]?)")
 
@@ -34,7 +33,7 @@ class Start:
     """A start tag; names in lower case, values without character references.
 
     Attributes:
-        content: the text up to the end tag, where it is not markup (`_RAW_TEXT_ELEMENTS`).
+        content: the text up to the end tag, where it is not markup (`RAW_TEXT_ELEMENTS`).
     """
 
     name: str
@@ -60,7 +59,7 @@ Token = Start | End | Text
 
 
 def read_tokens(html: str) -> Iterator[Token]:
-    """Return the tags and the text of `html`, without comments and the content of `_RAW_TEXT_ELEMENTS`."""
+    """Return the tags and the text of `html`, without comments and the content of `RAW_TEXT_ELEMENTS`."""
     position = 0
     while position < len(html):
         opening = html.find("<", position)
@@ -74,7 +73,7 @@ def read_tokens(html: str) -> Iterator[Token]:
             attributes, position = ({}, tag.end()) if tag[3] else _read_attributes(html, tag.end())
             if attributes is None:  # the text ends inside the tag (13.2.5.32, "eof-in-tag")
                 return
-            if name in _RAW_TEXT_ELEMENTS and not tag[1]:
+            if name in RAW_TEXT_ELEMENTS and not tag[1]:
                 start, position = position, _end_of_raw(html, name, position)
                 yield Start(name, attributes, html[start:position])
             else:
@@ -88,7 +87,7 @@ def read_tokens(html: str) -> Iterator[Token]:
 
 def _read_attributes(html: str, position: int) -> tuple[dict[str, str] | None, int]:
     attributes: dict[str, str] = {}
-    while not (end := _TAG_END.match(html, position)):
+    while not (end := TAG_END.match(html, position)):
         found = _ATTRIBUTE.match(html, position)
         if not found:
             return None, len(html)
@@ -119,10 +118,41 @@ def _end_of_comment(html: str, opening: int) -> int:
     if not html.startswith("<!--", opening):
         end = html.find(">", opening)
         return len(html) if end < 0 else end + 1
-    if short := re.compile(r"<!---?>").match(html, opening):
+    if short := SHORT_COMMENT.match(html, opening):
         return short.end()
-    found = _COMMENT_END.search(html, opening + 4)
+    found = COMMENT_END.search(html, opening + 4)
     return found.end() if found else len(html)
+
+
+def close_tags(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Close all tags in order, drop end tags without a start tag, and check depth and formatting.
+
+    Raises:
+        BodyTooComplex: the tags are too deep, or formatting tags stay open too often.
+    """
+    stack: list[str] = []
+    formatting = repeats = 0
+    for token in tokens:
+        if isinstance(token, Text):
+            yield token
+            continue
+        if token.name in VOID_ELEMENTS or token.name in OPTIONAL_END_TAG:
+            yield token
+        elif isinstance(token, Start):
+            stack.append(token.name)
+            formatting += token.name in FORMATTING
+            limits.check_count(len(stack), limits.MAX_DEPTH, "HTML tags open in one another")
+            yield token
+        elif token.name in stack:
+            closed = ""
+            while closed != token.name:
+                closed = stack.pop()
+                formatting -= closed in FORMATTING
+                yield End(closed)
+        # Every tag can close a paragraph; the parser then opens the formatting tags again in the next one.
+        repeats += formatting
+        limits.check_count(repeats, limits.MAX_FORMATTING, "repetitions of formatting tags that are left open")
+    yield from map(End, reversed(stack))
 
 
 def write_tokens(tokens: Iterable[Token]) -> str:

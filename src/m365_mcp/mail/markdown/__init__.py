@@ -1,7 +1,7 @@
 """Renders Markdown as the HTML of a letter.
 
 The dialect is CommonMark 0.31 with the tables, strikethrough, task lists and footnotes of GitHub, changed where people
-who write letters mean something else; docs/sending.md lists the changes. `parser` puts the rules together; `blocks`,
+who write letters mean something else; docs/composing.md lists the changes. `parser` puts the rules together; `blocks`,
 `emphasis`, `escapes`, `links` and `footnotes` hold the rules that differ; `styles` writes attributes onto the tokens,
 because mail programs ignore style sheets, and Outlook ignores much of CSS. HTML inside Markdown passes through, so the
 caller must sanitise the result (`mail.html.sanitizing`).

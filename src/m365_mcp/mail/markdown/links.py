@@ -37,7 +37,7 @@ _MAY_BEGIN = rf"(?<![{_LATIN}@.])(?=https?://|www\.)|(?<![{_LATIN}._%+-])(?=(?:m
 _BEGINS = re.compile(_MAY_BEGIN, re.IGNORECASE)
 _MAY_CONTAIN = re.compile(r"://|www\.|@", re.IGNORECASE)
 _OPENING = {")": "(", "]": "["}
-_AFTER_AN_ADDRESS = frozenset(".,;:!?'\"*_~([’‘…–—")
+_AFTER_AN_ADDRESS = ".,;:!?'\"*_~([’‘…–—"
 
 _TARGET_END = re.compile(r"\s*+(?:\"[^\"]*\"|'[^']*'|\([^()]*\))?\s*+\)")
 _TARGET_WITH_BLANKS = re.compile(r"(?:https?://|mailto:)(?:[^\n<>()\"]|\([^\n<>()\"]*+\))++(?=\))", re.IGNORECASE)
@@ -68,12 +68,12 @@ def link_address(state: StateInline, silent: bool) -> bool:
 def _address_at(text: str, start: int, end: int) -> str:
     if mail := _MAIL.match(text, start, end):
         query = _QUERY.match(text, mail.end(), end) if ":" in mail[0] else None
-        return _without_what_follows(mail[0] + query[0]) if query else mail[0]
+        return without_what_follows(mail[0] + query[0]) if query else mail[0]
     web = _WEB.match(text, start, end)
-    return _without_what_follows(web[0]) if web else ""
+    return without_what_follows(web[0]) if web else ""
 
 
-def _without_what_follows(address: str) -> str:
+def without_what_follows(address: str) -> str:
     """Return `address` up to a bracket that it has not opened, and without the punctuation at its end."""
     open_brackets: list[str] = []
     for position, character in enumerate(address):
@@ -82,14 +82,7 @@ def _without_what_follows(address: str) -> str:
         elif character in ")]" and (not open_brackets or open_brackets.pop() != _OPENING[character]):
             address = address[:position]
             break
-    return _without_punctuation(address)
-
-
-def _without_punctuation(address: str) -> str:
-    end = len(address)
-    while end and address[end - 1] in _AFTER_AN_ADDRESS:
-        end -= 1
-    return address[:end]
+    return address.rstrip(_AFTER_AN_ADDRESS)
 
 
 def complete(address: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
-from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, FORMATTING
+from m365_mcp.mail.html.elements import FORMATTING
+from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS
 from m365_mcp.mail.html.tokens import Start, Text, Token
 
 _INSIDE_A_LINE = FORMATTING | {"wbr", "img"}
@@ -14,7 +15,7 @@ _NO_BLANK_AFTER = frozenset("([{«„‚¿¡（「『《【/ \t\n\r\f\xa0")
 _NO_BLANK_BEFORE = frozenset(".,;:!?)]}»…%）」』》】、。，；：！？/ \t\n\r\f\xa0")
 
 
-class Gap(IntEnum):
+class Separator(IntEnum):
     """A place between two texts where an element began or ended.
 
     BLANK: at least a blank stays. SOFT: likewise, and where two of them meet, a line ends. LINE: a line ends.
@@ -25,30 +26,30 @@ class Gap(IntEnum):
     LINE = 3
 
 
-def close_gaps(pieces: Iterable[Token | Gap]) -> Iterator[Token]:
-    """Put a blank or a <br> where a gap has text on both sides, and neither keeps them apart already."""
-    last, gap = "", 0  # the last character of the line, and the widest gap after it
+def write_separators(pieces: Iterable[Token | Separator]) -> Iterator[Token]:
+    """Put a blank or a <br> where a separator has text on both sides, and neither keeps them apart already."""
+    last, separator = "", 0  # the last character of the line, and the widest separator after it
     for piece in pieces:
-        if isinstance(piece, Gap):
+        if isinstance(piece, Separator):
             if last:
-                gap = Gap.LINE if min(gap, piece) >= Gap.SOFT else max(gap, piece)
+                separator = Separator.LINE if min(separator, piece) >= Separator.SOFT else max(separator, piece)
             continue
         if isinstance(piece, Text):
-            if gap and piece.raw and not piece.raw.isspace():
-                yield from _fill(gap, last, piece.raw[0])
-                gap = 0
+            if separator and piece.raw and not piece.raw.isspace():
+                yield from _fill(separator, last, piece.raw[0])
+                separator = 0
             if piece.raw:
                 last = piece.raw[-1] if last or not piece.raw.isspace() else ""
         elif piece.name in _LINE_ENDS:
-            last, gap = "", 0
+            last, separator = "", 0
         elif piece.name == "img" and isinstance(piece, Start):
-            yield from _fill(gap, last, "i") if gap else ()
-            last, gap = "i", 0
+            yield from _fill(separator, last, "i") if separator else ()
+            last, separator = "i", 0
         yield piece
 
 
-def _fill(gap: int, before: str, after: str) -> Iterator[Token]:
-    if gap == Gap.LINE:
+def _fill(separator: int, before: str, after: str) -> Iterator[Token]:
+    if separator == Separator.LINE:
         yield Start("br")
     elif before not in _NO_BLANK_AFTER and after not in _NO_BLANK_BEFORE:
         yield Text(" ")

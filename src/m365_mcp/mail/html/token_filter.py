@@ -1,4 +1,4 @@
-"""One pass of the sanitizer: the rules on tokens, then `nh3` on what they let through."""
+"""Filters tokens by the rules, and gives what they let through to `nh3`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 import nh3
 
 from m365_mcp.mail.html import limits
-from m365_mcp.mail.html.closing import close_tags
 from m365_mcp.mail.html.colors import read_color
-from m365_mcp.mail.html.gaps import Gap
+from m365_mcp.mail.html.elements import VOID_ELEMENTS
 from m365_mcp.mail.html.properties import ALLOWED_PROPERTIES
 from m365_mcp.mail.html.removals import Removal, Removals
 from m365_mcp.mail.html.rules import (
@@ -19,19 +18,19 @@ from m365_mcp.mail.html.rules import (
     ALLOWED_ATTRIBUTES,
     ALLOWED_ELEMENTS,
     URL_SCHEMES,
-    VOID,
     AttributeRules,
     removal_of,
 )
-from m365_mcp.mail.html.tokens import End, Start, Text, Token, write_tokens
+from m365_mcp.mail.html.separators import Separator
+from m365_mcp.mail.html.tokens import End, Start, Text, Token, close_tags, write_tokens
 
 _LEADING_LINE_BREAKS = re.compile(r"(<pre(?: [^<>]*)?>)\n+")
 
 
-class Pass:
-    """One pass of both parsers over the HTML."""
+class TokenFilter:
+    """A filter of tokens; equal attributes are sanitised once, also those that the filter `before` has sanitised."""
 
-    def __init__(self, removed: Removals, before: Pass | None = None) -> None:
+    def __init__(self, removed: Removals, before: TokenFilter | None = None) -> None:
         self.attributes: AttributeRules = AttributeRules(before.attributes if before else None)
         self.removed = removed
         self._link_color = ""
@@ -40,14 +39,14 @@ class Pass:
         """Return the result of both parsers."""
         unambiguous = write_tokens(close_tags(self.allowed_tokens(tokens)))
         limits.check_count(unambiguous.count("&"), limits.MAX_REFERENCES, "'&'")
-        # A parser drops the first line break of a <pre> (13.2.6.4.7), one a pass. So all leading ones are removed.
+        # A parser drops the first line break of a <pre> (13.2.6.4.7), each time one. So all leading ones are removed.
         return _LEADING_LINE_BREAKS.sub(r"\1", _make_cleaner(self.attributes).clean(unambiguous))
 
     def allowed_tokens(self, tokens: Iterable[Token]) -> Iterable[Token]:
-        """Return the tokens that the rules allow, without gaps."""
-        return without_gaps(self.allowed_pieces(tokens))
+        """Return the tokens that the rules allow, without separators."""
+        return without_separators(self.allowed_pieces(tokens))
 
-    def allowed_pieces(self, pieces: Iterable[Token | Gap]) -> Iterator[Token | Gap]:
+    def allowed_pieces(self, pieces: Iterable[Token | Separator]) -> Iterator[Token | Separator]:
         """Yield the tokens that the rules allow, and count the others."""
         elements = attributes = addresses = 0
         for piece in pieces:
@@ -55,18 +54,16 @@ class Pass:
                 elements += 1
                 attributes += len(piece.attributes)
                 addresses += not piece.attributes.keys().isdisjoint(ADDRESS_ATTRIBUTES)
-                if elements > limits.MAX_ELEMENTS or attributes > limits.MAX_ATTRIBUTES:
-                    limits.check_count(elements, limits.MAX_ELEMENTS, "HTML tags")
-                    limits.check_count(attributes, limits.MAX_ATTRIBUTES, "HTML attributes")
-                if addresses > limits.MAX_ADDRESSES:
-                    limits.check_count(addresses, limits.MAX_ADDRESSES, "links and pictures")
+                limits.check_count(elements, limits.MAX_ELEMENTS, "HTML tags")
+                limits.check_count(attributes, limits.MAX_ATTRIBUTES, "HTML attributes")
+                limits.check_count(addresses, limits.MAX_ADDRESSES, "links and pictures")
                 yield from self.sanitize_start(piece)
             elif isinstance(piece, End):
                 yield from self.sanitize_end(piece)
             else:
                 yield piece
 
-    def sanitize_start(self, tag: Start) -> Iterator[Token | Gap]:
+    def sanitize_start(self, tag: Start) -> Iterator[Token | Separator]:
         """Yield what the rules let through of a start tag."""
         name = element_of(tag)
         self._apply_page_colors(tag)
@@ -83,12 +80,12 @@ class Pass:
 
     def sanitize_end(self, tag: End) -> Iterator[Token]:
         """Yield what the rules let through of an end tag."""
-        if tag.name in ALLOWED_ELEMENTS and tag.name not in VOID:
+        if tag.name in ALLOWED_ELEMENTS and tag.name not in VOID_ELEMENTS:
             yield tag
 
-    def alternative_text(self, tag: Start) -> Iterator[Token | Gap]:
+    def alternative_text(self, tag: Start) -> Iterator[Token | Separator]:
         """Yield the text that replaces an image without an address."""
-        yield from (Gap.BLANK, Text(entities.escape(tag.attributes.get("alt", ""))), Gap.BLANK)
+        yield from (Separator.BLANK, Text(entities.escape(tag.attributes.get("alt", ""))), Separator.BLANK)
 
     def sanitize_attributes(self, name: str, tag: Start) -> dict[str, str]:
         """Return the attributes that the rules allow for an element named `name`, and count the others."""
@@ -114,9 +111,9 @@ class Pass:
             tag.attributes["style"] = f"color:{known.as_hex()};{tag.attributes.get('style', '')}"
 
 
-def without_gaps(pieces: Iterable[Token | Gap]) -> Iterator[Token]:
+def without_separators(pieces: Iterable[Token | Separator]) -> Iterator[Token]:
     """Return the tokens among `pieces`."""
-    return (piece for piece in pieces if not isinstance(piece, Gap))
+    return (piece for piece in pieces if not isinstance(piece, Separator))
 
 
 def element_of(tag: Start) -> str:

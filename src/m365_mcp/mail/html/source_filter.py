@@ -1,7 +1,7 @@
-"""The first pass of the sanitizer, over the HTML as it was written.
+"""Filters the tokens of the HTML as it was written.
 
-Besides the rules, it replaces what a mail cannot show, takes the pictures inside the HTML, keeps links and anchors
-usable, and marks for the second pass what the styles do to each element.
+Besides the rules of `token_filter`, this filter replaces what a mail cannot show, takes the pictures inside the HTML,
+keeps links and anchors usable, and marks for `look` what the styles do to each element.
 """
 
 from __future__ import annotations
@@ -11,28 +11,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 
 from m365_mcp.mail.html.data_pictures import DataPictures
-from m365_mcp.mail.html.gaps import Gap, close_gaps
+from m365_mcp.mail.html.elements import VOID_ELEMENTS
 from m365_mcp.mail.html.hiding import DISGUISED, NOT_DISPLAYED
-from m365_mcp.mail.html.link_content import keep_links_visible
 from m365_mcp.mail.html.links import ANCHORED, targets_inside
-from m365_mcp.mail.html.look_report import LookReport
-from m365_mcp.mail.html.passes import Pass, without_gaps
-from m365_mcp.mail.html.removals import Removal, Removals
-from m365_mcp.mail.html.replacing import Replacer
+from m365_mcp.mail.html.removals import LookReport, Removal, Removals
+from m365_mcp.mail.html.replacing import ENDED_HERE, Replacer, keep_links_visible
 from m365_mcp.mail.html.rules import ALLOWED_ELEMENTS, MARKER, plain_address, scheme_of
+from m365_mcp.mail.html.separators import Separator, write_separators
+from m365_mcp.mail.html.token_filter import TokenFilter, without_separators
 from m365_mcp.mail.html.tokens import End, Start, Text, Token, read_tokens
-from m365_mcp.mail.quotes import quote
-from m365_mcp.mail.text import words
+from m365_mcp.mail.report import quote
 
-# Removed elements whose content does not stand between two tags.
-_WITHOUT_END = words("area base basefont bgsound keygen link meta param source track")
+_WITHOUT_CONTENT = VOID_ELEMENTS - ENDED_HERE
 _LINK = re.compile(r"<a[\s/>]", re.IGNORECASE)
 # The start tag of an element that may be replaced: any but the allowed ones, and an image.
 _REPLACED = re.compile(rf"<(?!(?:{'|'.join(sorted(ALLOWED_ELEMENTS - {'img'}))}|body|html)[\s/>])[a-z]", re.IGNORECASE)
 
 
-class FirstPass(Pass):
-    """The pass that knows the HTML as it was written."""
+class SourceFilter(TokenFilter):
+    """The filter of the HTML as it was written."""
 
     def __init__(self, removed: Removals, pictures: DataPictures | None, look: LookReport) -> None:
         super().__init__(removed)
@@ -55,11 +52,11 @@ class FirstPass(Pass):
         pieces = self.allowed_pieces(Replacer().replace(tokens) if self._has_others else tokens)
         if self._has_links:
             pieces = self._named_links(pieces)
-        if not self._has_others:  # as in most mails: nothing is replaced, so there are no gaps
-            return without_gaps(pieces)
-        return close_gaps(keep_links_visible(pieces) if self._has_links else pieces)
+        if not self._has_others:  # as in most mails: nothing is replaced, so there are no separators
+            return without_separators(pieces)
+        return write_separators(keep_links_visible(pieces) if self._has_links else pieces)
 
-    def _named_links(self, pieces: Iterable[Token | Gap]) -> Iterator[Token | Gap]:
+    def _named_links(self, pieces: Iterable[Token | Separator]) -> Iterator[Token | Separator]:
         """Note the text of each link whose target was removed."""
         for piece in pieces:
             if self._link_without_target is not None and isinstance(piece, Text):
@@ -75,7 +72,7 @@ class FirstPass(Pass):
             self.removed.add(Removal.LINK, f'"{text}"' if text else "without text")
             self._link_without_target = None
 
-    def sanitize_start(self, tag: Start) -> Iterator[Token | Gap]:
+    def sanitize_start(self, tag: Start) -> Iterator[Token | Separator]:
         """Yield what the rules let through of a start tag, and what stands for it."""
         if tag.name == "a":
             self._end_link()
@@ -96,13 +93,13 @@ class FirstPass(Pass):
         if self._carriers.get(tag.name) and self._carriers[tag.name].pop():
             yield End("span")
 
-    def alternative_text(self, tag: Start) -> Iterator[Token | Gap]:
+    def alternative_text(self, tag: Start) -> Iterator[Token | Separator]:
         """Yield the text that replaces an image without an address, unless the image is hidden."""
         if not _hides(self._traits_of("img", tag.attributes)):
             yield from super().alternative_text(tag)
 
     def sanitize_attributes(self, name: str, tag: Start) -> dict[str, str]:
-        """Return the attributes that the rules allow, with the traits for the second pass."""
+        """Return the attributes that the rules allow, with the traits for `look`."""
         before = self.removed[Removal.LINK]
         attributes = super().sanitize_attributes(name, tag)
         if name == "a" and self.removed[Removal.LINK] > before:
@@ -136,10 +133,10 @@ class FirstPass(Pass):
 
     def _carry(self, name: str, traits: str) -> Iterator[Token]:
         """Keep what an element that is removed does to the text in it."""
-        is_hiding = _hides(traits)
-        self._carriers.setdefault(name, []).append(is_hiding)
-        if is_hiding and name not in _WITHOUT_END:
-            yield Start("span", {MARKER: traits})
+        if name not in _WITHOUT_CONTENT:
+            self._carriers.setdefault(name, []).append(_hides(traits))
+            if _hides(traits):
+                yield Start("span", {MARKER: traits})
 
 
 def _hides(traits: str) -> bool:

@@ -22,7 +22,7 @@ _COMBINATOR = re.compile(r"[\s>+~]+")
 _FAR = re.compile(r"~|:has\(|:not\([^)]*[\s>+~]|:(?:is|where)\([^)]*[\s>+~]|\bof\b", re.IGNORECASE)
 
 
-class Census:
+class ElementCounts:
     """How many elements of a mail have a name, a class or an id, and how deep they are.
 
     Attributes:
