@@ -58,9 +58,10 @@ async def test_f10_bad_ids_and_versions_are_answered(signed_in_ada: Assistant, s
     common = {"Authorization": f"Bearer {await signed_in_ada.token()}", "Accept": "application/json, text/event-stream"}
     arguments = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "plain words"}
     mail = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "send_mail", "arguments": arguments}}
+    wrong_ids: list[Any] = [None, True, [1], {}]
     ping = {"jsonrpc": "2.0", "id": 1.0, "method": "ping"}
     async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False, headers=common) as http:
-        bad = [await http.post(signed_in_ada.endpoint, json={**mail, "id": wrong}) for wrong in (None, True, [1], {})]
+        bad = [await http.post(signed_in_ada.endpoint, json={**mail, "id": wrong}) for wrong in wrong_ids]
         good = await http.post(signed_in_ada.endpoint, json=ping)
         old = await http.post(signed_in_ada.endpoint, json=ping, headers={"MCP-Protocol-Version": "garbage"})
         coded = await http.post(signed_in_ada.endpoint, json=ping, headers={"Content-Encoding": "gzip"})

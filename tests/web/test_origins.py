@@ -72,10 +72,13 @@ async def test_f6_host_is_compared_in_its_normal_form(url: str, host: str) -> No
     status = []
     scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": headers, "query_string": b""}
 
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
     async def send(message: Message) -> None:
         status.append(message.get("status"))
 
-    await HostOriginGuard(PlainTextResponse("in"), settings.load(**IDS, mcp_server_base_url=url))(scope, None, send)
+    await HostOriginGuard(PlainTextResponse("in"), settings.load(**IDS, mcp_server_base_url=url))(scope, receive, send)
 
     assert status[0] == 200
 
