@@ -30,10 +30,11 @@ from mcp.server.auth.provider import (
 from mcp.server.auth.settings import RevocationOptions
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
+from m365_mcp.auth.consent import ConsentPage, ConsentRequest, hidden_fields, named_by, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens
 from m365_mcp.auth.registrations import REDIRECT_REFUSED, StrictClient
 from m365_mcp.auth.revocation import Revocation
@@ -79,9 +80,12 @@ class EntraProxy(AzureProvider):
         settings: the settings of the server.
         sign_ins: the components of the proxy.
         graph_scopes: requested at sign-in so that consent covers them; our own token requests never contain them.
+        consent_page: renders the question whether a client may act as the person.
     """
 
-    def __init__(self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...]) -> None:
+    def __init__(
+        self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...], consent_page: ConsentPage
+    ) -> None:
         super().__init__(
             client_id=settings.azure_client_id,
             # The secret goes to the token endpoint only. FastMCP would sign cookies with it; jwt_signing_key does that.
@@ -101,6 +105,7 @@ class EntraProxy(AzureProvider):
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = parse_all(settings.mcp_allowed_redirect_uris)
         self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
 
@@ -149,6 +154,27 @@ class EntraProxy(AzureProvider):
             return read_url(resource) == read_url(str(self._resource_url))
         except ValueError:
             return False
+
+    async def _show_consent_page(self, request: Request) -> Response:  # type: ignore[override]
+        """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.
+
+        FastMCP 4.2 offers no other seam: `consent_csp_policy` changes one header, and the page is made in this method.
+        """
+        original = await super()._show_consent_page(request)
+        fields = hidden_fields(original) if original.status_code == 200 else {}
+        transaction = await self._transaction_store.get(key=request.query_params.get("txn_id", ""))
+        if not fields or transaction is None:
+            return original  # an error, which the error override replaces
+        client = await self.get_client(transaction.client_id)
+        asked = ConsentRequest(
+            transaction.client_id,
+            (client and client.client_name) or "",
+            named_by(client, transaction.client_id, transaction.client_redirect_uri),
+            transaction.client_redirect_uri,
+            tuple(transaction.scopes),
+            fields,
+        )
+        return with_cookies(self._consent_page(request, asked), original)
 
     @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:

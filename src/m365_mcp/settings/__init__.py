@@ -1,8 +1,9 @@
 """The settings: read once from the environment and `.env`, checked, and passed on to every component that needs them.
 
 Only this package reads the environment. It reports every mistake at once, each with the name of its variable.
-`server` has the settings of the server itself, `sending` the settings about mail; `checks`, `identity`,
-`addresses` and `redis_url` have the rules for values, and `environment` what can be wrong with the whole.
+`server` has the settings of the server itself, `product` those of its pages, `sending` the settings about mail;
+`checks`, `identity`, `addresses` and `redis_url` have the rules for values, and `environment` what can be wrong with
+the whole.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from m365_mcp.errors import SettingsMistake
 from m365_mcp.settings import environment
 from m365_mcp.settings.checks import EMPTY_DOMAINS
 from m365_mcp.settings.permissions import PERMISSIONS as PERMISSIONS
+from m365_mcp.settings.product import ProductSettings
 from m365_mcp.settings.sending import SendingSettings
 from m365_mcp.settings.server import CLAUDE_CALLBACKS as CLAUDE_CALLBACKS
 from m365_mcp.settings.server import DEFAULT_REDIS_URL as DEFAULT_REDIS_URL
 from m365_mcp.settings.server import NOT_SET, ServerSettings
 
 
-class Settings(SendingSettings, ServerSettings):
-    """All settings: those of the server and those about mail."""
+class Settings(SendingSettings, ProductSettings, ServerSettings):
+    """All settings: those of the server, of its pages, and about mail."""
 
 
 def load(**overrides: Any) -> Settings:
@@ -30,13 +32,15 @@ def load(**overrides: Any) -> Settings:
 
     Args:
         overrides: values that take precedence over the environment, by field name; for tests and the command line.
+            `_env_file` names another file than `.env`, or None for no file.
 
     Raises:
         SettingsMistake: it names every variable whose value is not valid, and never shows the value.
     """
-    environment.check_dotenv()
+    dotenv = overrides.get("_env_file", environment.DOTENV)
+    environment.check_dotenv(dotenv)
     mistakes = environment.unusable_proxies()
-    if "m365_send_allowed_domains" in environment.set_but_empty(Settings) - overrides.keys():
+    if "m365_send_allowed_domains" in environment.set_but_empty(Settings, dotenv) - overrides.keys():
         mistakes.append(("M365_SEND_ALLOWED_DOMAINS", EMPTY_DOMAINS))
     try:
         chosen = Settings(**overrides)

@@ -10,6 +10,7 @@ import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import idna
 from cryptography.fernet import Fernet
@@ -23,6 +24,10 @@ from m365_mcp.settings.permissions import PERMISSIONS
 EMPTY_DOMAINS = (
     "is set but empty; list domains, or write none for no domain, or leave the variable out for every domain"
 )
+MAX_NAME = 60  # characters; more do not fit on a phone
+MAX_ICON_BYTES = 100 * 1024
+# An XML declaration, comments and a document type may stand before the root element.
+_SVG = re.compile(rb"\xef?\xbb?\xbf?\s*(<\?xml[^>]*>\s*)?((<!--.*?-->|<!DOCTYPE[^>]*>)\s*)*<svg[\s>]", re.DOTALL)
 
 
 def split(value: Any) -> Any:
@@ -102,6 +107,50 @@ def check_extensions(value: tuple[str, ...]) -> tuple[str, ...] | None:
     if not all(re.fullmatch(r"[^\s./\\*:;]+", name) for name in names) or "none" in names:
         raise ValueError("every entry must be a file extension such as exe; or the setting must be the one word none")
     return names
+
+
+def check_product_name(value: str) -> str:
+    """Return the name of the product without blanks at its ends."""
+    name = value.strip()
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise ValueError(f"must have 1 to {MAX_NAME} characters, and no line break or other invisible character")
+    return name
+
+
+def check_icon(value: Path) -> Path:
+    """Check that the file is a small SVG or PNG."""
+    try:
+        with value.open("rb") as file:
+            content = file.read(MAX_ICON_BYTES + 1)
+    except OSError:
+        raise ValueError("must name a readable SVG or PNG file") from None
+    if len(content) > MAX_ICON_BYTES:
+        raise ValueError("must name a file of at most 100 KB")
+    if icon_type(content) is None:
+        raise ValueError("must name an SVG or PNG file; this one is neither, by its content")
+    return value
+
+
+def icon_type(content: bytes) -> str | None:
+    """Return the media type of an icon by its content, or None if it is neither SVG nor PNG."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/svg+xml" if _SVG.match(content) else None
+
+
+def check_help(value: str) -> str:
+    """Check that the address can be linked to from a page."""
+    try:
+        parts = urlsplit(value)
+        is_page = bool(parts.scheme == "https" and parts.hostname)
+    except ValueError:
+        raise ValueError(_NO_HELP) from None  # Python's words repeat parts of the value
+    if not (is_page or (parts.scheme == "mailto" and "@" in parts.path)) or not value.isprintable() or " " in value:
+        raise ValueError(_NO_HELP)
+    return value
+
+
+_NO_HELP = "must be a full address such as https://intranet.example.com/help or mailto:it@example.com"
 
 
 def check_ca_file(value: Path) -> Path:

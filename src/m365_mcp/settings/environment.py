@@ -17,9 +17,9 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 Mistakes = list[tuple[str, str]]
 
 
-def check_dotenv(path: Path = Path(DOTENV)) -> None:
+def check_dotenv(path: str | None) -> None:
     """Return when `.env` is missing or is a text in UTF-8. Raises SettingsMistake."""
-    problem = _problem_of(path)
+    problem = None if path is None else _problem_of(Path(path))
     if problem:
         raise SettingsMistake(((DOTENV, problem),))
 
@@ -42,9 +42,9 @@ def _problem_of(path: Path) -> str | None:
     return None
 
 
-def set_but_empty(settings: type[BaseSettings]) -> set[str]:
+def set_but_empty(settings: type[BaseSettings], path: str | None) -> set[str]:
     """Return the names of the fields whose variable is set to nothing; to pydantic-settings they count as unset."""
-    dotenv = DotEnvSettingsSource(settings, env_ignore_empty=False).env_vars
+    dotenv = DotEnvSettingsSource(settings, env_file=path, env_ignore_empty=False).env_vars
     environment = EnvSettingsSource(settings, env_ignore_empty=False).env_vars
     found = {**dotenv, **{name: value for name, value in environment.items() if value}}
     named = {*dotenv, *environment} & settings.model_fields.keys()

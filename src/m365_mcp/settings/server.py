@@ -24,6 +24,7 @@ from m365_mcp.settings.environment import DOTENV, ENCODING
 from m365_mcp.settings.redis_url import check_redis
 from m365_mcp.urls import MAX_PORT, read_url
 
+YEAR_SECONDS = 365 * 24 * 3600
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
 LOOPBACK_CALLBACKS = tuple(f"http://{netloc}:*/*" for netloc in loopback.NETLOCS)
@@ -162,6 +163,14 @@ class ServerSettings(BaseSettings):
         description="Further origins whose pages may call this server, comma separated: https://inspector.example.com, "
         "app://obsidian.md, vscode-webview://* (every page of that scheme), or null (every page without an origin).",
     )
+    mcp_hsts_seconds: int | None = Field(
+        None,
+        ge=0,
+        le=63_072_000,
+        description="How long browsers use only https for this host (HSTS), in seconds; 0: not at all. Unset: a year, "
+        "or 0 when the public URL has a path, because the host is then shared. No effect on http.",
+        examples=["31536000"],
+    )
     azure_cloud: CloudName = Field(
         "global", description="Microsoft cloud: global, usgov, usgov-dod or china. It sets the next two variables."
     )
@@ -271,3 +280,12 @@ class ServerSettings(BaseSettings):
     def public_path(self) -> str:
         """Decoded path of the public URL without a trailing slash; empty when the server is at the root of its host."""
         return read_url(self.mcp_server_base_url).path
+
+    @property
+    def hsts_seconds(self) -> int:
+        """How long browsers use only https for this host (RFC 6797 section 6.1.1); 0: they are not told to."""
+        if read_url(self.mcp_server_base_url).scheme != "https":
+            return 0  # section 7.2: the header has no place in a response over http
+        if self.mcp_hsts_seconds is not None:
+            return self.mcp_hsts_seconds
+        return 0 if self.public_path else YEAR_SECONDS
