@@ -54,6 +54,7 @@ from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
+from m365_mcp.web.mcp_requests import McpRequests
 from m365_mcp.web.oauth_requests import OAuthRequests, limited
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import Pages
@@ -96,12 +97,12 @@ class Container:
         await self.storage.close()
 
 
-def build_container(settings: Settings) -> Container:
-    """Build everything; only choosing the store touches the outside."""
+def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Container:
+    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place."""
     retries.keep_silent()
     metrics, pages = Metrics(), Pages(settings)
     # Two pools, so that a slow Graph does not delay sign-ins.
-    http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)
+    http, graph_http = _http_client(settings, 100, 10, transport), _http_client(settings, 200, 20, transport)
     storage = open_storage(
         settings,
         make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
@@ -199,7 +200,9 @@ def _expected_token(settings: Settings) -> TokenRequirements:
     )
 
 
-def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.AsyncClient:
+def _http_client(
+    settings: Settings, connections: int, kept: int, transport: httpx2.AsyncBaseTransport | None
+) -> httpx2.AsyncClient:
     trust: Any = ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
     # All people share this client, so it stores no cookies.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
@@ -209,6 +212,7 @@ def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.Asyn
         timeout=httpx2.Timeout(30.0, connect=3.0, pool=10.0),
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=kept),
         headers={"User-Agent": f"m365-mcp/{__version__}"},
+        transport=transport,
     )
 
 
@@ -246,7 +250,10 @@ def assemble(container: Container) -> Starlette:
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
         stateless_http=container.settings.fastmcp_stateless_http,
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
-        middleware=[Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY)],
+        middleware=[
+            Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+        ],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
 

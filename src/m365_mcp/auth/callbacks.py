@@ -120,7 +120,7 @@ def _oauth_error(error: str, refusal: M365Error) -> str:
     return "server_error" if refusal.status >= 500 else "access_denied"
 
 
-# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own.
+# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own. Any other counts as `server_error`.
 _AUTHORIZE_ERRORS = (
     "access_denied",
     "invalid_request",
@@ -129,7 +129,6 @@ _AUTHORIZE_ERRORS = (
     "invalid_target",
     "unauthorized_client",
     "unsupported_response_type",
-    "server_error",
     "temporarily_unavailable",
     "interaction_required",
     "login_required",
