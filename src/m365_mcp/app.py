@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -18,10 +16,12 @@ from starlette.routing import Mount, Route
 
 from m365_mcp import __version__, logs, retries
 from m365_mcp.auth.callbacks import Callbacks
+from m365_mcp.auth.client_metadata.opening import open_client_metadata
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
-from m365_mcp.auth.proxy import EntraProxy, SignIns
+from m365_mcp.auth.proxy import EntraProxy
 from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.auth.step_up import StepUps
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.entra.client_credential import choose_credential
@@ -30,6 +30,7 @@ from m365_mcp.entra.signing_keys import SigningKeys
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
 from m365_mcp.graph.client import GraphClient
+from m365_mcp.http_clients import make_http_client
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
 from m365_mcp.sending.composer import Composer
@@ -87,6 +88,8 @@ class Container:
         await self.services.outgoing.delivery.finish()
         await self.http.aclose()
         await self.graph_http.aclose()
+        if self.sign_ins.client_metadata is not None:
+            await self.sign_ins.client_metadata.close()
         await self.storage.close()
 
 
@@ -95,7 +98,7 @@ def build_container(settings: Settings) -> Container:
     retries.keep_silent()
     metrics = Metrics()
     # Two pools, so that a slow Graph cannot keep anybody from signing in.
-    http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)
+    http, graph_http = make_http_client(settings, 100, 10), make_http_client(settings, 200, 20)
     storage = open_storage(
         settings,
         make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
@@ -179,6 +182,7 @@ def build_sign_ins(
         SessionRefresher(sessions, storage.leases, endpoint, verifier, step_ups, scope),
         Callbacks(storage.records),
         UpstreamClient(endpoint, verifier, step_ups),
+        open_client_metadata(settings, storage.records),
         tuple(derive(secret, "jwt") for secret in settings.signing_secrets),
     )
 
@@ -189,19 +193,6 @@ def _expected_token(settings: Settings) -> TokenRequirements:
         audiences=(settings.azure_client_id, f"api://{settings.azure_client_id}"),
         tenants=settings.tenants,
         scope=settings.mcp_scope_name,
-    )
-
-
-def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.AsyncClient:
-    trust: Any = ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
-    # All people share this client, so it stores no cookies.
-    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx2.AsyncClient(
-        cookies=no_cookies,
-        verify=trust,
-        timeout=httpx2.Timeout(30.0, connect=3.0, pool=10.0),
-        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=kept),
-        headers={"User-Agent": f"m365-mcp/{__version__}"},
     )
 
 

@@ -9,7 +9,6 @@ client has its successor.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +18,7 @@ from fastmcp.server.auth.identity_assertion import normalize_resource_url
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
-from key_value.aio.protocols import AsyncKeyValue
+from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import (
     AuthorizationCode,
     AuthorizationParams,
@@ -34,14 +33,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import Route
 
-from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
+from m365_mcp.auth.callbacks import SecondRound, explain_refusal
+from m365_mcp.auth.client_metadata.clients import MetadataClients
 from m365_mcp.auth.mcp_tokens import McpTokens
 from m365_mcp.auth.registrations import REDIRECT_REFUSED, StrictClient
 from m365_mcp.auth.revocation import Revocation
 from m365_mcp.auth.session import NewSession, new_session
-from m365_mcp.auth.session_refresher import SessionRefresher
-from m365_mcp.auth.sessions import Sessions, session_id_of
-from m365_mcp.auth.upstream import UpstreamClient
+from m365_mcp.auth.sessions import session_id_of
+from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.errors import SignInAlreadyDone
 from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
@@ -49,27 +48,6 @@ from m365_mcp.settings import Settings
 
 SECONDS_PER_HOUR = 3600
 REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
-
-
-@dataclass(frozen=True)
-class SignIns:
-    """The components of the proxy besides FastMCP.
-
-    Attributes:
-        flows: FastMCP's store of registrations and running sign-ins.
-        sessions: the sessions.
-        refresher: refreshes them.
-        callbacks: Entra's callbacks.
-        upstream: redeems Entra's codes.
-        signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
-    """
-
-    flows: AsyncKeyValue
-    sessions: Sessions
-    refresher: SessionRefresher
-    callbacks: Callbacks
-    upstream: UpstreamClient
-    signing_keys: tuple[bytes, ...]
 
 
 class EntraProxy(AzureProvider):
@@ -96,7 +74,11 @@ class EntraProxy(AzureProvider):
             client_storage=sign_ins.flows,
             jwt_signing_key=sign_ins.signing_keys[0],
             require_authorization_consent=True,
+            enable_cimd=sign_ins.client_metadata is not None,
         )
+        if sign_ins.client_metadata is not None:
+            allowed = list(settings.mcp_allowed_redirect_uris)
+            self._cimd_manager = MetadataClients(sign_ins.client_metadata, self._default_scope_str, allowed)
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = parse_all(settings.mcp_allowed_redirect_uris)
@@ -190,6 +172,7 @@ class EntraProxy(AzureProvider):
         found = await self._code_store.get(key=authorization_code.code)
         if found is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
+        await self._keep_metadata(client)
         new = NewSession(
             session_id=session_id_of(authorization_code.code),
             client_id=str(client.client_id),
@@ -204,6 +187,10 @@ class EntraProxy(AzureProvider):
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
         return self._tokens.issue(begun, begun.current)
 
+    async def _keep_metadata(self, client: OAuthClientInformationFull) -> None:
+        if self._sign_ins.client_metadata is not None:
+            await self._sign_ins.client_metadata.keep(client)
+
     @recorded
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
         """Return the refresh token if this server issued it to this client and its session exists."""
@@ -213,6 +200,7 @@ class EntraProxy(AzureProvider):
         session = await self._sessions.find(reference.session_id)
         if session is None:
             return None
+        await self._keep_metadata(client)
         return RefreshToken(
             token=refresh_token,
             client_id=reference.client_id,
@@ -273,9 +261,9 @@ class EntraProxy(AzureProvider):
         The endpoint of the MCP SDK 2.3 requires a `client_secret` field, which clients here do not have.
         """
         routes = super().get_routes(mcp_path)
-        if self._cimd_manager is None:
-            raise AssertionError("metadata documents are always enabled here")
-        authenticator = PrivateKeyJWTClientAuthenticator(self, self._cimd_manager, self.token_endpoint_url)
+        authenticator = ClientAuthenticator(self)
+        if self._cimd_manager is not None:
+            authenticator = PrivateKeyJWTClientAuthenticator(self, self._cimd_manager, self.token_endpoint_url)
         ours = Revocation(authenticator, self._tokens, self._sessions).route()
         return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
 

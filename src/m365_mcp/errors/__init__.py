@@ -1,8 +1,8 @@
 """Every error of this server, in one import. Read `base` first: its docstring shows the tree.
 
 `composing` has the errors of a message that is probably not meant as it is written, `microsoft` those that a setting at
-Microsoft causes, `mailbox` those of a message in the mailbox, and `uploads` those of a file upload. `request_error`
-remembers the error of the HTTP request that is being answered.
+Microsoft causes, `mailbox` those of a message in the mailbox, `uploads` those of a file upload, and `client_metadata`
+those of a client's metadata document. `request_error` remembers the error of the HTTP request that is being answered.
 """
 
 from m365_mcp.errors.base import (
@@ -31,6 +31,7 @@ from m365_mcp.errors.base import (
     Throttled,
     Unavailable,
 )
+from m365_mcp.errors.client_metadata import ClientMetadataInvalid, ClientMetadataUnavailable
 from m365_mcp.errors.composing import BodyFormMismatch, EmptyBody, EmptySubject
 from m365_mcp.errors.mailbox import AlreadySent, MessageMissing
 from m365_mcp.errors.microsoft import (
@@ -67,6 +68,8 @@ __all__ = [
     "BodyFormMismatch",
     "BodyTooComplex",
     "ClientAssertionRejected",
+    "ClientMetadataInvalid",
+    "ClientMetadataUnavailable",
     "ClientSecretExpired",
     "ClientSecretRejected",
     "ConsentMissing",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
@@ -199,6 +200,24 @@ def check_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
         if "/" in host or ":" in host or " " in host:
             raise ValueError("every entry must be a host name without scheme and port, such as inner.example.com")
     return value
+
+
+def check_hosts_and_ports(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return hosts as DNS and RFC 5952 spell them, each with its port if it has one."""
+    return tuple(map(_read_host_and_port, value))
+
+
+def _read_host_and_port(value: str) -> str:
+    try:
+        parts = urlsplit(f"https://{value}")
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
+        usable = parts.netloc == value and "@" not in value and port != 0
+        host = f"[{IPv6Address(host)}]" if ":" in host else idna.encode(host, uts46=True).decode()
+    except ValueError:  # IDNAError and AddressValueError are of this kind
+        usable = False
+    if not usable:
+        raise ValueError("every entry must be a host, or a host and a port, such as clients.example.com:8443")
+    return host if port is None else f"{host}:{port}"
 
 
 def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:

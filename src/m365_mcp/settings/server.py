@@ -130,6 +130,14 @@ class ServerSettings(BaseSettings):
         description="Redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may replace "
         "the port of a loopback address, or the last segment of a path.",
     )
+    mcp_cimd: Literal["on", "off"] = Field(
+        "on", description="Clients that bring a metadata document (CIMD): on, or off to offer registration only."
+    )
+    mcp_cimd_allowed_hosts: Annotated[CommaSeparated, AfterValidator(checks.check_hosts_and_ports)] = Field(
+        (),
+        description="Hosts whose metadata documents may be at a private address and, unless a port is named, at any "
+        "port: host or host:port, comma separated. All others are fetched from public addresses and port 443 only.",
+    )
     mcp_allowed_hosts: Annotated[CommaSeparated, AfterValidator(checks.check_hosts)] = Field(
         (),
         description="Further values of the Host header to accept, besides MCP_SERVER_BASE_URL's host and loopback.",
@@ -152,7 +160,7 @@ class ServerSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name in ("azure_cloud", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
+        for name in ("azure_cloud", "mcp_cimd", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
             if isinstance(values.get(name), str):
                 values[name] = values[name].lower()
         # Without a public URL, the address is this machine with the chosen port.

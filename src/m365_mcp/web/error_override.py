@@ -9,10 +9,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m365_mcp.errors import M365Error, request_error
+from m365_mcp.errors import ClientMetadataInvalid, M365Error, request_error
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.pages import error_page, protect_page
-from m365_mcp.web.responses import error_as_json
+from m365_mcp.web.responses import error_as_json, json_error
 
 # Paths that a person's browser visits. A browser or a program may visit /authorize; the Accept header tells which.
 PAGES = ("/consent", "/auth/callback")
@@ -80,5 +80,7 @@ class _ResponseFilter:
         accepts_html = "text/html" in Headers(scope=self._scope).get("accept", "")
         if path.endswith(PAGES) or (path.endswith("/authorize") and accepts_html):
             return error_page(error)
+        if isinstance(error, ClientMetadataInvalid):
+            return json_error(error.status, "invalid_client", error.explain())  # the framework answers 500
         # For a program, the framework's own 400 or 401 is right when the token or the grant is really invalid.
         return error_as_json(error) if error.status == 503 else None
