@@ -63,6 +63,7 @@ def _read_object(body: bytes) -> dict[str, Any]:
     return content
 
 
+_MALFORMED_KEYS = (TypeError, AttributeError, KeyError)  # FastMCP 4.2 trusts the form of the keys
 CLIENT_METADATA = Kind("m365-client-metadata", 5 * 1024, read_document)
 KEY_SETS = Kind("m365-client-keys", 32 * 1024, read_key_set)
 
@@ -151,12 +152,7 @@ class MetadataClients(CIMDClientManager):
             # A new validator each time: its own memory of used assertions is that of one process.
             validator = CIMDAssertionValidator()  # type: ignore[no-untyped-call]
             await validator.validate_assertion(assertion, client.client_id, token_endpoint, document)
-        except (
-            DocumentInvalid,
-            TypeError,
-            AttributeError,
-            KeyError,
-        ) as error:  # FastMCP 4.2 trusts the form of the keys
+        except (DocumentInvalid, *_MALFORMED_KEYS) as error:
             raise ValueError("the client's keys are not valid") from error
         await self._metadata.used_assertions.use(client.client_id, claims)
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -22,7 +22,8 @@ from m365_mcp.auth.client_metadata.hosts import HostRules, Target, target_of
 from m365_mcp.auth.client_metadata.transport import NameNotResolved, SpecialPurposeAddress
 from m365_mcp.retries import parse_retry_after
 
-FETCH_SECONDS = 5.0  # in total: waiting for a turn, DNS, TLS and the last byte
+WAIT_SECONDS = 1.0  # for a turn
+FETCH_SECONDS = 4.0  # in total: DNS, TLS and the last byte
 FAILURE_SECONDS = 30.0  # how long a failure is remembered, unless the host asks for longer
 MAX_FAILURE_SECONDS = 300.0
 MAX_FETCHES = 8  # at a time
@@ -92,7 +93,8 @@ class Fetcher:
         client_for: returns the HTTP client for a host; it follows no redirects.
         rules: where documents may be fetched.
         clock: returns monotonic seconds; for tests.
-        seconds: the total time of a fetch; for tests.
+        wait_seconds: how long a fetch waits for its turn; for tests.
+        fetch_seconds: the total time of a fetch that has its turn; for tests.
     """
 
     def __init__(
@@ -100,12 +102,14 @@ class Fetcher:
         client_for: Callable[[str], httpx2.AsyncClient],
         rules: HostRules,
         clock: Callable[[], float] = time.monotonic,
-        seconds: float = FETCH_SECONDS,
+        wait_seconds: float = WAIT_SECONDS,
+        fetch_seconds: float = FETCH_SECONDS,
     ) -> None:
         self._client_for = client_for
         self._rules = rules
         self._clock = clock
-        self._seconds = seconds
+        self._wait_seconds = wait_seconds
+        self._fetch_seconds = fetch_seconds
         self._turns = asyncio.Semaphore(MAX_FETCHES)
         self._turns_of: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._running: dict[tuple[str, str], asyncio.Task[Fetched]] = {}
@@ -138,28 +142,33 @@ class Fetcher:
         return task
 
     async def _fetch(self, key: tuple[str, str], target: Target, kind: Kind) -> Fetched:
-        has_turn = False
-        try:
-            async with asyncio.timeout(self._seconds), self._turn(target.host):
-                has_turn = True
-                return await self._get(key[1], target, kind)
-        except FetchFailed as error:
-            failure = error
-        except TimeoutError:
-            failure = FetchFailed("timeout" if has_turn else "busy")
-        except httpx2.HTTPError as error:
-            failure = FetchFailed(_reason_of(error))
-        if has_turn:
-            seconds = min(max(failure.retry_after or 0.0, FAILURE_SECONDS), MAX_FAILURE_SECONDS)
-            self._failures[key] = (self._clock() + seconds, failure)
+        async with self._turn(target.host):
+            try:
+                async with asyncio.timeout(self._fetch_seconds):
+                    return await self._get(key[1], target, kind)
+            except FetchFailed as error:
+                failure = error
+            except TimeoutError:
+                failure = FetchFailed("timeout")
+            except httpx2.HTTPError as error:
+                failure = FetchFailed(_reason_of(error))
+        seconds = min(max(failure.retry_after or 0.0, FAILURE_SECONDS), MAX_FAILURE_SECONDS)
+        self._failures[key] = (self._clock() + seconds, failure)
         raise failure
 
     @asynccontextmanager
     async def _turn(self, host: str) -> AsyncIterator[None]:
-        turns = self._turns_of.get(host)
-        if turns is None:
-            turns = self._turns_of[host] = asyncio.Semaphore(MAX_FETCHES_OF_A_HOST)
-        async with turns, self._turns:
+        """Hold one of the turns of the host and one of all turns. Raises FetchFailed, which nobody remembers."""
+        turns_of_host = self._turns_of.get(host)
+        if turns_of_host is None:
+            turns_of_host = self._turns_of[host] = asyncio.Semaphore(MAX_FETCHES_OF_A_HOST)
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(self._wait_seconds):
+                    await held.enter_async_context(turns_of_host)
+                    await held.enter_async_context(self._turns)
+            except TimeoutError:
+                raise FetchFailed("busy") from None
             yield
 
     async def _get(self, url: str, target: Target, kind: Kind) -> Fetched:
