@@ -107,6 +107,7 @@ def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
     recorders = [path for path in PRODUCT if any("request_error" in name for name in imports_of(path))]
 
     assert places(recorders) == [
+        "auth/client_metadata/clients.py",
         "auth/proxy.py",
         "auth/revocation.py",
         "auth/upstream.py",

@@ -81,6 +81,6 @@ class _ResponseFilter:
         if path.endswith(PAGES) or (path.endswith("/authorize") and accepts_html):
             return error_page(error)
         if isinstance(error, ClientMetadataInvalid):
-            return json_error(error.status, "invalid_client", error.explain())  # the framework answers 500
+            return json_error(error.status, "invalid_client", error.explain())
         # For a program, the framework's own 400 or 401 is right when the token or the grant is really invalid.
         return error_as_json(error) if error.status == 503 else None

@@ -25,6 +25,7 @@ from m365_mcp.auth.client_metadata.assertions import UsedAssertions, read_assert
 from m365_mcp.auth.client_metadata.documents import Documents
 from m365_mcp.auth.client_metadata.fetcher import DocumentInvalid, Kind
 from m365_mcp.auth.client_metadata.hosts import is_client_id_url
+from m365_mcp.errors import ClientMetadataInvalid, ClientMetadataUnavailable
 from m365_mcp.errors.request_error import recorded
 
 
@@ -129,13 +130,22 @@ class MetadataClients(CIMDClientManager):
         self._metadata = metadata
         self._fetcher = _StoredDocuments(metadata.documents)
 
-    @recorded
     async def get_client(self, client_id_url: str) -> Any:
-        """Return the client, or None when its document is gone.
+        """Return the client, or None when its document is gone, not valid, or cannot be had now.
+
+        In the last two cases `web.error_override` answers with the recorded error. Raised further, it would be logged
+        with a traceback by the MCP SDK 2.3, as often as a stranger likes.
 
         Raises:
-            M365Error: the document cannot be had now, or is not valid.
+            StorageUnavailable: the store did not respond.
         """
+        try:
+            return await self._find_client(client_id_url)
+        except (ClientMetadataInvalid, ClientMetadataUnavailable):
+            return None
+
+    @recorded
+    async def _find_client(self, client_id_url: str) -> Any:
         return await super().get_client(client_id_url)
 
     @recorded
