@@ -4,7 +4,6 @@ import pytest
 
 from m365_mcp.auth.client_metadata.hosts import HostRules, is_client_id_url, target_of
 
-
 OTHERS = """
 http://a.example/x https://a.example https://a.example/ https://a.example?x https:///x https://a.example:0/x
 https://a.example:99999/x https://a.example/x#y https://u@a.example/x https://u:p@a.example/x
