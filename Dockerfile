@@ -9,7 +9,7 @@ WORKDIR /build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/tools && python -m venv --without-pip /opt/venv
 
-# Only wheels, so that no compiler is needed; only known hashes, so that nobody can slip another one in.
+# Only wheels, so that no compiler is needed; only known hashes, so that no other package gets in.
 COPY requirements/build.txt requirements/run.txt requirements/
 RUN /opt/tools/bin/pip install --only-binary :all: --require-hashes --no-deps -r requirements/build.txt \
     && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-compile \
@@ -71,7 +71,7 @@ LABEL org.opencontainers.image.title="M365 MCP Server" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
 
-# ---- demo: the server and the simulator, which lets anybody sign in as anybody; for trying out only ----
+# ---- demo: the server and the simulator, which lets anyone sign in as anyone; for trying out only ----
 FROM production AS demo
 USER 0:0
 COPY --from=demo-builder /opt/venv /opt/venv

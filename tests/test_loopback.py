@@ -37,7 +37,7 @@ def test_three_spellings_are_this_machine(host: str) -> None:
     ],
 )
 def test_other_spellings_are_not(host: str | None) -> None:
-    """What programs read differently does not count: whoever means this machine can say so plainly."""
+    """A spelling that programs read differently does not count as this machine."""
     assert not is_loopback(host)
 
 

@@ -117,7 +117,7 @@ def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
 
 
 def test_there_is_one_way_to_try_again() -> None:
-    """Only `retries` knows stamina, and nobody brings another library or a random number for pauses."""
+    """Only `retries` imports stamina, another retry library, or random numbers for pauses."""
     users = [path for path in PRODUCT if {name.partition(".")[0] for name in imports_of(path)} & RETRY_LIBRARIES]
 
     assert places(users) == ["retries.py"]

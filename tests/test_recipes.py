@@ -1,9 +1,11 @@
 """The recipes of CONTRIBUTING.md: what a first try forgets fails here, with a sentence that tells the next step."""
 
 import dataclasses
+import importlib
 import inspect
 import re
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from m365_mcp import errors
 from m365_mcp.commands.reference import every_error
 from m365_mcp.errors import M365Error
 from m365_mcp.mail import MessageRequest
-from m365_mcp.settings import PERMISSIONS, Settings, checks
-from m365_mcp.tools import TOOLSETS
+from m365_mcp.settings import PERMISSIONS, Settings
+from m365_mcp.tools import TOOLS, TOOLSETS
 from m365_mcp.tools.attachments import attach_files
 from m365_mcp.tools.drafts import create_draft
 from m365_mcp.tools.mail import send_mail
@@ -22,6 +24,7 @@ from m365_mcp.tools.schedule import schedule_mail
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "m365_mcp").rglob("*.py"))
+TOOL_MODULES = sorted((ROOT / "src" / "m365_mcp" / "tools").glob("[a-z]*.py"))
 # Graph always saves a copy of a draft that it sends, so only send_mail offers the choice.
 ONLY_ONE_TOOL = {"save_to_sent": send_mail, "send_at": schedule_mail}
 
@@ -57,14 +60,23 @@ def test_every_setting_is_read_by_code(name: str) -> None:
     assert readers, f"Pass {name} to the component that it changes, in app.py."
 
 
-@pytest.mark.parametrize("name", sorted({*TOOLSETS, *PERMISSIONS, *checks.TOOLSETS}))
+@pytest.mark.parametrize("name", sorted({*TOOLSETS, *PERMISSIONS}))
 def test_toolset_is_named_everywhere(name: str) -> None:
-    """A toolset has tools, permissions, a valid name in M365_TOOLSETS, and a row in the documents."""
+    """A toolset has tools, permissions, and a row in the documents."""
     assert name in TOOLSETS, f"Add {name} to TOOLSETS in tools/__init__.py."
-    assert name in PERMISSIONS, f"Add {name} to PERMISSIONS in settings/sending.py."
-    assert name in checks.TOOLSETS, f"Add {name} to TOOLSETS in settings/checks.py."
-    assert name in str(Settings.model_fields["m365_toolsets"].description), f"Name {name} in the setting's description."
+    assert name in PERMISSIONS, f"Add {name} to PERMISSIONS in settings/permissions.py."
     table = (ROOT / "docs" / "tools.md").read_text()
     row = next((line for line in table.splitlines() if line.startswith(f"| `{name}` |")), "")
-    missing = [tool.__name__ for tool in TOOLSETS[name] if f"`{tool.__name__}`" not in row]
+    wanted = [*(tool.__name__ for tool in TOOLSETS[name]), *PERMISSIONS[name]]
+    missing = [one for one in wanted if f"`{one}`" not in row]
     assert not missing, f"Add {missing} to the row of {name} in docs/tools.md."
+
+
+@pytest.mark.parametrize("path", TOOL_MODULES, ids=lambda path: path.stem)
+def test_every_tool_is_offered(path: Path) -> None:
+    """A function with `@tool` is one of the tools that a server can have."""
+    module = importlib.import_module(f"m365_mcp.tools.{path.stem}")
+    found = {name for name, value in vars(module).items() if hasattr(value, "__fastmcp__")}
+
+    missing = sorted(found - {tool.__name__ for tool in [*TOOLS, *chain(*TOOLSETS.values())]})
+    assert not missing, f"Add {missing} to TOOLSETS in tools/__init__.py."

@@ -97,7 +97,7 @@ async def test_what_does_not_pass_is_raised_at_once() -> None:
 
 @pytest.mark.parametrize("asked", [5.0, 11.0, 3600.0])
 async def test_no_retry_after_stretches_the_deadline(asked: float) -> None:
-    """Whoever asks for more time than there is gets no second try, and nobody waits."""
+    """A wait that is longer than the time left gets no second try and no pause."""
     flaky = Flaky(Throttled(retry_after=asked))
 
     async with asyncio.timeout(2):
@@ -163,7 +163,7 @@ async def test_time_ends_tries_that_nothing_else_ends() -> None:
 
 
 async def test_cancelled_try_is_over() -> None:
-    """Whoever cancels ends it, in a try and in a pause, and nothing is tried again."""
+    """A cancellation ends it, in a try and in a pause, without another try."""
     begun: list[float] = []
 
     async def hang(left: float) -> None:

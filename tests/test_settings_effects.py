@@ -14,7 +14,7 @@ import pytest
 
 from m365_mcp import settings
 from m365_mcp.app import assemble, build_container
-from m365_mcp.commands.demo.walk import read_form
+from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.settings import Settings
 
 ROOT = Path(__file__).parent
@@ -51,6 +51,10 @@ PROOF = {
     "mcp_cimd_allowed_hosts": "e2e/test_metadata_documents.py::test_client_with_a_metadata_document_signs_in",
     "mcp_allowed_hosts": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
     "mcp_allowed_origins": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
+    "mcp_hsts_seconds": "web/test_security_headers.py::test_h21_https_is_asked_for_where_the_host_is_ours",
+    "mcp_product_name": "web/test_product.py::test_mcp_product_name_is_the_one_name_everywhere",
+    "mcp_product_icon": "web/test_product.py::test_mcp_product_icon_is_served_and_shown",
+    "mcp_help_url": "web/test_product.py::test_mcp_product_name_is_the_one_name_everywhere",
     "mcp_data_dir": f"{_TUNED}::test_data_folder_is_the_chosen_one",
     "mcp_metrics_port": f"{_TUNED}::test_server_listens_where_it_is_told",
     "mcp_log_level": f"{_TUNED}::test_log_has_the_chosen_format_and_level",

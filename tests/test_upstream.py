@@ -1,15 +1,22 @@
-"""What FastMCP and the MCP SDK do by themselves, without our seams (docs/architecture.md, "Seams").
+"""What FastMCP, the MCP SDK, uvicorn and py-key-value do without our seams (docs/architecture.md, "Seams").
 
 A test that fails after `make lock` says that upstream has changed: the seam it names may go, or must be looked at.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import re
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+import uvicorn
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp import Client, FastMCP
@@ -20,9 +27,12 @@ from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
 from fastmcp.tools import Tool
 from jwt.algorithms import RSAAlgorithm
 from key_value.aio.stores.memory import MemoryStore
+from key_value.aio.stores.redis import RedisStore
+from key_value.aio.wrappers.encryption import FernetEncryptionWrapper
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
 from mcp.server.auth.settings import RevocationOptions
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
+from redis.asyncio import BlockingConnectionPool
 
 BASE = "http://localhost:9000"
 OWN = "http://localhost:9/callback"
@@ -102,6 +112,34 @@ async def test_store_that_is_away_looks_like_a_bad_token(
 async def test_oauth_routes_take_bodies_of_any_size(http: httpx2.AsyncClient) -> None:
     """`OAuthRequests`: a registration of 8 MB is stored."""
     assert await register(http, "x" * 8_000_000)
+
+
+async def test_consent_page_is_fastmcps_with_the_form_that_ours_sends(http: httpx2.AsyncClient) -> None:
+    """`EntraProxy._show_consent_page`, `auth.consent`: one form with these hidden fields, in a page of FastMCP's."""
+    page = await http.get((await authorize(http)).headers["Location"])
+    inputs = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', page.text)
+    answers = re.findall(r'<button type="submit" name="action" value="(\w+)"', page.text)
+
+    assert "gofastmcp.com" in page.text
+    assert [name for name, _ in inputs] == ["txn_id", "csrf_token", "submit"]
+    assert answers == ["approve", "deny"]
+    assert any("CONSENT_STATE" in name for name in page.cookies)
+
+
+async def test_refusals_of_a_browser_are_fastmcps_pages_or_json(http: httpx2.AsyncClient) -> None:
+    """`web.error_override`: a bare sentence, a page with a picture of gofastmcp.com, or JSON; and how they differ."""
+    browser = {"Accept": "text/html"}
+    expired = await http.get("/consent?txn_id=gone", headers=browser)
+    foreign = await http.get("/auth/callback?code=x&state=gone", headers=browser)
+    challenge = {"response_type": "code", "code_challenge": "x" * 43, "redirect_uri": OWN}
+    unknown = await http.get("/authorize", params={"client_id": "nobody", **challenge}, headers=browser)
+    refused = await authorize(http, redirect_uri=EVIL)
+
+    assert (expired.status_code, expired.text) == (400, "<h1>Error</h1><p>Invalid or expired transaction</p>")
+    assert (foreign.status_code, "gofastmcp.com" in foreign.text) == (400, True)
+    assert (unknown.status_code, "/register>" in unknown.headers["Link"]) == (400, True)
+    assert (refused.status_code, "link" in refused.headers) == (400, False)
+    assert refused.json()["error"] == "invalid_request"
 
 
 async def test_messages_end_at_4_mib() -> None:
@@ -246,3 +284,81 @@ async def test_errors_of_dependencies_are_masked() -> None:
         result = await client.call_tool("needy", {}, raise_on_error=False)
 
     assert result.content[0].text == "Error calling tool 'needy'"
+
+
+class Upstream:
+    """An upstream client that redeems a code only when two callers redeem it."""
+
+    def __init__(self) -> None:
+        self._both = asyncio.Barrier(2)
+
+    async def fetch_token(self, **_: Any) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            await self._both.wait()
+        return {"access_token": "t", "expires_in": 3600}
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
+async def test_one_return_of_a_browser_is_redeemed_twice(
+    http: httpx2.AsyncClient, auth: AzureProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`EntraProxy._handle_idp_callback`: two requests with one state both redeem Entra's code, and both get a code."""
+    upstream = Upstream()
+    monkeypatch.setattr(auth, "_create_upstream_oauth_client", lambda: upstream)
+    monkeypatch.setattr(auth, "_require_authorization_consent", False)
+    at_entra = (await authorize(http)).headers["Location"]
+    back = {"code": "one", "state": parse_qs(urlsplit(at_entra).query)["state"][0]}
+
+    answers = await asyncio.gather(*(http.get("/auth/callback", params=back) for _ in range(2)))
+
+    codes = {parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0] for answer in answers}
+    assert len(codes) == 2
+
+
+async def test_arguments_of_a_tool_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """`logs`: at DEBUG the log holds the arguments of a call."""
+    server: FastMCP[Any] = FastMCP("plain")
+
+    @server.tool
+    def echo(text: str) -> str:
+        """Return the text."""
+        return text
+
+    caplog.set_level(logging.DEBUG)
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("fastmcp", "mcp")]:
+        caplog.set_level(logging.DEBUG, name)
+    async with Client(server) as client:
+        await client.call_tool("echo", {"text": "a-subject-of-a-mail"})
+
+    assert "a-subject-of-a-mail" in caplog.text
+
+
+def test_sigterm_ends_the_acceptance_of_connections_at_once() -> None:
+    """`web.serving.Server.handle_exit`: uvicorn begins to close its socket with the signal."""
+    server = uvicorn.Server(uvicorn.Config("nothing:nothing", log_config=None))
+
+    server.handle_exit(signal.SIGTERM, None)
+
+    assert server.should_exit
+
+
+def test_redis_store_waits_for_no_connection_and_decodes_no_password() -> None:
+    """`storage.redis_client`: the pool fails when it is used up, and a percent-encoded password is taken literally."""
+    pool = RedisStore(url="redis://user:p%40ss@localhost:6379/0")._client.connection_pool
+
+    assert not isinstance(pool, BlockingConnectionPool)
+    assert pool.connection_kwargs["password"] == "p%40ss"
+
+
+async def test_encryption_accepts_plain_and_copied_records() -> None:
+    """`storage.encryption`: a record that is not encrypted is read, and so is one copied from another key."""
+    plain = MemoryStore()
+    encrypted = FernetEncryptionWrapper(plain, fernet=Fernet(Fernet.generate_key()))
+    await plain.put("forged", {"person": "eve"})
+    await encrypted.put("ada", {"person": "ada"})
+    await plain.put("eve", await plain.get("ada") or {})
+
+    assert await encrypted.get("forged") == {"person": "eve"}
+    assert await encrypted.get("eve") == {"person": "ada"}

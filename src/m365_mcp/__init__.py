@@ -1,6 +1,6 @@
 """The M365 MCP Server: lets an MCP client send mail as the signed-in person.
 
-Read `docs/architecture.md` for the map; imports point down that page.
+`docs/architecture.md` lists the packages; imports point down that list.
 """
 
 from importlib.metadata import version

@@ -12,6 +12,8 @@ from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from m365_mcp import __version__, logs, retries
@@ -54,8 +56,9 @@ from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.oauth_requests import OAuthRequests, limited
 from m365_mcp.web.origins import HostOriginGuard, McpCors
-from m365_mcp.web.pages import landing_page, server_icon
+from m365_mcp.web.pages import Pages
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
+from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -76,6 +79,7 @@ class Container:
     services: Services
     metrics: Metrics
     readiness: health.Readiness
+    pages: Pages
 
     @property
     def checks(self) -> tuple[health.Check, ...]:
@@ -88,16 +92,15 @@ class Container:
         await self.services.outgoing.delivery.finish()
         await self.http.aclose()
         await self.graph_http.aclose()
-        if self.sign_ins.client_metadata is not None:
-            await self.sign_ins.client_metadata.close()
+        await self.sign_ins.close()
         await self.storage.close()
 
 
 def build_container(settings: Settings) -> Container:
     """Build everything; only choosing the store touches the outside."""
     retries.keep_silent()
-    metrics = Metrics()
-    # Two pools, so that a slow Graph cannot keep anybody from signing in.
+    metrics, pages = Metrics(), Pages(settings)
+    # Two pools, so that a slow Graph does not delay sign-ins.
     http, graph_http = make_http_client(settings, 100, 10), make_http_client(settings, 200, 20)
     storage = open_storage(
         settings,
@@ -127,10 +130,11 @@ def build_container(settings: Settings) -> Container:
         graph_http,
         storage,
         sign_ins,
-        EntraProxy(settings, sign_ins, scopes),
+        EntraProxy(settings, sign_ins, scopes, pages.consent),
         build_services(settings, storage, metrics, tokens, graph),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
+        pages,
     )
 
 
@@ -204,10 +208,10 @@ def build_server(container: Container) -> FastMCP[Any]:
         yield {SERVICES: container.services}
 
     server: FastMCP[Any] = FastMCP(
-        name="M365 mail",
+        name=container.settings.mcp_product_name,
         instructions=instructions_for(container.settings.m365_toolsets),
         version=__version__,
-        icons=[server_icon()],
+        icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
         middleware=[ToolOutcome(container.metrics)],
@@ -244,18 +248,28 @@ def assemble(container: Container) -> Starlette:
         finally:
             await container.close()
 
-    landing = Route("/", lambda _: landing_page(f"{container.settings.mcp_server_base_url}{MCP_PATH}"))
     checked = Mount("/", OAuthRequests(inner, container.auth.is_our_resource))
     edge = [
         # The first sees a request first and its answer last.
         Middleware(health.Draining, readiness=container.readiness),
-        Middleware(ErrorOverride, metrics=container.metrics),
+        Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
+        Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(container.readiness), landing, *_upload_routes(container), checked]
+    routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container), checked]
     return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
+
+
+def _page_routes(container: Container) -> list[Route]:
+    endpoint = f"{container.settings.mcp_server_base_url}{MCP_PATH}"
+
+    async def landing(request: Request) -> Response:
+        state, _ = await container.readiness.evaluate()
+        return container.pages.landing(request, endpoint, works=state == "ok")
+
+    return [Route("/", landing), *container.pages.product.routes()]
 
 
 def _upload_routes(container: Container) -> list[Route]:
@@ -265,7 +279,7 @@ def _upload_routes(container: Container) -> list[Route]:
     receiver = UploadReceiver(
         known.uploads.links, known.tokens, known.graph, outgoing.delivery.slots, outgoing.rules, container.metrics
     )
-    return [upload_route(receiver)]
+    return [upload_route(receiver, container.pages)]
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:

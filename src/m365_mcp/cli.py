@@ -60,10 +60,10 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
 
     Example: `m365-mcp demo` keeps running afterwards, so that you can connect your own MCP client
 
-    Example: `m365-mcp demo --once` ends after the walk
+    Example: `m365-mcp demo --once` ends after the mails
 
     Args:
-        once: end after the walk instead of running on.
+        once: end after the mails instead of running on.
         port: port of the server; when it is in use, another free port is used.
     """
     from m365_mcp.commands.demo.run import run_demo

@@ -9,7 +9,7 @@ from typing import NamedTuple
 class PersonId(NamedTuple):
     """Tenant id and object id (`tid` and `oid`) of a person. Names and addresses change; these ids do not.
 
-    Source: "Access token claims reference": together both ids together identify a person in all of Entra ID.
+    Source: "Access token claims reference": the two ids together identify a person in all of Entra ID.
     """
 
     tenant_id: str

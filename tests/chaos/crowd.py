@@ -17,7 +17,7 @@ from tests.e2e.programs import Simulator
 
 DOMAIN = "contoso.example"
 RECOVERY_SECONDS = 30.0
-WISHES: tuple[Call | str, ...] = (*[PROFILE] * 8, LIST, "refresh")  # what a client does, drawn by lot
+CALLS: tuple[Call | str, ...] = (*[PROFILE] * 8, LIST, "refresh")  # what a client does, drawn by lot
 
 
 class Crowd:
@@ -67,10 +67,10 @@ class Crowd:
 
     async def _keep_calling(self, client: LightClient) -> None:
         while True:
-            wish = self._chance.choice(WISHES)
-            if wish == "refresh" and client.refresh_token:
+            call = self._chance.choice(CALLS)
+            if call == "refresh" and client.refresh_token:
                 await client.renew()
-            await client.call(PROFILE if isinstance(wish, str) else wish)
+            await client.call(PROFILE if isinstance(call, str) else call)
             await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._pause)
 
     async def answered(self, times: int = 1) -> None:

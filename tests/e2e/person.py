@@ -14,7 +14,7 @@ from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
 from mcp.shared.auth import AuthorizationCodeResult
 
-from m365_mcp.commands.demo.walk import read_form
+from m365_mcp.commands.demo.sign_in import read_form
 from tests.trust import NO_AUTHORITY, trusting
 
 

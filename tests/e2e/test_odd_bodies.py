@@ -1,4 +1,4 @@
-"""Bodies no honest client sends: every endpoint answers them with 4xx, and the log holds no traceback."""
+"""Malformed bodies: every endpoint responds with 4xx, and the log contains no traceback."""
 
 from __future__ import annotations
 

@@ -163,19 +163,21 @@ async def test_g20_graph_receives_exactly_what_was_asked_for(simulator: Simulato
     server = start_server(tmp_path, simulator, M365_SEND_MODE=mode, M365_SEND_BCC="true", M365_SEND_HOURLY_LIMIT="0")
     ada = await signed_in(server, simulator)
     dice = random.Random(20261124)  # noqa: S311 - samples, no secret
-    wishes = [_random_wish(dice, number) for number in range(40)]
+    all_arguments = [_random_arguments(dice, number) for number in range(40)]
 
-    replies = await asyncio.gather(*(call_tool(server.url, ada.access, "send_mail", **wish) for wish in wishes))
+    replies = await asyncio.gather(
+        *(call_tool(server.url, ada.access, "send_mail", **arguments) for arguments in all_arguments)
+    )
     server.program.end()
 
     assert {said(reply) for reply in replies} == {"sent"}
     mails = {mail["subject"]: mail for mail in simulator.outbox}
-    assert len(simulator.outbox) == len(wishes)
-    for wish in wishes:
-        assert _as_sent(mails[wish["subject"]]) == _as_asked(wish)
+    assert len(simulator.outbox) == len(all_arguments)
+    for arguments in all_arguments:
+        assert _as_sent(mails[arguments["subject"]]) == _as_asked(arguments)
 
 
-def _random_wish(dice: random.Random, number: int) -> dict[str, Any]:
+def _random_arguments(dice: random.Random, number: int) -> dict[str, Any]:
     people = [f"{name}@{domain}" for name in ("a", "b", "c", "d", "e") for domain in ("contoso.example", "example.com")]
     dice.shuffle(people)
     files = [
@@ -196,13 +198,13 @@ def _random_wish(dice: random.Random, number: int) -> dict[str, Any]:
     }
 
 
-def _as_asked(wish: dict[str, Any]) -> dict[str, Any]:
-    files = [(file["name"], base64.b64decode(file["content_base64"])) for file in wish["attachments"]]
+def _as_asked(arguments: dict[str, Any]) -> dict[str, Any]:
+    files = [(file["name"], base64.b64decode(file["content_base64"])) for file in arguments["attachments"]]
     return {
-        **{name: sorted(wish[name]) for name in ("to", "cc", "bcc", "reply_to")},
-        "body": wish["body"],
-        "importance": wish["importance"],
-        "receipt": wish["request_read_receipt"],
+        **{name: sorted(arguments[name]) for name in ("to", "cc", "bcc", "reply_to")},
+        "body": arguments["body"],
+        "importance": arguments["importance"],
+        "receipt": arguments["request_read_receipt"],
         "files": sorted((name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files),
         "from": "ada@contoso.example",
     }

@@ -36,9 +36,9 @@ async def code_form(server: Server, simulator: Simulator, name: str = "ada@conto
     async with direct_client() as http:
         client = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
         client_id = (await http.post(f"{server.url}/register", json=client)).json()["client_id"]
-    wish = {"client_id": client_id, "redirect_uri": CALLBACK, "response_type": "code", "state": "s"}
-    wish |= {"code_challenge": challenge, "code_challenge_method": "S256"}
-    back = await PersonAtBrowser(simulator.ready["ca_file"], name).sign_in(f"{server.url}/authorize?{urlencode(wish)}")
+    query = {"client_id": client_id, "redirect_uri": CALLBACK, "response_type": "code", "state": "s"}
+    query |= {"code_challenge": challenge, "code_challenge_method": "S256"}
+    back = await PersonAtBrowser(simulator.ready["ca_file"], name).sign_in(f"{server.url}/authorize?{urlencode(query)}")
     code = dict(parse_qsl(urlsplit(back).query))["code"]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "client_id": client_id}
     return {**form, "code_verifier": verifier}

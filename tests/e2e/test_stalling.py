@@ -1,4 +1,4 @@
-"""Nobody's call stalls the others: large bodies are composed off the event loop, and slow uploads hold few slots."""
+"""No call stalls another: large bodies are composed off the event loop, and slow uploads take few slots."""
 
 from __future__ import annotations
 

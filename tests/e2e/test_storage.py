@@ -164,7 +164,7 @@ def _everything_in(redis: Redis) -> dict[str, str]:
 async def test_records_put_there_by_somebody_else_are_worth_nothing(
     simulator: Simulator, redis: Redis, tmp_path: Path
 ) -> None:
-    """Whoever can write to Redis but lacks the key cannot become another person by copying records."""
+    """Without the key, write access to Redis does not let a person become another one by copying records."""
     server = make_server(tmp_path, simulator, REDIS_URL=redis.url)
     server.start()
     victim, attacker = assistant_for(server, simulator), assistant_for(server, simulator)

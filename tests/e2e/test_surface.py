@@ -255,7 +255,7 @@ def test_probes_by_address_get_an_answer(http: httpx2.Client, path: str) -> None
 
 @pytest.mark.parametrize("path", ["/register", "/token", "/consent"])
 def test_large_bodies_do_not_reach_the_oauth_endpoints(http: httpx2.Client, path: str) -> None:
-    """Nothing honest is larger than 64 KB there."""
+    """A body above 64 KB is refused there."""
     assert http.post(path, content=b"x" * 70_000).status_code == 413
 
 

@@ -133,7 +133,7 @@ async def test_h18_draft_mode_does_not_judge_a_direct_send_by_the_draft_it_never
 async def test_k15_repeat_tells_whether_the_mail_that_was_sent_is_saved(is_saved: bool) -> None:
     """K15: the receipt of a repeat tells what the first call asked for, on any replica."""
     world = World()
-    first, other = (replace(request(), save_to_sent=wish) for wish in (is_saved, not is_saved))
+    first, other = (replace(request(), save_to_sent=saved) for saved in (is_saved, not is_saved))
 
     sent = await world.replica().send(first, TO, Direct(world.graph))
     repeat = await world.replica().send(other, TO, Direct(world.graph))

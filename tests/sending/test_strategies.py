@@ -52,3 +52,18 @@ async def test_draft_of_an_earlier_call_is_looked_up_by_its_own_id() -> None:
     assert await strategy.reconcile("first-id", "AAMkFirst") is True
     assert "AAMkFirst" in asked[0]
     assert "first-id" in asked[1]
+
+
+async def test_draft_that_the_person_deleted_is_not_sent_once_more() -> None:
+    """In Deleted Items a message is still a draft that Graph would send; its outcome stays unknown."""
+    methods: list[str] = []
+
+    def graph(request: httpx2.Request) -> httpx2.Response:
+        methods.append(request.method)
+        found: dict[str, object] = {"value": []} if "mailFolders" in request.url.path else {"isDraft": True}
+        return httpx2.Response(200, json=found)
+
+    strategy = DraftSend(Drafts(mailbox_over(graph)), MESSAGE, poll_pauses=(0.0,))
+
+    assert await strategy.reconcile("our-id", "AAMk1") is None
+    assert set(methods) == {"GET"}

@@ -1,4 +1,4 @@
-"""A small, honest client for the simulator's tests: signs people in, gets tokens, asks Graph and the control plane."""
+"""A small client for the simulator's tests: it signs people in, gets tokens, and calls Graph and the control plane."""
 
 import asyncio
 import base64

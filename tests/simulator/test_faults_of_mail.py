@@ -4,7 +4,7 @@ import pytest
 
 from m365_simulator import Simulator
 from m365_simulator.mail import Message
-from m365_simulator.post_office import Mailbox
+from m365_simulator.transport import Mailbox
 
 from .client import Client, Json, mail
 

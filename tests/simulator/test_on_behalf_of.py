@@ -208,9 +208,11 @@ async def test_challenge_is_answered_for_a_live_session(client: Client) -> None:
     """After a new sign-in, an exchange with `nbf` and the client's capability gives a token that Graph takes."""
     await client.tokens()
     await client.control("PATCH", "people/ada", {"revoked": True})
-    wish = {"access_token": {"nbf": {"essential": True, "value": str(int(START) + 60)}, "xms_cc": {"values": ["cp1"]}}}
+    challenge = {
+        "access_token": {"nbf": {"essential": True, "value": str(int(START) + 60)}, "xms_cc": {"values": ["cp1"]}}
+    }
 
-    response = await client.exchange(await assertion(client), claims=json.dumps(wish))
+    response = await client.exchange(await assertion(client), claims=json.dumps(challenge))
 
     token = response.json()["access_token"]
     assert read(token)["xms_cc"] == ["CP1"]
@@ -224,11 +226,11 @@ async def test_challenge_cannot_be_answered_for_a_revoked_session(client: Client
     await client.control("PATCH", "people/ada", {"revoked": True})
     challenged = await client.microsoft.get("/v1.0/me", headers={"Authorization": f"Bearer {token}"})
     encoded = challenged.headers["www-authenticate"].partition('claims="')[2].rstrip('"')
-    wish = json.loads(base64.b64decode(encoded))
-    wish["access_token"] |= json.loads(CAE)["access_token"]
+    challenge = json.loads(base64.b64decode(encoded))
+    challenge["access_token"] |= json.loads(CAE)["access_token"]
 
-    refused = await client.exchange(first, claims=json.dumps(wish))
+    refused = await client.exchange(first, claims=json.dumps(challenge))
 
     assert challenged.status_code == 401
-    assert {"nbf", "xms_cc"} == wish["access_token"].keys()
+    assert {"nbf", "xms_cc"} == challenge["access_token"].keys()
     assert (refused.json()["error"], refused.json()["error_codes"]) == ("invalid_grant", [50173])

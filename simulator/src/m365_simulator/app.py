@@ -49,7 +49,7 @@ class Simulator:
     closing: asyncio.Event
 
     def close(self) -> None:
-        """End stalled answers and event streams, which would never end by themselves."""
+        """End stalled responses and event streams, which would not end by themselves."""
         self.closing.set()
         self.tenant.mail.announce()
 
@@ -124,7 +124,7 @@ def _tester(tenant: Tenant, closing: asyncio.Event, hosts: tuple[str, ...]) -> A
 
 
 async def _unknown_segment(request: Request, _: Exception) -> Response:
-    """Answer for what is not modelled: Graph's envelope below /v1.0 and for uploads, Entra's JSON elsewhere."""
+    """Return the response to an unknown path: Graph's error below /v1.0 and for uploads, Entra's elsewhere."""
     if not _is_graph(request):
         return JSONResponse({"error": "not_found", "error_description": f"No such endpoint: {request.url.path}"}, 404)
     segment = request.url.path.rpartition("/")[2]

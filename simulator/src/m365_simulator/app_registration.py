@@ -1,4 +1,4 @@
-"""The one app registration of the home tenant: its secrets, redirect URIs and exposed scope. Knows no HTTP."""
+"""The one app registration of the home tenant: its secrets, redirect URIs and exposed scope."""
 
 import hmac
 import re
@@ -61,7 +61,7 @@ class AppRegistration:
         return f"{self.app_id_uri}/{self.scope_name}"
 
     def knows_redirect(self, redirect_uri: str) -> bool:
-        """Tell whether the URI is registered: exact and case-sensitive, but the port of localhost does not count."""
+        """Return whether the URI is registered: exact and case-sensitive, but the port of localhost does not count."""
         return any(_comparable(known) == _comparable(redirect_uri) for known in self.redirect_uris)
 
     def find_secret(self, value: str) -> Secret | None:
@@ -73,7 +73,7 @@ class AppRegistration:
 
 
 def check_redirect_uri(uri: str) -> None:
-    """Raise ValueError for a URI that Entra would not let anybody register (page "Redirect URI restrictions")."""
+    """Raise ValueError for a URI that Entra would not register (page "Redirect URI restrictions")."""
     parts = urlsplit(uri)
     if len(uri) > LONGEST_REDIRECT_URI:
         raise ValueError(f"A redirect URI has at most {LONGEST_REDIRECT_URI} characters.")

@@ -1,4 +1,4 @@
-"""Keeps a certificate authority's certificate and a server certificate for the loopback names. Knows only files.
+"""Keeps a certificate authority's certificate and a server certificate for the loopback names.
 
 The authority's private key is never written, so a trusted `ca.pem` can vouch for this one server only.
 """
@@ -49,7 +49,7 @@ def _make(files: Files, names: tuple[str, ...]) -> None:
 
 
 def _still_fit(files: Files, names: tuple[str, ...]) -> bool:
-    """Tell whether the files are there, belong together, name these hosts and last another day."""
+    """Return whether the files are there, belong together, name these hosts and last another day."""
     try:
         server = x509.load_pem_x509_certificate(files.server.read_bytes())
         ca = x509.load_pem_x509_certificate(files.ca.read_bytes())

@@ -1,6 +1,6 @@
-"""The control plane under `/_control`: what a tester looks at and changes. JSON, on a port of its own, without TLS.
+"""The control plane under `/_control`: a tester reads and changes the state with JSON, on a separate port without TLS.
 
-Reads show no token and no code. A wrong request is answered 400 with `code`, `sentence` and `advice`, and changes
+Reads show no token and no code. A wrong request gets 400 with `code`, `sentence` and `advice`, and changes
 nothing.
 """
 

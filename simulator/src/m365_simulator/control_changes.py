@@ -1,4 +1,4 @@
-"""What the control plane accepts: one model per kind of change; what is misspelt is refused as a whole."""
+"""The changes that the control plane accepts, one model per kind; it refuses a change with an unknown field."""
 
 import uuid
 from dataclasses import asdict, replace

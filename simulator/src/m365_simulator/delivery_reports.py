@@ -1,4 +1,4 @@
-"""Which addresses cannot be reached, and the report that comes back to the sender. Knows no HTTP."""
+"""Decides which addresses cannot be reached, and makes the report to the sender."""
 
 from m365_simulator.mail import Message, Recipient
 from m365_simulator.people import Person
@@ -8,7 +8,7 @@ UNRESOLVABLE_DOMAINS = ("unresolvable.example",)
 
 
 def cannot_be_delivered(address: str, colleagues: tuple[Person, ...], shared: tuple[str, ...]) -> bool:
-    """Tell what is known at once: names that do not resolve, and unknown addresses of the sender's own tenant."""
+    """Return whether delivery must fail: the domain does not resolve, or the sender's tenant has no such address."""
     domain = address.rpartition("@")[2].casefold()
     if domain in UNRESOLVABLE_DOMAINS or domain.endswith(".invalid"):
         return True

@@ -27,7 +27,7 @@ STALLED_BODY = 64
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole HTTP response."""
+    """A complete HTTP response."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -69,7 +69,7 @@ class FaultInjection:
                 await _reset(scope, receive)
 
     async def _carry_out(self, scope: Scope, receive: Receive) -> Answer:
-        """Let the request have its effect, and keep the answer back."""
+        """Let the request have its effect, and discard the response."""
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -87,7 +87,7 @@ class FaultInjection:
             wait.cancel()
 
     async def _wait(self, seconds: float) -> None:
-        """Wait so long, or until the simulator stops."""
+        """Wait this many seconds, or until the simulator stops."""
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
@@ -119,14 +119,14 @@ class ResettableProtocol(H11Protocol):
         self.app = resettable
 
     def shutdown(self) -> None:
-        """Leave an idle client at once: it may not answer TLS's goodbye, and asyncio would wait 30 seconds for it."""
+        """Close an idle connection immediately: without the client's close_notify, asyncio would wait 30 seconds."""
         super().shutdown()
         if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
 
 
 def _abort(transport: asyncio.Transport) -> None:
-    """Close with a TCP RST: a zero linger time discards what is unsent (socket(7), SO_LINGER)."""
+    """Close the connection with a TCP RST: a zero linger time discards what is unsent (socket(7), SO_LINGER)."""
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

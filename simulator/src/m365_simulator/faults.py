@@ -1,4 +1,4 @@
-"""Faults on purpose: where one strikes, how often, what the client sees, and whether the effect came first.
+"""Planned faults: where a fault strikes, how often, what the client sees, and whether the request has its effect first.
 
 A fault with `when="before"` keeps the request from having any effect, and so does `when="halfway"`, which first lets
 half of the request's body come in (only an upload is struck in the middle; other bodies were read as a whole). With
@@ -26,7 +26,7 @@ class Where:
     person: str | None = None
 
     def matches(self, request: RequestFacts) -> bool:
-        """Tell whether this request is meant."""
+        """Return whether this request is meant."""
         return (
             self.method in (None, request.method)
             and fnmatchcase(request.path, self.path)
@@ -61,7 +61,7 @@ class What:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One scripted nuisance: let `skip` matching requests pass, then strike `times` (None: for ever)."""
+    """A planned fault: it lets `skip` matching requests pass, then strikes `times` times (None: always)."""
 
     __pydantic_config__ = _EXACT
 
@@ -83,7 +83,7 @@ class ArmedFault:
     struck: int = 0
 
     def strikes(self, request: RequestFacts) -> bool:
-        """Tell whether it strikes this request, and count."""
+        """Return whether it strikes this request, and count."""
         if self.times_left == 0 or not self.fault.where.matches(request):
             return False
         if self.skip_left > 0:

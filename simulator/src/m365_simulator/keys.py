@@ -1,4 +1,4 @@
-"""The clock and the signing keys of the tenant. Knows no HTTP.
+"""The clock and the signing keys of the tenant.
 
 A key is published before it signs and stays published after it stopped signing (page "Signing key rollover").
 """
@@ -100,7 +100,7 @@ class KeyRing:
         return self.current
 
     def roll_in_emergency(self) -> SigningKey:
-        """Sign with a key that nobody has seen before and withdraw all others at once."""
+        """Sign with a key that was never published before, and withdraw all others immediately."""
         self.current, self.next, self.retired = self._new(), None, ()
         return self.current
 

@@ -1,4 +1,4 @@
-"""A message and its parts, as values: what a mailbox holds and what the outbox records. Knows no HTTP."""
+"""A message and its parts, as values: what a mailbox holds and what the outbox records."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class ExtendedProperty:
     value: str
 
     def is_named(self, name: str) -> bool:
-        """Tell whether this is the property with that id."""
+        """Return whether this is the property with that id."""
         return self.id.casefold() == name.casefold()
 
 
@@ -103,7 +103,7 @@ class Message:
         return self.folder in UNSENT or (self.folder == "deleteditems" and not self.sent_at)
 
     def answers_to(self, item_id: str) -> bool:
-        """Tell whether this is the item with that id, of either kind."""
+        """Return whether this is the item with that id, of either kind."""
         return item_id in (self.id, self.immutable_id)
 
     def extended_value(self, name: str) -> str | None:

@@ -30,7 +30,7 @@ def mailbox_routes() -> list[Route]:
 
 
 async def show(request: Request) -> Response:
-    """Answer `GET /?person=ada&folder=inbox|sent|drafts|outbox&message=<id>`."""
+    """Respond to `GET /?person=ada&folder=inbox|sent|drafts|outbox&message=<id>`."""
     tenant: Tenant = request.app.state.tenant
     query = request.query_params
     person = tenant.people.get(query.get("person", "")) or next(iter(tenant.people.values()))
@@ -40,7 +40,7 @@ async def show(request: Request) -> Response:
 
 
 async def events(request: Request) -> Response:
-    """Answer a stream with an event `mail` now and at every change; its data is `{"revision": n}`."""
+    """Return a stream with an event `mail` now and at every change; its data is `{"revision": n}`."""
     tenant: Tenant = request.app.state.tenant
     closing = request.app.state.closing
     if closing.is_set():

@@ -27,7 +27,7 @@ class View:
         return FOLDERS[self.folder]
 
     def names(self, message: Message) -> bool:
-        """Tell whether this is the open one."""
+        """Return whether this is the open one."""
         return self.message in (message.id, message.immutable_id, message.internet_message_id)
 
     def link(self, **changes: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The tenants in which people have accounts, each told apart by its GUID and its verified domain. Knows no HTTP."""
+"""The tenants in which people have accounts, each told apart by its GUID and its verified domain."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Organization:
     display_name: str
 
     def answers_to(self, text: str) -> bool:
-        """Tell whether the text is this tenant's GUID or its verified domain."""
+        """Return whether the text is this tenant's GUID or its verified domain."""
         return text.casefold() in (self.id, self.domain)
 
 

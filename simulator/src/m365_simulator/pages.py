@@ -1,4 +1,4 @@
-"""The frame of every HTML page of the simulator: one style sheet and strict headers. Knows no tenant."""
+"""The frame of every HTML page of the simulator: one style sheet and strict headers."""
 
 import base64
 import hashlib

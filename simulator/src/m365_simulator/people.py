@@ -1,4 +1,4 @@
-"""The people of the sample tenants: who they are and what state their account is in. Knows no HTTP."""
+"""The people of the sample tenants: who they are and what state their account is in."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class Person:
     """Further addresses of the mailbox."""
 
     def answers_to(self, username: str) -> bool:
-        """Tell whether the text is this person's handle, sign-in name, address or object id."""
+        """Return whether the text is this person's handle, sign-in name, address or object id."""
         known = (self.name, self.user_principal_name, self.mail or "", self.object_id, *self.aliases)
         return bool(username) and username.casefold() in {text.casefold() for text in known}
 

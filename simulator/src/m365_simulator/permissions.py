@@ -1,4 +1,4 @@
-"""The names of the delegated permissions that exist in this tenant, and the resources they belong to. Knows no HTTP."""
+"""The names of the delegated permissions that exist in this tenant, and the resources they belong to."""
 
 OIDC_SCOPES = ("openid", "profile", "email", "offline_access")
 GRAPH = "https://graph.microsoft.com"

@@ -1,4 +1,4 @@
-"""What is remembered of each request: names and outcomes, never a secret, token or code. Knows no HTTP."""
+"""The log of requests: names and outcomes, never a secret, token or code."""
 
 from collections import deque
 from dataclasses import dataclass

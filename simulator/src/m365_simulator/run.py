@@ -1,4 +1,4 @@
-"""Serves the simulator: all apps in one event loop, a ready file when all listen, a calm stop on a signal."""
+"""Serves the simulator: all apps in one event loop, a ready file when all listen, an orderly stop on a signal."""
 
 import asyncio
 import contextlib
@@ -95,7 +95,7 @@ class _Server(uvicorn.Server):
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen and say so."""
+        """Start to listen, and set the event."""
         await super().startup(sockets)
         self.listening.set()
 

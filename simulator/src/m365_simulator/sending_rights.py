@@ -1,4 +1,4 @@
-"""Who may send in the name of another mailbox (page "Send Outlook messages from another user"). Knows no HTTP."""
+"""Who may send in the name of another mailbox (page "Send Outlook messages from another user")."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ class SendingRights:
         self._granted[right.person, right.address.casefold()] = right
 
     def withdraw(self, person: str, address: str) -> None:
-        """Take a right away."""
+        """Remove a right."""
         self._granted.pop((person, address.casefold()), None)
 
     def find(self, person: str, address: str) -> SendingRight | None:

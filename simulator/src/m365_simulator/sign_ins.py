@@ -1,4 +1,4 @@
-"""What is remembered of sign-ins: flows, sessions, codes, refresh tokens and consents. Knows no HTTP."""
+"""The state of sign-ins: flows, sessions, codes, refresh tokens and consents."""
 
 import secrets
 import uuid
@@ -88,7 +88,7 @@ class Consent:
 
 @dataclass(slots=True)
 class SignIns:
-    """The memory of the authorization server, all of it lost on restart."""
+    """The state of the authorization server; a restart loses it."""
 
     sessions: dict[str, SignIn] = field(default_factory=dict)
     browsers: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Everything about Microsoft's behaviour that nobody has confirmed, or that an installation may set either way.
+"""Behaviour of Microsoft that is not confirmed, or that an installation may choose.
 
 The defaults are the likelier or the stricter reading; the control plane replaces the whole value (`PATCH
 /_control/switches`).

@@ -1,6 +1,6 @@
-"""Fills in the templates of the package, which hold all of its markup. Knows no HTTP and no tenant.
+"""Renders the templates of the package, which contain all of its markup.
 
-Whatever is put into a template is escaped there, unless the template says `safe`; a name it is not given is an error.
+A template escapes every value, unless it says `safe`; a missing value is an error.
 """
 
 from datetime import UTC, datetime

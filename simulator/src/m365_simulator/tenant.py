@@ -1,4 +1,4 @@
-"""The state of the simulated tenant in one object: everything that a reset puts back. Knows no HTTP."""
+"""The state of the simulated tenant in one object, which a reset restores."""
 
 import random
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from m365_simulator.faults import FaultList
 from m365_simulator.keys import Clock, KeyRing, MakeKey, make_rsa_key
 from m365_simulator.organizations import CONTOSO, FABRIKAM, Organization
 from m365_simulator.people import Person, sample_people
-from m365_simulator.post_office import PostOffice
 from m365_simulator.request_log import RequestLog
 from m365_simulator.sending_rights import SendingRights
 from m365_simulator.sign_ins import SignIns
 from m365_simulator.switches import Switches
+from m365_simulator.transport import MailTransport
 from m365_simulator.uploads import Uploads
 
 SHORTEST_LIFE, LONGEST_LIFE = 3600, 5399
@@ -51,14 +51,14 @@ class Tenant:
     ) -> None:
         self.directory = directory
         self.clock = Clock() if read_clock is None else Clock(read_clock)
-        self.mail = PostOffice(
+        self.mail = MailTransport(
             self.clock.now, lambda: tuple(self.people.values()), lambda: self.sending_rights.addresses
         )
         self.keys = KeyRing(make_key)
         self.reset()
 
     def reset(self) -> None:
-        """Put everything back to the start: people, tenants, app, consents, mail, keys and all else."""
+        """Restore the state of the start: people, tenants, app, consents, mail, keys and everything else."""
         self.app = self.directory.app
         self.organizations = (self.directory.home, *self.directory.others)
         self.people = {person.name: person for person in self.directory.people or sample_people()}

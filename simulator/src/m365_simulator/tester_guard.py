@@ -1,4 +1,4 @@
-"""ASGI middleware of the tester's side: no foreign web page may reach it through somebody's browser.
+"""ASGI middleware of the tester's side: it refuses requests of foreign web pages.
 
 A request must be addressed to a known host name (against DNS rebinding), and one that a page made must come from its
 own origin.

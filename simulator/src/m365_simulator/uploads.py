@@ -1,4 +1,4 @@
-"""Upload sessions: how far each file has come. The bytes are counted and hashed, never kept. Knows no HTTP."""
+"""Upload sessions: how far each file has come. The bytes are counted and hashed, never kept."""
 
 import hashlib
 import secrets

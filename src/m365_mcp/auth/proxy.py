@@ -13,12 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
-from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.identity_assertion import normalize_resource_url
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
-from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import (
     AuthorizationCode,
     AuthorizationParams,
@@ -30,11 +28,12 @@ from mcp.server.auth.provider import (
 from mcp.server.auth.settings import RevocationOptions
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from m365_mcp.auth.callbacks import SecondRound, explain_refusal
-from m365_mcp.auth.client_metadata.clients import MetadataClients
+from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
+from m365_mcp.auth.consent import ConsentPage, ConsentRequest, hidden_fields, named_by, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens
 from m365_mcp.auth.registrations import REDIRECT_REFUSED, StrictClient
 from m365_mcp.auth.revocation import Revocation
@@ -57,9 +56,12 @@ class EntraProxy(AzureProvider):
         settings: the settings of the server.
         sign_ins: the components of the proxy.
         graph_scopes: requested at sign-in so that consent covers them; our own token requests never contain them.
+        consent_page: renders the question whether a client may act as the person.
     """
 
-    def __init__(self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...]) -> None:
+    def __init__(
+        self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...], consent_page: ConsentPage
+    ) -> None:
         super().__init__(
             client_id=settings.azure_client_id,
             # The secret goes to the token endpoint only. FastMCP would sign cookies with it; jwt_signing_key does that.
@@ -74,15 +76,13 @@ class EntraProxy(AzureProvider):
             client_storage=sign_ins.flows,
             jwt_signing_key=sign_ins.signing_keys[0],
             require_authorization_consent=True,
-            enable_cimd=sign_ins.client_metadata is not None,
         )
-        if sign_ins.client_metadata is not None:
-            allowed = list(settings.mcp_allowed_redirect_uris)
-            self._cimd_manager = MetadataClients(sign_ins.client_metadata, self._default_scope_str, allowed)
+        self._cimd_manager = clients_of(sign_ins.client_metadata, settings)
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = parse_all(settings.mcp_allowed_redirect_uris)
         self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
 
@@ -131,6 +131,27 @@ class EntraProxy(AzureProvider):
         spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
         return "#" not in resource and spelled == normalize_resource_url(str(self._resource_url))
 
+    async def _show_consent_page(self, request: Request) -> Response:  # type: ignore[override]
+        """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.
+
+        FastMCP 4.2 offers no other seam: `consent_csp_policy` changes one header, and the page is made in this method.
+        """
+        original = await super()._show_consent_page(request)
+        fields = hidden_fields(original) if original.status_code == 200 else {}
+        transaction = await self._transaction_store.get(key=request.query_params.get("txn_id", ""))
+        if not fields or transaction is None:
+            return original  # an error, which the error override replaces
+        client = await self.get_client(transaction.client_id)
+        asked = ConsentRequest(
+            transaction.client_id,
+            (client and client.client_name) or "",
+            named_by(client, transaction.client_id, transaction.client_redirect_uri),
+            transaction.client_redirect_uri,
+            tuple(transaction.scopes),
+            fields,
+        )
+        return with_cookies(self._consent_page(request, asked), original)
+
     @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Handle Entra's callback; a refusal is explained in our words, never with the text in the URL."""
@@ -172,7 +193,7 @@ class EntraProxy(AzureProvider):
         found = await self._code_store.get(key=authorization_code.code)
         if found is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
-        await self._keep_metadata(client)
+        await self._sign_ins.keep_metadata(client)
         new = NewSession(
             session_id=session_id_of(authorization_code.code),
             client_id=str(client.client_id),
@@ -187,10 +208,6 @@ class EntraProxy(AzureProvider):
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
         return self._tokens.issue(begun, begun.current)
 
-    async def _keep_metadata(self, client: OAuthClientInformationFull) -> None:
-        if self._sign_ins.client_metadata is not None:
-            await self._sign_ins.client_metadata.keep(client)
-
     @recorded
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
         """Return the refresh token if this server issued it to this client and its session exists."""
@@ -200,7 +217,7 @@ class EntraProxy(AzureProvider):
         session = await self._sessions.find(reference.session_id)
         if session is None:
             return None
-        await self._keep_metadata(client)
+        await self._sign_ins.keep_metadata(client)
         return RefreshToken(
             token=refresh_token,
             client_id=reference.client_id,
@@ -261,9 +278,7 @@ class EntraProxy(AzureProvider):
         The endpoint of the MCP SDK 2.3 requires a `client_secret` field, which clients here do not have.
         """
         routes = super().get_routes(mcp_path)
-        authenticator = ClientAuthenticator(self)
-        if self._cimd_manager is not None:
-            authenticator = PrivateKeyJWTClientAuthenticator(self, self._cimd_manager, self.token_endpoint_url)
+        authenticator = authenticator_of(self, self._cimd_manager, self.token_endpoint_url)
         ours = Revocation(authenticator, self._tokens, self._sessions).route()
         return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
 

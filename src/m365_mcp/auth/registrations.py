@@ -6,6 +6,8 @@ from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from mcp.shared.auth import InvalidRedirectUriError
 from pydantic import AnyUrl
 
+from m365_mcp.errors import RedirectNotAllowed
+from m365_mcp.errors.request_error import note
 from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 
 REDIRECT_REFUSED = "This redirect URI is not allowed here; the operator can add it to MCP_ALLOWED_REDIRECT_URIS."
@@ -19,6 +21,13 @@ class StrictClient(ProxyDCRClient):
 
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         """Return the redirect URI to use. Raises InvalidRedirectUriError, whose response is no redirect."""
+        try:
+            return self._require_allowed(redirect_uri)
+        except InvalidRedirectUriError:
+            note(RedirectNotAllowed())  # for the page; a program reads the exception's sentence
+            raise
+
+    def _require_allowed(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         resolved = super().validate_redirect_uri(redirect_uri)
         registered = [] if self.allow_unregistered_redirect_uris else [str(uri) for uri in self.redirect_uris or ()]
         if self.cimd_document is not None:

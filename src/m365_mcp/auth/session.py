@@ -103,14 +103,14 @@ class Session(_Record):
         """
         if number >= self.current.number:
             return RefreshDecision.NEW_PAIR, None
-        successor = next((issue for issue in self.pairs if issue.number == number + 1), None)
+        successor = next((pair for pair in self.pairs if pair.number == number + 1), None)
         if successor is not None and now - successor.at <= grace:
             return RefreshDecision.SAME_PAIR, successor
         return RefreshDecision.REFUSED, None
 
     def rotated(self, number: int, now: float, grace: float) -> Session:
         """Return the session with the pair after `number` issued now, and without the pairs past the grace time."""
-        recent = [issue for issue in self.pairs if now - issue.at <= grace][-MAX_PAIRS:]
+        recent = [pair for pair in self.pairs if now - pair.at <= grace][-MAX_PAIRS:]
         return self.model_copy(update={"pairs": (*recent, TokenPair(number=number + 1, at=int(now)))})
 
     def renewed(self, upstream: Upstream) -> Session:

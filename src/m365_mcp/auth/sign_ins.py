@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from key_value.aio.protocols import AsyncKeyValue
+from mcp.shared.auth import OAuthClientInformationFull
 
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.clients import ClientMetadata
@@ -34,3 +35,13 @@ class SignIns:
     upstream: UpstreamClient
     client_metadata: ClientMetadata | None
     signing_keys: tuple[bytes, ...]
+
+    async def keep_metadata(self, client: OAuthClientInformationFull) -> None:
+        """Store the metadata document of a client with which somebody signs in. Raises StorageUnavailable."""
+        if self.client_metadata is not None:
+            await self.client_metadata.keep(client)
+
+    async def close(self) -> None:
+        """Close the connections to the hosts of metadata documents."""
+        if self.client_metadata is not None:
+            await self.client_metadata.close()

@@ -1,7 +1,7 @@
 """Writes the generated parts of the documents; with `--check` it only tells whether they are up to date.
 
 The tables of settings, tools and errors stand between `<!-- begin: name -->` and `<!-- end: name -->`. The tool schemas
-are a file of their own. All of them are committed, so that a diff shows every change that users can see.
+and `.env.example` are files of their own. All of them are committed, so that a diff shows every change that users see.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,20 @@ from m365_mcp.tools.published import publish
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = ROOT / "docs" / "settings.md"
+EXAMPLE = ROOT / ".env.example"
 ERRORS = ROOT / "docs" / "errors.md"
 TOOLS_PAGE = ROOT / "docs" / "tools.md"
 SCHEMAS = ROOT / "docs" / "tools.json"
+# The heading in front of each group of settings, by the first one of the group.
+_HEADINGS = {
+    "azure_client_id": "The app registration in Entra ID",
+    "mcp_server_base_url": "This server",
+    "redis_url": "The store and the keys",
+    "mcp_allowed_redirect_uris": "Who may call",
+    "azure_cloud": "Other clouds",
+    "mcp_product_name": "What people see",
+    "m365_send_mode": "What may be sent",
+}
 # Arguments that a model knows by their names, so that the schemas do not describe them.
 _WELL_KNOWN = {
     "subject": "One line.",
@@ -37,11 +49,14 @@ _WELL_KNOWN = {
 
 
 def settings_table() -> str:
-    """Return every setting with its default and meaning, as a Markdown table."""
-    rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
+    """Return every setting with its default and meaning, as a Markdown table for each group."""
+    rows = []
     for name, field in Settings.model_fields.items():
-        rows.append(f"| `{name.upper()}` | {_default(field)} | {field.description} |")
-    return "\n".join(rows)
+        if name in _HEADINGS:
+            rows += ["", f"## {_HEADINGS[name]}", "", "| Variable | Default | Meaning |", "|---|---|---|"]
+        meaning = str(field.description).replace("|", "\\|")
+        rows.append(f"| `{name.upper()}` | {_default(field)} | {meaning} |")
+    return "\n".join([*rows, ""])
 
 
 def _default(field: Any) -> str:
@@ -52,6 +67,30 @@ def _default(field: Any) -> str:
     if isinstance(field.default, tuple):
         return "Claude's two callbacks, loopback"
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def example_file() -> str:
+    """Return the text of `.env.example`: every setting with its meaning, and its default or a sample value."""
+    lines = ["# Copy to .env and fill in the three ids. Lines that begin with # show defaults and samples."]
+    for name, field in Settings.model_fields.items():
+        if name in _HEADINGS:
+            lines += ["", f"# --- {_HEADINGS[name]} ---"]
+        lines += textwrap.wrap(f"# {field.description}", 118, subsequent_indent="# ", break_on_hyphens=False)
+        lines.append(f"{'' if _is_set_in_example(field) else '# '}{name.upper()}={_sample(field)}")
+    return "\n".join([*lines, ""])
+
+
+def _is_set_in_example(field: Any) -> bool:
+    if field.examples:
+        return str(field.examples[0]).startswith("your-")  # must be replaced
+    return field.default is not None and not isinstance(field.default, tuple)
+
+
+def _sample(field: Any) -> str:
+    value = field.examples[0] if field.examples else field.default
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def every_error() -> list[type[M365Error]]:
@@ -103,6 +142,7 @@ def documents() -> dict[Path, str]:
         SETTINGS: _put(SETTINGS.read_text(), "settings", settings_table()),
         TOOLS_PAGE: _put(TOOLS_PAGE.read_text(), "tools", tools_table(schemas)),
         ERRORS: _put(ERRORS.read_text(), "errors", errors_table()),
+        EXAMPLE: example_file(),
         SCHEMAS: json.dumps(schemas, indent=2, ensure_ascii=False) + "\n",
     }
 

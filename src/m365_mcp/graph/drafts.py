@@ -192,7 +192,7 @@ async def list_scheduled(mailbox: Mailbox, now: datetime) -> tuple[Item, ...]:
     found: list[tuple[datetime, Item]] = []
     for folder in _FOLDERS:
         path = f"/me/mailFolders/{folder}/messages?$top={MESSAGES_PER_FOLDER}&{ITEM_QUERY}"
-        response = await mailbox.read(path, "listWaiting", IMMUTABLE)
+        response = await mailbox.read(path, "listScheduled", IMMUTABLE)
         if response.status != 200:
             raise decipher(response, changes_something=False)
         items = [read_item(entry) for entry in response.json.get("value", ())]

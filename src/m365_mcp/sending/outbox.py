@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.entra.on_behalf_of import Caller, RejectedTokens
@@ -19,6 +21,8 @@ from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrat
 from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DirectSend, DraftSend
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,7 @@ class Outbox:
             InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `compose_message`.
             ServerBusy: the composer is busy with other messages; composing did not start.
         """
-        return await self.outgoing.composer.run(
-            self.person, partial(compose_message, request, self.rules, self.sign_in_name)
-        )
+        return await self.run(partial(compose_message, request, self.rules, self.sign_in_name))
 
     async def compose_reply(self, request: ReplyRequest) -> Reply:
         """Return the reply or forward that `request` describes.
@@ -97,9 +99,11 @@ class Outbox:
             InvalidArgument, RecipientNotAllowed, MessageTooLarge, BodyTooComplex: see `mail.compose_reply`.
             ServerBusy: the composer is busy with other messages; composing did not start.
         """
-        return await self.outgoing.composer.run(
-            self.person, partial(compose_reply, request, self.rules, self.sign_in_name)
-        )
+        return await self.run(partial(compose_reply, request, self.rules, self.sign_in_name))
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Run `work`, which takes processor time, off the event loop; see `Composer.run`."""
+        return await self.outgoing.composer.run(self.person, work)
 
     async def send(
         self,

@@ -100,8 +100,7 @@ class Replies:
         item = replace(draft.item, to=chosen.to, cc=chosen.cc, bcc=(*draft.item.bcc, *reply.bcc))
         check_recipients(self.outbox.rules, to=item.to, cc=item.cc, bcc=item.bcc)
         # Composing takes processor time, and an original may be any size.
-        quote = partial(_text_with_quote, draft, reply)
-        body, notes = await self.outbox.outgoing.composer.run(self.outbox.person, quote)
+        body, notes = await self.outbox.run(partial(_text_with_quote, draft, reply))
         changes = {"body": body, **_changed_recipients(draft.item, item)}
         await self.outbox.drafts.change(item.id, marked(changes, message_id))
         for attachment in reply.attachments:
@@ -124,7 +123,7 @@ def _text_with_quote(draft: ReplyDraft, reply: Reply) -> tuple[dict[str, str], t
 
 
 def _changed_recipients(draft: Item, wanted: Item) -> dict[str, Any]:
-    """Return Graph's JSON of the recipients; nothing if the draft has them already, because Graph knows them better."""
+    """Return Graph's JSON of the recipients; nothing if Graph has already put them into the draft."""
     fields = {"toRecipients": wanted.to, "ccRecipients": wanted.cc, "bccRecipients": wanted.bcc}
     if (draft.to, draft.cc, draft.bcc) == tuple(fields.values()):
         return {}

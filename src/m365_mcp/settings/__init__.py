@@ -1,7 +1,8 @@
 """The settings: read once from the environment and `.env`, checked, and passed on to every component that needs them.
 
 Only this package reads the environment. It reports every mistake at once, each with the name of its variable.
-`server` has the settings of the server itself, `sending` the settings about mail, `checks` the rules for values.
+`server` has the settings of the server itself, `product` those of its pages, `sending` the settings about mail, and
+`checks` the rules for values.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from m365_mcp.errors import SettingsMistake
-from m365_mcp.settings.sending import PERMISSIONS as PERMISSIONS
+from m365_mcp.settings.permissions import PERMISSIONS as PERMISSIONS
+from m365_mcp.settings.product import ProductSettings
 from m365_mcp.settings.sending import SendingSettings
 from m365_mcp.settings.server import CLAUDE_CALLBACKS as CLAUDE_CALLBACKS
 from m365_mcp.settings.server import DEFAULT_REDIS_URL as DEFAULT_REDIS_URL
 from m365_mcp.settings.server import NOT_SET, ServerSettings
 
 
-class Settings(SendingSettings, ServerSettings):
-    """All settings: those of the server and those about mail."""
+class Settings(SendingSettings, ProductSettings, ServerSettings):
+    """All settings: those of the server, of its pages, and about mail."""
 
 
 def load(**overrides: Any) -> Settings:

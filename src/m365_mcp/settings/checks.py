@@ -19,8 +19,12 @@ from pydantic_settings import NoDecode
 
 from m365_mcp.loopback import is_loopback
 from m365_mcp.redirects import RedirectPattern
+from m365_mcp.settings.permissions import PERMISSIONS
 
-TOOLSETS = ("drafts", "attachments", "replies", "schedule", "people")
+MAX_NAME = 60  # characters; more do not fit on a phone
+MAX_ICON_BYTES = 100 * 1024
+# An XML declaration, comments and a document type may stand before the root element.
+_SVG = re.compile(rb"\xef?\xbb?\xbf?\s*(<\?xml[^>]*>\s*)?((<!--.*?-->|<!DOCTYPE[^>]*>)\s*)*<svg[\s>]", re.DOTALL)
 ORGANIZATIONS = "organizations"  # Entra's name for "accounts of any work or school tenant"
 
 
@@ -155,9 +159,9 @@ def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of toolsets, each once."""
-    unknown = [name for name in value if name.lower() not in TOOLSETS]
+    unknown = [name for name in value if name.lower() not in PERMISSIONS]
     if unknown:
-        raise ValueError(f"must name only these toolsets: {', '.join(TOOLSETS)}")
+        raise ValueError(f"must name only these toolsets: {', '.join(PERMISSIONS)}")
     return tuple(dict.fromkeys(name.lower() for name in value))
 
 
@@ -225,6 +229,44 @@ def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
     for origin in value:
         if _read(origin, "https://inspector.example.com").scheme not in ("http", "https") or urlsplit(origin).path:
             raise ValueError("every entry must be an origin such as https://inspector.example.com, without a path")
+    return value
+
+
+def check_product_name(value: str) -> str:
+    """Return the name of the product without blanks at its ends."""
+    name = value.strip()
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise ValueError(f"must have 1 to {MAX_NAME} characters, and no line break or other invisible character")
+    return name
+
+
+def check_icon(value: Path) -> Path:
+    """Check that the file is a small SVG or PNG."""
+    try:
+        with value.open("rb") as file:
+            content = file.read(MAX_ICON_BYTES + 1)
+    except OSError:
+        raise ValueError("must name a readable SVG or PNG file") from None
+    if len(content) > MAX_ICON_BYTES:
+        raise ValueError("must name a file of at most 100 KB")
+    if icon_type(content) is None:
+        raise ValueError("must name an SVG or PNG file; this one is neither, by its content")
+    return value
+
+
+def icon_type(content: bytes) -> str | None:
+    """Return the media type of an icon by its content, or None if it is neither SVG nor PNG."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/svg+xml" if _SVG.match(content) else None
+
+
+def check_help(value: str) -> str:
+    """Check that the address can be linked to from a page."""
+    parts = urlsplit(value)
+    is_page = parts.scheme == "https" and parts.hostname
+    if not (is_page or (parts.scheme == "mailto" and "@" in parts.path)) or not value.isprintable() or " " in value:
+        raise ValueError("must be a full address such as https://intranet.example.com/help or mailto:it@example.com")
     return value
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from m365_mcp.settings.permissions import BASIC
+
 CloudName = Literal["global", "usgov", "usgov-dod", "china"]
 
 
@@ -30,9 +32,6 @@ CLOUDS: dict[CloudName, Cloud] = {
     "usgov-dod": Cloud("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
     "china": Cloud("https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
 }
-
-
-BASIC = ("Mail.Send", "User.Read")
 
 
 def graph_scopes(cloud: Cloud, graph_base_url: str, names: tuple[str, ...] = BASIC) -> tuple[str, ...]:

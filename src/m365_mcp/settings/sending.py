@@ -9,16 +9,7 @@ from pydantic_settings import BaseSettings
 
 from m365_mcp.settings import checks
 from m365_mcp.settings.checks import CommaSeparated
-from m365_mcp.settings.clouds import BASIC
-
-# The permissions that each toolset needs besides Mail.Send and User.Read (Graph permissions reference).
-PERMISSIONS: dict[str, tuple[str, ...]] = {
-    "drafts": ("Mail.ReadWrite",),
-    "attachments": ("Mail.ReadWrite",),
-    "replies": ("Mail.ReadWrite",),
-    "schedule": ("Mail.ReadWrite",),
-    "people": ("People.Read", "User.ReadBasic.All"),
-}
+from m365_mcp.settings.permissions import BASIC, PERMISSIONS
 
 
 class SendingSettings(BaseSettings):
@@ -31,8 +22,8 @@ class SendingSettings(BaseSettings):
     )
     m365_toolsets: Annotated[CommaSeparated, AfterValidator(checks.check_toolsets)] = Field(
         (),
-        description="Further tools, comma separated: drafts, attachments, replies, schedule, people. Each needs Graph "
-        "permissions of its own.",
+        description=f"Further tools, comma separated: {', '.join(PERMISSIONS)}. "
+        "Each needs Graph permissions of its own.",
     )
     m365_send_key_hours: int = Field(
         24, ge=1, le=720, description="How long the server remembers an idempotency_key, in hours."
@@ -43,6 +34,7 @@ class SendingSettings(BaseSettings):
     m365_send_allowed_domains: Annotated[CommaSeparated, AfterValidator(checks.check_domains)] | None = Field(
         None,
         description="Domains that mail may go to, comma separated. none: no domain at all. Unset: every domain.",
+        examples=["contoso.example"],
     )
     m365_send_max_recipients: int = Field(
         500, ge=1, le=1000, description="Maximum recipients per message; Exchange Online's own limit is 500."
@@ -58,6 +50,7 @@ class SendingSettings(BaseSettings):
         None,
         description="File extensions of attachments to refuse, comma separated, in place of the built-in list. none: "
         "refuse no type. Unset: what Outlook blocks, and iqy, slk, rdp, msix and the like.",
+        examples=["exe,js"],
     )
     m365_send_throttled_seconds: int = Field(
         0,

@@ -22,6 +22,7 @@ from m365_mcp.settings import checks
 from m365_mcp.settings.checks import CommaSeparated
 from m365_mcp.settings.clouds import CLOUDS, Cloud, CloudName
 
+YEAR_SECONDS = 365 * 24 * 3600
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
 LOOPBACK_CALLBACKS = tuple(f"http://{netloc}:*/*" for netloc in loopback.NETLOCS)
@@ -41,22 +42,29 @@ class ServerSettings(BaseSettings):
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    azure_client_id: AppId = Field(description="Application (client) ID of the app registration.")
+    azure_client_id: AppId = Field(
+        description="Application (client) ID of the app registration.", examples=["your-client-id"]
+    )
     azure_client_certificate_path: Path | None = Field(
         None,
         description="PEM file with a certificate of the app registration and its private key; replaces the secret.",
+        examples=["/run/secrets/app.pem"],
     )
     azure_federated_token_file: Path | None = Field(
-        None, description="File with the token of AKS workload identity; replaces the secret. The webhook sets it."
+        None,
+        description="File with the token of AKS workload identity; replaces the secret. The webhook sets it.",
+        examples=["/var/run/secrets/azure/tokens/azure-identity-token"],
     )
     azure_client_secret: ClientSecret | None = Field(
         None,
         validate_default=True,
         description="Value (not the Secret ID) of a client secret of the app registration. "
         "Required unless one of the two variables above is set.",
+        examples=["your-client-secret-value"],
     )
     azure_tenant_id: TenantId = Field(
-        description="Directory (tenant) ID; or organizations, to allow people of the tenants in AZURE_ALLOWED_TENANTS."
+        description="Directory (tenant) ID; or organizations, to allow people of the tenants in AZURE_ALLOWED_TENANTS.",
+        examples=["your-tenant-id"],
     )
     azure_allowed_tenants: Annotated[CommaSeparated, AfterValidator(checks.check_tenants)] = Field(
         (),
@@ -73,39 +81,9 @@ class ServerSettings(BaseSettings):
     )
     mcp_host: str = Field("0.0.0.0", description="Address to listen on.")
     mcp_port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
-    redis_url: Annotated[str, AfterValidator(checks.check_redis)] | None = Field(
-        None,
-        description="URL of Redis or Valkey, redis:// or rediss:// (TLS). Unset: redis://localhost:6379/0 if a Redis "
-        "answers there, else an encrypted store on disk for a single process. memory://: a store in memory.",
-    )
     fastmcp_stateless_http: bool = Field(
         True,
         description="Stateless HTTP: the server keeps no MCP session between requests. Needed behind a load balancer.",
-    )
-    azure_cloud: CloudName = Field(
-        "global", description="Microsoft cloud: global, usgov, usgov-dod or china. It sets the next two variables."
-    )
-    azure_authority_host: Annotated[str, AfterValidator(checks.check_authority)] | None = Field(
-        None, description="Address of Entra ID, to replace the cloud's own (https://login.microsoftonline.com)."
-    )
-    graph_base_url: Annotated[str, AfterValidator(checks.check_graph)] | None = Field(
-        None, description="Address of Microsoft Graph, to replace the cloud's own (https://graph.microsoft.com)."
-    )
-    storage_encryption_key: Annotated[
-        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_fernet_keys)
-    ] = Field(
-        (),
-        description="Fernet keys that encrypt the store, comma separated; the first encrypts, all decrypt. "
-        "Unset: a key derived from JWT_SIGNING_KEY or the client secret.",
-    )
-    jwt_signing_key: Annotated[
-        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_signing_keys)
-    ] = Field(
-        (),
-        validate_default=True,
-        description="Keys that sign the tokens of MCP clients (32 characters or more each), comma separated; the first "
-        "signs, all are accepted. Unset: a key derived from the client secret, so that a new client secret signs "
-        "everybody out. Required when there is no client secret.",
     )
     mcp_session_hours: int = Field(
         168,
@@ -124,6 +102,41 @@ class ServerSettings(BaseSettings):
         ge=0,
         le=60,
         description="How long the server still accepts calls after SIGTERM, while /readyz fails, in seconds.",
+    )
+    mcp_metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics; 0 switches it off.")
+    mcp_log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Log level: debug, info, warning or error."
+    )
+    mcp_log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Log format: json, text, or auto (text in a terminal, else json)."
+    )
+    redis_url: Annotated[str, AfterValidator(checks.check_redis)] | None = Field(
+        None,
+        description="URL of Redis or Valkey, redis:// or rediss:// (TLS). Unset: redis://localhost:6379/0 if a Redis "
+        "answers there, else an encrypted store on disk for a single process. memory://: a store in memory.",
+        examples=[DEFAULT_REDIS_URL],
+    )
+    mcp_data_dir: Path | None = Field(
+        None,
+        description="Folder of the store on disk. Unset: the user's data folder.",
+        examples=["/var/lib/m365-mcp"],
+    )
+    storage_encryption_key: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_fernet_keys)
+    ] = Field(
+        (),
+        description="Fernet keys that encrypt the store, comma separated; the first encrypts, all decrypt. "
+        "Unset: a key derived from JWT_SIGNING_KEY or the client secret. "
+        "Make one: openssl rand -base64 32 | tr '+/' '-_'",
+    )
+    jwt_signing_key: Annotated[
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_signing_keys)
+    ] = Field(
+        (),
+        validate_default=True,
+        description="Keys that sign the tokens of MCP clients (32 characters or more each), comma separated; the first "
+        "signs, all are accepted. Unset: a key derived from the client secret, so that a new client secret signs "
+        "everybody out. Required when there is no client secret. Make one: openssl rand -hex 32",
     )
     mcp_allowed_redirect_uris: Annotated[CommaSeparated, AfterValidator(checks.check_redirect_patterns)] = Field(
         (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS),
@@ -145,16 +158,31 @@ class ServerSettings(BaseSettings):
     mcp_allowed_origins: Annotated[CommaSeparated, AfterValidator(checks.check_origins)] = Field(
         (), description="Further origins whose pages may call this server, for example https://inspector.example.com."
     )
-    mcp_data_dir: Path | None = Field(None, description="Folder of the store on disk. Unset: the user's data folder.")
-    mcp_metrics_port: int = Field(9090, ge=0, le=65535, description="Port of /metrics; 0 switches it off.")
-    mcp_log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Log level: debug, info, warning or error."
+    mcp_hsts_seconds: int | None = Field(
+        None,
+        ge=0,
+        le=63_072_000,
+        description="How long browsers use only https for this host (HSTS), in seconds; 0: not at all. Unset: a year, "
+        "or 0 when the public URL has a path, because the host is then shared. No effect on http.",
+        examples=["31536000"],
     )
-    mcp_log_format: Literal["auto", "json", "text"] = Field(
-        "auto", description="Log format: json, text, or auto (text in a terminal, else json)."
+    azure_cloud: CloudName = Field(
+        "global", description="Microsoft cloud: global, usgov, usgov-dod or china. It sets the next two variables."
+    )
+    azure_authority_host: Annotated[str, AfterValidator(checks.check_authority)] | None = Field(
+        None,
+        description="Address of Entra ID, to replace the cloud's own.",
+        examples=["https://login.microsoftonline.com"],
+    )
+    graph_base_url: Annotated[str, AfterValidator(checks.check_graph)] | None = Field(
+        None,
+        description="Address of Microsoft Graph, to replace the cloud's own.",
+        examples=["https://graph.microsoft.com"],
     )
     ssl_cert_file: Annotated[Path, AfterValidator(checks.check_ca_file)] | None = Field(
-        None, description="PEM file with the certificate authorities to trust, for a private certificate authority."
+        None,
+        description="PEM file with the certificate authorities to trust, for a private certificate authority.",
+        examples=["/etc/ssl/private-ca.pem"],
     )
 
     @model_validator(mode="before")
@@ -197,7 +225,7 @@ class ServerSettings(BaseSettings):
     @property
     def signing_secrets(self) -> tuple[str, ...]:
         """The secrets that the server derives its keys from; the first makes new tokens, all are accepted."""
-        # The client secret stays in the list, so that setting JWT_SIGNING_KEY for the first time signs nobody out.
+        # The client secret stays in the list, so that setting JWT_SIGNING_KEY for the first time signs no one out.
         chosen = (*self.jwt_signing_key, *filter(None, [self.azure_client_secret]))
         return tuple(secret.get_secret_value() for secret in chosen)
 
@@ -230,3 +258,12 @@ class ServerSettings(BaseSettings):
     def public_path(self) -> str:
         """Path of the public URL without a trailing slash; empty when the server is at the root of its host."""
         return urlsplit(self.mcp_server_base_url).path
+
+    @property
+    def hsts_seconds(self) -> int:
+        """How long browsers use only https for this host (RFC 6797 section 6.1.1); 0: they are not told to."""
+        if urlsplit(self.mcp_server_base_url).scheme != "https":
+            return 0  # section 7.2: the header has no place in a response over http
+        if self.mcp_hsts_seconds is not None:
+            return self.mcp_hsts_seconds
+        return 0 if self.public_path else YEAR_SECONDS

@@ -45,7 +45,7 @@ def _short(schema: Schema, without: Collection[str], *, nullable: bool) -> Schem
 
 
 def _without_any_of(schema: Schema, *, nullable: bool) -> Schema:
-    """Return the one schema that stands beside null in `anyOf`; a nullable one keeps null as a second type."""
+    """Return the only schema beside null in `anyOf`; a nullable schema keeps null as a second type."""
     choices = schema.get("anyOf", [])
     others = [choice for choice in choices if choice != _NULL]
     if len(others) != 1 or len(choices) != 2:

@@ -16,14 +16,14 @@ DRAIN_SECONDS = 45  # for running calls: the longest takes 10 s for Entra ID and
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that, after SIGTERM, fails its readiness probe and goes on serving before it closes its socket.
+    """A uvicorn server that fails its readiness probe after SIGTERM, and serves on before it closes its socket.
 
     A load balancer needs a moment to notice that a replica shuts down; uvicorn closes its socket at once.
 
     Args:
         config: uvicorn's configuration.
         readiness: is told that the shutdown has begun.
-        delay: how long to go on serving, in seconds.
+        delay: how long the server continues to serve, in seconds.
     """
 
     def __init__(self, config: uvicorn.Config, readiness: Readiness, delay: float) -> None:

@@ -1,1 +1,1 @@
-"""The HTTP skin of the simulated Microsoft Entra ID v2.0: discovery, authorization endpoint and token endpoint."""
+"""The HTTP endpoints of the simulated Microsoft Entra ID v2.0: discovery, authorization endpoint and token endpoint."""

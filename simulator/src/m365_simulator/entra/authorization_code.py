@@ -6,8 +6,8 @@ import hmac
 
 from m365_simulator.entra.forms import Form
 from m365_simulator.entra.grant import (
+    TokenRequest,
     TokenResponse,
-    Wish,
     check_may_reach,
     check_one_resource,
     check_sign_in,
@@ -37,8 +37,8 @@ def redeem_code(tenant: Tenant, tenant_id: str | None, form: Form) -> TokenRespo
     tenant.sign_ins.redeem(code)
     sign_in = check_sign_in(tenant, code.sign_in)
     check_may_reach(tenant, sign_in, scopes)
-    wish = Wish(scopes, nonce=code.request.nonce, client_info=form.get("client_info") == "1")
-    return token_response(tenant, sign_in, wish)
+    token_request = TokenRequest(scopes, nonce=code.request.nonce, client_info=form.get("client_info") == "1")
+    return token_response(tenant, sign_in, token_request)
 
 
 def _find_code(tenant: Tenant, value: str) -> Code:

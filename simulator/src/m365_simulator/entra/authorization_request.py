@@ -80,7 +80,7 @@ def read_request(tenant: Tenant, tenant_id: str | None, query: QueryParams) -> A
 
 
 def wants_mfa(request: AuthorizationRequest) -> bool:
-    """Tell whether the `claims` parameter carries a step-up challenge (an `acrs` for the access token)."""
+    """Return whether the `claims` parameter carries a step-up challenge (an `acrs` for the access token)."""
     return bool(request.claims) and "acrs" in json.loads(str(request.claims)).get("access_token", {})
 
 

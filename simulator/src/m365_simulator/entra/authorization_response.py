@@ -1,4 +1,4 @@
-"""The ways in which the authorization endpoint answers: a code or an error to the client, or a page for the person."""
+"""The responses of the authorization endpoint: a code or an error to the client, or a page for the person."""
 
 import re
 from urllib.parse import urlencode, urlsplit
@@ -15,7 +15,7 @@ from m365_simulator.tenant import Tenant
 def refuse(
     tenant: Tenant,
     request: Request,
-    wish: AuthorizationRequest,
+    authorization: AuthorizationRequest,
     problem: EntraError,
     extra: dict[str, str] | None = None,
 ) -> Response:
@@ -23,19 +23,21 @@ def refuse(
     answer = problem.answer(tenant.switches.aadsts_overrides)
     description = describe(problem, new_trace(tenant.clock.today(), request.headers))
     uri = f"{tenant.authority}/error?code={problem.code}"
-    return send_back(wish, {"error": answer.error, "error_description": description, "error_uri": uri}, extra or {})
+    return send_back(
+        authorization, {"error": answer.error, "error_description": description, "error_uri": uri}, extra or {}
+    )
 
 
-def send_back(wish: AuthorizationRequest, parameters: dict[str, str], extra: dict[str, str]) -> Response:
+def send_back(authorization: AuthorizationRequest, parameters: dict[str, str], extra: dict[str, str]) -> Response:
     """Carry parameters to the client by the response mode that it asked for; `state` comes back without HTML."""
-    state = {} if wish.state is None else {"state": re.sub(r"<[^>]*>", "", wish.state)}
+    state = {} if authorization.state is None else {"state": re.sub(r"<[^>]*>", "", authorization.state)}
     everything = parameters | state | extra
-    parts = urlsplit(wish.redirect_uri)
+    parts = urlsplit(authorization.redirect_uri)
     parts = parts._replace(path=parts.path or "/")
-    if wish.response_mode == "form_post":
+    if authorization.response_mode == "form_post":
         return form_post_page(parts.geturl(), everything)
     text = urlencode(everything)
-    if wish.response_mode == "fragment":
+    if authorization.response_mode == "fragment":
         parts = parts._replace(fragment=text)
     else:
         parts = parts._replace(query=f"{parts.query}&{text}" if parts.query else text)

@@ -22,7 +22,7 @@ COOKIE = "simulator-browser"
 
 
 async def authorize(request: Request) -> Response:
-    """Answer `GET /{tenant}/oauth2/v2.0/authorize`."""
+    """Respond to `GET /{tenant}/oauth2/v2.0/authorize`."""
     tenant: Tenant = request.app.state.tenant
     query = request.query_params
     try:
@@ -30,7 +30,7 @@ async def authorize(request: Request) -> Response:
     except EntraError as problem:
         return show(tenant, request, problem)
     try:
-        wish = read_request(tenant, tenant_id, query)
+        authorization = read_request(tenant, tenant_id, query)
     except EntraError as problem:
         # Only what is needed to find the way back is taken from a request that is wrong.
         mode = query.get("response_mode", "query")
@@ -38,13 +38,13 @@ async def authorize(request: Request) -> Response:
         back = AuthorizationRequest(query["client_id"], query["redirect_uri"], "", query.get("state"), mode)
         return refuse(tenant, request, back, problem)
     browser = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
-    response = _begin(tenant, request, wish, browser)
+    response = _begin(tenant, request, authorization, browser)
     response.set_cookie(COOKIE, browser, secure=True, httponly=True, samesite="lax", path="/")
     return response
 
 
 async def choose_account(request: Request) -> Response:
-    """Answer `POST /{tenant}/login`: somebody signs in."""
+    """Respond to `POST /{tenant}/login`: a person signs in."""
     tenant: Tenant = request.app.state.tenant
     try:
         form = await read_form(request)
@@ -59,7 +59,7 @@ async def choose_account(request: Request) -> Response:
 
 
 async def prove(request: Request) -> Response:
-    """Answer `POST /{tenant}/proof`: the person approves the sign-in as a second factor, or gives up."""
+    """Respond to `POST /{tenant}/proof`: the person approves the sign-in as a second factor, or gives up."""
     tenant: Tenant = request.app.state.tenant
     try:
         form = await read_form(request)
@@ -74,7 +74,7 @@ async def prove(request: Request) -> Response:
 
 
 async def consent(request: Request) -> Response:
-    """Answer `POST /{tenant}/consent`: the person agrees, which is remembered, or declines."""
+    """Respond to `POST /{tenant}/consent`: the person agrees, which is remembered, or declines."""
     tenant: Tenant = request.app.state.tenant
     try:
         form = await read_form(request)
@@ -91,7 +91,7 @@ async def consent(request: Request) -> Response:
 
 
 async def log_out(request: Request) -> Response:
-    """Answer `GET /{tenant}/oauth2/v2.0/logout`: forget the sessions; tokens stay valid (page "Refresh tokens")."""
+    """Respond to `GET /{tenant}/oauth2/v2.0/logout`: forget the sessions; tokens stay valid (page "Refresh tokens")."""
     tenant: Tenant = request.app.state.tenant
     tenant.sign_ins.browsers.pop(request.cookies.get(COOKIE, ""), None)
     target = request.query_params.get("post_logout_redirect_uri", "")
@@ -100,38 +100,40 @@ async def log_out(request: Request) -> Response:
     return Response("Signed out of the simulator.", media_type="text/plain")
 
 
-def _begin(tenant: Tenant, request: Request, wish: AuthorizationRequest, browser: str) -> Response:
+def _begin(tenant: Tenant, request: Request, authorization: AuthorizationRequest, browser: str) -> Response:
     """Go on with a live session of this browser if `prompt` permits it; ask for an account otherwise."""
     sessions = tuple(
         session
         for session in tenant.sign_ins.sessions_in(browser)
-        if may_sign_in(tenant, wish.tenant_id, tenant.people[session.person])
+        if may_sign_in(tenant, authorization.tenant_id, tenant.people[session.person])
     )
-    if wish.login_hint:
-        hinted = tenant.find_person(wish.login_hint)
+    if authorization.login_hint:
+        hinted = tenant.find_person(authorization.login_hint)
         sessions = tuple(s for s in sessions if hinted is not None and s.person == hinted.name)
     session = sessions[0] if len(sessions) == 1 and tenant.people[sessions[0].person].enabled else None
-    if wish.prompt == "none":
-        return _silently(tenant, request, wish, session)
-    flow = tenant.sign_ins.start_flow(wish, browser, tenant.clock.now())
-    if session is None or wish.prompt in ("login", "select_account"):
+    if authorization.prompt == "none":
+        return _silently(tenant, request, authorization, session)
+    flow = tenant.sign_ins.start_flow(authorization, browser, tenant.clock.now())
+    if session is None or authorization.prompt in ("login", "select_account"):
         return account_page(tenant, flow)
     return _next_step(tenant, request, tenant.sign_ins.advance(flow, session.person, session.id))
 
 
-def _silently(tenant: Tenant, request: Request, wish: AuthorizationRequest, session: SignIn | None) -> Response:
-    """Answer `prompt=none`: a code, or the reason why a person would have to be asked."""
+def _silently(
+    tenant: Tenant, request: Request, authorization: AuthorizationRequest, session: SignIn | None
+) -> Response:
+    """Return the response to `prompt=none`: a code, or the reason why a person would have to be asked."""
     if session is None:
         problem = EntraError(50058, "A silent sign-in request was sent but no user is signed in.")
-    elif _needs_mfa(tenant, wish, session):
+    elif _needs_mfa(tenant, authorization, session):
         problem = EntraError(50076, "You must use multi-factor authentication.", error="interaction_required")
-    elif _lacking(tenant, wish, session):
+    elif _lacking(tenant, authorization, session):
         problem = EntraError(
             65001, "The user or administrator has not consented to use the application.", error="consent_required"
         )
     else:
-        return _finish(tenant, wish, session, None)
-    return refuse(tenant, request, wish, problem)
+        return _finish(tenant, authorization, session, None)
+    return refuse(tenant, request, authorization, problem)
 
 
 def _next_step(tenant: Tenant, request: Request, flow: Flow) -> Response:
@@ -147,16 +149,16 @@ def _next_step(tenant: Tenant, request: Request, flow: Flow) -> Response:
     return _finish(tenant, flow.request, session, flow)
 
 
-def _needs_mfa(tenant: Tenant, wish: AuthorizationRequest, session: SignIn) -> bool:
+def _needs_mfa(tenant: Tenant, authorization: AuthorizationRequest, session: SignIn) -> bool:
     if session.mfa:
         return False
-    if wants_mfa(wish):
+    if wants_mfa(authorization):
         return True
     return tenant.people[session.person].must_do_mfa and not tenant.switches.mfa_only_when_claims_ask
 
 
-def _lacking(tenant: Tenant, wish: AuthorizationRequest, session: SignIn) -> tuple[str, ...]:
-    wanted = read_scopes(wish.scope, tenant.app).in_full(tenant.app)
+def _lacking(tenant: Tenant, authorization: AuthorizationRequest, session: SignIn) -> tuple[str, ...]:
+    wanted = read_scopes(authorization.scope, tenant.app).in_full(tenant.app)
     return tenant.sign_ins.missing_consents(tenant.people[session.person], wanted)
 
 
@@ -188,11 +190,11 @@ def _session(tenant: Tenant, flow: Flow) -> SignIn:
     return session
 
 
-def _finish(tenant: Tenant, wish: AuthorizationRequest, session: SignIn, flow: Flow | None) -> Response:
+def _finish(tenant: Tenant, authorization: AuthorizationRequest, session: SignIn, flow: Flow | None) -> Response:
     if flow is not None:
         tenant.sign_ins.flows.pop(flow.token, None)
-    code = tenant.sign_ins.issue_code(session.id, wish, tenant.clock.now())
-    return send_back(wish, {"code": code.value}, {"session_state": str(uuid.uuid4())})
+    code = tenant.sign_ins.issue_code(session.id, authorization, tenant.clock.now())
+    return send_back(authorization, {"code": code.value}, {"session_state": str(uuid.uuid4())})
 
 
 def _cancel(tenant: Tenant, request: Request, flow: Flow) -> Response:

@@ -17,7 +17,7 @@ _CLAIMS = (
 
 
 def metadata(request: Request) -> Response:
-    """Answer `GET /{tenant}[/v2.0]/.well-known/openid-configuration`."""
+    """Respond to `GET /{tenant}[/v2.0]/.well-known/openid-configuration`."""
     tenant: Tenant = request.app.state.tenant
     try:
         tenant_id = read_tenant(tenant, request.path_params["tenant"])
@@ -30,7 +30,7 @@ def metadata(request: Request) -> Response:
 
 
 def keys(request: Request) -> Response:
-    """Answer `GET /{tenant}/discovery[/v2.0]/keys`: the published keys, in an order without meaning."""
+    """Respond to `GET /{tenant}/discovery[/v2.0]/keys`: the published keys, in an order without meaning."""
     tenant: Tenant = request.app.state.tenant
     issuer = f"{tenant.authority}/{{tenantid}}/v2.0"
     entries = [key.as_jwk(issuer) for key in tenant.keys.published]
@@ -38,7 +38,7 @@ def keys(request: Request) -> Response:
 
 
 def instance(request: Request) -> Response:
-    """Answer `GET /common/discovery/instance`, which MSAL asks about hosts that it does not know."""
+    """Respond to `GET /common/discovery/instance`, which MSAL asks about hosts that it does not know."""
     tenant: Tenant = request.app.state.tenant
     if "authorization_endpoint" not in request.query_params:
         return JSONResponse({"error": "invalid_instance", "error_description": "AADSTS50049: Unknown instance."}, 400)

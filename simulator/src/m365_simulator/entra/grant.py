@@ -14,8 +14,8 @@ TokenResponse = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a client wants at the token endpoint, once it is known for whom."""
+class TokenRequest:
+    """A request to the token endpoint for a person who is known."""
 
     scopes: Scopes
     nonce: str | None = None
@@ -70,7 +70,7 @@ def check_may_reach(tenant: Tenant, sign_in: SignIn, scopes: Scopes) -> None:
 
 
 def consent_missing(tenant: Tenant) -> EntraError:
-    """Return the refusal for scopes that nobody agreed to."""
+    """Return the error for scopes without consent."""
     return EntraError(
         65001,
         f"The user or administrator has not consented to use the application with ID '{tenant.app.client_id}' named "
@@ -78,9 +78,9 @@ def consent_missing(tenant: Tenant) -> EntraError:
     )
 
 
-def token_response(tenant: Tenant, sign_in: SignIn, wish: Wish) -> TokenResponse:
+def token_response(tenant: Tenant, sign_in: SignIn, request: TokenRequest) -> TokenResponse:
     """Issue the tokens: an access token always, a refresh token with `offline_access`, an ID token with `openid`."""
-    token, granted = _access_token(tenant, sign_in, wish)
+    token, granted = _access_token(tenant, sign_in, request)
     body: TokenResponse = {
         "token_type": "Bearer",
         "scope": " ".join(granted),
@@ -88,23 +88,23 @@ def token_response(tenant: Tenant, sign_in: SignIn, wish: Wish) -> TokenResponse
         "ext_expires_in": token.expires_in,
         "access_token": token.value,
     }
-    if "offline_access" in wish.scopes.oidc:
-        scope = " ".join((*granted, *wish.scopes.oidc))
+    if "offline_access" in request.scopes.oidc:
+        scope = " ".join((*granted, *request.scopes.oidc))
         body["refresh_token"] = tenant.sign_ins.issue_refresh_token(sign_in.id, scope, tenant.clock.now()).value
-    if wish.id_token and "openid" in wish.scopes.oidc:
-        body["id_token"] = id_token(tenant, sign_in, wish.scopes.oidc, wish.nonce)
-    if wish.client_info:
+    if request.id_token and "openid" in request.scopes.oidc:
+        body["id_token"] = id_token(tenant, sign_in, request.scopes.oidc, request.nonce)
+    if request.client_info:
         body["client_info"] = client_info(tenant.people[sign_in.person])
     return body
 
 
-def _access_token(tenant: Tenant, sign_in: SignIn, wish: Wish) -> tuple[AccessToken, tuple[str, ...]]:
-    if wish.scopes.graph or not wish.scopes.api:
-        names = wish.scopes.graph
+def _access_token(tenant: Tenant, sign_in: SignIn, request: TokenRequest) -> tuple[AccessToken, tuple[str, ...]]:
+    if request.scopes.graph or not request.scopes.api:
+        names = request.scopes.graph
         if names == (DEFAULT,):
             names = _all_graph(tenant, sign_in)
-        return access_token_for_graph(tenant, sign_in, names, wish.cae), tuple(f"{GRAPH}/{name}" for name in names)
-    token = access_token_for_api(tenant, sign_in, (tenant.app.scope_name,), wish.scopes.oidc)
+        return access_token_for_graph(tenant, sign_in, names, request.cae), tuple(f"{GRAPH}/{name}" for name in names)
+    token = access_token_for_api(tenant, sign_in, (tenant.app.scope_name,), request.scopes.oidc)
     return token, (tenant.app.scope,)
 
 

@@ -7,8 +7,8 @@ import jwt
 
 from m365_simulator.entra.forms import Form
 from m365_simulator.entra.grant import (
+    TokenRequest,
     TokenResponse,
-    Wish,
     check_may_reach,
     check_one_resource,
     check_sign_in,
@@ -42,12 +42,14 @@ def exchange(tenant: Tenant, tenant_id: str | None, form: Form) -> TokenResponse
         )
     sign_in = check_sign_in(tenant, str(claims.get("sid")))
     check_may_reach(tenant, sign_in, scopes)
-    wish = Wish(scopes, client_info=form.get("client_info") == "1", cae=declares_cae(form.get("claims")))
-    return token_response(tenant, sign_in, wish)
+    token_request = TokenRequest(
+        scopes, client_info=form.get("client_info") == "1", cae=declares_cae(form.get("claims"))
+    )
+    return token_response(tenant, sign_in, token_request)
 
 
 def declares_cae(claims: str | None) -> bool:
-    """Tell whether the `claims` parameter declares that the client handles claims challenges (`xms_cc` with `cp1`)."""
+    """Return whether the parameter `claims` declares that the client handles claims challenges (`xms_cc`: `cp1`)."""
     if not claims:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Entra's refusals: the table of AADSTS codes, and the JSON error of the token endpoint. Knows no tenant.
+"""Entra's refusals: the table of AADSTS codes, and the JSON error of the token endpoint.
 
 Codes, texts and `error` values follow the page "Microsoft Entra authentication and authorization error codes". Where
 nobody has confirmed `error`, `suberror` or status, `Switches.aadsts_overrides` changes them.

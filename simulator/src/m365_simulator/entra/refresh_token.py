@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from m365_simulator.entra.forms import Form
 from m365_simulator.entra.grant import (
+    TokenRequest,
     TokenResponse,
-    Wish,
     check_may_reach,
     check_one_resource,
     check_sign_in,
@@ -29,7 +29,7 @@ def refresh(tenant: Tenant, tenant_id: str | None, form: Form) -> TokenResponse:
     scopes = _scopes(tenant, token, form.get("scope", ""))
     check_may_reach(tenant, sign_in, scopes)
     tenant.sign_ins.use_refresh_token(token)
-    return token_response(tenant, sign_in, Wish(scopes, client_info=form.get("client_info") == "1"))
+    return token_response(tenant, sign_in, TokenRequest(scopes, client_info=form.get("client_info") == "1"))
 
 
 def _find_token(tenant: Tenant, value: str) -> RefreshToken:

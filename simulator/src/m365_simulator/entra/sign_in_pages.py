@@ -56,7 +56,7 @@ def consent_page(tenant: Tenant, flow: Flow, person: Person, scopes: tuple[str, 
         app_name=tenant.app.display_name,
         host=urlsplit(flow.request.redirect_uri).netloc,
         allowed=tenant.switches.user_consent_allowed,
-        wishes=[(meaning(scope, tenant), scope.rpartition("/")[2]) for scope in scopes],
+        permissions=[(meaning(scope, tenant), scope.rpartition("/")[2]) for scope in scopes],
     )
 
 

@@ -28,7 +28,7 @@ def read_tenant(tenant: Tenant, segment: str) -> str | None:
 
 
 def may_sign_in(tenant: Tenant, tenant_id: str | None, person: Person) -> bool:
-    """Tell whether the person has an account in the tenant that was asked, and may use this app."""
+    """Return whether the person has an account in the tenant that was asked, and may use this app."""
     if person.tenant_id != tenant.tenant_id and not tenant.app.multi_tenant:
         return False
     return tenant_id in (None, person.tenant_id)

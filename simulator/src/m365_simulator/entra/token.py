@@ -24,7 +24,7 @@ GRANTS: Mapping[str, Callable[[Tenant, str | None, Form], TokenResponse]] = {
 
 
 async def token(request: Request) -> Response:
-    """Answer `POST /{tenant}/oauth2/v2.0/token`."""
+    """Respond to `POST /{tenant}/oauth2/v2.0/token`."""
     tenant: Tenant = request.app.state.tenant
     trace = new_trace(tenant.clock.today(), request.headers)
     try:

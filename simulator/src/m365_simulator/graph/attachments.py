@@ -11,14 +11,14 @@ from m365_simulator.graph.problems import GraphError
 from m365_simulator.graph.schema import ATTACHMENT, ATTACHMENT_ITEM
 from m365_simulator.graph.submission import check_size
 from m365_simulator.outlook.addresses import session_url
-from m365_simulator.outlook.answers import session_json
+from m365_simulator.outlook.responses import session_json
 from m365_simulator.uploads import UploadSession
 
 _OF_EVERY_KIND = frozenset({"id", "name", "contentType", "size", "isInline", "lastModifiedDateTime"})
 
 
 def add_attachment(call: Call) -> Outcome:
-    """Answer 201 with the metadata of a small attachment."""
+    """Return 201 with the metadata of a small attachment."""
     item, body = draft(call), read_object(call.body)
     ATTACHMENT.check(body, "attachment")
     attachment = read_attachment(body)
@@ -30,14 +30,14 @@ def add_attachment(call: Call) -> Outcome:
 
 
 def list_attachments(call: Call) -> Outcome:
-    """Answer the metadata of all attachments."""
+    """Return the metadata of all attachments."""
     select = _read_select(call)
     found = [_selected(attachment_json(one), select) for one in call.item().attachments]
     return Outcome(200, {"@odata.context": _context(call), "value": found})
 
 
 def get_attachment(call: Call) -> Outcome:
-    """Answer the metadata of one attachment."""
+    """Return the metadata of one attachment."""
     select, wanted = _read_select(call), call.request.path_params["attachment"]
     for one in call.item().attachments:
         if one.id == wanted:
@@ -84,7 +84,7 @@ def delete_attachment(call: Call) -> Outcome:
 
 
 def create_upload_session(call: Call) -> Outcome:
-    """Answer 201 with the address to which the file goes, which needs no token and is on another host."""
+    """Return 201 with the address to which the file goes, which needs no token and is on another host."""
     item = draft(call)
     wanted = read_parameters(call.body, "attachmentItem").get("attachmentItem")
     ATTACHMENT_ITEM.check(wanted, "AttachmentItem")

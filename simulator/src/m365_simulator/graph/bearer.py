@@ -22,7 +22,7 @@ class Caller:
     scopes: tuple[str, ...]
 
     def has_any(self, *scopes: str) -> bool:
-        """Tell whether the token carries one of these scopes."""
+        """Return whether the token carries one of these scopes."""
         return not set(scopes).isdisjoint(self.scopes)
 
 
@@ -60,8 +60,8 @@ def _check_session(tenant: Tenant, claims: Claims, person: Person) -> None:
         return
     if tenant.switches.cae_needs_client_capability and not claims.get("xms_cc"):
         return
-    wish = {"access_token": {"nbf": {"essential": True, "value": str(int(tenant.clock.now()))}}}
-    encoded = base64.b64encode(json.dumps(wish, separators=(",", ":")).encode()).decode()
+    challenge = {"access_token": {"nbf": {"essential": True, "value": str(int(tenant.clock.now()))}}}
+    encoded = base64.b64encode(json.dumps(challenge, separators=(",", ":")).encode()).decode()
     raise _unauthorized(
         tenant,
         "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "

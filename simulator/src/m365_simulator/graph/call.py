@@ -15,8 +15,8 @@ from m365_simulator.graph.bearer import Caller, read_caller
 from m365_simulator.graph.problems import GraphError, Trace, error_response, new_trace
 from m365_simulator.graph.throttle import Throttle
 from m365_simulator.mail import Message
-from m365_simulator.post_office import Mailbox
 from m365_simulator.tenant import Tenant
+from m365_simulator.transport import Mailbox
 
 IMMUTABLE = 'IdType="ImmutableId"'
 _ID = re.compile(r"AA[MQkA][\w=-]+")
@@ -62,7 +62,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A good answer; without `body` it is empty."""
+    """A successful response; without `body` it is empty."""
 
     status: int = 200
     body: dict[str, object] | None = None

@@ -17,7 +17,7 @@ NOT_CHANGEABLE = ("attachments", "id", "conversationId", "parentFolderId", "isDr
 
 
 def create_draft(call: Call) -> Outcome:
-    """Answer 201 with the new draft."""
+    """Return 201 with the new draft."""
     own = own_address(call.caller.person)
     message = read_mime_message(call.body, own) if is_mime(call) else read_draft(call.body, own)
     check_size(call, message.attachments)
@@ -41,7 +41,7 @@ def keep(call: Call, draft: Message) -> Message:
 
 
 def change_draft(call: Call) -> Outcome:
-    """Answer 200 with the draft as it is now; of what was sent only a few properties can change."""
+    """Return 200 with the draft as it is now; of what was sent only a few properties can change."""
     item, wanted = call.item(), read_object(call.body)
     refuse_submitted(call, item)
     _check_match(call, item)

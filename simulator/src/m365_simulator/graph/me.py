@@ -26,7 +26,7 @@ DEFAULT_PROPERTIES = [
 
 
 async def me(request: Request) -> Response:
-    """Answer the default properties, or exactly those in `$select`."""
+    """Return the default properties, or exactly those in `$select`."""
     tenant: Tenant = request.app.state.tenant
     trace = new_trace(tenant.clock.today(), request.headers)
     try:

@@ -34,7 +34,7 @@ class Filter:
     reads_extended: bool
 
     def fits(self, message: Message) -> bool:
-        """Tell whether the message satisfies every clause."""
+        """Return whether the message satisfies every clause."""
         return all(clause(message) for clause in self.clauses)
 
 

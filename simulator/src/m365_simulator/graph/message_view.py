@@ -54,7 +54,7 @@ def entity_json(call: Call, message: Message, shown: Shown | None = None) -> Jso
 
 
 def may_read_text(call: Call) -> bool:
-    """Tell whether the token allows more than the basics; who may only send sees what it just made."""
+    """Return whether the token allows more than the basics; who may only send sees what it just made."""
     return call.caller.has_any("Mail.Read", "Mail.ReadWrite")
 
 

@@ -7,7 +7,7 @@ from m365_simulator.graph.problems import GraphError
 
 
 def list_messages(call: Call) -> Outcome:
-    """Answer one page of the messages of a folder, or of all folders."""
+    """Return one page of the messages of a folder, or of all folders."""
     folder = call.request.path_params.get("folder")
     query = read_query(call.query)
     _check_extended(call, query.filter.reads_extended or bool(query.shown.extended))
@@ -24,14 +24,14 @@ def list_messages(call: Call) -> Outcome:
 
 
 def get_message(call: Call) -> Outcome:
-    """Answer one message, in whatever folder it is."""
+    """Return one message, in whatever folder it is."""
     shown = read_shown(call.query)
     _check_extended(call, bool(shown.extended))
     return Outcome(200, entity_json(call, call.item(), shown))
 
 
 def get_folder(call: Call) -> Outcome:
-    """Answer one mail folder (page "Get mailFolder"); its id is the `parentFolderId` of its messages."""
+    """Return one mail folder (page "Get mailFolder"); its id is the `parentFolderId` of its messages."""
     name = _folder(call.request.path_params["folder"])
     known: dict[str, object] = {"id": FOLDER_IDS[name], "displayName": DISPLAY_NAMES[name]}
     names = call.query["$select"].split(",") if call.query.get("$select") else known

@@ -14,7 +14,7 @@ _OPTIONS = ("$search", "$top", "$select", "$skip")
 
 
 def people(call: Call) -> Outcome:
-    """Answer the colleagues that the search finds, the most relevant first."""
+    """Return the colleagues that the search finds, the most relevant first."""
     for name in call.query:
         if name.startswith("$") and name not in _OPTIONS:
             raise GraphError(400, "ErrorInvalidUrlQuery", f"The query option '{name}' is not modelled.")

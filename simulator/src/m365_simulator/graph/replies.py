@@ -8,17 +8,17 @@ from m365_simulator.graph.drafts import keep_new
 from m365_simulator.graph.json_body import Json, read_parameters
 from m365_simulator.graph.json_message import read_fields
 from m365_simulator.graph.problems import GraphError
-from m365_simulator.graph.reply_text import Kind, answer_to, with_quote
+from m365_simulator.graph.reply_text import Kind, reply_to, with_quote
 from m365_simulator.graph.submission import own_address, submit
 from m365_simulator.mail import Message
 
 
-def create_answer(kind: Kind) -> Callable[[Call], Outcome]:
+def create_reply(kind: Kind) -> Callable[[Call], Outcome]:
     """Make the endpoint that answers 201 with a draft."""
     return lambda call: keep_new(call, _answer(call, kind, needs_recipient=False))
 
 
-def send_answer(kind: Kind) -> Callable[[Call], Outcome]:
+def send_reply(kind: Kind) -> Callable[[Call], Outcome]:
     """Make the endpoint that sends the reply or the forward, and answers 202."""
 
     def endpoint(call: Call) -> Outcome:
@@ -34,7 +34,7 @@ def _answer(call: Call, kind: Kind, *, needs_recipient: bool) -> Message:
     changes: Json = wanted.get("message") or {}
     comment = wanted.get("comment")
     _check(wanted, changes, kind, needs_recipient)
-    message = answer_to(original, kind, call.caller.person, own_address(call.caller.person))
+    message = reply_to(original, kind, call.caller.person, own_address(call.caller.person))
     if wanted.get("toRecipients"):
         changes = {**changes, "toRecipients": wanted["toRecipients"]}
     if comment:

@@ -1,4 +1,4 @@
-"""What a reply or a forward is made of: recipients, subject, threading headers and the quoted original."""
+"""Composes a reply or a forward: recipients, subject, threading headers and the quoted original."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from m365_simulator.templating import render
 Kind = Literal["reply", "replyAll", "forward"]
 
 
-def answer_to(original: Message, kind: Kind, person: Person, own: Recipient) -> Message:
+def reply_to(original: Message, kind: Kind, person: Person, own: Recipient) -> Message:
     """Return the draft that answers or forwards a message, with the original quoted below an empty text."""
     return replace(
         Message(sender=own, from_=own),

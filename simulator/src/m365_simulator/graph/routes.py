@@ -14,7 +14,7 @@ from m365_simulator.graph.drafts import change_draft, create_draft, delete_messa
 from m365_simulator.graph.me import me
 from m365_simulator.graph.messages import get_folder, get_message, list_messages
 from m365_simulator.graph.people import people
-from m365_simulator.graph.replies import create_answer, send_answer
+from m365_simulator.graph.replies import create_reply, send_reply
 from m365_simulator.graph.reply_text import Kind
 from m365_simulator.graph.send_mail import send_mail
 from m365_simulator.graph.users import users
@@ -24,7 +24,7 @@ SEND = ("Mail.Send", "Mail.Send.Shared")
 READ = ("Mail.Read", "Mail.ReadWrite")
 READ_BASIC = ("Mail.ReadBasic", *READ)
 _MESSAGE = "/v1.0/me/messages/{id}"
-_ANSWERS: tuple[tuple[Kind, str, str], ...] = (
+_REPLIES: tuple[tuple[Kind, str, str], ...] = (
     ("reply", "createReply", "reply"),
     ("replyAll", "createReplyAll", "replyAll"),
     ("forward", "createForward", "forward"),
@@ -43,7 +43,7 @@ def graph_routes() -> list[Route]:
         _route("GET", "/v1.0/me/mailFolders/{folder}", get_folder, *READ_BASIC),
         *_messages(),
         *_attachments(),
-        *_answers(),
+        *_replies(),
     ]
 
 
@@ -68,11 +68,11 @@ def _attachments() -> list[Route]:
     ]
 
 
-def _answers() -> list[Route]:
+def _replies() -> list[Route]:
     routes = []
-    for kind, creates, sends in _ANSWERS:
-        routes.append(_route("POST", f"{_MESSAGE}/{creates}", create_answer(kind), *WRITE))
-        routes.append(_route("POST", f"{_MESSAGE}/{sends}", send_answer(kind), *SEND, sends=True))
+    for kind, creates, sends in _REPLIES:
+        routes.append(_route("POST", f"{_MESSAGE}/{creates}", create_reply(kind), *WRITE))
+        routes.append(_route("POST", f"{_MESSAGE}/{sends}", send_reply(kind), *SEND, sends=True))
     return routes
 
 

@@ -11,7 +11,7 @@ from m365_simulator.graph.submission import own_address, submit
 
 
 def send_mail(call: Call) -> Outcome:
-    """Answer 202 with an empty body."""
+    """Return 202 with an empty body."""
     own = own_address(call.caller.person)
     message = read_mime_message(call.body, own) if is_mime(call) else read_send_mail(call.body, own)
     submit(call, message, "sendMail")
@@ -19,7 +19,7 @@ def send_mail(call: Call) -> Outcome:
 
 
 def is_mime(call: Call) -> bool:
-    """Tell whether the message came as MIME or as JSON; GraphError 415 for anything else."""
+    """Return whether the message came as MIME or as JSON; GraphError 415 for anything else."""
     content_type = call.request.headers.get("content-type", "").partition(";")[0].strip().casefold()
     if content_type not in ("text/plain", "application/json"):
         raise GraphError(

@@ -1,4 +1,4 @@
-"""Sending a message, however it came about: whether it may go, and handing it to the post office."""
+"""Checks a message of any kind, and submits it to the transport."""
 
 from dataclasses import replace
 from typing import Literal
@@ -8,8 +8,8 @@ from m365_simulator.graph.problems import GraphError
 from m365_simulator.graph.recipients import check_recipients
 from m365_simulator.mail import Attachment, Message, Recipient
 from m365_simulator.people import Person
-from m365_simulator.post_office import Handling
 from m365_simulator.switches import Switches
+from m365_simulator.transport import TransportOptions
 
 DAY = 86400.0
 
@@ -34,7 +34,7 @@ def submit(call: Call, message: Message, via: Literal["draft", "sendMail", "repl
         sent_at=now,
         visible_at=max(now, named.visible_at),
     )
-    tenant.mail.submit(stamped, call.caller.person, _handling(tenant.switches))
+    tenant.mail.submit(stamped, call.caller.person, _transport_options(tenant.switches))
 
 
 def refuse_submitted(call: Call, item: Message) -> None:
@@ -77,8 +77,8 @@ def _check_daily_limit(call: Call, message: Message) -> None:
         raise GraphError(429, "ErrorExceededMessageLimit", "The sender exceeded the number of recipients per day.")
 
 
-def _handling(switches: Switches) -> Handling:
-    return Handling(
+def _transport_options(switches: Switches) -> TransportOptions:
+    return TransportOptions(
         settles_seconds=switches.send_settles_seconds,
         settling_is_seen=switches.settling_shows == "draft",
         deferred_folder=switches.deferred_folder,

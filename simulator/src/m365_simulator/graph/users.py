@@ -27,7 +27,7 @@ _FIELDS: dict[str, Callable[[Person], str]] = {
 
 
 async def users(request: Request) -> Response:
-    """Answer the people of the caller's tenant that the search finds, in the order of their names."""
+    """Return the people of the caller's tenant that the search finds, in the order of their names."""
     tenant: Tenant = request.app.state.tenant
     trace = new_trace(tenant.clock.today(), request.headers)
     try:
@@ -87,7 +87,7 @@ def _clause(text: str) -> Callable[[Person], bool]:
 
 
 def _has_word(text: str, beginning: str) -> bool:
-    """Tell whether a word of the text begins so: the directory searches by tokens."""
+    """Return whether a word of the text begins so: the directory searches by tokens."""
     return any(part.startswith(beginning) for part in (text, *re.split(r"[\W_]+", text)))
 
 

@@ -1,1 +1,1 @@
-"""The HTTP skin of the host that takes large attachments, outlook.office.com in the real world."""
+"""The HTTP endpoint of the host that takes large attachments; Microsoft's is outlook.office.com."""

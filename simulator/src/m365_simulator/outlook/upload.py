@@ -13,7 +13,7 @@ from m365_simulator.graph.problems import GraphError, error_response, new_trace
 from m365_simulator.graph.throttle import Throttle
 from m365_simulator.mail import new_id
 from m365_simulator.outlook.addresses import attachment_url
-from m365_simulator.outlook.answers import session_json
+from m365_simulator.outlook.responses import session_json
 from m365_simulator.people import Person
 from m365_simulator.tenant import Tenant
 from m365_simulator.uploads import UploadSession
@@ -36,7 +36,7 @@ class Range:
 
 
 async def upload(request: Request) -> Response:
-    """Answer PUT (a range), GET (how far the file has come) and DELETE (give up)."""
+    """Respond to PUT (a range), GET (how far the file has come) and DELETE (give up)."""
     tenant: Tenant = request.app.state.tenant
     throttle: Throttle = request.app.state.throttle
     trace = new_trace(tenant.clock.today(), request.headers)
@@ -97,7 +97,7 @@ def _check_range(tenant: Tenant, request: Request, session: UploadSession) -> Ra
 
 
 async def _receive(request: Request, session: UploadSession, wanted: Range) -> None:
-    """Hash the bytes as they come; a range that breaks off, or that somebody else sent meanwhile, is not kept."""
+    """Hash the bytes as they come; discard a range that is interrupted, or that another request sent meanwhile."""
     digest, count = session.digest.copy(), 0
     async for part in request.stream():
         digest.update(part)

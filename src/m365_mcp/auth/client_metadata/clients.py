@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fastmcp.server.auth import OAuthProxy
+from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.cimd import (
     CIMDAssertionValidator,
     CIMDClientManager,
@@ -18,6 +20,7 @@ from fastmcp.server.auth.cimd import (
     CIMDFetcher,
     CIMDFetchError,
 )
+from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.shared.auth import OAuthClientInformationFull
 from pydantic_core import from_json
 
@@ -27,6 +30,7 @@ from m365_mcp.auth.client_metadata.fetcher import DocumentInvalid, Kind
 from m365_mcp.auth.client_metadata.hosts import is_client_id_url
 from m365_mcp.errors import ClientMetadataInvalid, ClientMetadataUnavailable
 from m365_mcp.errors.request_error import recorded
+from m365_mcp.settings import Settings
 
 
 def read_document(url: str, body: bytes) -> dict[str, Any]:
@@ -174,3 +178,15 @@ class MetadataClients(CIMDClientManager):
         else:
             keys = await self._metadata.key_sets.get(str(document.jwks_uri))
         return document.model_copy(update={"jwks": keys, "jwks_uri": None})
+
+
+def clients_of(metadata: ClientMetadata | None, settings: Settings) -> MetadataClients | None:
+    """Return the manager for the settings; None when MCP_CIMD is off, and then FastMCP advertises nothing."""
+    if metadata is None:
+        return None
+    return MetadataClients(metadata, settings.mcp_scope_name, list(settings.mcp_allowed_redirect_uris))
+
+
+def authenticator_of(proxy: OAuthProxy, clients: CIMDClientManager | None, endpoint: str) -> ClientAuthenticator:
+    """Return what authenticates clients, with assertions where there are metadata documents."""
+    return PrivateKeyJWTClientAuthenticator(proxy, clients, endpoint) if clients else ClientAuthenticator(proxy)

@@ -1,1 +1,1 @@
-"""The demo: simulator and server as two real processes, and a client that walks through the sign-in."""
+"""The demo: simulator and server as two real processes, and a client that signs in step by step."""

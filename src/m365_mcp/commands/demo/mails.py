@@ -47,7 +47,7 @@ async def ask(grace: Client[Any]) -> None:
     await grace.call_tool("send_mail", QUESTION.arguments)
 
 
-async def write_and_answer(ada: Client[Any]) -> list[str]:
+async def write_and_reply(ada: Client[Any]) -> list[str]:
     """Let Ada send her mails and answer Grace's question; return the subjects that Grace finds in her mailbox."""
     for mail in FROM_ADA:
         await ada.call_tool("send_mail", mail.arguments)

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from m365_mcp.commands.demo import mails
 from m365_mcp.commands.demo.processes import Simulator, listen, running_server, running_simulator
-from m365_mcp.commands.demo.walk import Step, Walk
+from m365_mcp.commands.demo.sign_in import SignIn, Step
 from m365_mcp.errors import InternalError
 
 PERSON = "ada@contoso.example"
@@ -53,18 +53,18 @@ async def run_demo(console: Console, *, once: bool, port: int) -> int:
 
 
 async def _walk(console: Console, server_url: str, simulator: Simulator) -> str:
-    walk = Walk(server_url, simulator, PERSON)
+    sign_in = SignIn(server_url, simulator, PERSON)
     with console.status("Signing in…") as status:
-        async for step in walk.steps():
+        async for step in sign_in.steps():
             console.print(_as_text(step))
             status.update(f"Step {step.number} done…")
-    names, profile, receipt = await _call_tools(f"{server_url}/mcp", walk.access_token)
+    names, profile, receipt = await _call_tools(f"{server_url}/mcp", sign_in.access_token)
     tools = f"200, tools: {', '.join(names)}"
     console.print(_as_text(Step("10", "Use MCP with the token", f"POST {server_url}/mcp", (tools,))))
     console.print(f"     [cyan]get_my_profile[/] → {profile['displayName']} <{profile['mail']}>", highlight=False)
     console.print(f"     [cyan]send_mail[/]      → status {receipt['status']}, {', '.join(receipt['recipients'])}\n")
     console.print(_as_panel(await _submitted(simulator)))
-    return walk.access_token
+    return sign_in.access_token
 
 
 async def _call_tools(endpoint: str, token: str) -> tuple[list[str], dict[str, Any], dict[str, Any]]:
@@ -80,13 +80,13 @@ async def _call_tools(endpoint: str, token: str) -> tuple[list[str], dict[str, A
 async def _fill_mailbox(console: Console, server_url: str, simulator: Simulator, token: str) -> None:
     """Send the mails that the mailbox page shows; Grace signs in for hers."""
     with console.status("Sending four more mails…"):
-        walk = Walk(server_url, simulator, OTHER_PERSON)
-        async for _ in walk.steps():
+        sign_in = SignIn(server_url, simulator, OTHER_PERSON)
+        async for _ in sign_in.steps():
             pass
-        async with _client(f"{server_url}/mcp", walk.access_token) as grace:
+        async with _client(f"{server_url}/mcp", sign_in.access_token) as grace:
             await mails.ask(grace)
         async with _client(f"{server_url}/mcp", token) as ada:
-            subjects = await mails.write_and_answer(ada)
+            subjects = await mails.write_and_reply(ada)
     console.print("Four more mails, to read in Grace's mailbox as they arrive:")
     for subject in subjects:
         console.print(f"     {subject}", highlight=False)

@@ -20,7 +20,7 @@ import httpx2
 from m365_mcp.commands.demo.processes import Simulator
 from m365_mcp.errors import InternalError
 
-CLIENT_CALLBACK = "http://127.0.0.1:33418/callback"  # nothing listens there; the walk reads the redirect
+CLIENT_CALLBACK = "http://127.0.0.1:33418/callback"  # nothing listens there; the client reads the redirect
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Step:
     answered: tuple[str, ...]
 
 
-class Walk:
+class SignIn:
     """A client without credentials that ends with an access token for `server_url`.
 
     Args:

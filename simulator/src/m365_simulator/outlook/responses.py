@@ -1,4 +1,4 @@
-"""What Graph and the upload host say of an upload session (page "uploadSession resource type")."""
+"""The JSON of an upload session, from Graph and from the upload host (page "uploadSession resource type")."""
 
 from datetime import UTC, datetime
 

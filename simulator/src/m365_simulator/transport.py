@@ -1,7 +1,7 @@
-"""Mailboxes and the outbox: what was submitted, when it leaves, where it arrives, and who is told. Knows no HTTP.
+"""Accepts submitted messages, delivers them to mailboxes, and reports failures to their senders.
 
-A submitted message counts as sent at once and stands in `outbox`. It leaves the sender's mailbox when it is due: now,
-or when its deferred time has come; every look at a mailbox first lets go what is due by the simulator's clock.
+A submitted message counts as sent immediately, and is in `outbox`. It leaves the sender's mailbox when it is due: now,
+or at its deferred time. Every access to a mailbox first delivers what is due by the simulator's clock.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ class Mailbox:
 
     @property
     def inbox(self) -> list[Message]:
-        """What arrived."""
+        """The messages that arrived."""
         return self.folder("inbox")
 
     @property
     def sent(self) -> list[Message]:
-        """What left, unless it was not to be kept."""
+        """The copies of sent messages."""
         return self.folder("sentitems")
 
     def find(self, item_id: str) -> Message | None:
@@ -66,13 +66,13 @@ class Submission:
 
     @property
     def deferred(self) -> bool:
-        """Whether the sender wanted it to leave later; then it can still be called back."""
+        """Whether the sender deferred it; until it leaves, the sender can delete it."""
         return self.message.visible_at > self.message.sent_at
 
 
 @dataclass(frozen=True, slots=True)
-class Handling:
-    """What is done with a submission: the settings that nobody has confirmed (`switches.py`)."""
+class TransportOptions:
+    """How a submission is processed, where Microsoft's behaviour is not confirmed (`switches`)."""
 
     settles_seconds: float = 0.0
     settling_is_seen: bool = True
@@ -80,7 +80,7 @@ class Handling:
     immutable_id_survives: bool = True
 
 
-class PostOffice:
+class MailTransport:
     """Takes submitted messages, keeps them in the outbox and delivers them inside the known tenants.
 
     It asks for the time, the people and the shared addresses whenever it delivers.
@@ -111,18 +111,18 @@ class PostOffice:
         self.release()
         return self._mailboxes.setdefault(person, Mailbox())
 
-    def submit(self, message: Message, sender: Person, handling: Handling) -> None:
+    def submit(self, message: Message, sender: Person, options: TransportOptions) -> None:
         """Accept a message, new or a draft: this is the moment at which it counts as sent."""
         mailbox = self.mailbox(sender.name)
         sent = replace(message, folder="sentitems", id=new_id())
-        if not handling.immutable_id_survives:
+        if not options.immutable_id_survives:
             sent = replace(sent, immutable_id=new_immutable_id())
         submission = Submission(
-            sender, _waiting(message, handling), sent, max(sent.visible_at, sent.sent_at + handling.settles_seconds)
+            sender, _waiting(message, options), sent, max(sent.visible_at, sent.sent_at + options.settles_seconds)
         )
         self.outbox.append(sent)
         self._pending.append(submission)
-        if handling.settling_is_seen or submission.deferred:
+        if options.settling_is_seen or submission.deferred:
             mailbox.put(submission.waiting)
         else:
             mailbox.remove(submission.waiting)
@@ -134,7 +134,7 @@ class PostOffice:
         return next((one for one in self._pending if one.waiting.immutable_id == item.immutable_id), None)
 
     def delete(self, person: str, item: Message) -> None:
-        """Move an item of a mailbox to Deleted Items; one that lies there already is removed for good."""
+        """Move an item of a mailbox to Deleted Items; an item that is there already is removed permanently."""
         mailbox = self.mailbox(person)
         if item.folder == "deleteditems":
             mailbox.remove(item)
@@ -149,7 +149,7 @@ class PostOffice:
         self.delete(submission.sender.name, replace(submission.waiting, sent_at=0.0, via=""))
 
     def release(self) -> None:
-        """Let go everything that is due."""
+        """Deliver every message that is due."""
         now = self._now()
         due = sorted((one for one in self._pending if one.due_at <= now), key=lambda one: one.due_at)
         for submission in due:
@@ -190,26 +190,26 @@ class PostOffice:
         return str(self.revision)
 
     def announce(self) -> None:
-        """Wake everybody who waits for a change."""
+        """Wake every task that waits for a change."""
         self.revision += 1
         self._changed.set()
         self._changed = asyncio.Event()
 
 
-def _waiting(message: Message, handling: Handling) -> Message:
-    """Return what the sender sees until the message has left; a draft that settles looks as it did before."""
+def _waiting(message: Message, options: TransportOptions) -> Message:
+    """Return what the sender sees until the message has left: an unchanged draft, or a message in the Outbox."""
     if message.visible_at > message.sent_at:
-        return replace(message, folder=handling.deferred_folder, id=new_id())
+        return replace(message, folder=options.deferred_folder, id=new_id())
     return replace(message, sent_at=0.0) if message.via == "draft" else replace(message, folder="outbox", id=new_id())
 
 
 def _deleted(item: Message) -> Message:
-    """Return the item as it lies in Deleted Items: the move gives it another id, but not another immutable one."""
+    """Return the item as it is in Deleted Items: the move changes its id, but not its immutable id."""
     return replace(item, folder="deleteditems", id=new_id(), change_key=new_id())
 
 
 def _arrived(message: Message) -> Message:
-    """Return the recipient's copy; nobody but the sender may see who got a blind copy (RFC 5322 section 3.6.3)."""
+    """Return the recipient's copy; only the sender may see blind copies (RFC 5322 section 3.6.3)."""
     return replace(
         message,
         bcc=(),
