@@ -240,7 +240,6 @@ def test_example_file_names_every_setting_with_its_default(monkeypatch: pytest.M
         ("GRAPH_BASE_URL", "https://user:password@graph.example.com"),
         ("MCP_PRODUCT_NAME", "x" * 61),
         ("MCP_PRODUCT_NAME", "Con\u202etoso"),
-        ("MCP_PRODUCT_NAME", " "),
         ("MCP_PRODUCT_ICON", "/nonexistent.svg"),
         ("MCP_PRODUCT_ICON", __file__),
         ("MCP_HELP_URL", "javascript:alert(1)"),

@@ -401,4 +401,5 @@ async def test_assertion_counts_once_in_each_process() -> None:
     )
 
     for _ in range(2):
-        assert await CIMDAssertionValidator().validate_assertion(text, url, "a", document)
+        validator = CIMDAssertionValidator()  # type: ignore[no-untyped-call]
+        assert await validator.validate_assertion(text, url, "a", document)

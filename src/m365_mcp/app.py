@@ -32,7 +32,7 @@ from m365_mcp.entra.signing_keys import SigningKeys
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
 from m365_mcp.graph.client import GraphClient
-from m365_mcp.http_clients import make_http_client
+from m365_mcp.http_clients import make_http_clients
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
 from m365_mcp.sending.composer import Composer
@@ -54,6 +54,7 @@ from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
+from m365_mcp.web.mcp_requests import McpRequests
 from m365_mcp.web.oauth_requests import OAuthRequests, limited
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import Pages
@@ -96,16 +97,13 @@ class Container:
         await self.storage.close()
 
 
-def build_container(settings: Settings) -> Container:
-    """Build everything; only choosing the store touches the outside."""
+def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Container:
+    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place."""
     retries.keep_silent()
     metrics, pages = Metrics(), Pages(settings)
-    # Two pools, so that a slow Graph does not delay sign-ins.
-    http, graph_http = make_http_client(settings, 100, 10), make_http_client(settings, 200, 20)
-    storage = open_storage(
-        settings,
-        make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
-    )
+    http, graph_http = make_http_clients(settings, transport)
+    encryption_keys = [key.get_secret_value() for key in settings.storage_encryption_key]
+    storage = open_storage(settings, make_cipher(encryption_keys, settings.signing_secrets))
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
     endpoint = TokenEndpoint(
         settings.authority,
@@ -120,10 +118,8 @@ def build_container(settings: Settings) -> Container:
     on_behalf_of = OnBehalfOf(
         endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
     )
-    tokens, graph = (
-        GraphTokenProvider(on_behalf_of, sign_ins.refresher),
-        GraphClient(settings.graph, graph_http, metrics),
-    )
+    tokens = GraphTokenProvider(on_behalf_of, sign_ins.refresher)
+    graph = GraphClient(settings.graph, graph_http, metrics)
     return Container(
         settings,
         http,
@@ -234,7 +230,10 @@ def assemble(container: Container) -> Starlette:
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
         stateless_http=container.settings.fastmcp_stateless_http,
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
-        middleware=[Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY)],
+        middleware=[
+            Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+        ],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
 

@@ -19,16 +19,22 @@ def trust_of(settings: Settings) -> ssl.SSLContext | bool:
     return ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
 
 
-def make_http_client(settings: Settings, connections: int, kept: int) -> httpx2.AsyncClient:
-    """Return a client for Microsoft's services.
+def make_http_clients(
+    settings: Settings, transport: httpx2.AsyncBaseTransport | None
+) -> tuple[httpx2.AsyncClient, httpx2.AsyncClient]:
+    """Return the clients for Entra ID and for Graph: two pools, so that a slow Graph does not delay sign-ins.
 
     Args:
         settings: the settings of the server.
-        connections: how many connections it has at most.
-        kept: how many of them stay open without a request.
+        transport: replaces the network; for tests.
     """
-    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=kept)
-    return plain_client(verify=trust_of(settings), limits=limits)
+    entra = httpx2.Limits(max_connections=100, max_keepalive_connections=10)
+    graph = httpx2.Limits(max_connections=200, max_keepalive_connections=20)
+    trust = trust_of(settings)
+    return (
+        plain_client(verify=trust, limits=entra, transport=transport),
+        plain_client(verify=trust, limits=graph, transport=transport),
+    )
 
 
 def plain_client(**options: Any) -> httpx2.AsyncClient:

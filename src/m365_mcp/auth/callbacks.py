@@ -106,7 +106,7 @@ def explain_refusal(request: Request) -> Request:
     return Request({**request.scope, "query_string": urlencode(query_string).encode()}, request.receive)
 
 
-# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own.
+# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own. Any other counts as `server_error`.
 _AUTHORIZE_ERRORS = (
     "access_denied",
     "invalid_request",
@@ -115,7 +115,6 @@ _AUTHORIZE_ERRORS = (
     "invalid_target",
     "unauthorized_client",
     "unsupported_response_type",
-    "server_error",
     "temporarily_unavailable",
     "interaction_required",
     "login_required",

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
-from fastmcp.server.auth.identity_assertion import normalize_resource_url
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
@@ -44,6 +43,7 @@ from m365_mcp.errors import SignInAlreadyDone
 from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
+from m365_mcp.urls import read_url
 
 SECONDS_PER_HOUR = 3600
 REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
@@ -125,11 +125,12 @@ class EntraProxy(AzureProvider):
     def is_our_resource(self, resource: str) -> bool:
         """Return whether a resource indicator names this server's MCP endpoint (RFC 8707 section 2: no fragment).
 
-        Scheme and host are compared without case. A query is ignored, because some clients add one.
+        Both are compared in their normal form. A query is ignored, because some clients add one.
         """
-        parts = urlsplit(normalize_resource_url(resource))
-        spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
-        return "#" not in resource and spelled == normalize_resource_url(str(self._resource_url))
+        try:
+            return read_url(resource) == read_url(str(self._resource_url))
+        except ValueError:
+            return False
 
     async def _show_consent_page(self, request: Request) -> Response:  # type: ignore[override]
         """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.

@@ -22,7 +22,7 @@ from fastmcp.server.auth.cimd import (
 )
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.shared.auth import OAuthClientInformationFull
-from pydantic_core import from_json
+from pydantic import TypeAdapter
 
 from m365_mcp.auth.client_metadata.assertions import UsedAssertions, read_assertion
 from m365_mcp.auth.client_metadata.documents import Documents
@@ -31,6 +31,8 @@ from m365_mcp.auth.client_metadata.hosts import is_client_id_url
 from m365_mcp.errors import ClientMetadataInvalid, ClientMetadataUnavailable
 from m365_mcp.errors.request_error import recorded
 from m365_mcp.settings import Settings
+
+_OBJECT = TypeAdapter(dict[str, Any])
 
 
 def read_document(url: str, body: bytes) -> dict[str, Any]:
@@ -60,12 +62,9 @@ def _keys_of(key_set: dict[str, Any]) -> dict[str, Any]:
 
 def _read_object(body: bytes) -> dict[str, Any]:
     try:
-        content = from_json(body, allow_inf_nan=False)  # it limits depth and digits
+        return _OBJECT.validate_json(body)  # it limits depth and digits
     except ValueError:
-        raise DocumentInvalid("not_json") from None
-    if not isinstance(content, dict):
-        raise DocumentInvalid("not_an_object")
-    return content
+        raise DocumentInvalid("not_a_json_object") from None
 
 
 _MALFORMED_KEYS = (TypeError, AttributeError, KeyError)  # FastMCP 4.2 trusts the form of the keys
