@@ -306,3 +306,41 @@ def test_h17_extension_that_no_file_can_have_is_refused(value: str, monkeypatch:
     monkeypatch.setenv("M365_SEND_BLOCKED_EXTENSIONS", value)
 
     assert "every entry must be a file extension" in mistakes()["M365_SEND_BLOCKED_EXTENSIONS"]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("Clients.Corp.Example", ("clients.corp.example",)),
+        ("localhost:8443, [0:0::1]:9443", ("localhost:8443", "[::1]:9443")),
+        ("bücher.example.", ("xn--bcher-kva.example",)),
+        ("", ()),
+    ],
+)
+def test_hosts_of_metadata_documents_are_read_in_one_form(
+    monkeypatch: pytest.MonkeyPatch, value: str, read: tuple[str, ...]
+) -> None:
+    """A host of MCP_CIMD_ALLOWED_HOSTS is spelled as DNS spells it, with its port if there is one."""
+    monkeypatch.setenv("MCP_CIMD_ALLOWED_HOSTS", value)
+
+    assert settings.load().mcp_cimd_allowed_hosts == read
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["https://a.example", "a.example/x", "a.example:0", "a.example:99999", "u@a.example", "a b", ":443", "[::g]"],
+)
+def test_what_is_no_host_of_metadata_documents_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A URL, a path, a user name or an impossible port is a mistake that is told at the start."""
+    monkeypatch.setenv("MCP_CIMD_ALLOWED_HOSTS", value)
+
+    assert "such as clients.example.com:8443" in mistakes()["MCP_CIMD_ALLOWED_HOSTS"]
+
+
+def test_metadata_documents_are_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MCP_CIMD is on or off, in any case; anything else is refused."""
+    monkeypatch.setenv("MCP_CIMD", "OFF")
+    assert settings.load().mcp_cimd == "off"
+
+    monkeypatch.setenv("MCP_CIMD", "maybe")
+    assert "'on' or 'off'" in mistakes()["MCP_CIMD"]

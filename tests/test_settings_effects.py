@@ -13,8 +13,9 @@ import httpx2
 import pytest
 
 from m365_mcp import settings
-from m365_mcp.app import assemble, build_container
+from m365_mcp.app import assemble
 from m365_mcp.commands.demo.sign_in import read_form
+from m365_mcp.container import build_container
 from m365_mcp.settings import Settings
 from tests.ids import IDS
 
@@ -48,6 +49,8 @@ PROOF = {
     "mcp_refresh_grace_seconds": "e2e/test_refresh.py::test_c8_reuse_after_the_grace_time_ends_that_session_only",
     "mcp_shutdown_delay_seconds": "e2e/test_lifecycle.py::test_sigterm_fails_readiness_first_and_then_drains",
     "mcp_allowed_redirect_uris": f"{_HERE}::test_client_may_register_only_the_chosen_redirect_uris",
+    "mcp_cimd": "e2e/test_metadata_documents.py::test_metadata_documents_can_be_switched_off",
+    "mcp_cimd_allowed_hosts": "e2e/test_metadata_documents.py::test_client_with_a_metadata_document_signs_in",
     "mcp_allowed_hosts": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
     "mcp_allowed_origins": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
     "mcp_hsts_seconds": "web/test_security_headers.py::test_h21_https_is_asked_for_where_the_host_is_ours",

@@ -154,6 +154,14 @@ class ServerSettings(BaseSettings):
         description="Redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may replace "
         "the port of a loopback address, or the last segment of a path.",
     )
+    mcp_cimd: Literal["on", "off"] = Field(
+        "on", description="Clients that bring a metadata document (CIMD): on, or off to offer registration only."
+    )
+    mcp_cimd_allowed_hosts: Annotated[CommaSeparated, AfterValidator(addresses.check_hosts_and_ports)] = Field(
+        (),
+        description="Hosts whose metadata documents may be at a private address and, unless a port is named, at any "
+        "port: host or host:port, comma separated. All others are fetched from public addresses and port 443 only.",
+    )
     mcp_allowed_hosts: Annotated[CommaSeparated, AfterValidator(addresses.check_hosts)] = Field(
         (),
         description="Further hosts in the Host header to accept, besides MCP_SERVER_BASE_URL's host and loopback.",
@@ -196,7 +204,7 @@ class ServerSettings(BaseSettings):
         # Files and portals put white space around values; what is empty then counts as unset.
         values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         values = {name: value for name, value in values.items() if value != "" or name in KEPT_EMPTY}
-        for name in ("azure_cloud", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
+        for name in ("azure_cloud", "mcp_cimd", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
             if isinstance(values.get(name), str):
                 values[name] = values[name].lower()
         # Without a public URL, the address is this machine with the chosen port.
