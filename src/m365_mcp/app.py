@@ -51,10 +51,12 @@ from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
+from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthRequests, limited
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import landing_page, server_icon
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
+from m365_mcp.web.request_headers import RequestHeaders
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -254,12 +256,13 @@ def assemble(container: Container) -> Starlette:
             await container.close()
 
     landing = Route("/", lambda _: landing_page(f"{container.settings.mcp_server_base_url}{MCP_PATH}"))
-    checked = Mount("/", OAuthRequests(inner, container.auth.is_our_resource))
+    checked = Mount("/", OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource))
     edge = [
         # The first sees a request first and its answer last.
         Middleware(health.Draining, readiness=container.readiness),
         Middleware(ErrorOverride, metrics=container.metrics),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
+        Middleware(RequestHeaders, mcp_path=MCP_PATH),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]

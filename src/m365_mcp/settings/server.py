@@ -17,14 +17,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from m365_mcp import loopback
+from m365_mcp.clients import DEFAULT_CLIENTS, redirect_uris_of
 from m365_mcp.settings import checks
 from m365_mcp.settings.checks import CommaSeparated
 from m365_mcp.settings.clouds import CLOUDS, Cloud, CloudName
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
-CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
-LOOPBACK_CALLBACKS = tuple(f"http://{netloc}:*/*" for netloc in loopback.NETLOCS)
 NOT_SET = "is required and not set"
 
 
@@ -137,10 +135,16 @@ class ServerSettings(BaseSettings):
         "signs, all are accepted. Unset: a key derived from the client secret, so that a new client secret signs "
         "everybody out. Required when there is no client secret. Make one: openssl rand -hex 32",
     )
+    mcp_clients: Annotated[CommaSeparated, AfterValidator(checks.check_clients)] = Field(
+        DEFAULT_CLIENTS,
+        description="MCP clients whose redirect URIs are allowed, by name, comma separated: claude, loopback (every "
+        "client on the person's own machine), vscode, cursor, chatgpt, copilot-studio, and others in clients.md.",
+    )
     mcp_allowed_redirect_uris: Annotated[CommaSeparated, AfterValidator(checks.check_redirect_patterns)] = Field(
-        (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS),
-        description="Redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may replace "
-        "the port of a loopback address, or the last segment of a path.",
+        (),
+        description="Further redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may "
+        "replace the port of a loopback address, or the last segment of a path. They are added to those of "
+        "MCP_CLIENTS; where only this variable is set, they are the only ones.",
     )
     mcp_allowed_hosts: Annotated[CommaSeparated, AfterValidator(checks.check_hosts)] = Field(
         (),
@@ -216,6 +220,14 @@ class ServerSettings(BaseSettings):
     def tenants(self) -> tuple[str, ...]:
         """The tenants whose people may sign in."""
         return self.azure_allowed_tenants or (self.azure_tenant_id,)
+
+    @property
+    def redirect_uris(self) -> tuple[str, ...]:
+        """The redirect URIs that MCP clients may use, in the grammar of `redirects`."""
+        # An operator who has listed the URIs, and named no client, wants these and no others.
+        listed_only = self.mcp_allowed_redirect_uris and "mcp_clients" not in self.model_fields_set
+        named = () if listed_only else redirect_uris_of(self.mcp_clients)
+        return tuple(dict.fromkeys((*named, *self.mcp_allowed_redirect_uris)))
 
     @property
     def cloud(self) -> Cloud:
