@@ -65,9 +65,10 @@ def _respell_media_type(headers: MutableHeaders) -> None:
 
 def _respell_accept(headers: MutableHeaders) -> bool:
     """Write `Accept` as the SDK wants it; return whether the client reads only event streams."""
-    ranges = _media_ranges(headers)
-    reads_json = not ranges or bool(ranges & _JSON_RANGES)
-    reads_events = not ranges or bool(ranges & _EVENT_RANGES)
+    says_nothing = not "".join(headers.getlist("accept")).strip(" ,")
+    ranges = {"*/*"} if says_nothing else _media_ranges(headers)
+    reads_json, reads_events = bool(ranges & _JSON_RANGES), bool(ranges & _EVENT_RANGES)
+    headers["accept"] = ", ".join(sorted(ranges))
     if reads_json or reads_events:
         headers["accept"] = f"{JSON}, {EVENTS}" if reads_events else JSON
     return reads_events and not reads_json
