@@ -65,11 +65,11 @@ class HandClient:
         self.answered = dict(parse_qsl(urlsplit(target).query, keep_blank_values=True))
         return self.answered["code"]
 
-    async def redeem(self, code: str, **changes: str) -> httpx2.Response:
-        form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    async def redeem(self, code: str, **changes: Any) -> httpx2.Response:
+        form: dict[str, Any] = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
         return await self.post("/token", **{**form, "redirect_uri": self.redirect_uri, **changes})
 
-    async def refresh(self, token: str, **changes: str) -> httpx2.Response:
+    async def refresh(self, token: str, **changes: Any) -> httpx2.Response:
         return await self.post("/token", grant_type="refresh_token", refresh_token=token, **changes)
 
     async def post(
