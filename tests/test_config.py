@@ -208,6 +208,9 @@ FORMS = {
     "M365_SEND_ALLOWED_DOMAINS",
     "M365_SEND_BLOCKED_EXTENSIONS",
     "MCP_DATA_DIR",
+    "MCP_HELP_URL",
+    "MCP_HSTS_SECONDS",
+    "MCP_PRODUCT_ICON",
     "SSL_CERT_FILE",
 }
 
@@ -236,6 +239,13 @@ def test_example_file_names_every_setting_with_its_default(monkeypatch: pytest.M
         ("REDIS_URL", "redis://host:port/0"),
         ("REDIS_URL", "redis://host/zero"),
         ("GRAPH_BASE_URL", "https://user:password@graph.example.com"),
+        ("MCP_PRODUCT_NAME", "x" * 61),
+        ("MCP_PRODUCT_NAME", "Con\u202etoso"),
+        ("MCP_PRODUCT_ICON", "/nonexistent.svg"),
+        ("MCP_PRODUCT_ICON", __file__),
+        ("MCP_HELP_URL", "javascript:alert(1)"),
+        ("MCP_HELP_URL", "http://help.example"),
+        ("MCP_HSTS_SECONDS", "-1"),
         ("GRAPH_BASE_URL", "https://graph.example.com?x=1"),
         ("AZURE_AUTHORITY_HOST", "https://login.example.com:port"),
         ("AZURE_AUTHORITY_HOST", "https://user@login.example.com"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 from collections.abc import AsyncIterator
 from typing import Any
@@ -111,6 +112,34 @@ async def test_store_that_is_away_looks_like_a_bad_token(
 async def test_oauth_routes_take_bodies_of_any_size(http: httpx2.AsyncClient) -> None:
     """`OAuthRequests`: a registration of 8 MB is stored."""
     assert await register(http, "x" * 8_000_000)
+
+
+async def test_consent_page_is_fastmcps_with_the_form_that_ours_sends(http: httpx2.AsyncClient) -> None:
+    """`EntraProxy._show_consent_page`, `auth.consent`: one form with these hidden fields, in a page of FastMCP's."""
+    page = await http.get((await authorize(http)).headers["Location"])
+    inputs = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', page.text)
+    answers = re.findall(r'<button type="submit" name="action" value="(\w+)"', page.text)
+
+    assert "gofastmcp.com" in page.text
+    assert [name for name, _ in inputs] == ["txn_id", "csrf_token", "submit"]
+    assert answers == ["approve", "deny"]
+    assert any("CONSENT_STATE" in name for name in page.cookies)
+
+
+async def test_refusals_of_a_browser_are_fastmcps_pages_or_json(http: httpx2.AsyncClient) -> None:
+    """`web.error_override`: a bare sentence, a page with a picture of gofastmcp.com, or JSON; and how they differ."""
+    browser = {"Accept": "text/html"}
+    expired = await http.get("/consent?txn_id=gone", headers=browser)
+    foreign = await http.get("/auth/callback?code=x&state=gone", headers=browser)
+    challenge = {"response_type": "code", "code_challenge": "x" * 43, "redirect_uri": OWN}
+    unknown = await http.get("/authorize", params={"client_id": "nobody", **challenge}, headers=browser)
+    refused = await authorize(http, redirect_uri=EVIL)
+
+    assert (expired.status_code, expired.text) == (400, "<h1>Error</h1><p>Invalid or expired transaction</p>")
+    assert (foreign.status_code, "gofastmcp.com" in foreign.text) == (400, True)
+    assert (unknown.status_code, "/register>" in unknown.headers["Link"]) == (400, True)
+    assert (refused.status_code, "link" in refused.headers) == (400, False)
+    assert refused.json()["error"] == "invalid_request"
 
 
 async def test_messages_end_at_4_mib() -> None:

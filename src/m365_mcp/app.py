@@ -14,6 +14,8 @@ from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from m365_mcp import __version__, logs, retries
@@ -51,12 +53,14 @@ from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
+from m365_mcp.web.mcp_requests import McpRequests
 from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthRequests, limited
 from m365_mcp.web.origins import HostOriginGuard, McpCors
-from m365_mcp.web.pages import landing_page, server_icon
+from m365_mcp.web.pages import Pages
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.request_headers import RequestHeaders
+from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -77,6 +81,7 @@ class Container:
     services: Services
     metrics: Metrics
     readiness: health.Readiness
+    pages: Pages
 
     @property
     def checks(self) -> tuple[health.Check, ...]:
@@ -92,12 +97,12 @@ class Container:
         await self.storage.close()
 
 
-def build_container(settings: Settings) -> Container:
-    """Build everything; only choosing the store touches the outside."""
+def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Container:
+    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place."""
     retries.keep_silent()
-    metrics = Metrics()
+    metrics, pages = Metrics(), Pages(settings)
     # Two pools, so that a slow Graph does not delay sign-ins.
-    http, graph_http = _http_client(settings, 100, 10), _http_client(settings, 200, 20)
+    http, graph_http = _http_client(settings, 100, 10, transport), _http_client(settings, 200, 20, transport)
     storage = open_storage(
         settings,
         make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets),
@@ -126,10 +131,11 @@ def build_container(settings: Settings) -> Container:
         graph_http,
         storage,
         sign_ins,
-        EntraProxy(settings, sign_ins, scopes),
+        EntraProxy(settings, sign_ins, scopes, pages.consent),
         build_services(settings, storage, metrics, tokens, graph),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
+        pages,
     )
 
 
@@ -194,7 +200,9 @@ def _expected_token(settings: Settings) -> TokenRequirements:
     )
 
 
-def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.AsyncClient:
+def _http_client(
+    settings: Settings, connections: int, kept: int, transport: httpx2.AsyncBaseTransport | None
+) -> httpx2.AsyncClient:
     trust: Any = ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
     # All people share this client, so it stores no cookies.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
@@ -204,6 +212,7 @@ def _http_client(settings: Settings, connections: int, kept: int) -> httpx2.Asyn
         timeout=httpx2.Timeout(30.0, connect=3.0, pool=10.0),
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=kept),
         headers={"User-Agent": f"m365-mcp/{__version__}"},
+        transport=transport,
     )
 
 
@@ -215,10 +224,10 @@ def build_server(container: Container) -> FastMCP[Any]:
         yield {SERVICES: container.services}
 
     server: FastMCP[Any] = FastMCP(
-        name="M365 mail",
+        name=container.settings.mcp_product_name,
         instructions=instructions_for(container.settings.m365_toolsets),
         version=__version__,
-        icons=[server_icon()],
+        icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
         middleware=[ToolOutcome(container.metrics)],
@@ -241,7 +250,10 @@ def assemble(container: Container) -> Starlette:
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
         stateless_http=container.settings.fastmcp_stateless_http,
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
-        middleware=[Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY)],
+        middleware=[
+            Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+        ],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
 
@@ -255,19 +267,29 @@ def assemble(container: Container) -> Starlette:
         finally:
             await container.close()
 
-    landing = Route("/", lambda _: landing_page(f"{container.settings.mcp_server_base_url}{MCP_PATH}"))
     checked = Mount("/", OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource))
     edge = [
         # The first sees a request first and its answer last.
         Middleware(health.Draining, readiness=container.readiness),
-        Middleware(ErrorOverride, metrics=container.metrics),
+        Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
+        Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
         Middleware(RequestHeaders, mcp_path=MCP_PATH),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(container.readiness), landing, *_upload_routes(container), checked]
+    routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container), checked]
     return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
+
+
+def _page_routes(container: Container) -> list[Route]:
+    endpoint = f"{container.settings.mcp_server_base_url}{MCP_PATH}"
+
+    async def landing(request: Request) -> Response:
+        state, _ = await container.readiness.evaluate()
+        return container.pages.landing(request, endpoint, works=state == "ok")
+
+    return [Route("/", landing), *container.pages.product.routes()]
 
 
 def _upload_routes(container: Container) -> list[Route]:
@@ -277,7 +299,7 @@ def _upload_routes(container: Container) -> list[Route]:
     receiver = UploadReceiver(
         known.uploads.links, known.tokens, known.graph, outgoing.delivery.slots, outgoing.rules, container.metrics
     )
-    return [upload_route(receiver)]
+    return [upload_route(receiver, container.pages)]
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import httpx2
 import pytest
 
-from m365_mcp.errors import FileTooLarge, GraphUnavailable, MessageRefused
+from m365_mcp.errors import FileTooLarge, GraphUnavailable, M365Error, MessageRefused
 from m365_mcp.graph.attachments import check_upload_url
-from m365_mcp.graph.upload_session import UploadSession
+from m365_mcp.graph.upload_session import (
+    CANCEL_SECONDS,
+    CHUNK_BYTES,
+    FILE_RETRIES,
+    PIECE_BYTES,
+    REQUEST_SECONDS,
+    UploadSession,
+)
 from m365_mcp.metrics import Metrics
+from m365_mcp.retries import RetryPolicy
+from tests.graph.recording import Recording, refuses
 
 GRAPH = "https://graph.microsoft.com"
 Host = Callable[[httpx2.Request], httpx2.Response] | Callable[[httpx2.Request], Coroutine[None, None, httpx2.Response]]
@@ -186,3 +195,162 @@ async def test_cancel_that_fails_is_no_error() -> None:
     await session(host).cancel()
 
     assert asked == [("DELETE", "https://upload.example/x")]
+
+
+SENTENCE = "Microsoft's upload host "
+REACHED = f"{SENTENCE}could not be reached, or the connection broke."
+
+
+def test_limits_are_the_documented_ones() -> None:
+    """A range is below the host's 4 MiB; a request has thirty seconds, a file a minute of repeats."""
+    assert (CHUNK_BYTES, PIECE_BYTES) == (3_932_160, 65_536)
+    assert (REQUEST_SECONDS, CANCEL_SECONDS) == (30.0, 5.0)
+    assert RetryPolicy(seconds=60.0, first_pause=0.25, tries=6) == FILE_RETRIES
+
+
+async def test_range_is_sent_with_its_place_and_no_token() -> None:
+    """The headers tell which part of which size comes; a large range goes in pieces and arrives whole."""
+    chunk = bytes(range(256)) * 1024
+    host = Recording(says(200, nextExpectedRanges=[f"{len(chunk)}-"]), says(201))
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(host))
+    size = len(chunk) + 3
+    upload = UploadSession("https://upload.example/x?authtoken=y", size, http, host.metrics, contextlib.nullcontext)
+
+    await upload.send(chunk)
+    half = (upload.received, upload.is_attached)
+    await upload.send(b"end")
+
+    first, last = host.requests
+    assert (first.method, str(first.url)) == ("PUT", "https://upload.example/x?authtoken=y")
+    assert first.content == chunk
+    assert first.headers["Content-Range"] == f"bytes 0-{len(chunk) - 1}/{size}"
+    assert first.headers["Content-Length"] == str(len(chunk))
+    assert first.headers["Content-Type"] == "application/octet-stream"
+    assert "Authorization" not in first.headers
+    assert last.headers["Content-Range"] == f"bytes {len(chunk)}-{size - 1}/{size}"
+    assert half == (len(chunk), False)
+    assert (upload.received, upload.is_attached) == (size, True)
+    assert host.timed("uploadChunk") == 2
+
+
+async def test_accepted_range_may_be_202() -> None:
+    """OneDrive's hosts say 202 for a range that is not the last."""
+    upload = session(lambda _: says(202, nextExpectedRanges=["4-9"]))
+
+    await upload.send(b"1234")
+
+    assert (upload.received, upload.is_attached) == (4, False)
+
+
+REFUSED = f"{SENTENCE}refused the file; its draft may have been sent or deleted."
+AGAIN = "Upload the file again with the same link while it is valid."
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "sentence", "advice"),
+    [
+        (refuses(413), FileTooLarge, f"{SENTENCE}does not accept a file of this size.", FileTooLarge.advice),
+        (refuses(400), MessageRefused, REFUSED, AGAIN),
+        (refuses(404), MessageRefused, REFUSED, AGAIN),
+        (refuses(403), MessageRefused, REFUSED, AGAIN),
+    ],
+)
+async def test_refusal_of_the_host_has_an_error_with_advice(
+    answer: httpx2.Response, kind: type[M365Error], sentence: str, advice: str
+) -> None:
+    """The person reads what to do next; the host's id of the request is passed on."""
+    with pytest.raises(kind) as caught:
+        await session(Recording(answer)).send(b"1234")
+    assert (caught.value.sentence, caught.value.advice, caught.value.reference) == (sentence, advice, "the-id")
+
+
+async def test_lost_part_has_an_error_with_advice() -> None:
+    """The file must come again from its beginning."""
+    one = session(lambda _: says(200, nextExpectedRanges=["0-"]))
+    one.received = 4
+
+    with pytest.raises(MessageRefused) as caught:
+        await one.send(b"56")
+    assert (caught.value.sentence, caught.value.advice) == (f"{SENTENCE}has lost a part of the file.", AGAIN)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"nextExpectedRanges": []},
+        {"nextExpectedRanges": "4-"},
+        {"nextExpectedRanges": ["x-"]},
+        {"nextExpectedRanges": ["-4"]},
+        {"nextExpectedRanges": ["٤-"]},
+    ],
+)
+async def test_host_that_does_not_say_where_to_go_on_is_asked_again(body: dict[str, Any]) -> None:
+    """An unreadable answer is a passing fault: the host is asked for its state, and the upload goes on."""
+    host = Recording(says(200, **body), says(200, nextExpectedRanges=["2-"]), says(200, nextExpectedRanges=["4-"]))
+    upload = session(host)
+
+    await upload.send(b"1234")
+
+    assert [request.method for request in host.requests] == ["PUT", "GET", "PUT"]
+    assert host.requests[2].content == b"34"
+    assert upload.received == 4
+
+
+async def test_every_passing_fault_says_what_it_was() -> None:
+    """After the last try the error names the host's fault."""
+    sentences = []
+    for answer in (says(416), says(200), httpx2.ConnectError("away")):
+        host = Recording(answer)
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(host))
+        upload = UploadSession("https://upload.example/x", 10, http, Metrics(), contextlib.nullcontext)
+        with pytest.raises(GraphUnavailable) as caught:
+            await upload._put(b"1234", 4)
+        sentences.append(caught.value.sentence)
+
+    assert sentences == [
+        f"{SENTENCE}expects another part of the file.",
+        f"{SENTENCE}does not say which part of the file it expects.",
+        REACHED,
+    ]
+
+
+async def test_state_that_is_refused_ends_the_upload() -> None:
+    """When the session is gone before the last range, the file is lost; after it, the file is complete."""
+    gone = session(Recording(httpx2.ReadError("reset"), refuses(404)))
+    with pytest.raises(MessageRefused):
+        await gone.send(b"1234")
+    complete = session(Recording(httpx2.ReadError("reset"), refuses(404)))
+    await complete.send(b"0123456789")
+
+    assert gone.received == 0
+    assert (complete.received, complete.is_attached) == (10, False)
+
+
+async def test_state_and_end_of_a_session_are_timed_and_have_slots() -> None:
+    """Each request holds a slot of the mailbox, and counts under its own name."""
+    used = 0
+
+    @contextlib.asynccontextmanager
+    async def slot() -> AsyncIterator[None]:
+        nonlocal used
+        used += 1
+        yield
+
+    host = Recording(httpx2.ReadError("reset"), says(200, nextExpectedRanges=["4-"]), says(204))
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(host))
+    upload = UploadSession("https://upload.example/x", 10, http, host.metrics, slot)
+
+    await upload.send(b"1234")
+    await upload.cancel()
+
+    assert [request.method for request in host.requests] == ["PUT", "GET", "DELETE"]
+    assert [host.timed(name) for name in ("uploadChunk", "uploadState", "cancelUpload")] == [1, 1, 1]
+    assert used == 3
+
+
+def test_address_shows_in_no_representation() -> None:
+    """The address is the permission."""
+    assert "authtoken" not in repr(
+        UploadSession("https://x/?authtoken=y", 1, httpx2.AsyncClient(), Metrics(), contextlib.nullcontext)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser, Namespace
 from itertools import groupby
 from pathlib import Path
 
@@ -10,13 +11,13 @@ from tests.mutants.operators import mutants_of
 from tests.mutants.report import (
     PACKAGES,
     Result,
-    Survivor,
     digest,
     modules_of,
     page_section,
     read_reasons,
     read_results,
     score,
+    survivor_of,
     write_page,
     write_results,
 )
@@ -25,28 +26,39 @@ from tests.mutants.runner import PACKAGE, Runner
 
 def main(arguments: list[str]) -> int:
     """Run the mutants of the modules that are named, or of all."""
-    paths = modules_of(arguments or PACKAGES)
+    asked = _read(arguments)
+    paths = modules_of(asked.names or PACKAGES)
     for package, group in groupby(paths, lambda path: path.relative_to(PACKAGE).parts[0]):
         runner = Runner(package)
         ran = runner.warm_up()
         if not ran.passed:
-            print(f"tests/{package} fails without any mutant: {ran.killer}")  # noqa: T201 - a program for people
+            print(f"the tests fail without any mutant: {ran.killer}")  # noqa: T201 - a program for people
             return 1
         for path in group:
-            _report(str(path.relative_to(PACKAGE)), _run_module(path, runner))
+            known = read_results().get(str(path.relative_to(PACKAGE))) if asked.survivors else None
+            _report(str(path.relative_to(PACKAGE)), _run_module(path, runner, asked.every, known))
     return 0
 
 
-def _run_module(path: Path, runner: Runner) -> Result:
+def _read(arguments: list[str]) -> Namespace:
+    parser = ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", help="packages or modules; all, if none is named")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="run only every N-th mutant of a module")
+    parser.add_argument("--survivors", action="store_true", help="run only those that survived last time")
+    return parser.parse_args(arguments)
+
+
+def _run_module(path: Path, runner: Runner, every: int, known: Result | None) -> Result:
+    """Run the mutants of a module; of one whose result is `known`, only the survivors."""
     source = path.read_text()
     name = ".".join(["m365_mcp", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
-    mutants = mutants_of(source)
-    survivors = [
-        Survivor(mutant.line, mutant.before, mutant.after)
-        for mutant in mutants
-        if runner.run(name, path, mutant.source).passed
-    ]
-    return Result(digest(source), len(mutants), tuple(survivors))
+    everything = mutants_of(source)
+    tried = chosen = everything[::every]
+    if known is not None and known.digest == digest(source):
+        every, tried = known.every, everything[:: known.every]
+        chosen = [mutant for mutant in tried if survivor_of(mutant) in known.survivors]
+    survivors = [survivor_of(mutant) for mutant in chosen if runner.run(name, path, mutant.source, mutant.line).passed]
+    return Result(digest(source), len(tried), tuple(survivors), every)
 
 
 def _report(module: str, result: Result) -> None:

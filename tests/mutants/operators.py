@@ -26,8 +26,8 @@ _UNTOUCHED = (
     | m.Expr(value=m.SimpleString() | m.ConcatenatedString())
     | m.Expr(value=_LOG)
     | m.Assign(targets=[m.AssignTarget(target=m.Name("_log"))])
-    | m.Assign(value=_TYPES)
-    | m.Call(func=m.Name("cast") | m.Name("TypeVar"))
+    | m.Assign(value=_TYPES | m.Call(func=m.Name("TypeVar")))
+    | m.Call(func=m.Name("cast"))
     | _TYPES
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.mutants.operators import Mutant
 from tests.mutants.runner import PACKAGE, ROOT
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -29,15 +30,19 @@ class Survivor:
 
 @dataclass(frozen=True)
 class Result:
-    """One module: how many mutants it had, and which survived.
+    """One module: how many of its mutants were run, and which survived.
 
     Attributes:
         digest: of the source that was mutated.
+        mutants: how many were run.
+        survivors: those that no test noticed.
+        every: 1 if all were run, otherwise that only every so-manieth was.
     """
 
     digest: str
     mutants: int
     survivors: tuple[Survivor, ...]
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,11 @@ class Score:
 Reasons = dict[tuple[str, str, str], str]
 
 
+def survivor_of(mutant: Mutant) -> Survivor:
+    """Return what is kept of a mutant that survived."""
+    return Survivor(mutant.line, mutant.before, mutant.after)
+
+
 def digest(source: str) -> str:
     """Return what tells one state of a module from another."""
     return hashlib.sha256(source.encode()).hexdigest()[:16]
@@ -67,7 +77,7 @@ def read_results(path: Path = RESULTS) -> dict[str, Result]:
     """Return the results of all modules that were ever run, by module."""
     found = json.loads(path.read_text()) if path.exists() else {}
     return {
-        module: Result(one["digest"], one["mutants"], tuple(Survivor(**it) for it in one["survivors"]))
+        module: Result(**{**one, "survivors": tuple(Survivor(**it) for it in one["survivors"])})
         for module, one in found.items()
     }
 
@@ -105,7 +115,7 @@ def page_section(results: dict[str, Result], reasons: Reasons) -> str:
     lines = [
         BEGIN,
         "",
-        "| Package or module | Mutants | Killed | Equivalent | Survived | Score |",
+        "| Package or module | Mutants run | Killed | Equivalent | Survived | Score |",
         "|---|---:|---:|---:|---:|---:|",
         *rows,
         *(_row(f"`{module}`{_age(module, result)}", [(module, result)], reasons) for module, result in results.items()),
@@ -127,7 +137,8 @@ def _row(name: str, results: list[tuple[str, Result]], reasons: Reasons) -> str:
 def _age(module: str, result: Result) -> str:
     path = PACKAGE / module
     is_current = path.exists() and digest(path.read_text()) == result.digest
-    return "" if is_current else " (changed since)"
+    notes = [f"one in {result.every}"] * (result.every > 1) + ["changed since"] * (not is_current)
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def _not_run(results: dict[str, Result]) -> list[str]:

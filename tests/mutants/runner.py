@@ -1,8 +1,9 @@
-"""Runs the tests of a package in a fork of this process, for each mutant; the libraries are imported only once."""
+"""Runs the tests that reach a mutant in a fork of this process; the libraries are imported only once."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -12,6 +13,7 @@ import signal
 import sys
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,20 +22,21 @@ from typing import Any
 import pytest
 
 from tests.mutants.override import Override
+from tests.mutants.reach import WHOLE_MODULE, Reach, Recorder, function_at
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "m365_mcp"
-OURS = ("m365_mcp", "m365_simulator", "tests", "conftest", "__main__")
+OURS = ("m365_mcp", "tests", "conftest", "__main__")
+# Fast tests in other folders that use a package with parts that its own folder does not have.
+ALSO = {
+    "mail": ("tests/test_mail_payload.py",),
+    "storage": ("tests/auth",),
+}
 _OPTIONS = ["-o", "addopts=", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
-_OPTIONS += [
-    "-W",
-    "ignore::pytest.PytestAssertRewriteWarning",
-    "--timeout=20",
-]  # a test that hangs has killed the mutant
-_FAST = ["-m", "not hypothesis"]
+_OPTIONS += ["-m", "not hypothesis", "--assert=plain", "--timeout=12"]  # a test that hangs has killed the mutant
 _LEAST_SECONDS = 20.0  # of processor time
 _WAITING = 3  # how much longer a run may take by the clock, on a busy machine
-_SLOW_SECONDS = 1.0
+_SLOW_SECONDS = 6.0
 
 
 @dataclass
@@ -45,89 +48,117 @@ class Ran:
         killer: the test that failed first, if it was a test.
         seconds: how long it took.
         libraries: what was imported that is not ours.
-        slow: the tests that took long.
+        reach: which tests run which functions, if that was asked for.
+        seconds_of: how long each test took.
     """
 
     passed: bool
     killer: str | None = None
     seconds: float = 0.0
     libraries: list[str] = field(default_factory=list)
-    slow: list[str] = field(default_factory=list)
+    reach: Reach = field(default_factory=dict)
+    seconds_of: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False)  # pluggy puts plugins into sets
 class Order:
-    """A pytest plugin: tests that killed before come first, slow ones are left out; remembers what failed."""
+    """A pytest plugin: only the chosen tests run, and those that killed before come first; remembers what failed.
 
-    first: Sequence[str]
-    left_out: Sequence[str]
+    Attributes:
+        chosen: the tests to run; None for all.
+        first: the tests that killed before.
+        failed: the test that failed first.
+        seconds: how long each test took.
+    """
+
+    chosen: frozenset[str] | None = None
+    first: Sequence[str] = ()
     failed: str | None = None
-    slow: list[str] = field(default_factory=list)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Bring the tests into the order in which a mutant is likely to die soonest."""
-        rank = {name: number for number, name in enumerate(self.first)}
-        left_out = frozenset(self.left_out)
-        items[:] = [item for item in items if item.nodeid not in left_out]
+        rank = {name: number for number, name in reversed(list(enumerate(self.first)))}
+        items[:] = [item for item in items if self.chosen is None or item.nodeid in self.chosen]
         items.sort(key=lambda item: rank.get(item.nodeid, len(rank)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember the first test that failed, and which take long."""
-        if report.duration > _SLOW_SECONDS:
-            self.slow.append(report.nodeid)
+        """Remember the first test that failed, and how long each took."""
+        self.seconds[report.nodeid] += report.duration
         if report.failed and self.failed is None:
             self.failed = report.nodeid
 
 
 class Runner:
-    """Runs the fast tests of one package again and again, first those a mutant is likely to die of.
+    """Runs the fast tests that reach a mutant, first those it is likely to die of.
 
     Property tests, and those that take long without any mutant, are left out: a survivor has to outlive all the others,
     and should die of a test of its own.
 
     Args:
-        package: the package, and the folder of its tests.
+        package: the package.
+        tests: the files and folders of its tests, if they are not in the folder of the same name.
     """
 
-    def __init__(self, package: str) -> None:
-        self._folder = f"tests/{package}"
+    def __init__(self, package: str, tests: Sequence[str] = ()) -> None:
+        self._tests = tests or [f"tests/{package}", *ALSO.get(package, ())]
+        self._package = package
         self._killers: list[str] = []
-        self._slow: list[str] = []
+        self._reach: Reach = {}
+        self._seconds_of: dict[str, float] = {}
         self._seconds = _LEAST_SECONDS
 
     def warm_up(self) -> Ran:
         """Run the tests of the product as it is, and import the libraries they need into this process."""
-        ran = self._forked(lambda: None, [*_FAST, self._folder], 1800.0)
+        recorder = Recorder(PACKAGE, self._package)
+        ran = self._forked(lambda: None, Order(), self._tests, 1800.0, recorder)
         for name in ran.libraries:
             _import_quietly(name)
-        self._seconds, self._slow = max(_LEAST_SECONDS, 4 * ran.seconds), ran.slow
+        gc.collect()
+        gc.freeze()  # a child that collects garbage need not look at what it has inherited
+        self._seconds, self._reach, self._seconds_of = max(_LEAST_SECONDS, 4 * ran.seconds), ran.reach, ran.seconds_of
         return ran
 
-    def run(self, name: str, path: Path, source: str) -> Ran:
-        """Run the tests with another source in the place of the module `name`."""
-        ran = Ran(passed=True)
-        for chosen in self._stages(path):
-            ran = self._forked(Override(name, path, source).install, chosen, self._seconds)
-            if not ran.passed:
-                break
+    def run(self, name: str, path: Path, source: str, line: int) -> Ran:
+        """Run the tests with another source in the place of the module `name`; `line` is where it differs."""
+        chosen = self._tests_for(path, line)
+        if not chosen:
+            return Ran(passed=True)
+        files = list(dict.fromkeys(test.partition("::")[0] for test in sorted(chosen)))
+        order = Order(chosen, [*self._killers, *sorted(chosen, key=lambda test: self._seconds_of.get(test, 0.0))])
+        ran = self._forked(Override(name, path, source).install, order, files, self._seconds)
         if ran.killer is not None:
             self._killers = [ran.killer, *(one for one in self._killers if one != ran.killer)]
         return ran
 
-    def _stages(self, path: Path) -> list[list[str]]:
-        """Return what to run one after the other, as long as nothing fails."""
-        files = [f"{self._folder}/test_{path.stem}.py", *(name.partition("::")[0] for name in self._killers[:2])]
-        likely = [name for name in dict.fromkeys(files) if (ROOT / name).exists()]
-        return [[*_FAST, *chosen] for chosen in (likely, [self._folder]) if chosen]
+    def _tests_for(self, path: Path, line: int) -> frozenset[str]:
+        """Return the tests that run the function at this line; outside functions, all of the files that use the module.
 
-    def _forked(self, prepare: Callable[[], None], chosen: list[str], seconds: float) -> Ran:
+        A constant may be looked at by a test that runs no function.
+        """
+        reached = self._reach.get(str(path.relative_to(PACKAGE)), {})
+        function = function_at(path.read_text(), line)
+        if function != WHOLE_MODULE:
+            return frozenset(reached.get(function, ()))
+        files = {test.partition("::")[0] for test in reached.get(WHOLE_MODULE, ())}
+        fast = (test for test, seconds in self._seconds_of.items() if seconds <= _SLOW_SECONDS)
+        return frozenset(test for test in fast if test.partition("::")[0] in files)
+
+    def _forked(
+        self,
+        prepare: Callable[[], None],
+        order: Order,
+        files: Sequence[str],
+        seconds: float,
+        recorder: Recorder | None = None,
+    ) -> Ran:
         began = time.monotonic()
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
             os.close(reading)
             resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 1))
-            _be_the_child(writing, prepare, [*_OPTIONS, *chosen], Order(self._killers, self._slow))
+            _be_the_child(writing, prepare, order, files, recorder)
         os.close(writing)
         told = _read_all(reading, began + _WAITING * seconds)
         _end(child)
@@ -136,11 +167,14 @@ class Runner:
             killer=told.get("killer"),
             seconds=time.monotonic() - began,
             libraries=told.get("libraries", []),
-            slow=told.get("slow", []),
+            reach=told.get("reach", {}),
+            seconds_of=told.get("seconds_of", {}),
         )
 
 
-def _be_the_child(writing: int, prepare: Callable[[], None], options: list[str], order: Order) -> None:
+def _be_the_child(
+    writing: int, prepare: Callable[[], None], order: Order, files: Sequence[str], recorder: Recorder | None
+) -> None:
     """Run pytest, say what came of it, and end; nothing of this process comes back."""
     try:
         os.setsid()
@@ -148,11 +182,15 @@ def _be_the_child(writing: int, prepare: Callable[[], None], options: list[str],
         os.dup2(silence, 1)
         os.dup2(silence, 2)
         os.chdir(ROOT)
+        sys.dont_write_bytecode = False  # otherwise every child would compile all our sources anew
         _forget_ours()
         prepare()
-        code = int(pytest.main(options, plugins=[order]))
+        code = int(pytest.main([*_OPTIONS, *files], plugins=[order, *filter(None, [recorder])]))
         libraries = [name for name in sys.modules if name.split(".")[0] not in OURS]
-        said = {"code": code, "killer": order.failed, "libraries": libraries, "slow": order.slow}
+        slow = {test for test, seconds in order.seconds.items() if seconds > _SLOW_SECONDS}
+        reach = recorder.reach(without=slow) if recorder else {}
+        said: dict[str, Any] = {"code": code, "killer": order.failed, "libraries": libraries, "reach": reach}
+        said |= {"seconds_of": order.seconds}
         with os.fdopen(writing, "wb") as pipe:  # more than a pipe takes at once
             pipe.write(json.dumps(said).encode())
     finally:

@@ -58,14 +58,30 @@ def test_mutant_is_the_module_with_one_change() -> None:
 
 
 def test_run_sees_what_the_tests_see() -> None:
-    """A mutant of a tested module dies, and the module as it is lives."""
-    runner, path = Runner("mutants/sample"), PACKAGE / "retries.py"
+    """A mutant in a tested function dies, the module as it is lives, and a function that no test runs is not tried."""
+    runner, path = Runner("", ["tests/mutants/sample"]), PACKAGE / "retries.py"
     source = path.read_text()
+    line = _line(source, "return float")
 
-    assert runner.run("m365_mcp.retries", path, source).passed
-    died = runner.run("m365_mcp.retries", path, source.replace("return float", "return None and float"))
+    assert runner.warm_up().passed
+    assert runner.run("m365_mcp.retries", path, source, line).passed
+    died = runner.run("m365_mcp.retries", path, source.replace("return float", "return None and float"), line)
     assert not died.passed
     assert "test_seconds_are_read" in str(died.killer)
+    assert runner.run("m365_mcp.retries", path, "1 / 0", _line(source, "def jittered") + 1).passed
+
+
+def _line(source: str, part: str) -> int:
+    return next(number for number, line in enumerate(source.splitlines(), 1) if part in line)
+
+
+def test_sample_is_called_one(tmp_path: Path) -> None:
+    """The page and the results say that only every fourth mutant of a module was run."""
+    every = {"mail/words.py": Result("0", 10, (Survivor(1, "a", "b"),), every=4)}
+    write_results(every, tmp_path / "results.json")
+
+    assert read_results(tmp_path / "results.json") == every
+    assert "| `mail/words.py` (one in 4, changed since) | 10 | 9 | 0 | 1 | 90.0 % |" in page_section(every, {})
 
 
 def test_survivors_are_counted_apart_from_the_equivalent_ones(tmp_path: Path) -> None:

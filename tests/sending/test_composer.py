@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 
 import pytest
@@ -40,7 +41,9 @@ async def test_event_loop_runs_while_a_message_is_composed() -> None:
     work.end()
 
     assert await composed == "done"
-    assert await composer.run(ADA, threading.current_thread) is not threading.current_thread()
+    thread = await composer.run(ADA, threading.current_thread)
+    assert thread is not threading.current_thread()
+    assert thread.name.startswith("compose")
 
     def fail() -> None:
         raise InvalidArgument
@@ -105,3 +108,24 @@ async def test_caller_who_disconnects_does_not_free_a_running_worker() -> None:
 
     assert await next_one == "done"
     composer.close()
+
+
+def test_limits_are_the_documented_ones() -> None:
+    """Two messages at a time, and ten seconds of waiting."""
+    defaults = {name: part.default for name, part in inspect.signature(Composer).parameters.items()}
+
+    assert defaults == {"workers": 2, "wait_seconds": 10.0}
+
+
+async def test_end_of_the_server_waits_for_no_message() -> None:
+    """Work that runs goes on to its end, while the event loop is free."""
+    composer, work = Composer(), Work()
+    composed = asyncio.create_task(composer.run(ADA, work))
+    await work.begun.wait()
+
+    composer.close()
+    running = not composed.done()
+    work.end()
+
+    assert running
+    assert await composed == "done"

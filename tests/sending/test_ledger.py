@@ -1,18 +1,25 @@
-"""How long the ledger recognises a repeat: by an equal key, and by an equal message."""
+"""What the ledger records of a send, how long it recognises a repeat, and when a send counts as abandoned."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import ValidationError
 
+from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
 from m365_mcp.person import PersonId
-from m365_mcp.sending.ledger import Ledger, RepeatWindows
+from m365_mcp.sending import ledger
+from m365_mcp.sending.ledger import Entry, Ledger, RepeatWindows
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.encryption import RecordCipher
-from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import Records
+from m365_mcp.storage.leases import Lease, Leases
+from m365_mcp.storage.records import ABSENT, Records
+from tests.auth.test_sessions import Store
 
 ADA = PersonId("t", "ada")
 
@@ -48,11 +55,11 @@ async def is_repeat(backend: TimedBackend, request: SendRequest, after: float) -
     """Send once, advance the clock, and return whether the same request then counts as a repeat."""
     records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())))
     windows = RepeatWindows(key=7200.0, message=300.0)
-    ledger = Ledger(records, Leases(records), windows, lambda: backend.now)
-    reservation = await ledger.reserve(request)
-    await ledger.update(reservation, state="sent", receipt={"accepted_at": "now"})
+    one = Ledger(records, Leases(records), windows, lambda: backend.now)
+    reservation = await one.reserve(request)
+    await one.update(reservation, state="sent", receipt={"accepted_at": "now"})
     backend.now += after
-    return not (await ledger.reserve(request)).is_ours
+    return not (await one.reserve(request)).is_ours
 
 
 @pytest.mark.parametrize(
@@ -64,3 +71,256 @@ async def test_repeat_is_recognised_within_its_own_window(key: str | None, after
     request = SendRequest(ADA, "fingerprint", idempotency_key=key)
 
     assert await is_repeat(TimedBackend(), request, after) is expected
+
+
+NOW = 1_000_000.0
+PLAIN = SendRequest(ADA, "ours", composed_fingerprint="theirs")
+UNREADABLE = "This server's record of an earlier call for this message cannot be read: the message may be sent."
+
+
+class HeldElsewhere(Leases):
+    """Leases of which the named ones are held by another replica for ever."""
+
+    held: frozenset[str] = frozenset()
+
+    async def is_held(self, name: str) -> bool:
+        return name in self.held
+
+    async def acquire(self, names: tuple[str, ...], wait_seconds: float) -> Lease:
+        if self.held & set(names):
+            self.asked = (names, wait_seconds)
+            raise TimeoutError
+        return await super().acquire(names, wait_seconds)
+
+
+class Book:
+    """A ledger whose clock, leases and races a test decides."""
+
+    def __init__(self, **windows: float) -> None:
+        self.store = Store()
+        self.now = NOW
+        self.leases = HeldElsewhere(self.store.records)
+        self.ledger = Ledger(self.store.records, self.leases, RepeatWindows(**windows), lambda: self.now)
+
+    async def entry(self, name: str) -> dict[str, Any] | None:
+        return (await self.store.records.read("m365-sends", name)).value
+
+
+def test_times_are_the_documented_ones() -> None:
+    """A key is remembered for a day and a message for ten minutes; a send may run for three minutes."""
+    assert RepeatWindows() == RepeatWindows(key=86_400.0, message=600.0)
+    assert (ledger.WORK_SECONDS, ledger.START_SECONDS) == (180.0, 5.0)
+    assert (ledger.LEASE_WAIT_SECONDS, ledger.POLL_SECONDS) == (10.0, 0.1)
+
+
+@pytest.mark.parametrize("records_draft", [True, False])
+async def test_record_of_a_send_has_what_any_version_needs(records_draft: bool) -> None:
+    """Both records hold the same entry, for as long as an equal message is a repeat; the first names the lease."""
+    book = Book(message=300.0, key=7200.0)
+
+    reservation = await book.ledger.reserve(replace(PLAIN, save_to_sent=False), records_draft=records_draft)
+
+    assert reservation.is_ours
+    assert reservation.name == PLAIN.names()[0]
+    assert reservation.names == PLAIN.names()
+    assert len(bytes.fromhex(reservation.entry.message_id)) == 16
+    expected = {
+        "state": "sending",
+        "fingerprint": "theirs",
+        "request_fingerprint": "ours",
+        "message_id": reservation.entry.message_id,
+        "began_at": NOW,
+        "draft_id": None,
+        "receipt": None,
+        "lease": PLAIN.names()[0],
+        "records_draft": records_draft,
+        "save_to_sent": False,
+    }
+    assert [await book.entry(name) for name in PLAIN.names()] == [expected, expected]
+    assert [(collection, key, seconds) for collection, key, _, seconds in book.store.backend.written] == [
+        ("m365-sends", name, 300.0) for name in PLAIN.names()
+    ]
+
+
+async def test_record_of_a_key_is_one_and_lives_longer() -> None:
+    """The id that the message already has is used."""
+    book, request = Book(message=300.0, key=7200.0), replace(PLAIN, idempotency_key="k", message_id="its-id")
+
+    reservation = await book.ledger.reserve(request)
+
+    assert (reservation.entry.message_id, reservation.seconds) == ("its-id", 7200.0)
+    assert book.store.backend.written == [("m365-sends", request.names()[0], True, 7200.0)]
+    assert (reservation.entry.records_draft, reservation.entry.save_to_sent) == (False, True)
+
+
+async def test_lost_races_for_a_record_are_tried_again() -> None:
+    """Nine times another call was first, and the tenth is an outage."""
+    book = Book()
+
+    book.store.backend.lost = 10
+    with pytest.raises(StorageUnavailable):
+        await book.ledger.reserve(PLAIN)
+    book.store.backend.lost = 9
+    assert (await book.ledger.reserve(PLAIN)).is_ours
+
+
+@pytest.mark.parametrize("value", [{"of": "another shape"}, None], ids=["another shape", "another key"])
+async def test_unreadable_record_is_an_unknown_outcome(value: dict[str, str] | None) -> None:
+    """Nobody can tell what the earlier call has done."""
+    book = Book()
+    if value is None:
+        await book.store.backend.compare_and_swap("m365-sends", PLAIN.names()[0], None, "rubbish", 60)
+    else:
+        await book.store.records.compare_and_swap("m365-sends", PLAIN.names()[0], ABSENT, value, 60)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await book.ledger.reserve(PLAIN)
+    assert caught.value.sentence == UNREADABLE
+
+
+async def test_key_of_another_message_is_an_error() -> None:
+    """A message is the same when the request or the composed mail is; then it is a repeat."""
+    book, keyed = Book(), replace(PLAIN, idempotency_key="k")
+    first = await book.ledger.reserve(keyed)
+    await book.ledger.update(first, state="sent", receipt={"accepted_at": "now"})
+
+    for same in (replace(keyed, fingerprint="other"), replace(keyed, composed_fingerprint="other")):
+        assert not (await book.ledger.reserve(same)).is_ours
+    with pytest.raises(IdempotencyKeyReused):
+        await book.ledger.reserve(replace(keyed, fingerprint="other", composed_fingerprint="another"))
+
+
+@pytest.mark.parametrize(
+    ("age", "held", "state"),
+    [(5.1, False, "unknown"), (180.1, True, "unknown"), (180.1, False, "unknown")],
+)
+async def test_abandoned_send_becomes_unknown_in_every_record(age: float, held: bool, state: str) -> None:
+    """Five seconds after its record a send has a lease, or its process is dead; after three minutes it is dead too."""
+    book = Book()
+    first = await book.ledger.reserve(PLAIN)
+    book.leases.held = frozenset({f"send.{PLAIN.names()[0]}"}) if held else frozenset()
+    book.now += age
+
+    repeat = await book.ledger.reserve(PLAIN)
+
+    assert (repeat.is_ours, repeat.entry.state, repeat.entry.message_id) == (False, state, first.entry.message_id)
+    entries = [await book.entry(name) for name in PLAIN.names()]
+    assert [entry and entry["state"] for entry in entries] == [state] * 2
+
+
+@pytest.mark.parametrize(("age", "held"), [(5.0, False), (179.0, True), (180.0, True)])
+async def test_running_send_is_waited_for(age: float, held: bool) -> None:
+    """A repeat waits for the outcome, and gets the receipt of the first."""
+    book = Book()
+    first = await book.ledger.reserve(PLAIN)
+    book.leases.held = frozenset({f"send.{PLAIN.names()[0]}"}) if held else frozenset()
+    book.now += age
+    waiting = asyncio.create_task(book.ledger.reserve(PLAIN))
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    running = not waiting.done()
+    await book.ledger.update(first, state="sent", receipt={"accepted_at": "now"})
+    repeat = await waiting
+
+    assert running
+    assert (repeat.is_ours, repeat.entry.state, repeat.entry.receipt) == (False, "sent", {"accepted_at": "now"})
+
+
+async def test_record_that_ends_during_the_wait_is_no_receipt() -> None:
+    """Nobody knows the outcome then, and this call does not send."""
+    book = Book()
+    first = await book.ledger.reserve(PLAIN)
+    waiting = asyncio.create_task(book.ledger.reserve(PLAIN))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    for name in PLAIN.names():
+        stored = await book.store.records.read("m365-sends", name)
+        await book.store.records.compare_and_swap("m365-sends", name, stored, None)
+
+    repeat = await waiting
+
+    assert (repeat.is_ours, repeat.entry) == (False, first.entry)
+
+
+async def test_outcome_of_another_call_is_not_overwritten() -> None:
+    """Who comes late gets what the other has written; both records change together, and foreign ones do not."""
+    book = Book()
+    first = await book.ledger.reserve(PLAIN)
+    drafted = await book.ledger.update(first, draft_id="AAMk1")
+    late = await book.ledger.update(first, state="unknown")
+    sent = await book.ledger.update(drafted, state="sent")
+
+    assert late.entry == drafted.entry
+    assert late.stored == drafted.stored
+    assert (sent.entry.state, sent.entry.draft_id) == ("sent", "AAMk1")
+    for name in PLAIN.names():
+        assert await book.entry(name) == sent.entry.model_dump()
+
+
+async def test_lost_record_of_a_send_keeps_what_is_known() -> None:
+    """When the record is gone, the change is what is left to tell."""
+    book = Book()
+    first = await book.ledger.reserve(PLAIN)
+    await book.store.records.compare_and_swap("m365-sends", first.name, first.stored, None)
+
+    late = await book.ledger.update(first, state="unknown")
+
+    assert late.entry.state == "unknown"
+    assert late.stored == ABSENT
+
+
+async def test_lease_of_a_send_is_held_under_its_name() -> None:
+    """The record names it; a record of v0.1.0 names none, and is itself its name. Without a lease nothing is sent."""
+    book = Book()
+    first = await book.ledger.reserve(PLAIN)
+    theirs = replace(first, entry=first.entry.model_copy(update={"lease": None}), name="of-v0-1-0")
+
+    for reservation, name in ((first, PLAIN.names()[0]), (theirs, "of-v0-1-0")):
+        async with book.ledger.holding_lease(reservation):
+            assert (await book.store.records.read("m365-leases", f"send.{name}")).value is not None
+    book.leases.held = frozenset({f"send.{PLAIN.names()[0]}"})
+    with pytest.raises(StorageUnavailable):
+        async with book.ledger.holding_lease(first):
+            raise AssertionError("another replica has the lease")
+    assert book.leases.asked == ((f"send.{PLAIN.names()[0]}",), 10.0)
+
+
+@pytest.mark.parametrize(
+    ("draft_id", "save_to_sent", "is_saved"), [("AAMk1", False, True), (None, False, False), (None, None, None)]
+)
+def test_entry_tells_whether_the_mail_is_saved(
+    draft_id: str | None, save_to_sent: bool | None, is_saved: bool | None
+) -> None:
+    """Graph saves every draft that it sends."""
+    entry = Entry(state="sent", fingerprint="f", message_id="m", began_at=0.0, draft_id=draft_id)
+
+    assert entry.model_copy(update={"save_to_sent": save_to_sent}).is_saved is is_saved
+
+
+def test_field_of_a_later_version_stays_in_the_entry() -> None:
+    """A replica of this version hands on what it does not know."""
+    entry = Entry.model_validate({"state": "sent", "fingerprint": "f", "message_id": "m", "began_at": 0, "later": 1})
+
+    assert entry.model_copy(update={"state": "unknown"}).model_dump()["later"] == 1
+
+
+def test_entry_is_never_changed_in_place() -> None:
+    """What was read from the store stays what it was."""
+    entry = Entry(state="sent", fingerprint="f", message_id="m", began_at=0.0)
+
+    with pytest.raises(ValidationError):
+        entry.state = "failed"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("state", ["sent", "unknown"])
+async def test_message_that_is_composed_differently_gets_the_outcome_in_its_own_record(state: str) -> None:
+    """v0.1.0, which looks there only, hears of the earlier send under the fingerprint that it compares."""
+    book, other = Book(), replace(PLAIN, composed_fingerprint="composed otherwise")
+    first = await book.ledger.update(await book.ledger.reserve(PLAIN), state=state)
+
+    repeat = await book.ledger.reserve(other)
+
+    assert (repeat.is_ours, repeat.entry.state) == (False, state)
+    expected = {**first.entry.model_dump(), "fingerprint": "composed otherwise"}
+    assert await book.entry(other.names()[0]) == expected

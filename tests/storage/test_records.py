@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from key_value.aio.stores.memory import MemoryStore
 
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import ABSENT, Records, RedisBackend, Versioned
+from m365_mcp.storage.records import ABSENT, LocalBackend, Records, RedisBackend, Versioned
 from m365_mcp.storage.redis_client import connect
 from tests.backends import make_records
 from tests.e2e.programs import Redis, make_redis
@@ -180,3 +182,59 @@ async def test_lease_without_a_store_raises_an_outage() -> None:
         async with Leases(records).hold("work", wait_seconds=1):
             pass
     await client.aclose()
+
+
+async def test_every_key_of_the_collection_is_listed_in_few_requests(redis: Redis) -> None:
+    """Twelve hundred keys, also with a colon, come in a handful of requests; other collections do not show."""
+    client = connect(redis.url)
+    await client.flushall()
+    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    keys = {f"key:{number}" for number in range(1200)}
+    await client.mset({f"c:{key}": "x" for key in keys} | {f"other:{number}": "x" for number in range(300)})
+    before = await _scans(client)
+
+    found = [key async for key in records.keys("c")]
+
+    assert sorted(found) == sorted(keys)
+    assert await _scans(client) - before <= 6
+    await client.flushall()
+    await client.aclose()
+
+
+async def _scans(client: Any) -> int:
+    stats = await client.info("commandstats")
+    return int(stats.get("cmdstat_scan", {"calls": 0})["calls"])
+
+
+async def test_record_lives_to_the_millisecond_in_redis(redis: Redis) -> None:
+    """Redis gets the time in milliseconds, and at least one, because it refuses less."""
+    client = connect(redis.url)
+    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+
+    assert await records.compare_and_swap("c", "long", ABSENT, {}, 60) is not None
+    assert await records.compare_and_swap("c", "short", ABSENT, {}, 0) is not None
+
+    assert 50_000 < await client.pttl("c:long") <= 60_000
+    await client.aclose()
+
+
+async def test_index_of_local_sessions_is_where_v0_1_0_had_it() -> None:
+    """Only a listed collection has an index, which is a record of its own with a list of keys."""
+    under = MemoryStore()
+    backend = LocalBackend(under, ("m365-sessions",))
+    for collection in ("m365-sessions", "c"):
+        assert await backend.compare_and_swap(collection, "k", None, "text", 60)
+        assert await backend.compare_and_swap(collection, "k2", None, "text", 60)
+        assert await backend.compare_and_swap(collection, "k", "text", "new text", 60)
+        assert await backend.compare_and_swap(collection, "k2", "text", None, 0)
+
+    assert await under.get("keys", collection="m365-sessions-index") == {"keys": ["k"]}
+    assert await under.get("keys", collection="c-index") is None
+    assert await under.get("k", collection="m365-sessions") == {"text": "new text"}
+    assert [key async for key in backend.keys("m365-sessions")] == ["k"]
+    assert [key async for key in backend.keys("c")] == []
+
+
+def test_ciphertext_shows_in_no_representation() -> None:
+    """The version of a record is its ciphertext, and stays out of a repr."""
+    assert repr(Versioned({"a": 1}, "hush")) == "Versioned(value={'a': 1})"

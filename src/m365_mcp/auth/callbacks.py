@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.requests import Request
 
 from m365_mcp.entra.decipher import decipher
-from m365_mcp.errors import PersonDeclined
+from m365_mcp.errors import PersonDeclined, request_error
 from m365_mcp.storage.records import ABSENT, Records
 
 _COLLECTION = "m365-returns"
@@ -92,7 +92,8 @@ class Callbacks:
 def explain_refusal(request: Request) -> Request:
     """Return the callback request with its error description replaced by our explanation.
 
-    Anyone can write the description into the URL, so its text is never shown.
+    Anyone can write the description into the URL, so its text is never shown. The error is noted on the request, for
+    the page that is shown when the client cannot be told.
     """
     query = request.query_params
     if "error" not in query:
@@ -100,11 +101,12 @@ def explain_refusal(request: Request) -> Request:
     known = query["error"] if query["error"] in _AUTHORIZE_ERRORS else "server_error"
     body = {"error": known, "error_description": query.get("error_description", "")}
     explained = PersonDeclined() if known == "access_denied" else decipher(400, body)
+    request_error.note(explained)
     query_string = {"error": known, "error_description": explained.explain(), "state": query.get("state", "")}
     return Request({**request.scope, "query_string": urlencode(query_string).encode()}, request.receive)
 
 
-# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own.
+# RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own. Any other counts as `server_error`.
 _AUTHORIZE_ERRORS = (
     "access_denied",
     "invalid_request",
@@ -113,7 +115,6 @@ _AUTHORIZE_ERRORS = (
     "invalid_target",
     "unauthorized_client",
     "unsupported_response_type",
-    "server_error",
     "temporarily_unavailable",
     "interaction_required",
     "login_required",

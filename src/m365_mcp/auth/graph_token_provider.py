@@ -92,5 +92,5 @@ class GraphTokenProvider:
 def _with_claims(error: SignInNeeded, refused: RejectedTokens | None) -> SignInNeeded:
     """Return the refusal, with Graph's claims challenge when Entra's refusal has none."""
     if isinstance(error, StepUpNeeded) and error.claims is None and refused is not None:
-        return StepUpNeeded(error.sentence, claims=refused.claims, reference=error.reference)
+        return StepUpNeeded(claims=refused.claims)
     return error

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
-from fastmcp.server.auth.identity_assertion import normalize_resource_url
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
@@ -30,11 +29,12 @@ from mcp.server.auth.provider import (
 from mcp.server.auth.settings import RevocationOptions
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
 from m365_mcp.auth.client_secrets import issue_secret
+from m365_mcp.auth.consent import ConsentPage, ConsentRequest, hidden_fields, named_by, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens
 from m365_mcp.auth.registrations import StrictClient, keep_allowed_uris
 from m365_mcp.auth.revocation import Revocation
@@ -47,6 +47,7 @@ from m365_mcp.errors import SignInAlreadyDone
 from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
+from m365_mcp.urls import read_url
 
 SECONDS_PER_HOUR = 3600
 REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
@@ -80,9 +81,12 @@ class EntraProxy(AzureProvider):
         settings: the settings of the server.
         sign_ins: the components of the proxy.
         graph_scopes: requested at sign-in so that consent covers them; our own token requests never contain them.
+        consent_page: renders the question whether a client may act as the person.
     """
 
-    def __init__(self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...]) -> None:
+    def __init__(
+        self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...], consent_page: ConsentPage
+    ) -> None:
         super().__init__(
             client_id=settings.azure_client_id,
             # The secret goes to the token endpoint only. FastMCP would sign cookies with it; jwt_signing_key does that.
@@ -102,6 +106,7 @@ class EntraProxy(AzureProvider):
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = parse_all(settings.redirect_uris)
         self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
 
@@ -144,11 +149,33 @@ class EntraProxy(AzureProvider):
     def is_our_resource(self, resource: str) -> bool:
         """Return whether a resource indicator names this server's MCP endpoint (RFC 8707 section 2: no fragment).
 
-        Scheme and host are compared without case. A query is ignored, because some clients add one.
+        Both are compared in their normal form. A query is ignored, because some clients add one.
         """
-        parts = urlsplit(normalize_resource_url(resource))
-        spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
-        return "#" not in resource and spelled == normalize_resource_url(str(self._resource_url))
+        try:
+            return read_url(resource) == read_url(str(self._resource_url))
+        except ValueError:
+            return False
+
+    async def _show_consent_page(self, request: Request) -> Response:  # type: ignore[override]
+        """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.
+
+        FastMCP 4.2 offers no other seam: `consent_csp_policy` changes one header, and the page is made in this method.
+        """
+        original = await super()._show_consent_page(request)
+        fields = hidden_fields(original) if original.status_code == 200 else {}
+        transaction = await self._transaction_store.get(key=request.query_params.get("txn_id", ""))
+        if not fields or transaction is None:
+            return original  # an error, which the error override replaces
+        client = await self.get_client(transaction.client_id)
+        asked = ConsentRequest(
+            transaction.client_id,
+            (client and client.client_name) or "",
+            named_by(client, transaction.client_id, transaction.client_redirect_uri),
+            transaction.client_redirect_uri,
+            tuple(transaction.scopes),
+            fields,
+        )
+        return with_cookies(self._consent_page(request, asked), original)
 
     @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:

@@ -17,6 +17,8 @@ from mcp.server.auth.provider import RegistrationError
 from mcp.shared.auth import InvalidRedirectUriError, OAuthClientInformationFull
 from pydantic import AnyUrl
 
+from m365_mcp.errors import RedirectNotAllowed
+from m365_mcp.errors.request_error import note
 from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 
 RedirectCause = Literal["not_allowed", "not_registered"]
@@ -98,6 +100,13 @@ class StrictClient(ProxyDCRClient):
 
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         """Return the redirect URI to use. Raises RedirectUriRefused."""
+        try:
+            return self._require_allowed(redirect_uri)
+        except InvalidRedirectUriError:
+            note(RedirectNotAllowed())  # for the page; a program reads the exception's sentence
+            raise
+
+    def _require_allowed(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         if redirect_uri is not None:
             self._require(str(redirect_uri))  # FastMCP's own refusal does not tell the two causes apart
         resolved = super().validate_redirect_uri(redirect_uri)

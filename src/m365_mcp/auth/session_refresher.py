@@ -30,7 +30,7 @@ from m365_mcp.metrics import EndReason
 from m365_mcp.storage.leases import Leases
 
 EARLY_SECONDS = 300.0  # an assertion must not expire while a tool call uses it
-WAIT_SECONDS = 3.0  # how long an early refresh may delay a call
+WAIT_SECONDS = 3.0
 PAUSE_SECONDS = 5.0  # no new refresh of the session for this time after a failure
 BUDGET_SECONDS = RETRIES.seconds + 1.0  # for a whole refresh, including the wait for another replica that refreshes
 MAX_PAUSES = 10_000
@@ -48,6 +48,7 @@ class SessionRefresher:
         verifier: verifies the new access token.
         step_ups: remembers the claims challenges of refusals.
         scope: the `scope` of refresh requests.
+        wait_seconds: how long an early refresh may delay a call.
     """
 
     sessions: Sessions
@@ -56,6 +57,7 @@ class SessionRefresher:
     verifier: EntraTokenVerifier
     step_ups: StepUps
     scope: str
+    wait_seconds: float = WAIT_SECONDS
     _running: dict[str, asyncio.Task[Session | None]] = field(default_factory=dict, init=False, repr=False)
     _failures: TTLCache[str, M365Error] = field(
         default_factory=lambda: TTLCache(MAX_PAUSES, PAUSE_SECONDS), init=False, repr=False
@@ -75,13 +77,14 @@ class SessionRefresher:
         if left > 0 and session.id in self._failures:
             return session
         try:
-            async with asyncio.timeout(WAIT_SECONDS if left > 0 else None):
+            async with asyncio.timeout(self.wait_seconds if left > 0 else None):
                 return await self.renew(session)
-        except (M365Error, TimeoutError) as error:
+        except TimeoutError:
+            self._failures.setdefault(session.id, EntraUnavailable())
+        except M365Error:  # `_renew` remembers it
             if left <= 0:
                 raise
-            self._failures.setdefault(session.id, error if isinstance(error, M365Error) else EntraUnavailable())
-            return session
+        return session
 
     async def renew(self, session: Session) -> Session | None:
         """Return the session with a new assertion; None when Entra has ended the sign-in.
@@ -195,7 +198,7 @@ class SessionRefresher:
             return session.upstream if left > 0 else None
         try:
             self._raise_recent_failure(session.id)
-            async with asyncio.timeout(WAIT_SECONDS if left > 0 else None):
+            async with asyncio.timeout(self.wait_seconds if left > 0 else None):
                 return await self.redeem(session)
         except (M365Error, TimeoutError) as error:
             self._failures.setdefault(session.id, error if isinstance(error, M365Error) else EntraUnavailable())

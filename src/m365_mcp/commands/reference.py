@@ -33,6 +33,7 @@ _HEADINGS = {
     "redis_url": "The store and the keys",
     "mcp_clients": "Who may call",
     "azure_cloud": "Other clouds",
+    "mcp_product_name": "What people see",
     "m365_send_mode": "What may be sent",
 }
 # Arguments that a model knows by their names, so that the schemas do not describe them.

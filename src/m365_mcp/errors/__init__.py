@@ -1,8 +1,8 @@
 """Every error of this server, in one import. Read `base` first: its docstring shows the tree.
 
 `composing` has the errors of a message that is probably not meant as it is written, `microsoft` those that a setting at
-Microsoft causes, `mailbox` those of a message in the mailbox, and `uploads` those of a file upload. `request_error`
-remembers the error of the HTTP request that is being answered.
+Microsoft causes, `mailbox` those of a message in the mailbox, `sign_in` those of a sign-in in a browser, and `uploads`
+those of a file upload. `request_error` remembers the error of the HTTP request that is being answered.
 """
 
 from m365_mcp.errors.base import (
@@ -45,6 +45,16 @@ from m365_mcp.errors.microsoft import (
     PersonNotAllowed,
     TokenVersionMistake,
 )
+from m365_mcp.errors.sign_in import (
+    AddressForClients,
+    AuthorizationRequestInvalid,
+    ClientUnknown,
+    PageUnknown,
+    RedirectNotAllowed,
+    RequestRefused,
+    SignInElsewhere,
+    SignInExpired,
+)
 from m365_mcp.errors.uploads import (
     AttachmentsMissing,
     DraftUnknown,
@@ -59,16 +69,19 @@ from m365_mcp.errors.uploads import (
 
 __all__ = [
     "DEFAULT_WAIT_SECONDS",
+    "AddressForClients",
     "AdministratorNeeded",
     "AlreadySent",
     "AppRegistrationMistake",
     "AssertionRefused",
     "AttachmentsMissing",
+    "AuthorizationRequestInvalid",
     "BodyFormMismatch",
     "BodyTooComplex",
     "ClientAssertionRejected",
     "ClientSecretExpired",
     "ClientSecretRejected",
+    "ClientUnknown",
     "ConsentMissing",
     "DraftUnknown",
     "EmptyBody",
@@ -86,15 +99,20 @@ __all__ = [
     "MessageRefused",
     "MessageTooLarge",
     "OutcomeUnknown",
+    "PageUnknown",
     "PermissionMissing",
     "PersonDeclined",
     "PersonNotAllowed",
     "RateLimited",
     "ReadRefused",
     "RecipientNotAllowed",
+    "RedirectNotAllowed",
+    "RequestRefused",
     "ServerBusy",
     "SettingsMistake",
     "SignInAlreadyDone",
+    "SignInElsewhere",
+    "SignInExpired",
     "SignInNeeded",
     "StepUpNeeded",
     "StorageUnavailable",

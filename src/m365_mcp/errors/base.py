@@ -10,6 +10,7 @@
         IdempotencyKeyReused     idempotency_key_reused
         MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
         …                                                    errors of uploads; see `errors.uploads`
+        …                                                    errors of a sign-in in a browser; see `errors.sign_in`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
@@ -42,6 +43,9 @@ DEFAULT_WAIT_SECONDS = 5.0
 class M365Error(Exception):
     """An error that tells what happened and what to do about it.
 
+    A class also says how a page shows it: `title` is the heading. `for_person` is what the person at the page can do;
+    when it is None, `advice` is meant for them. Where only an administrator can act, `needs_administrator` is true.
+
     Args:
         sentence: what happened, one sentence; the class's own when left out.
         advice: what to do about it; the class's own when left out.
@@ -53,6 +57,9 @@ class M365Error(Exception):
     sentence: str = "Something went wrong."
     advice: str = "Try again; if the error persists, tell the people who run this server."
     status: ClassVar[int] = 500  # the HTTP status of a response with this error
+    title: ClassVar[str] = "That did not work"
+    for_person: ClassVar[str | None] = None
+    needs_administrator: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -128,16 +135,19 @@ class SignInAlreadyDone(InvalidArgument):
     """The browser came back from Entra a second time with the same sign-in."""
 
     code = "sign_in_already_done"
+    title = "This sign-in is done already"
     sentence = "This sign-in is being completed already, or is complete."
-    advice = "Close this page and go back to your MCP client. If it is not connected, start the sign-in again there."
+    advice = "Close this page and go back to your assistant. If it is not connected, connect again there."
 
 
 class SignInNeeded(M365Error):
     """The sign-in was revoked or has expired, or the account was disabled."""
 
     code = "sign_in_needed"
+    title = "Sign-in did not finish"
     sentence = "The sign-in with Microsoft has ended."
     advice = "Disconnect and reconnect this server in your MCP client, and sign in again."
+    for_person = "Go back to your assistant and connect again. You can close this page."
     status = 401
 
 
@@ -203,8 +213,10 @@ class Unavailable(M365Error):
     """
 
     code = "unavailable"
+    title = "Please try again in a moment"
     sentence = "A service that this server depends on does not answer."
     advice = "Try again in a moment; there is no need to sign in again."
+    for_person = "Reload this page in a moment. If that does not help, go back to your assistant and connect again."
     status = 503
 
     def __init__(
@@ -263,6 +275,7 @@ class ServerBusy(Unavailable):
     code = "server_busy"
     sentence = "This server is busy with other messages."
     advice = "Try again in a moment, one call at a time."
+    for_person = "Try again in a moment."
 
 
 class OutcomeUnknown(M365Error):
@@ -280,6 +293,7 @@ class InternalError(M365Error):
     code = "internal_error"
     sentence = "This server has a fault and could not complete the request."
     advice = "Tell the people who run this server, with the time of the call; the log has the details."
+    needs_administrator = True
 
 
 class SettingsMistake(M365Error):

@@ -21,6 +21,8 @@ class AdministratorNeeded(M365Error):
     """An administrator must change a setting in Microsoft 365 or Entra ID."""
 
     code = "administrator_needed"
+    title = "Sign-in did not finish"
+    needs_administrator = True
     sentence = "Microsoft refused the request because of a setting."
     advice = "Ask the administrator of your Microsoft 365 tenant."
     status = 403

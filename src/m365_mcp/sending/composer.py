@@ -51,7 +51,7 @@ class Composer:
 
     def close(self) -> None:
         """Start no more work; running work continues to its end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False)
 
     async def _acquire(self, lock: asyncio.Lock) -> None:
         try:

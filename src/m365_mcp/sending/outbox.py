@@ -62,7 +62,7 @@ class Outbox:
     outgoing: Outgoing
     person: PersonId
     mailbox: Mailbox
-    sign_in_name: str = ""
+    sign_in_name: str
 
     @property
     def rules(self) -> MailRules:

@@ -26,19 +26,28 @@ class Guard:
     Args:
         max_concurrent: how many operations run at the same time. Further operations queue, and their time limit begins
             when they start, so that a burst of calls does not look like a store that does not respond.
+        operation_seconds: how long an operation may take.
+        queue_seconds: how long an operation may queue.
     """
 
-    def __init__(self, max_concurrent: int = 64) -> None:
+    def __init__(
+        self,
+        max_concurrent: int = 64,
+        operation_seconds: float = OPERATION_SECONDS,
+        queue_seconds: float = QUEUE_SECONDS,
+    ) -> None:
         self._semaphore = asyncio.Semaphore(max_concurrent)
+        self._operation_seconds = operation_seconds
+        self._queue_seconds = queue_seconds
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
         """Run one operation. Raises StorageUnavailable."""
         try:
-            async with asyncio.timeout(QUEUE_SECONDS):
+            async with asyncio.timeout(self._queue_seconds):
                 await self._semaphore.acquire()
             try:
-                async with asyncio.timeout(OPERATION_SECONDS):
+                async with asyncio.timeout(self._operation_seconds):
                     yield
             finally:
                 self._semaphore.release()

@@ -55,7 +55,7 @@ class Storage:
         await self.records.read("m365-health", "ping")
 
 
-def open_storage(settings: Settings, cipher: RecordCipher) -> Storage:
+def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DEFAULT_REDIS_URL) -> Storage:
     """Open the store that the settings choose; blocks for half a second at most.
 
     Without `REDIS_URL`, this function tries the default address. When no Redis responds there, the store is on disk,
@@ -63,7 +63,7 @@ def open_storage(settings: Settings, cipher: RecordCipher) -> Storage:
     """
     url = settings.redis_url
     if url is None:
-        url = DEFAULT_REDIS_URL if redis_client.is_reachable(DEFAULT_REDIS_URL) else None
+        url = default_url if redis_client.is_reachable(default_url) else None
     if url is None:
         return _on_disk(settings, cipher)
     if url.startswith("memory:"):
