@@ -7,8 +7,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from m365_mcp import settings
+from m365_mcp.clients import CLIENTS
 from m365_mcp.errors import SettingsMistake
-from m365_mcp.settings import CLAUDE_CALLBACKS, Settings
+from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
 
 IDS = {
@@ -51,7 +52,7 @@ def test_three_ids_are_enough_and_the_rest_has_the_documented_defaults() -> None
     assert chosen.authority == "https://login.microsoftonline.com"
     assert chosen.graph == "https://graph.microsoft.com"
     assert chosen.mcp_session_hours == 168
-    assert set(CLAUDE_CALLBACKS) < set(chosen.mcp_allowed_redirect_uris)
+    assert set(CLIENTS["claude"].redirect_uris) < set(chosen.redirect_uris)
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -252,6 +253,7 @@ def test_example_file_names_every_setting_with_its_default(monkeypatch: pytest.M
         ("AZURE_TENANT_ID", "Common"),
         ("MCP_ALLOWED_ORIGINS", "inspector.example.com"),
         ("MCP_ALLOWED_HOSTS", "inner.example.com:8443"),
+        ("MCP_CLIENTS", "claude,netscape"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://app.example.com:*/cb"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://*.example.com/cb"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://app.example.com/*/cb"),

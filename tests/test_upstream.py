@@ -403,3 +403,33 @@ async def test_assertion_counts_once_in_each_process() -> None:
     for _ in range(2):
         validator = CIMDAssertionValidator()  # type: ignore[no-untyped-call]
         assert await validator.validate_assertion(text, url, "a", document)
+
+
+@pytest.mark.parametrize("scope", ["", "mcp-access offline_access"])
+async def test_foreign_scopes_are_refused(http: httpx2.AsyncClient, scope: str) -> None:
+    """`OAuthParameters`: an empty scope, and a word of OpenID Connect, end the sign-in."""
+    assert "error=invalid_scope" in (await authorize(http, scope=scope)).headers["Location"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Content-Type": "APPLICATION/JSON"}, 415), ({"Accept": "text/event-stream"}, 406), ({"Accept": ""}, 406)],
+)
+async def test_headers_are_read_by_the_letter(headers: dict[str, str], status: int) -> None:
+    """`RequestHeaders`: media types have a case, and a client has to name JSON."""
+    app = FastMCP("open").http_app(path="/mcp", stateless_http=True, json_response=True)
+    body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+    usual = {"Content-Type": "application/json", "Accept": "application/json"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE) as client,
+    ):
+        assert (await client.post("/mcp", content=body, headers={**usual, **headers})).status_code == status
+
+
+async def test_metadata_leaves_out_public_clients_at_revoke(http: httpx2.AsyncClient) -> None:
+    """`server_metadata`: the revocation endpoint is said to need a secret."""
+    document = (await http.get("/.well-known/oauth-authorization-server")).json()
+
+    assert document["token_endpoint_auth_methods_supported"] == ["none", "private_key_jwt"]
+    assert document["revocation_endpoint_auth_methods_supported"] == ["client_secret_post", "client_secret_basic"]

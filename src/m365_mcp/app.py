@@ -27,9 +27,11 @@ from m365_mcp.web import health
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.mcp_requests import McpRequests
+from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthRequests, limited
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
+from m365_mcp.web.request_headers import RequestHeaders
 from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.sign_in_trail import SignInTrail
 from m365_mcp.web.uploads import upload_route
@@ -90,7 +92,7 @@ def assemble(container: Container) -> Starlette:
         finally:
             await container.close()
 
-    checked = OAuthRequests(inner, container.auth.is_our_resource)
+    checked = OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource)
     observed = Mount("/", SignInTrail(checked, SignInLog(container.metrics), container.auth.sign_in_records))
     edge = [
         # The first sees a request first and its answer last.
@@ -98,6 +100,7 @@ def assemble(container: Container) -> Starlette:
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
+        Middleware(RequestHeaders, mcp_path=MCP_PATH),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]

@@ -21,7 +21,6 @@ from mcp.server.auth.provider import (
     AuthorizationParams,
     AuthorizeError,
     RefreshToken,
-    RegistrationError,
     TokenError,
 )
 from mcp.server.auth.settings import RevocationOptions
@@ -33,10 +32,12 @@ from starlette.routing import Route
 from m365_mcp.auth import sign_in_events
 from m365_mcp.auth.callbacks import SecondRound, explain_refusal
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
+from m365_mcp.auth.client_secrets import issue_secret
 from m365_mcp.auth.consent import ConsentPage, consent_request, hidden_fields, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
-from m365_mcp.auth.registrations import REDIRECT_REFUSED, StrictClient
+from m365_mcp.auth.registrations import StrictClient, keep_allowed_uris
 from m365_mcp.auth.revocation import Revocation
+from m365_mcp.auth.server_metadata import metadata_of, metadata_routes
 from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords
@@ -74,7 +75,7 @@ class EntraProxy(AzureProvider):
             base_authority=urlsplit(settings.authority).netloc,
             # With openid and profile, Entra puts oid and tid into the access token.
             additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
-            allowed_client_redirect_uris=list(settings.mcp_allowed_redirect_uris),
+            allowed_client_redirect_uris=list(settings.redirect_uris),
             client_storage=sign_ins.flows,
             jwt_signing_key=sign_ins.signing_keys[0],
             require_authorization_consent=True,
@@ -82,7 +83,7 @@ class EntraProxy(AzureProvider):
         self._cimd_manager = clients_of(sign_ins.client_metadata, settings)
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
-        self._allowed = parse_all(settings.mcp_allowed_redirect_uris)
+        self._allowed = parse_all(settings.redirect_uris)
         self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
         self._consent_page = consent_page
         self._sign_ins = sign_ins
@@ -90,16 +91,15 @@ class EntraProxy(AzureProvider):
         self.sign_in_records = SignInRecords(self._transaction_store, self._code_store, self._client_store)
 
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
-        """Register a client (RFC 7591) whose redirect URIs are all allowed here.
+        """Register a client (RFC 7591), with the redirect URIs that are allowed here and the secret that it asks for.
 
         Raises:
-            RegistrationError: `invalid_redirect_uri`.
+            RegistrationRefused: no redirect URI of the client is allowed.
         """
-        for uri in client_info.redirect_uris or ():
-            if not is_allowed(str(uri), self._allowed):
-                sign_in_events.note_refused_redirect(str(uri), "not_allowed")
-                raise RegistrationError("invalid_redirect_uri", REDIRECT_REFUSED)
-        await super().register_client(client_info)
+        keep_allowed_uris(client_info, self._allowed)
+        asked = client_info.model_copy()
+        await super().register_client(client_info)  # FastMCP 4.2 registers public clients only, and says so here
+        await issue_secret(self._client_store, asked, client_info)
         await self._extend_registration(str(client_info.client_id))
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
@@ -205,7 +205,10 @@ class EntraProxy(AzureProvider):
         begun = await self._sessions.begin(authorization_code.code, session)
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
-        return self._tokens.issue(begun, begun.current)
+        tokens = self._tokens.issue(begun, begun.current)
+        if "refresh_token" not in client.grant_types:  # RFC 7591 section 2: it could not use one
+            tokens.refresh_token = None
+        return tokens
 
     @recorded
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
@@ -257,14 +260,15 @@ class EntraProxy(AzureProvider):
         return None if session is None else assertion_of(session, reference.expires_at)
 
     def get_routes(self, mcp_path: str | None = None) -> list[Route]:
-        """Return the OAuth routes, with a revocation endpoint that public clients can use.
-
-        The endpoint of the MCP SDK 2.3 requires a `client_secret` field, which clients here do not have.
-        """
+        """Return the OAuth routes, with the revocation endpoint and the metadata of our own."""
         routes = super().get_routes(mcp_path)
         authenticator = authenticator_of(self, self._cimd_manager, self.token_endpoint_url)
-        ours = Revocation(authenticator, self._tokens, self._sessions).route()
-        return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
+        ours = [
+            Revocation(authenticator, self._tokens, self._sessions).route(),
+            *metadata_routes(metadata_of(self, reads_metadata_documents=self._cimd_manager is not None)),
+        ]
+        replaced = {route.path for route in ours}
+        return [*ours, *(route for route in routes if getattr(route, "path", None) not in replaced)]
 
     def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
         return is_allowed(redirect_uri, self._allowed)
