@@ -24,6 +24,7 @@ from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.proxy import EntraProxy, SignIns
 from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.auth.step_up import StepUps
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.entra.client_credential import choose_credential
@@ -59,6 +60,7 @@ from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import Pages
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.security_headers import SecurityHeaders
+from m365_mcp.web.sign_in_trail import SignInTrail
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -265,7 +267,8 @@ def assemble(container: Container) -> Starlette:
         finally:
             await container.close()
 
-    checked = Mount("/", OAuthRequests(inner, container.auth.is_our_resource))
+    checked = OAuthRequests(inner, container.auth.is_our_resource)
+    observed = Mount("/", SignInTrail(checked, SignInLog(container.metrics), container.auth.sign_in_records))
     edge = [
         # The first sees a request first and its answer last.
         Middleware(health.Draining, readiness=container.readiness),
@@ -275,7 +278,7 @@ def assemble(container: Container) -> Starlette:
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container), checked]
+    routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container), observed]
     return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
 
 

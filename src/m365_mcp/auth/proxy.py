@@ -33,6 +33,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from m365_mcp.auth import sign_in_events
 from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
 from m365_mcp.auth.consent import ConsentPage, ConsentRequest, hidden_fields, named_by, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens
@@ -41,6 +42,7 @@ from m365_mcp.auth.revocation import Revocation
 from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions, session_id_of
+from m365_mcp.auth.sign_in_records import SignInRecords
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.errors import SignInAlreadyDone
 from m365_mcp.errors.request_error import recorded
@@ -108,6 +110,7 @@ class EntraProxy(AzureProvider):
         self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
+        self.sign_in_records = SignInRecords(self._transaction_store, self._code_store, self._client_store)
 
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         """Register a client (RFC 7591) whose redirect URIs are all allowed here.
@@ -117,6 +120,7 @@ class EntraProxy(AzureProvider):
         """
         for uri in client_info.redirect_uris or ():
             if not is_allowed(str(uri), self._allowed):
+                sign_in_events.note_refused_redirect(str(uri), "not_allowed")
                 raise RegistrationError("invalid_redirect_uri", REDIRECT_REFUSED)
         await super().register_client(client_info)
         await self._extend_registration(str(client_info.client_id))
@@ -125,6 +129,7 @@ class EntraProxy(AzureProvider):
         """Return the client with that id, restricted to its own redirect URIs, or None."""
         client = await super().get_client(client_id)
         if client is not None:
+            sign_in_events.current().client_name = client.client_name
             await self._extend_registration(client_id)
         return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
 

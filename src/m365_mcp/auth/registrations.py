@@ -6,6 +6,7 @@ from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from mcp.shared.auth import InvalidRedirectUriError
 from pydantic import AnyUrl
 
+from m365_mcp.auth.sign_in_events import RedirectCause, note_refused_redirect
 from m365_mcp.errors import RedirectNotAllowed
 from m365_mcp.errors.request_error import note
 from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
@@ -28,14 +29,25 @@ class StrictClient(ProxyDCRClient):
             raise
 
     def _require_allowed(self, redirect_uri: AnyUrl | None) -> AnyUrl:
+        # FastMCP checks the URI first, and does not say which of its rules refused it.
+        if redirect_uri is not None:
+            self._require(str(redirect_uri))
         resolved = super().validate_redirect_uri(redirect_uri)
+        self._require(str(resolved))
+        return resolved
+
+    def _require(self, uri: str) -> None:
         registered = [] if self.allow_unregistered_redirect_uris else [str(uri) for uri in self.redirect_uris or ()]
         if self.cimd_document is not None:
             registered = self.cimd_document.redirect_uris
-        allowed = is_allowed(str(resolved), parse_all(self.allowed_redirect_uri_patterns or ()))
-        if not allowed or (registered and not is_allowed(str(resolved), _patterns_of(registered))):
+        cause: RedirectCause | None = None
+        if not is_allowed(uri, parse_all(self.allowed_redirect_uri_patterns or ())):
+            cause = "not_allowed"
+        elif registered and not is_allowed(uri, _patterns_of(registered)):
+            cause = "not_registered"
+        if cause is not None:
+            note_refused_redirect(uri, cause)
             raise InvalidRedirectUriError(REDIRECT_REFUSED)
-        return resolved
 
 
 def _patterns_of(registered: list[str]) -> list[RedirectPattern]:

@@ -60,3 +60,9 @@ def note(error: M365Error) -> None:
     record = _current.get()
     if record is not None:
         record.error = error
+
+
+def noted() -> M365Error | None:
+    """Return the error that was noted last on the current request."""
+    record = _current.get()
+    return None if record is None else record.error
