@@ -1,7 +1,8 @@
 """The settings: read once from the environment and `.env`, checked, and passed on to every component that needs them.
 
 Only this package reads the environment. It reports every mistake at once, each with the name of its variable.
-`server` has the settings of the server itself, `product` those of its pages, `sending` the settings about mail;
+`server` has the settings of the server itself, `clients` those of MCP clients, `product` those of its pages, and
+`sending` the settings about mail.
 `checks`, `identity`, `addresses` and `redis_url` have the rules for values, and `environment` what can be wrong with
 the whole.
 """
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from m365_mcp.errors import SettingsMistake
 from m365_mcp.settings import environment
 from m365_mcp.settings.checks import EMPTY_DOMAINS
+from m365_mcp.settings.clients import ClientSettings
 from m365_mcp.settings.permissions import PERMISSIONS as PERMISSIONS
 from m365_mcp.settings.product import ProductSettings
 from m365_mcp.settings.sending import SendingSettings
@@ -22,8 +24,8 @@ from m365_mcp.settings.server import DEFAULT_REDIS_URL as DEFAULT_REDIS_URL
 from m365_mcp.settings.server import NOT_SET, ServerSettings
 
 
-class Settings(SendingSettings, ProductSettings, ServerSettings):
-    """All settings: those of the server, of its pages, and about mail."""
+class Settings(SendingSettings, ProductSettings, ClientSettings, ServerSettings):
+    """All settings: those of the server, of its clients, of its pages, and about mail."""
 
 
 def load(**overrides: Any) -> Settings:

@@ -183,7 +183,7 @@ def clients_of(metadata: ClientMetadata | None, settings: Settings) -> MetadataC
     """Return the manager for the settings; None when MCP_CIMD is off, and then FastMCP advertises nothing."""
     if metadata is None:
         return None
-    return MetadataClients(metadata, settings.mcp_scope_name, list(settings.mcp_allowed_redirect_uris))
+    return MetadataClients(metadata, settings.mcp_scope_name, list(settings.redirect_uris))
 
 
 def authenticator_of(proxy: OAuthProxy, clients: CIMDClientManager | None, endpoint: str) -> ClientAuthenticator:
