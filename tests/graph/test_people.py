@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from m365_mcp.errors import InvalidArgument, PermissionMissing
+from m365_mcp.errors import InvalidArgument, PermissionMissing, ReadRefused
 from m365_mcp.graph.people import RESULTS_PER_SOURCE, Directory, Person
 from tests.graph.recording import Recording, refuses, says
 
@@ -100,8 +100,9 @@ async def test_words_without_a_letter_are_refused(words: str) -> None:
     assert graph.requests == []
 
 
-@pytest.mark.parametrize("answers", [(refuses(403),), (says(200, {}), refuses(403))])
-async def test_refusal_of_either_list_is_an_error(answers: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize(("status", "kind"), [(403, PermissionMissing), (400, ReadRefused)])
+@pytest.mark.parametrize("before", [(), (says(200, {}),)], ids=["people", "directory"])
+async def test_refusal_of_either_list_is_an_error(before: tuple[Any, ...], status: int, kind: type[Exception]) -> None:
     """Half a list would look like a whole one."""
-    with pytest.raises(PermissionMissing):
-        await Directory(Recording(*answers).mailbox()).find("x")
+    with pytest.raises(kind):
+        await Directory(Recording(*before, refuses(status)).mailbox()).find("x")

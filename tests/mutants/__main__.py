@@ -35,9 +35,16 @@ def main(arguments: list[str]) -> int:
             print(f"the tests fail without any mutant: {ran.killer}")  # noqa: T201 - a program for people
             return 1
         for path in group:
-            known = read_results().get(str(path.relative_to(PACKAGE))) if asked.survivors else None
-            _report(str(path.relative_to(PACKAGE)), _run_module(path, runner, asked.every, known))
+            _report(str(path.relative_to(PACKAGE)), _run_module(path, runner, asked.every, _known(path, asked)))
     return 0
+
+
+def _known(path: Path, asked: Namespace) -> Result | None:
+    """Return the last result of a module, if only its survivors are to be run: no sample replaces a larger run."""
+    last = read_results().get(str(path.relative_to(PACKAGE)))
+    if last is None or last.digest != digest(path.read_text()):
+        return None
+    return last if asked.survivors or last.every < asked.every else None
 
 
 def _read(arguments: list[str]) -> Namespace:
@@ -54,7 +61,7 @@ def _run_module(path: Path, runner: Runner, every: int, known: Result | None) ->
     name = ".".join(["m365_mcp", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
     everything = mutants_of(source)
     tried = chosen = everything[::every]
-    if known is not None and known.digest == digest(source):
+    if known is not None:
         every, tried = known.every, everything[:: known.every]
         chosen = [mutant for mutant in tried if survivor_of(mutant) in known.survivors]
     survivors = [survivor_of(mutant) for mutant in chosen if runner.run(name, path, mutant.source, mutant.line).passed]
