@@ -29,6 +29,7 @@ SHARED_PROGRAMS = {
 }
 
 
+@pytest.hookimpl(optionalhook=True)  # the mutants' runner loads no xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Use two workers for each core, because the tests of running programs mostly wait."""
     return 2 * (os.cpu_count() or 1)

@@ -108,6 +108,7 @@ def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
 
     assert places(recorders) == [
         "auth/callbacks.py",
+        "auth/client_metadata/clients.py",
         "auth/proxy.py",
         "auth/registrations.py",
         "auth/revocation.py",

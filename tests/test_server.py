@@ -9,7 +9,8 @@ from fastmcp import Client
 from jsonschema import Draft202012Validator
 
 from m365_mcp import settings
-from m365_mcp.app import build_container, build_server
+from m365_mcp.app import build_server
+from m365_mcp.container import build_container
 from m365_mcp.tools import INSTRUCTIONS, TOOLS, TOOLSETS, sends_mail, tools_for
 from tests.ids import IDS
 from tests.schemas import TOOL_SCHEMAS

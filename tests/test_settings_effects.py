@@ -13,8 +13,9 @@ import httpx2
 import pytest
 
 from m365_mcp import settings
-from m365_mcp.app import assemble, build_container
+from m365_mcp.app import assemble
 from m365_mcp.commands.demo.sign_in import read_form
+from m365_mcp.container import build_container
 from m365_mcp.settings import Settings
 from tests.ids import IDS
 
@@ -47,7 +48,10 @@ PROOF = {
     "mcp_session_hours": f"{_TUNED}::test_tokens_are_good_for_the_chosen_hours",
     "mcp_refresh_grace_seconds": "e2e/test_refresh.py::test_c8_reuse_after_the_grace_time_ends_that_session_only",
     "mcp_shutdown_delay_seconds": "e2e/test_lifecycle.py::test_sigterm_fails_readiness_first_and_then_drains",
+    "mcp_clients": f"{_HERE}::test_f4_clients_by_name_may_register_every_uri_of_theirs",
     "mcp_allowed_redirect_uris": f"{_HERE}::test_client_may_register_only_the_chosen_redirect_uris",
+    "mcp_cimd": "e2e/test_metadata_documents.py::test_metadata_documents_can_be_switched_off",
+    "mcp_cimd_allowed_hosts": "e2e/test_metadata_documents.py::test_client_with_a_metadata_document_signs_in",
     "mcp_allowed_hosts": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
     "mcp_allowed_origins": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
     "mcp_hsts_seconds": "web/test_security_headers.py::test_h21_https_is_asked_for_where_the_host_is_ours",
@@ -182,8 +186,18 @@ async def test_sign_in_at_entra_follows_the_settings(
         assert part not in plain[key].split()
 
 
+async def test_f4_clients_by_name_may_register_every_uri_of_theirs() -> None:
+    """MCP_CLIENTS expands to what each client registers, and MCP_ALLOWED_REDIRECT_URIS then adds to it."""
+    own, added = "https://global.consent.azure-apim.net/redirect/tool-1", "https://app.example.com/cb"
+    async with browser(mcp_clients="vscode, Copilot-Studio", mcp_allowed_redirect_uris=added) as http:
+        asked = ["https://vscode.dev/redirect", own, added, "https://claude.ai/api/mcp/auth_callback"]
+        statuses = [(await register(http, uri)).status_code for uri in asked]
+
+    assert statuses == [201, 201, 201, 400]
+
+
 async def test_client_may_register_only_the_chosen_redirect_uris() -> None:
-    """MCP_ALLOWED_REDIRECT_URIS takes the place of Claude's own and of loopback."""
+    """MCP_ALLOWED_REDIRECT_URIS alone takes the place of Claude's own and of loopback."""
     async with browser(mcp_allowed_redirect_uris="https://app.example.com/cb") as http:
         statuses = [(await register(http, uri)).status_code for uri in ("https://app.example.com/cb", CALLBACK)]
 

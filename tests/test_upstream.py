@@ -21,9 +21,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp import Client, FastMCP
 from fastmcp.dependencies import Depends
+from fastmcp.server.auth.cimd import (
+    CIMDAssertionValidator,
+    CIMDClientManager,
+    CIMDDocument,
+    CIMDFetcher,
+    CIMDFetchError,
+)
 from fastmcp.server.auth.providers.azure import AzureProvider
 from fastmcp.server.auth.providers.jwt import JWTVerifier, RSAKeyPair
 from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
+from fastmcp.server.auth.ssrf import is_ip_allowed
 from fastmcp.tools import Tool
 from jwt.algorithms import RSAAlgorithm
 from key_value.aio.stores.memory import MemoryStore
@@ -362,3 +370,66 @@ async def test_encryption_accepts_plain_and_copied_records() -> None:
 
     assert await encrypted.get("forged") == {"person": "eve"}
     assert await encrypted.get("eve") == {"person": "ada"}
+
+
+class Away(CIMDFetcher):
+    """A fetcher whose host is away."""
+
+    async def fetch(self, client_id_url: str) -> CIMDDocument:
+        raise CIMDFetchError("away")
+
+
+async def test_metadata_document_that_cannot_be_fetched_is_no_client(auth: AzureProvider) -> None:
+    """`auth.client_metadata`: an outage is an unknown client, which signs people out; Azure's host may be asked."""
+    manager = auth._cimd_manager
+    assert isinstance(manager, CIMDClientManager)
+    manager._fetcher = Away()
+
+    assert await auth.get_client("https://client.example.com/client.json") is None
+    assert is_ip_allowed("168.63.129.16")
+
+
+async def test_assertion_counts_once_in_each_process() -> None:
+    """`auth.client_metadata.assertions`: what one validator has seen, another does not know."""
+    pair, url = RSAKeyPair.generate(), "https://client.example.com/client.json"
+    public = load_pem_public_key(pair.public_key.encode())
+    assert isinstance(public, RSAPublicKey)
+    key = {**RSAAlgorithm.to_jwk(public, as_dict=True), "kid": "k1"}
+    document = CIMDDocument(client_id=url, redirect_uris=["http://localhost/callback"], jwks={"keys": [key]})
+    text = pair.create_token(
+        subject=url, issuer=url, audience="a", kid="k1", expires_in_seconds=60, additional_claims={"jti": "one"}
+    )
+
+    for _ in range(2):
+        validator = CIMDAssertionValidator()  # type: ignore[no-untyped-call]
+        assert await validator.validate_assertion(text, url, "a", document)
+
+
+@pytest.mark.parametrize("scope", ["", "mcp-access offline_access"])
+async def test_foreign_scopes_are_refused(http: httpx2.AsyncClient, scope: str) -> None:
+    """`OAuthParameters`: an empty scope, and a word of OpenID Connect, end the sign-in."""
+    assert "error=invalid_scope" in (await authorize(http, scope=scope)).headers["Location"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Content-Type": "APPLICATION/JSON"}, 415), ({"Accept": "text/event-stream"}, 406), ({"Accept": ""}, 406)],
+)
+async def test_headers_are_read_by_the_letter(headers: dict[str, str], status: int) -> None:
+    """`RequestHeaders`: media types have a case, and a client has to name JSON."""
+    app = FastMCP("open").http_app(path="/mcp", stateless_http=True, json_response=True)
+    body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+    usual = {"Content-Type": "application/json", "Accept": "application/json"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE) as client,
+    ):
+        assert (await client.post("/mcp", content=body, headers={**usual, **headers})).status_code == status
+
+
+async def test_metadata_leaves_out_public_clients_at_revoke(http: httpx2.AsyncClient) -> None:
+    """`server_metadata`: the revocation endpoint is said to need a secret."""
+    document = (await http.get("/.well-known/oauth-authorization-server")).json()
+
+    assert document["token_endpoint_auth_methods_supported"] == ["none", "private_key_jwt"]
+    assert document["revocation_endpoint_auth_methods_supported"] == ["client_secret_post", "client_secret_basic"]

@@ -40,7 +40,8 @@ def serve(*, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> 
         listen_fd: an inherited socket that listens already, as the demo hands it over; else the port is bound.
     """
     chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
-    from m365_mcp.app import assemble, build_container  # FastMCP takes a second to import; --help should not
+    from m365_mcp.app import assemble  # FastMCP takes a second to import; --help should not
+    from m365_mcp.container import build_container
     from m365_mcp.web.serving import run
 
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)

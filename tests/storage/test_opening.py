@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import redis as redis_py
@@ -40,7 +41,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 def chosen(**changes: Any) -> Settings:
-    ids = {"azure_client_id": "app-1", "azure_client_secret": "b", "azure_tenant_id": "tenant-1"}
+    ids = {"azure_client_id": str(UUID(int=1)), "azure_client_secret": "b", "azure_tenant_id": str(UUID(int=3))}
     return settings.load(**{**ids, "mcp_server_base_url": "https://mcp.example.com", **changes})
 
 
@@ -118,7 +119,7 @@ async def test_named_redis_that_is_away_is_waited_for() -> None:
     await storage.close()
 
 
-def folder_of(name: str = "tenant-1/app-1/https://mcp.example.com") -> str:
+def folder_of(name: str = f"{UUID(int=3)}/{UUID(int=1)}/https://mcp.example.com") -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
@@ -128,12 +129,12 @@ async def test_disk_is_used_without_a_redis_and_outlives_the_process(tmp_path: P
     storage = opened(mcp_data_dir=place)
     await write(storage)
     await storage.close()
-    again, another = opened(mcp_data_dir=place), opened(mcp_data_dir=place, azure_client_id="app-2")
+    again, another = opened(mcp_data_dir=place), opened(mcp_data_dir=place, azure_client_id=str(UUID(int=2)))
 
     assert storage.kind == again.kind == "disk"
     assert await read(again) == EVERYTHING
     assert await read(another) == NOTHING
-    other = folder_of("tenant-1/app-2/https://mcp.example.com")
+    other = folder_of(f"{UUID(int=3)}/{UUID(int=2)}/https://mcp.example.com")
     assert {one.name for one in place.iterdir()} == {folder_of(), other}
     assert stat.S_IMODE((place / folder_of()).stat().st_mode) == 0o700
     assert not (place / folder_of() / ".writable").exists()

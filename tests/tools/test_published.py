@@ -11,7 +11,8 @@ from fastmcp import Client
 from mcp_types import TextContent
 
 from m365_mcp import settings
-from m365_mcp.app import build_container, build_server
+from m365_mcp.app import build_server
+from m365_mcp.container import build_container
 from tests.ids import IDS
 
 SETTINGS = {**IDS, "redis_url": "memory://"}

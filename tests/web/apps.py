@@ -9,7 +9,8 @@ from typing import Any
 import httpx2
 
 from m365_mcp import settings
-from m365_mcp.app import assemble, build_container
+from m365_mcp.app import assemble
+from m365_mcp.container import build_container
 
 IDS = {
     "azure_client_id": "66666666-7777-4888-9999-aaaaaaaaaaaa",

@@ -66,9 +66,9 @@ OIDC = "/.well-known/openid-configuration"
         (f"{AS}/o365/mcp", AS),
         (AS, AS),
         (f"/o365{AS}", AS),
-        (f"{OIDC}/o365", AS),
-        (f"/o365{OIDC}", AS),
-        (f"/o365/mcp{OIDC}", AS),
+        (f"{OIDC}/o365", OIDC),
+        (f"/o365{OIDC}", OIDC),
+        (f"/o365/mcp{OIDC}", OIDC),
         # What does not exist is a JSON 404 and reaches nobody.
         (f"{AS}/another", "404"),
         ("/.well-known/nothing", "404"),
@@ -82,7 +82,7 @@ async def test_server_with_a_prefix_answers_at_every_path(asked: str, served: st
 
 @pytest.mark.parametrize(
     ("asked", "served"),
-    [(PRM, f"{PRM}/mcp"), (f"{PRM}/mcp", f"{PRM}/mcp"), (f"{AS}/mcp", AS), (f"/mcp{OIDC}", AS), (f"{AS}/x", "404")],
+    [(PRM, f"{PRM}/mcp"), (f"{PRM}/mcp", f"{PRM}/mcp"), (f"{AS}/mcp", AS), (f"/mcp{OIDC}", OIDC), (f"{AS}/x", "404")],
 )
 async def test_server_at_the_root_answers_at_every_path(asked: str, served: str) -> None:
     """Without a prefix the same spellings work."""

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route as ServerRoute
 
 from m365_mcp import settings
-from m365_mcp.app import Container, assemble, build_container
+from m365_mcp.app import assemble
+from m365_mcp.container import Container, build_container
 from m365_mcp.errors import ClientSecretExpired, StorageUnavailable, UploadLinkEnded
 from m365_mcp.errors.request_error import note
 from m365_mcp.person import PersonId

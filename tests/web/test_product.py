@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from m365_mcp import settings
-from m365_mcp.app import build_container, build_server
+from m365_mcp.app import build_server
+from m365_mcp.container import build_container
 from m365_mcp.errors import SettingsMistake
 from m365_mcp.web.pages import Product
 from tests.web.apps import IDS, consent, opened

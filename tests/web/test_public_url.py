@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from m365_mcp import settings
-from m365_mcp.app import assemble, build_container
+from m365_mcp.app import assemble
+from m365_mcp.container import build_container
 from tests.ids import IDS
 
 SPELLINGS = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+from fastmcp.server.auth.oauth_proxy.models import OAuthTransaction
 from mcp.shared.auth import OAuthClientInformationFull
 from starlette.requests import Request
 from starlette.responses import Response
@@ -37,6 +38,20 @@ class ConsentRequest:
 
 
 ConsentPage = Callable[[Request, ConsentRequest], Response]
+
+
+def consent_request(
+    client: OAuthClientInformationFull | None, transaction: OAuthTransaction, form_fields: dict[str, str]
+) -> ConsentRequest:
+    """Return what the person is asked in the sign-in `transaction` of `client`."""
+    return ConsentRequest(
+        transaction.client_id,
+        (client and client.client_name) or "",
+        named_by(client, transaction.client_id, transaction.client_redirect_uri),
+        transaction.client_redirect_uri,
+        tuple(transaction.scopes),
+        form_fields,
+    )
 
 
 def named_by(client: OAuthClientInformationFull | None, client_id: str, redirect_uri: str) -> str | None:

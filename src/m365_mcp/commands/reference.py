@@ -34,7 +34,7 @@ _HEADINGS = {
     "azure_client_id": "The app registration in Entra ID",
     "mcp_server_base_url": "This server",
     "redis_url": "The store and the keys",
-    "mcp_allowed_redirect_uris": "Who may call",
+    "mcp_clients": "Who may call",
     "azure_cloud": "Other clouds",
     "mcp_product_name": "What people see",
     "m365_send_mode": "What may be sent",
@@ -68,7 +68,7 @@ def _default(field: Any) -> str:
     if field.default in (None, ()):
         return ""
     if isinstance(field.default, tuple):
-        return "Claude's two callbacks, loopback"
+        return f"`{','.join(field.default)}`"
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
 
 

@@ -2,11 +2,7 @@
 
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
-        MessageTooLarge          message_too_large
-        BodyTooComplex           body_too_complex
         …                                                    errors of composing; see `errors.composing`
-        RecipientNotAllowed      recipient_not_allowed       the operator does not allow this domain
-        SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
         MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
         …                                                    errors of uploads; see `errors.uploads`
@@ -92,24 +88,6 @@ class InvalidArgument(M365Error):
     status = 400
 
 
-class MessageTooLarge(InvalidArgument):
-    """The message is larger than Microsoft Graph accepts in one request."""
-
-    code = "message_too_large"
-    sentence = "The message is larger than Microsoft Graph accepts in one request."
-    advice = "Shorten the body or send it in several messages."
-    status = 413
-
-
-class BodyTooComplex(InvalidArgument):
-    """The body is more work than one message may be: too many tags, cells, styles or the like."""
-
-    code = "body_too_complex"
-    sentence = "The body is more work than one message may be."
-    advice = "Make the body simpler, send it in several messages, or attach the document as a file."
-    status = 413
-
-
 class IdempotencyKeyReused(InvalidArgument):
     """An idempotency key was used before, for another message."""
 
@@ -117,27 +95,6 @@ class IdempotencyKeyReused(InvalidArgument):
     sentence = "This idempotency_key was used for another message."
     advice = "Use a new key for a new message. To repeat the earlier call, use its key with the same arguments."
     status = 409
-
-
-class RecipientNotAllowed(InvalidArgument):
-    """An address is outside the allowed domains; the sentence names the entry, not the address."""
-
-    code = "recipient_not_allowed"
-    sentence = "The operator does not allow mail to the domain of an address."
-    advice = (
-        "Leave the address out, or ask the people who run this server to add its domain to M365_SEND_ALLOWED_DOMAINS. "
-        "Do not try another address of the same person without asking."
-    )
-    status = 403
-
-
-class SignInAlreadyDone(InvalidArgument):
-    """The browser came back from Entra a second time with the same sign-in."""
-
-    code = "sign_in_already_done"
-    title = "This sign-in is done already"
-    sentence = "This sign-in is being completed already, or is complete."
-    advice = "Close this page and go back to your assistant. If it is not connected, connect again there."
 
 
 class SignInNeeded(M365Error):

@@ -2,6 +2,7 @@
 
 InvalidArgument                    invalid_argument
   SignInExpired                    sign_in_expired
+  SignInAlreadyDone                sign_in_already_done
   SignInElsewhere                  sign_in_elsewhere            begun in another browser, or without cookies
   ClientUnknown                    client_unknown
   AuthorizationRequestInvalid      authorization_request_invalid
@@ -95,3 +96,12 @@ class RedirectNotAllowed(InvalidArgument):
         "Add it only if you know who receives it."
     )
     needs_administrator = True
+
+
+class SignInAlreadyDone(InvalidArgument):
+    """The browser came back from Entra a second time with the same sign-in."""
+
+    code = "sign_in_already_done"
+    title = "This sign-in is done already"
+    sentence = "This sign-in is being completed already, or is complete."
+    advice = "Close this page and go back to your assistant. If it is not connected, connect again there."

@@ -18,7 +18,6 @@ from m365_mcp.settings.checks import EMPTY_DOMAINS
 from m365_mcp.settings.permissions import PERMISSIONS as PERMISSIONS
 from m365_mcp.settings.product import ProductSettings
 from m365_mcp.settings.sending import SendingSettings
-from m365_mcp.settings.server import CLAUDE_CALLBACKS as CLAUDE_CALLBACKS
 from m365_mcp.settings.server import DEFAULT_REDIS_URL as DEFAULT_REDIS_URL
 from m365_mcp.settings.server import NOT_SET, ServerSettings
 

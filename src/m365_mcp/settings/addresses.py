@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from m365_mcp.loopback import is_loopback
-from m365_mcp.urls import NormalUrl, normal_host, normal_origin, read_url
+from m365_mcp.urls import NormalUrl, normal_host, normal_origin, read_authority, read_url
 
 
 def _read(url: str, example: str) -> NormalUrl:
@@ -80,3 +80,19 @@ def check_listening_host(value: str) -> str:
         raise ValueError(
             "must be an address or a host name of this machine: 0.0.0.0 for IPv4, :: for IPv4 and IPv6"
         ) from None
+
+
+def check_hosts_and_ports(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return hosts in their normal form, each with its port if it has one, and an IPv6 address in brackets."""
+    return tuple(map(_read_host_and_port, value))
+
+
+def _read_host_and_port(entry: str) -> str:
+    try:
+        host, port = read_authority(entry)
+    except ValueError as reason:
+        raise ValueError(
+            f"every entry must be a host, or a host and a port, such as clients.example.com:8443 ({reason})"
+        ) from None
+    host = f"[{host}]" if ":" in host else host
+    return host if port is None else f"{host}:{port}"

@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from m365_mcp.clients import CLIENTS
 from m365_mcp.redirects import RedirectPattern
 from m365_mcp.settings.permissions import PERMISSIONS
 
@@ -64,6 +65,14 @@ def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError("separates its entries with commas, not with ;")
         RedirectPattern.parse(entry)
     return value
+
+
+def check_clients(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of clients, each once."""
+    unknown = [name for name in value if name.lower() not in CLIENTS]
+    if unknown:
+        raise ValueError(f"must name only these clients: {', '.join(CLIENTS)}")
+    return tuple(dict.fromkeys(name.lower() for name in value))
 
 
 def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from m365_mcp import loopback
+from m365_mcp.clients import DEFAULT_CLIENTS, redirect_uris_of
 from m365_mcp.settings import addresses, checks, identity
 from m365_mcp.settings.checks import CommaSeparated
 from m365_mcp.settings.clouds import CLOUDS, Cloud, CloudName
@@ -26,8 +26,6 @@ from m365_mcp.urls import MAX_PORT, read_url
 
 YEAR_SECONDS = 365 * 24 * 3600
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
-CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
-LOOPBACK_CALLBACKS = tuple(f"http://{netloc}:*/*" for netloc in loopback.NETLOCS)
 NOT_SET = "is required and not set"
 KEPT_EMPTY = ("m365_send_allowed_domains",)  # an empty list of these is a mistake, and not the default
 
@@ -149,10 +147,24 @@ class ServerSettings(BaseSettings):
         "signs, all are accepted. Unset: a key derived from the client secret, so that a new client secret signs "
         "everybody out. Required when there is no client secret. Make one: openssl rand -hex 32",
     )
+    mcp_clients: Annotated[CommaSeparated, AfterValidator(checks.check_clients)] = Field(
+        DEFAULT_CLIENTS,
+        description="MCP clients whose redirect URIs are allowed, by name, comma separated: claude, loopback (every "
+        "client on the person's own machine), vscode, cursor, chatgpt, copilot-studio, and others in clients.md.",
+    )
     mcp_allowed_redirect_uris: Annotated[CommaSeparated, AfterValidator(checks.check_redirect_patterns)] = Field(
-        (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS),
-        description="Redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may replace "
-        "the port of a loopback address, or the last segment of a path.",
+        (),
+        description="Further redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may "
+        "replace the port of a loopback address, or the last segment of a path. They are added to those of "
+        "MCP_CLIENTS; where only this variable is set, they are the only ones.",
+    )
+    mcp_cimd: Literal["on", "off"] = Field(
+        "on", description="Clients that bring a metadata document (CIMD): on, or off to offer registration only."
+    )
+    mcp_cimd_allowed_hosts: Annotated[CommaSeparated, AfterValidator(addresses.check_hosts_and_ports)] = Field(
+        (),
+        description="Hosts whose metadata documents may be at a private address and, unless a port is named, at any "
+        "port: host or host:port, comma separated. All others are fetched from public addresses and port 443 only.",
     )
     mcp_allowed_hosts: Annotated[CommaSeparated, AfterValidator(addresses.check_hosts)] = Field(
         (),
@@ -196,7 +208,7 @@ class ServerSettings(BaseSettings):
         # Files and portals put white space around values; what is empty then counts as unset.
         values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         values = {name: value for name, value in values.items() if value != "" or name in KEPT_EMPTY}
-        for name in ("azure_cloud", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
+        for name in ("azure_cloud", "mcp_cimd", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
             if isinstance(values.get(name), str):
                 values[name] = values[name].lower()
         # Without a public URL, the address is this machine with the chosen port.
@@ -255,6 +267,14 @@ class ServerSettings(BaseSettings):
     def tenants(self) -> tuple[str, ...]:
         """The tenants whose people may sign in."""
         return self.azure_allowed_tenants or (self.azure_tenant_id,)
+
+    @property
+    def redirect_uris(self) -> tuple[str, ...]:
+        """The redirect URIs that MCP clients may use, in the grammar of `redirects`."""
+        # An operator who has listed the URIs, and named no client, wants these and no others.
+        listed_only = self.mcp_allowed_redirect_uris and "mcp_clients" not in self.model_fields_set
+        named = () if listed_only else redirect_uris_of(self.mcp_clients)
+        return tuple(dict.fromkeys((*named, *self.mcp_allowed_redirect_uris)))
 
     @property
     def cloud(self) -> Cloud:

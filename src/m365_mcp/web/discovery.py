@@ -17,6 +17,7 @@ from m365_mcp.web.responses import json_error
 RESOURCE = "/.well-known/oauth-protected-resource"  # RFC 9728 section 3
 SERVER = "/.well-known/oauth-authorization-server"  # RFC 8414 section 3
 OPENID = "/.well-known/openid-configuration"  # OpenID Connect Discovery section 4
+KEYS = "/.well-known/jwks.json"  # of no ID token; see `auth.server_metadata`
 
 
 def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
@@ -30,13 +31,17 @@ def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
     """
     suffixes = {"", prefix, mcp_path, f"{prefix}{mcp_path}"}
     resource = {form for suffix in suffixes for form in (f"{RESOURCE}{suffix}", f"{mcp_path}{RESOURCE}")}
-    server = {
-        form for name in (SERVER, OPENID) for suffix in suffixes for form in (f"{name}{suffix}", f"{mcp_path}{name}")
+    named = {
+        form: name
+        for name in (SERVER, OPENID)
+        for suffix in suffixes
+        for form in (f"{name}{suffix}", f"{mcp_path}{name}")
     }
     return {
         # FastMCP's routes have the prefix as it is in the URL, with escapes.
         **dict.fromkeys(resource, f"{RESOURCE}{escape_path(prefix)}{mcp_path}"),
-        **dict.fromkeys(server, SERVER),
+        **named,
+        KEYS: KEYS,
     }
 
 

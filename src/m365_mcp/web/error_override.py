@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from m365_mcp.errors import (
     AddressForClients,
     AuthorizationRequestInvalid,
+    ClientMetadataInvalid,
     ClientUnknown,
     InternalError,
     M365Error,
@@ -98,7 +99,7 @@ class _ResponseFilter:
         if self._is_for_a_person():
             shown = error or self._error_of(status, headers)
             response = self._page(shown, status if error is None else shown.status)
-        elif error is not None and error.status == 503:
+        elif error is not None and (error.status == 503 or isinstance(error, ClientMetadataInvalid)):
             # For a program, the framework's own 400 or 401 is right when the token or the grant is really invalid.
             shown, response = error, error_as_json(error)
         else:
