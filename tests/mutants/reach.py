@@ -11,7 +11,7 @@ import coverage
 import pytest
 
 Reach = dict[str, dict[str, list[str]]]
-"""The tests, by module and by the line where a function begins; under `WHOLE_MODULE` those of all its functions."""
+"""The tests, by module and by the line where a function's body begins; under `WHOLE_MODULE` those of all."""
 WHOLE_MODULE = ""
 
 
@@ -56,7 +56,7 @@ class Recorder:
 
 
 def function_at(source: str, line: int) -> str:
-    """Return the line where the outermost function around `line` begins; `WHOLE_MODULE` when there is none."""
+    """Return the line where the body of the outermost function around `line` begins, or `WHOLE_MODULE`."""
     return next((str(first) for first, last in _functions_of(source) if first <= line <= last), WHOLE_MODULE)
 
 
@@ -68,6 +68,6 @@ def _functions_of(source: str) -> tuple[tuple[int, int], ...]:
 def _spans(node: ast.AST) -> Iterator[tuple[int, int]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield child.lineno, child.end_lineno or child.lineno
+            yield child.body[0].lineno, child.end_lineno or child.lineno  # a default is a constant of the module
         else:
             yield from _spans(child)

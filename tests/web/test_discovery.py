@@ -49,7 +49,7 @@ OIDC = "/.well-known/openid-configuration"
         (f"{PRM}/", f"{PRM}/o365/mcp"),
         (f"/{AS}", AS),
         (f"/o365/{AS}", AS),
-        (f"/o365//{OIDC}/", AS),
+        (f"/o365//{OIDC}/", OIDC),
         (f"{AS}//o365", AS),
         # What only begins like the prefix is something else.
         ("/o365more/mcp", "/o365more/mcp"),

@@ -272,9 +272,8 @@ class ServerSettings(BaseSettings):
     def redirect_uris(self) -> tuple[str, ...]:
         """The redirect URIs that MCP clients may use, in the grammar of `redirects`."""
         # An operator who has listed the URIs, and named no client, wants these and no others.
-        listed_only = self.mcp_allowed_redirect_uris and "mcp_clients" not in self.model_fields_set
-        named = () if listed_only else redirect_uris_of(self.mcp_clients)
-        return tuple(dict.fromkeys((*named, *self.mcp_allowed_redirect_uris)))
+        names_clients = "mcp_clients" in self.model_fields_set or not self.mcp_allowed_redirect_uris
+        return (*redirect_uris_of(self.mcp_clients if names_clients else ()), *self.mcp_allowed_redirect_uris)
 
     @property
     def cloud(self) -> Cloud:
