@@ -153,7 +153,7 @@ async def test_f5_refused_registrations_and_authorizations_name_host_and_cause(o
     async with direct_client() as http:
         client_id = (await register(http, own_server, CLIENT_URI)).json()["client_id"]
         refusals = [
-            await register(http, own_server, CLIENT_URI, "https://evil.example/cb?secret=1"),
+            await register(http, own_server, "https://evil.example/cb?secret=1"),
             await register(http, own_server, CLIENT_URI, grant_types=["client_credentials"]),
             await authorize(http, own_server, client_id, redirect_uri="https://other.example/cb"),
             await authorize(http, own_server, client_id, redirect_uri="http://localhost:7777/callback"),

@@ -51,5 +51,7 @@ class SignInRecords:
 
 
 def with_sign_in(tokens: Mapping[str, Any], attempt: Attempt) -> dict[str, Any]:
-    """Return Entra's token response with the sign-in that it belongs to."""
+    """Return Entra's token response with the sign-in that it belongs to, if that is known."""
+    if attempt.sign_in is None:
+        return dict(tokens)
     return {**tokens, _FIELD: {"reference": attempt.sign_in, "began_at": attempt.began_at}}

@@ -88,7 +88,7 @@ SERVICE_MISSING = Meaning(
 RESOURCE_UNKNOWN = Meaning(
     AppRegistrationMistake,
     "operator",
-    "Microsoft does not find this application, or what it asks for, in the tenant.",
+    "The app registration, or what this server asks for, is not in the tenant.",
     "Check AZURE_CLIENT_ID and AZURE_TENANT_ID, and the Application ID URI api://<client id> under 'Expose an API'.",
 )
 APP_DISABLED = Meaning(
