@@ -120,7 +120,7 @@ def test_unknown_error_is_one_of_the_server(error: str) -> None:
         ("access_denied", "AADSTS65004: declined", "The sign-in was cancelled, or a permission was declined."),
         ("access_denied", "", "The sign-in was cancelled, or a permission was declined."),
         ("invalid_request", "AADSTS50011: The redirect URI", "app_registration_mistake: The app registration"),
-        ("invalid_resource", "AADSTS500011: no such resource", "app_registration_mistake: Microsoft does not find"),
+        ("invalid_resource", "AADSTS500011: no such resource", "app_registration_mistake: The app registration"),
         ("invalid_request", "AADSTS50105: not assigned", "person_not_allowed: "),
         ("temporarily_unavailable", "", "entra_unavailable: "),
     ],
