@@ -94,9 +94,10 @@ async def test_message_is_sent_once_by_the_chosen_strategy(mode: str, via: str) 
         receipts += [await send(one.ada, cc=[MARIE], copy=True), await send(one.ada, cc=[MARIE], key="k")]
         receipts += [await send(one.ada, cc=[MARIE], key="k")]
         sent = await one.world.sent()
-        ours = (await one.ada.compose(to_grace(cc=[MARIE]))).fingerprint
-        records = one.world.container.storage.records
-        recorded = (await records.read("m365-sends", one.ada.person.record_key(f"request {ours}"))).value
+        message = await one.ada.compose(to_grace(cc=[MARIE]))
+        name = one.ada.person.record_key(f"request {message.fingerprint}")
+        recorded = (await one.world.container.storage.records.read("m365-sends", name)).value
+        assert await one.is_recorded(message.composed_fingerprint())
 
     assert recorded
     assert [receipt.is_repeat for receipt in receipts] == [False, True, False, False, True]
@@ -106,6 +107,22 @@ async def test_message_is_sent_once_by_the_chosen_strategy(mode: str, via: str) 
     assert [one["address"] for mail in sent for one in (*mail["to"], *mail["cc"])] == [GRACE, MARIE] * 3
     assert all((receipt.draft_id is None) == (mode == "direct") for receipt in receipts)
     assert all(receipt.request_id for receipt in receipts)
+
+
+async def test_caller_hears_of_a_wait() -> None:
+    """Microsoft throttles, the operator allows to wait, and the caller reads for how long."""
+    said: list[str] = []
+
+    async def tell(text: str) -> None:
+        said.append(text)
+
+    async with post(m365_send_throttled_seconds=30) as one:
+        await one.world.fault({"path": "/v1.0/me/sendMail"}, {"status": 429, "headers": {"Retry-After": "0"}})
+        message = await one.ada.compose(to_grace())
+        await one.ada.send(message, idempotency_key=None, allow_duplicate=False, progress=tell)
+
+        assert len(await one.world.sent()) == 1
+    assert said == ["Microsoft asks to wait 0 seconds before the message is sent."]
 
 
 async def test_message_without_a_copy_is_sent_directly() -> None:
