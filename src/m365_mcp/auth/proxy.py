@@ -50,6 +50,7 @@ from m365_mcp.urls import read_url
 
 SECONDS_PER_HOUR = 3600
 REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
+UNUSED_REGISTRATION_SECONDS = 7 * 24 * SECONDS_PER_HOUR  # of a client with which nobody has signed in
 
 
 class EntraProxy(AzureProvider):
@@ -100,21 +101,25 @@ class EntraProxy(AzureProvider):
         asked = client_info.model_copy()
         await super().register_client(client_info)  # FastMCP 4.2 registers public clients only, and says so here
         await issue_secret(self._client_store, asked, client_info)
-        await self._extend_registration(str(client_info.client_id))
+        await self._extend_registration(str(client_info.client_id), UNUSED_REGISTRATION_SECONDS)
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """Return the client with that id, restricted to its own redirect URIs, or None."""
         client = await super().get_client(client_id)
         if client is not None:
             sign_in_events.current().client_name = client.client_name
-            await self._extend_registration(client_id)
         return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
 
-    async def _extend_registration(self, client_id: str) -> None:
-        """Give a registration an expiry, and extend it while it is used; FastMCP 4.2 keeps registrations for ever."""
+    async def _keep_client(self, client: OAuthClientInformationFull) -> None:
+        """Keep what is stored about a client with which somebody signs in or refreshes. Raises StorageUnavailable."""
+        await self._sign_ins.keep_metadata(client)
+        await self._extend_registration(str(client.client_id), REGISTRATION_SECONDS)
+
+    async def _extend_registration(self, client_id: str, lifetime: int) -> None:
+        """Give a registration at least half of this lifetime, in seconds; FastMCP 4.2 gives it no end."""
         client, seconds = await self._client_store.ttl(key=client_id)
-        if client is not None and (seconds is None or seconds < REGISTRATION_SECONDS / 2):
-            await self._client_store.put(key=client_id, value=client, ttl=REGISTRATION_SECONDS)
+        if client is not None and (seconds is None or seconds < lifetime / 2):
+            await self._client_store.put(key=client_id, value=client, ttl=lifetime)
 
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
         """Start a sign-in and return the URL that the browser visits next.
@@ -192,7 +197,7 @@ class EntraProxy(AzureProvider):
         found = await self._code_store.get(key=authorization_code.code)
         if found is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
-        await self._sign_ins.keep_metadata(client)
+        await self._keep_client(client)
         new = NewSession(
             session_id=session_id_of(authorization_code.code),
             client_id=str(client.client_id),
@@ -219,7 +224,7 @@ class EntraProxy(AzureProvider):
         session = await self._sessions.find(reference.session_id)
         if session is None:
             return None
-        await self._sign_ins.keep_metadata(client)
+        await self._keep_client(client)
         return RefreshToken(
             token=refresh_token,
             client_id=reference.client_id,
