@@ -8,7 +8,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs clean
+.PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs translations clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ format: $(VENV)/.dev ## Format and mend what can be mended
 
 docs: $(VENV)/.dev ## Write the generated parts of the documents
 	@$(BIN)/python -m m365_mcp.commands.reference
+
+translations: $(VENV)/.dev ## Bring the catalogues of the pages' texts up to date, and compile them
+	@$(BIN)/python -m tests.catalogues
 
 # A lock of the simulator's own takes the versions of the product's, because both live in one environment.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q

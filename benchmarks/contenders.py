@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from fastmcp.server.auth.providers.azure import AzureProvider
 from key_value.aio.stores.memory import MemoryStore
 
-from m365_mcp.app import build_container
+from m365_mcp.container import build_container
 from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.person import PersonId
 from m365_mcp.settings import load

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from starlette.types import ASGIApp
 
 from m365_mcp import settings
-from m365_mcp.app import Container, assemble, build_container
+from m365_mcp.app import assemble
+from m365_mcp.container import Container, build_container
 from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.person import PersonId
 from m365_mcp.sending.outbox import Outbox, mailbox_of

@@ -7,8 +7,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from m365_mcp import settings
+from m365_mcp.clients import CLIENTS
 from m365_mcp.errors import SettingsMistake
-from m365_mcp.settings import CLAUDE_CALLBACKS, Settings
+from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
 
 IDS = {
@@ -51,7 +52,7 @@ def test_three_ids_are_enough_and_the_rest_has_the_documented_defaults() -> None
     assert chosen.authority == "https://login.microsoftonline.com"
     assert chosen.graph == "https://graph.microsoft.com"
     assert chosen.mcp_session_hours == 168
-    assert set(CLAUDE_CALLBACKS) < set(chosen.mcp_allowed_redirect_uris)
+    assert set(CLIENTS["claude"].redirect_uris) < set(chosen.redirect_uris)
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -207,6 +208,9 @@ FORMS = {
     "M365_SEND_ALLOWED_DOMAINS",
     "M365_SEND_BLOCKED_EXTENSIONS",
     "MCP_DATA_DIR",
+    "MCP_HELP_URL",
+    "MCP_HSTS_SECONDS",
+    "MCP_PRODUCT_ICON",
     "SSL_CERT_FILE",
 }
 
@@ -235,6 +239,13 @@ def test_example_file_names_every_setting_with_its_default(monkeypatch: pytest.M
         ("REDIS_URL", "redis://host:port/0"),
         ("REDIS_URL", "redis://host/zero"),
         ("GRAPH_BASE_URL", "https://user:password@graph.example.com"),
+        ("MCP_PRODUCT_NAME", "x" * 61),
+        ("MCP_PRODUCT_NAME", "Con\u202etoso"),
+        ("MCP_PRODUCT_ICON", "/nonexistent.svg"),
+        ("MCP_PRODUCT_ICON", __file__),
+        ("MCP_HELP_URL", "javascript:alert(1)"),
+        ("MCP_HELP_URL", "http://help.example"),
+        ("MCP_HSTS_SECONDS", "-1"),
         ("GRAPH_BASE_URL", "https://graph.example.com?x=1"),
         ("AZURE_AUTHORITY_HOST", "https://login.example.com:port"),
         ("AZURE_AUTHORITY_HOST", "https://user@login.example.com"),
@@ -242,6 +253,7 @@ def test_example_file_names_every_setting_with_its_default(monkeypatch: pytest.M
         ("AZURE_TENANT_ID", "Common"),
         ("MCP_ALLOWED_ORIGINS", "inspector.example.com"),
         ("MCP_ALLOWED_HOSTS", "inner.example.com:8443"),
+        ("MCP_CLIENTS", "claude,netscape"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://app.example.com:*/cb"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://*.example.com/cb"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://app.example.com/*/cb"),
@@ -296,3 +308,41 @@ def test_h17_extension_that_no_file_can_have_is_refused(value: str, monkeypatch:
     monkeypatch.setenv("M365_SEND_BLOCKED_EXTENSIONS", value)
 
     assert "every entry must be a file extension" in mistakes()["M365_SEND_BLOCKED_EXTENSIONS"]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("Clients.Corp.Example", ("clients.corp.example",)),
+        ("localhost:8443, [0:0::1]:9443", ("localhost:8443", "[::1]:9443")),
+        ("bücher.example.", ("xn--bcher-kva.example",)),
+        ("", ()),
+    ],
+)
+def test_hosts_of_metadata_documents_are_read_in_one_form(
+    monkeypatch: pytest.MonkeyPatch, value: str, read: tuple[str, ...]
+) -> None:
+    """A host of MCP_CIMD_ALLOWED_HOSTS is spelled as DNS spells it, with its port if there is one."""
+    monkeypatch.setenv("MCP_CIMD_ALLOWED_HOSTS", value)
+
+    assert settings.load().mcp_cimd_allowed_hosts == read
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["https://a.example", "a.example/x", "a.example:0", "a.example:99999", "u@a.example", "a b", ":443", "[::g]"],
+)
+def test_what_is_no_host_of_metadata_documents_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A URL, a path, a user name or an impossible port is a mistake that is told at the start."""
+    monkeypatch.setenv("MCP_CIMD_ALLOWED_HOSTS", value)
+
+    assert "such as clients.example.com:8443" in mistakes()["MCP_CIMD_ALLOWED_HOSTS"]
+
+
+def test_metadata_documents_are_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MCP_CIMD is on or off, in any case; anything else is refused."""
+    monkeypatch.setenv("MCP_CIMD", "OFF")
+    assert settings.load().mcp_cimd == "off"
+
+    monkeypatch.setenv("MCP_CIMD", "maybe")
+    assert "'on' or 'off'" in mistakes()["MCP_CIMD"]

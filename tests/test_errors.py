@@ -4,7 +4,7 @@ import pytest
 
 from m365_mcp import errors
 from m365_mcp.commands.reference import every_error
-from m365_mcp.errors import M365Error, base, composing, mailbox, microsoft, uploads
+from m365_mcp.errors import M365Error, base, client_metadata, composing, mailbox, microsoft, sign_in, uploads
 
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.code)
@@ -12,7 +12,8 @@ def test_error_explains_itself(kind: type[M365Error]) -> None:
     """Sentence and advice are sentences, and the error stands in the tree at the top of the module."""
     assert kind.sentence.endswith(".")
     assert kind.advice.endswith(".")
-    words = " ".join(str(module.__doc__) for module in (base, composing, mailbox, microsoft, uploads)).split()
+    modules = (base, client_metadata, composing, mailbox, microsoft, sign_in, uploads)
+    words = " ".join(str(module.__doc__) for module in modules).split()
     assert kind.__name__ in words
     assert kind.code in words
 

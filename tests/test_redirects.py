@@ -2,11 +2,11 @@
 
 import pytest
 
+from m365_mcp.clients import DEFAULT_CLIENTS, redirect_uris_of
 from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 from m365_mcp.settings.checks import check_redirect_patterns
-from m365_mcp.settings.server import CLAUDE_CALLBACKS, LOOPBACK_CALLBACKS
 
-DEFAULT = parse_all((*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS))
+DEFAULT = parse_all(redirect_uris_of(DEFAULT_CLIENTS))
 CALLBACK = "https://claude.ai/api/mcp/auth_callback"
 
 # An entry, a URI, and whether the entry allows it.
@@ -27,6 +27,16 @@ ENTRIES = [
     ("https://app.example.com", "https://app.example.com/", True),
     ("https://app.example.com", "https://app.example.com/cb", False),
     ("vscode://vendor.extension/cb", "vscode://vendor.extension/cb", True),
+    # F19: a private-use scheme without an authority (RFC 8252 section 7.1).
+    ("com.example.app:/cb", "com.example.app:/cb", True),
+    ("com.example.app:/cb", "COM.example.app:/cb", True),
+    ("com.example.app:/cb", "com.example.app:/other", False),
+    ("com.example.app:/cb", "com.example.app:/cb?x=1", False),
+    ("com.example.app:/cb", "com.example.app:cb", False),
+    ("com.example.app:/cb", "com.example.other:/cb", False),
+    ("com.example.app:/cb", "com.example.app://evil.example/cb", False),
+    ("com.example.app:/oauth/*", "com.example.app:/oauth/one", True),
+    ("com.example.app:/oauth/*", "com.example.app:/oauth/one/two", False),
     # The last segment.
     ("https://tools.example.com/callback/*", "https://tools.example.com/callback/one", True),
     ("https://tools.example.com/callback/*", "https://tools.example.com/callback/one/two", False),
@@ -66,7 +76,9 @@ def test_entry_means_what_its_grammar_says(entry: str, uri: str, allowed: bool) 
         ("", "full redirect URI"),
         ("*", "full redirect URI"),
         ("app.example.com/cb", "full redirect URI"),
-        ("com.example.app:/cb", "full redirect URI"),
+        ("com.example.app:cb", "full redirect URI"),
+        ("myapp:/cb", "full redirect URI"),
+        ("javascript:/cb", "full redirect URI"),
         ("https:///cb", "full redirect URI"),
         ("https://*.example.com/cb", "full redirect URI"),
         ("https://*/cb", "full redirect URI"),

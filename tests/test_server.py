@@ -9,11 +9,13 @@ from fastmcp import Client
 from jsonschema import Draft202012Validator
 
 from m365_mcp import settings
-from m365_mcp.app import build_container, build_server
+from m365_mcp.app import build_server
+from m365_mcp.container import build_container
 from m365_mcp.tools import INSTRUCTIONS, TOOLS, TOOLSETS, sends_mail, tools_for
+from tests.ids import IDS
 from tests.schemas import TOOL_SCHEMAS
 
-IDS = {"azure_client_id": "a", "azure_client_secret": "b", "azure_tenant_id": "c", "redis_url": "memory://"}
+SETTINGS = {**IDS, "redis_url": "memory://"}
 # Arguments whose names say all.
 WELL_KNOWN = {"subject", "cc", "bcc", "request_read_receipt", "importance", "top", "folder"}
 
@@ -121,7 +123,7 @@ def test_k8_tools_take_little_of_a_conversation() -> None:
 async def test_k8_clients_get_the_definitions_that_are_counted() -> None:
     """What tools/list answers is what the documents show and the limits count."""
     chosen = {"m365_toolsets": ",".join(TOOLSETS), "m365_send_bcc": True, "m365_send_from": True}
-    container = build_container(settings.load(**IDS, **chosen, m365_show_previews=True))
+    container = build_container(settings.load(**SETTINGS, **chosen, m365_show_previews=True))
     try:
         async with Client(build_server(container)) as client:
             listed = await client.list_tools()
@@ -134,7 +136,7 @@ async def test_k8_clients_get_the_definitions_that_are_counted() -> None:
 
 async def test_server_names_itself_and_gives_instructions() -> None:
     """A model reads what to do before sending and after an unknown outcome."""
-    container = build_container(settings.load(**IDS))
+    container = build_container(settings.load(**SETTINGS))
     try:
         server = build_server(container)
         names = [tool.name for tool in await server.list_tools(run_middleware=False)]

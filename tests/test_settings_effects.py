@@ -13,9 +13,11 @@ import httpx2
 import pytest
 
 from m365_mcp import settings
-from m365_mcp.app import assemble, build_container
+from m365_mcp.app import assemble
 from m365_mcp.commands.demo.sign_in import read_form
+from m365_mcp.container import build_container
 from m365_mcp.settings import Settings
+from tests.ids import IDS
 
 ROOT = Path(__file__).parent
 _HERE = "test_settings_effects.py"
@@ -46,9 +48,16 @@ PROOF = {
     "mcp_session_hours": f"{_TUNED}::test_tokens_are_good_for_the_chosen_hours",
     "mcp_refresh_grace_seconds": "e2e/test_refresh.py::test_c8_reuse_after_the_grace_time_ends_that_session_only",
     "mcp_shutdown_delay_seconds": "e2e/test_lifecycle.py::test_sigterm_fails_readiness_first_and_then_drains",
+    "mcp_clients": f"{_HERE}::test_f4_clients_by_name_may_register_every_uri_of_theirs",
     "mcp_allowed_redirect_uris": f"{_HERE}::test_client_may_register_only_the_chosen_redirect_uris",
+    "mcp_cimd": "e2e/test_metadata_documents.py::test_metadata_documents_can_be_switched_off",
+    "mcp_cimd_allowed_hosts": "e2e/test_metadata_documents.py::test_client_with_a_metadata_document_signs_in",
     "mcp_allowed_hosts": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
     "mcp_allowed_origins": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
+    "mcp_hsts_seconds": "web/test_security_headers.py::test_h21_https_is_asked_for_where_the_host_is_ours",
+    "mcp_product_name": "web/test_product.py::test_mcp_product_name_is_the_one_name_everywhere",
+    "mcp_product_icon": "web/test_product.py::test_mcp_product_icon_is_served_and_shown",
+    "mcp_help_url": "web/test_product.py::test_mcp_product_name_is_the_one_name_everywhere",
     "mcp_data_dir": f"{_TUNED}::test_data_folder_is_the_chosen_one",
     "mcp_metrics_port": f"{_TUNED}::test_server_listens_where_it_is_told",
     "mcp_log_level": f"{_TUNED}::test_log_has_the_chosen_format_and_level",
@@ -107,14 +116,15 @@ def _written_for(function: str, text: str) -> str:
     return "\n".join([*seen.values(), *decorators])
 
 
-IDS = {"azure_client_id": "app-1", "azure_client_secret": "b", "azure_tenant_id": "tenant-1", "redis_url": "memory://"}
+SETTINGS = {**IDS, "redis_url": "memory://"}
+ANOTHER = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
 CALLBACK = "http://localhost:1234/callback"
 
 
 @asynccontextmanager
 async def browser(**changes: Any) -> AsyncIterator[httpx2.AsyncClient]:
     """A browser in front of a server with these settings."""
-    chosen = settings.load(**{**IDS, **changes})
+    chosen = settings.load(**{**SETTINGS, **changes})
     container = build_container(chosen)
     transport = httpx2.ASGITransport(app=assemble(container))
     async with httpx2.AsyncClient(transport=transport, base_url=chosen.mcp_server_base_url) as http:
@@ -145,12 +155,12 @@ async def sign_in_at_entra(**changes: Any) -> tuple[SplitResult, dict[str, str]]
 @pytest.mark.parametrize(
     ("name", "value", "host", "path", "query"),
     [
-        ("azure_client_id", "another-app", None, None, {"client_id": "another-app"}),
-        ("azure_client_id", "another-app", None, None, {"scope": "api://another-app/mcp-access"}),
-        ("azure_tenant_id", "another-tenant", None, "/another-tenant/oauth2/v2.0/authorize", {}),
+        ("azure_client_id", ANOTHER, None, None, {"client_id": ANOTHER}),
+        ("azure_client_id", ANOTHER, None, None, {"scope": f"api://{ANOTHER}/mcp-access"}),
+        ("azure_tenant_id", ANOTHER, None, f"/{ANOTHER}/oauth2/v2.0/authorize", {}),
         ("azure_authority_host", "https://login.example.com", "login.example.com", None, {}),
         ("azure_cloud", "usgov", "login.microsoftonline.us", None, {"scope": "https://graph.microsoft.us/Mail.Send"}),
-        ("mcp_scope_name", "other-access", None, None, {"scope": "api://app-1/other-access"}),
+        ("mcp_scope_name", "other-access", None, None, {"scope": f"api://{IDS['azure_client_id']}/other-access"}),
         (
             "mcp_server_base_url",
             "https://mcp.example.com",
@@ -176,8 +186,18 @@ async def test_sign_in_at_entra_follows_the_settings(
         assert part not in plain[key].split()
 
 
+async def test_f4_clients_by_name_may_register_every_uri_of_theirs() -> None:
+    """MCP_CLIENTS expands to what each client registers, and MCP_ALLOWED_REDIRECT_URIS then adds to it."""
+    own, added = "https://global.consent.azure-apim.net/redirect/tool-1", "https://app.example.com/cb"
+    async with browser(mcp_clients="vscode, Copilot-Studio", mcp_allowed_redirect_uris=added) as http:
+        asked = ["https://vscode.dev/redirect", own, added, "https://claude.ai/api/mcp/auth_callback"]
+        statuses = [(await register(http, uri)).status_code for uri in asked]
+
+    assert statuses == [201, 201, 201, 400]
+
+
 async def test_client_may_register_only_the_chosen_redirect_uris() -> None:
-    """MCP_ALLOWED_REDIRECT_URIS takes the place of Claude's own and of loopback."""
+    """MCP_ALLOWED_REDIRECT_URIS alone takes the place of Claude's own and of loopback."""
     async with browser(mcp_allowed_redirect_uris="https://app.example.com/cb") as http:
         statuses = [(await register(http, uri)).status_code for uri in ("https://app.example.com/cb", CALLBACK)]
 

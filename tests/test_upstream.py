@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,9 +21,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp import Client, FastMCP
 from fastmcp.dependencies import Depends
+from fastmcp.server.auth.cimd import (
+    CIMDAssertionValidator,
+    CIMDClientManager,
+    CIMDDocument,
+    CIMDFetcher,
+    CIMDFetchError,
+)
 from fastmcp.server.auth.providers.azure import AzureProvider
 from fastmcp.server.auth.providers.jwt import JWTVerifier, RSAKeyPair
 from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
+from fastmcp.server.auth.ssrf import is_ip_allowed
 from fastmcp.tools import Tool
 from jwt.algorithms import RSAAlgorithm
 from key_value.aio.stores.memory import MemoryStore
@@ -111,6 +120,34 @@ async def test_store_that_is_away_looks_like_a_bad_token(
 async def test_oauth_routes_take_bodies_of_any_size(http: httpx2.AsyncClient) -> None:
     """`OAuthRequests`: a registration of 8 MB is stored."""
     assert await register(http, "x" * 8_000_000)
+
+
+async def test_consent_page_is_fastmcps_with_the_form_that_ours_sends(http: httpx2.AsyncClient) -> None:
+    """`EntraProxy._show_consent_page`, `auth.consent`: one form with these hidden fields, in a page of FastMCP's."""
+    page = await http.get((await authorize(http)).headers["Location"])
+    inputs = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', page.text)
+    answers = re.findall(r'<button type="submit" name="action" value="(\w+)"', page.text)
+
+    assert "gofastmcp.com" in page.text
+    assert [name for name, _ in inputs] == ["txn_id", "csrf_token", "submit"]
+    assert answers == ["approve", "deny"]
+    assert any("CONSENT_STATE" in name for name in page.cookies)
+
+
+async def test_refusals_of_a_browser_are_fastmcps_pages_or_json(http: httpx2.AsyncClient) -> None:
+    """`web.error_override`: a bare sentence, a page with a picture of gofastmcp.com, or JSON; and how they differ."""
+    browser = {"Accept": "text/html"}
+    expired = await http.get("/consent?txn_id=gone", headers=browser)
+    foreign = await http.get("/auth/callback?code=x&state=gone", headers=browser)
+    challenge = {"response_type": "code", "code_challenge": "x" * 43, "redirect_uri": OWN}
+    unknown = await http.get("/authorize", params={"client_id": "nobody", **challenge}, headers=browser)
+    refused = await authorize(http, redirect_uri=EVIL)
+
+    assert (expired.status_code, expired.text) == (400, "<h1>Error</h1><p>Invalid or expired transaction</p>")
+    assert (foreign.status_code, "gofastmcp.com" in foreign.text) == (400, True)
+    assert (unknown.status_code, "/register>" in unknown.headers["Link"]) == (400, True)
+    assert (refused.status_code, "link" in refused.headers) == (400, False)
+    assert refused.json()["error"] == "invalid_request"
 
 
 async def test_messages_end_at_4_mib() -> None:
@@ -333,3 +370,66 @@ async def test_encryption_accepts_plain_and_copied_records() -> None:
 
     assert await encrypted.get("forged") == {"person": "eve"}
     assert await encrypted.get("eve") == {"person": "ada"}
+
+
+class Away(CIMDFetcher):
+    """A fetcher whose host is away."""
+
+    async def fetch(self, client_id_url: str) -> CIMDDocument:
+        raise CIMDFetchError("away")
+
+
+async def test_metadata_document_that_cannot_be_fetched_is_no_client(auth: AzureProvider) -> None:
+    """`auth.client_metadata`: an outage is an unknown client, which signs people out; Azure's host may be asked."""
+    manager = auth._cimd_manager
+    assert isinstance(manager, CIMDClientManager)
+    manager._fetcher = Away()
+
+    assert await auth.get_client("https://client.example.com/client.json") is None
+    assert is_ip_allowed("168.63.129.16")
+
+
+async def test_assertion_counts_once_in_each_process() -> None:
+    """`auth.client_metadata.assertions`: what one validator has seen, another does not know."""
+    pair, url = RSAKeyPair.generate(), "https://client.example.com/client.json"
+    public = load_pem_public_key(pair.public_key.encode())
+    assert isinstance(public, RSAPublicKey)
+    key = {**RSAAlgorithm.to_jwk(public, as_dict=True), "kid": "k1"}
+    document = CIMDDocument(client_id=url, redirect_uris=["http://localhost/callback"], jwks={"keys": [key]})
+    text = pair.create_token(
+        subject=url, issuer=url, audience="a", kid="k1", expires_in_seconds=60, additional_claims={"jti": "one"}
+    )
+
+    for _ in range(2):
+        validator = CIMDAssertionValidator()  # type: ignore[no-untyped-call]
+        assert await validator.validate_assertion(text, url, "a", document)
+
+
+@pytest.mark.parametrize("scope", ["", "mcp-access offline_access"])
+async def test_foreign_scopes_are_refused(http: httpx2.AsyncClient, scope: str) -> None:
+    """`OAuthParameters`: an empty scope, and a word of OpenID Connect, end the sign-in."""
+    assert "error=invalid_scope" in (await authorize(http, scope=scope)).headers["Location"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Content-Type": "APPLICATION/JSON"}, 415), ({"Accept": "text/event-stream"}, 406), ({"Accept": ""}, 406)],
+)
+async def test_headers_are_read_by_the_letter(headers: dict[str, str], status: int) -> None:
+    """`RequestHeaders`: media types have a case, and a client has to name JSON."""
+    app = FastMCP("open").http_app(path="/mcp", stateless_http=True, json_response=True)
+    body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+    usual = {"Content-Type": "application/json", "Accept": "application/json"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE) as client,
+    ):
+        assert (await client.post("/mcp", content=body, headers={**usual, **headers})).status_code == status
+
+
+async def test_metadata_leaves_out_public_clients_at_revoke(http: httpx2.AsyncClient) -> None:
+    """`server_metadata`: the revocation endpoint is said to need a secret."""
+    document = (await http.get("/.well-known/oauth-authorization-server")).json()
+
+    assert document["token_endpoint_auth_methods_supported"] == ["none", "private_key_jwt"]
+    assert document["revocation_endpoint_auth_methods_supported"] == ["client_secret_post", "client_secret_basic"]

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from m365_mcp import __version__, logs, settings
 from m365_mcp.errors import M365Error, SettingsMistake
@@ -37,10 +39,11 @@ def serve(*, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> 
     Args:
         listen_fd: an inherited socket that listens already, as the demo hands it over; else the port is bound.
     """
-    from m365_mcp.app import assemble, build_container  # FastMCP takes a second to import; --help should not
+    chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
+    from m365_mcp.app import assemble  # FastMCP takes a second to import; --help should not
+    from m365_mcp.container import build_container
     from m365_mcp.web.serving import run
 
-    chosen = settings.load()
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
     container = build_container(chosen)
     logs.get(__name__).info("starting", endpoint=f"{chosen.mcp_server_base_url}/mcp", port=chosen.mcp_port)
@@ -78,9 +81,9 @@ def doctor() -> None:
 
     Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
     """
+    chosen = settings.load()
     from m365_mcp.commands.doctor import examine
 
-    chosen = settings.load()
     logs.configure("error", chosen.mcp_log_format)
     sys.exit(asyncio.run(examine(chosen, Console())))
 
@@ -96,9 +99,9 @@ def list_sessions(person: str | None = None) -> None:
     Args:
         person: list only this person's sessions; object id or sign-in name.
     """
+    chosen = settings.load()
     from m365_mcp.commands.sessions import show
 
-    chosen = settings.load()
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(show(chosen, Console(), person))
 
@@ -117,9 +120,9 @@ def end_sessions(
         person: whose sessions to end; object id or sign-in name.
         everybody: end the sessions of all people.
     """
+    chosen = settings.load()
     from m365_mcp.commands.sessions import end
 
-    chosen = settings.load()
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(end(chosen, Console(), person, everybody=everybody))
 
@@ -178,6 +181,13 @@ def main() -> None:
     except SettingsMistake as mistake:
         _show_mistakes(mistake)
         sys.exit(2)
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        # FastMCP's own settings, which it reads while it is imported.
+        rows = error.errors(include_url=False, include_input=False, include_context=False)
+        _show_mistakes(SettingsMistake(tuple((f"FASTMCP_{row['loc'][0]}".upper(), row["msg"]) for row in rows)))
+        sys.exit(2)
     except M365Error as error:
         Console(stderr=True).print(f"[red]{error.sentence}[/] {error.advice}")
         sys.exit(1)
@@ -197,7 +207,7 @@ def _require_simulator() -> None:
 def _show_mistakes(mistake: SettingsMistake) -> None:
     table = Table("Variable", "What is wrong", title="The server cannot start", title_style="bold red")
     for name, problem in mistake.mistakes:
-        table.add_row(name, problem)
+        table.add_row(name, Text(problem))
     console = Console(stderr=True)
     console.print(table)
     console.print(mistake.advice)

@@ -7,12 +7,8 @@ and `0x7f.1` do not count: programs read them in different ways, and no MCP clie
 
 from __future__ import annotations
 
-import re
-
 HOSTS = ("localhost", "127.0.0.1", "::1")
 NETLOCS = ("localhost", "127.0.0.1", "[::1]")  # as a URL spells them (RFC 3986 section 3.2.2)
-# A page on this machine, with any port (RFC 6454 section 6.2).
-ORIGIN_PATTERN = rf"https?://({'|'.join(map(re.escape, NETLOCS))})(:\d+)?"
 
 
 def is_loopback(host: str | None) -> bool:

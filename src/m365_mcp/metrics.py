@@ -24,6 +24,9 @@ class Metrics:
             "m365_mcp_graph_seconds", "Time of one Graph request, in seconds.", ["operation"], registry=self.registry
         )
         self.http_refusals = count("http_refusals", "HTTP responses with an error code of this server.", "code")
+        self.sign_ins = count(
+            "sign_ins", "Sign-ins begun, completed and refused, with the code of a refusal.", "outcome", "code"
+        )
         self.sessions_begun = count("sessions_begun", "Sign-ins completed.")
         self.sessions_ended = count("sessions_ended", "Sessions that ended before they expired.", "reason")
         self.refreshes = count(

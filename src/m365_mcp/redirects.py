@@ -28,7 +28,7 @@ class RedirectPattern:
 
     Attributes:
         scheme: the required scheme.
-        host: the required host, without brackets.
+        host: the required host, without brackets; None: the URI has no authority (`com.example.app:/callback`).
         port: the required port; None: no port in the URI.
         path: the required path, or the required start of the path if `is_folder`.
         query: the required query.
@@ -37,7 +37,7 @@ class RedirectPattern:
     """
 
     scheme: str
-    host: str
+    host: str | None
     port: int | None
     path: str
     query: str
@@ -49,7 +49,7 @@ class RedirectPattern:
         """Return the pattern for an entry. Raises ValueError with the reason why the entry is not valid."""
         without_wildcard, wildcards = _ANY_PORT.subn(r"\1", entry)
         parts = _split(without_wildcard)
-        if parts is None or not parts.hostname or "*" in parts.netloc:
+        if parts is None or not (parts.hostname or _is_private_use(parts)) or "*" in parts.netloc:
             raise ValueError(_FULL_URI_ADVICE)
         local = is_loopback(parts.hostname)
         if wildcards and not local:
@@ -59,7 +59,7 @@ class RedirectPattern:
         if "*" in path:
             raise ValueError("* may only stand for the whole last segment of a path")
         any_port = local and parts.port is None
-        return cls(parts.scheme, parts.hostname, parts.port, path, parts.query, any_port, is_folder)
+        return cls(parts.scheme, parts.hostname or None, parts.port, path, parts.query, any_port, is_folder)
 
     def on_any_loopback_port(self) -> RedirectPattern:
         """Return the pattern, for every port if the host is loopback: a client chooses a new port at every sign-in."""
@@ -68,7 +68,7 @@ class RedirectPattern:
     def matches(self, wanted: SplitResult) -> bool:
         """Return whether this entry matches a URI that `_split` has parsed."""
         return (
-            (wanted.scheme, wanted.hostname) == (self.scheme, self.host)
+            (wanted.scheme, wanted.hostname or None) == (self.scheme, self.host)
             and (self.has_any_port or wanted.port == self.port)
             and self._matches_path(wanted.path or "/", wanted.query)
         )
@@ -112,6 +112,14 @@ def _split(uri: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if is_usable and parts.username is None and parts.password is None and parts.scheme else None
+
+
+def _is_private_use(parts: SplitResult) -> bool:
+    """Return whether this is a redirect URI of RFC 8252 section 7.1: no authority, and a domain name as its scheme.
+
+    Section 8.4 has schemes without a period refused, because two apps can have the same.
+    """
+    return not parts.netloc and "." in parts.scheme and parts.path.startswith("/")
 
 
 def _has_dot_segments(path: str) -> bool:

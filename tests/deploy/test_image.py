@@ -15,9 +15,10 @@ from m365_mcp.web.serving import DRAIN_SECONDS
 from tests.deploy.containers import DEMO_IMAGE, IMAGE, REPOSITORY, Container, Engine, find_tool, run, wait_for
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, text_of
 from tests.e2e.programs import Simulator, free_port
+from tests.ids import VARIABLES
 
 MAIL = {"to": ["grace@contoso.example"], "subject": "From a container", "body": "<p>Hi</p>"}
-SAMPLE = {"AZURE_CLIENT_ID": "a", "AZURE_CLIENT_SECRET": "b", "AZURE_TENANT_ID": "c", "REDIS_URL": "memory://"}
+SAMPLE = {**VARIABLES, "REDIS_URL": "memory://"}
 
 
 def answers(url: str) -> bool:

@@ -63,8 +63,8 @@ class SignInFailed(Exception):
 class PersonOAuth(OAuth):
     """FastMCP's OAuth client with a person instead of a browser window."""
 
-    def __init__(self, person: PersonAtBrowser, storage: Any) -> None:
-        super().__init__(token_storage=storage, httpx_client_factory=direct_client)
+    def __init__(self, person: PersonAtBrowser, storage: Any, **options: Any) -> None:
+        super().__init__(token_storage=storage, httpx_client_factory=direct_client, **options)
         self.person = person
         self.sign_ins = 0
         self._target = ""

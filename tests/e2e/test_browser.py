@@ -78,7 +78,8 @@ async def test_sign_in_and_mail_in_a_real_browser(
     await oauth.clicks
     consent, sign_in, permissions, back = oauth.seen
     assert "Browser test" in consent
-    assert "M365 mail" in consent
+    assert "M365 MCP Server" in consent
+    assert "Allow Browser test to send mail as you?" in consent
     assert "simulator" in sign_in.lower()
     assert "Mail.Send" in permissions
     assert "Authentication" in back
@@ -109,7 +110,7 @@ async def test_person_who_declines_is_brought_back_to_the_client(
     query = f"client_id={client_id}&redirect_uri=http://localhost:9/callback&response_type=code&state=s"
 
     await page.goto(f"{server.url}/authorize?{query}&code_challenge={'x' * 43}&code_challenge_method=S256")
-    await page.get_by_role("button", name="Deny").click()
+    await page.get_by_role("button", name="Cancel").click()
     await page.wait_for_url("http://localhost:9/callback?*")
 
     assert "error=access_denied" in page.url
@@ -139,11 +140,15 @@ async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data[:-1]})
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status")).to_contain_text("not the expected file")
+    await expect(page.get_by_role("status")).to_have_text(
+        "This is not the expected file: 9,999,999 bytes instead of 10,000,000 bytes."
+    )
     await page.set_input_files("#file", {"name": "other.bin", "mimeType": "x/y", "buffer": data})
     await page.get_by_role("button", name="Upload").press("Enter")
     await expect(page.get_by_role("progressbar")).to_be_visible()
-    await expect(page.get_by_role("status")).to_contain_text(sha256(data))
+    await expect(page.get_by_role("status")).to_have_text(
+        "✓Grüße <b>.bin is in your mail (9.5 MB). You can close this page and tell your assistant."
+    )
     sent = await attaching_ada.send(draft_id)
 
     assert answer is not None
@@ -170,8 +175,9 @@ async def test_dropped_program_is_refused_and_the_right_file_taken(
     await page.goto(url)
     await page.evaluate(DROP, ["MZ is how a program begins", 1_000_000])
     await expect(page.get_by_role("status")).to_contain_text("is a program, by its content")
+    assert "invalid_argument" not in await page.inner_text("main")
     await page.evaluate(DROP, ["plain notes", 1])
-    await expect(page.get_by_role("status")).to_contain_text("notes.txt has arrived: 11 bytes")
+    await expect(page.get_by_role("status")).to_contain_text("notes.txt is in your mail (11 bytes)")
     await attaching_ada.send(draft_id)
 
     assert [one["sha256"] for one in simulator.outbox[0]["attachments"]] == [sha256(b"plain notes")]

@@ -18,6 +18,7 @@ from fastmcp.client.transports import StdioTransport
 from m365_mcp.settings import foreign_environment
 from tests.e2e.person import text_of
 from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, listens, make_server
+from tests.ids import VARIABLES
 from tests.trust import NO_AUTHORITY
 
 M365_MCP = [sys.executable, "-m", "m365_mcp"]
@@ -173,7 +174,7 @@ def test_taken_metrics_port_does_not_stop_the_server(simulator: Simulator, tmp_p
 
 async def test_inspector_gets_the_server_over_stdio(tmp_path: Path) -> None:
     """`fastmcp dev inspector -m m365_mcp.commands.inspector` runs this: tools are listed; calling one says how."""
-    ids = {"AZURE_CLIENT_ID": "a", "AZURE_CLIENT_SECRET": "b", "AZURE_TENANT_ID": "c", "REDIS_URL": "memory://"}
+    ids = {**VARIABLES, "REDIS_URL": "memory://"}
     transport = StdioTransport(
         sys.executable, ["-m", "m365_mcp.commands.inspector"], env={**foreign_environment(), **ids}, cwd=str(tmp_path)
     )

@@ -1,108 +1,329 @@
-"""Clients that bring a metadata document (CIMD) instead of registering.
+"""Clients that bring a metadata document (CIMD) instead of registering: two replicas and a real https host."""
 
-FastMCP fetches such documents from public addresses only, and tests talk to loopback only; so the document is put where
-FastMCP 4.2 keeps fetched ones, and everything after the fetch is real.
-"""
+from __future__ import annotations
 
-import asyncio
+import hashlib
+import json
 import time
+import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
+import jwt
 import pytest
-import uvicorn
+import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
-from fastmcp.server.auth.cimd import CIMDDocument, _CIMDCacheEntry
+from jwt.algorithms import ECAlgorithm
 
-from m365_mcp import settings
-from m365_mcp.app import Container, assemble, build_container
+from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
+from m365_mcp.storage import redis_client
+from m365_mcp.storage.encryption import make_cipher
+from m365_mcp.storage.guard import Guard
+from m365_mcp.storage.records import Records, RedisBackend
+from tests.document_host import Answer, DocumentHost, document, running_host, write_authorities
+from tests.e2e.grants import (
+    KEYS,
+    Grant,
+    call_tool,
+    grant_of,
+    post_mcp,
+    post_token,
+    refresh,
+    start_replicas,
+    start_server,
+)
 from tests.e2e.person import Assistant, PersonAtBrowser, PersonOAuth, direct_client
-from tests.e2e.programs import Simulator, free_port
-from tests.trust import NO_AUTHORITY
+from tests.e2e.programs import Redis, Server, Simulator
 
-CLIENT_ID = "https://client.example.com/oauth/metadata.json"
-
-
-@asynccontextmanager
-async def running(container: Container) -> AsyncIterator[None]:
-    """Run the application on its port within this test."""
-    config = uvicorn.Config(assemble(container), port=container.settings.mcp_port, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
-        await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
+HOURS = 3600.0
 
 
-@pytest.fixture
-async def container(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Container]:
-    """A server in this process that has fetched the client's metadata document."""
-    port = free_port()
-    chosen = settings.load(
-        **{name.lower(): value for name, value in simulator.settings.items()},
-        mcp_server_base_url=f"http://localhost:{port}",
-        mcp_host="127.0.0.1",
-        mcp_port=port,
-        mcp_metrics_port=0,
-        redis_url="memory://",
-    )
-    built = build_container(chosen)
-    document = CIMDDocument(
-        client_id=CLIENT_ID,
-        client_name="Document client",
-        redirect_uris=["http://localhost/callback", "http://localhost:*/callback", "https://evil.example/callback"],
-    )
-    manager = built.auth._cimd_manager
-    assert manager is not None
-    entry = _CIMDCacheEntry(document, None, None, time.time() + 600, 600, must_revalidate=False)
-    manager._fetcher._cache[CLIENT_ID] = entry
-    async with running(built):
-        yield built
+@dataclass
+class Place:
+    """The host of a client's document, and two replicas that may fetch from it."""
+
+    host: DocumentHost
+    replicas: list[Server]
+    simulator: Simulator
+    redis: Redis
+
+    @property
+    def client_id(self) -> str:
+        return self.host.url()
+
+    async def sign_in(self) -> tuple[Grant, PersonAtBrowser]:
+        """Sign Ada in at the first replica with the metadata document; return her tokens and her browser."""
+        assistant = Assistant(self.replicas[0].url, PersonAtBrowser(self.simulator.ready["ca_file"]))
+        oauth = DocumentOAuth(assistant.person, assistant.storage, self.client_id)
+        transport = StreamableHttpTransport(assistant.endpoint, auth=oauth, httpx_client_factory=direct_client)
+        async with Client(transport) as client:
+            result = await client.call_tool("get_my_profile")
+        assert result.structured_content is not None
+        assert result.structured_content["displayName"] == "Ada Lovelace"
+        return await grant_of(assistant), assistant.person
+
+    async def age(self, seconds: float) -> None:
+        """Let time pass for the stored document."""
+        async with redis_client.connect(self.redis.url) as client:
+            cipher = make_cipher([KEYS["STORAGE_ENCRYPTION_KEY"]], (KEYS["JWT_SIGNING_KEY"],))
+            records = Records(RedisBackend(client, Guard()), cipher)
+            key = hashlib.sha256(self.client_id.encode()).hexdigest()
+            stored = await records.read(CLIENT_METADATA.name, key)
+            assert stored.value is not None
+            times = {
+                name: value - seconds for name, value in stored.value.items() if isinstance(value, float) and value
+            }
+            aged = {**stored.value, **times}
+            assert await records.compare_and_swap(CLIENT_METADATA.name, key, stored, aged, 1000)
+
+    def restart(self) -> None:
+        """Restart both replicas."""
+        for replica in self.replicas:
+            replica.program.end()
+            replica.start()
 
 
 class DocumentOAuth(PersonOAuth):
-    """FastMCP's OAuth client with a metadata document."""
+    """The OAuth client of the Python MCP SDK, as FastMCP uses it, with a metadata document."""
 
-    def __init__(self, person: PersonAtBrowser, storage: object) -> None:
+    def __init__(self, person: PersonAtBrowser, storage: object, client_id: str) -> None:
         super().__init__(person, storage)
-        self._client_metadata_url = CLIENT_ID
+        self._client_metadata_url = client_id
 
 
-async def test_client_with_a_metadata_document_signs_in(container: Container, simulator: Simulator) -> None:
-    """No registration is made; consent shows the document's host, and the tools work."""
-    url = container.settings.mcp_server_base_url
-    assistant = Assistant(url, PersonAtBrowser(simulator.ready["ca_file"]))
-    oauth = DocumentOAuth(assistant.person, assistant.storage)
-    transport = StreamableHttpTransport(f"{url}/mcp", auth=oauth, httpx_client_factory=direct_client)
-
-    async with Client(transport) as client:
-        result = await client.call_tool("get_my_profile")
-
-    assert result.structured_content is not None
-    assert result.structured_content["displayName"] == "Ada Lovelace"
-    consent = assistant.person.pages[1].text
-    assert "client.example.com" in consent
-    assert "Document client" in consent
+@pytest.fixture
+async def place(tmp_path: Path, simulator: Simulator, shared_redis: Redis) -> AsyncIterator[Place]:
+    authority = trustme.CA()
+    trusted = write_authorities(tmp_path / "authorities.pem", authority, simulator.ready["ca_file"])
+    async with running_host(authority) as host:
+        host.answers["/client.json"] = document(host.url())
+        settings = {"SSL_CERT_FILE": str(trusted), "MCP_CIMD_ALLOWED_HOSTS": host.netloc}
+        replicas = start_replicas(tmp_path, simulator, shared_redis.url, 2, **settings)
+        yield Place(host, replicas, simulator, shared_redis)
 
 
-@pytest.mark.parametrize("uri", ["https://evil.example/callback", "http://localhost:9/other"])
-async def test_document_cannot_allow_what_the_operator_does_not(container: Container, uri: str) -> None:
-    """A redirect URI must be in the document and on the operator's list."""
+async def authorize(url: str, client_id: str, accept: str = "application/json", **changes: str) -> httpx2.Response:
     query = {
-        "client_id": CLIENT_ID,
-        "redirect_uri": uri,
+        "client_id": client_id,
+        "redirect_uri": "http://localhost:9/callback",
         "response_type": "code",
         "code_challenge": "x" * 43,
         "code_challenge_method": "S256",
+        **changes,
     }
-    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as http:
-        reply = await http.get(f"{container.settings.mcp_server_base_url}/authorize", params=query)
+    async with direct_client(headers={"Accept": accept}) as http:
+        return await http.get(f"{url}/authorize", params=query)
+
+
+async def revoke(url: str, grant: Grant) -> httpx2.Response:
+    async with direct_client() as http:
+        return await http.post(f"{url}/revoke", data={"token": grant.refresh, "client_id": grant.client_id})
+
+
+async def test_client_with_a_metadata_document_signs_in(place: Place) -> None:
+    """No registration is made; consent shows the document's host, and the tools work."""
+    grant, person = await place.sign_in()
+
+    assert grant.client_id == place.client_id
+    consent = person.pages[1].text
+    assert "localhost" in consent
+    assert "Document client" in consent
+    assert len(place.host.requests) == 1
+
+
+@pytest.mark.parametrize("uri", ["https://evil.example/callback", "http://localhost:9/other"])
+async def test_document_cannot_allow_what_the_operator_does_not(place: Place, uri: str) -> None:
+    """A redirect URI must be in the document and on the operator's list."""
+    assert (await authorize(place.replicas[0].url, place.client_id, redirect_uri=uri)).status_code == 400
+
+
+OUTAGES = {
+    "forbidden": Answer(403),
+    "missing": Answer(404),
+    "failing": Answer(500),
+    "page": Answer(200, b"<html>Are you a robot?", {"Content-Type": "text/html"}),
+    "moved": Answer(302, headers={"Location": "https://localhost/"}),
+    "nonsense": Answer(200, b"[" * 5000),
+    "silent": Answer(silent=True),
+    "away": None,
+}
+
+
+async def test_f1_document_out_of_reach_signs_nobody_out(place: Place) -> None:
+    """Whatever happens to the document's host, and after a restart: refresh, tools, authorize and revoke go on."""
+    grant, _ = await place.sign_in()
+    for name, answer in OUTAGES.items():
+        await place.age(2 * HOURS)
+        place.host.requests.clear()
+        if answer is None:
+            await place.host.stop()
+        else:
+            place.host.answers["/client.json"] = answer
+        place.restart()
+
+        for replica in place.replicas:
+            grant = grant.after(await refresh(replica.url, grant))
+            assert (await call_tool(replica.url, grant.access)).status_code == 200, name
+            assert (await authorize(replica.url, place.client_id)).status_code == 302, name
+        assert len(place.host.requests) == (0 if answer is None else 2), name
+
+    assert (await revoke(place.replicas[1].url, grant)).status_code == 200
+    assert (await post_mcp(place.replicas[0].url, grant.access)).status_code == 401
+
+
+async def test_f1_document_that_stays_missing_is_gone(place: Place) -> None:
+    """404 twice, an hour apart, ends the client; once does not."""
+    grant, _ = await place.sign_in()
+    place.host.answers["/client.json"] = Answer(410)
+    await place.age(2 * HOURS)
+    grant = grant.after(await refresh(place.replicas[0].url, grant))
+    await place.age(0.9 * HOURS)
+    grant = grant.after(await refresh(place.replicas[1].url, grant))
+
+    await place.age(0.2 * HOURS)
+    place.restart()
+
+    for replica in place.replicas:
+        reply = await refresh(replica.url, grant)
+        assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")
+
+
+async def test_f1_unknown_document_out_of_reach_is_an_outage(place: Place) -> None:
+    """Without an earlier document a program reads 503 and when to come back, and a browser reads which host it is."""
+    await place.host.stop()
+    url = place.replicas[0].url
+    form = {"grant_type": "refresh_token", "refresh_token": "x", "client_id": place.client_id}
+
+    replies = [
+        await post_token(url, form),
+        await authorize(url, place.client_id),
+        await revoke(url, Grant(place.client_id, "x", "x")),
+    ]
+    page = await authorize(url, place.client_id, "text/html")
+
+    for reply in replies:
+        assert (reply.status_code, reply.json()["error"]) == (503, "temporarily_unavailable")
+        assert int(reply.headers["Retry-After"]) > 0
+    assert page.status_code == 503
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert place.host.netloc in page.text
+
+
+@pytest.mark.parametrize("body", [b"[" * 5000, b"null", b'{"client_id": 1}', b"{" + b" " * 6000 + b"}"])
+async def test_h12_odd_document_is_a_mistake_of_the_client(place: Place, body: bytes) -> None:
+    """A document that is none is a 400 with a sentence on every endpoint, and never a 500."""
+    place.host.answers["/client.json"] = Answer(200, body)
+    url = place.replicas[0].url
+    form = {"grant_type": "refresh_token", "refresh_token": "x", "client_id": place.client_id}
+
+    replies = [
+        await post_token(url, form),
+        await authorize(url, place.client_id),
+        await revoke(url, Grant(place.client_id, "x", "x")),
+    ]
+    page = await authorize(url, place.client_id, "text/html")
+
+    for reply in replies:
+        assert (reply.status_code, reply.json()["error"]) == (400, "invalid_client")
+        assert "client_metadata_invalid" in reply.json()["error_description"]
+    assert page.status_code == 400
+    assert place.host.netloc in page.text
+    assert "Traceback" not in place.replicas[0].log
+
+
+@pytest.mark.parametrize("netloc", ["127.0.0.1:{port}", "localhost:1{port}", "168.63.129.16", "169.254.169.254"])
+async def test_h12_host_that_the_operator_does_not_name_is_not_asked(place: Place, netloc: str) -> None:
+    """Another address, another port, or a cloud's own address is refused without a request."""
+    client_id = f"https://{netloc.format(port=place.host.port)[:21]}/client.json"
+
+    reply = await authorize(place.replicas[0].url, client_id)
 
     assert reply.status_code == 400
+    assert place.host.requests == []
+
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+JWK: dict[str, Any] = {**ECAlgorithm(ECAlgorithm.SHA256).to_jwk(KEY.public_key(), as_dict=True), "kid": "one"}
+
+
+def assertion(client_id: str, audience: str, **changes: Any) -> str:
+    now = int(time.time())
+    claims = {"iss": client_id, "sub": client_id, "aud": audience, "jti": uuid.uuid4().hex, "iat": now, "exp": now + 60}
+    return jwt.encode({**claims, **changes}, KEY, "ES256", {"kid": "one"})
+
+
+async def error_with(url: str, client_id: str, text: str) -> str:
+    """Return what /token says to an assertion together with a refresh token that is none."""
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": "x",
+        "client_id": client_id,
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": text,
+    }
+    return str((await post_token(url, form)).json()["error"])
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["jwks", "jwks_uri"])
+async def test_h19_assertion_counts_once_over_all_replicas(place: Place, inside: bool) -> None:
+    """A client that proves itself with a key is known once by each assertion, wherever its keys are."""
+    keys = {"jwks": {"keys": [JWK]}} if inside else {"jwks_uri": place.host.url("/keys")}
+    signing = document(place.client_id, token_endpoint_auth_method="private_key_jwt", **keys)
+    place.host.answers["/client.json"] = signing
+    place.host.answers["/keys"] = document(place.client_id, keys=[JWK])
+    one, two = (replica.url for replica in place.replicas)
+    text = assertion(place.client_id, f"{one}/token")
+
+    errors = [await error_with(url, place.client_id, text) for url in (one, one, two, two)]
+    fresh = await error_with(two, place.client_id, assertion(place.client_id, f"{one}/token"))
+
+    assert errors == ["invalid_grant", "invalid_client", "invalid_client", "invalid_client"]
+    assert fresh == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"jti": ["a"]}, {"jti": ""}, {"jti": "x" * 600}, {"exp": "soon"}, {"exp": True}, {"iat": "x"}, {"sub": 1}],
+    ids=str,
+)
+async def test_h19_odd_assertion_is_refused(place: Place, claims: dict[str, Any]) -> None:
+    """A claim of another form is an assertion that is not valid, and no fault of the server."""
+    place.host.answers["/client.json"] = document(
+        place.client_id, token_endpoint_auth_method="private_key_jwt", jwks={"keys": [JWK, 1]}
+    )
+    url = place.replicas[0].url
+    header = {"kid": "one"}
+    now = int(time.time())
+    base = {"iss": place.client_id, "sub": place.client_id, "aud": f"{url}/token", "jti": "a", "exp": now + 60}
+    text = jwt.api_jws.encode(json.dumps({**base, **claims}).encode(), KEY, "ES256", header)
+
+    assert await error_with(url, place.client_id, text) == "invalid_client"
+
+
+@pytest.mark.parametrize("keys", [{"keys": [1]}, {"keys": "x"}, {"keys": [{"kty": "EC"}]}, {"keys": [{"kty": []}]}, {}])
+async def test_h19_odd_keys_are_refused(place: Place, keys: dict[str, Any]) -> None:
+    """Keys of another form are a client that cannot prove itself, and no fault of the server."""
+    place.host.answers["/client.json"] = document(
+        place.client_id, token_endpoint_auth_method="private_key_jwt", jwks=keys
+    )
+    url = place.replicas[0].url
+
+    assert await error_with(url, place.client_id, assertion(place.client_id, f"{url}/token")) == "invalid_client"
+
+
+async def test_metadata_documents_can_be_switched_off(tmp_path: Path, simulator: Simulator) -> None:
+    """With MCP_CIMD=off nothing is advertised, and a URL is an unknown client id."""
+    url = start_server(tmp_path, simulator, MCP_CIMD="off").url
+    async with direct_client() as http:
+        metadata = (await http.get(f"{url}/.well-known/oauth-authorization-server")).json()
+    form = {"grant_type": "refresh_token", "refresh_token": "x", "client_id": "https://claude.ai/client.json"}
+    reply = await post_token(url, form)
+
+    assert not metadata.get("client_id_metadata_document_supported")
+    assert "private_key_jwt" not in metadata["token_endpoint_auth_methods_supported"]
+    assert (reply.status_code, reply.json()["error"]) == (401, "invalid_client")

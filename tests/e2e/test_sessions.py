@@ -99,6 +99,6 @@ async def test_refusal_at_entra_is_passed_on_in_our_words(server: Server, simula
         query = {"error": "access_denied", "error_description": text, "state": "c4n4ry-state"}
         page = await http.get(f"{server.url}/auth/callback", params=query)
 
-    assert page.status_code == 400
+    assert page.status_code == 403
     assert "c4n4ry" not in page.text + server.log
-    assert "person_declined" in page.text
+    assert "person_not_allowed" in page.text

@@ -16,7 +16,7 @@ import pytest
 import redis as redis_py
 
 from m365_mcp import settings
-from m365_mcp.app import build_container
+from m365_mcp.container import build_container
 from tests.e2e.grants import KEYS, Grant, assistant_at, call_tool, signed_in, start_server
 from tests.e2e.person import done, text_of
 from tests.e2e.programs import Redis, Server, Simulator, forget_sends, free_port, make_server

@@ -113,11 +113,15 @@ def test_registration_gives_a_public_client(http: httpx2.Client) -> None:
 
 @pytest.mark.parametrize("uri", [f"{EVIL}/cb", "https://claude.ai.evil.example/api/mcp/auth_callback", "myapp://cb"])
 def test_foreign_redirect_uri_cannot_be_registered(http: httpx2.Client, uri: str) -> None:
-    """A client with one wrong redirect URI is not registered at all."""
-    reply = register(http, "https://claude.ai/api/mcp/auth_callback", uri)
+    """A client with nothing but wrong redirect URIs is refused; beside a good one, a wrong one is left out."""
+    own = "https://claude.ai/api/mcp/auth_callback"
+    refused, partly = register(http, uri), register(http, own, uri)
 
-    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_redirect_uri")
-    assert "MCP_ALLOWED_REDIRECT_URIS" in reply.json()["error_description"]
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_redirect_uri")
+    assert uri in refused.json()["error_description"]
+    assert "MCP_ALLOWED_REDIRECT_URIS" in refused.json()["error_description"]
+    assert (partly.status_code, partly.json()["redirect_uris"]) == (201, [own])
+    assert authorize(http, client_id=partly.json()["client_id"], redirect_uri=uri).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -286,13 +290,13 @@ async def test_our_token_carries_no_personal_data(ada: Assistant) -> None:
 
 
 def test_registrations_end_some_day(http: httpx2.Client, shared_redis: Redis) -> None:
-    """A registration is kept for 90 days from its last use, not for ever."""
+    """A registration is kept for a week until somebody signs in with it, not for ever."""
     client_id = register(http, "http://localhost:9/callback").json()["client_id"]
 
     with redis_py.Redis.from_url(shared_redis.url, decode_responses=True) as redis:
         seconds = redis.ttl(f"mcp-oauth-proxy-clients::{client_id}")
 
-    assert 89 * 24 * 3600 < seconds <= 90 * 24 * 3600
+    assert 6 * 24 * 3600 < seconds <= 7 * 24 * 3600
 
 
 def test_pages_cannot_be_framed_or_kept(http: httpx2.Client) -> None:

@@ -24,6 +24,7 @@ from m365_mcp.storage.records import ABSENT, Records
 from tests.auth.test_sessions import Seen
 from tests.backends import make_records
 from tests.e2e.programs import Redis, make_redis
+from tests.ids import IDS
 
 NOWHERE = "redis://127.0.0.1:1/0"
 KEY = Fernet(Fernet.generate_key())
@@ -40,8 +41,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 def chosen(**changes: Any) -> Settings:
-    ids = {"azure_client_id": "app-1", "azure_client_secret": "b", "azure_tenant_id": "tenant-1"}
-    return settings.load(**{**ids, "mcp_server_base_url": "https://mcp.example.com", **changes})
+    return settings.load(**{**IDS, "mcp_server_base_url": "https://mcp.example.com", **changes})
 
 
 def opened(default_url: str = NOWHERE, **changes: Any) -> Storage:
@@ -118,7 +118,11 @@ async def test_named_redis_that_is_away_is_waited_for() -> None:
     await storage.close()
 
 
-def folder_of(name: str = "tenant-1/app-1/https://mcp.example.com") -> str:
+ANOTHER_APP = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
+
+
+def folder_of(app: str = IDS["azure_client_id"]) -> str:
+    name = f"{IDS['azure_tenant_id']}/{app}/https://mcp.example.com"
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
@@ -128,12 +132,12 @@ async def test_disk_is_used_without_a_redis_and_outlives_the_process(tmp_path: P
     storage = opened(mcp_data_dir=place)
     await write(storage)
     await storage.close()
-    again, another = opened(mcp_data_dir=place), opened(mcp_data_dir=place, azure_client_id="app-2")
+    again, another = opened(mcp_data_dir=place), opened(mcp_data_dir=place, azure_client_id=ANOTHER_APP)
 
     assert storage.kind == again.kind == "disk"
     assert await read(again) == EVERYTHING
     assert await read(another) == NOTHING
-    other = folder_of("tenant-1/app-2/https://mcp.example.com")
+    other = folder_of(ANOTHER_APP)
     assert {one.name for one in place.iterdir()} == {folder_of(), other}
     assert stat.S_IMODE((place / folder_of()).stat().st_mode) == 0o700
     assert not (place / folder_of() / ".writable").exists()

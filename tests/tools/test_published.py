@@ -11,9 +11,11 @@ from fastmcp import Client
 from mcp_types import TextContent
 
 from m365_mcp import settings
-from m365_mcp.app import build_container, build_server
+from m365_mcp.app import build_server
+from m365_mcp.container import build_container
+from tests.ids import IDS
 
-IDS = {"azure_client_id": "a", "azure_client_secret": "b", "azure_tenant_id": "c", "redis_url": "memory://"}
+SETTINGS = {**IDS, "redis_url": "memory://"}
 EVERYTHING = {"m365_toolsets": "drafts,attachments,replies,schedule,people"}
 MAIL = {"to": ["a@x.example"], "subject": "Hi", "body": "<p>Hi</p>"}
 NOT_SIGNED_IN = "sign_in_needed: "  # the call was accepted, and nobody is signed in over a connection in memory
@@ -21,7 +23,7 @@ NOT_SIGNED_IN = "sign_in_needed: "  # the call was accepted, and nobody is signe
 
 @asynccontextmanager
 async def connected(**chosen: Any) -> AsyncIterator[Client[Any]]:
-    container = build_container(settings.load(**{**IDS, **EVERYTHING, **chosen}))
+    container = build_container(settings.load(**{**SETTINGS, **EVERYTHING, **chosen}))
     try:
         async with Client(build_server(container)) as client:
             yield client

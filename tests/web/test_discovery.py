@@ -2,7 +2,6 @@
 
 import httpx2
 import pytest
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -13,11 +12,12 @@ async def served_path(prefix: str, asked: str) -> str:
     """Return the path the application sees, or the status when it sees none."""
 
     async def tell(scope: Scope, receive: Receive, send: Send) -> None:
-        await PlainTextResponse(Request(scope).url.path)(scope, receive, send)
+        await PlainTextResponse(scope["path"])(scope, receive, send)
 
     transport = httpx2.ASGITransport(app=Discovery(tell, prefix, "/mcp"))
     async with httpx2.AsyncClient(transport=transport, base_url="http://host.example") as client:
-        reply = await client.get(asked)
+        # An absolute URL, because `//mcp` alone would name a host.
+        reply = await client.get(f"http://host.example{asked}")
     return reply.text if reply.status_code == 200 else str(reply.status_code)
 
 
@@ -38,6 +38,19 @@ OIDC = "/.well-known/openid-configuration"
         ("/o365", "/"),
         ("/o365/", "/"),
         ("/o365/livez", "/livez"),
+        # A slash too many is passed over (F13).
+        ("//mcp", "/mcp"),
+        ("/mcp//", "/mcp"),
+        ("/o365//mcp", "/mcp"),
+        ("//o365/mcp/", "/mcp"),
+        ("//authorize", "/authorize"),
+        ("/token/", "/token"),
+        (f"{PRM}/o365/mcp/", f"{PRM}/o365/mcp"),
+        (f"{PRM}/", f"{PRM}/o365/mcp"),
+        (f"/{AS}", AS),
+        (f"/o365/{AS}", AS),
+        (f"/o365//{OIDC}/", OIDC),
+        (f"{AS}//o365", AS),
         # What only begins like the prefix is something else.
         ("/o365more/mcp", "/o365more/mcp"),
         # The protected resource metadata: as published, at the root, appended, and after a proxy's rewrite.
@@ -53,9 +66,9 @@ OIDC = "/.well-known/openid-configuration"
         (f"{AS}/o365/mcp", AS),
         (AS, AS),
         (f"/o365{AS}", AS),
-        (f"{OIDC}/o365", AS),
-        (f"/o365{OIDC}", AS),
-        (f"/o365/mcp{OIDC}", AS),
+        (f"{OIDC}/o365", OIDC),
+        (f"/o365{OIDC}", OIDC),
+        (f"/o365/mcp{OIDC}", OIDC),
         # What does not exist is a JSON 404 and reaches nobody.
         (f"{AS}/another", "404"),
         ("/.well-known/nothing", "404"),
@@ -69,8 +82,15 @@ async def test_server_with_a_prefix_answers_at_every_path(asked: str, served: st
 
 @pytest.mark.parametrize(
     ("asked", "served"),
-    [(PRM, f"{PRM}/mcp"), (f"{PRM}/mcp", f"{PRM}/mcp"), (f"{AS}/mcp", AS), (f"/mcp{OIDC}", AS), (f"{AS}/x", "404")],
+    [(PRM, f"{PRM}/mcp"), (f"{PRM}/mcp", f"{PRM}/mcp"), (f"{AS}/mcp", AS), (f"/mcp{OIDC}", OIDC), (f"{AS}/x", "404")],
 )
 async def test_server_at_the_root_answers_at_every_path(asked: str, served: str) -> None:
     """Without a prefix the same spellings work."""
     assert await served_path("", asked) == served
+
+
+@pytest.mark.parametrize("asked", [f"{PRM}/a%20b/%C3%A4/mcp", f"{PRM}/a b/ä/mcp/", PRM, f"/a%20b/%C3%A4{PRM}"])
+async def test_f6_prefix_with_escapes_is_served_under_fastmcps_spelling(asked: str) -> None:
+    """A server sees the decoded path, and FastMCP's route has the escapes."""
+    assert await served_path("/a b/ä", asked) == f"{PRM}/a%20b/%C3%A4/mcp"
+    assert await served_path("/a b/ä", "/a%20b/%C3%A4/authorize") == "/authorize"

@@ -9,34 +9,60 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 from starlette.responses import Response
 
-from m365_mcp.errors import ClientSecretExpired, StorageUnavailable, UploadLinkEnded
-from m365_mcp.web.pages import error_page, landing_page, refused_page, server_icon, upload_page
+from m365_mcp import settings
+from m365_mcp.auth.consent import ConsentRequest
+from m365_mcp.errors import ClientSecretExpired, SignInExpired
+from m365_mcp.web.pages import Pages
+from tests.web.apps import IDS
 
 ROOT = Path(__file__).parents[2]
-FILES = ROOT / "src" / "m365_mcp" / "web" / "pages"
-HOSTILE = "<script>alert(1)</script> $title ${name} & \"'"
+SOURCES = ROOT / "src" / "m365_mcp"
+HOSTILE = "<script>alert(1)</script> {{ title }} %(client)s & \"'"
+REQUEST = Request(
+    {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"txn_id=%22%3E%3Cscript%3E",
+        "headers": [],
+        "server": ("localhost", 80),
+        "scheme": "http",
+    }
+)
+OURS = Pages(settings.load(**IDS, _env_file=None))
 PAGES = {
-    "landing": landing_page(HOSTILE),
-    "error": error_page(ClientSecretExpired(HOSTILE, advice=HOSTILE, reference=HOSTILE)),
-    "refused": refused_page(UploadLinkEnded(HOSTILE)),
-    "upload": upload_page(HOSTILE, 2000),
+    "landing": OURS.landing(REQUEST, HOSTILE, works=True),
+    "consent": OURS.consent(
+        REQUEST, ConsentRequest(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), {HOSTILE: HOSTILE})
+    ),
+    "administrator": OURS.error(
+        REQUEST,
+        ClientSecretExpired(HOSTILE, advice=HOSTILE, reference=HOSTILE),
+        status=503,
+        headers={"Retry-After": "5"},
+    ),
+    "person": OURS.error(REQUEST, SignInExpired(HOSTILE), status=400, headers={}),
+    "upload": OURS.upload(REQUEST, HOSTILE, 2000, 700.0),
 }
+EACH = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 
 
 def html(page: Response) -> str:
     return bytes(page.body).decode()
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+@EACH
 def test_values_are_escaped_and_never_filled_in_a_second_time(page: Response) -> None:
     """Markup and template fields in a value appear on the page as the text they are."""
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; $title ${name} &amp; &quot;&#x27;" in html(page)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ title }} %(client)s &amp; &#34;&#39;" in html(page)
     assert "<script>alert" not in html(page)
+    assert '"><script>' not in html(page)
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+@EACH
 def test_policy_admits_exactly_the_style_and_the_script_of_the_page(page: Response) -> None:
     """The hashes in the policy are those of the page's own style and script; nothing inline is allowed beside them."""
     policy = page.headers["content-security-policy"]
@@ -48,51 +74,47 @@ def test_policy_admits_exactly_the_style_and_the_script_of_the_page(page: Respon
             part.strip() for part in policy.split(";") if part.strip().startswith(directive)
         ]
     assert policy.startswith("default-src 'none'; ")
+    assert policy.endswith("base-uri 'none'; frame-ancestors 'none'")
     assert "unsafe" not in policy
+    assert re.findall(r' style="| on\w+="', html(page)) == []
     assert page.headers["cache-control"] == "no-store"
 
 
-def test_error_page_gives_advice_and_reference() -> None:
-    """The page names code, sentence, advice and reference; for an outage it says to reload instead."""
-    shown = html(error_page(ClientSecretExpired(reference="AADSTS7000222")))
-    outage = error_page(StorageUnavailable())
+def test_only_the_consent_page_may_send_a_form() -> None:
+    """Its answer is a redirect to Entra ID, to which Chromium would apply `form-action`."""
+    policies = {name: page.headers["content-security-policy"] for name, page in PAGES.items()}
 
-    assert "Reference: AADSTS7000222" in shown
-    assert "Code: client_secret_expired" in shown
-    assert "Reference:" not in html(outage)
-    assert "Reload this page" in html(outage)
-    assert (outage.status_code, outage.headers["retry-after"]) == (503, "5")
+    assert [name for name, policy in policies.items() if "form-action 'none'" not in policy] == ["consent"]
 
 
 def test_upload_page_announces_the_size_only_when_it_is_known() -> None:
     """The script gets the size in bytes, or an empty text when any size is accepted."""
-    assert 'data-size="41943040"' in html(upload_page("a.pdf", 41943040))
-    assert "(41,943,040 bytes)" in html(upload_page("a.pdf", 41943040))
-    assert 'data-size=""' in html(upload_page("a.pdf", None))
-
-
-def test_icon_is_the_file_as_a_data_url() -> None:
-    """MCP clients load the icon from nowhere."""
-    prefix, _, encoded = server_icon().src.partition(",")
-
-    assert prefix == "data:image/svg+xml;base64"
-    assert base64.b64decode(encoded) == (FILES / "icon.svg").read_bytes()
+    assert 'data-size="2000"' in html(PAGES["upload"])
+    assert "for 11 more minutes" in html(PAGES["upload"])
+    assert 'data-size=""' in html(OURS.upload(REQUEST, "a.pdf", None, 59.0))
+    assert "for 1 more minute." in html(OURS.upload(REQUEST, "a.pdf", None, 59.0))
 
 
 def test_wheel_contains_every_file_of_the_pages(tmp_path: Path) -> None:
-    """An installed server has its pages: the wheel contains each file of the folder."""
+    """An installed server has its pages and their translations: the wheel contains each file."""
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("m365_mcp_server-*.whl")
+    files = [path for folder in ("web/pages", "locale") for path in (SOURCES / folder).rglob("*.*")]
 
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("m365_mcp/web/pages/")}
+    packed = set(zipfile.ZipFile(wheel).namelist())
 
-    assert packed == {f"m365_mcp/web/pages/{path.name}" for path in FILES.iterdir() if path.is_file()}
+    assert [
+        path.name
+        for path in files
+        if "__pycache__" not in path.parts and f"m365_mcp/{path.relative_to(SOURCES)}" not in packed
+    ] == []
+    assert {".mo", ".html", ".css", ".js", ".svg"} <= {path.suffix for path in files}
 
 
 def test_no_python_file_contains_a_page() -> None:
     """HTML, styles and scripts are files of their own, where editors and linters read them."""
     tags = re.compile(r"<!doctype|<html|<style>|<script>|<p>|<body", re.IGNORECASE)
-    sources = sorted((ROOT / "src" / "m365_mcp" / "web").rglob("*.py"))
+    sources = sorted((SOURCES / "web").rglob("*.py"))
 
     assert [path.name for path in sources if tags.search(path.read_text())] == []

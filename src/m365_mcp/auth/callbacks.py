@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.requests import Request
 
 from m365_mcp.entra.decipher import decipher
-from m365_mcp.errors import PersonDeclined
+from m365_mcp.errors import M365Error, Unavailable, request_error
 from m365_mcp.storage.records import ABSENT, Records
 
 _COLLECTION = "m365-returns"
@@ -92,16 +92,32 @@ class Callbacks:
 def explain_refusal(request: Request) -> Request:
     """Return the callback request with its error description replaced by our explanation.
 
-    Anyone can write the description into the URL, so its text is never shown.
+    Anyone can write the description into the URL, so its text is never shown. The error is noted on the request, for
+    the page that is shown when the client cannot be told.
     """
     query = request.query_params
     if "error" not in query:
         return request
-    known = query["error"] if query["error"] in _AUTHORIZE_ERRORS else "server_error"
-    body = {"error": known, "error_description": query.get("error_description", "")}
-    explained = PersonDeclined() if known == "access_denied" else decipher(400, body)
-    query_string = {"error": known, "error_description": explained.explain(), "state": query.get("state", "")}
-    return Request({**request.scope, "query_string": urlencode(query_string).encode()}, request.receive)
+    refusal = _read_refusal(query)
+    request_error.note(refusal)
+    told = {"error": _oauth_error(query["error"], refusal), "error_description": refusal.explain()}
+    query_string = urlencode({**told, "state": query.get("state", "")})
+    return Request({**request.scope, "query_string": query_string.encode()}, request.receive)
+
+
+def _read_refusal(query: Mapping[str, str]) -> M365Error:
+    # `invalid_client` without a number says at the token endpoint that a secret is wrong; nobody has sent one here.
+    error = query["error"] if query["error"] in _AUTHORIZE_ERRORS else None
+    return decipher(400, {**query, "error": error})
+
+
+def _oauth_error(error: str, refusal: M365Error) -> str:
+    """Return the `error` for the client: Entra's own if it is one of an authorization endpoint."""
+    if error in _AUTHORIZE_ERRORS:
+        return error
+    if isinstance(refusal, Unavailable):
+        return "temporarily_unavailable"
+    return "server_error" if refusal.status >= 500 else "access_denied"
 
 
 # RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, and Entra's own. Any other counts as `server_error`.

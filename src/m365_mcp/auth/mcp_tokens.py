@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jwt
+from fastmcp.server.auth import AccessToken
 from mcp.shared.auth import OAuthToken
 
 from m365_mcp.auth.session import Session, TokenPair
@@ -101,3 +102,22 @@ class McpTokens:
         except jwt.PyJWTError:
             return None
         return found
+
+
+def assertion_of(session: Session, expires_at: int) -> AccessToken:
+    """Return what FastMCP learns from our access token: the person, and the assertion for the On-Behalf-Of exchange."""
+    claims = {
+        "tid": session.tenant_id,
+        "oid": session.object_id,
+        "sub": session.subject,
+        "session": session.id,
+        "preferred_username": session.sign_in_name,
+    }
+    return AccessToken(
+        token=session.upstream.access_token,
+        client_id=session.client_id,
+        scopes=list(session.scopes),
+        expires_at=expires_at,
+        subject=session.subject,
+        claims=claims,
+    )

@@ -9,67 +9,48 @@ client has its successor.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
-from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
-from fastmcp.server.auth.identity_assertion import normalize_resource_url
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
-from key_value.aio.protocols import AsyncKeyValue
 from mcp.server.auth.provider import (
     AuthorizationCode,
     AuthorizationParams,
     AuthorizeError,
     RefreshToken,
-    RegistrationError,
     TokenError,
 )
 from mcp.server.auth.settings import RevocationOptions
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
-from m365_mcp.auth.mcp_tokens import McpTokens
-from m365_mcp.auth.registrations import REDIRECT_REFUSED, StrictClient
+from m365_mcp.auth import sign_in_events
+from m365_mcp.auth.callbacks import SecondRound, explain_refusal
+from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
+from m365_mcp.auth.client_secrets import issue_secret
+from m365_mcp.auth.consent import ConsentPage, consent_request, hidden_fields, with_cookies
+from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
+from m365_mcp.auth.registrations import StrictClient, keep_allowed_uris
 from m365_mcp.auth.revocation import Revocation
+from m365_mcp.auth.server_metadata import metadata_of, metadata_routes
 from m365_mcp.auth.session import NewSession, new_session
-from m365_mcp.auth.session_refresher import SessionRefresher
-from m365_mcp.auth.sessions import Sessions, session_id_of
-from m365_mcp.auth.upstream import UpstreamClient
+from m365_mcp.auth.sessions import session_id_of
+from m365_mcp.auth.sign_in_records import SignInRecords
+from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.errors import SignInAlreadyDone
 from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
+from m365_mcp.urls import read_url
 
 SECONDS_PER_HOUR = 3600
 REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
-
-
-@dataclass(frozen=True)
-class SignIns:
-    """The components of the proxy besides FastMCP.
-
-    Attributes:
-        flows: FastMCP's store of registrations and running sign-ins.
-        sessions: the sessions.
-        refresher: refreshes them.
-        callbacks: Entra's callbacks.
-        upstream: redeems Entra's codes.
-        signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
-    """
-
-    flows: AsyncKeyValue
-    sessions: Sessions
-    refresher: SessionRefresher
-    callbacks: Callbacks
-    upstream: UpstreamClient
-    signing_keys: tuple[bytes, ...]
+UNUSED_REGISTRATION_SECONDS = 7 * 24 * SECONDS_PER_HOUR  # of a client with which nobody has signed in
 
 
 class EntraProxy(AzureProvider):
@@ -79,9 +60,12 @@ class EntraProxy(AzureProvider):
         settings: the settings of the server.
         sign_ins: the components of the proxy.
         graph_scopes: requested at sign-in so that consent covers them; our own token requests never contain them.
+        consent_page: renders the question whether a client may act as the person.
     """
 
-    def __init__(self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...]) -> None:
+    def __init__(
+        self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...], consent_page: ConsentPage
+    ) -> None:
         super().__init__(
             client_id=settings.azure_client_id,
             # The secret goes to the token endpoint only. FastMCP would sign cookies with it; jwt_signing_key does that.
@@ -92,42 +76,50 @@ class EntraProxy(AzureProvider):
             base_authority=urlsplit(settings.authority).netloc,
             # With openid and profile, Entra puts oid and tid into the access token.
             additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
-            allowed_client_redirect_uris=list(settings.mcp_allowed_redirect_uris),
+            allowed_client_redirect_uris=list(settings.redirect_uris),
             client_storage=sign_ins.flows,
             jwt_signing_key=sign_ins.signing_keys[0],
             require_authorization_consent=True,
         )
+        self._cimd_manager = clients_of(sign_ins.client_metadata, settings)
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
-        self._allowed = parse_all(settings.mcp_allowed_redirect_uris)
+        self._allowed = parse_all(settings.redirect_uris)
         self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
+        self.sign_in_records = SignInRecords(self._transaction_store, self._code_store, self._client_store)
 
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
-        """Register a client (RFC 7591) whose redirect URIs are all allowed here.
+        """Register a client (RFC 7591), with the redirect URIs that are allowed here and the secret that it asks for.
 
         Raises:
-            RegistrationError: `invalid_redirect_uri`.
+            RegistrationRefused: no redirect URI of the client is allowed.
         """
-        for uri in client_info.redirect_uris or ():
-            if not is_allowed(str(uri), self._allowed):
-                raise RegistrationError("invalid_redirect_uri", REDIRECT_REFUSED)
-        await super().register_client(client_info)
-        await self._extend_registration(str(client_info.client_id))
+        keep_allowed_uris(client_info, self._allowed)
+        asked = client_info.model_copy()
+        await super().register_client(client_info)  # FastMCP 4.2 registers public clients only, and says so here
+        await issue_secret(self._client_store, asked, client_info)
+        await self._extend_registration(str(client_info.client_id), UNUSED_REGISTRATION_SECONDS)
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """Return the client with that id, restricted to its own redirect URIs, or None."""
         client = await super().get_client(client_id)
         if client is not None:
-            await self._extend_registration(client_id)
+            sign_in_events.current().client_name = client.client_name
         return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
 
-    async def _extend_registration(self, client_id: str) -> None:
-        """Give a registration an expiry, and extend it while it is used; FastMCP 4.2 keeps registrations for ever."""
+    async def _keep_client(self, client: OAuthClientInformationFull) -> None:
+        """Keep what is stored about a client with which somebody signs in or refreshes. Raises StorageUnavailable."""
+        await self._sign_ins.keep_metadata(client)
+        await self._extend_registration(str(client.client_id), REGISTRATION_SECONDS)
+
+    async def _extend_registration(self, client_id: str, lifetime: int) -> None:
+        """Give a registration at least half of this lifetime, in seconds; FastMCP 4.2 gives it no end."""
         client, seconds = await self._client_store.ttl(key=client_id)
-        if client is not None and (seconds is None or seconds < REGISTRATION_SECONDS / 2):
-            await self._client_store.put(key=client_id, value=client, ttl=REGISTRATION_SECONDS)
+        if client is not None and (seconds is None or seconds < lifetime / 2):
+            await self._client_store.put(key=client_id, value=client, ttl=lifetime)
 
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
         """Start a sign-in and return the URL that the browser visits next.
@@ -143,11 +135,26 @@ class EntraProxy(AzureProvider):
     def is_our_resource(self, resource: str) -> bool:
         """Return whether a resource indicator names this server's MCP endpoint (RFC 8707 section 2: no fragment).
 
-        Scheme and host are compared without case. A query is ignored, because some clients add one.
+        Both are compared in their normal form. A query is ignored, because some clients add one.
         """
-        parts = urlsplit(normalize_resource_url(resource))
-        spelled = parts._replace(netloc=parts.netloc.lower()).geturl()
-        return "#" not in resource and spelled == normalize_resource_url(str(self._resource_url))
+        try:
+            return read_url(resource) == read_url(str(self._resource_url))
+        except ValueError:
+            return False
+
+    async def _show_consent_page(self, request: Request) -> Response:  # type: ignore[override]
+        """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.
+
+        FastMCP 4.2 offers no other seam: `consent_csp_policy` changes one header, and the page is made in this method.
+        """
+        original = await super()._show_consent_page(request)
+        fields = hidden_fields(original) if original.status_code == 200 else {}
+        transaction = await self._transaction_store.get(key=request.query_params.get("txn_id", ""))
+        if not fields or transaction is None:
+            return original  # an error, which the error override replaces
+        client = await self.get_client(transaction.client_id)
+        asked = consent_request(client, transaction, fields)
+        return with_cookies(self._consent_page(request, asked), original)
 
     @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
@@ -190,6 +197,7 @@ class EntraProxy(AzureProvider):
         found = await self._code_store.get(key=authorization_code.code)
         if found is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
+        await self._keep_client(client)
         new = NewSession(
             session_id=session_id_of(authorization_code.code),
             client_id=str(client.client_id),
@@ -202,7 +210,10 @@ class EntraProxy(AzureProvider):
         begun = await self._sessions.begin(authorization_code.code, session)
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
-        return self._tokens.issue(begun, begun.current)
+        tokens = self._tokens.issue(begun, begun.current)
+        if "refresh_token" not in client.grant_types:  # RFC 7591 section 2: it could not use one
+            tokens.refresh_token = None
+        return tokens
 
     @recorded
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
@@ -213,6 +224,7 @@ class EntraProxy(AzureProvider):
         session = await self._sessions.find(reference.session_id)
         if session is None:
             return None
+        await self._keep_client(client)
         return RefreshToken(
             token=refresh_token,
             client_id=reference.client_id,
@@ -250,34 +262,18 @@ class EntraProxy(AzureProvider):
             return None
         session = await self._sessions.find(reference.session_id)
         session = None if session is None else await self._sign_ins.refresher.fresh(session)
-        if session is None:
-            return None
-        return AccessToken(
-            token=session.upstream.access_token,
-            client_id=session.client_id,
-            scopes=list(session.scopes),
-            expires_at=reference.expires_at,
-            subject=session.subject,
-            claims={
-                "tid": session.tenant_id,
-                "oid": session.object_id,
-                "sub": session.subject,
-                "session": session.id,
-                "preferred_username": session.sign_in_name,
-            },
-        )
+        return None if session is None else assertion_of(session, reference.expires_at)
 
     def get_routes(self, mcp_path: str | None = None) -> list[Route]:
-        """Return the OAuth routes, with a revocation endpoint that public clients can use.
-
-        The endpoint of the MCP SDK 2.3 requires a `client_secret` field, which clients here do not have.
-        """
+        """Return the OAuth routes, with the revocation endpoint and the metadata of our own."""
         routes = super().get_routes(mcp_path)
-        if self._cimd_manager is None:
-            raise AssertionError("metadata documents are always enabled here")
-        authenticator = PrivateKeyJWTClientAuthenticator(self, self._cimd_manager, self.token_endpoint_url)
-        ours = Revocation(authenticator, self._tokens, self._sessions).route()
-        return [ours if getattr(route, "path", None) == ours.path else route for route in routes]
+        authenticator = authenticator_of(self, self._cimd_manager, self.token_endpoint_url)
+        ours = [
+            Revocation(authenticator, self._tokens, self._sessions).route(),
+            *metadata_routes(metadata_of(self, reads_metadata_documents=self._cimd_manager is not None)),
+        ]
+        replaced = {route.path for route in ours}
+        return [*ours, *(route for route in routes if getattr(route, "path", None) not in replaced)]
 
     def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
         return is_allowed(redirect_uri, self._allowed)

@@ -22,6 +22,7 @@ from m365_mcp.errors import (
     ConsentMissing,
     EntraUnavailable,
     M365Error,
+    MicrosoftRefused,
     PersonNotAllowed,
     SignInNeeded,
     StepUpNeeded,
@@ -151,7 +152,9 @@ class SessionRefresher:
         asked_at = self.sessions.clock()
         try:
             reply = await self.endpoint.request(form, repeatable=True, tenant=session.tenant_id)
-        except (SignInNeeded, ConsentMissing, PersonNotAllowed) as error:
+        except (SignInNeeded, ConsentMissing, PersonNotAllowed, MicrosoftRefused) as error:
+            if isinstance(error, MicrosoftRefused) and not error.is_grant_invalid:
+                raise
             await self.end_sign_in(session, error)
             return None  # the framework's own answer, invalid_token or invalid_grant, is the right one here
         rejection_reason = await self.verifier.rejection_reason_of_received(reply["access_token"])

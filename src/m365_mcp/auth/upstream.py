@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from m365_mcp.auth import callbacks
+from m365_mcp.auth import callbacks, sign_in_events
 from m365_mcp.auth.callbacks import SecondRound, SecondRoundNeeded
+from m365_mcp.auth.sign_in_records import with_sign_in
 from m365_mcp.auth.step_up import StepUps
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import NOT_YET_VALID, OTHER_TENANT, EntraTokenVerifier, is_version_one
@@ -47,7 +48,7 @@ class UpstreamClient:
             # An error page now is better than a client whose new token is always refused.
             raise _explain(rejection_reason)
         await self._require_step_up(claims)
-        return token
+        return with_sign_in(token, sign_in_events.current())
 
     async def _require_step_up(self, claims: dict[str, Any]) -> None:
         callback = callbacks.current.get()

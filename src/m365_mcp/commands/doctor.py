@@ -8,7 +8,7 @@ import httpx2
 from rich.console import Console
 from rich.table import Table
 
-from m365_mcp.app import Container, build_container
+from m365_mcp.container import Container, build_container
 from m365_mcp.errors import AppRegistrationMistake, EntraUnavailable, GraphUnavailable, M365Error
 from m365_mcp.settings import Settings
 from m365_mcp.web.health import Check

@@ -11,7 +11,8 @@ from typing import Any
 from fastmcp import FastMCP
 
 from m365_mcp import logs, settings
-from m365_mcp.app import build_container, build_server
+from m365_mcp.app import build_server
+from m365_mcp.container import build_container
 
 
 def create_server() -> FastMCP[Any]:

@@ -1,7 +1,8 @@
 """Writes the generated parts of the documents; with `--check` it only tells whether they are up to date.
 
-The tables of settings, tools and errors stand between `<!-- begin: name -->` and `<!-- end: name -->`. The tool schemas
-and `.env.example` are files of their own. All of them are committed, so that a diff shows every change that users see.
+The tables of settings, tools, errors and refusals stand between `<!-- begin: name -->` and `<!-- end: name -->`. The
+tool schemas and `.env.example` are files of their own. All of them are committed, so that a diff shows every change
+that users see.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from m365_mcp import errors
+from m365_mcp.entra.refusals import REFUSALS
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
 from m365_mcp.tools import TOOLSETS, tools_for
@@ -24,6 +26,7 @@ ROOT = Path(__file__).parents[3]
 SETTINGS = ROOT / "docs" / "settings.md"
 EXAMPLE = ROOT / ".env.example"
 ERRORS = ROOT / "docs" / "errors.md"
+ENTRA_REFUSALS = ROOT / "docs" / "entra-refusals.md"
 TOOLS_PAGE = ROOT / "docs" / "tools.md"
 SCHEMAS = ROOT / "docs" / "tools.json"
 # The heading in front of each group of settings, by the first one of the group.
@@ -31,8 +34,9 @@ _HEADINGS = {
     "azure_client_id": "The app registration in Entra ID",
     "mcp_server_base_url": "This server",
     "redis_url": "The store and the keys",
-    "mcp_allowed_redirect_uris": "Who may call",
+    "mcp_clients": "Who may call",
     "azure_cloud": "Other clouds",
+    "mcp_product_name": "What people see",
     "m365_send_mode": "What may be sent",
 }
 # Arguments that a model knows by their names, so that the schemas do not describe them.
@@ -64,7 +68,7 @@ def _default(field: Any) -> str:
     if field.default in (None, ()):
         return ""
     if isinstance(field.default, tuple):
-        return "Claude's two callbacks, loopback"
+        return f"`{','.join(field.default)}`"
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
 
 
@@ -110,6 +114,23 @@ def errors_table() -> str:
     return "\n".join(rows)
 
 
+def refusals_table() -> str:
+    """Return every AADSTS number that this server knows, as a Markdown table."""
+    rows = [
+        "| Number | Error | What happened | Who acts | What to do | Source | Confirmed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for number, refusal in sorted(REFUSALS.items()):
+        meaning = refusal.meaning
+        sentence, advice = meaning.sentence or meaning.kind.sentence, meaning.advice or meaning.kind.advice
+        confirmed = "yes" if refusal.is_confirmed else "**no**"
+        rows.append(
+            f"| AADSTS{number} | `{meaning.kind.code}` | {sentence} | {meaning.who} | {advice} "
+            f"| {refusal.source} | {confirmed} |"
+        )
+    return "\n".join(rows)
+
+
 def tool_schemas(switched_off: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return the definition of each tool, as clients see it on a server where these names are switched off."""
     tools = [publish(function, switched_off).to_mcp_tool() for function in tools_for(tuple(TOOLSETS))]
@@ -141,6 +162,7 @@ def documents() -> dict[Path, str]:
         SETTINGS: _put(SETTINGS.read_text(), "settings", settings_table()),
         TOOLS_PAGE: _put(TOOLS_PAGE.read_text(), "tools", tools_table(schemas)),
         ERRORS: _put(ERRORS.read_text(), "errors", errors_table()),
+        ENTRA_REFUSALS: _put(ENTRA_REFUSALS.read_text(), "refusals", refusals_table()),
         EXAMPLE: example_file(),
         SCHEMAS: json.dumps(schemas, indent=2, ensure_ascii=False) + "\n",
     }

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from m365_mcp.app import build_container
 from m365_mcp.auth.session import Session
 from m365_mcp.auth.sessions import Sessions
+from m365_mcp.container import build_container
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.settings import Settings
 

@@ -1,7 +1,8 @@
-"""Pure: turns an error response of Entra's token endpoint into one of our errors.
+"""Pure: turns an error response of Entra, at the token endpoint or at the callback, into one of our errors.
 
-Sources: "Microsoft Entra authentication and authorization error codes" and "OAuth 2.0 On-Behalf-Of flow". Entra warns
-not to rely on the numbers alone. So a consent `suberror` decides first, then a known number, then `error`.
+Sources: "Microsoft Entra authentication and authorization error codes" and "OAuth 2.0 On-Behalf-Of flow". Entra uses
+one `error` for different reasons (`invalid_client` for an unknown scope, `access_denied` for missing consent). So a
+known number decides first (see `entra.refusals`), then the consent `suberror`, then `error`.
 """
 
 from __future__ import annotations
@@ -10,151 +11,90 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from m365_mcp.errors import (
-    AppRegistrationMistake,
-    AssertionRefused,
-    ClientAssertionRejected,
-    ClientSecretExpired,
-    ClientSecretRejected,
-    ConsentMissing,
-    EntraUnavailable,
-    M365Error,
-    PersonNotAllowed,
-    SignInNeeded,
-    StepUpNeeded,
-)
+from m365_mcp.entra import meanings
+from m365_mcp.entra.meanings import Meaning
+from m365_mcp.entra.refusals import GENERAL, REFUSALS
+from m365_mcp.errors import EntraUnavailable, M365Error, MicrosoftRefused, StepUpNeeded
 
-_BY_CODE: dict[int, type[M365Error]] = {
-    65001: ConsentMissing,  # no consent to the Graph permissions
-    7000215: ClientSecretRejected,
-    7000222: ClientSecretExpired,
-    # The certificate or the federated token: expired, not registered, wrong issuer, subject, audience.
-    50012: ClientAssertionRejected,
-    700021: ClientAssertionRejected,
-    700023: ClientAssertionRejected,
-    700024: ClientAssertionRejected,
-    700027: ClientAssertionRejected,
-    700030: ClientAssertionRejected,
-    70021: ClientAssertionRejected,
-    700211: ClientAssertionRejected,
-    700212: ClientAssertionRejected,
-    700213: ClientAssertionRejected,
-    # Conditional access and other policies that a new sign-in cannot satisfy.
-    50105: PersonNotAllowed,  # not assigned to the application
-    53003: PersonNotAllowed,  # blocked by conditional access
-    53000: PersonNotAllowed,  # device not compliant
-    53001: PersonNotAllowed,  # device not joined
-    53002: PersonNotAllowed,  # application not approved
-    530032: PersonNotAllowed,  # security defaults
-    530035: PersonNotAllowed,
-    # Entra requires more proof: multi-factor sign-in, external challenge.
-    50072: StepUpNeeded,
-    50074: StepUpNeeded,
-    50076: StepUpNeeded,
-    50078: StepUpNeeded,
-    50079: StepUpNeeded,
-    50158: StepUpNeeded,
-    # The assertion has expired, or Entra has withdrawn its signing key.
-    50013: AssertionRefused,
-    500133: AssertionRefused,
-    # The registration and our settings disagree.
-    500131: AppRegistrationMistake,  # assertion's audience is another application
-    50027: AppRegistrationMistake,
-    240002: AppRegistrationMistake,
-    7000114: AppRegistrationMistake,  # application may not use On-Behalf-Of
-    7000218: AppRegistrationMistake,
-    700016: AppRegistrationMistake,  # application not found in the tenant
-    7000112: AppRegistrationMistake,  # application disabled
-    90002: AppRegistrationMistake,  # tenant not found
-    50194: AppRegistrationMistake,
-    500011: AppRegistrationMistake,
-    500112: AppRegistrationMistake,  # redirect URI differs
-    650057: AppRegistrationMistake,  # permission not in the registration
-    # Passing faults.
-    50196: EntraUnavailable,
-    90055: EntraUnavailable,
-    90006: EntraUnavailable,
-    90012: EntraUnavailable,
-    90024: EntraUnavailable,
-    90033: EntraUnavailable,
-    50033: EntraUnavailable,
-    50000: EntraUnavailable,
+# What RFC 6749 section 5.2, OpenID Connect Core section 3.1.2.6 and Microsoft say of an `error` without a number.
+_BY_ERROR: dict[str, Meaning] = {
+    "access_denied": meanings.DECLINED,
+    "consent_required": meanings.CONSENT,
+    "interaction_required": meanings.PROOF,
+    "invalid_client": meanings.SECRET_REJECTED,
+    "invalid_grant": meanings.ENDED,
+    "invalid_resource": meanings.RESOURCE_UNKNOWN,
+    "invalid_scope": meanings.SCOPE_UNKNOWN,
+    "invalid_target": meanings.FORM,
+    "login_required": meanings.ENDED,
+    "server_error": meanings.PASSING,
+    "temporarily_unavailable": meanings.PASSING,
+    "unauthorized_client": meanings.REGISTRATION,
 }
-
-# Sentences that name what Microsoft requires.
-_SENTENCES: dict[int, str] = {
-    50072: "Microsoft asks you to register for multi-factor authentication.",
-    50074: "Microsoft asks for multi-factor authentication.",
-    50076: "Microsoft asks for multi-factor authentication.",
-    50078: "Microsoft asks for multi-factor authentication again, because the last one was too long ago.",
-    50079: "Microsoft asks you to register for multi-factor authentication.",
-    50158: "Microsoft asks for the additional proof that your organisation has set up with another provider.",
-    50173: "An administrator or you have revoked the sign-in with Microsoft.",
-    50057: "The Microsoft account is disabled.",
-    70043: "Your organisation requires a new sign-in after a set time, and this time is over.",
-    700082: "The sign-in with Microsoft was not used for 90 days and has ended.",
-    53000: "Your organisation allows this only from a managed device.",
-    53001: "Your organisation allows this only from a device that belongs to it.",
-    53003: "A conditional access policy of your organisation blocks this.",
-    50105: "You are not assigned to this application in your organisation.",
-}
-
-# RFC 6749 section 5.2 and RFC 8707 section 2, and Entra's own additions.
-_BY_ERROR: dict[str, type[M365Error]] = {
-    "interaction_required": StepUpNeeded,
-    "login_required": SignInNeeded,
-    "consent_required": ConsentMissing,
-    "invalid_grant": SignInNeeded,
-    "temporarily_unavailable": EntraUnavailable,
-    "server_error": EntraUnavailable,
-    "invalid_client": ClientSecretRejected,
-}
-
+# These have one meaning, so they also decide when Microsoft adds a number that is not in the table.
+_UNAMBIGUOUS = {"consent_required", "interaction_required", "login_required", "temporarily_unavailable"}
 _CONSENT_REQUIRED = "consent_required"
+# Anyone can write the text of a callback, so a number is as long as Microsoft's are and no longer.
+_NUMBER = re.compile(r"AADSTS([0-9]{4,8})(?![0-9])")
+_NUMBER_IN_ADDRESS = re.compile(r"[?&]code=([0-9]{4,8})(?![0-9])")
 
 
 def decipher(status: int, body: Any, *, retry_after: float | None = None) -> M365Error:
-    """Return the error that a response of the token endpoint without a token means.
+    """Return the error that a response of Entra without a token, or the query of its callback, means.
 
     Args:
-        status: the HTTP status.
-        body: the decoded JSON body, or None if it is not JSON.
+        status: the HTTP status; 400 for a callback.
+        body: the decoded JSON body or the query, or None if it is not JSON.
         retry_after: the seconds of the `Retry-After` header, or None.
     """
     if status == 429 or status >= 500 or not isinstance(body, Mapping):
         return EntraUnavailable(retry_after=retry_after)
-    kind = _classify(body)
-    reference = _reference(body)
-    if kind is EntraUnavailable:
-        return EntraUnavailable(retry_after=retry_after, reference=reference)
-    sentence = _sentence(body)
-    if kind is StepUpNeeded:
+    meaning, reference = _meaning(body), _reference(body)
+    if meaning.kind is EntraUnavailable:
+        return EntraUnavailable(meaning.sentence, retry_after=retry_after, reference=reference)
+    if meaning.kind is StepUpNeeded:
         claims = body.get("claims")
-        return StepUpNeeded(sentence, claims=claims if isinstance(claims, str) else None, reference=reference)
-    return kind(sentence, reference=reference)
+        return StepUpNeeded(meaning.sentence, claims=claims if isinstance(claims, str) else None, reference=reference)
+    if meaning.kind is MicrosoftRefused:
+        return MicrosoftRefused(
+            meaning.sentence,
+            advice=meaning.advice,
+            reference=reference,
+            is_grant_invalid=body.get("error") == "invalid_grant",
+        )
+    return meaning.kind(meaning.sentence, advice=meaning.advice, reference=reference)
 
 
-def _sentence(body: Mapping[str, Any]) -> str | None:
-    return next((_SENTENCES[code] for code in aadsts_codes(body) if code in _SENTENCES), None)
-
-
-def _classify(body: Mapping[str, Any]) -> type[M365Error]:
+def _meaning(body: Mapping[str, Any]) -> Meaning:
+    number, error = aadsts_number(body), str(body.get("error"))
+    if number in REFUSALS:
+        return REFUSALS[number].meaning
     if body.get("suberror") == _CONSENT_REQUIRED:
-        return ConsentMissing
-    for code in aadsts_codes(body):
-        if code in _BY_CODE:
-            return _BY_CODE[code]
-    return _BY_ERROR.get(str(body.get("error")), AppRegistrationMistake)
+        return meanings.CONSENT
+    if number is None or error in _UNAMBIGUOUS:
+        return _BY_ERROR.get(error, meanings.UNKNOWN)
+    return meanings.UNKNOWN
+
+
+def aadsts_number(body: Mapping[str, Any]) -> int | None:
+    """Return the number that decides: one that we know and that says most, or else Microsoft's first one."""
+    numbers = aadsts_codes(body)
+    known = [number for number in numbers if number in REFUSALS]
+    return next((number for number in known if number not in GENERAL), next(iter(known + numbers), None))
 
 
 def aadsts_codes(body: Mapping[str, Any]) -> list[int]:
     """Return the AADSTS numbers of an Entra error, from `error_codes`, or else the first one in the description."""
     listed = body.get("error_codes")
-    if isinstance(listed, list) and listed:
-        return [code for code in listed if isinstance(code, int)]
-    return [int(found) for found in re.findall(r"AADSTS(\d+)", str(body.get("error_description", "")))[:1]]
+    if isinstance(listed, list):
+        numbers = [code for code in listed if isinstance(code, int) and 999 < code < 10**8]
+        if numbers:
+            return numbers
+    found = _NUMBER.search(str(body.get("error_description", "")))
+    found = found or _NUMBER_IN_ADDRESS.search(str(body.get("error_uri", "")))
+    return [int(found[1])] if found else []
 
 
 def _reference(body: Mapping[str, Any]) -> str | None:
-    codes = aadsts_codes(body)
-    return f"AADSTS{codes[0]}" if codes else None
+    number = aadsts_number(body)
+    return None if number is None else f"AADSTS{number}"

@@ -1,14 +1,14 @@
 """Every error of this server, in one import. Read `base` first: its docstring shows the tree.
 
-`composing` has the errors of a message that is probably not meant as it is written, `microsoft` those that a setting at
-Microsoft causes, `mailbox` those of a message in the mailbox, and `uploads` those of a file upload. `request_error`
-remembers the error of the HTTP request that is being answered.
+`composing` has the errors of a message that must change, `microsoft` those that a setting at
+Microsoft causes, `mailbox` those of a message in the mailbox, `sign_in` those of a sign-in in a browser, `uploads`
+those of a file upload, and `client_metadata` those of a client's metadata document. `request_error` remembers the error
+of the HTTP request that is being answered.
 """
 
 from m365_mcp.errors.base import (
     DEFAULT_WAIT_SECONDS,
     AssertionRefused,
-    BodyTooComplex,
     EntraUnavailable,
     GraphUnavailable,
     IdempotencyKeyReused,
@@ -16,22 +16,27 @@ from m365_mcp.errors.base import (
     InvalidArgument,
     M365Error,
     MessageRefused,
-    MessageTooLarge,
     OutcomeUnknown,
     PersonDeclined,
     RateLimited,
     ReadRefused,
-    RecipientNotAllowed,
     ServerBusy,
     SettingsMistake,
-    SignInAlreadyDone,
     SignInNeeded,
     StepUpNeeded,
     StorageUnavailable,
     Throttled,
     Unavailable,
 )
-from m365_mcp.errors.composing import BodyFormMismatch, EmptyBody, EmptySubject
+from m365_mcp.errors.client_metadata import ClientMetadataInvalid, ClientMetadataUnavailable
+from m365_mcp.errors.composing import (
+    BodyFormMismatch,
+    BodyTooComplex,
+    EmptyBody,
+    EmptySubject,
+    MessageTooLarge,
+    RecipientNotAllowed,
+)
 from m365_mcp.errors.mailbox import AlreadySent, MessageMissing
 from m365_mcp.errors.microsoft import (
     AdministratorNeeded,
@@ -41,9 +46,21 @@ from m365_mcp.errors.microsoft import (
     ClientSecretRejected,
     ConsentMissing,
     MailboxMissing,
+    MicrosoftRefused,
     PermissionMissing,
     PersonNotAllowed,
     TokenVersionMistake,
+)
+from m365_mcp.errors.sign_in import (
+    AddressForClients,
+    AuthorizationRequestInvalid,
+    ClientUnknown,
+    PageUnknown,
+    RedirectNotAllowed,
+    RequestRefused,
+    SignInAlreadyDone,
+    SignInElsewhere,
+    SignInExpired,
 )
 from m365_mcp.errors.uploads import (
     AttachmentsMissing,
@@ -59,16 +76,21 @@ from m365_mcp.errors.uploads import (
 
 __all__ = [
     "DEFAULT_WAIT_SECONDS",
+    "AddressForClients",
     "AdministratorNeeded",
     "AlreadySent",
     "AppRegistrationMistake",
     "AssertionRefused",
     "AttachmentsMissing",
+    "AuthorizationRequestInvalid",
     "BodyFormMismatch",
     "BodyTooComplex",
     "ClientAssertionRejected",
+    "ClientMetadataInvalid",
+    "ClientMetadataUnavailable",
     "ClientSecretExpired",
     "ClientSecretRejected",
+    "ClientUnknown",
     "ConsentMissing",
     "DraftUnknown",
     "EmptyBody",
@@ -85,16 +107,22 @@ __all__ = [
     "MessageMissing",
     "MessageRefused",
     "MessageTooLarge",
+    "MicrosoftRefused",
     "OutcomeUnknown",
+    "PageUnknown",
     "PermissionMissing",
     "PersonDeclined",
     "PersonNotAllowed",
     "RateLimited",
     "ReadRefused",
     "RecipientNotAllowed",
+    "RedirectNotAllowed",
+    "RequestRefused",
     "ServerBusy",
     "SettingsMistake",
     "SignInAlreadyDone",
+    "SignInElsewhere",
+    "SignInExpired",
     "SignInNeeded",
     "StepUpNeeded",
     "StorageUnavailable",

@@ -2,14 +2,11 @@
 
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
-        MessageTooLarge          message_too_large
-        BodyTooComplex           body_too_complex
         …                                                    errors of composing; see `errors.composing`
-        RecipientNotAllowed      recipient_not_allowed       the operator does not allow this domain
-        SignInAlreadyDone        sign_in_already_done
         IdempotencyKeyReused     idempotency_key_reused
         MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
         …                                                    errors of uploads; see `errors.uploads`
+        …                                                    errors of a sign-in in a browser; see `errors.sign_in`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
@@ -42,6 +39,9 @@ DEFAULT_WAIT_SECONDS = 5.0
 class M365Error(Exception):
     """An error that tells what happened and what to do about it.
 
+    A class also says how a page shows it: `title` is the heading. `for_person` is what the person at the page can do;
+    when it is None, `advice` is meant for them. Where only an administrator can act, `needs_administrator` is true.
+
     Args:
         sentence: what happened, one sentence; the class's own when left out.
         advice: what to do about it; the class's own when left out.
@@ -53,6 +53,9 @@ class M365Error(Exception):
     sentence: str = "Something went wrong."
     advice: str = "Try again; if the error persists, tell the people who run this server."
     status: ClassVar[int] = 500  # the HTTP status of a response with this error
+    title: ClassVar[str] = "That did not work"
+    for_person: ClassVar[str | None] = None
+    needs_administrator: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -85,24 +88,6 @@ class InvalidArgument(M365Error):
     status = 400
 
 
-class MessageTooLarge(InvalidArgument):
-    """The message is larger than Microsoft Graph accepts in one request."""
-
-    code = "message_too_large"
-    sentence = "The message is larger than Microsoft Graph accepts in one request."
-    advice = "Shorten the body or send it in several messages."
-    status = 413
-
-
-class BodyTooComplex(InvalidArgument):
-    """The body is more work than one message may be: too many tags, cells, styles or the like."""
-
-    code = "body_too_complex"
-    sentence = "The body is more work than one message may be."
-    advice = "Make the body simpler, send it in several messages, or attach the document as a file."
-    status = 413
-
-
 class IdempotencyKeyReused(InvalidArgument):
     """An idempotency key was used before, for another message."""
 
@@ -112,32 +97,14 @@ class IdempotencyKeyReused(InvalidArgument):
     status = 409
 
 
-class RecipientNotAllowed(InvalidArgument):
-    """An address is outside the allowed domains; the sentence names the entry, not the address."""
-
-    code = "recipient_not_allowed"
-    sentence = "The operator does not allow mail to the domain of an address."
-    advice = (
-        "Leave the address out, or ask the people who run this server to add its domain to M365_SEND_ALLOWED_DOMAINS. "
-        "Do not try another address of the same person without asking."
-    )
-    status = 403
-
-
-class SignInAlreadyDone(InvalidArgument):
-    """The browser came back from Entra a second time with the same sign-in."""
-
-    code = "sign_in_already_done"
-    sentence = "This sign-in is being completed already, or is complete."
-    advice = "Close this page and go back to your MCP client. If it is not connected, start the sign-in again there."
-
-
 class SignInNeeded(M365Error):
     """The sign-in was revoked or has expired, or the account was disabled."""
 
     code = "sign_in_needed"
+    title = "Sign-in did not finish"
     sentence = "The sign-in with Microsoft has ended."
     advice = "Disconnect and reconnect this server in your MCP client, and sign in again."
+    for_person = "Go back to your assistant and connect again. You can close this page."
     status = 401
 
 
@@ -203,8 +170,10 @@ class Unavailable(M365Error):
     """
 
     code = "unavailable"
+    title = "Please try again in a moment"
     sentence = "A service that this server depends on does not answer."
     advice = "Try again in a moment; there is no need to sign in again."
+    for_person = "Reload this page in a moment. If that does not help, go back to your assistant and connect again."
     status = 503
 
     def __init__(
@@ -263,6 +232,7 @@ class ServerBusy(Unavailable):
     code = "server_busy"
     sentence = "This server is busy with other messages."
     advice = "Try again in a moment, one call at a time."
+    for_person = "Try again in a moment."
 
 
 class OutcomeUnknown(M365Error):
@@ -280,6 +250,7 @@ class InternalError(M365Error):
     code = "internal_error"
     sentence = "This server has a fault and could not complete the request."
     advice = "Tell the people who run this server, with the time of the call; the log has the details."
+    needs_administrator = True
 
 
 class SettingsMistake(M365Error):

@@ -1,11 +1,14 @@
-"""Errors of a message that is probably not meant as it is written; a part of the tree in `errors.base`.
+"""Errors of a message that must change before it is sent; a part of the tree in `errors.base`.
 
 InvalidArgument
-  BodyFormMismatch         body_form
+  BodyFormMismatch         body_form                as the next two: probably not meant as it is written
   EmptySubject             empty_subject
   EmptyBody                empty_body
+  MessageTooLarge          message_too_large
+  BodyTooComplex           body_too_complex
+  RecipientNotAllowed      recipient_not_allowed    the operator does not allow this domain
 
-A call with `as_written=true` has none of them.
+A call with `as_written=true` has none of the first three.
 """
 
 from __future__ import annotations
@@ -35,3 +38,33 @@ class EmptyBody(InvalidArgument):
     code = "empty_body"
     sentence = "The body has nothing that a reader would see, and there is no attachment."
     advice = "Write the text of the mail, or repeat the call with as_written=true to send it empty."
+
+
+class MessageTooLarge(InvalidArgument):
+    """The message is larger than Microsoft Graph accepts in one request."""
+
+    code = "message_too_large"
+    sentence = "The message is larger than Microsoft Graph accepts in one request."
+    advice = "Shorten the body or send it in several messages."
+    status = 413
+
+
+class BodyTooComplex(InvalidArgument):
+    """The body is more work than one message may be: too many tags, cells, styles or the like."""
+
+    code = "body_too_complex"
+    sentence = "The body is more work than one message may be."
+    advice = "Make the body simpler, send it in several messages, or attach the document as a file."
+    status = 413
+
+
+class RecipientNotAllowed(InvalidArgument):
+    """An address is outside the allowed domains; the sentence names the entry, not the address."""
+
+    code = "recipient_not_allowed"
+    sentence = "The operator does not allow mail to the domain of an address."
+    advice = (
+        "Leave the address out, or ask the people who run this server to add its domain to M365_SEND_ALLOWED_DOMAINS. "
+        "Do not try another address of the same person without asking."
+    )
+    status = 403

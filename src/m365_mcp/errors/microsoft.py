@@ -10,6 +10,7 @@ AdministratorNeeded        administrator_needed
   PersonNotAllowed         person_not_allowed
   MailboxMissing           mailbox_missing
   PermissionMissing        permission_missing
+  MicrosoftRefused         microsoft_refused
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ class AdministratorNeeded(M365Error):
     """An administrator must change a setting in Microsoft 365 or Entra ID."""
 
     code = "administrator_needed"
+    title = "Sign-in did not finish"
+    needs_administrator = True
     sentence = "Microsoft refused the request because of a setting."
     advice = "Ask the administrator of your Microsoft 365 tenant."
     status = 403
@@ -123,3 +126,33 @@ class PermissionMissing(AdministratorNeeded):
         "An administrator grants admin consent in the app registration for Mail.Send, User.Read and the permissions "
         "that M365_TOOLSETS and M365_SEND_MODE need, and checks that the account has an Exchange Online licence."
     )
+
+
+class MicrosoftRefused(AdministratorNeeded):
+    """Microsoft refused, and this server does not know the reason or cannot change it; the reference is the number.
+
+    Args:
+        sentence: what happened.
+        advice: what to do.
+        reference: the AADSTS number.
+        is_grant_invalid: whether Microsoft says that the refresh token or the code is worth nothing (`invalid_grant`).
+    """
+
+    code = "microsoft_refused"
+    sentence = "Microsoft refused the request, for a reason that this server does not know."
+    advice = (
+        "Try again once. If it is refused again, look the number up at https://login.microsoftonline.com/error, "
+        "or give it to the administrator of your Microsoft 365 tenant."
+    )
+    status = 503
+
+    def __init__(
+        self,
+        sentence: str | None = None,
+        *,
+        advice: str | None = None,
+        reference: str | None = None,
+        is_grant_invalid: bool = False,
+    ) -> None:
+        self.is_grant_invalid = is_grant_invalid
+        super().__init__(sentence, advice=advice, reference=reference)

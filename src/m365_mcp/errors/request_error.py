@@ -49,9 +49,20 @@ def recorded(function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, 
         try:
             return await function(*args, **kwargs)
         except M365Error as error:
-            record = _current.get()
-            if record is not None:
-                record.error = error
+            note(error)
             raise
 
     return call
+
+
+def note(error: M365Error) -> None:
+    """Note an error on the current request, if there is one, where the framework wants another exception than ours."""
+    record = _current.get()
+    if record is not None:
+        record.error = error
+
+
+def noted() -> M365Error | None:
+    """Return the error that was noted last on the current request."""
+    record = _current.get()
+    return None if record is None else record.error

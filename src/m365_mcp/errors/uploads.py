@@ -21,8 +21,10 @@ class UploadLinkUnknown(InvalidArgument):
     """No such link exists, or it expired long ago."""
 
     code = "upload_link_unknown"
+    title = "No file can be uploaded here"
     sentence = "There is no such upload link."
     advice = "Check that the whole link was copied. For a new link, call attach_files again."
+    for_person = "Check that the whole link was copied, or ask your assistant for a new link."
     status = 404
 
 
@@ -30,8 +32,10 @@ class UploadLinkEnded(InvalidArgument):
     """The link was used already, or it has expired."""
 
     code = "upload_link_ended"
+    title = "No file can be uploaded here any more"
     sentence = "This upload link was used already or has expired."
     advice = "For a new link, call attach_files again."
+    for_person = "If the file is not in your mail yet, ask your assistant for a new link."
     status = 410
 
 
@@ -70,6 +74,7 @@ class UploadIncomplete(InvalidArgument):
     code = "upload_incomplete"
     sentence = "The file does not have the size that was announced."
     advice = "Upload the whole file that was named to attach_files; the link still works."
+    for_person = "Choose the file that your assistant asked for. The link still works."
 
 
 class UploadBrokenOff(UploadIncomplete):
@@ -78,6 +83,7 @@ class UploadBrokenOff(UploadIncomplete):
     code = "upload_broken_off"
     sentence = "The upload was interrupted before its end."
     advice = "Upload the file again with the same link before it expires."
+    for_person = "Choose the file again. The link still works."
     status = 408
 
 

@@ -1,26 +1,31 @@
 """The settings: read once from the environment and `.env`, checked, and passed on to every component that needs them.
 
 Only this package reads the environment. It reports every mistake at once, each with the name of its variable.
-`server` has the settings of the server itself, `sending` the settings about mail, `checks` the rules for values.
+`server` has the settings of the server itself, `clients` those of MCP clients, `product` those of its pages, and
+`sending` the settings about mail.
+`checks`, `identity`, `addresses` and `redis_url` have the rules for values, and `environment` what can be wrong with
+the whole.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from pydantic import ValidationError
 
 from m365_mcp.errors import SettingsMistake
+from m365_mcp.settings import environment
+from m365_mcp.settings.checks import EMPTY_DOMAINS
+from m365_mcp.settings.clients import ClientSettings
 from m365_mcp.settings.permissions import PERMISSIONS as PERMISSIONS
+from m365_mcp.settings.product import ProductSettings
 from m365_mcp.settings.sending import SendingSettings
-from m365_mcp.settings.server import CLAUDE_CALLBACKS as CLAUDE_CALLBACKS
 from m365_mcp.settings.server import DEFAULT_REDIS_URL as DEFAULT_REDIS_URL
 from m365_mcp.settings.server import NOT_SET, ServerSettings
 
 
-class Settings(SendingSettings, ServerSettings):
-    """All settings: those of the server and those about mail."""
+class Settings(SendingSettings, ProductSettings, ClientSettings, ServerSettings):
+    """All settings: those of the server, of its clients, of its pages, and about mail."""
 
 
 def load(**overrides: Any) -> Settings:
@@ -28,16 +33,25 @@ def load(**overrides: Any) -> Settings:
 
     Args:
         overrides: values that take precedence over the environment, by field name; for tests and the command line.
+            `_env_file` names another file than `.env`, or None for no file.
 
     Raises:
         SettingsMistake: it names every variable whose value is not valid, and never shows the value.
     """
+    dotenv = overrides.get("_env_file", environment.DOTENV)
+    environment.check_dotenv(dotenv)
+    mistakes = environment.unusable_proxies()
+    if "m365_send_allowed_domains" in environment.set_but_empty(Settings, dotenv) - overrides.keys():
+        mistakes.append(("M365_SEND_ALLOWED_DOMAINS", EMPTY_DOMAINS))
     try:
-        return Settings(**overrides)
+        chosen = Settings(**overrides)
     except ValidationError as error:
         # The details leave values and context out, so that no secret gets into a message.
         details = error.errors(include_url=False, include_input=False, include_context=False)
-        raise SettingsMistake(tuple((str(d["loc"][0]).upper(), _problem(d)) for d in details)) from None
+        mistakes += [(str(d["loc"][0]).upper(), _problem(d)) for d in details]
+    if mistakes:
+        raise SettingsMistake(tuple(mistakes)) from None
+    return chosen
 
 
 def _problem(detail: Any) -> str:
@@ -48,5 +62,4 @@ def _problem(detail: Any) -> str:
 
 def foreign_environment() -> dict[str, str]:
     """Return this process's environment without our settings, for child processes that get settings of their own."""
-    ours = {name.upper() for name in Settings.model_fields}
-    return {name: value for name, value in os.environ.items() if name.upper() not in ours}  # noqa: TID251
+    return environment.foreign_environment(Settings)

@@ -1,6 +1,7 @@
-"""The rules for the values of settings: each function returns the normalised value, or raises ValueError.
+"""The rules for lists, keys and files in settings: each function returns the normalised value, or raises ValueError.
 
-`server` and `sending` name the check of each variable.
+`server` and `sending` name the check of each variable. `identity` has the rules for ids and secrets, `addresses` those
+for URLs and hosts.
 """
 
 from __future__ import annotations
@@ -9,18 +10,25 @@ import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import idna
 from cryptography.fernet import Fernet
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-from m365_mcp.loopback import is_loopback
+from m365_mcp.clients import CLIENTS
 from m365_mcp.redirects import RedirectPattern
 from m365_mcp.settings.permissions import PERMISSIONS
 
-ORGANIZATIONS = "organizations"  # Entra's name for "accounts of any work or school tenant"
+# An empty variable of a template must not open the server to every domain, nor close it without a word.
+EMPTY_DOMAINS = (
+    "is set but empty; list domains, or write none for no domain, or leave the variable out for every domain"
+)
+MAX_NAME = 60  # characters; more do not fit on a phone
+MAX_ICON_BYTES = 100 * 1024
+# An XML declaration, comments and a document type may stand before the root element.
+_SVG = re.compile(rb"\xef?\xbb?\xbf?\s*(<\?xml[^>]*>\s*)?((<!--.*?-->|<!DOCTYPE[^>]*>)\s*)*<svg[\s>]", re.DOTALL)
 
 
 def split(value: Any) -> Any:
@@ -29,101 +37,6 @@ def split(value: Any) -> Any:
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
-
-
-def strip(value: Any) -> Any:
-    """Remove the white space that files and portals put around a value."""
-    return value.strip() if isinstance(value, str) else value
-
-
-def refuse_placeholder(value: str) -> str:
-    """Refuse the sample values of .env.example, and an empty value."""
-    if not value:
-        raise ValueError("is empty")
-    if value.startswith(("your-", "<")):
-        raise ValueError("still has the sample value; replace it with the real one")
-    return value
-
-
-def refuse_secret_placeholder(value: SecretStr) -> SecretStr:
-    """Refuse the sample value of a secret."""
-    refuse_placeholder(value.get_secret_value())
-    return value
-
-
-def check_app(value: str) -> str:
-    """Return an application id in lower case, as it appears in tokens."""
-    return refuse_placeholder(value).lower()
-
-
-def check_tenant(value: str) -> str:
-    """Return the id of one tenant in lower case, as it appears in tokens, or `organizations`."""
-    if value.lower() in ("common", "consumers"):
-        raise ValueError("must be the id of a tenant, or organizations; this server does not support personal accounts")
-    if "." in value:
-        raise ValueError("must be the Directory (tenant) ID, not a domain name: the issuer in tokens contains the id")
-    return refuse_placeholder(value).lower()
-
-
-def check_tenants(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ids of tenants in lower case, as they appear in tokens."""
-    if ORGANIZATIONS in map(str.lower, value):
-        raise ValueError("must list the ids of tenants")
-    return tuple(map(check_tenant, value))
-
-
-def _read(url: str, example: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        usable = parts.hostname and parts.port != 0 and not any(character.isspace() for character in url)
-    except ValueError:
-        usable = None
-    if not usable:
-        raise ValueError(f"must be a full URL such as {example}")
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError("must not have a query, a fragment or a user name")
-    return parts
-
-
-def check_public_url(value: str) -> str:
-    """Return the public URL without a trailing slash."""
-    parts = _read(value, "https://mcp.example.com")
-    # RFC 8414 section 2: an issuer is https; loopback is the accepted exception for development.
-    if parts.scheme != "https" and (parts.scheme != "http" or not is_loopback(parts.hostname)):
-        raise ValueError("must begin with https://, or with http:// when the host is localhost")
-    return value.rstrip("/")
-
-
-def check_authority(value: str) -> str:
-    """Return Entra ID's address without a trailing slash."""
-    parts = _read(value, "https://login.microsoftonline.com")
-    if parts.scheme != "https":
-        raise ValueError("must begin with https://")
-    if parts.path.strip("/"):
-        raise ValueError("must be only scheme, host and port; the server adds the tenant")
-    return value.rstrip("/")
-
-
-def check_graph(value: str) -> str:
-    """Return Graph's address without version and trailing slash."""
-    parts = _read(value, "https://graph.microsoft.com")
-    if parts.scheme != "https" and (parts.scheme != "http" or not is_loopback(parts.hostname)):
-        raise ValueError("must begin with https://, because the server sends tokens to it")
-    return value.rstrip("/").removesuffix("/v1.0")
-
-
-def check_redis(value: str) -> str:
-    """Return the store's address."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("redis", "rediss", "memory"):
-        raise ValueError("must begin with redis://, rediss:// (TLS) or be memory://")
-    try:
-        usable = parts.scheme == "memory" or (parts.hostname and parts.port != 0)
-    except ValueError:
-        usable = False
-    if not usable or not (parts.path.strip("/") or "0").isdigit():
-        raise ValueError("must look like redis://user:password@host:6379/0, with special characters percent-encoded")
-    return value
 
 
 def check_fernet_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -148,8 +61,18 @@ def check_signing_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that every entry is a redirect URI, with * only where it is allowed."""
     for entry in value:
+        if ";" in entry:
+            raise ValueError("separates its entries with commas, not with ;")
         RedirectPattern.parse(entry)
     return value
+
+
+def check_clients(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of clients, each once."""
+    unknown = [name for name in value if name.lower() not in CLIENTS]
+    if unknown:
+        raise ValueError(f"must name only these clients: {', '.join(CLIENTS)}")
+    return tuple(dict.fromkeys(name.lower() for name in value))
 
 
 def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -162,6 +85,8 @@ def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def check_domains(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return the allowed domains of recipients as DNS spells them; the word none means no domain at all."""
+    if not value:
+        raise ValueError(EMPTY_DOMAINS)
     if [name.lower() for name in value] == ["none"]:
         return ()
     try:
@@ -193,26 +118,54 @@ def check_extensions(value: tuple[str, ...]) -> tuple[str, ...] | None:
     return names
 
 
-def check_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that every entry is a host name without scheme and port."""
-    for host in value:
-        if "/" in host or ":" in host or " " in host:
-            raise ValueError("every entry must be a host name without scheme and port, such as inner.example.com")
+def check_product_name(value: str) -> str:
+    """Return the name of the product without blanks at its ends."""
+    name = value.strip()
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise ValueError(f"must have 1 to {MAX_NAME} characters, and no line break or other invisible character")
+    return name
+
+
+def check_icon(value: Path) -> Path:
+    """Check that the file is a small SVG or PNG."""
+    try:
+        with value.open("rb") as file:
+            content = file.read(MAX_ICON_BYTES + 1)
+    except OSError:
+        raise ValueError("must name a readable SVG or PNG file") from None
+    if len(content) > MAX_ICON_BYTES:
+        raise ValueError("must name a file of at most 100 KB")
+    if icon_type(content) is None:
+        raise ValueError("must name an SVG or PNG file; this one is neither, by its content")
     return value
 
 
-def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that every entry is an origin."""
-    for origin in value:
-        if _read(origin, "https://inspector.example.com").scheme not in ("http", "https") or urlsplit(origin).path:
-            raise ValueError("every entry must be an origin such as https://inspector.example.com, without a path")
+def icon_type(content: bytes) -> str | None:
+    """Return the media type of an icon by its content, or None if it is neither SVG nor PNG."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/svg+xml" if _SVG.match(content) else None
+
+
+def check_help(value: str) -> str:
+    """Check that the address can be linked to from a page."""
+    try:
+        parts = urlsplit(value)
+        is_page = bool(parts.scheme == "https" and parts.hostname)
+    except ValueError:
+        raise ValueError(_NO_HELP) from None  # Python's words repeat parts of the value
+    if not (is_page or (parts.scheme == "mailto" and "@" in parts.path)) or not value.isprintable() or " " in value:
+        raise ValueError(_NO_HELP)
     return value
+
+
+_NO_HELP = "must be a full address such as https://intranet.example.com/help or mailto:it@example.com"
 
 
 def check_ca_file(value: Path) -> Path:
     """Check that the file contains certificate authorities."""
     try:
         ssl.create_default_context(cafile=value)
-    except (OSError, ssl.SSLError):
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
         raise ValueError("must name a readable PEM file with certificate authorities") from None
     return value

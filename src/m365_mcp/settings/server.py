@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -17,28 +16,35 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from m365_mcp import loopback
-from m365_mcp.settings import checks
+from m365_mcp.settings import addresses, checks, identity
 from m365_mcp.settings.checks import CommaSeparated
 from m365_mcp.settings.clouds import CLOUDS, Cloud, CloudName
+from m365_mcp.settings.environment import DOTENV, ENCODING
+from m365_mcp.settings.redis_url import check_redis
+from m365_mcp.urls import MAX_PORT, read_url
 
+YEAR_SECONDS = 365 * 24 * 3600
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
-CLAUDE_CALLBACKS = ("https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback")
-LOOPBACK_CALLBACKS = tuple(f"http://{netloc}:*/*" for netloc in loopback.NETLOCS)
 NOT_SET = "is required and not set"
+KEPT_EMPTY = ("m365_send_allowed_domains",)  # an empty list of these is a mistake, and not the default
 
 
-PublicUrl = Annotated[str, AfterValidator(checks.check_public_url)]
-AppId = Annotated[str, BeforeValidator(checks.strip), AfterValidator(checks.check_app)]
-TenantId = Annotated[str, BeforeValidator(checks.strip), AfterValidator(checks.check_tenant)]
-ClientSecret = Annotated[SecretStr, BeforeValidator(checks.strip), AfterValidator(checks.refuse_secret_placeholder)]
+PublicUrl = Annotated[str, AfterValidator(addresses.check_public_url)]
+AppId = Annotated[str, AfterValidator(identity.check_app)]
+TenantId = Annotated[str, AfterValidator(identity.check_tenant)]
+ClientSecret = Annotated[SecretStr, AfterValidator(identity.check_secret)]
 
 
 class ServerSettings(BaseSettings):
     """The settings of the server itself; each field is one variable (`azure_client_id` is `AZURE_CLIENT_ID`)."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_file=DOTENV,
+        env_file_encoding=ENCODING,
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     azure_client_id: AppId = Field(
@@ -65,7 +71,7 @@ class ServerSettings(BaseSettings):
         description="Directory (tenant) ID; or organizations, to allow people of the tenants in AZURE_ALLOWED_TENANTS.",
         examples=["your-tenant-id"],
     )
-    azure_allowed_tenants: Annotated[CommaSeparated, AfterValidator(checks.check_tenants)] = Field(
+    azure_allowed_tenants: Annotated[CommaSeparated, AfterValidator(identity.check_tenants)] = Field(
         (),
         validate_default=True,
         description="Directory (tenant) IDs of the tenants whose people may sign in, comma separated. Required when "
@@ -78,7 +84,9 @@ class ServerSettings(BaseSettings):
     mcp_scope_name: str = Field(
         "mcp-access", min_length=1, pattern=r"^[^\s/:]+$", description="Name of the scope under 'Expose an API'."
     )
-    mcp_host: str = Field("0.0.0.0", description="Address to listen on.")
+    mcp_host: Annotated[str, AfterValidator(addresses.check_listening_host)] = Field(
+        "0.0.0.0", description="Address to listen on: 0.0.0.0 for IPv4, :: for IPv4 and IPv6."
+    )
     mcp_port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
     fastmcp_stateless_http: bool = Field(
         True,
@@ -98,6 +106,7 @@ class ServerSettings(BaseSettings):
     )
     mcp_shutdown_delay_seconds: float = Field(
         3.0,
+        allow_inf_nan=False,
         ge=0,
         le=60,
         description="How long the server still accepts calls after SIGTERM, while /readyz fails, in seconds.",
@@ -109,7 +118,7 @@ class ServerSettings(BaseSettings):
     mcp_log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="Log format: json, text, or auto (text in a terminal, else json)."
     )
-    redis_url: Annotated[str, AfterValidator(checks.check_redis)] | None = Field(
+    redis_url: Annotated[str, AfterValidator(check_redis)] | None = Field(
         None,
         description="URL of Redis or Valkey, redis:// or rediss:// (TLS). Unset: redis://localhost:6379/0 if a Redis "
         "answers there, else an encrypted store on disk for a single process. memory://: a store in memory.",
@@ -137,27 +146,32 @@ class ServerSettings(BaseSettings):
         "signs, all are accepted. Unset: a key derived from the client secret, so that a new client secret signs "
         "everybody out. Required when there is no client secret. Make one: openssl rand -hex 32",
     )
-    mcp_allowed_redirect_uris: Annotated[CommaSeparated, AfterValidator(checks.check_redirect_patterns)] = Field(
-        (*CLAUDE_CALLBACKS, *LOOPBACK_CALLBACKS),
-        description="Redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may replace "
-        "the port of a loopback address, or the last segment of a path.",
-    )
-    mcp_allowed_hosts: Annotated[CommaSeparated, AfterValidator(checks.check_hosts)] = Field(
+    mcp_allowed_hosts: Annotated[CommaSeparated, AfterValidator(addresses.check_hosts)] = Field(
         (),
-        description="Further values of the Host header to accept, besides MCP_SERVER_BASE_URL's host and loopback.",
+        description="Further hosts in the Host header to accept, besides MCP_SERVER_BASE_URL's host and loopback.",
     )
-    mcp_allowed_origins: Annotated[CommaSeparated, AfterValidator(checks.check_origins)] = Field(
-        (), description="Further origins whose pages may call this server, for example https://inspector.example.com."
+    mcp_allowed_origins: Annotated[CommaSeparated, AfterValidator(addresses.check_origins)] = Field(
+        (),
+        description="Further origins whose pages may call this server, comma separated: https://inspector.example.com, "
+        "app://obsidian.md, vscode-webview://* (every page of that scheme), or null (every page without an origin).",
+    )
+    mcp_hsts_seconds: int | None = Field(
+        None,
+        ge=0,
+        le=63_072_000,
+        description="How long browsers use only https for this host (HSTS), in seconds; 0: not at all. Unset: a year, "
+        "or 0 when the public URL has a path, because the host is then shared. No effect on http.",
+        examples=["31536000"],
     )
     azure_cloud: CloudName = Field(
         "global", description="Microsoft cloud: global, usgov, usgov-dod or china. It sets the next two variables."
     )
-    azure_authority_host: Annotated[str, AfterValidator(checks.check_authority)] | None = Field(
+    azure_authority_host: Annotated[str, AfterValidator(addresses.check_authority)] | None = Field(
         None,
         description="Address of Entra ID, to replace the cloud's own.",
         examples=["https://login.microsoftonline.com"],
     )
-    graph_base_url: Annotated[str, AfterValidator(checks.check_graph)] | None = Field(
+    graph_base_url: Annotated[str, AfterValidator(addresses.check_graph)] | None = Field(
         None,
         description="Address of Microsoft Graph, to replace the cloud's own.",
         examples=["https://graph.microsoft.com"],
@@ -171,12 +185,29 @@ class ServerSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name in ("azure_cloud", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
+        # Files and portals put white space around values; what is empty then counts as unset.
+        values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+        values = {name: value for name, value in values.items() if value != "" or name in KEPT_EMPTY}
+        for name in ("azure_cloud", "mcp_cimd", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
             if isinstance(values.get(name), str):
                 values[name] = values[name].lower()
         # Without a public URL, the address is this machine with the chosen port.
-        port = values.get("mcp_port")
-        return {"mcp_server_base_url": f"http://localhost:{port}", **values} if str(port).isdigit() else values
+        port = str(values.get("mcp_port"))
+        is_port = port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= MAX_PORT
+        return {"mcp_server_base_url": f"http://localhost:{port}", **values} if is_port else values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_what_copying_adds(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+            raise ValueError("is in quotes; remove them")
+        if any(end in value for end in "\r\n"):
+            raise ValueError("has a line break; write the value in one line, with commas between the entries of a list")
+        if not value.isprintable():
+            raise ValueError("has an invisible character; type the value instead of copying it")
+        return value
 
     @field_validator("azure_client_secret")
     @classmethod
@@ -198,7 +229,7 @@ class ServerSettings(BaseSettings):
     @field_validator("azure_allowed_tenants")
     @classmethod
     def _require_allowed_tenants(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        shared = info.data.get("azure_tenant_id") == checks.ORGANIZATIONS
+        shared = info.data.get("azure_tenant_id") == identity.ORGANIZATIONS
         if shared and not value:
             raise ValueError("is required when AZURE_TENANT_ID is organizations; name the tenants that may sign in")
         if value and not shared and "azure_tenant_id" in info.data:
@@ -234,10 +265,19 @@ class ServerSettings(BaseSettings):
 
     @property
     def public_host(self) -> str:
-        """Host name of the public URL without its port, in lower case."""
-        return (urlsplit(self.mcp_server_base_url).hostname or "").lower()
+        """Host of the public URL without its port, in its normal form."""
+        return read_url(self.mcp_server_base_url).host
 
     @property
     def public_path(self) -> str:
-        """Path of the public URL without a trailing slash; empty when the server is at the root of its host."""
-        return urlsplit(self.mcp_server_base_url).path
+        """Decoded path of the public URL without a trailing slash; empty when the server is at the root of its host."""
+        return read_url(self.mcp_server_base_url).path
+
+    @property
+    def hsts_seconds(self) -> int:
+        """How long browsers use only https for this host (RFC 6797 section 6.1.1); 0: they are not told to."""
+        if read_url(self.mcp_server_base_url).scheme != "https":
+            return 0  # section 7.2: the header has no place in a response over http
+        if self.mcp_hsts_seconds is not None:
+            return self.mcp_hsts_seconds
+        return 0 if self.public_path else YEAR_SECONDS

@@ -2,19 +2,22 @@
 
 A public URL may have a path (`https://host/mcp-o365`), and an Ingress may strip that prefix or pass it on. RFC 9728 and
 RFC 8414 insert the path into the address of the metadata. Older clients append it or ask only at the root; some clients
-ask for the OpenID Connect name. FastMCP 4.2 serves one path each, and its plain-text 404 makes some clients report a
-JSON error.
+ask for the OpenID Connect name. A client that joins an address and a path as text makes a slash too many, which is
+passed over on every path. FastMCP 4.2 serves one path each, and its plain-text 404 makes some clients report a JSON
+error.
 """
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from m365_mcp.urls import escape_path, merge_slashes
 from m365_mcp.web.responses import json_error
 
 RESOURCE = "/.well-known/oauth-protected-resource"  # RFC 9728 section 3
 SERVER = "/.well-known/oauth-authorization-server"  # RFC 8414 section 3
 OPENID = "/.well-known/openid-configuration"  # OpenID Connect Discovery section 4
+KEYS = "/.well-known/jwks.json"  # of no ID token; see `auth.server_metadata`
 
 
 def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
@@ -23,19 +26,22 @@ def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
     The prefix of the public URL has been removed already.
 
     Args:
-        prefix: path of the public URL without a trailing slash; empty for a whole host.
+        prefix: decoded path of the public URL without a trailing slash; empty for a whole host.
         mcp_path: path of the MCP endpoint below it.
     """
     suffixes = {"", prefix, mcp_path, f"{prefix}{mcp_path}"}
     resource = {form for suffix in suffixes for form in (f"{RESOURCE}{suffix}", f"{mcp_path}{RESOURCE}")}
-    server = {
-        form for name in (SERVER, OPENID) for suffix in suffixes for form in (f"{name}{suffix}", f"{mcp_path}{name}")
+    named = {
+        form: name
+        for name in (SERVER, OPENID)
+        for suffix in suffixes
+        for form in (f"{name}{suffix}", f"{mcp_path}{name}")
     }
     return {
-        # The endpoint with a trailing slash is served directly; a redirect would follow the Host header.
-        f"{mcp_path}/": mcp_path,
-        **dict.fromkeys(resource, f"{RESOURCE}{prefix}{mcp_path}"),
-        **dict.fromkeys(server, SERVER),
+        # FastMCP's routes have the prefix as it is in the URL, with escapes.
+        **dict.fromkeys(resource, f"{RESOURCE}{escape_path(prefix)}{mcp_path}"),
+        **named,
+        KEYS: KEYS,
     }
 
 
@@ -44,7 +50,7 @@ class Discovery:
 
     Args:
         app: FastMCP's application and the probes, whose paths have no prefix.
-        prefix: path of the public URL, or empty.
+        prefix: decoded path of the public URL, or empty.
         mcp_path: path of the MCP endpoint below it.
     """
 
@@ -59,7 +65,8 @@ class Discovery:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        requested = self._without_prefix(scope["path"])
+        # The path without needless slashes is served directly; a redirect would follow the Host header.
+        requested = self._without_prefix(merge_slashes(scope["path"]))
         path = self._aliases.get(requested, requested)
         if "/.well-known/" in path and path not in self._served:
             await json_error(404, "not_found", "There is no such metadata document here.")(scope, receive, send)

@@ -1,29 +1,56 @@
 """Replaces an error response that the framework made up with the error that really happened; see `request_error`.
 
-Successful responses pass unchanged, and so do error responses for which no error was recorded.
+A person's browser gets one of our pages for every error, also where nothing was recorded. A program keeps the
+framework's response, unless the recorded error is temporary. Successful responses pass unchanged.
 """
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m365_mcp.errors import M365Error, request_error
+from m365_mcp.errors import (
+    AddressForClients,
+    AuthorizationRequestInvalid,
+    ClientMetadataInvalid,
+    ClientUnknown,
+    InternalError,
+    M365Error,
+    PageUnknown,
+    RequestRefused,
+    SignInElsewhere,
+    SignInExpired,
+    Unavailable,
+    request_error,
+)
 from m365_mcp.metrics import Metrics
-from m365_mcp.web.pages import error_page, protect_page
-from m365_mcp.web.responses import error_as_json
+from m365_mcp.web.pages import Pages
+from m365_mcp.web.responses import error_as_json, retry_header
 
-# Paths that a person's browser visits. A browser or a program may visit /authorize; the Accept header tells which.
+AUTHORIZE = "/authorize"
+# Paths that only a person's browser visits. Everywhere else the Accept header tells it from a program.
 PAGES = ("/consent", "/auth/callback")
+# Of the replaced response; the rest describes its body.
+_KEPT = ("access-control-", "allow", "link", "retry-after", "set-cookie", "vary", "www-authenticate")
 
 
 class ErrorOverride:
-    """Replaces the error responses of `app` for which an error was recorded."""
+    """Replaces error responses of `app`.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    Args:
+        app: the application.
+        metrics: counts what was replaced.
+        pages: renders the errors for people.
+        mcp_path: path of the MCP endpoint.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, pages: Pages, mcp_path: str) -> None:
         self._app = app
-        self._metrics = metrics
+        self.metrics = metrics
+        self.pages = pages
+        self.mcp_path = mcp_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -31,7 +58,7 @@ class ErrorOverride:
             await self._app(scope, receive, send)
             return
         with request_error.recording() as record:
-            response = _ResponseFilter(scope, receive, send, record, self._metrics)
+            response = _ResponseFilter(self, scope, receive, send, record)
             try:
                 await self._app(scope, receive, response.send)
             except M365Error:
@@ -44,41 +71,65 @@ class _ResponseFilter:
     """Passes the messages of one response on, or sends another response instead."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, record: request_error.Record, metrics: Metrics
+        self, parent: ErrorOverride, scope: Scope, receive: Receive, send: Send, record: request_error.Record
     ) -> None:
+        self._parent = parent
         self._scope = scope
         self._receive = receive
         self._send = send
         self._record = record
-        self._metrics = metrics
         self.is_replaced = False
 
     async def send(self, message: Message) -> None:
         if self.is_replaced:
             return  # the body of the response that was replaced
         if message["type"] == "http.response.start":
-            replacement = self._replacement(message)
+            replacement = self._replacement(message["status"], Headers(raw=message["headers"]))
             if replacement is not None:
                 self.is_replaced = True
                 await replacement(self._scope, self._receive, self._send)
                 return
-            protect_page(MutableHeaders(raw=message["headers"]))
         await self._send(message)
 
-    def _replacement(self, start: Message) -> Response | None:
-        """Return the response to send instead of the one that begins with `start`, or None to keep that one."""
+    def _replacement(self, status: int, headers: Headers) -> Response | None:
+        """Return the response to send instead of the one that begins so, or None to keep that one."""
+        if status < 400:
+            return None
         error = self._record.error
-        response = self._error_response(error) if error is not None and start["status"] >= 400 else None
-        if error is not None and response is not None:
-            self._metrics.http_refusals.labels(error.code).inc()
-            cors = [(name, value) for name, value in start["headers"] if name.lower().startswith(b"access-control-")]
-            response.raw_headers.extend(cors)
+        if self._is_for_a_person():
+            shown = error or self._error_of(status, headers)
+            response = self._page(shown, status if error is None else shown.status)
+        elif error is not None and (error.status == 503 or isinstance(error, ClientMetadataInvalid)):
+            # For a program, the framework's own 400 or 401 is right when the token or the grant is really invalid.
+            shown, response = error, error_as_json(error)
+        else:
+            return None
+        self._parent.metrics.http_refusals.labels(shown.code).inc()
+        sent = {name for name, _ in response.raw_headers}
+        kept = [(name, value) for name, value in headers.raw if name.decode("latin-1").lower().startswith(_KEPT)]
+        response.raw_headers.extend(header for header in kept if header[0] not in sent)
         return response
 
-    def _error_response(self, error: M365Error) -> Response | None:
-        path = self._scope["path"]
+    def _is_for_a_person(self) -> bool:
         accepts_html = "text/html" in Headers(scope=self._scope).get("accept", "")
-        if path.endswith(PAGES) or (path.endswith("/authorize") and accepts_html):
-            return error_page(error)
-        # For a program, the framework's own 400 or 401 is right when the token or the grant is really invalid.
-        return error_as_json(error) if error.status == 503 else None
+        return self._scope["path"].endswith(PAGES) or (
+            accepts_html and self._scope["method"] in ("GET", "HEAD", "POST")
+        )
+
+    def _page(self, error: M365Error, status: int) -> Response:
+        return self._parent.pages.error(Request(self._scope), error, status=status, headers=retry_header(error))
+
+    def _error_of(self, status: int, headers: Headers) -> M365Error:
+        """Return the error that a response without a recorded one means."""
+        path = self._scope["path"]
+        if status >= 500:
+            return Unavailable() if status == 503 else InternalError()
+        if path.endswith(PAGES):
+            # FastMCP 4.2: 403 for a form or a callback without its cookie, 400 for what is unknown or expired.
+            return SignInElsewhere() if status == 403 else SignInExpired()
+        if path.endswith(AUTHORIZE):
+            # FastMCP 4.2 names the registration endpoint in this header when it does not know the client.
+            return ClientUnknown() if "link" in headers else AuthorizationRequestInvalid()
+        if path.endswith(self._parent.mcp_path):
+            return AddressForClients()
+        return PageUnknown() if status == 404 else RequestRefused()

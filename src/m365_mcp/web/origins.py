@@ -1,24 +1,24 @@
 """Checks `Host` and `Origin` against the public URL (MCP 2026-07-28, "Streamable HTTP": servers MUST validate Origin).
 
-The guard compares with the public URL and not with the socket's address, so that it works behind TLS termination. It
-lets health probes pass, because they call by IP address. It also lets requests for the public metadata documents pass,
-because those are the same for every caller and repeat nothing from the request.
+The guard compares with the public URL and not with the socket's address, so that it works behind TLS termination. Both
+sides are in the normal form of `m365_mcp.urls`. The guard lets health probes pass, because they call by IP address. It
+also lets requests for the public metadata documents pass, because those are the same for every caller and repeat
+nothing from the request.
 Pages of allowed origins may call /mcp from a browser (CORS): FastMCP 4.2 allows CORS on its OAuth routes for every
 origin, and does not offer it on /mcp.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp import loopback
 from m365_mcp.loopback import is_loopback
 from m365_mcp.settings import Settings
+from m365_mcp.urls import DEFAULT_PORTS, normal_origin, read_authority, read_url
 from m365_mcp.web.responses import json_error
 
 OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
@@ -34,9 +34,8 @@ class HostOriginGuard:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._hosts = {settings.public_host, *(host.lower() for host in settings.mcp_allowed_hosts)}
-        self._origins = {read_origin(url) for url in (settings.mcp_server_base_url, *settings.mcp_allowed_origins)}
-        self._is_local = is_loopback(settings.public_host)
+        self._hosts = {settings.public_host, *settings.mcp_allowed_hosts}
+        self._origins = AllowedOrigins(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -47,7 +46,7 @@ class HostOriginGuard:
         if not self._is_our_host(_host_name(headers.get("host", ""))):
             # RFC 9110 section 15.5.20: the request was directed at a server that cannot answer for that host.
             response = json_error(421, "misdirected_request", _WRONG_HOST)
-        elif "origin" in headers and not self._is_allowed(headers["origin"]):
+        elif "origin" in headers and headers["origin"] not in self._origins:
             response = json_error(403, "forbidden_origin", _WRONG_ORIGIN)
         else:
             await self._app(scope, receive, send)
@@ -57,37 +56,38 @@ class HostOriginGuard:
     def _is_our_host(self, host: str) -> bool:
         return host in self._hosts or is_loopback(host)
 
-    def _is_allowed(self, origin: str) -> bool:
-        found = read_origin(origin)
-        # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
-        local_page = self._is_local and found is not None and is_loopback(found.host)
-        return local_page or (found is not None and found in self._origins)
 
-
-def _host_name(host: str) -> str:
-    """Return the lower-case name in a `Host` header, without port and without a trailing dot."""
+def _host_name(header: str) -> str:
+    """Return the normal host in a `Host` header, without its port; empty when it has none."""
     try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        # Starlette decodes headers as Latin-1; a host that is not in ASCII comes in UTF-8.
+        return read_authority(header.encode("latin-1").decode())[0]
     except ValueError:
         return ""
 
 
-class Origin(NamedTuple):
-    """Scheme, host and port of a page (RFC 6454 section 4)."""
+class AllowedOrigins:
+    """The origins whose pages may call this server: its own, the listed ones, and at home every page of the machine.
 
-    scheme: str
-    host: str
-    port: int
+    Args:
+        settings: the public URL, and the further origins that are allowed.
+    """
 
+    def __init__(self, settings: Settings) -> None:
+        self._origins = {read_url(settings.mcp_server_base_url).origin, *settings.mcp_allowed_origins}
+        self._is_local = is_loopback(settings.public_host)
 
-def read_origin(url: str) -> Origin | None:
-    """Return the origin of a URL, or None when it has none (`null`, malformed)."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    except ValueError:
-        return None
-    return Origin(parts.scheme, parts.hostname, port) if parts.hostname else None
+    def __contains__(self, origin: str) -> bool:
+        try:
+            normal = normal_origin(origin)
+        except ValueError:
+            return False
+        scheme, _, authority = normal.partition("://")
+        if scheme not in DEFAULT_PORTS:
+            return normal in self._origins or f"{scheme}://*" in self._origins
+        # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
+        local_page = self._is_local and is_loopback(read_authority(authority)[0])
+        return local_page or normal in self._origins
 
 
 _WRONG_HOST = (
@@ -105,6 +105,17 @@ REQUEST_HEADERS = ["Authorization", "Content-Type", "MCP-Protocol-Version", "Mcp
 RESPONSE_HEADERS = ["WWW-Authenticate", "Mcp-Session-Id", "Retry-After"]
 
 
+class _Cors(CORSMiddleware):
+    """Starlette's CORS, for the origins that the guard lets pass."""
+
+    def __init__(self, app: ASGIApp, origins: AllowedOrigins, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._origins = origins
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        return origin in self._origins
+
+
 class McpCors:
     """Answers preflight requests to the MCP endpoint and marks its responses as readable.
 
@@ -117,10 +128,9 @@ class McpCors:
     def __init__(self, app: ASGIApp, settings: Settings, mcp_path: str) -> None:
         self._app = app
         self._mcp_path = mcp_path
-        self._with_cors = CORSMiddleware(
+        self._with_cors = _Cors(
             app,
-            allow_origins=list(settings.mcp_allowed_origins),
-            allow_origin_regex=loopback.ORIGIN_PATTERN if loopback.is_loopback(settings.public_host) else None,
+            AllowedOrigins(settings),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=REQUEST_HEADERS,
             expose_headers=RESPONSE_HEADERS,

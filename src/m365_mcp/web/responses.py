@@ -6,7 +6,7 @@ import math
 
 from starlette.responses import JSONResponse, Response
 
-from m365_mcp.errors import M365Error
+from m365_mcp.errors import ClientMetadataInvalid, M365Error
 
 OPERATOR_SECONDS = 60  # when an operator has to change a setting first
 
@@ -19,8 +19,9 @@ def json_error(status: int, error: str, description: str, headers: dict[str, str
 
 
 def error_as_json(error: M365Error) -> Response:
-    """Return a temporary error for a program, with the OAuth error code on which clients keep their tokens."""
-    return json_error(error.status, "temporarily_unavailable", error.explain(), retry_header(error))
+    """Return an error for a program; on the OAuth error code of a temporary one, clients keep their tokens."""
+    code = "invalid_client" if isinstance(error, ClientMetadataInvalid) else "temporarily_unavailable"
+    return json_error(error.status, code, error.explain(), retry_header(error))
 
 
 def retry_header(error: M365Error) -> dict[str, str]:

@@ -56,7 +56,8 @@ def run(
     signal.signal(signal.SIGTERM, lambda *_: None)
     config = uvicorn.Config(
         application,
-        host=host,
+        # asyncio makes an IPv6 socket serve IPv6 only; without a host, it listens on both families.
+        host="" if host == "::" else host,
         port=port,
         log_config=None,
         access_log=False,  # the access log would contain codes and states from query strings

@@ -13,36 +13,46 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff
+from m365_mcp.errors.request_error import note
 from m365_mcp.uploads.pending import PATH
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.uploads.transfer import Incoming
-from m365_mcp.web.pages import refused_page, upload_page
-from m365_mcp.web.responses import json_error, retry_header
+from m365_mcp.web.pages import Pages
+from m365_mcp.web.pages.error_page import explain
+from m365_mcp.web.pages.languages import language_of
+from m365_mcp.web.responses import retry_header
 
 
-def upload_route(receiver: UploadReceiver) -> Route:
+def upload_route(receiver: UploadReceiver, pages: Pages) -> Route:
     """Return the route of upload links."""
 
     async def show_page(request: Request) -> Response:
-        try:
-            link = await receiver.find_link(request.path_params["token"])
-        except M365Error as error:
-            return refused_page(error)
-        return upload_page(link.name, link.size)
+        link = await receiver.find_link(request.path_params["token"])
+        return pages.upload(request, link.name, link.size, link.expires_at - receiver.links.clock())
 
     async def receive(request: Request) -> Response:
-        try:
-            incoming = Incoming(_content_length(request), _chunks(request))
-            file = await receiver.receive(request.path_params["token"], incoming)
-        except M365Error as error:
-            return json_error(error.status, error.code, error.explain(), retry_header(error))
+        incoming = Incoming(_content_length(request), _chunks(request))
+        file = await receiver.receive(request.path_params["token"], incoming)
         found = {"name": file.name, "size": file.size, "sha256": file.sha256}
         return JSONResponse(found, 201, {"Cache-Control": "no-store"})
 
     async def respond(request: Request) -> Response:
-        return await (show_page if request.method in ("GET", "HEAD") else receive)(request)
+        shows_page = request.method in ("GET", "HEAD")
+        try:
+            return await (show_page if shows_page else receive)(request)
+        except M365Error as error:
+            if shows_page:
+                note(error)  # a browser gets a page
+            return _refusal(request, error)
 
     return Route(f"{PATH}/{{token}}", respond, methods=["GET", "PUT", "POST"])
+
+
+def _refusal(request: Request, error: M365Error) -> Response:
+    body = {"error": error.code, "error_description": error.explain()}
+    # What the upload page shows to the person, in their language.
+    body["message"] = explain(error, language_of(request))
+    return JSONResponse(body, error.status, {"Cache-Control": "no-store", **retry_header(error)})
 
 
 def _content_length(request: Request) -> int:

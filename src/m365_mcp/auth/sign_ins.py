@@ -1,0 +1,47 @@
+"""The components of the OAuth proxy besides FastMCP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from key_value.aio.protocols import AsyncKeyValue
+from mcp.shared.auth import OAuthClientInformationFull
+
+from m365_mcp.auth.callbacks import Callbacks
+from m365_mcp.auth.client_metadata.clients import ClientMetadata
+from m365_mcp.auth.session_refresher import SessionRefresher
+from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.upstream import UpstreamClient
+
+
+@dataclass(frozen=True)
+class SignIns:
+    """The components of the proxy besides FastMCP.
+
+    Attributes:
+        flows: FastMCP's store of registrations and running sign-ins.
+        sessions: the sessions.
+        refresher: refreshes them.
+        callbacks: Entra's callbacks.
+        upstream: redeems Entra's codes.
+        client_metadata: the metadata documents of clients; None when MCP_CIMD is off.
+        signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
+    """
+
+    flows: AsyncKeyValue
+    sessions: Sessions
+    refresher: SessionRefresher
+    callbacks: Callbacks
+    upstream: UpstreamClient
+    client_metadata: ClientMetadata | None
+    signing_keys: tuple[bytes, ...]
+
+    async def keep_metadata(self, client: OAuthClientInformationFull) -> None:
+        """Store the metadata document of a client with which somebody signs in. Raises StorageUnavailable."""
+        if self.client_metadata is not None:
+            await self.client_metadata.keep(client)
+
+    async def close(self) -> None:
+        """Close the connections to the hosts of metadata documents."""
+        if self.client_metadata is not None:
+            await self.client_metadata.close()

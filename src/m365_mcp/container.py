@@ -1,0 +1,170 @@
+"""Builds every long-lived object of one server process from its settings, and closes them at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx2
+
+from m365_mcp import retries
+from m365_mcp.auth.callbacks import Callbacks
+from m365_mcp.auth.client_metadata.opening import open_client_metadata
+from m365_mcp.auth.graph_token_provider import GraphTokenProvider
+from m365_mcp.auth.proxy import EntraProxy
+from m365_mcp.auth.session_refresher import SessionRefresher
+from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.sign_ins import SignIns
+from m365_mcp.auth.step_up import StepUps
+from m365_mcp.auth.upstream import UpstreamClient
+from m365_mcp.entra.client_credential import choose_credential
+from m365_mcp.entra.on_behalf_of import GraphTokenCache, OnBehalfOf
+from m365_mcp.entra.signing_keys import SigningKeys
+from m365_mcp.entra.token_endpoint import TokenEndpoint
+from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
+from m365_mcp.graph.client import GraphClient
+from m365_mcp.http_clients import make_http_clients
+from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
+from m365_mcp.metrics import Metrics
+from m365_mcp.sending.composer import Composer
+from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.ledger import Ledger, RepeatWindows
+from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
+from m365_mcp.settings import Settings
+from m365_mcp.settings.clouds import graph_scopes
+from m365_mcp.storage.encryption import derive, make_cipher
+from m365_mcp.storage.opening import Storage, open_storage
+from m365_mcp.tools.caller import Services
+from m365_mcp.uploads.links import UploadBatches, UploadLinks
+from m365_mcp.uploads.pending import Uploads
+from m365_mcp.web import health
+from m365_mcp.web.pages import Pages
+
+
+@dataclass(frozen=True)
+class Container:
+    """The long-lived objects of one server process."""
+
+    settings: Settings
+    http: httpx2.AsyncClient
+    graph_http: httpx2.AsyncClient
+    storage: Storage
+    sign_ins: SignIns
+    auth: EntraProxy
+    services: Services
+    metrics: Metrics
+    readiness: health.Readiness
+    pages: Pages
+
+    @property
+    def checks(self) -> tuple[health.Check, ...]:
+        """What must work for this server to be useful."""
+        return self.readiness.checks
+
+    async def close(self) -> None:
+        """Give back connections."""
+        self.services.outgoing.composer.close()
+        await self.services.outgoing.delivery.finish()
+        await self.http.aclose()
+        await self.graph_http.aclose()
+        await self.sign_ins.close()
+        await self.storage.close()
+
+
+def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Container:
+    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place."""
+    retries.keep_silent()
+    metrics, pages = Metrics(), Pages(settings)
+    http, graph_http = make_http_clients(settings, transport)
+    encryption_keys = [key.get_secret_value() for key in settings.storage_encryption_key]
+    storage = open_storage(settings, make_cipher(encryption_keys, settings.signing_secrets))
+    keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
+    endpoint = TokenEndpoint(
+        settings.authority,
+        settings.azure_tenant_id,
+        settings.azure_client_id,
+        choose_credential(settings),
+        http,
+        metrics,
+    )
+    scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
+    sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics)
+    on_behalf_of = OnBehalfOf(
+        endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
+    )
+    tokens = GraphTokenProvider(on_behalf_of, sign_ins.refresher)
+    graph = GraphClient(settings.graph, graph_http, metrics)
+    return Container(
+        settings,
+        http,
+        graph_http,
+        storage,
+        sign_ins,
+        EntraProxy(settings, sign_ins, scopes, pages.consent),
+        build_services(settings, storage, metrics, tokens, graph),
+        metrics,
+        health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
+        pages,
+    )
+
+
+def build_services(
+    settings: Settings, storage: Storage, metrics: Metrics, tokens: GraphTokenProvider, graph: GraphClient
+) -> Services:
+    """Build what the tools use."""
+    outgoing = build_outgoing(settings, storage, metrics)
+    links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
+    return Services(tokens, graph, outgoing, Uploads(links, batches, settings.mcp_server_base_url))
+
+
+def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Outgoing:
+    """Build what outgoing messages go through."""
+    windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
+    delivery = Delivery(
+        Ledger(storage.records, storage.leases, windows),
+        MailboxSlots(storage.leases),
+        RecipientRateLimit(storage.records, settings.m365_send_hourly_limit),
+        metrics,
+        settings.m365_send_throttled_seconds,
+    )
+    by_draft = settings.m365_send_mode == "draft"
+    return Outgoing(_mail_rules(settings), Composer(), delivery, by_draft, settings.m365_show_previews)
+
+
+def _mail_rules(settings: Settings) -> MailRules:
+    blocked = settings.m365_send_blocked_extensions
+    return MailRules(
+        allowed_domains=settings.m365_send_allowed_domains,
+        max_recipients=settings.m365_send_max_recipients,
+        allow_bcc=settings.m365_send_bcc,
+        allow_from=settings.m365_send_from,
+        blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(blocked),
+    )
+
+
+def build_sign_ins(
+    settings: Settings, storage: Storage, endpoint: TokenEndpoint, keys: SigningKeys, metrics: Metrics
+) -> SignIns:
+    """Build what people sign in with and stay signed in by."""
+    verifier = EntraTokenVerifier(_expected_token(settings), keys)
+    sessions = Sessions(storage.records, metrics, settings.mcp_refresh_grace_seconds)
+    step_ups = StepUps(storage.records)
+    scope = f"api://{settings.azure_client_id}/{settings.mcp_scope_name} openid profile offline_access"
+    return SignIns(
+        storage.client_storage,
+        sessions,
+        SessionRefresher(sessions, storage.leases, endpoint, verifier, step_ups, scope),
+        Callbacks(storage.records),
+        UpstreamClient(endpoint, verifier, step_ups),
+        open_client_metadata(settings, storage.records),
+        tuple(derive(secret, "jwt") for secret in settings.signing_secrets),
+    )
+
+
+def _expected_token(settings: Settings) -> TokenRequirements:
+    return TokenRequirements(
+        authority=settings.authority,
+        audiences=(settings.azure_client_id, f"api://{settings.azure_client_id}"),
+        tenants=settings.tenants,
+        scope=settings.mcp_scope_name,
+    )

@@ -1,0 +1,107 @@
+"""Errors of a sign-in in a browser, and of addresses that a browser cannot use; a part of the tree in `errors.base`.
+
+InvalidArgument                    invalid_argument
+  SignInExpired                    sign_in_expired
+  SignInAlreadyDone                sign_in_already_done
+  SignInElsewhere                  sign_in_elsewhere            begun in another browser, or without cookies
+  ClientUnknown                    client_unknown
+  AuthorizationRequestInvalid      authorization_request_invalid
+  PageUnknown                      page_unknown
+  AddressForClients                address_for_clients          the MCP endpoint, opened in a browser
+  RequestRefused                   request_refused
+  RedirectNotAllowed               redirect_not_allowed         the operator does not allow the redirect URI
+"""
+
+from __future__ import annotations
+
+from m365_mcp.errors.base import InvalidArgument
+
+
+class SignInExpired(InvalidArgument):
+    """The sign-in is not known: it is over, was open for too long, or never was."""
+
+    code = "sign_in_expired"
+    title = "This sign-in has expired"
+    sentence = "It was open for more than 15 minutes, or it was finished in another tab."
+    advice = "Go back to your assistant and connect again. You can close this page."
+
+
+class SignInElsewhere(InvalidArgument):
+    """The sign-in was approved in another browser, or this browser keeps no cookies."""
+
+    code = "sign_in_elsewhere"
+    title = "This sign-in began in another browser"
+    sentence = "Only the browser that you allowed the assistant in can finish its sign-in."
+    advice = (
+        "Go back to your assistant, connect again, and stay in one browser that accepts cookies of this site. "
+        "If somebody sent you the link to this page, close it."
+    )
+    status = 403
+
+
+class ClientUnknown(InvalidArgument):
+    """The client id is not known: the registration was not used for long, or the store is a new one."""
+
+    code = "client_unknown"
+    title = "Your assistant has to register again"
+    sentence = "This server does not know the client id that your assistant uses."
+    advice = "Remove this server in your assistant, add it again, and connect."
+
+
+class AuthorizationRequestInvalid(InvalidArgument):
+    """The client's authorization request is not valid, and nobody can be sent back (RFC 6749 section 4.1.2.1)."""
+
+    code = "authorization_request_invalid"
+    title = "This sign-in cannot begin"
+    sentence = "The address that your assistant opened is not complete, or not valid."
+    advice = "Go back to your assistant and connect again. Do not copy this address by hand."
+
+
+class PageUnknown(InvalidArgument):
+    """The server has no page at this address."""
+
+    code = "page_unknown"
+    title = "There is nothing at this address"
+    sentence = "The address is wrong, or what was here is gone."
+    advice = "Check that you copied the whole address."
+    status = 404
+
+
+class AddressForClients(InvalidArgument):
+    """The MCP endpoint was opened in a browser."""
+
+    code = "address_for_clients"
+    title = "This address is for your assistant"
+    sentence = "It is no page; it works in Claude and other MCP clients."
+    advice = "Copy the address from the bar of your browser, and add it to your assistant as a connector."
+
+
+class RequestRefused(InvalidArgument):
+    """The server did not take the request of a browser, for a reason of HTTP."""
+
+    code = "request_refused"
+    title = "That did not work"
+    sentence = "This server did not accept what your browser sent."
+    advice = "Go back to your assistant and connect again."
+
+
+class RedirectNotAllowed(InvalidArgument):
+    """The redirect URI is not on the operator's list, or is not one that the client registered."""
+
+    code = "redirect_not_allowed"
+    title = "This assistant is not allowed here yet"
+    sentence = "The people who run this server have not allowed the address that the answer would go to."
+    advice = (
+        "Compare the redirect URI with MCP_ALLOWED_REDIRECT_URIS and with the URIs that the client registered. "
+        "Add it only if you know who receives it."
+    )
+    needs_administrator = True
+
+
+class SignInAlreadyDone(InvalidArgument):
+    """The browser came back from Entra a second time with the same sign-in."""
+
+    code = "sign_in_already_done"
+    title = "This sign-in is done already"
+    sentence = "This sign-in is being completed already, or is complete."
+    advice = "Close this page and go back to your assistant. If it is not connected, connect again there."

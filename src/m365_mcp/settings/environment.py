@@ -1,0 +1,79 @@
+"""What the environment and `.env` may have wrong before any single setting is read, as rows for the operator."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.request import getproxies
+
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
+
+from m365_mcp.errors import SettingsMistake
+
+DOTENV = ".env"
+ENCODING = "utf-8-sig"  # UTF-8, with or without a byte order mark
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+Mistakes = list[tuple[str, str]]
+
+
+def check_dotenv(path: str | None) -> None:
+    """Return when `.env` is missing or is a text in UTF-8. Raises SettingsMistake."""
+    problem = None if path is None else _problem_of(Path(path))
+    if problem:
+        raise SettingsMistake(((DOTENV, problem),))
+
+
+def _problem_of(path: Path) -> str | None:
+    if path.is_dir():
+        return "is a folder; a container engine makes one when the file to mount is missing"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return "cannot be read; check the permissions of the file"
+    if content.startswith(_UTF_16) or b"\x00" in content:
+        return "is in UTF-16, as Windows PowerShell writes files, or no text at all; save it as UTF-8"
+    try:
+        content.decode(ENCODING)
+    except UnicodeDecodeError:
+        return "is not in UTF-8 but probably in Latin-1 or Windows-1252; save it as UTF-8"
+    return None
+
+
+def set_but_empty(settings: type[BaseSettings], path: str | None) -> set[str]:
+    """Return the names of the fields whose variable is set to nothing; to pydantic-settings they count as unset."""
+    dotenv = DotEnvSettingsSource(settings, env_file=path, env_ignore_empty=False).env_vars
+    environment = EnvSettingsSource(settings, env_ignore_empty=False).env_vars
+    found = {**dotenv, **{name: value for name, value in environment.items() if value}}
+    named = {*dotenv, *environment} & settings.model_fields.keys()
+    return {name for name in named if not found.get(name)}
+
+
+def unusable_proxies() -> Mistakes:
+    """Return the proxy variables that the HTTP client cannot use."""
+    proxies = getproxies()  # as httpx2 reads them
+    if "*" in [entry.strip() for entry in proxies.get("no", "").split(",")]:
+        return []
+    named = [(name, proxies[name]) for name in ("http", "https", "all") if proxies.get(name)]
+    return [(f"{name.upper()}_PROXY", _NO_PROXY) for name, value in named if not _is_http_proxy(value)]
+
+
+_NO_PROXY = "must be the URL of an HTTP proxy, such as http://proxy.example.com:3128; this server cannot use SOCKS"
+
+
+def _is_http_proxy(value: str) -> bool:
+    import httpx2  # takes a third of a second to import, and is needed only where there is a proxy
+
+    try:
+        proxy = httpx2.Proxy(value if "://" in value else f"http://{value}")
+    except (ValueError, httpx2.InvalidURL):
+        return False
+    return proxy.url.scheme in ("http", "https") and bool(proxy.url.host)
+
+
+def foreign_environment(settings: type[BaseSettings]) -> dict[str, str]:
+    """Return this process's environment without our settings, for child processes that get settings of their own."""
+    ours = {name.upper() for name in settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name.upper() not in ours}  # noqa: TID251

@@ -1,0 +1,166 @@
+"""Refuses requests to /mcp that the MCP SDK 2.3 drops silently, or refuses in words that do not tell what to change.
+
+- A body with an `id` that is no string and no integer: the SDK takes it for a notification, answers 202, and the client
+  waits for ever. JSON-RPC 2.0 section 4 has `-32600` for it. `1.0` counts as `1`, as in JSON.
+- `MCP-Protocol-Version` names no version of MCP: the SDK complains of a missing `_meta`. An `initialize` negotiates the
+  version in its body, whatever the header says.
+- A body in a coding or a media type that is not served: the SDK answers "Parse error", or plain text.
+
+Only authenticated requests are looked into; the others are challenged as before.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types import INVALID_REQUEST, PROTOCOL_VERSION_META_KEY, UNSUPPORTED_PROTOCOL_VERSION
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from m365_mcp.web.oauth_requests import limited
+
+MAX_ECHO = 256  # characters of a client's text in an answer
+
+
+class McpRequests:
+    """Checks POST requests to the MCP endpoint.
+
+    Args:
+        app: FastMCP's application, behind the middleware that reads the access token.
+        mcp_path: path of the endpoint.
+        max_body: bytes; a larger request is answered with 413.
+    """
+
+    def __init__(self, app: ASGIApp, mcp_path: str, max_body: int) -> None:
+        self._app = app
+        self._mcp_path = mcp_path
+        self._limited = limited(self._check_body, max_body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        posted = scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", self._mcp_path)
+        if not posted or not scope["user"].is_authenticated:
+            await self._app(scope, receive, send)
+            return
+        refusal = _refuse_headers(Headers(scope=scope))
+        await (refusal or self._limited)(scope, receive, send)
+
+    async def _check_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await receive()  # the limit above has joined the parts of the body
+        message = _parse(first.get("body", b""))
+        if _is_id_wrong(message):
+            await _error(400, INVALID_REQUEST, _WRONG_ID)(scope, receive, send)
+            return
+        if _negotiates(message):
+            scope = {**scope, "headers": _without_unknown_version(scope).raw}
+        elif refusal := _refuse_version(Headers(scope=scope), message):
+            await refusal(scope, receive, send)
+            return
+        waiting: list[Message] = [_with_integer_id(first, message)]
+
+        async def replay() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        await self._app(scope, replay, send)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None  # the SDK refuses it, in its own words
+
+
+def _refuse_headers(headers: Headers) -> Response | None:
+    codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")}
+    if codings - {"", "identity"}:
+        # RFC 9110 section 15.5.16: the answer says which codings are served.
+        return _error(415, INVALID_REQUEST, _WRONG_CODING, headers={"Accept-Encoding": "identity"})
+    types = headers.get("content-type", "").partition(";")[0].lower().split(",")
+    if "application/json" not in [media_type.strip() for media_type in types]:
+        return _error(415, INVALID_REQUEST, _WRONG_TYPE)
+    return None
+
+
+def _is_id_wrong(message: Any) -> bool:
+    if not isinstance(message, dict) or "id" not in message:
+        return False
+    request_id = message["id"]
+    if request_id is None:
+        # JSON-RPC 2.0 section 5: the answer to a request whose id could not be read has the id null.
+        return "error" not in message or "method" in message
+    if isinstance(request_id, float):
+        return not request_id.is_integer()
+    return isinstance(request_id, bool) or not isinstance(request_id, str | int)
+
+
+def _with_integer_id(first: Message, message: Any) -> Message:
+    """Return the request with its id as an integer where it is spelled `1.0`; the SDK knows integers only."""
+    if not isinstance(message, dict) or not isinstance(message.get("id"), float):
+        return first
+    return {**first, "body": json.dumps({**message, "id": int(message["id"])}).encode()}
+
+
+def _negotiates(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("method") == "initialize" and not _names_version(message)
+
+
+def _names_version(message: Any) -> bool:
+    """Return whether the body says which version without handshake it is written in."""
+    match message:
+        case {"params": {"_meta": {**meta}}}:
+            return PROTOCOL_VERSION_META_KEY in meta
+    return False
+
+
+def _without_unknown_version(scope: Scope) -> Headers:
+    headers = MutableHeaders(raw=list(scope["headers"]))
+    if not {*headers.getlist(MCP_PROTOCOL_VERSION_HEADER)} <= {*HANDSHAKE_PROTOCOL_VERSIONS}:
+        del headers[MCP_PROTOCOL_VERSION_HEADER]
+    return headers
+
+
+def _refuse_version(headers: Headers, message: Any) -> Response | None:
+    unknown = [v for v in headers.getlist(MCP_PROTOCOL_VERSION_HEADER) if v not in KNOWN_PROTOCOL_VERSIONS]
+    if not unknown or _names_version(message):  # the SDK compares both, and names the versions that it serves
+        return None
+    # The form of this error's data: MCP 2026-07-28, "Protocol version negotiation".
+    data = {"supported": list(KNOWN_PROTOCOL_VERSIONS), "requested": unknown[0][:MAX_ECHO]}
+    return _error(400, UNSUPPORTED_PROTOCOL_VERSION, _WRONG_VERSION, _echoed_id(message), data)
+
+
+def _echoed_id(message: Any) -> str | int | None:
+    request_id = message.get("id") if isinstance(message, dict) else None
+    if isinstance(request_id, float):
+        request_id = int(request_id)
+    return request_id if isinstance(request_id, str | int) and len(str(request_id)) <= MAX_ECHO else None
+
+
+def _error(
+    status: int,
+    code: int,
+    message: str,
+    request_id: str | int | None = None,
+    data: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return a JSON-RPC error (section 5.1)."""
+    error = {"code": code, "message": message} | ({} if data is None else {"data": data})
+    return JSONResponse({"jsonrpc": "2.0", "id": request_id, "error": error}, HTTPStatus(status), headers)
+
+
+_WRONG_ID = (
+    "The id of a request is not a string and not an integer. Give every request an id of its own; leave the member out "
+    "of a notification."
+)
+_WRONG_CODING = "This server takes no compressed body. Send the request again without Content-Encoding."
+_WRONG_TYPE = "The body is not declared as JSON. Send the request again with Content-Type: application/json."
+_WRONG_VERSION = (
+    "MCP-Protocol-Version names a version that this server does not serve. It serves "
+    f"{', '.join(KNOWN_PROTOCOL_VERSIONS)}. Send one of these, or initialize again to negotiate one."
+)

@@ -1,0 +1,81 @@
+"""What the consent page says: who asks, what will be possible, where the answer goes. Pure functions."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from m365_mcp.auth.consent import ConsentRequest
+from m365_mcp.loopback import is_loopback
+from m365_mcp.mail.text import strip_invisible
+from m365_mcp.settings import Settings
+
+MAX_NAME = 60  # characters; a longer name could push the rest of the page out of sight
+MAX_DETAIL = 1000
+_SEPARATORS = ("Cc", "Zs", "Zl", "Zp")
+_NOT_CHARACTERS = ("Cs", "Co", "Cn")  # half a surrogate pair, private use, unassigned
+_BLANK_BRAILLE = "\u2800"
+_STACKED = re.compile(r"(?<=[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{2})"
+                      r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What the tools of this server can do with a person's account.
+
+    Attributes:
+        toolsets: the toolsets besides sending.
+        shared: whether mail can be sent from shared mailboxes.
+        previews: whether the list of messages shows their first words.
+    """
+
+    toolsets: tuple[str, ...]
+    shared: bool
+    previews: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> Abilities:
+        """Return what the settings allow."""
+        return cls(settings.m365_toolsets, settings.m365_send_from, settings.m365_show_previews)
+
+
+def values(asked: ConsentRequest, abilities: Abilities) -> dict[str, Any]:
+    """Return what the template shows."""
+    kind, address = describe_redirect(asked.redirect_uri)
+    return {
+        "client": clean(asked.client_name, MAX_NAME),
+        "verified_by": asked.named_by,
+        "abilities": abilities,
+        "redirect_kind": kind,
+        "redirect_address": clean(address, MAX_DETAIL),
+        "client_id": clean(asked.client_id, MAX_DETAIL),
+        "redirect_uri": clean(asked.redirect_uri, MAX_DETAIL),
+        "scopes": clean(" ".join(asked.scopes), MAX_DETAIL),
+        "fields": asked.form_fields,
+    }
+
+
+def clean(text: str, limit: int) -> str:
+    """Return a text of a client as it can do no harm on a page: one line, visible characters only, at most `limit`.
+
+    Controls of the reading direction go, and so do accents that are piled up over the lines above.
+    """
+    kept = unicodedata.normalize("NFC", text[: 20 * limit])
+    kept = "".join(" " if _separates(one) else one for one in kept if unicodedata.category(one) not in _NOT_CHARACTERS)
+    words = " ".join(_STACKED.sub("", strip_invisible(kept)).split())
+    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+
+
+def _separates(character: str) -> bool:
+    return unicodedata.category(character) in _SEPARATORS or character == _BLANK_BRAILLE
+
+
+def describe_redirect(uri: str) -> tuple[str, str]:
+    """Return where a redirect URI goes: `this_computer`, `site` or `app`, and the part of it that tells which one."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return "app", f"{parts.scheme}:" if not parts.netloc else f"{parts.scheme}://{parts.netloc}"
+    return ("this_computer" if is_loopback(parts.hostname) else "site"), parts.netloc

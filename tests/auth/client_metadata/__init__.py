@@ -1,0 +1,1 @@
+"""Tests of `m365_mcp.auth.client_metadata`."""

@@ -1,0 +1,53 @@
+"""The catalogues: every text of the pages is translated, its placeholders agree, and the compiled form is current."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.catalogues import CATALOGUES, compiled, read, texts
+
+HINT = "Run `make translations`, translate the texts that are empty in {}, and run it again."
+EACH = pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parents[1].name)
+
+
+@EACH
+def test_f18_every_text_has_a_translation(path: Path) -> None:
+    """No text of a template or of an error that a page shows is missing, empty, or left from an older version."""
+    wanted = {message.id for message in texts() if message.id}
+    found = {message.id: message for message in read(path) if message.id}
+
+    hint = HINT.format(path.name)
+    assert wanted - found.keys() == set(), hint
+    assert found.keys() - wanted == set(), hint
+    assert [one.id for one in found.values() if one.fuzzy or not all(strings(one.string))] == [], hint
+
+
+@EACH
+def test_f18_placeholders_of_every_translation_are_those_of_its_text(path: Path) -> None:
+    """A translation that lost or changed a placeholder would fail when the page is shown."""
+    for message in read(path):
+        for translation in strings(message.string) if message.id else []:
+            assert placeholders(translation) == placeholders(strings(message.id)[-1]), message.id
+
+
+@EACH
+def test_f18_compiled_catalogue_is_up_to_date(path: Path) -> None:
+    """The server reads the .mo file, which is committed: it is what the .po file says."""
+    assert path.with_suffix(".mo").read_bytes() == compiled(read(path)), "Run `make translations`."
+
+
+def test_f18_there_is_a_catalogue() -> None:
+    """Traditional Chinese is there, so that the tests above are about something."""
+    assert "zh_Hant" in [path.parents[1].name for path in CATALOGUES]
+
+
+def strings(text: str | Iterable[str] | None) -> list[str]:
+    return [text or ""] if text is None or isinstance(text, str) else list(text)
+
+
+def placeholders(text: str) -> list[str]:
+    return sorted(re.findall(r"%%?\(\w+\)s|%(?![%(])", text))
