@@ -32,7 +32,7 @@ ALSO = {
     "mail": ("tests/test_mail_payload.py",),
     "storage": ("tests/auth",),
 }
-_OPTIONS = ["-o", "addopts=", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
+_OPTIONS = ["-o", "addopts=", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
 _OPTIONS += ["-m", "not hypothesis", "--assert=plain", "--timeout=12"]  # a test that hangs has killed the mutant
 _LEAST_SECONDS = 20.0  # of processor time
 _WAITING = 3  # how much longer a run may take by the clock, on a busy machine
@@ -45,7 +45,7 @@ class Ran:
 
     Attributes:
         passed: whether no test failed.
-        killer: the test that failed first, if it was a test.
+        failed: the tests that failed.
         seconds: how long it took.
         libraries: what was imported that is not ours.
         reach: which tests run which functions, if that was asked for.
@@ -53,7 +53,7 @@ class Ran:
     """
 
     passed: bool
-    killer: str | None = None
+    failed: list[str] = field(default_factory=list)
     seconds: float = 0.0
     libraries: list[str] = field(default_factory=list)
     reach: Reach = field(default_factory=dict)
@@ -67,13 +67,13 @@ class Order:
     Attributes:
         chosen: the tests to run; None for all.
         first: the tests that killed before.
-        failed: the test that failed first.
+        failed: the tests that failed; a mutant dies of the first, and the rest does not run.
         seconds: how long each test took.
     """
 
     chosen: frozenset[str] | None = None
     first: Sequence[str] = ()
-    failed: str | None = None
+    failed: list[str] = field(default_factory=list)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -85,8 +85,8 @@ class Order:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember the first test that failed, and how long each took."""
         self.seconds[report.nodeid] += report.duration
-        if report.failed and self.failed is None:
-            self.failed = report.nodeid
+        if report.failed:
+            self.failed.append(report.nodeid)
 
 
 class Runner:
@@ -109,14 +109,18 @@ class Runner:
         self._seconds = _LEAST_SECONDS
 
     def warm_up(self) -> Ran:
-        """Run the tests of the product as it is, and import the libraries they need into this process."""
+        """Run the tests of the product as it is, and import the libraries they need into this process.
+
+        A test that fails while the lines are recorded, because it measures time, is left out.
+        """
         recorder = Recorder(PACKAGE, self._package)
         ran = self._forked(lambda: None, Order(), self._tests, 1800.0, recorder)
         for name in ran.libraries:
             _import_quietly(name)
         gc.collect()
         gc.freeze()  # a child that collects garbage need not look at what it has inherited
-        self._seconds, self._reach, self._seconds_of = max(_LEAST_SECONDS, 4 * ran.seconds), ran.reach, ran.seconds_of
+        self._seconds, self._reach = max(_LEAST_SECONDS, 4 * ran.seconds), ran.reach
+        self._seconds_of = {test: seconds for test, seconds in ran.seconds_of.items() if test not in ran.failed}
         return ran
 
     def run(self, name: str, path: Path, source: str, line: int) -> Ran:
@@ -127,8 +131,7 @@ class Runner:
         files = list(dict.fromkeys(test.partition("::")[0] for test in sorted(chosen)))
         order = Order(chosen, [*self._killers, *sorted(chosen, key=lambda test: self._seconds_of.get(test, 0.0))])
         ran = self._forked(Override(name, path, source).install, order, files, self._seconds)
-        if ran.killer is not None:
-            self._killers = [ran.killer, *(one for one in self._killers if one != ran.killer)]
+        self._killers = [*ran.failed[:1], *(one for one in self._killers if one not in ran.failed)]
         return ran
 
     def _tests_for(self, path: Path, line: int) -> frozenset[str]:
@@ -164,7 +167,7 @@ class Runner:
         _end(child)
         return Ran(
             passed=told.get("code") in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED),
-            killer=told.get("killer"),
+            failed=told.get("failed", []),
             seconds=time.monotonic() - began,
             libraries=told.get("libraries", []),
             reach=told.get("reach", {}),
@@ -185,12 +188,18 @@ def _be_the_child(
         sys.dont_write_bytecode = False  # otherwise every child would compile all our sources anew
         _forget_ours()
         prepare()
-        code = int(pytest.main([*_OPTIONS, *files], plugins=[order, *filter(None, [recorder])]))
+        stopping = [] if recorder else ["-x"]
+        code = int(pytest.main([*_OPTIONS, *stopping, *files], plugins=[order, *filter(None, [recorder])]))
         libraries = [name for name in sys.modules if name.split(".")[0] not in OURS]
         slow = {test for test, seconds in order.seconds.items() if seconds > _SLOW_SECONDS}
-        reach = recorder.reach(without=slow) if recorder else {}
-        said: dict[str, Any] = {"code": code, "killer": order.failed, "libraries": libraries, "reach": reach}
-        said |= {"seconds_of": order.seconds}
+        reach = recorder.reach(without=slow.union(order.failed)) if recorder else {}
+        said = {
+            "code": code,
+            "failed": order.failed,
+            "libraries": libraries,
+            "reach": reach,
+            "seconds_of": order.seconds,
+        }
         with os.fdopen(writing, "wb") as pipe:  # more than a pipe takes at once
             pipe.write(json.dumps(said).encode())
     finally:

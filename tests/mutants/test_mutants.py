@@ -67,7 +67,7 @@ def test_run_sees_what_the_tests_see() -> None:
     assert runner.run("m365_mcp.retries", path, source, line).passed
     died = runner.run("m365_mcp.retries", path, source.replace("return float", "return None and float"), line)
     assert not died.passed
-    assert "test_seconds_are_read" in str(died.killer)
+    assert "test_seconds_are_read" in str(died.failed)
     assert runner.run("m365_mcp.retries", path, "1 / 0", _line(source, "def jittered") + 1).passed
 
 
