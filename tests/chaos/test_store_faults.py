@@ -168,7 +168,7 @@ async def test_s6_forgotten_client_is_no_dead_end_in_the_browser(lab: Lab) -> No
     page = (await ask_everywhere(client))["authorize, browser"]
 
     assert page.status_code == 400
-    assert "reconnect" in page.text
+    assert "add it again, and connect" in page.text
     assert "<html" in page.text
 
 
