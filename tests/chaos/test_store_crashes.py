@@ -145,6 +145,4 @@ async def test_s13_server_killed_at_any_command_leaves_nothing_stuck(
     assert len(places) >= 6
     assert {at: outcome for at, outcome in outcomes.items() if not (outcome[0] and outcome[2])} == {}
     refused = [at for at, outcome in outcomes.items() if outcome[1] != 200]
-    # A code is good until one of the last two commands takes it.
-    assert len(refused) <= (2 if prepare is code_form else 0)
-    assert sorted(refused) == places[len(places) - len(refused) :]
+    assert refused in ([], [places[-1]] if prepare is code_form else [])

@@ -40,7 +40,7 @@ from m365_mcp.auth.revocation import Revocation
 from m365_mcp.auth.server_metadata import metadata_of, metadata_routes
 from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.sessions import session_id_of
-from m365_mcp.auth.sign_in_records import SignInRecords
+from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.errors import SignInAlreadyDone
 from m365_mcp.errors.request_error import recorded
@@ -197,6 +197,7 @@ class EntraProxy(AzureProvider):
         found = await self._code_store.get(key=authorization_code.code)
         if found is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
+        describe_code(sign_in_events.current(), found)
         await self._keep_client(client)
         new = NewSession(
             session_id=session_id_of(authorization_code.code),

@@ -43,11 +43,15 @@ class SignInRecords:
     async def add_code(self, attempt: Attempt, code: str) -> None:
         """Add to `attempt` what is known of one of our codes. Raises StorageUnavailable."""
         found = await self.codes.get(key=code)
-        if found is None:
-            return
-        attempt.client_id, attempt.redirect_uri = found.client_id, found.redirect_uri
-        known = found.idp_tokens.get(_FIELD, {})  # a code that another version has issued has none
-        attempt.sign_in, attempt.began_at = known.get("reference"), known.get("began_at")
+        if found is not None:
+            describe_code(attempt, found)
+
+
+def describe_code(attempt: Attempt, found: Any) -> None:
+    """Add to `attempt` what FastMCP's record of one of our codes says."""
+    attempt.client_id, attempt.redirect_uri = found.client_id, found.redirect_uri
+    known = found.idp_tokens.get(_FIELD, {})  # a code that another version has issued has none
+    attempt.sign_in, attempt.began_at = known.get("reference"), known.get("began_at")
 
 
 def with_sign_in(tokens: Mapping[str, Any], attempt: Attempt) -> dict[str, Any]:

@@ -95,7 +95,8 @@ class SignInTrail:
             return attempt.begun()
         if attempt.step == "consent" and refusal is not None:
             await self._add_transaction(attempt, fields.get("txn_id"))
-        if attempt.step == "token":
+        # Of a code that was redeemed, the proxy has told; another read would come between the code and the response.
+        if attempt.step == "token" and refusal is not None:
             with contextlib.suppress(StorageUnavailable):
                 await self._records.add_code(attempt, fields.get("code", ""))
         if refusal is not None:
