@@ -59,8 +59,14 @@ async def three_replicas(folder: Path, entra: Entra) -> AsyncIterator[list[OnBeh
 def _replica(records: Records, entra: Entra) -> OnBehalfOf:
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(entra))
     endpoint = TokenEndpoint("https://login.example.com", "t", "app", ClientSecret("s"), http, Metrics())
+    # One process does the work of three replicas and 1,000 people, so it has more time than one person needs.
     return OnBehalfOf(
-        endpoint, SCOPES, shared=GraphTokenCache(records), leases=Leases(records), metrics=endpoint.metrics
+        endpoint,
+        SCOPES,
+        shared=GraphTokenCache(records),
+        leases=Leases(records, seconds=60.0),
+        metrics=endpoint.metrics,
+        budget_seconds=60.0,
     )
 
 
@@ -88,14 +94,13 @@ async def test_f9_twenty_calls_of_one_person_on_three_cold_replicas_are_one_exch
 
 
 async def test_f10_thousand_people_on_three_replicas_cost_one_exchange_each(tmp_path: Path) -> None:
-    """F10: 100 at once and then 1,000 active people: no failure, one exchange a person, over 95 % without Entra."""
+    """F10: 300 at once and then 1,000 active people: no failure, one exchange a person, over 95 % without Entra."""
     entra = Entra()
     async with three_replicas(tmp_path, entra) as replicas:
-        await asyncio.gather(*(replicas[n % 3].graph_token(person(n)) for n in range(100)))
+        await asyncio.gather(*(replicas[n % 3].graph_token(person(n)) for n in range(300)))
         for _ in range(10):
             for replica in replicas:
-                for first in range(0, 1000, 50):
-                    await asyncio.gather(*(replica.graph_token(person(n)) for n in range(first, first + 50)))
+                await asyncio.gather(*(replica.graph_token(person(n)) for n in range(1000)))
         found = sources(replicas)
 
     assert set(entra.exchanges.values()) == {1}
@@ -117,7 +122,7 @@ async def test_f13_ten_thousand_interleaved_calls_give_each_person_their_own_tok
                 token = await replica.graph_token(person(number), RejectedTokens((token.value,)))
             return number, token
 
-        for _ in range(200):
-            crowd = [dice.randrange(200) for _ in range(50)]
+        for _ in range(20):
+            crowd = [dice.randrange(200) for _ in range(500)]
             for number, token in await asyncio.gather(*map(call, crowd)):
                 assert token.value.split()[0] == f"person-{number}"

@@ -4,7 +4,7 @@ import re
 from html import escape, unescape
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from m365_mcp.errors import InvalidArgument
@@ -251,9 +251,10 @@ def test_clean_html_stays_as_it_is(html: str) -> None:
     except InvalidArgument:
         return
 
-    # What was taken out may leave a tag between quotation marks, where it is a word of the text; see `mentions`.
-    assume(not find_mentions(clean))
     again, removed = sanitize_html(clean)
+    if find_mentions(clean):
+        # What was taken out has left a tag between quotation marks, where it is a word of the text; it stays one.
+        clean, (again, removed) = again, sanitize_html(again)
     assert again == clean
     assert not removed
     assert harmless(clean)

@@ -73,6 +73,7 @@ class OnBehalfOf:
         metrics: counts the sources of tokens.
         clock: returns epoch seconds; for tests.
         max_people: the largest number of people whose tokens this process caches.
+        budget_seconds: for finding one token, including the wait for another replica that exchanges.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class OnBehalfOf:
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         max_people: int = MAX_PEOPLE,
+        budget_seconds: float = BUDGET_SECONDS,
     ) -> None:
         self._endpoint = endpoint
         self._scopes = " ".join(scopes)
@@ -93,6 +95,7 @@ class OnBehalfOf:
         self._leases = leases
         self._metrics = metrics
         self._clock = clock
+        self._budget_seconds = budget_seconds
         self._tokens: LRUCache[PersonId, GraphToken] = LRUCache(maxsize=max_people)
         # By assertion, not by person: the refusal of one sign-in must not reach another sign-in of the same person.
         self._running: dict[str, asyncio.Task[GraphToken]] = {}
@@ -134,7 +137,7 @@ class OnBehalfOf:
 
     async def _find(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
         try:
-            async with asyncio.timeout(BUDGET_SECONDS):
+            async with asyncio.timeout(self._budget_seconds):
                 token = await self._find_shared(caller, refused)
         except StorageUnavailable:
             # Without the store the replica exchanges for itself, so no call fails.
@@ -147,7 +150,8 @@ class OnBehalfOf:
     async def _find_shared(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
         _, token = await self._shared.read(caller.person, self._kind)
         if token is None or not self._is_usable(token, refused):
-            async with self._leases.hold(f"exchange.{self._shared.key(caller.person, self._kind)}", BUDGET_SECONDS):
+            name = f"exchange.{self._shared.key(caller.person, self._kind)}"
+            async with self._leases.hold(name, self._budget_seconds):
                 stored, token = await self._shared.read(caller.person, self._kind)
                 if token is None or not self._is_usable(token, refused):
                     token = await self._exchange(caller, refused)
