@@ -16,10 +16,13 @@ from tests.yardstick import idle_core_seconds
 MOST_MEGABYTES = 60
 # The most expensive ones of `python -m tests.mail.measuring`, which measures all.
 EXPENSIVE = {
-    "Markdown": ("wide table", "small tables", "emphasis beside CJK characters"),
+    "Markdown": ("wide table", "small tables", "headings", "emphasis beside CJK characters", "web addresses"),
     "HTML": (
+        "paragraphs with styles",
+        "styles that differ",
         "fonts",
         "links among styles",
+        "a rule beside fonts that differ",
         "a gradient for all elements",
         "text with one wide character",
     ),
