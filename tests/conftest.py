@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Collection, Iterator
 
@@ -27,12 +26,6 @@ SHARED_PROGRAMS = {
     "shared_server": "server",
     "chromium": "corpus",
 }
-
-
-@pytest.hookimpl(optionalhook=True)  # the mutants' runner loads no xdist
-def pytest_xdist_auto_num_workers() -> int:
-    """Use two workers for each core, because the tests of running programs mostly wait."""
-    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
