@@ -131,7 +131,7 @@ async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     draft_id, url = await attaching_ada.link("Grüße <b>.bin", size=TEN_MB)
     page, data = await browser.new_page(), content()
     problems = _problems(page)
-    simulator.control("POST", "faults", where={"method": "PUT", "path": UPLOADS}, what={"delay_seconds": 0.5})
+    simulator.control("POST", "faults", where={"method": "PUT", "path": UPLOADS}, what={"delay_seconds": 2.0})
 
     answer = await page.goto(url)
     await page.evaluate(SEEN)
