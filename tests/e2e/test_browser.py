@@ -147,7 +147,7 @@ async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     await page.get_by_role("button", name="Upload").press("Enter")
     await expect(page.get_by_role("progressbar")).to_be_visible()
     await expect(page.get_by_role("status")).to_have_text(
-        "✓Grüße <b>.bin is in your mail (9.5 MB). You can close this page and tell your assistant."
+        "✓Grüße <b>.bin is in your mail (9.5 MB). You can close this page and tell your assistant.", timeout=60_000
     )
     sent = await attaching_ada.send(draft_id)
 
