@@ -50,9 +50,10 @@ def filled_in(tmp_path: Path) -> Path:
     shutil.copy(REPOSITORY / "compose.yaml", tmp_path)
     shutil.copy(DEMO, tmp_path)
     sample = (REPOSITORY / ".env.example").read_text()
-    for name in ("client-id", "client-secret-value", "tenant-id"):
+    guid = "00000000-aaaa-4bbb-8ccc-dddddddddddd"
+    for name, value in {"client-id": guid, "client-secret-value": "value-not-id", "tenant-id": guid}.items():
         assert f"=your-{name}" in sample
-        sample = sample.replace(f"=your-{name}", "=00000000-aaaa-4bbb-8ccc-dddddddddddd")
+        sample = sample.replace(f"=your-{name}", f"={value}")
     (tmp_path / ".env").write_text(f"{sample}\nREDIS_PASSWORD=chosen1by2the3operator\n")
     return tmp_path
 
