@@ -54,6 +54,7 @@ PROOF = {
     "mcp_cimd_allowed_hosts": "e2e/test_metadata_documents.py::test_client_with_a_metadata_document_signs_in",
     "mcp_allowed_hosts": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
     "mcp_allowed_origins": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
+    "mcp_trusted_proxies": "web/test_trusted_proxies.py::test_h9_client_is_whom_a_trusted_proxy_names",
     "mcp_hsts_seconds": "web/test_security_headers.py::test_h21_https_is_asked_for_where_the_host_is_ours",
     "mcp_product_name": "web/test_product.py::test_mcp_product_name_is_the_one_name_everywhere",
     "mcp_product_icon": "web/test_product.py::test_mcp_product_icon_is_served_and_shown",

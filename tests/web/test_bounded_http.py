@@ -30,6 +30,7 @@ class Application:
 
     def __init__(self) -> None:
         self.headers: list[list[tuple[str, str]]] = []
+        self.clients: list[str | None] = []
         self.disconnects = threading.Semaphore(0)
 
     def starlette(self) -> Starlette:
@@ -38,6 +39,7 @@ class Application:
 
     async def _respond(self, request: Request) -> Response:
         self.headers.append(list(request.headers.items()))
+        self.clients.append(request.client and request.client.host)
         if request.url.path == "/unread":
             return Response(b"refused", 401)
         if request.url.path == "/large":
@@ -328,3 +330,12 @@ def test_websockets_are_not_served(application: Application) -> None:
         answer = ask(port, GET + upgrade + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_h9_variable_of_uvicorn_decides_nothing(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uvicorn believes X-Forwarded-For from nobody; the application does, as MCP_TRUSTED_PROXIES says."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    with serving(application, USUAL) as port:
+        ask(port, GET + b"Connection: close\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n")
+
+    assert application.clients == ["127.0.0.1"]

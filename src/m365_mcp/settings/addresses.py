@@ -103,9 +103,14 @@ def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
     try:
         networks = tuple(map(ip_network, value))
     except ValueError:
-        raise ValueError(
-            "every entry must be an address or a network such as 10.244.0.0/16, without bits behind its length"
-        ) from None
+        raise ValueError(_NO_NETWORK) from None
+    if any("%" in entry for entry in value):
+        raise ValueError(_NO_NETWORK)
     if any(network.prefixlen == 0 for network in networks):
         raise ValueError("must name your proxies only; behind 0.0.0.0/0 or ::/0, every client could choose its address")
     return tuple(map(str, networks))
+
+
+_NO_NETWORK = (
+    "every entry must be an address or a network such as 10.244.0.0/16, without a zone or bits behind its length"
+)
