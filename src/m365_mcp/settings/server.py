@@ -157,9 +157,8 @@ class ServerSettings(BaseSettings):
     )
     mcp_trusted_proxies: Annotated[CommaSeparated, AfterValidator(addresses.check_networks)] = Field(
         (),
-        description="Addresses and networks (CIDR) of the proxies in front of this server, comma separated; the client "
-        "is whom their X-Forwarded-For names. Unset: the client is whoever opens the connection.",
-        examples=["10.244.0.0/16"],
+        description="Addresses and networks (CIDR) of the proxies in front of this server, comma separated, such as "
+        "10.244.0.0/16; the client is whom their X-Forwarded-For names. Unset: whoever opens the connection.",
     )
     mcp_hsts_seconds: int | None = Field(
         None,
