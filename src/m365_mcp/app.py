@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from m365_mcp import __version__, logs
 from m365_mcp.auth.sign_in_events import SignInLog
@@ -25,7 +26,7 @@ from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
-from m365_mcp.web.client_address import ClientAddresses
+from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.mcp_requests import McpRequests
@@ -99,6 +100,7 @@ def assemble(container: Container) -> Starlette:
     observed = SignInTrail(_limits(container, inner), SignInLog(container.metrics), container.auth.sign_in_records)
     edge = [
         # The first sees a request first and its answer last.
+        Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted_hosts(container.settings.mcp_trusted_proxies)),
         Middleware(health.Draining, readiness=container.readiness),
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
@@ -114,7 +116,7 @@ def assemble(container: Container) -> Starlette:
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
     """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
     checked = OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource)
-    addresses = ClientAddresses(())
+    addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     reserved = StoreReserve(checked, container.storage.reserve)
     return OAuthBodies(RateLimits(reserved, addresses.of, container.metrics))
 

@@ -6,7 +6,7 @@ can own many IPv6 addresses: networks are assigned as a /64 or larger (RFC 6177)
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from starlette.types import Scope
 
@@ -59,3 +59,14 @@ def _client(scope: Scope) -> IPv4Address | IPv6Address | None:
         mapped = IPv4Address(address.packed[-4:]) if address in _NAT64 else address.ipv4_mapped
         return mapped or address
     return address
+
+
+def trusted_hosts(trusted_proxies: tuple[str, ...]) -> list[str]:
+    """Return the proxies for uvicorn's ProxyHeadersMiddleware, which does not read IPv4 addresses in IPv6 ones."""
+    networks = [ip_network(entry) for entry in trusted_proxies]
+    mapped = [
+        f"::ffff:{network.network_address}/{96 + network.prefixlen}"
+        for network in networks
+        if isinstance(network, IPv4Network)
+    ]
+    return [*map(str, networks), *mapped]
