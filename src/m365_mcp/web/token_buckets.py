@@ -13,6 +13,7 @@ from collections.abc import Callable
 from cachetools import LRUCache
 
 MAX_KEYS = 4096
+_ROUNDING = 1e-6  # seconds; thousands of fractions that were added up are not exact
 
 
 class TokenBuckets:
@@ -32,7 +33,8 @@ class TokenBuckets:
 
     def wait_for(self, key: str, tokens: int) -> float:
         """Return the seconds until the bucket has so many tokens; 0 if it has them."""
-        return max(0.0, self._after(key, tokens) - self._clock() - self._seconds)
+        seconds = self._after(key, tokens) - self._clock() - self._seconds
+        return seconds if seconds > _ROUNDING else 0.0
 
     def take(self, key: str, tokens: int) -> None:
         """Take tokens out of the bucket."""
