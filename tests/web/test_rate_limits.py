@@ -324,7 +324,7 @@ async def test_h14_registration_with_too_many_redirect_uris_is_refused(browser: 
 
     assert [answer.status_code for answer in refused] == [400, 400]
     assert {answer.json()["error"] for answer in refused} == {"invalid_client_metadata"}
-    assert "at most 10 redirect URIs, with 2000 characters in all" in refused[0].json()["error_description"]
+    assert "at most 10 redirect URIs, with 1000 characters in all" in refused[0].json()["error_description"]
     assert good.status_code == 201
     assert good.json()["grant_types"] == ["authorization_code", "refresh_token"]
 

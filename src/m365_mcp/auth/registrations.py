@@ -22,7 +22,7 @@ from m365_mcp.errors.request_error import note
 from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 
 MAX_REDIRECT_URIS = 10  # VS Code, with the most of all known clients, registers four
-MAX_REDIRECT_CHARACTERS = 2000  # of all together
+MAX_REDIRECT_CHARACTERS = 1000  # of all together
 _TOO_MANY_URIS = (
     f"A client may register at most {MAX_REDIRECT_URIS} redirect URIs, "
     f"with {MAX_REDIRECT_CHARACTERS} characters in all."
