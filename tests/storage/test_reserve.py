@@ -119,6 +119,24 @@ async def test_h3_redis_tells_its_memory(redis: Redis) -> None:
     await client.aclose()
 
 
+async def test_h3_outage_is_noticed_by_all_requests_together() -> None:
+    """Requests that wait for a store that is away fail with one question, and the next one asks again."""
+    asked: list[str] = []
+
+    async def away() -> Memory:
+        asked.append("INFO")
+        await asyncio.sleep(0)
+        raise StorageUnavailable
+
+    reserve = Reserve(away)
+    failed = await asyncio.gather(*(reserve.is_reached() for _ in range(20)), return_exceptions=True)
+
+    assert {type(one) for one in failed} == {StorageUnavailable}
+    assert len(asked) == 1
+    with pytest.raises(StorageUnavailable):
+        await reserve.is_reached()
+
+
 async def test_h3_redis_that_is_away_is_an_outage() -> None:
     """It is not mistaken for one without a limit."""
     client = connect("redis://127.0.0.1:1/0")

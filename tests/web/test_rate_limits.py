@@ -19,6 +19,7 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.web.client_address import ClientAddresses
 from m365_mcp.web.oauth_requests import OAuthBodies
 from m365_mcp.web.rate_limits import BYTES_PER_TOKEN, MAX_PAGES, RATES, WINDOW_SECONDS, RateLimits
+from m365_mcp.web.token_buckets import MAX_KEYS, TokenBuckets
 from tests.web.apps import BROWSER, CHINESE, authorize, consent, opened, register
 
 COMPANY, CLAUDE, STRANGER = "198.51.100.7", ("203.0.113.1", "203.0.113.2"), "192.0.2.66"
@@ -330,3 +331,15 @@ async def test_h14_registration_with_too_many_redirect_uris_is_refused(browser: 
 
 
 GRANTS = ["refresh_token", "authorization_code", "urn:" + "x" * 1000]
+
+
+def test_h3_table_of_keys_is_bounded() -> None:
+    """Strangers with many addresses make the table forget the oldest, and not grow."""
+    buckets = TokenBuckets(1, 60.0, lambda: 100.0)
+
+    for number in range(3 * MAX_KEYS):
+        buckets.take(str(number), 1)
+
+    assert buckets.wait_for(str(3 * MAX_KEYS - 1), 1) == 60.0
+    assert buckets.wait_for("0", 1) == 0.0
+    assert len(buckets) == MAX_KEYS

@@ -91,6 +91,7 @@ class EntraProxy(AzureProvider):
         self._registrations = RegistrationStore(self._client_store, sign_ins.unused_registrations)
         self.sign_in_records = SignInRecords(self._transaction_store, self._code_store, self._client_store)
 
+    @recorded
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         """Register a client (RFC 7591), with the redirect URIs that are allowed here and the secret that it asks for.
 

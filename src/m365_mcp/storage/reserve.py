@@ -45,7 +45,7 @@ class Reserve:
     ) -> None:
         self._measure = measure
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
         self._asked_at: float | None = None
         self._passed = 0
         self._is_reached = False
@@ -54,14 +54,26 @@ class Reserve:
     async def is_reached(self) -> bool:
         """Return whether only people who are signed in may write. Raises StorageUnavailable."""
         self._passed += 1
-        async with self._lock:
-            if self._asked_at is None or self._is_old():
-                self._take_in(await self._measure())
-                self._asked_at, self._passed = self._clock(), 0
-            return self._is_reached
+        if self._asking is None and self._is_old():
+            self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(self._forget)
+        if self._asking is not None:
+            await asyncio.shield(self._asking)  # a client that hangs up ends nobody else's question
+        return self._is_reached
+
+    async def _ask(self) -> None:
+        self._take_in(await self._measure())
+        self._asked_at, self._passed = self._clock(), 0
+
+    def _forget(self, ended: asyncio.Task[None]) -> None:
+        self._asking = None
+        if not ended.cancelled():
+            ended.exception()  # nobody may be left who waits for it
 
     def _is_old(self) -> bool:
-        age = self._clock() - (self._asked_at or 0.0)
+        if self._asked_at is None:
+            return True
+        age = self._clock() - self._asked_at
         return age >= ASK_SECONDS or (self._passed > ASK_REQUESTS and not self._is_reached)
 
     def _take_in(self, memory: Memory | None) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.errors import StorageUnavailable, StoreNearlyFull, request_error
+from m365_mcp.errors import M365Error, StorageUnavailable, StoreNearlyFull, request_error
 from m365_mcp.storage.reserve import Reserve
 from m365_mcp.web.responses import error_as_json
 
@@ -30,14 +28,16 @@ class StoreReserve:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request (ASGI)."""
         is_anonymous = scope["type"] == "http" and scope["path"] in ANONYMOUS_PATHS and scope["method"] != "OPTIONS"
-        if is_anonymous and await self._is_reached():
-            error = StoreNearlyFull(retry_after=RETRY_SECONDS)
-            request_error.note(error)
-            await error_as_json(error)(scope, receive, send)
+        error = await self._refusal() if is_anonymous else None
+        if error is None:
+            await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        request_error.note(error)
+        await error_as_json(error)(scope, receive, send)
 
-    async def _is_reached(self) -> bool:
-        with contextlib.suppress(StorageUnavailable):  # the request itself says so
-            return await self._reserve.is_reached()
-        return False
+    async def _refusal(self) -> M365Error | None:
+        try:
+            is_reached = await self._reserve.is_reached()
+        except StorageUnavailable as error:
+            return error
+        return StoreNearlyFull(retry_after=RETRY_SECONDS) if is_reached else None

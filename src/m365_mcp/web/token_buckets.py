@@ -31,6 +31,9 @@ class TokenBuckets:
         self._clock = clock
         self._full_at: LRUCache[str, float] = LRUCache(MAX_KEYS)
 
+    def __len__(self) -> int:
+        return len(self._full_at)
+
     def wait_for(self, key: str, tokens: int) -> float:
         """Return the seconds until the bucket has so many tokens; 0 if it has them."""
         seconds = self._after(key, tokens) - self._clock() - self._seconds
