@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import tracemalloc
@@ -31,10 +32,11 @@ class Application:
     def __init__(self) -> None:
         self.headers: list[list[tuple[str, str]]] = []
         self.clients: list[str | None] = []
+        self.arrived, self.released = threading.Semaphore(0), threading.Semaphore(0)
         self.disconnects = threading.Semaphore(0)
 
     def starlette(self) -> Starlette:
-        paths = ("/hello", "/unread", "/large", "/upload/link")
+        paths = ("/hello", "/unread", "/large", "/waiting", "/upload/link")
         return Starlette(routes=[Route(path, self._respond, methods=["GET", "POST", "PUT"]) for path in paths])
 
     async def _respond(self, request: Request) -> Response:
@@ -43,7 +45,10 @@ class Application:
         if request.url.path == "/unread":
             return Response(b"refused", 401)
         if request.url.path == "/large":
-            return Response(b"x" * 50_000_000)
+            return Response(b"x" * int(request.url.query))
+        if request.url.path == "/waiting":
+            self.arrived.release()
+            await asyncio.to_thread(self.released.acquire, timeout=PATIENCE_SECONDS)
         try:
             return Response(str(len(await request.body())))
         except ClientDisconnect:
@@ -60,6 +65,7 @@ def application() -> Application:
 def serving(application: Application, limits: HttpLimits) -> Iterator[int]:
     """Serve with these limits, as the command does, in a thread; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # what the kernel keeps for a client
         config = configure(application.starlette(), host="127.0.0.1", port=0, limits=limits)
         server = Server(config, Readiness(()), 0)
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -74,7 +80,10 @@ def serving(application: Application, limits: HttpLimits) -> Iterator[int]:
 
 @contextmanager
 def connected(port: int) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(("127.0.0.1", port))
         yield connection
 
 
@@ -186,7 +195,7 @@ def test_h21_second_host_is_400(application: Application, separator: bytes, seco
 @pytest.mark.parametrize("begin", [b"G", GET, GET + b"X: y", b"\r\n"])
 def test_h9_head_that_takes_too_long_is_408(application: Application, begin: bytes) -> None:
     """A client that begins a request and does not end its head is told so, and its connection ends."""
-    with serving(application, SHORT) as port:
+    with serving(application, replace(SHORT, discard_seconds=2 * PATIENCE_SECONDS)) as port:
         answer = ask(port, begin)
 
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
@@ -286,21 +295,22 @@ def test_h9_body_that_nobody_reads_and_that_ends_leaves_no_connection(applicatio
         assert read_all(connection).count(b"HTTP/1.1") == 0
 
 
+@pytest.mark.parametrize("size", [60_000, 50_000_000])  # less and more than what makes the application wait
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
-def test_h9_response_that_is_not_read_is_dropped(application: Application, close: bytes) -> None:
+def test_h9_response_that_is_not_read_is_dropped(application: Application, close: bytes, size: int) -> None:
     """A client that does not read what it asked for loses its connection, and the rest of the response."""
     with serving(application, SHORT) as port, connected(port) as connection:
-        connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n" + close + b"\r\n")
+        connection.sendall(b"GET /large?%d HTTP/1.1\r\nHost: a\r\n" % size + close + b"\r\n")
         assert connection.recv(1) == b"H"
         other = ask(port, GET)  # takes as long as the limit
 
-        assert len(read_all(connection)) < 50_000_000
+        assert len(read_all(connection)) < size
     assert other.startswith(b"HTTP/1.1 408 ")
 
 
 def test_h9_pipelined_requests_are_limited(application: Application) -> None:
     """Requests on one connection are answered in order up to the limit, and then the connection ends."""
-    with serving(application, USUAL) as port:
+    with serving(application, replace(USUAL, idle_seconds=2 * int(PATIENCE_SECONDS))) as port:
         answer = ask(port, (GET + b"\r\n") * 500)
 
     assert answer.count(b"HTTP/1.1 200 OK") == len(application.headers) == USUAL.queued + 1
@@ -308,8 +318,11 @@ def test_h9_pipelined_requests_are_limited(application: Application) -> None:
 
 def test_h9_oldest_incomplete_request_makes_room(application: Application) -> None:
     """When there are too many connections, the one that has waited longest is closed, and no answered one."""
-    with serving(application, replace(USUAL, connections=3)) as port, connected(port) as upload:
+    limits = replace(USUAL, connections=4)
+    with serving(application, limits) as port, connected(port) as upload, connected(port) as waiting:
         upload.sendall(b"PUT /upload/link HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\na")
+        waiting.sendall(b"GET /waiting HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert application.arrived.acquire(timeout=PATIENCE_SECONDS)
         with connected(port) as first, connected(port) as second:
             first.sendall(GET)
             second.sendall(GET)
@@ -321,6 +334,19 @@ def test_h9_oldest_incomplete_request_makes_room(application: Application) -> No
             assert read_all(second).startswith(b"HTTP/1.1 200 ")
         upload.sendall(b"b")
         assert read_all(upload).endswith(b"\r\n\r\n2")
+        application.released.release()
+        assert read_all(waiting).startswith(b"HTTP/1.1 200 ")
+
+
+def test_h9_idle_connection_makes_room(application: Application) -> None:
+    """A connection between two requests is closed for a new one, too."""
+    limits = replace(USUAL, connections=1, idle_seconds=2 * int(PATIENCE_SECONDS))
+    with serving(application, limits) as port, connected(port) as idle:
+        idle.sendall(GET + b"\r\n")
+        assert idle.recv(1_000).startswith(b"HTTP/1.1 200 ")
+
+        assert ask(port, GET + b"Connection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        assert read_all(idle).count(b"HTTP/1.1") == 0
 
 
 def test_websockets_are_not_served(application: Application) -> None:

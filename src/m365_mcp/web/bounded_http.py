@@ -219,10 +219,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _end_late_body(self) -> None:
         self._timer = None
         left = self._body_deadline - self.loop.time()
-        is_paced = self._is_answering() and self.is_paced(self.scope["path"])
-        if left > 0 and not is_paced:
+        if left > 0:
             self._set_timer(left, self._end_late_body)
-        elif is_paced or self.flow.read_paused:
+        elif self.flow.read_paused or (self._is_answering() and self.is_paced(self.scope["path"])):
             self._body_deadline = self.loop.time() + self.limits.body_seconds
             self._watch()
         else:
@@ -246,8 +245,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _answer(self, response: Refusal) -> None:
         if self._is_in_body:
-            self.cycle.disconnected = True  # the application gets http.disconnect, and cannot answer any more
-            self.cycle.message_event.set()
+            self.cycle.disconnected = True  # the application cannot answer any more
         self.transport.write(response.render(self.server_state.default_headers))
         if self.transport.can_write_eof():
             self.transport.write_eof()
