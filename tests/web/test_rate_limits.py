@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
 import pytest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.client_address import ClientAddresses
 from m365_mcp.web.oauth_requests import OAuthBodies
@@ -292,8 +293,10 @@ async def test_h3_state_of_8_kb_is_accepted(browser: httpx2.AsyncClient) -> None
     """It comes back as it was when the person declines."""
     state = "ab+/=%&ü\n" * 819
     page = await consent_of(browser, state)
+    form = read_form(str(page.url), page.text)
+    declined = await browser.post(form.action, data={**form.fields, "action": "deny"})
 
-    assert page.status_code == 200
+    assert dict(parse_qsl(urlsplit(declined.headers["Location"]).query))["state"] == state
 
 
 async def consent_of(browser: httpx2.AsyncClient, state: str) -> httpx2.Response:
