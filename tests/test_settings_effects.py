@@ -51,6 +51,7 @@ PROOF = {
     "mcp_clients": f"{_HERE}::test_f4_clients_by_name_may_register_every_uri_of_theirs",
     "mcp_allowed_redirect_uris": f"{_HERE}::test_client_may_register_only_the_chosen_redirect_uris",
     "mcp_cimd": "e2e/test_metadata_documents.py::test_metadata_documents_can_be_switched_off",
+    "mcp_max_unused_registrations": "auth/test_registration_store.py::test_h3_operator_chooses_how_many_are_unused",
     "mcp_cimd_allowed_hosts": "e2e/test_metadata_documents.py::test_client_with_a_metadata_document_signs_in",
     "mcp_allowed_hosts": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
     "mcp_allowed_origins": "web/test_origins.py::test_operator_can_add_hosts_and_origins",
