@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from m365_mcp.errors import M365Error
 from m365_mcp.mail import MailRules, Message, MessageRequest, compose_message
 
 
@@ -15,3 +16,12 @@ def build_html(html: str) -> tuple[str, tuple[str, ...]]:
     """Return what becomes of `html`, and what is said about it."""
     message = build(body=html)
     return message.body, message.warnings
+
+
+def sentence_of(error: M365Error, where: str = "") -> str:
+    """Return the sentence of an error, which names `where` and has advice of its own."""
+    assert error.sentence.startswith(where)
+    assert error.sentence.endswith(".")
+    assert error.advice.endswith(".")
+    assert error.advice != type(error).advice
+    return error.sentence

@@ -6,8 +6,8 @@ import idna
 import pytest
 
 from m365_mcp.errors import InvalidArgument, RecipientNotAllowed
-from m365_mcp.mail import MAX_RECIPIENTS, MailRules
-from tests.mail.composing import build
+from m365_mcp.mail import MAX_RECIPIENTS, MailRules, check_recipients
+from tests.mail.composing import build, sentence_of
 
 LOOKS_ALIKE = idna.encode("соntoso.example").decode()  # its first two letters are Cyrillic
 CONTOSO = MailRules(allowed_domains=("contoso.example",), allow_bcc=True)
@@ -117,11 +117,16 @@ def test_g4_domain_that_only_looks_alike_is_another_one(address: str) -> None:
         build(CONTOSO, to=[address])
 
 
-@pytest.mark.parametrize("allowed", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example."])
+@pytest.mark.parametrize("allowed", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example.", "ｂücher.example"])
 @pytest.mark.parametrize("address", ["a@bücher.example", "a@xn--bcher-kva.example", "a@XN--BCHER-KVA.example"])
 def test_g4_domain_is_the_same_in_unicode_and_in_ascii(allowed: str, address: str) -> None:
     """The operator's list and the address may each be written either way."""
     assert build(MailRules(allowed_domains=(allowed,)), to=[address]).to
+
+
+def test_g4_address_with_an_at_in_quotes_is_compared_by_its_domain() -> None:
+    """Only what follows the last @ is the domain."""
+    assert len(addresses('"a@b"@bücher.example', '"a@b"@xn--bcher-kva.example')) == 1
 
 
 @pytest.mark.parametrize(
@@ -164,7 +169,7 @@ def test_g7_operators_list_holds_for_every_field(field: str) -> None:
 
 def test_g7_all_recipients_outside_are_counted() -> None:
     """The error names up to five entries and counts the others."""
-    with pytest.raises(RecipientNotAllowed, match=r"^recipient_not_allowed: 7 of .* entry 5 and 2 more\. "):
+    with pytest.raises(RecipientNotAllowed, match=r"^recipient_not_allowed: 7 of the addresses are .* entry 5 and 2 more\. "):
         build(CONTOSO, to=[f"p{n}@example.com" for n in range(7)])
 
 
@@ -191,8 +196,9 @@ def test_g10_more_recipients_than_allowed_are_refused() -> None:
     rules = MailRules(max_recipients=20, allow_bcc=True)
 
     assert len(build(rules, to=recipients[:20]).to) == 20
-    with pytest.raises(InvalidArgument, match="21 recipients, and one message may have 20"):
+    with pytest.raises(InvalidArgument) as caught:
         build(rules, to=recipients[:19], cc=recipients[19:20], bcc=recipients[20:])
+    assert sentence_of(caught.value) == "There are 21 recipients, and one message may have 20."
 
 
 def test_g10_exchanges_limit_holds_without_another() -> None:
@@ -241,8 +247,28 @@ def test_g13_longest_legal_address_passes() -> None:
 
 def test_no_recipient_is_refused() -> None:
     """A message without `to` is refused, also with an address in cc."""
-    with pytest.raises(InvalidArgument, match="no recipient"):
+    with pytest.raises(InvalidArgument) as caught:
         build(to=[], cc=["ada@contoso.example"])
+    assert sentence_of(caught.value) == "There is no recipient."
+
+
+def test_draft_without_a_recipient_is_refused() -> None:
+    """The advice is about Outlook, because the recipients of a draft are set there."""
+    with pytest.raises(InvalidArgument) as caught:
+        check_recipients(MailRules(), to=())
+
+    assert sentence_of(caught.value) == "There is no recipient."
+    assert "Outlook" in caught.value.advice
+
+
+def test_one_address_alone_is_a_list_of_one() -> None:
+    """An argument that is one text holds one recipient."""
+    assert build(to="ada@contoso.example").to == build(to=["ada@contoso.example"]).to
+
+
+def test_answers_may_go_to_a_recipient() -> None:
+    """An address in reply_to and in `to` is not repeated."""
+    assert build(reply_to=["grace@contoso.example"]).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -255,6 +281,7 @@ def test_g21_blind_copies_and_other_senders_are_refused_unless_switched_on(chang
         build(**change)
 
     assert setting in caught.value.advice
+    assert sentence_of(caught.value).endswith(" is switched off on this server.")
     assert "ada" not in caught.value.explain()
     assert build(MailRules(allow_bcc=True, allow_from=True), **change).as_graph()
 
