@@ -14,7 +14,7 @@ from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import Message
 from m365_mcp.mail.base64_content import decode_base64
 from m365_mcp.mail.file_signatures import can_be
-from tests.mail.composing import build
+from tests.mail.composing import build, refused
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -30,7 +30,7 @@ def send(name: str, text: str, **more: str) -> Message:
 
 
 def refusal(name: str, text: str) -> str:
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         send(name, text)
     assert text not in caught.value.explain() or len(text) < 5
     return caught.value.sentence

@@ -8,7 +8,7 @@ from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import DEFAULT_BLOCKED, Attachment, MailRules, Message, check_attachment_name, check_attachment_start
 from m365_mcp.mail.attachment_notes import notes_on_names
 from m365_mcp.mail.rules import DISTRUSTED
-from tests.mail.composing import build
+from tests.mail.composing import build, refused
 
 RULES = MailRules()
 INVITATION = (
@@ -88,7 +88,7 @@ def test_k11_refusal_of_a_name_says_which_character_it_met(name: str, met: str) 
     if met == "has no":
         assert check_attachment_name(name, RULES) == ".pdf"
         return
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         check_attachment_name(name, RULES)
     assert met in caught.value.sentence
 
@@ -115,7 +115,7 @@ def test_k11_refusal_of_a_name_says_which_character_it_met(name: str, met: str) 
 )
 def test_h17_blocked_extension_is_named(name: str, extension: str) -> None:
     """What Outlook blocks, and what fetches or installs, is refused, and the error says which extension."""
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         check_attachment_name(name, RULES)
 
     assert caught.value.sentence.endswith(f"of a type that this server does not attach (.{extension}).")
@@ -141,9 +141,9 @@ def test_h17_operators_list_takes_the_place_of_the_built_in_one() -> None:
     file = {"name": "a.iqy", "content_base64": "", "content_type": "text/javascript"}
 
     assert build(rules, attachments=[file]).attachments
-    with pytest.raises(InvalidArgument, match=r"\(\.zip\)"):
+    with refused(InvalidArgument, match=r"\(\.zip\)"):
         build(rules, attachments=[file | {"name": "a.zip"}])
-    with pytest.raises(InvalidArgument, match=r"content_type of a file .* \(\.zip\)"):
+    with refused(InvalidArgument, match=r"content_type of a file .* \(\.zip\)"):
         build(rules, attachments=[file | {"content_type": "application/zip"}])
 
 
@@ -164,7 +164,7 @@ def test_h17_operators_list_takes_the_place_of_the_built_in_one() -> None:
 )
 def test_h17_dangerous_media_type_is_refused(content_type: str) -> None:
     """The caller's media type makes no program of a text."""
-    with pytest.raises(InvalidArgument, match=r"'attachments' entry 1 has .* content_type"):
+    with refused(InvalidArgument, match=r"'attachments' entry 1 has .* content_type"):
         send("x.txt", b"hello", content_type=content_type)
 
 
@@ -176,7 +176,7 @@ def test_h17_page_under_another_name_goes_with_a_warning() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
 def test_h17_script_is_found_in_every_encoding(encoding: str) -> None:
     """The mark #! at the beginning is found with and without a byte order mark."""
-    with pytest.raises(InvalidArgument, match="is a program"):
+    with refused(InvalidArgument, match="is a program"):
         check_attachment_start("#!/bin/sh\n".encode(encoding), RULES)
     check_attachment_start("# a heading\n".encode(encoding), RULES)
 
@@ -187,7 +187,7 @@ def test_h17_script_is_found_in_every_encoding(encoding: str) -> None:
 )
 def test_h17_program_is_found_under_any_name(start: bytes) -> None:
     """Programs, shortcuts and compiled help files are refused by their first bytes."""
-    with pytest.raises(InvalidArgument, match="is a program"):
+    with refused(InvalidArgument, match="is a program"):
         attached("notes.dat", start)
 
 
@@ -246,7 +246,7 @@ def test_k11_media_type_follows_from_the_last_extension(name: str, content_type:
 def test_k11_media_type_may_have_parameters(written: str, sent: str | None) -> None:
     """Parameters stay (RFC 2045); what is no media type is refused."""
     if sent is None:
-        with pytest.raises(InvalidArgument, match="content_type that cannot be read"):
+        with refused(InvalidArgument, match="content_type that cannot be read"):
             attached("a", content_type=written)
     else:
         assert attached("a", content_type=written).content_type == sent

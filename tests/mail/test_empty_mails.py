@@ -62,9 +62,16 @@ def test_k12_reply_that_shows_nothing_is_refused(kind: str) -> None:
     [
         ("a &amp; b", "HTML entities"),
         ("=?utf-8?B?R3LDvMOfZQ==?=", "encoded words"),
+        ("=?utf-8?b?R3LDvMOfZQ==?=", "encoded words"),
+        ("=?utf-8?Q?a=20b?=", "encoded words"),
+        ("=?utf-8?q?a=20b?=", "encoded words"),
+        ("[a](https://a.example)", "Markdown marks"),
+        ("## a", "Markdown marks"),
         ("**bold** news", "Markdown marks"),
         ("<b>News</b>", "HTML tags"),
         ("Gr\\u00fc\\u00dfe", "backslash escapes"),
+        ("Gr\\u00FC", "backslash escapes"),
+        ("Hi\\nAda", "backslash escapes"),
         ("<i>**a**</i> &lt;", "HTML tags, HTML entities and Markdown marks"),
     ],
 )

@@ -12,14 +12,14 @@ from m365_mcp.mail import MailRules, Recipient, check_recipients
 from m365_mcp.mail.addresses import may_leave_domain
 from m365_mcp.mail.recipient import read_recipient, write_recipient
 from m365_mcp.tools.people import describe
-from tests.mail.composing import build, sentence_of
+from tests.mail.composing import build, refused, sentence_of
 
 GRACE = "grace@contoso.example"
 CONTOSO = MailRules(allowed_domains=("contoso.example",))
 
 
 def refusal(entry: str) -> str:
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         read_recipient("'to' entry 1", entry)
     assert not any(word in caught.value.explain() for word in ("grace@", "boss@", "contoso"))
     return sentence_of(caught.value, "'to' entry 1 ")
@@ -175,7 +175,7 @@ def test_k7_refusal_names_what_was_met(entry: str, met: str) -> None:
 
 def test_k7_name_without_an_address_is_to_be_looked_up() -> None:
     """The advice names the tool that finds an address, and forbids to guess one."""
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         read_recipient("'to' entry 1", "Grace Hopper")
 
     assert "find_people" in caught.value.advice
@@ -306,7 +306,7 @@ NEVER = [
 @pytest.mark.parametrize("form", ["{}", "Grace <{}>", "mailto:{}"])
 def test_h15_local_part_that_may_mean_another_domain_does_not_pass_a_list(address: str, form: str) -> None:
     """With a list of domains, an address that a system may send on elsewhere is refused, in every form."""
-    with pytest.raises(InvalidArgument):
+    with refused(InvalidArgument):
         build(CONTOSO, to=[form.format(address)])
 
 

@@ -96,7 +96,7 @@ def _are_meant(text: str, run: _Run) -> bool:
 
 def _has_short_lines(piece: str) -> bool:
     lines = [line.strip() for line in piece.splitlines()]
-    return all(len(line) + 1 + len(following.split(" ", 1)[0]) < _SHORT for line, following in pairwise(lines))
+    return all(len(line) + 1 + len(following.partition(" ")[0]) < _SHORT for line, following in pairwise(lines))
 
 
 def _bounds_of_text(text: str, run: _Run) -> tuple[int, int]:
