@@ -85,7 +85,7 @@ def _follow(open_blocks: list[Tag], tag: Tag) -> None:
 
 def _are_meant(text: str, run: _Run) -> bool:
     start, end = _bounds_of_text(text, run)
-    if text.find("\n", start, end) < 0 or (run.parent and run.parent.name in PREFORMATTED):
+    if run.parent and run.parent.name in PREFORMATTED:
         return False
     is_plain = run.parent is None or (run.parent.name in ("p", "div") and not run.parent.has_attributes)
     if is_plain and _EMPTY_LINE.search(text, start, end):
@@ -101,7 +101,8 @@ def _has_short_lines(piece: str) -> bool:
 
 def _bounds_of_text(text: str, run: _Run) -> tuple[int, int]:
     piece = text[run.start : run.end]
-    return run.end - len(piece.lstrip()), run.start + len(piece.rstrip())
+    start = run.end - len(piece.lstrip())
+    return start, start + len(piece.strip())
 
 
 def _with_breaks(piece: str, offset: int, tags: Sequence[Tag]) -> str:
