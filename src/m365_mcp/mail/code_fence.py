@@ -45,7 +45,7 @@ def read_whole_fence(text: str) -> Fence | None:
     info = first[2].strip()
     if len(lines) < 2 or last.end() < len(text) or last[2].strip() or (mark[0] == "`" and "`" in info):
         return None
-    name = info.split(None, 1)[0].lower() if info else ""
+    name = (info.split() or [""])[0].lower()
     language = _LANGUAGES.get(name, name)
     if not _are_pairs([found[2].strip() for found in lines[1:-1]], language == "markdown"):
         return None

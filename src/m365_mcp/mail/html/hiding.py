@@ -63,7 +63,7 @@ def _traits_of_lengths(style: Mapping[str, str]) -> str:
 
 
 def pixels(value: str) -> float | None:
-    """Return a length in pixels; None: `value`, in lower case, is no length. Relative units are those of a usual page."""
+    """Return a length in pixels; None: `value`, in lower case, is none. Relative units are those of a usual page."""
     found = _LENGTH.fullmatch(value)
     factor = _PIXELS.get(found[2]) if found else None
     return float(found[1]) * factor if found and factor is not None else None
