@@ -114,6 +114,7 @@ def test_k12_lines_of_a_plain_original_wrap() -> None:
 def test_text_keeps_its_spaces_above_html() -> None:
     """Columns and indents of a plain text keep their width in HTML, whatever ends its lines."""
     assert text_as_html("a   b\r\n  c\td\re") == "a&nbsp; b<br>&nbsp; c d<br>e".replace("a&nbsp; b", "a&nbsp;&nbsp; b")
+    assert text_as_html(" <") == "&nbsp;&lt;"
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,7 @@ def test_visible_text_of_html_has_lines_and_no_markup() -> None:
     html = "<style>p{}</style><p>At <b>noon</b></p><table><tr><td>a<td>b</table>x &lt; y<script>z</script>"
 
     assert visible_text(html) == "At noon\n\na b\nx < y"
+    assert visible_text("a<br>b<th>c</th>d<hr>e<br><br><br><br>f<i>g</i>") == "a\nb c d\ne\n\nfg"
 
 
 @pytest.mark.parametrize(
