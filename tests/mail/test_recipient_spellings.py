@@ -68,6 +68,7 @@ def test_k7_all_before_the_last_bracket_is_the_name(name: str) -> None:
         (f'"=?utf-8?B?R3LDpGNl?=" <{GRACE}>', "Gräce"),
         (f"=?x-unknown?q?Grace?= <{GRACE}>", "=?x-unknown?q?Grace?="),
         (f"{'=?utf-8?q?b?= ' * 16} <{GRACE}>", "b" * 16),
+        (f"Xaver <{GRACE}>", "Xaver"),
         (f"{GRACE} (Grace)", "Grace"),
         (f"{GRACE} (Grace Hopper)", "Grace Hopper"),
         (f"“Grace <{GRACE}>”", "Grace"),

@@ -39,7 +39,9 @@ def test_display_name_is_separate_from_the_address() -> None:
     ]
 
 
-@pytest.mark.parametrize("address", ["grace@bücher.example", "grace@xn--bcher-kva.example", "小明@例え.jp"])
+@pytest.mark.parametrize(
+    "address", ["grace@bücher.example", "grace@xn--bcher-kva.example", "小明@例え.jp", "ada@mail.test"]
+)
 def test_internationalised_domain_keeps_the_spelling_it_was_given(address: str) -> None:
     """Graph gets the form the caller chose, in letters or in ASCII."""
     assert addresses(address) == [address]
