@@ -53,6 +53,9 @@ def test_k12_picture_of_the_quote_may_stand_in_the_text() -> None:
     meant = compose_reply(replace(request, as_written=True), MailRules())
 
     assert reply.notes == ()
+    assert compose_reply(replace(request, body="**a** <b>b", as_written=True), MailRules()).body.notes == ()
+    assert compose_reply(replace(request, body="- a\n- b"), MailRules()).body.notes
+    assert compose_reply(replace(request, body="- a\n- b", as_written=True), MailRules()).body.content == "- a\n- b"
     assert reply.check_images(frozenset({"logo", "other"})) == ()
     with refused(InvalidArgument, match="'body' shows an image .* With as_written=true"):
         reply.check_images(frozenset({"other"}))

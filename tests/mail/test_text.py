@@ -62,6 +62,7 @@ def test_visible_character_stays(character: str) -> None:
         (f"{ENGLAND}.pdf", None),
         (f"{ENGLAND}\u200b.pdf", "U+200B"),
         ("\U0001f3f4\U000e0067.pdf", "U+E0067"),
+        (f"{ENGLAND}\ufe0f.pdf", "U+FE0F"),
         ("👩\u200d💻.pdf", None),
         ("می\u200cخواهم.pdf", None),
         ("a\u200cb.pdf", "U+200C"),
