@@ -1,6 +1,7 @@
 """Messages: what Graph is asked for, subject, size and identity."""
 
 import json
+from datetime import datetime, timedelta, timezone
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +41,7 @@ def test_payload_of_a_message_with_everything() -> None:
         attachments=[{"name": "a.txt", "content_base64": "aGk="}],
         request_read_receipt=True,
         save_to_sent=False,
+        send_at=datetime(2027, 1, 15, 10, 30, 5, tzinfo=timezone(timedelta(hours=1))),
     )
 
     assert message.as_graph("the-id") == {
@@ -62,6 +64,7 @@ def test_payload_of_a_message_with_everything() -> None:
                 }
             ],
             "internetMessageHeaders": [{"name": "x-m365-mcp-id", "value": "the-id"}],
+            "singleValueExtendedProperties": [{"id": "SystemTime 0x3FEF", "value": "2027-01-15T09:30:05Z"}],
         },
         "saveToSentItems": False,
     }
