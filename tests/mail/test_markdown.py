@@ -1,6 +1,7 @@
 """Markdown and the HTML that a mail gets for it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -152,3 +153,10 @@ def test_placeholder_in_angle_brackets_begins_no_block() -> None:
 def test_markdown_with_ordinary_nesting_is_complete() -> None:
     """A quote in a quote in a quote, ten deep, keeps its text."""
     assert "inner" in written("> " * 10 + "inner").body
+
+
+def test_k5_every_construct_has_its_look() -> None:
+    """A sample with headings, lists, tables, code, footnotes and all other constructs is written to the letter."""
+    sample = Path(__file__).with_name("markdown_sample.txt")
+
+    assert render_markdown(sample.read_text()) == sample.with_suffix(".html").read_text()
