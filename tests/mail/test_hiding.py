@@ -168,6 +168,7 @@ from m365_mcp.mail.html.hiding import pixels, traits_of
         ("overflow:hidden;height:0;width:0", "n"),
         ("color:red", ""),
         ("width:0", ""),
+        ("left:-500px", ""),
         ("margin-left:-1e3px", "hm"),
         ("text-indent:-50e1px", "h"),
         ("text-indent:1e9px", "h"),

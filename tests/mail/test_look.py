@@ -420,3 +420,17 @@ def test_k3_hidden_text_takes_linear_time() -> None:
     few, many = ("<p>a</p>" + '<span style="font-size:0">b</span>' * count for count in (2_000, 8_000))
 
     assert idle_core_seconds(lambda: read_body(many, "HTML")) < 10 * idle_core_seconds(lambda: read_body(few, "HTML"))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "pixels"),
+    [("xx-small", 9), ("x-small", 10), ("small", 13), ("medium", 16), ("large", 18), ("x-large", 24)],
+)
+def test_k3_size_of_a_keyword_is_that_of_browsers(keyword: str, pixels: int) -> None:
+    """Text of two pixels is hidden, also where its size is a share of a keyword's."""
+    page = (
+        f'<div style="font-size:90px"><p style="font-size:{keyword}">a<span style="font-size:{{}}em">b</span></p></div>'
+    )
+
+    assert "b</span>" not in build_html(page.format(2 / pixels))[0]
+    assert "b</span>" in build_html(page.format(2.1 / pixels))[0]
