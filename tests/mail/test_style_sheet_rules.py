@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from m365_mcp.errors import BodyTooComplex
 from m365_mcp.mail.html.style_sheets import read_style_sheets
 
 
@@ -94,6 +95,10 @@ from m365_mcp.mail.html.style_sheets import read_style_sheets
         ("a{b:c}}d{e:f}", [("a", ("b", "c"))], {}, 0, []),
         ("p{a: b\n  c }", [("p", ("a", "b c"))], {}, 0, []),
         ("p{a:b} /* c */ q /* d */ r{e:/* f */g}", [("p", ("a", "b")), ("q r", ("e", "g"))], {}, 0, []),
+        ("html{--a:1}html{--a:2}b{c:var(--a)}", [("b", ("c", "2"))], {"--a": "2"}, 0, []),
+        ("body{--a:1}body{--a:2}b{c:var(--a)}", [("b", ("c", "2"))], {"--a": "2"}, 0, []),
+        ("p{a:b}-->q{c:d}", [("p", ("a", "b")), ("q", ("c", "d"))], {}, 0, []),
+        ("p{a:b} q{c:d}", [("p", ("a", "b")), ("q", ("c", "d"))], {}, 0, []),
     ],
 )
 def test_k3_style_sheet_is_read_as_for_a_usual_screen(
@@ -113,3 +118,17 @@ def test_k3_long_variable_is_left_out(length: int, value: str) -> None:
 
     assert rule.declarations == (("a", value),)
     assert rule.size == 3 + len(value)
+
+
+def test_h1_brackets_of_a_sheet_may_be_thirty_deep() -> None:
+    """One more is refused."""
+    read_style_sheets(["(" * 30 + ")" * 30 + "[" * 30 + "]" * 30 + "{" * 30])
+    with pytest.raises(BodyTooComplex, match="more than 30 brackets of a style sheet open in one another"):
+        read_style_sheets(["(" * 31])
+
+
+def test_h1_selectors_of_a_sheet_are_limited() -> None:
+    """5,000 rules with one selector each are read."""
+    assert len(read_style_sheets(["p,q{a:b}" * 2_500]).rules) == 5_000
+    with pytest.raises(BodyTooComplex, match=r"more than 5,000 rules of style sheets\."):
+        read_style_sheets(["p,q{a:b}" * 2_500 + "p{a:b}"])
