@@ -160,3 +160,36 @@ def test_k5_every_construct_has_its_look() -> None:
     sample = Path(__file__).with_name("markdown_sample.txt")
 
     assert render_markdown(sample.read_text()) == sample.with_suffix(".html").read_text()
+
+
+@pytest.mark.parametrize("mark", ["> ", "- "])
+def test_g25_nesting_is_limited(mark: str) -> None:
+    """The error says what is nested."""
+    with refused(InvalidArgument, match="^invalid_argument: 'body' has Markdown quotes or lists nested too deeply"):
+        render_markdown(mark * 31 + "a")
+
+
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    [
+        ("a\n| b |\n|---|\n| c |", "a<table>bc"),
+        ("a\n# b", "a<h1>b"),
+        ("a\n- b\n- c", "a<ul><li>b<li>c"),
+        ("> a\n# b", "<blockquote>a<h1>b"),
+        ("> a\n- b", "<blockquote>a<ul><li>b"),
+        ("a\n<div>b</div>", "a<div>b"),
+        ("a\n> b", "a<blockquote>b"),
+        ("a\n```\nb\n```", "a<pre>b"),
+        ("- a\n# b", "<ul><li>a<h1>b"),
+        ("[a]: https://a.example\n# b\n[a]", "<h1>b<a>a"),
+    ],
+)
+def test_k5_block_may_follow_a_paragraph_without_an_empty_line(markdown: str, html: str) -> None:
+    """Headings, lists, tables, quotes and code end a paragraph, and a quote ends where another block begins."""
+    tags = re.sub(
+        r"<(table|h1|ul|ol|li|blockquote|div|pre|a)(?: [^<>]*)?>|<[^<>]*>",
+        lambda m: (m[1] and f"<{m[1]}>") or "",
+        html_of(markdown),
+    )
+
+    assert re.sub(r"\s", "", tags) == html
