@@ -7,6 +7,7 @@ import pytest
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import DEFAULT_BLOCKED, Attachment, MailRules, Message, check_attachment_name, check_attachment_start
 from m365_mcp.mail.attachment_notes import notes_on_names
+from m365_mcp.mail.report import Weight
 from m365_mcp.mail.rules import DISTRUSTED
 from tests.mail.composing import build, refused
 
@@ -183,7 +184,14 @@ def test_h17_script_is_found_in_every_encoding(encoding: str) -> None:
 
 @pytest.mark.parametrize(
     "start",
-    [b"MZ\x90\x00", b"\x7fELF", b"L\0\0\0\x01\x14\x02\0\0\0", b"dex\n035", b"ITSF\x03\0\0\0", b"\xca\xfe\xba\xbe"],
+    [
+        b"MZ\x90\x00",
+        b"\x7fELF",
+        b"L\0\0\0\x01\x14\x02\0\0\0",
+        b"dex\n035",
+        b"ITSF\x03\0\0\0",
+        *(bytes.fromhex(magic) for magic in ["feedface", "feedfacf", "cefaedfe", "cffaedfe", "cafebabe", "bebafeca"]),
+    ],
 )
 def test_h17_program_is_found_under_any_name(start: bytes) -> None:
     """Programs, shortcuts and compiled help files are refused by their first bytes."""
@@ -287,6 +295,37 @@ def test_h17_answer_to_an_invitation_names_its_attendee() -> None:
     assert send("a.ics", answer, sign_in_name="grace@contoso.example").warnings == ()
     (warning,) = send("a.ics", answer, sign_in_name="boss@contoso.example").warnings
     assert "The attendee who answers in a calendar file is grace@contoso.example" in warning
+
+
+@pytest.mark.parametrize("method", ["reply", "REFRESH", "Counter"])
+@pytest.mark.parametrize("end", ["", '; charset=UTF-8; x="method=request"'])
+def test_h17_answer_is_known_by_the_method_of_its_type(method: str, end: str) -> None:
+    """An attendee sends these, and the organizer all others."""
+    (warning,) = send("a.ics", INVITATION, content_type=f"text/calendar; method={method}{end}").warnings
+
+    assert warning.startswith("The attendee who answers in a calendar file is grace@contoso.example")
+
+
+@pytest.mark.parametrize("fold", [b"\r\n ", b"\r\n\t", b"\n ", b"\n\t"])
+def test_h17_people_of_a_calendar_are_read_across_folded_lines(fold: bytes) -> None:
+    """Up to three organizers are named, and one that no mail program can show is passed over."""
+    people = b"".join(b"ORGANIZER:mailto:%s@contoso.exa%smple\r\n" % (name, fold) for name in (b"a@", b"b", b"c", b"d"))
+    content = b"BEGIN:VCALENDAR\r\n" + people + people + b"organizer;x=1:MAILTO:b@contoso.example\r\n"
+
+    assert [warning.partition(";")[0].rpartition(" ")[2] for warning in send("a.ics", content).warnings] == [
+        "b@contoso.example",
+        "c@contoso.example",
+    ]
+
+
+def test_h17_faults_of_several_files_are_said_together() -> None:
+    """The note has the weight of what misleads, and names up to five files."""
+    (note,) = notes_on_names(["a.one"] * 6)
+
+    assert (note.weight, note.sentence.partition(": ")[2]) == (
+        Weight.MISLEADING,
+        "'files' entry 1, 'files' entry 2, 'files' entry 3, 'files' entry 4, 'files' entry 5 and 1 more.",
+    )
 
 
 def test_h17_mail_of_another_person_is_said() -> None:

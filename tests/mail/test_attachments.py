@@ -8,6 +8,7 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import Attachment, InlineAttachment, MailRules, check_attachment_name
+from m365_mcp.mail.base64_content import decode_base64
 from tests.mail.composing import build, refused
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
@@ -228,3 +229,13 @@ def test_content_type_that_cannot_be_read_is_refused(content_type: str) -> None:
     """A media type must be type/subtype (RFC 6838)."""
     with refused(InvalidArgument, match="content_type"):
         attach(content_type=content_type)
+
+
+def test_content_is_in_no_description_of_a_file() -> None:
+    """What describes a file for a log or an error has its name and not its content."""
+    given = InlineAttachment("a.txt", "c2VjcmV0")
+    read = build(attachments=[given]).attachments[0]
+
+    assert "c2VjcmV0" not in repr(given)
+    assert "secret" not in repr(read)
+    assert "secret" not in repr(decode_base64("", "c2VjcmV0"))
