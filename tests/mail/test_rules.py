@@ -6,7 +6,17 @@ import re
 
 import pytest
 
-from m365_mcp.mail.rules import DEFAULT_BLOCKED, DISTRUSTED, MailRules
+from m365_mcp.mail.rules import (
+    DEFAULT_BLOCKED,
+    DISTRUSTED,
+    MAX_ATTACHMENTS,
+    MAX_INLINE_ATTACHMENT_BYTES,
+    MAX_NAME,
+    MAX_RECIPIENTS,
+    MAX_REQUEST_BYTES,
+    MAX_SUBJECT,
+    MailRules,
+)
 
 
 def test_nothing_is_allowed_that_was_not_chosen() -> None:
@@ -15,6 +25,8 @@ def test_nothing_is_allowed_that_was_not_chosen() -> None:
 
     assert (rules.allowed_domains, rules.max_recipients) == (None, 500)
     assert (rules.allow_bcc, rules.allow_from) == (False, False)
+    assert (MAX_RECIPIENTS, MAX_SUBJECT, MAX_ATTACHMENTS, MAX_NAME) == (500, 255, 250, 256)
+    assert (MAX_REQUEST_BYTES, MAX_INLINE_ATTACHMENT_BYTES) == (4_000_000, 3_000_000)
     assert (rules.blocked_extensions, rules.max_inline_attachment_bytes) == (DEFAULT_BLOCKED, 3_000_000)
 
 
