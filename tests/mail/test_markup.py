@@ -71,6 +71,8 @@ from m365_mcp.mail.markup import (
             False,
             "|||b||",
         ),
+        ("<div><p>a</p>b</div>", ["div@0-5", "p@5-8", "/p@9-13", "/div@14-20"], False, True, True, "||a|b|"),
+        ("<![if x]><p>a</p>", ["p@9-12", "/p@13-17"], False, True, False, "<![if x]>|a|"),
     ],
 )
 def test_k1_tags_say_what_a_text_is(

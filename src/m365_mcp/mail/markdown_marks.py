@@ -45,10 +45,10 @@ class MarkdownMarks:
         has_item: whether a line begins as an item of a list does.
     """
 
-    has_list: bool = False
-    has_other_block: bool = False
-    inline: int = 0
-    has_item: bool = False
+    has_list: bool
+    has_other_block: bool
+    inline: int
+    has_item: bool
 
     @property
     def is_markdown(self) -> bool:

@@ -134,7 +134,7 @@ def _trait_of_size(style: Mapping[str, str]) -> str:
     sizes = [pixels(style.get(name, "")) for name in ("height", "max-height", "width", "max-width", "line-height")]
     if not _is_cut_off(style) or not (any(size is not None and size <= 1 for size in sizes[:4]) or sizes[4] == 0):
         return ""
-    is_block = style.get("display", "inline") in _BLOCK_DISPLAYS or style.get("float", "none") != "none"
+    is_block = style.get("display") in _BLOCK_DISPLAYS or style.get("float", "none") != "none"
     return DISGUISED if is_block or style.get("position") in ("absolute", "fixed") else NO_ROOM
 
 
