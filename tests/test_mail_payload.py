@@ -89,7 +89,8 @@ def test_unknown_content_type_is_refused(content_type: str) -> None:
     with refused(InvalidArgument) as caught:
         build(content_type=content_type)
 
-    assert '"HTML", "Text" or "Markdown"' in caught.value.advice
+    assert caught.value.sentence == "'content_type' is none of HTML, Text and Markdown."
+    assert caught.value.advice == 'Use "HTML", "Text" or "Markdown".'
 
 
 def test_unknown_importance_is_refused() -> None:
@@ -97,7 +98,8 @@ def test_unknown_importance_is_refused() -> None:
     with refused(InvalidArgument) as caught:
         build(importance="urgent")
 
-    assert '"low", "normal" or "high"' in caught.value.advice
+    assert caught.value.sentence == "'importance' is none of low, normal and high."
+    assert caught.value.advice == 'Use "low", "normal" or "high".'
 
 
 def test_unicode_survives_everywhere() -> None:
