@@ -203,6 +203,7 @@ def test_h17_program_is_found_under_any_name(start: bytes) -> None:
     ("name", "content_type"),
     [
         ("a.heic", "image/heic"),
+        ("a.xltx", "application/vnd.openxmlformats-officedocument.spreadsheetml.template"),
         ("a.mp4", "video/mp4"),
         ("a.mov", "video/quicktime"),
         ("a.tiff", "image/tiff"),
@@ -245,6 +246,10 @@ def test_k11_media_type_follows_from_the_last_extension(name: str, content_type:
         ('text/plain ; charset = "utf-8"', None),
         ('text/plain; name="a; b.txt"', 'text/plain; name="a; b.txt"'),
         ("text/plain;", "text/plain"),
+        ("text/plain; a", None),
+        ("text/plain ;a=b", "text/plain; a=b"),
+        ("téxt/plain", None),
+        ("TEXT/Plain; A=B", "text/plain; a=B"),
         (" text/plain ", "text/plain"),
         ("", "application/octet-stream"),
         ('text/plain; a="b\r\nX: y"', None),
@@ -269,7 +274,13 @@ def test_k11_invitation_carries_its_method(content_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [INVITATION.replace(b"METHOD:REQUEST\r\n", b""), INVITATION.replace(b"REQUEST", b"X")]
+    "content",
+    [
+        INVITATION.replace(b"METHOD:REQUEST\r\n", b""),
+        INVITATION.replace(b"REQUEST", b"X"),
+        INVITATION.replace(b"METHOD", b"X:" + b"a" * 4096 + b"\r\nMETHOD"),
+        INVITATION.replace(b"METHOD:REQUEST\r\n", b"").replace(b"END:VEVENT", b"METHOD:REQUEST\r\nBEGIN:VEVENT"),
+    ],
 )
 def test_k11_calendar_without_a_method_is_no_invitation(content: bytes) -> None:
     """No method is made up."""
@@ -350,3 +361,10 @@ def test_h17_mail_of_another_person_is_said() -> None:
 def test_h17_odd_mail_and_calendar_raise_nothing(name: str, content: bytes) -> None:
     """What no mail program can read names nobody, and long lists are cut."""
     assert len(send(name, content).warnings) <= 4
+
+
+def test_h17_endless_headers_of_a_mail_are_not_read() -> None:
+    """The first 64,000 bytes of a mail are, and 2,000 characters of a header."""
+    assert send("a.eml", b"X: " + b"a" * 63_900 + b"\r\n" + MAIL[:60] + b"\r\n").warnings
+    assert send("a.eml", b"X: " + b"a" * 64_000 + b"\r\n" + MAIL).warnings == ()
+    assert send("a.eml", b'From: "' + b"a" * 2_000 + b'" <boss@contoso.example>\r\n\r\n').warnings == ()

@@ -177,6 +177,13 @@ def test_k9_image_without_an_attachment_is_refused() -> None:
     assert "secret" not in str(caught.value)
     with refused(InvalidArgument, match="'body' shows pictures 1, 2 by"):
         build(body=body)
+    assert build(body='<img src="cid:a">a', as_written=True).warnings == (
+        "The reader does not see picture 1 of the body, which has no attachment.",
+    )
+    unused = [file(name) | {"content_id": name} for name in ("a.png", "b.png")]
+    assert build(body="a", attachments=unused).warnings == (
+        "2 attachments have a content_id that no picture in the body uses, so they are attached as a file.",
+    )
     assert build(body=body, as_written=True).warnings == (
         "The reader does not see pictures 1, 2 of the body, which have no attachment.",
     )

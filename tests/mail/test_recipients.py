@@ -249,6 +249,13 @@ def test_g13_longest_legal_address_passes() -> None:
     assert addresses(f"{'a' * 64}@contoso.example") == [f"{'a' * 64}@contoso.example"]
 
 
+def test_one_repeated_recipient_is_said_in_the_singular() -> None:
+    """The note counts."""
+    message = build(to=["a@contoso.example", "A@contoso.example"])
+
+    assert message.warnings == ("1 recipient was named more than once; each gets the mail once.",)
+
+
 def test_no_recipient_is_refused() -> None:
     """A message without `to` is refused, also with an address in cc."""
     with refused(InvalidArgument) as caught:
