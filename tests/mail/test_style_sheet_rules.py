@@ -129,6 +129,8 @@ def test_h1_brackets_of_a_sheet_may_be_thirty_deep() -> None:
 
 def test_h1_selectors_of_a_sheet_are_limited() -> None:
     """5,000 rules with one selector each are read."""
-    assert len(read_style_sheets(["p,q{a:b}" * 2_500]).rules) == 5_000
+    rules = "p," * 2_499 + "p{a:b}"
+
+    assert len(read_style_sheets([rules * 2]).rules) == 5_000
     with pytest.raises(BodyTooComplex, match=r"more than 5,000 rules of style sheets\."):
-        read_style_sheets(["p,q{a:b}" * 2_500 + "p{a:b}"])
+        read_style_sheets([rules * 2 + "p{a:b}"])
