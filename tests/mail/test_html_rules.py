@@ -6,6 +6,7 @@ import pytest
 
 from m365_mcp.errors import BodyTooComplex
 from m365_mcp.mail.html import rules
+from m365_mcp.mail.html.elements import BLOCK_ELEMENTS, FORMATTING, TABLE_ELEMENTS
 from m365_mcp.mail.html.removals import Removal
 from m365_mcp.mail.html.rules import AttributeRules, opens_in_a_mail, plain_address, plain_host, removal_of, scheme_of
 
@@ -55,7 +56,7 @@ ATTRIBUTES = {
 def test_attributes_are_those_that_format_a_mail() -> None:
     """Each element has its own, and some are allowed everywhere."""
     assert {name: " ".join(sorted(of)) for name, of in rules.ALLOWED_ATTRIBUTES.items()} == ATTRIBUTES
-    assert len(rules.ALLOWED_ELEMENTS) == len(rules.FORMATTING | rules.BLOCK_ELEMENTS | rules.TABLE_ELEMENTS) + 3
+    assert len(rules.ALLOWED_ELEMENTS) == len(FORMATTING | BLOCK_ELEMENTS | TABLE_ELEMENTS) + 3
     assert {"br", "img", "wbr", "a", "div", "table"} <= rules.ALLOWED_ELEMENTS
     assert {"href", "src", "cite"} == rules.ADDRESS_ATTRIBUTES
     assert {"http", "https", "mailto", "tel", "cid", "mid"} == rules.URL_SCHEMES
@@ -186,4 +187,4 @@ def test_look_of_an_element_is_that_of_its_style_and_attributes(
     attributes: dict[str, str], traits: str, noticed: set[str]
 ) -> None:
     """`hidden` and `background` count as a style does."""
-    assert AttributeRules().look_of(attributes) == (traits, noticed)
+    assert AttributeRules().look_of(attributes) == (traits, frozenset(noticed))
