@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Collection, Iterator
 
@@ -13,7 +14,7 @@ from m365_mcp.retries import keep_silent
 
 keep_silent()  # stamina logs nothing, as in a server
 
-# `make test` runs the quick profile; continuous integration adds `--hypothesis-profile=full`.
+# `make test` runs the quick profile and leaves out what is marked `full`; continuous integration adds `--full`.
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=50, stateful_step_count=25)
 settings.register_profile("full", derandomize=True, deadline=None, max_examples=500, stateful_step_count=40)
 settings.load_profile("quick")
@@ -29,8 +30,28 @@ SHARED_PROGRAMS = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of `tests/corpus` that continuous integration uses."""
+    """Add the options that continuous integration uses."""
+    parser.addoption("--full", action="store_true", help="run what is marked `full`, and Hypothesis at length")
     parser.addoption("--corpus-pictures", metavar="FOLDER", help="keep pictures of the corpus, before and after")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the profile, and tell the workers what is asked for; they cannot know whether a person named files."""
+    config.option.large = _is_large(config)
+    if config.option.full:
+        settings.load_profile("full")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run two workers a core: tests wait for programs most of the time. What is large wants a core for itself."""
+    cores = os.cpu_count() or 1
+    return cores if _is_large(config) else 2 * cores
+
+
+def _is_large(config: pytest.Config) -> bool:
+    """Return whether to run what is marked `full`: with --full, and when a person names files or folders."""
+    asked = config.option.full or config.args_source is pytest.Config.ArgsSource.ARGS
+    return bool(getattr(config.option, "large", asked))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,11 +70,15 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook, too, and would otherwise come first
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start programs, and keep those that share them in one worker, so that they start once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that start programs, keep those that share them in one worker, and leave out what is large."""
     for item in items:
         for mark in _marks(item):
             item.add_marker(mark)
+    if not config.option.large:
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def _marks(item: pytest.Item) -> Iterator[str | pytest.MarkDecorator]:

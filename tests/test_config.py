@@ -211,6 +211,7 @@ FORMS = {
     "MCP_HELP_URL",
     "MCP_HSTS_SECONDS",
     "MCP_PRODUCT_ICON",
+    "MCP_TRUSTED_PROXIES",
     "SSL_CERT_FILE",
 }
 
@@ -253,6 +254,7 @@ def test_example_file_names_every_setting_with_its_default(monkeypatch: pytest.M
         ("AZURE_TENANT_ID", "Common"),
         ("MCP_ALLOWED_ORIGINS", "inspector.example.com"),
         ("MCP_ALLOWED_HOSTS", "inner.example.com:8443"),
+        ("MCP_TRUSTED_PROXIES", "ingress.example.com"),
         ("MCP_CLIENTS", "claude,netscape"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://app.example.com:*/cb"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://*.example.com/cb"),

@@ -6,6 +6,7 @@ A test that fails after `make lock` says that upstream has changed: the seam it 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import re
 import signal
@@ -41,6 +42,8 @@ from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
 from mcp.server.auth.settings import RevocationOptions
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
 from redis.asyncio import BlockingConnectionPool
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 BASE = "http://localhost:9000"
 OWN = "http://localhost:9/callback"
@@ -350,6 +353,37 @@ def test_sigterm_ends_the_acceptance_of_connections_at_once() -> None:
     server.handle_exit(signal.SIGTERM, None)
 
     assert server.should_exit
+
+
+async def test_uvicorn_limits_no_head_and_no_time() -> None:
+    """`web.bounded_http`: a request of 1 MB of header fields is served, and no setting limits its size or its time."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    config, state = uvicorn.Config(application, log_config=None, http="httptools", lifespan="off"), ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: HttpToolsProtocol(config, state, {}), "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        head = [b"GET / HTTP/1.1", b"Host: a", b"Host: b", b"Connection: close", b"X: " + b"a" * 1_000_000]
+        writer.write(b"\r\n".join(head) + b"\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+    settings = inspect.signature(uvicorn.Config).parameters
+
+    assert answer.startswith(b"HTTP/1.1 204 ")
+    assert {name for name in settings if name.startswith(("timeout", "limit", "h11_max", "max"))} == {
+        "timeout_keep_alive",
+        "timeout_notify",
+        "timeout_graceful_shutdown",
+        "timeout_worker_healthcheck",
+        "limit_concurrency",
+        "limit_max_requests",
+        "limit_max_requests_jitter",
+        "h11_max_incomplete_event_size",
+    }
 
 
 def test_redis_store_waits_for_no_connection_and_decodes_no_password() -> None:

@@ -13,6 +13,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from m365_mcp import __version__, logs
 from m365_mcp.auth.sign_in_events import SignInLog
@@ -24,16 +26,19 @@ from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
+from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.mcp_requests import McpRequests
 from m365_mcp.web.oauth_parameters import OAuthParameters
-from m365_mcp.web.oauth_requests import OAuthRequests, limited
+from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests, limited
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
+from m365_mcp.web.rate_limits import RateLimits
 from m365_mcp.web.request_headers import RequestHeaders
 from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.sign_in_trail import SignInTrail
+from m365_mcp.web.store_reserve import StoreReserve
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -92,10 +97,10 @@ def assemble(container: Container) -> Starlette:
         finally:
             await container.close()
 
-    checked = OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource)
-    observed = Mount("/", SignInTrail(checked, SignInLog(container.metrics), container.auth.sign_in_records))
+    observed = SignInTrail(_limits(container, inner), SignInLog(container.metrics), container.auth.sign_in_records)
     edge = [
         # The first sees a request first and its answer last.
+        Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted_hosts(container.settings.mcp_trusted_proxies)),
         Middleware(health.Draining, readiness=container.readiness),
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
@@ -104,8 +109,16 @@ def assemble(container: Container) -> Starlette:
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container), observed]
-    return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
+    routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
+    return Starlette(routes=[*routes, Mount("/", observed)], middleware=edge, lifespan=lifespan)
+
+
+def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
+    """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
+    checked = OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource)
+    addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
+    reserved = StoreReserve(checked, container.storage.reserve)
+    return OAuthBodies(RateLimits(reserved, addresses.of, container.metrics))
 
 
 def _page_routes(container: Container) -> list[Route]:

@@ -42,16 +42,15 @@ def serve(*, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> 
     chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
     from m365_mcp.app import assemble  # FastMCP takes a second to import; --help should not
     from m365_mcp.container import build_container
-    from m365_mcp.web.serving import run
+    from m365_mcp.web.serving import configure, run
 
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
     container = build_container(chosen)
     logs.get(__name__).info("starting", endpoint=f"{chosen.mcp_server_base_url}/mcp", port=chosen.mcp_port)
+    config = configure(assemble(container), host=chosen.mcp_host, port=chosen.mcp_port, public_path=chosen.public_path)
     run(
-        assemble(container),
+        config,
         container.readiness,
-        host=chosen.mcp_host,
-        port=chosen.mcp_port,
         delay=chosen.mcp_shutdown_delay_seconds,
         listener=None if listen_fd is None else socket.socket(fileno=listen_fd),
     )

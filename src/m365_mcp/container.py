@@ -15,6 +15,7 @@ from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.auth.step_up import StepUps
+from m365_mcp.auth.unused_registrations import UnusedRegistrations
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.entra.client_credential import choose_credential
 from m365_mcp.entra.on_behalf_of import GraphTokenCache, OnBehalfOf
@@ -157,6 +158,7 @@ def build_sign_ins(
         Callbacks(storage.records),
         UpstreamClient(endpoint, verifier, step_ups),
         open_client_metadata(settings, storage.records),
+        UnusedRegistrations(storage.records, storage.numbers, settings.mcp_max_unused_registrations),
         tuple(derive(secret, "jwt") for secret in settings.signing_secrets),
     )
 

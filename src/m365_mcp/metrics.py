@@ -24,6 +24,9 @@ class Metrics:
             "m365_mcp_graph_seconds", "Time of one Graph request, in seconds.", ["operation"], registry=self.registry
         )
         self.http_refusals = count("http_refusals", "HTTP responses with an error code of this server.", "code")
+        self.rate_limited = count(
+            "rate_limited", "Requests over a rate limit, by endpoint and by what the limit counts.", "endpoint", "limit"
+        )
         self.sign_ins = count(
             "sign_ins", "Sign-ins begun, completed and refused, with the code of a refusal.", "outcome", "code"
         )

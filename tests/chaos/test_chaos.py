@@ -18,6 +18,8 @@ CLIENTS = 12
 PACE = 40  # calls a second
 SEED = 4
 
+pytestmark = pytest.mark.full
+
 
 async def run(simulator: Simulator, folder: Path, phases: tuple[Phase, ...]) -> list[Outcome]:
     chance = random.Random(SEED)  # noqa: S311 - repeatable on purpose

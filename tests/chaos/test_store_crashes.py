@@ -106,6 +106,7 @@ async def places_to_die(lab: Lab, proxy: RedisProxy, victim: Victim, prepare: Pr
     return [number for number, (before, now) in numbered if now not in (before, "MULTI", "SET", "DEL")]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("prepare", [code_form, refresh_form], ids=["code", "refresh"])
 @pytest.mark.timeout(240)
 async def test_s13_server_killed_at_any_command_leaves_nothing_stuck(

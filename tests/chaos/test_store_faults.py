@@ -43,6 +43,7 @@ async def together(client: LightClient, calls: int) -> list[httpx2.Response]:
     return await asyncio.gather(*(client.http.post(url, json=body, headers=headers) for _ in range(calls)))
 
 
+@pytest.mark.full
 async def test_s1_redis_killed_under_load_is_503_at_once_everywhere(lab: Lab) -> None:
     """E1/S1: Redis dies under load: every route says 503 and when to come back, and afterwards everybody goes on."""
     client = await lab.signed_in()
@@ -62,6 +63,7 @@ async def test_s1_redis_killed_under_load_is_503_at_once_everywhere(lab: Lab) ->
     assert client.tally.forced_sign_ins == []
 
 
+@pytest.mark.full
 async def test_s2_frozen_redis_is_503_within_seconds_everywhere(lab: Lab) -> None:
     """E2/S2: Redis hangs: every route answers 503 after one attempt at it, and afterwards everybody goes on."""
     client = await lab.signed_in()
@@ -80,6 +82,7 @@ async def test_s2_frozen_redis_is_503_within_seconds_everywhere(lab: Lab) -> Non
     assert client.tally.forced_sign_ins == []
 
 
+@pytest.mark.full
 async def test_s3_slow_redis_slows_calls_and_refuses_nobody(
     simulator: Simulator, redis: Redis, proxy: RedisProxy, tmp_path: Path
 ) -> None:
@@ -113,6 +116,7 @@ async def refreshed_at_last(client: LightClient) -> Refreshed:
     return refreshed
 
 
+@pytest.mark.full
 async def test_s4_bursts_of_calls_are_not_mistaken_for_an_outage(lab: Lab) -> None:
     """E4/S4: 101 and 300 calls at once all succeed; of 1,000 none is refused, at most told to come back."""
     client = await lab.signed_in()

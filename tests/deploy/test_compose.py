@@ -181,6 +181,7 @@ def test_settings_of_the_operator_reach_the_server(filled_in: Path) -> None:
     assert [(port["published"], port["target"]) for port in server["ports"]] == [("8000", 8000)]
     assert "ports" not in redis
     assert "chosen1by2the3operator" not in str(redis["command"])
+    assert "maxmemory 192mb\nmaxmemory-policy noeviction\n" in str(redis["command"][-1])
 
 
 def test_every_service_is_confined(filled_in: Path) -> None:

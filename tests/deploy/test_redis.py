@@ -96,6 +96,8 @@ def test_commands_of_the_server_are_allowed(start: Start) -> None:
         assert len(client.scan()[1]) == 3
         assert client.getdel("c") == b"3"
         assert client.delete("a", "b") == 2
+        assert client.incr("n") == 1
+        assert client.info("memory")["maxmemory"] == 192 * 1024 * 1024
 
 
 def test_records_survive_a_restart(start: Start) -> None:

@@ -1,7 +1,7 @@
-"""Starts `m365-mcp serve` by forking a process that has imported it; the imports are most of what a start costs.
+"""Starts `m365-mcp` by forking a process that has imported it; the imports are most of what a start costs.
 
-It stays a process of its own, with its own environment, folder, log and exit code. What differs from a start by hand
-is that the modules are there already; tests of the commands start those by hand.
+It stays a process of its own, with its own environment, folder, output and exit code. What differs from a start by
+hand is that the modules are there already; some tests of the commands start those by hand.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -21,14 +23,28 @@ _CONTEXT.set_forkserver_preload(["m365_mcp.cli", "m365_mcp.app", "m365_mcp.web.s
 _STARTING = threading.Lock()
 
 
-class PreloadedServer:
-    """What the tests use of `subprocess.Popen`, for a forked server."""
+def can_be_forked(environment: dict[str, str]) -> bool:
+    """Return whether these variables have no effect on imports, which Python's own and some of FastMCP's have."""
+    return not any(name.startswith(("PYTHON", "FASTMCP_")) for name in environment)
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+
+class PreloadedCommand:
+    """What the tests use of `subprocess.Popen`, for a forked `m365-mcp`.
+
+    Args:
+        arguments: what follows `m365-mcp` on the command line.
+        environment: all of its environment.
+        folder: where it runs.
+        output: the files that its standard output and its standard error are added to.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], environment: dict[str, str], folder: Path, output: tuple[Path, Path]
+    ) -> None:
         # FastMCP reads a .env file when it is imported; this folder has none.
         with _STARTING, contextlib.chdir(Path(__file__).parent):
             forkserver.ensure_running()
-        self._process = _CONTEXT.Process(target=_serve, args=(environment, log), daemon=True)
+        self._process = _CONTEXT.Process(target=_become, args=(arguments, environment, folder, output), daemon=True)
         self._process.start()
 
     @property
@@ -42,7 +58,7 @@ class PreloadedServer:
     def wait(self, timeout: float | None = None) -> int:
         self._process.join(timeout)
         if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired("serve", timeout or 0)
+            raise subprocess.TimeoutExpired("m365-mcp", timeout or 0)
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
@@ -56,18 +72,24 @@ class PreloadedServer:
         self._process.kill()
 
 
-def _serve(environment: dict[str, str], log: Path) -> None:
-    """Become `m365-mcp serve`, in the new process."""
+def run_preloaded(*arguments: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `m365-mcp` to its end in `folder`; return its exit code and what it wrote."""
+    with tempfile.TemporaryDirectory() as place:
+        out, err = Path(place, "out"), Path(place, "err")
+        code = PreloadedCommand(arguments, environment, folder, (out, err)).wait(120)
+        return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
+
+
+def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path, output: tuple[Path, Path]) -> None:
+    """Become `m365-mcp`, in the new process."""
     from m365_mcp.cli import main
 
     os.environ.clear()  # noqa: TID251 - what `subprocess.Popen` does with `env`
     os.environ.update(environment)  # noqa: TID251
     time.tzset()
-    os.chdir(log.parent)
-    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (sys.stdout, sys.stderr):
+    os.chdir(folder)
+    for descriptor, stream, path in ((1, sys.stdout, output[0]), (2, sys.stderr, output[1])):
         stream.flush()
-    os.dup2(written, 1)
-    os.dup2(written, 2)
-    sys.argv = ["m365-mcp", "serve"]
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    sys.argv = ["m365-mcp", *arguments]
     main()

@@ -20,7 +20,7 @@ import httpx2
 import redis as redis_py
 
 from m365_mcp.settings import foreign_environment
-from tests.e2e.preloaded import PreloadedServer
+from tests.e2e.preloaded import PreloadedCommand, can_be_forked
 from tests.trust import NO_AUTHORITY
 
 PATIENCE_SECONDS = 120.0
@@ -35,7 +35,7 @@ def end_all(*, shared: bool) -> None:
         RUNNING.remove(program)
 
 
-def _end_quickly(process: subprocess.Popen[bytes] | PreloadedServer) -> None:
+def _end_quickly(process: subprocess.Popen[bytes] | PreloadedCommand) -> None:
     # Asked first, so that a program with workers (nginx) takes them along.
     process.terminate()
     try:
@@ -72,16 +72,15 @@ class Program:
     arguments: list[str]
     log: Path
     environment: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | PreloadedServer | None = None
+    process: subprocess.Popen[bytes] | PreloadedCommand | None = None
     shared: bool = False  # outlives the test that starts it
     preloaded: bool = False  # is our server, and may be forked
 
     def start(self) -> None:
         RUNNING.append(self)
         environment = {**foreign_environment(), "NO_PROXY": "localhost,127.0.0.1", **self.environment}
-        # What Python and FastMCP read while they are imported takes a process from scratch.
-        if self.preloaded and not any(name.startswith(("PYTHON", "FASTMCP_")) for name in self.environment):
-            self.process = PreloadedServer(environment, self.log)
+        if self.preloaded and can_be_forked(self.environment):
+            self.process = PreloadedCommand(["serve"], environment, self.log.parent, (self.log, self.log))
             return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

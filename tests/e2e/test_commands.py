@@ -17,6 +17,7 @@ from fastmcp.client.transports import StdioTransport
 
 from m365_mcp.settings import foreign_environment
 from tests.e2e.person import text_of
+from tests.e2e.preloaded import run_preloaded
 from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, listens, make_server
 from tests.ids import VARIABLES
 from tests.trust import NO_AUTHORITY
@@ -24,12 +25,22 @@ from tests.trust import NO_AUTHORITY
 M365_MCP = [sys.executable, "-m", "m365_mcp"]
 
 
+def environment_with(**environment: str) -> dict[str, str]:
+    """Return what a command finds: none of our settings but the given ones."""
+    return {**foreign_environment(), "COLUMNS": "160", **environment}
+
+
 def run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, with none of our settings but the given ones."""
+    """Run the command to its end, in a process that is forked."""
+    return run_preloaded(*arguments, folder=folder, environment=environment_with(**environment))
+
+
+def run_by_hand(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, as a person does."""
     return subprocess.run(
         [*M365_MCP, *arguments],
         cwd=folder,
-        env={**foreign_environment(), "COLUMNS": "160", **environment},
+        env=environment_with(**environment),
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE_SECONDS,
@@ -51,12 +62,15 @@ def is_running(process: int) -> bool:
     return True
 
 
+@pytest.mark.full
 def test_two_demos_at_once_walk_through_ten_steps_each_and_end(tmp_path: Path) -> None:
     """`m365-mcp demo --once` shows every step and the mail, and exits 0; a second one takes another port."""
     port = str(free_port())
     with ThreadPoolExecutor() as pool:
         starts = [
-            pool.submit(run, "demo", "--once", "--port", port, folder=tmp_path, REDIS_URL="redis://nowhere.invalid")
+            pool.submit(
+                run_by_hand, "demo", "--once", "--port", port, folder=tmp_path, REDIS_URL="redis://nowhere.invalid"
+            )
             for _ in range(2)
         ]
         both = [start.result() for start in starts]
@@ -120,7 +134,7 @@ def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) ->
 
 def test_version_is_printed(tmp_path: Path) -> None:
     """`m365-mcp version` prints the version and nothing else."""
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("version", folder=tmp_path).stdout)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run_by_hand("version", folder=tmp_path).stdout)
 
 
 def test_doctor_finds_nothing_wrong_with_a_good_setup(simulator: Simulator, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.e2e.grants import (
     start_server,
 )
 from tests.e2e.person import Assistant, direct_client, text_of
+from tests.e2e.preloaded import can_be_forked, run_preloaded
 from tests.e2e.programs import Redis, Server, Simulator
 
 ACRS = {"access_token": {"acrs": {"essential": True, "value": "c1"}}}
@@ -72,6 +73,8 @@ async def test_revocation_knows_its_clients_and_is_announced(server: Server, sim
 def operate(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the operator's command with the server's own settings."""
     environment = {**foreign_environment(), **server.program.environment, "COLUMNS": "200"}
+    if can_be_forked(server.program.environment):
+        return run_preloaded("sessions", *arguments, folder=server.program.log.parent, environment=environment)
     command = [sys.executable, "-m", "m365_mcp", "sessions", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 

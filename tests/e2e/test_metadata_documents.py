@@ -39,6 +39,7 @@ from tests.e2e.grants import (
 )
 from tests.e2e.person import Assistant, PersonAtBrowser, PersonOAuth, direct_client
 from tests.e2e.programs import Redis, Server, Simulator
+from tests.e2e.typescript import NEEDS_TYPESCRIPT, run_typescript
 
 HOURS = 3600.0
 
@@ -174,6 +175,23 @@ async def test_f1_document_out_of_reach_signs_nobody_out(place: Place) -> None:
 
     assert (await revoke(place.replicas[1].url, grant)).status_code == 200
     assert (await post_mcp(place.replicas[0].url, grant.access)).status_code == 401
+
+
+@NEEDS_TYPESCRIPT
+async def test_f1_typescript_sdk_goes_on_while_its_document_is_out_of_reach(place: Place) -> None:
+    """It signs in with the document; then the host ends and the replicas restart; its refresh and its tools work."""
+    person = PersonAtBrowser(place.simulator.ready["ca_file"])
+
+    async def take_away() -> None:
+        await place.age(2 * HOURS)
+        await place.host.stop()
+        place.restart()
+
+    metadata = {"client_name": "TypeScript", "redirect_uris": ["http://localhost:9/callback"]}
+    found = await run_typescript(place.replicas[0].url, person, metadata, place.client_id, take_away)
+
+    assert (found["clientId"], found["refreshed"]) == (place.client_id, True)
+    assert "send_mail" in found["tools"]
 
 
 async def test_f1_document_that_stays_missing_is_gone(place: Place) -> None:

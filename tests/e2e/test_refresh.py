@@ -71,6 +71,7 @@ async def test_c8_reuse_after_the_grace_time_ends_that_session_only(
     assert (await post_mcp(two.url, other.access)).status_code == 200
 
 
+@pytest.mark.full
 async def test_c10_slow_entra_is_asked_once(replicas: list[Server], grant: Grant, simulator: Simulator) -> None:
     """C10: Entra takes longer than a lease lasts; the replica that waits goes on waiting and gets the same pair."""
     # The assertion has run out, so that nobody can go on without Entra's answer.
@@ -112,8 +113,13 @@ OUTAGES: dict[str, dict[str, Any]] = {
     "429": {"status": 429, "headers": {"Retry-After": "7"}, "body": {"error": "temporarily_unavailable"}},
 }
 
+QUICK = ("503", "reset")
+SOME_IN_THE_QUICK_RUN = [
+    pytest.param(what, id=name, marks=() if name in QUICK else pytest.mark.full) for name, what in OUTAGES.items()
+]
 
-@pytest.mark.parametrize("what", OUTAGES.values(), ids=OUTAGES)
+
+@pytest.mark.parametrize("what", SOME_IN_THE_QUICK_RUN)
 async def test_f5_f6_f8_fault_of_entra_is_an_outage_and_costs_no_token(
     what: dict[str, Any], tmp_path: Path, simulator: Simulator, shared_redis: Redis
 ) -> None:
@@ -146,7 +152,7 @@ async def assertion_has_run_out() -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("what", OUTAGES.values(), ids=OUTAGES)
+@pytest.mark.parametrize("what", SOME_IN_THE_QUICK_RUN)
 async def test_fault_of_entra_is_ridden_out_while_the_assertion_is_good(
     what: dict[str, Any], server: Server, simulator: Simulator
 ) -> None:

@@ -87,7 +87,7 @@ class Lab:
         )
 
 
-@pytest.fixture(params=["direct", "draft"])
+@pytest.fixture(params=["direct", pytest.param("draft", marks=pytest.mark.full)])
 def lab(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator, shared_redis: Redis) -> Lab:
     simulator.control("PATCH", "switches", upload_window_seconds=300)
     replicas = start_replicas(tmp_path, simulator, shared_redis.url, M365_SEND_MODE=request.param)

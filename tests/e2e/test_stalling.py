@@ -87,7 +87,9 @@ def tokens(whole_server: Server, shared_simulator: Simulator) -> tuple[str, str]
     return asyncio.run(sign_in())
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize(
+    "tool", ["send_mail", *(pytest.param(tool, marks=pytest.mark.full) for tool in TOOLS if tool != "send_mail")]
+)
 async def test_h1_h2_heavy_body_stalls_no_other_call(
     whole_server: Server, tokens: tuple[str, str], shared_redis: Redis, tool: str
 ) -> None:

@@ -65,6 +65,7 @@ async def test_restarts_and_a_redis_outage_need_no_new_sign_in(
     assert ada.sign_ins == 1
 
 
+@pytest.mark.full
 async def test_frozen_redis_is_an_answer_within_seconds_everywhere(
     simulator: Simulator, redis: Redis, tmp_path: Path
 ) -> None:

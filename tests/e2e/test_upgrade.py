@@ -57,7 +57,13 @@ def old_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return extract_old_version(tmp_path_factory.mktemp("old"))
 
 
-@pytest.fixture(scope="module", params=[("old", "direct"), ("new", "draft")], ids="-".join)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("old", "direct"), id="old-direct"),
+        pytest.param(("new", "draft"), id="new-draft", marks=pytest.mark.full),
+    ],
+)
 def shared_versions(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

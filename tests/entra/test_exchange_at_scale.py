@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import httpx2
+import pytest
 from cryptography.fernet import Fernet
 
 from m365_mcp.entra.client_credential import ClientSecret
@@ -93,6 +94,7 @@ async def test_f9_twenty_calls_of_one_person_on_three_cold_replicas_are_one_exch
     assert entra.exchanges.total() == 1
 
 
+@pytest.mark.full
 async def test_f10_thousand_people_on_three_replicas_cost_one_exchange_each(tmp_path: Path) -> None:
     """F10: 300 at once and then 1,000 active people: no failure, one exchange a person, over 95 % without Entra."""
     entra = Entra()
@@ -109,6 +111,7 @@ async def test_f10_thousand_people_on_three_replicas_cost_one_exchange_each(tmp_
     assert found["exchange"] / found.total() < 0.05
 
 
+@pytest.mark.full
 async def test_f13_ten_thousand_interleaved_calls_give_each_person_their_own_token(tmp_path: Path) -> None:
     """F13: 200 people, 10,000 calls in a random order, one in fifty after a refusal: never another person's token."""
     entra = Entra()

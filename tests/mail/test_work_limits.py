@@ -29,6 +29,7 @@ EXPENSIVE = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("content_type", EXPENSIVE)
 def test_h1_h2_heaviest_body_costs_a_second_and_a_half_and_60_mb(content_type: str) -> None:
     """Neither a body as large as the limits admit, nor one that they refuse, costs more of one core and of memory."""

@@ -35,7 +35,8 @@ from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
 from m365_mcp.auth.client_secrets import issue_secret
 from m365_mcp.auth.consent import ConsentPage, consent_request, hidden_fields, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
-from m365_mcp.auth.registrations import StrictClient, keep_allowed_uris
+from m365_mcp.auth.registration_store import RegistrationStore
+from m365_mcp.auth.registrations import StrictClient, keep_allowed_uris, limit_metadata
 from m365_mcp.auth.revocation import Revocation
 from m365_mcp.auth.server_metadata import metadata_of, metadata_routes
 from m365_mcp.auth.session import NewSession, new_session
@@ -49,8 +50,6 @@ from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
 
 SECONDS_PER_HOUR = 3600
-REGISTRATION_SECONDS = 90 * 24 * SECONDS_PER_HOUR  # as long as Entra keeps an unused refresh token
-UNUSED_REGISTRATION_SECONDS = 7 * 24 * SECONDS_PER_HOUR  # of a client with which nobody has signed in
 
 
 class EntraProxy(AzureProvider):
@@ -89,19 +88,24 @@ class EntraProxy(AzureProvider):
         self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
+        self._registrations = RegistrationStore(self._client_store, sign_ins.unused_registrations)
         self.sign_in_records = SignInRecords(self._transaction_store, self._code_store, self._client_store)
 
+    @recorded
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         """Register a client (RFC 7591), with the redirect URIs that are allowed here and the secret that it asks for.
 
         Raises:
-            RegistrationRefused: no redirect URI of the client is allowed.
+            RegistrationError: no redirect URI of the client is allowed, or it wants too many.
+            StorageUnavailable: the client is not registered.
         """
         keep_allowed_uris(client_info, self._allowed)
+        limit_metadata(client_info)
         asked = client_info.model_copy()
+        await self._registrations.make_room(str(client_info.client_id))
         await super().register_client(client_info)  # FastMCP 4.2 registers public clients only, and says so here
         await issue_secret(self._client_store, asked, client_info)
-        await self._extend_registration(str(client_info.client_id), UNUSED_REGISTRATION_SECONDS)
+        await self._registrations.begin(str(client_info.client_id))
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """Return the client with that id, restricted to its own redirect URIs, or None."""
@@ -110,16 +114,15 @@ class EntraProxy(AzureProvider):
             sign_in_events.current().client_name = client.client_name
         return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
 
-    async def _keep_client(self, client: OAuthClientInformationFull) -> None:
-        """Keep what is stored about a client with which somebody signs in or refreshes. Raises StorageUnavailable."""
-        await self._sign_ins.keep_metadata(client)
-        await self._extend_registration(str(client.client_id), REGISTRATION_SECONDS)
+    async def _keep_client(self, client: OAuthClientInformationFull) -> bool:
+        """Keep what is stored about a client with which somebody signs in or refreshes; False if it was just dropped.
 
-    async def _extend_registration(self, client_id: str, lifetime: int) -> None:
-        """Give a registration at least half of this lifetime, in seconds; FastMCP 4.2 gives it no end."""
-        client, seconds = await self._client_store.ttl(key=client_id)
-        if client is not None and (seconds is None or seconds < lifetime / 2):
-            await self._client_store.put(key=client_id, value=client, ttl=lifetime)
+        Raises:
+            StorageUnavailable: the store did not respond.
+        """
+        await self._sign_ins.keep_metadata(client)
+        has_document = getattr(client, "cimd_document", None) is not None
+        return has_document or await self._registrations.keep(str(client.client_id))
 
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
         """Start a sign-in and return the URL that the browser visits next.
@@ -198,7 +201,8 @@ class EntraProxy(AzureProvider):
         if found is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
         describe_code(sign_in_events.current(), found)
-        await self._keep_client(client)
+        if not await self._keep_client(client):
+            raise TokenError("invalid_client", "The registration of the client has ended; register again.")
         new = NewSession(
             session_id=session_id_of(authorization_code.code),
             client_id=str(client.client_id),

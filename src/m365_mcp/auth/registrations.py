@@ -12,14 +12,21 @@ from dataclasses import dataclass
 
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from mcp.server.auth.provider import RegistrationError
-from mcp.shared.auth import InvalidRedirectUriError, OAuthClientInformationFull
+from mcp.shared.auth import DEFAULT_GRANT_TYPES, InvalidRedirectUriError, OAuthClientInformationFull
 from pydantic import AnyUrl
 
+from m365_mcp.auth.client_texts import MAX_NAME, clean
 from m365_mcp.auth.sign_in_events import RedirectCause, note_refused_redirect
 from m365_mcp.errors import RedirectNotAllowed
 from m365_mcp.errors.request_error import note
 from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 
+MAX_REDIRECT_URIS = 10  # VS Code, with the most of all known clients, registers four
+MAX_REDIRECT_CHARACTERS = 1000  # of all together
+_TOO_MANY_URIS = (
+    f"A client may register at most {MAX_REDIRECT_URIS} redirect URIs, "
+    f"with {MAX_REDIRECT_CHARACTERS} characters in all."
+)
 _SHOWN = 200  # characters of a refused URI
 _NOT_SHOWN = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")  # what no `error_description` may have (RFC 6749 section 5.2)
 _SENTENCES = {
@@ -79,6 +86,21 @@ def keep_allowed_uris(client: OAuthClientInformationFull, allowed: Iterable[Redi
     if asked and not kept:
         raise RegistrationRefused(RedirectRefusal(str(asked[0]), "not_allowed"))
     client.redirect_uris = kept or None
+
+
+def limit_metadata(client: OAuthClientInformationFull) -> None:
+    """Limit what is stored of a registration: a cut and cleaned name, known grants, a few redirect URIs.
+
+    The response has what is registered (RFC 7591 section 3.2.1).
+
+    Raises:
+        RegistrationError: there are more redirect URIs, or longer ones, than this server stores.
+    """
+    uris = [str(uri) for uri in client.redirect_uris or ()]
+    if len(uris) > MAX_REDIRECT_URIS or sum(map(len, uris)) > MAX_REDIRECT_CHARACTERS:
+        raise RegistrationError("invalid_client_metadata", _TOO_MANY_URIS)
+    client.client_name = clean(client.client_name or "", MAX_NAME) or None
+    client.grant_types = [grant for grant in DEFAULT_GRANT_TYPES if grant in client.grant_types]
 
 
 class StrictClient(ProxyDCRClient):

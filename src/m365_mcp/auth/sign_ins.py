@@ -11,6 +11,7 @@ from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.clients import ClientMetadata
 from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.unused_registrations import UnusedRegistrations
 from m365_mcp.auth.upstream import UpstreamClient
 
 
@@ -25,6 +26,7 @@ class SignIns:
         callbacks: Entra's callbacks.
         upstream: redeems Entra's codes.
         client_metadata: the metadata documents of clients; None when MCP_CIMD is off.
+        unused_registrations: the registrations with which nobody has signed in.
         signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
     """
 
@@ -34,6 +36,7 @@ class SignIns:
     callbacks: Callbacks
     upstream: UpstreamClient
     client_metadata: ClientMetadata | None
+    unused_registrations: UnusedRegistrations
     signing_keys: tuple[bytes, ...]
 
     async def keep_metadata(self, client: OAuthClientInformationFull) -> None:

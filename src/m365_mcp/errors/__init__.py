@@ -25,7 +25,9 @@ from m365_mcp.errors.base import (
     SignInNeeded,
     StepUpNeeded,
     StorageUnavailable,
+    StoreNearlyFull,
     Throttled,
+    TooManyRequests,
     Unavailable,
 )
 from m365_mcp.errors.client_metadata import ClientMetadataInvalid, ClientMetadataUnavailable
@@ -126,8 +128,10 @@ __all__ = [
     "SignInNeeded",
     "StepUpNeeded",
     "StorageUnavailable",
+    "StoreNearlyFull",
     "Throttled",
     "TokenVersionMistake",
+    "TooManyRequests",
     "Unavailable",
     "UploadBrokenOff",
     "UploadIncomplete",

@@ -22,6 +22,8 @@
         Throttled                throttled
         RateLimited              rate_limited
         ServerBusy               server_busy
+        TooManyRequests          too_many_requests
+        StoreNearlyFull          store_nearly_full
       OutcomeUnknown             outcome_unknown             it may have been sent
       InternalError              internal_error              a fault in this server
       SettingsMistake            settings_mistake            the server cannot start
@@ -233,6 +235,25 @@ class ServerBusy(Unavailable):
     sentence = "This server is busy with other messages."
     advice = "Try again in a moment, one call at a time."
     for_person = "Try again in a moment."
+
+
+class TooManyRequests(Unavailable):
+    """More sign-ins begin from one address, with one client or in total than this server takes."""
+
+    code = "too_many_requests"
+    sentence = "More sign-ins are beginning than this server takes at a time."
+    advice = "Wait for the time given, then try again. Whoever is signed in stays signed in."
+    for_person = "Wait a minute, then reload this page, or go back to your assistant and connect again."
+    status = 429
+
+
+class StoreNearlyFull(Unavailable):
+    """The store keeps its last room for people who are signed in."""
+
+    code = "store_nearly_full"
+    sentence = "The store of the sign-ins is nearly full, so no sign-in can begin."
+    advice = "Try again in some minutes. The operator can give Redis more memory (maxmemory)."
+    for_person = "Try again in some minutes. Whoever is signed in stays signed in."
 
 
 class OutcomeUnknown(M365Error):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from m365_mcp.loopback import is_loopback
 from m365_mcp.urls import NormalUrl, normal_host, normal_origin, read_authority, read_url
@@ -96,3 +96,21 @@ def _read_host_and_port(entry: str) -> str:
         ) from None
     host = f"[{host}]" if ":" in host else host
     return host if port is None else f"{host}:{port}"
+
+
+def check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return addresses and networks as networks (CIDR)."""
+    try:
+        networks = tuple(map(ip_network, value))
+    except ValueError:
+        raise ValueError(_NO_NETWORK) from None
+    if any("%" in entry for entry in value):
+        raise ValueError(_NO_NETWORK)
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("must name your proxies only; behind 0.0.0.0/0 or ::/0, every client could choose its address")
+    return tuple(map(str, networks))
+
+
+_NO_NETWORK = (
+    "every entry must be an address or a network such as 10.244.0.0/16, without a zone or bits behind its length"
+)

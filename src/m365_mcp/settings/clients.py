@@ -34,6 +34,13 @@ class ClientSettings(BaseSettings):
         description="Hosts whose metadata documents may be at a private address and, unless a port is named, at any "
         "port: host or host:port, comma separated. All others are fetched from public addresses and port 443 only.",
     )
+    mcp_max_unused_registrations: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="How many clients may be registered with which nobody has signed in; beyond that, the oldest is "
+        "dropped for each new one. A week after its registration such a client is dropped anyway.",
+    )
 
     @property
     def redirect_uris(self) -> tuple[str, ...]:

@@ -155,6 +155,12 @@ class ServerSettings(BaseSettings):
         description="Further origins whose pages may call this server, comma separated: https://inspector.example.com, "
         "app://obsidian.md, vscode-webview://* (every page of that scheme), or null (every page without an origin).",
     )
+    mcp_trusted_proxies: Annotated[CommaSeparated, AfterValidator(addresses.check_networks)] = Field(
+        (),
+        description="Addresses and networks (CIDR) of the proxies in front of this server, comma separated; the client "
+        "is whom their X-Forwarded-For names. Unset: the client is whoever opens the connection.",
+        examples=["10.244.0.0/16"],
+    )
     mcp_hsts_seconds: int | None = Field(
         None,
         ge=0,

@@ -25,7 +25,9 @@ from m365_mcp.storage.encrypted_store import EncryptedStore
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard, GuardedStore
 from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
 from m365_mcp.storage.records import LocalBackend, Records, RedisBackend
+from m365_mcp.storage.reserve import RedisMemory, Reserve, unlimited
 
 Kind = Literal["redis", "disk", "memory"]
 LISTED_COLLECTIONS = ("m365-sessions",)  # an operator lists sessions
@@ -41,6 +43,8 @@ class Storage:
         client_storage: FastMCP's encrypted store of client registrations and running sign-ins, limited in time.
         records: our own encrypted records, which change by compare-and-swap only.
         leases: the right of one replica to do a piece of work.
+        numbers: numbers that all replicas count together.
+        reserve: the part of the store that anonymous requests may not fill.
         close: closes the connections.
     """
 
@@ -48,6 +52,8 @@ class Storage:
     client_storage: AsyncKeyValue
     records: Records
     leases: Leases
+    numbers: Numbers
+    reserve: Reserve
     close: Callable[[], Awaitable[None]]
 
     async def ping(self) -> None:
@@ -73,7 +79,8 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
     guard = Guard(redis_client.MAX_CONNECTIONS)
     records = Records(RedisBackend(client, guard), cipher)
     client_storage = EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher)
-    return Storage("redis", client_storage, records, Leases(records), client.aclose)
+    numbers, reserve = RedisNumbers(client, guard), Reserve(RedisMemory(client, guard))
+    return Storage("redis", client_storage, records, Leases(records), numbers, reserve, client.aclose)
 
 
 def _in_memory(cipher: RecordCipher) -> Storage:
@@ -83,7 +90,8 @@ def _in_memory(cipher: RecordCipher) -> Storage:
 
 def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> Storage:
     records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher)
-    return Storage(kind, EncryptedStore(store, cipher), records, Leases(records), _nothing_to_close)
+    flows, numbers, reserve = EncryptedStore(store, cipher), LocalNumbers(store), Reserve(unlimited)
+    return Storage(kind, flows, records, Leases(records), numbers, reserve, _nothing_to_close)
 
 
 def _on_disk(settings: Settings, cipher: RecordCipher) -> Storage:

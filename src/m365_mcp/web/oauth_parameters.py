@@ -69,7 +69,7 @@ def _requested(fields: Fields) -> Fields:
 def _authenticated(fields: Fields, headers: Headers) -> Fields:
     """Return the fields with the client's id and the hash of its secret, wherever it sent them."""
     sent = dict(fields)
-    client_id, secret = _basic_credentials(headers.get("authorization", ""))
+    client_id, secret = basic_credentials(headers.get("authorization", ""))
     if client_id and sent.get("client_id", client_id) == client_id:
         sent = {**sent, "client_id": client_id}
         sent.setdefault("client_secret", secret)
@@ -78,7 +78,8 @@ def _authenticated(fields: Fields, headers: Headers) -> Fields:
     return [*((name, value) for name, value in fields if name not in ("client_id", "client_secret")), *added.items()]
 
 
-def _basic_credentials(header: str) -> tuple[str, str]:
+def basic_credentials(header: str) -> tuple[str, str]:
+    """Return the client's id and secret from an Authorization header; empty where there are none."""
     scheme, _, encoded = header.partition(" ")
     if scheme != "Basic":
         return "", ""

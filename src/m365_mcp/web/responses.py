@@ -25,7 +25,7 @@ def error_as_json(error: M365Error) -> Response:
 
 
 def retry_header(error: M365Error) -> dict[str, str]:
-    """Return the header that says when to try again, for an error of status 503."""
-    if error.status != 503:
+    """Return the header that says when to try again, for an error of status 429 or 503."""
+    if error.status not in (429, 503):
         return {}
     return {"Retry-After": str(math.ceil(OPERATOR_SECONDS if error.retry_after is None else error.retry_after))}

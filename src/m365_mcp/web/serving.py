@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
 
+from m365_mcp.uploads.pending import PATH
+from m365_mcp.web.bounded_http import HttpLimits, bounded_http
 from m365_mcp.web.health import Readiness
+
+if sys.platform == "win32":
+    resource = None
+else:
+    import resource
 
 DRAIN_SECONDS = 45  # for running calls: the longest takes 10 s for Entra ID and 30 s for Graph
 
@@ -42,26 +50,46 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run(
-    application: Starlette,
-    readiness: Readiness,
-    *,
-    host: str,
-    port: int,
-    delay: float,
-    listener: socket.socket | None = None,
-) -> None:
-    """Serve until SIGTERM or Ctrl-C; on `listener`, if there is one, instead of binding the port."""
-    # uvicorn raises the signal again after draining; a drained server should exit with code 0.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    config = uvicorn.Config(
+def configure(
+    application: Starlette, *, host: str, port: int, public_path: str = "", limits: HttpLimits | None = None
+) -> uvicorn.Config:
+    """Return uvicorn's configuration.
+
+    Args:
+        application: the application.
+        host: address to listen on.
+        port: port to listen on.
+        public_path: decoded path of the public URL; uploads may have it in front.
+        limits: the limits of the process and its connections; the defaults when left out.
+    """
+    upload_paths = (f"{PATH}/", f"{public_path}{PATH}/")  # `uploads.transfer.Pace` limits their time
+    limits = limits or HttpLimits(connections=min(HttpLimits.connections, _open_files() // 2))
+    return uvicorn.Config(
         application,
         # asyncio makes an IPv6 socket serve IPv6 only; without a host, it listens on both families.
         host="" if host == "::" else host,
         port=port,
+        http=bounded_http(limits, lambda path: path.startswith(upload_paths)),
+        ws="none",
         log_config=None,
         access_log=False,  # the access log would contain codes and states from query strings
         server_header=False,
+        proxy_headers=False,  # `app` reads them, from MCP_TRUSTED_PROXIES and not from FORWARDED_ALLOW_IPS
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+
+
+def _open_files() -> int:
+    """Return how many files and sockets the process may open; half of them are left to Redis, Entra and Graph."""
+    if resource is None:
+        return 2 * HttpLimits.connections
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2 * HttpLimits.connections if soft == resource.RLIM_INFINITY else soft
+
+
+def run(config: uvicorn.Config, readiness: Readiness, *, delay: float, listener: socket.socket | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C; on `listener`, if there is one, instead of binding the port."""
+    # uvicorn raises the signal again after draining; a drained server should exit with code 0.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     Server(config, readiness, delay).run(sockets=None if listener is None else [listener])

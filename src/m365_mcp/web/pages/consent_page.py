@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from m365_mcp.auth.client_texts import MAX_NAME, clean
 from m365_mcp.auth.consent import ConsentRequest
 from m365_mcp.loopback import is_loopback
-from m365_mcp.mail.text import strip_invisible
 from m365_mcp.settings import Settings
 
-MAX_NAME = 60  # characters; a longer name could push the rest of the page out of sight
 MAX_DETAIL = 1000
-_SEPARATORS = ("Cc", "Zs", "Zl", "Zp")
-_NOT_CHARACTERS = ("Cs", "Co", "Cn")  # half a surrogate pair, private use, unassigned
-_BLANK_BRAILLE = "\u2800"
-_STACKED = re.compile(r"(?<=[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{2})"
-                      r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,21 +48,6 @@ def values(asked: ConsentRequest, abilities: Abilities) -> dict[str, Any]:
         "scopes": clean(" ".join(asked.scopes), MAX_DETAIL),
         "fields": asked.form_fields,
     }
-
-
-def clean(text: str, limit: int) -> str:
-    """Return a text of a client as it can do no harm on a page: one line, visible characters only, at most `limit`.
-
-    Controls of the reading direction go, and so do accents that are piled up over the lines above.
-    """
-    kept = unicodedata.normalize("NFC", text[: 20 * limit])
-    kept = "".join(" " if _separates(one) else one for one in kept if unicodedata.category(one) not in _NOT_CHARACTERS)
-    words = " ".join(_STACKED.sub("", strip_invisible(kept)).split())
-    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
-
-
-def _separates(character: str) -> bool:
-    return unicodedata.category(character) in _SEPARATORS or character == _BLANK_BRAILLE
 
 
 def describe_redirect(uri: str) -> tuple[str, str]:

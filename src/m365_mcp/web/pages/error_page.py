@@ -9,8 +9,8 @@ from typing import Any
 from starlette.requests import Request
 
 from m365_mcp import logs
+from m365_mcp.auth.client_texts import clean
 from m365_mcp.errors import M365Error, PageUnknown, RedirectNotAllowed, Unavailable
-from m365_mcp.web.pages.consent_page import clean
 from m365_mcp.web.pages.languages import Language
 
 MAX_URI = 300

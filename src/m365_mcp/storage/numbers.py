@@ -1,0 +1,49 @@
+"""Numbers that all replicas count together, one after the other; they are no secret, and not encrypted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from key_value.aio.protocols import AsyncKeyValue
+from redis.asyncio import Redis
+
+from m365_mcp.storage.guard import Guard
+
+_COLLECTION = "m365-numbers"
+
+
+class Numbers(Protocol):
+    """Counts."""
+
+    async def next(self, name: str) -> int:
+        """Count one up and return the number, which no other caller gets. Raises StorageUnavailable."""
+
+
+class RedisNumbers:
+    """Counts with INCR."""
+
+    def __init__(self, client: Redis, guard: Guard) -> None:
+        self._client = client
+        self._guard = guard
+
+    async def next(self, name: str) -> int:
+        """Count one up and return the number, which no other caller gets. Raises StorageUnavailable."""
+        async with self._guard.within_limits():
+            return int(await self._client.incr(f"{_COLLECTION}:{name}"))
+
+
+class LocalNumbers:
+    """Counts in a key-value store that only this process changes."""
+
+    def __init__(self, store: AsyncKeyValue) -> None:
+        self._store = store
+        self._lock = asyncio.Lock()
+
+    async def next(self, name: str) -> int:
+        """Count one up and return the number, which no other caller gets. Raises StorageUnavailable."""
+        async with self._lock:
+            found = await self._store.get(name, collection=_COLLECTION) or {}
+            number = int(found.get("last", 0)) + 1
+            await self._store.put(name, {"last": number}, collection=_COLLECTION)
+        return number

@@ -1,0 +1,188 @@
+"""Limits how often one address, one client, and all together may begin a sign-in; whoever is signed in has no limit.
+
+The numbers are tokens in ten minutes, and the largest burst. 2,000 people behind one address sign in within ten
+minutes, each with one repetition, and so do 2,000 people of one client: a company has one address, and a client with a
+metadata document has one id for all. Every limit has a total, which alone counts where the address is not known. Counts
+are those of one process; with several replicas, each takes as many.
+
+At the token endpoint only failures count, and only their responses change: a valid code or refresh token is redeemed
+however many strangers fail from the same address. The MCP endpoint has no limit here, because it needs a valid token.
+
+A program is told `temporarily_unavailable`. RFC 6749 section 4.1.2.1 has it for an overloaded server, and clients keep
+their tokens on it. `slow_down` (RFC 8628 section 3.5) is an answer to a client that polls, and RFC 7591 has no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from m365_mcp.errors import DEFAULT_WAIT_SECONDS, TooManyRequests, request_error
+from m365_mcp.metrics import Metrics
+from m365_mcp.web.oauth_parameters import basic_credentials
+from m365_mcp.web.oauth_requests import replay
+from m365_mcp.web.responses import error_as_json
+from m365_mcp.web.token_buckets import TokenBuckets
+
+WINDOW_SECONDS = 600.0
+BYTES_PER_TOKEN = 2048  # of an authorization request or registration, because the store has to take it
+PAGE_SECONDS = 3600.0
+MAX_PAGES = 8  # of one transaction in that time: each is a record of FastMCP's for 15 minutes
+By = Literal["address", "client", "transaction", "total"]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The tokens of one endpoint in ten minutes: of an address, of a client, and of all; 0: no such limit."""
+
+    address: int
+    total: int
+    client: int = 0
+
+
+RATES = {
+    "/register": Rates(address=4000, total=8000),
+    "/authorize": Rates(address=4000, client=8000, total=12_000),
+    "/consent": Rates(address=12_000, total=24_000),
+    "/token": Rates(address=4000, client=8000, total=12_000),
+}
+
+
+class _Endpoint:
+    """The token buckets of one endpoint."""
+
+    def __init__(self, path: str, rates: Rates, clock: Callable[[], float]) -> None:
+        sizes: dict[By, int] = {"address": rates.address, "client": rates.client, "total": rates.total}
+        self._buckets = {by: TokenBuckets(size, WINDOW_SECONDS, clock) for by, size in sizes.items() if size}
+        if path == "/consent":
+            self._buckets["transaction"] = TokenBuckets(MAX_PAGES, PAGE_SECONDS, clock)
+
+    def take(self, keys: Mapping[By, str | None], tokens: int) -> tuple[By, float] | None:
+        """Take tokens for all keys; if one has too few, return which, and the seconds to wait, and take none.
+
+        What is refused takes nothing, so that a flood from one address does not use up the total.
+        """
+        known = [(by, bucket, key) for by, bucket in self._buckets.items() if (key := keys.get(by)) is not None]
+        for by, bucket, key in known:
+            seconds = bucket.wait_for(key, tokens)
+            if seconds > 0:
+                return by, seconds
+        for _, bucket, key in known:
+            bucket.take(key, tokens)
+        return None
+
+
+class RateLimits:
+    """ASGI middleware that refuses what goes over the limits of the OAuth endpoints of `app`; behind `OAuthBodies`.
+
+    Args:
+        app: the application behind the limits.
+        address_of: returns the address to count a request by, or None when only totals apply.
+        metrics: counts what is refused.
+        clock: returns monotonic seconds; for tests.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        address_of: Callable[[Scope], str | None],
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app = app
+        self._address_of = address_of
+        self._metrics = metrics
+        self._endpoints = {path: _Endpoint(path, rates, clock) for path, rates in RATES.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request (ASGI)."""
+        if scope["type"] != "http" or scope["path"] not in self._endpoints or scope["method"] == "OPTIONS":
+            await self._app(scope, receive, send)
+            return
+        body = b""
+        if scope["method"] == "POST":
+            body = (await receive())["body"]
+            receive = replay(body)
+        keys = self._keys(scope, body)
+        if scope["path"] == "/token":
+            await self._app(scope, receive, _Failures(scope, receive, send, lambda: self._refuse(scope, keys, 1)).send)
+            return
+        error = self._refuse(scope, keys, _tokens(scope, body))
+        if error is None:
+            await self._app(scope, receive, send)
+        else:
+            await error_as_json(error)(scope, receive, send)
+
+    def _refuse(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> TooManyRequests | None:
+        """Count a request; return the error, noted on the request, if it goes over a limit."""
+        over = self._endpoints[scope["path"]].take(keys, tokens)
+        if over is None:
+            return None
+        by, seconds = over
+        self._metrics.rate_limited.labels(scope["path"].strip("/"), by).inc()
+        error = TooManyRequests(retry_after=max(seconds, DEFAULT_WAIT_SECONDS))
+        request_error.note(error)
+        return error
+
+    def _keys(self, scope: Scope, body: bytes) -> dict[By, str | None]:
+        query = dict(_fields(scope["query_string"]))
+        sent = {**query, **dict(_fields(body))} if scope["path"] in ("/authorize", "/token") else query
+        client_id = sent.get("client_id") or basic_credentials(Headers(scope=scope).get("authorization", ""))[0]
+        shows_page = scope["path"] == "/consent" and scope["method"] != "POST"
+        return {
+            "address": self._address_of(scope),
+            "client": _digest(client_id),
+            "transaction": _digest(query.get("txn_id")) if shows_page else None,
+            "total": "",
+        }
+
+
+class _Failures:
+    """Passes a response of the token endpoint on, or sends a refusal instead of a failure that goes over a limit."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, refuse: Callable[[], TooManyRequests | None]
+    ) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._refuse = refuse
+        self._is_replaced = False
+
+    async def send(self, message: Message) -> None:
+        if self._is_replaced:
+            return  # the body of the failure
+        if message["type"] == "http.response.start" and 400 <= message["status"] < 500:
+            error = self._refuse()
+            if error is not None:
+                self._is_replaced = True
+                await error_as_json(error)(self._scope, self._receive, self._send)
+                return
+        await self._send(message)
+
+
+def _fields(encoded: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(encoded.decode("latin-1"), encoding="latin-1")
+
+
+def _tokens(scope: Scope, body: bytes) -> int:
+    """Return what a request costs: one token, and one more for each 2 KB that may be stored of it."""
+    if scope["path"] == "/register":
+        return 1 + len(body) // BYTES_PER_TOKEN
+    if scope["path"] == "/authorize":
+        # What is not ASCII takes more room in the store, and in this encoding too, however it was sent.
+        sent = urlencode(_fields(scope["query_string"]) + _fields(body), encoding="latin-1")
+        return 1 + len(sent) // BYTES_PER_TOKEN
+    return 1
+
+
+def _digest(text: str | None) -> str | None:
+    # A stranger chooses the text, and its length.
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest() if text else None

@@ -1,0 +1,165 @@
+"""Strangers flood every public endpoint while people who are signed in send and refresh, with a small Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis as redis_py
+
+from m365_mcp.web.oauth_requests import MAX_STATE
+from tests.chaos.light_client import CALLBACK, Call, LightClient
+from tests.chaos.tally import Tally
+from tests.e2e.person import PersonAtBrowser
+from tests.e2e.programs import Redis, Server, Simulator, make_redis, make_server
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8"),
+]
+MAXMEMORY = 64 * 1024 * 1024
+WORST_STATE = "\x01" * MAX_STATE  # a control character takes the most room in the store
+STORED_MB = 38  # of records that are there already
+BEGUN = 400  # authorization requests: without limits, 360 of them fill what is left
+OTHERS, SAME = ("127.0.0.2", "127.0.0.3", "127.0.0.4"), ("127.0.0.1",)
+ROUNDS = 6
+EACH_ITS_OWN = httpx2.Limits(max_keepalive_connections=0)  # a connection, so that none is closed while it is idle
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    redis = make_redis(tmp_path, "--maxmemory", str(MAXMEMORY), "--maxmemory-policy", "noeviction")
+    redis.start()
+    with redis_py.Redis.from_url(redis.url) as admin:
+        for number in range(STORED_MB):
+            admin.set(f"stored-{number}", b"x" * (1024 * 1024))
+    yield redis
+    redis.program.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def server(tmp_path: Path, redis: Redis, simulator: Simulator) -> Iterator[Server]:
+    """A server that knows no proxy on this machine, so that each loopback address is a client of its own."""
+    server = make_server(tmp_path, simulator, REDIS_URL=redis.url, MCP_TRUSTED_PROXIES="10.0.0.0/8")
+    server.start()
+    yield server
+    assert server.program.end() == 0
+
+
+@dataclass
+class Stranger:
+    """Somebody at one address who asks as fast as the server answers.
+
+    Attributes:
+        http: asks from that address.
+        progress: is released several times in the course of the flood, for each person.
+        statuses: what was answered, by path and status.
+    """
+
+    http: httpx2.AsyncClient
+    progress: asyncio.Semaphore
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    async def ask(self, method: str, path: str, **what: object) -> httpx2.Response:
+        reply: httpx2.Response = await self.http.request(method, path, **what)  # type: ignore[arg-type]
+        self.statuses[path, reply.status_code] += 1
+        return reply
+
+    async def flood(self, turns: Iterator[int]) -> None:
+        """Flood all endpoints, a few requests at a time."""
+        form = {"grant_type": "authorization_code", "code": "x", "code_verifier": "v" * 43, "redirect_uri": CALLBACK}
+        registration = {"redirect_uris": [CALLBACK], "client_name": "f" * 9_000, "token_endpoint_auth_method": "none"}
+        client_id = (await self.ask("POST", "/register", json={**registration, "client_name": "f"})).json()["client_id"]
+        query = {"response_type": "code", "client_id": client_id, "redirect_uri": CALLBACK, "state": WORST_STATE}
+        query |= {"code_challenge": "c" * 43, "code_challenge_method": "S256"}
+        begun = await self.ask("GET", "/authorize", params={**query, "state": "s"})
+        page = dict(httpx2.URL(begun.headers["Location"]).params)
+
+        async def ask_on() -> None:
+            for turn in turns:
+                await self.ask("GET", "/authorize", params=query)
+                if turn % (BEGUN // ROUNDS) == 0:
+                    for _ in range(2):
+                        self.progress.release()
+                if turn % 8 == 0:
+                    await self.ask("POST", "/register", json=registration)
+                    await self.ask("GET", "/consent", params=page)
+                    await self.ask("POST", "/token", data={**form, "client_id": client_id})
+
+        await asyncio.gather(*(ask_on() for _ in range(4)))
+
+
+@asynccontextmanager
+async def strangers(
+    server: Server, addresses: tuple[str, ...], progress: asyncio.Semaphore
+) -> AsyncIterator[list[Stranger]]:
+    """Open connections from these addresses of this machine."""
+    base_url = server.url.replace("localhost", "127.0.0.1")
+    async with AsyncExitStack() as opened:
+        found = []
+        for address in addresses:
+            transport = httpx2.AsyncHTTPTransport(local_address=address, limits=EACH_ITS_OWN)
+            http = httpx2.AsyncClient(transport=transport, base_url=base_url, timeout=60)
+            found.append(Stranger(await opened.enter_async_context(http), progress))
+        yield found
+
+
+def mail(number: int) -> Call:
+    body = {"to": ["grace@contoso.example"], "subject": f"Number {number}", "body": secrets.token_hex(8)}
+    return "tools/call", {"name": "send_mail", "arguments": body}
+
+
+async def work(client: LightClient, progress: asyncio.Semaphore) -> list[bool]:
+    """Send and refresh several times in the course of the flood; return what succeeded."""
+    done = []
+    for number in range(ROUNDS):
+        await progress.acquire()
+        reply = await client.ask(mail(number))
+        done.append(reply is not None and reply.status_code == 200 and not reply.json()["result"].get("isError"))
+        done.append(await client.refresh() == "done")
+    return done
+
+
+@pytest.mark.parametrize("addresses", [OTHERS, SAME], ids=["from other addresses", "from the same address"])
+async def test_h3_flood_harms_nobody_who_is_signed_in(
+    redis: Redis, server: Server, simulator: Simulator, addresses: tuple[str, ...]
+) -> None:
+    """Every send and every refresh succeeds, Redis never runs out of memory, and the flood is refused."""
+    progress, turns = asyncio.Semaphore(0), iter(range(BEGUN))
+    async with (
+        httpx2.AsyncClient(trust_env=False, timeout=60, limits=EACH_ITS_OWN) as http,
+        strangers(server, addresses, progress) as many,
+    ):
+        people = [
+            LightClient(http, server.url, PersonAtBrowser(simulator.ready["ca_file"], name), Tally())
+            for name in ("ada@contoso.example", "grace@contoso.example")
+        ]
+        for client in people:
+            await client.sign_in()
+        flood = asyncio.gather(*(stranger.flood(turns) for stranger in many))
+        done = await asyncio.gather(*(work(client, progress) for client in people))
+        await flood
+        afterwards = [await client.refresh() for client in people]
+
+    statuses = sum((stranger.statuses for stranger in many), Counter[tuple[str, int]]())
+    with redis_py.Redis.from_url(redis.url) as admin:
+        memory, errors = admin.info("memory"), admin.info("errorstats")
+    assert done == [[True] * 2 * ROUNDS] * 2
+    assert afterwards == ["done"] * 2
+    assert len(simulator.outbox) == 2 * ROUNDS
+    assert memory["used_memory_peak"] < MAXMEMORY
+    assert "errorstat_OOM" not in errors
+    assert statuses["/authorize", 302] > len(addresses)
+    assert statuses["/authorize", 503] > 0
+    assert statuses["/authorize", 503] + statuses["/authorize", 429] > BEGUN / 2
+    assert statuses["/register", 503] > 0
+    assert statuses["/consent", 429] > 0
