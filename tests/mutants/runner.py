@@ -32,7 +32,7 @@ ALSO = {
     "mail": ("tests/test_mail_payload.py",),
     "storage": ("tests/auth",),
 }
-_OPTIONS = ["-o", "addopts=", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
+_OPTIONS = ["-o", "addopts=", "-q", "--tb=no", "-p", "no:cacheprovider", "-n", "0", "-p", "no:randomly"]
 _OPTIONS += ["-p", "no:unraisableexception"]  # at the end of each run it collects garbage several times
 _OPTIONS += ["-m", "not hypothesis", "--assert=plain", "--timeout=12"]  # a test that hangs has killed the mutant
 _LEAST_SECONDS = 20.0  # of processor time
