@@ -300,3 +300,40 @@ def test_k3_long_value_is_not_converted(start: str, end: str) -> None:
 
     assert sanitize_style(start + "a" * room + end).text != ""
     assert sanitize_style(start + "a" * (room + 1) + end).text == ""
+
+
+@pytest.mark.parametrize(
+    ("style", "converted"),
+    [
+        ("color:red;zoom:2", 0),
+        ("color:rgb(1,2,3)", 0),
+        ("color:rgb(1 2 3);background:hsl(1 2% 3%)", 2),
+        ("color:foo", 0),
+        ("color:'foo", 1),
+        ("color:foo(1);background-color:bar(1)", 2),
+        ("background-image:none", 1),
+        ("transform:rotate(1deg)", 1),
+        ("width:calc(1px)", 0),
+    ],
+)
+def test_h1_costly_declarations_are_counted(style: str, converted: int) -> None:
+    """What has to be converted, and a colour that takes long to read, counts against the limit on styles."""
+    assert sanitize_style(style).converted == converted
+
+
+@pytest.mark.parametrize(
+    ("style", "text", "traits"),
+    [
+        ("position:fixed;color:'foo", "", "mc"),
+        ("color:rgb(1 2 3 / 5%)", "color:rgb(1 2 3 / 5%)", ""),
+        ("color:color(srgb 1 0 0 / 5%)", "color:rgba(255,0,0,0.05)", ""),
+        ("font-family:'a;b';color:red", "color:red", ""),
+        ("font-family:'a\";b';color:red", "color:red", ""),
+        ("width:((1px);color:red;height:1px", "color:red;height:1px", ""),
+    ],
+)
+def test_k3_colour_stays_in_a_form_that_mail_programs_know(style: str, text: str, traits: str) -> None:
+    """A faint one too; and a quote or a bracket hides no declaration."""
+    found = sanitize_style(style)
+
+    assert (found.text, found.traits) == (text, traits)

@@ -41,6 +41,7 @@ from m365_mcp.mail.html.columns import plain_columns
         ("", None),
         ("[a]", None),
         ("repeat(auto-fit, minmax(max(min(1px, 2px), a), 1fr))", "repeat(auto-fit, 2px)"),
+        ("repeat(0, 1fr) 2px", None),
         ("repeat(24, 1fr)", " ".join(["1fr"] * 24)),
         ("repeat(12, 1fr 2fr)", " ".join(["1fr 2fr"] * 12)),
     ],

@@ -133,6 +133,7 @@ SHOWN = [
     ("<option>a<option>b", "a b"),
     ("<script>a</script>b<title>c</title><svg><title>d</title></svg>", "b d"),
     ("<input>a<input type=image>b", "a b"),
+    ("<input placeholder='\"a\"'>b", '"a" b'),
     (
         '<xmp>"a"</xmp><iframe src="https://a.example/%22b"></iframe>',
         '<pre>"a"</pre><a href="https://a.example/%22b">a.example/%22b</a>',
