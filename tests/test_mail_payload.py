@@ -1,8 +1,8 @@
 """Messages: what Graph is asked for, subject, size and identity."""
 
 import json
-from datetime import datetime, timedelta, timezone
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
