@@ -14,7 +14,7 @@ from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import Message
 from m365_mcp.mail.base64_content import decode_base64
 from m365_mcp.mail.file_signatures import can_be
-from tests.mail.composing import build
+from tests.mail.composing import build, refused
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -30,7 +30,7 @@ def send(name: str, text: str, **more: str) -> Message:
 
 
 def refusal(name: str, text: str) -> str:
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         send(name, text)
     assert text not in caught.value.explain() or len(text) < 5
     return caught.value.sentence
@@ -60,6 +60,10 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "blanks at the ends": lambda text: f" \ufeff{text}\u200b\t\n",
     "data address": lambda text: f"data:application/pdf;base64,{text}",
     "data address, escaped": lambda text: "DATA:;BASE64," + text.replace("=", "%3D").replace("+", "%2B"),
+    "data address, escaped in lower case": lambda text: (
+        "data:;base64," + text.replace("=", "%3d").replace("+", "%2b").replace("/", "%2f")
+    ),
+    "data address, slashes escaped": lambda text: "data:a/b;base64," + text.replace("/", "%2F"),
     "data address, all of it": lambda text: "\ndata:a/b;c=d;base64," + lines(text.rstrip("="), "\r\n"),
 }
 
@@ -89,12 +93,44 @@ def test_k11_whatever_is_encoded_is_decoded(content: bytes, spelling: str) -> No
         ("aGVsbG8gd29yb", "its length is wrong"),
         ("aGk===", "its length is wrong"),
         ("aGl=", "no base64 ends so"),
+        ("Xt", "no base64 ends so"),
+        ("=mt", "it has an end in the middle"),
+        ("_+_", "it has a character that base64 does not have"),
+        (".tx=t", "it has a character that base64 does not have"),
+        ("data:;base64,:", "it has a character that base64 does not have"),
         ("data:text/plain,Hello", "has a data: address whose content is not base64"),
     ],
 )
 def test_k11_refusal_says_what_is_not_base64(text: str, met: str) -> None:
     """The error names the fault and repeats no content."""
     assert met in refusal("a.txt", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "looks_written", "lacks_padding"),
+    [
+        ("ap4", False, True),
+        ("ag", True, True),
+        ("pictURE", False, True),
+        ("that", True, False),
+        ("that\\n", True, False),
+        ("th\nat", False, False),
+        ("hello+world/", True, False),
+        ("ontent_bse64", True, False),
+        ("spellingthat", True, False),
+        ("a" * 4, False, False),
+        ("abcd" * 50, True, False),
+        ("abcd" * 50 + "ag", False, False),
+        ("aB1c" * 4, False, False),
+        ("data:;base64,that", False, False),
+        ("aGk=", False, False),
+    ],
+)
+def test_k11_what_looks_like_words_is_told_from_base64(text: str, looks_written: bool, lacks_padding: bool) -> None:
+    """Runs of one kind of letters, and no padding, in one short line."""
+    decoded = decode_base64("", text)
+
+    assert (decoded.looks_written, decoded.lacks_padding) == (looks_written, lacks_padding)
 
 
 @pytest.mark.parametrize(

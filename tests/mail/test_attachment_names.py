@@ -7,8 +7,9 @@ import pytest
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import DEFAULT_BLOCKED, Attachment, MailRules, Message, check_attachment_name, check_attachment_start
 from m365_mcp.mail.attachment_notes import notes_on_names
+from m365_mcp.mail.report import Weight
 from m365_mcp.mail.rules import DISTRUSTED
-from tests.mail.composing import build
+from tests.mail.composing import build, refused
 
 RULES = MailRules()
 INVITATION = (
@@ -88,7 +89,7 @@ def test_k11_refusal_of_a_name_says_which_character_it_met(name: str, met: str) 
     if met == "has no":
         assert check_attachment_name(name, RULES) == ".pdf"
         return
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         check_attachment_name(name, RULES)
     assert met in caught.value.sentence
 
@@ -115,7 +116,7 @@ def test_k11_refusal_of_a_name_says_which_character_it_met(name: str, met: str) 
 )
 def test_h17_blocked_extension_is_named(name: str, extension: str) -> None:
     """What Outlook blocks, and what fetches or installs, is refused, and the error says which extension."""
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         check_attachment_name(name, RULES)
 
     assert caught.value.sentence.endswith(f"of a type that this server does not attach (.{extension}).")
@@ -141,9 +142,9 @@ def test_h17_operators_list_takes_the_place_of_the_built_in_one() -> None:
     file = {"name": "a.iqy", "content_base64": "", "content_type": "text/javascript"}
 
     assert build(rules, attachments=[file]).attachments
-    with pytest.raises(InvalidArgument, match=r"\(\.zip\)"):
+    with refused(InvalidArgument, match=r"\(\.zip\)"):
         build(rules, attachments=[file | {"name": "a.zip"}])
-    with pytest.raises(InvalidArgument, match=r"content_type of a file .* \(\.zip\)"):
+    with refused(InvalidArgument, match=r"content_type of a file .* \(\.zip\)"):
         build(rules, attachments=[file | {"content_type": "application/zip"}])
 
 
@@ -164,7 +165,7 @@ def test_h17_operators_list_takes_the_place_of_the_built_in_one() -> None:
 )
 def test_h17_dangerous_media_type_is_refused(content_type: str) -> None:
     """The caller's media type makes no program of a text."""
-    with pytest.raises(InvalidArgument, match=r"'attachments' entry 1 has .* content_type"):
+    with refused(InvalidArgument, match=r"'attachments' entry 1 has .* content_type"):
         send("x.txt", b"hello", content_type=content_type)
 
 
@@ -176,18 +177,25 @@ def test_h17_page_under_another_name_goes_with_a_warning() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
 def test_h17_script_is_found_in_every_encoding(encoding: str) -> None:
     """The mark #! at the beginning is found with and without a byte order mark."""
-    with pytest.raises(InvalidArgument, match="is a program"):
+    with refused(InvalidArgument, match="is a program"):
         check_attachment_start("#!/bin/sh\n".encode(encoding), RULES)
     check_attachment_start("# a heading\n".encode(encoding), RULES)
 
 
 @pytest.mark.parametrize(
     "start",
-    [b"MZ\x90\x00", b"\x7fELF", b"L\0\0\0\x01\x14\x02\0\0\0", b"dex\n035", b"ITSF\x03\0\0\0", b"\xca\xfe\xba\xbe"],
+    [
+        b"MZ\x90\x00",
+        b"\x7fELF",
+        b"L\0\0\0\x01\x14\x02\0\0\0",
+        b"dex\n035",
+        b"ITSF\x03\0\0\0",
+        *(bytes.fromhex(magic) for magic in ["feedface", "feedfacf", "cefaedfe", "cffaedfe", "cafebabe", "bebafeca"]),
+    ],
 )
 def test_h17_program_is_found_under_any_name(start: bytes) -> None:
     """Programs, shortcuts and compiled help files are refused by their first bytes."""
-    with pytest.raises(InvalidArgument, match="is a program"):
+    with refused(InvalidArgument, match="is a program"):
         attached("notes.dat", start)
 
 
@@ -195,6 +203,7 @@ def test_h17_program_is_found_under_any_name(start: bytes) -> None:
     ("name", "content_type"),
     [
         ("a.heic", "image/heic"),
+        ("a.xltx", "application/vnd.openxmlformats-officedocument.spreadsheetml.template"),
         ("a.mp4", "video/mp4"),
         ("a.mov", "video/quicktime"),
         ("a.tiff", "image/tiff"),
@@ -237,6 +246,10 @@ def test_k11_media_type_follows_from_the_last_extension(name: str, content_type:
         ('text/plain ; charset = "utf-8"', None),
         ('text/plain; name="a; b.txt"', 'text/plain; name="a; b.txt"'),
         ("text/plain;", "text/plain"),
+        ("text/plain; a", None),
+        ("text/plain ;a=b", "text/plain; a=b"),
+        ("téxt/plain", None),
+        ("TEXT/Plain; A=B", "text/plain; a=B"),
         (" text/plain ", "text/plain"),
         ("", "application/octet-stream"),
         ('text/plain; a="b\r\nX: y"', None),
@@ -246,7 +259,7 @@ def test_k11_media_type_follows_from_the_last_extension(name: str, content_type:
 def test_k11_media_type_may_have_parameters(written: str, sent: str | None) -> None:
     """Parameters stay (RFC 2045); what is no media type is refused."""
     if sent is None:
-        with pytest.raises(InvalidArgument, match="content_type that cannot be read"):
+        with refused(InvalidArgument, match="content_type that cannot be read"):
             attached("a", content_type=written)
     else:
         assert attached("a", content_type=written).content_type == sent
@@ -261,7 +274,13 @@ def test_k11_invitation_carries_its_method(content_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [INVITATION.replace(b"METHOD:REQUEST\r\n", b""), INVITATION.replace(b"REQUEST", b"X")]
+    "content",
+    [
+        INVITATION.replace(b"METHOD:REQUEST\r\n", b""),
+        INVITATION.replace(b"REQUEST", b"X"),
+        INVITATION.replace(b"METHOD", b"X:" + b"a" * 4096 + b"\r\nMETHOD"),
+        INVITATION.replace(b"METHOD:REQUEST\r\n", b"").replace(b"END:VEVENT", b"METHOD:REQUEST\r\nBEGIN:VEVENT"),
+    ],
 )
 def test_k11_calendar_without_a_method_is_no_invitation(content: bytes) -> None:
     """No method is made up."""
@@ -289,6 +308,37 @@ def test_h17_answer_to_an_invitation_names_its_attendee() -> None:
     assert "The attendee who answers in a calendar file is grace@contoso.example" in warning
 
 
+@pytest.mark.parametrize("method", ["reply", "REFRESH", "Counter"])
+@pytest.mark.parametrize("end", ["", '; charset=UTF-8; x="method=request"'])
+def test_h17_answer_is_known_by_the_method_of_its_type(method: str, end: str) -> None:
+    """An attendee sends these, and the organizer all others."""
+    (warning,) = send("a.ics", INVITATION, content_type=f"text/calendar; method={method}{end}").warnings
+
+    assert warning.startswith("The attendee who answers in a calendar file is grace@contoso.example")
+
+
+@pytest.mark.parametrize("fold", [b"\r\n ", b"\r\n\t", b"\n ", b"\n\t"])
+def test_h17_people_of_a_calendar_are_read_across_folded_lines(fold: bytes) -> None:
+    """Up to three organizers are named, and one that no mail program can show is passed over."""
+    people = b"".join(b"ORGANIZER:mailto:%s@contoso.exa%smple\r\n" % (name, fold) for name in (b"a@", b"b", b"c", b"d"))
+    content = b"BEGIN:VCALENDAR\r\n" + people + people + b"organizer;x=1:MAILTO:b@contoso.example\r\n"
+
+    assert [warning.partition(";")[0].rpartition(" ")[2] for warning in send("a.ics", content).warnings] == [
+        "b@contoso.example",
+        "c@contoso.example",
+    ]
+
+
+def test_h17_faults_of_several_files_are_said_together() -> None:
+    """The note has the weight of what misleads, and names up to five files."""
+    (note,) = notes_on_names(["a.one"] * 6)
+
+    assert (note.weight, note.sentence.partition(": ")[2]) == (
+        Weight.MISLEADING,
+        "'files' entry 1, 'files' entry 2, 'files' entry 3, 'files' entry 4, 'files' entry 5 and 1 more.",
+    )
+
+
 def test_h17_mail_of_another_person_is_said() -> None:
     """Who an attached mail is from, and where answers to it go, is named when it is not the sender."""
     first, second = send("a.eml", MAIL, sign_in_name="ada@contoso.example").warnings
@@ -311,3 +361,10 @@ def test_h17_mail_of_another_person_is_said() -> None:
 def test_h17_odd_mail_and_calendar_raise_nothing(name: str, content: bytes) -> None:
     """What no mail program can read names nobody, and long lists are cut."""
     assert len(send(name, content).warnings) <= 4
+
+
+def test_h17_endless_headers_of_a_mail_are_not_read() -> None:
+    """The first 64,000 bytes of a mail are, and 2,000 characters of a header."""
+    assert send("a.eml", b"X: " + b"a" * 63_900 + b"\r\n" + MAIL[:60] + b"\r\n").warnings
+    assert send("a.eml", b"X: " + b"a" * 64_000 + b"\r\n" + MAIL).warnings == ()
+    assert send("a.eml", b'From: "' + b"a" * 2_000 + b'" <boss@contoso.example>\r\n\r\n').warnings == ()

@@ -8,7 +8,8 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument, MessageTooLarge
 from m365_mcp.mail import Attachment, InlineAttachment, MailRules, check_attachment_name
-from tests.mail.composing import build
+from m365_mcp.mail.base64_content import decode_base64
+from tests.mail.composing import build, refused
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 
@@ -61,14 +62,14 @@ def test_image_in_the_text_is_inline() -> None:
 @pytest.mark.parametrize("content_id", [None, "", "a b", "a\r\nb", "ä", "a" * 256])
 def test_inline_attachment_needs_a_content_id(content_id: str | None) -> None:
     """No mail program would show an inline attachment without a valid content_id."""
-    with pytest.raises(InvalidArgument, match="content_id"):
+    with refused(InvalidArgument, match="content_id"):
         attach(is_inline=True, content_id=content_id)
 
 
 def test_content_ids_are_different() -> None:
     """One cid: address cannot name two attachments."""
     file = {"name": "a.png", "content_base64": "aGk=", "content_id": "a"}
-    with pytest.raises(InvalidArgument, match="same content_id"):
+    with refused(InvalidArgument, match="same content_id"):
         build(attachments=[file, file])
 
 
@@ -101,7 +102,7 @@ def test_content_ids_are_different() -> None:
 )
 def test_g17_name_that_is_a_path_or_hides_something_is_refused(name: str) -> None:
     """A path, a control or invisible character, or a long name is refused; the error does not repeat it."""
-    with pytest.raises(InvalidArgument, match="'attachments' entry 1") as caught:
+    with refused(InvalidArgument, match="'attachments' entry 1") as caught:
         attach(name)
 
     assert len(name.strip()) < 3 or name not in caught.value.explain()
@@ -128,7 +129,7 @@ def test_g17_ordinary_name_stays(name: str) -> None:
 )
 def test_g18_no_field_makes_the_server_read_or_fetch(more: dict[str, Any]) -> None:
     """A field that does not exist is refused, and its content is not repeated."""
-    with pytest.raises(InvalidArgument, match="'attachments' entry 1 has a field that does not exist") as caught:
+    with refused(InvalidArgument, match="'attachments' entry 1 has a field that does not exist") as caught:
         attach(**more)
 
     assert "not read from a path or an address" in caught.value.advice
@@ -138,13 +139,13 @@ def test_g18_no_field_makes_the_server_read_or_fetch(more: dict[str, Any]) -> No
 @pytest.mark.parametrize("file", [{}, {"name": "a.txt"}, {"content_base64": "aGk="}, {"url": "https://a.example"}])
 def test_g18_content_must_be_base64(file: dict[str, str]) -> None:
     """Base64 is the only form of a file inside a call."""
-    with pytest.raises(InvalidArgument, match="'attachments' entry 1"):
+    with refused(InvalidArgument, match="'attachments' entry 1"):
         build(attachments=[file])
 
 
 def test_field_of_the_wrong_type_is_refused() -> None:
     """Fields have the types of InlineAttachment."""
-    with pytest.raises(InvalidArgument, match="wrong type"):
+    with refused(InvalidArgument, match="wrong type"):
         build(attachments=[{"name": "a.txt", "content_base64": "", "is_inline": "yes"}])
 
 
@@ -165,7 +166,7 @@ def test_field_of_the_wrong_type_is_refused() -> None:
 )
 def test_g19_blocked_type_is_refused_wherever_its_extension_stands(name: str) -> None:
     """Double extensions, dots and spaces at the end, streams and full-width dots do not hide it."""
-    with pytest.raises(InvalidArgument, match="type that this server does not attach"):
+    with refused(InvalidArgument, match="type that this server does not attach"):
         attach(name)
 
 
@@ -174,13 +175,13 @@ def test_g19_blocked_type_is_refused_wherever_its_extension_stands(name: str) ->
 )
 def test_g19_program_is_refused_whatever_its_name_says(content: bytes) -> None:
     """The first bytes identify a program."""
-    with pytest.raises(InvalidArgument, match="is a program"):
+    with refused(InvalidArgument, match="is a program"):
         attach("report.pdf", content)
 
 
 def test_g19_operator_chooses_what_is_blocked() -> None:
     """The list is a setting; an empty one lets programs pass as well."""
-    with pytest.raises(InvalidArgument):
+    with refused(InvalidArgument):
         attach("a.zip", rules=MailRules(blocked_extensions=frozenset({"zip"})))
 
     assert attach("a.exe", b"MZ", MailRules(blocked_extensions=frozenset())).name == "a.exe"
@@ -217,7 +218,7 @@ def test_g19_archive_is_not_opened() -> None:
 )
 def test_content_that_is_not_base64_is_refused(content: str) -> None:
     """Invalid base64 is refused and never guessed."""
-    with pytest.raises(InvalidArgument, match="not base64"):
+    with refused(InvalidArgument, match="not base64"):
         build(attachments=[{"name": "a.txt", "content_base64": content}])
 
 
@@ -226,5 +227,15 @@ def test_content_that_is_not_base64_is_refused(content: str) -> None:
 )
 def test_content_type_that_cannot_be_read_is_refused(content_type: str) -> None:
     """A media type must be type/subtype (RFC 6838)."""
-    with pytest.raises(InvalidArgument, match="content_type"):
+    with refused(InvalidArgument, match="content_type"):
         attach(content_type=content_type)
+
+
+def test_content_is_in_no_description_of_a_file() -> None:
+    """What describes a file for a log or an error has its name and not its content."""
+    given = InlineAttachment("a.txt", "c2VjcmV0")
+    read = build(attachments=[given]).attachments[0]
+
+    assert "c2VjcmV0" not in repr(given)
+    assert "secret" not in repr(read)
+    assert "secret" not in repr(decode_base64("", "c2VjcmV0"))

@@ -192,3 +192,148 @@ def test_k3_size_with_a_function_in_a_function_takes_no_other_declaration(width:
 
     assert clean == '<p style="background:#333;color:#fff">x</p>'
     assert warning.startswith("width was removed")
+
+
+@pytest.mark.parametrize(
+    ("style", "text", "noticed", "removed", "traits", "clears_floats"),
+    [
+        ("color:DATA:x", "", [], 1, "c", False),
+        ("background:IMAGE-SET(x) #eee", "background:#eeeeee", [], 1, "b", False),
+        ("background:Image(x) #eee", "background:#eeeeee", [], 1, "b", False),
+        ("background:rgb(1,2,3) fixed imagery", "background:rgb(1,2,3) fixed imagery", [], 0, "", False),
+        ("background:Url(a.png) #333", "background:#333333", [], 1, "b", False),
+        ("color:red/* open", "", ["color"], 0, "", False),
+        ("background-image:none", "", [], 0, "", False),
+        ("background:NONE fixed(1)", "", ["background"], 0, "b", False),
+        ("position:relative", "", [], 0, "", False),
+        ("position:relative;top:0;right:auto", "", [], 0, "", False),
+        ("position:relative;right:2px", "", ["position"], 0, "m", False),
+        ("position:relative;bottom:2px", "", ["position"], 0, "m", False),
+        ("position:relative;top:2px", "", ["position"], 0, "m", False),
+        ("position:relative;left:2px", "", ["position"], 0, "m", False),
+        ("position:RELATIVE;left:2px", "", ["position"], 0, "m", False),
+        ("color:VAR(--a, Red )", "color:Red", [], 0, "", False),
+        ("width:var(--a)", "", ["width"], 0, "", False),
+        ("width:var(--a,calc(1px + 2px))", "width:calc(1px + 2px)", [], 0, "", False),
+        ("float:var(--a,left)", "float:left", [], 0, "", False),
+        ("-webkit-text-fill-color:rgb(1 2 3 / 5%)", "", [], 0, "h", False),
+        ("-webkit-text-fill-color:rgb(1 2 3)", "color:#010203", [], 0, "", False),
+        ("color:oklch(50% 0.1 20)", "color:#944a4b", [], 0, "", False),
+        ("color:foo(1)", "", ["color"], 0, "c", False),
+        ("font-size:calc(0px)", "font-size:0", [], 0, "", False),
+        ("font-size:clamp(1px, 2vw, 3PX)", "font-size:3PX", [], 0, "", False),
+        ("font-size:MIN(2vw, 1.5em)", "font-size:1.5em", [], 0, "", False),
+        ("font-size:max(1px, 2rem )", "font-size:2rem", [], 0, "", False),
+        ("font-size:calc(1px + 2px)", "", ["font-size"], 0, "", False),
+        ("font-size:min(1vw)", "", ["font-size"], 0, "", False),
+        ("overflow:hidden", "", [], 0, "", True),
+        ("overflow:auto;float:left", "float:left", [], 0, "", False),
+        ("overflow:scroll;display:block", "display:block", [], 0, "", False),
+        ("overflow:visible", "", [], 0, "", False),
+        ("grid-template-columns:repeat(100,1fr)", "", ["grid-template-columns"], 0, "", False),
+        ("grid-template-columns:repeat(99,1fr)", "grid-template-columns:repeat(99,1fr)", [], 0, "", False),
+        ("grid-template-columns:rat(100, 1fr)", "", ["grid-template-columns"], 0, "", False),
+        ("background-image:linear-gradient(#333,#111)", "background-color:#333333", ["gradient"], 0, "b", False),
+        (
+            "background:linear-gradient(red,blue);-webkit-background-clip:text;-webkit-text-fill-color:transparent;color:blue",
+            "color:#ff0000",
+            ["gradient"],
+            0,
+            "",
+            False,
+        ),
+        (
+            "background-image:linear-gradient(red,blue);background-clip:text;color:transparent",
+            "color:#ff0000",
+            ["gradient"],
+            0,
+            "",
+            False,
+        ),
+        ("background-clip:text;color:transparent", "color:transparent", [], 0, "", False),
+        (
+            "background-image:linear-gradient(red,blue);background-clip:text;color:green",
+            "color:green",
+            [],
+            0,
+            "",
+            False,
+        ),
+        (
+            "background-color:red;background-image:linear-gradient(blue,green)",
+            "background-color:red",
+            ["gradient"],
+            0,
+            "b",
+            False,
+        ),
+        ("background:red;background-image:linear-gradient(blue,green)", "background:red", ["gradient"], 0, "b", False),
+        ("background-image:linear-gradient(blue,green)", "background-color:#0000ff", ["gradient"], 0, "b", False),
+        ("display:none", "", [], 0, "d", False),
+        ("display:grid;display:none", "display:grid", [], 0, "d", False),
+        ("display:contents(1)", "", ["display"], 0, "", False),
+        ("width:calc(1px + (2px))", "", ["width"], 0, "", False),
+        ("a:b;c", "", [], 0, "", False),
+        ("color:'a;b';width:1px", "width:1px", ["color"], 0, "c", False),
+        ("width:1px;color:(a;b", "width:1px", ["color"], 0, "c", False),
+        ("color:red ! important;color:blue", "color:blue;color:red", [], 0, "", False),
+        ("transform:none", "", [], 0, "", False),
+        ("transform:rotate(1deg)", "", ["transform"], 0, "", False),
+        ("behavior:url(x)", "", [], 1, "", False),
+        ("unknown:1", "", [], 0, "", False),
+        ('font-family:a"b', "", ["font-family"], 0, "", False),
+    ],
+)
+def test_k3_rest_of_a_style_is_converted_or_noticed(
+    style: str, text: str, noticed: list[str], removed: int, traits: str, clears_floats: bool
+) -> None:
+    """What mail programs understand of a declaration stays; what the reader misses, or could load, is known."""
+    assert sanitize_style(style) == Style(
+        text, (Removal.ACTIVE_STYLE,) * removed, frozenset(noticed), traits, clears_floats
+    )
+
+
+@pytest.mark.parametrize(("start", "end"), [("color:var(--a,", ")"), ("background:x(", ") red")])
+def test_k3_long_value_is_not_converted(start: str, end: str) -> None:
+    """A value of 999 characters is converted, and one of 1,000 is removed, because converting takes time."""
+    room = 999 - len(start.partition(":")[2]) - len(end)
+
+    assert sanitize_style(start + "a" * room + end).text != ""
+    assert sanitize_style(start + "a" * (room + 1) + end).text == ""
+
+
+@pytest.mark.parametrize(
+    ("style", "converted"),
+    [
+        ("color:red;zoom:2", 0),
+        ("color:rgb(1,2,3)", 0),
+        ("color:rgb(1 2 3);background:hsl(1 2% 3%)", 2),
+        ("color:foo", 0),
+        ("color:'foo", 1),
+        ("color:foo(1);background-color:bar(1)", 2),
+        ("background-image:none", 1),
+        ("transform:rotate(1deg)", 1),
+        ("width:calc(1px)", 0),
+    ],
+)
+def test_h1_costly_declarations_are_counted(style: str, converted: int) -> None:
+    """What has to be converted, and a colour that takes long to read, counts against the limit on styles."""
+    assert sanitize_style(style).converted == converted
+
+
+@pytest.mark.parametrize(
+    ("style", "text", "traits"),
+    [
+        ("position:fixed;color:'foo", "", "mc"),
+        ("color:rgb(1 2 3 / 5%)", "color:rgb(1 2 3 / 5%)", ""),
+        ("color:color(srgb 1 0 0 / 5%)", "color:rgba(255,0,0,0.05)", ""),
+        ("font-family:'a;b';color:red", "color:red", ""),
+        ("font-family:'a\";b';color:red", "color:red", ""),
+        ("width:((1px);color:red;height:1px", "color:red;height:1px", ""),
+    ],
+)
+def test_k3_colour_stays_in_a_form_that_mail_programs_know(style: str, text: str, traits: str) -> None:
+    """A faint one too; and a quote or a bracket hides no declaration."""
+    found = sanitize_style(style)
+
+    assert (found.text, found.traits) == (text, traits)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from m365_mcp.errors import EmptyBody, EmptySubject
+from m365_mcp.errors import EmptyBody, EmptySubject, InvalidArgument
 from m365_mcp.mail import MailRules, ReplyRequest, compose_reply
-from tests.mail.composing import build
+from tests.mail.composing import build, refused
 
 FILE = {"name": "a.txt", "content_base64": "aGk="}
 NOTHING = [
@@ -62,9 +62,16 @@ def test_k12_reply_that_shows_nothing_is_refused(kind: str) -> None:
     [
         ("a &amp; b", "HTML entities"),
         ("=?utf-8?B?R3LDvMOfZQ==?=", "encoded words"),
+        ("=?utf-8?b?R3LDvMOfZQ==?=", "encoded words"),
+        ("=?utf-8?Q?a=20b?=", "encoded words"),
+        ("=?utf-8?q?a=20b?=", "encoded words"),
+        ("[a](https://a.example)", "Markdown marks"),
+        ("## a", "Markdown marks"),
         ("**bold** news", "Markdown marks"),
         ("<b>News</b>", "HTML tags"),
         ("Gr\\u00fc\\u00dfe", "backslash escapes"),
+        ("Gr\\u00FC", "backslash escapes"),
+        ("Hi\\nAda", "backslash escapes"),
         ("<i>**a**</i> &lt;", "HTML tags, HTML entities and Markdown marks"),
     ],
 )
@@ -92,3 +99,22 @@ def test_subject_that_shows_nothing_is_refused(subject: str) -> None:
         build(subject=subject)
 
     assert build(subject=subject, as_written=True).subject == subject
+
+
+def test_k1_markdown_that_is_too_much_work_is_sent_as_text() -> None:
+    """Nobody said that it is Markdown, so it is not refused; a body that was said to be Markdown is."""
+    body = "# a\n\n" + "> " * 31 + "b"
+
+    message = build(body=body)
+
+    assert message.warnings == (
+        "The body has Markdown marks but is too much work as Markdown, so it was sent as text with its marks.",
+    )
+    assert f"<p># a</p>\n<p>{'&gt; ' * 31}b</p>" in message.body
+    with refused(InvalidArgument, match="nested too deeply"):
+        build(body=body, content_type="Markdown")
+
+
+def test_text_in_angle_brackets_is_text() -> None:
+    """A plain text is no markup, so a comment in it is something to read."""
+    assert build(body="<!-- a -->", content_type="Text", as_written=False).body == "<!-- a -->"

@@ -9,7 +9,7 @@ import pytest
 
 from m365_mcp.errors import BodyTooComplex, EmptyBody, InvalidArgument, MessageTooLarge
 from m365_mcp.mail import MailRules, Message, ReplyRequest, compose_reply
-from tests.mail.composing import build
+from tests.mail.composing import build, refused
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 FORMS = {
@@ -172,11 +172,18 @@ def test_k9_image_without_an_attachment_is_refused() -> None:
     """The error names the picture by its number and repeats nothing; as_written sends the mail with a note."""
     body = '<p>a</p><img src="cid:a.png"><img src="cid:secret-name">'
 
-    with pytest.raises(InvalidArgument, match="'body' shows picture 2 by a cid: address") as refused:
+    with refused(InvalidArgument, match="'body' shows picture 2 by a cid: address") as caught:
         build(body=body, attachments=[file("a.png")])
-    assert "secret" not in str(refused.value)
-    with pytest.raises(InvalidArgument, match="'body' shows pictures 1, 2 by"):
+    assert "secret" not in str(caught.value)
+    with refused(InvalidArgument, match="'body' shows pictures 1, 2 by"):
         build(body=body)
+    assert build(body='<img src="cid:a">a', as_written=True).warnings == (
+        "The reader does not see picture 1 of the body, which has no attachment.",
+    )
+    unused = [file(name) | {"content_id": name} for name in ("a.png", "b.png")]
+    assert build(body="a", attachments=unused).warnings == (
+        "2 attachments have a content_id that no picture in the body uses, so they are attached as a file.",
+    )
     assert build(body=body, as_written=True).warnings == (
         "The reader does not see pictures 1, 2 of the body, which have no attachment.",
     )

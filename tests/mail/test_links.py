@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from m365_mcp.mail.html.links import Mismatch, content_ids, link_notes, misleading_links
+from m365_mcp.mail.html.links import (
+    ANCHORED,
+    Mismatch,
+    content_ids,
+    dead_anchors,
+    link_notes,
+    misleading_links,
+    targets_inside,
+)
 from tests.mail.composing import build_html
 
 EVIL = "https://evil.example"
@@ -104,6 +112,7 @@ def test_each_link_is_judged_by_its_own_text() -> None:
         ('<img src="cid:a"><p><img alt="" src="cid:a"></p>', {"a"}),
         ('<img src="https://a.example"><img alt="x">', set()),
         ("<p>cid:a</p>", set()),
+        ('<p src="cid:a"></p>', set()),
     ],
 )
 def test_content_ids_are_those_of_the_images(html: str, ids: set[str]) -> None:
@@ -256,3 +265,72 @@ def test_k14_link_that_microsoft_rewrote_is_read_as_the_original(target: str, le
     _, warnings = build_html(f'<p><a href="{target.replace("&", "&amp;")}">https://contoso.example/x</a></p>')
 
     assert [f"contoso.example → {leads_to}." in one for one in warnings] == ([True] if leads_to else [])
+
+
+@pytest.mark.parametrize(
+    ("html", "dead"),
+    [
+        ('<a href="#a">to <b>a</b></a>', ["to a"]),
+        ('<a href="#a">a</a><a name="a">x</a>', []),
+        ('<a href="#a%20b">a</a><p id="a b">x</p>', []),
+        ('<a href="#Top">up</a><a href="#top">up</a>', []),
+        ('<a href="#a"><img alt="logo" src="cid:a"><img src="cid:b"></a>', [" logo   ".strip()]),
+        ('<a href="#a">a<br>b<p>c</p><span>d</span><div>e</div></a>', ["a b cd e"]),
+        ('<a href="#a">tea &amp; milk</a>', ["tea & milk"]),
+        ('<a name="b">b</a> c <a href="#a">a</a> d</a> e', ["a"]),
+        ('<a href="https://a.example/#a">a</a><a>b</a>', []),
+        ('<table><tr><td><a href="#a">a</a></td></tr></table><ul><li><a href="#b">b</a></li></ul>', ["a", "b"]),
+    ],
+)
+def test_k14_link_to_a_place_that_is_not_there_is_found(html: str, dead: list[str]) -> None:
+    """It is named by its text; the top of the mail is always there."""
+    assert dead_anchors(html) == dead
+
+
+def test_k14_dead_anchors_are_said_together() -> None:
+    """The note counts them and names their texts."""
+    (one,) = link_notes('<a href="#a">a</a>')
+    (two,) = link_notes('<a href="#a">a</a><a href="#b">b</a>')
+
+    assert one.sentence == ('1 link leads to a place that this mail does not have, so nothing opens: "a".')
+    assert two.sentence == ('2 links lead to places that this mail does not have, so nothing opens: "a", "b".')
+    assert link_notes("<p>a</p>") == ()
+
+
+@pytest.mark.parametrize(
+    ("html", "targets"),
+    [
+        ('<a href="#a">', {"a"}),
+        ("<A HREF = '#a%20b'>", {"a b"}),
+        ("<a href=#a&amp;b>", {"a&b"}),
+        ('<a href="a#b">', set()),
+        ("<p>a</p>", set()),
+    ],
+)
+def test_targets_inside_a_mail_are_found(html: str, targets: set[str]) -> None:
+    """In any spelling of an attribute, decoded."""
+    assert targets_inside(html) == targets
+
+
+def test_anchor_stands_in_elements_that_have_text() -> None:
+    """Not in a list or a table itself, but in its items and cells."""
+    assert {"p", "div", "li", "span", "td", "th", "caption"} <= ANCHORED
+    assert not {"dl", "hr", "ol", "ul", "table", "tr"} & ANCHORED
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "is_same"),
+    [
+        ("+1 (0)555 0100", "+15550100", True),
+        ("0555-0100 ext. 12", "+15550100", True),
+        ("0555 0100 EXT 12", "+15550100", True),
+        ("0555 0100 x12", "+15550100;ext=9", True),
+        ("1234", "+15550100", True),
+        ("12345", "+15550100", False),
+        ("+1 555 0100", "0100", True),
+        ("+1 555 0100", "", False),
+    ],
+)
+def test_k14_number_is_compared_by_its_digits(text: str, number: str, is_same: bool) -> None:
+    """Prefixes, extensions and separators make no other number; less than five digits are none."""
+    assert misleading_links(link(text, f"tel:{number}")) == ([] if is_same else [Mismatch(text, number)])

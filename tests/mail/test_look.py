@@ -420,3 +420,124 @@ def test_k3_hidden_text_takes_linear_time() -> None:
     few, many = ("<p>a</p>" + '<span style="font-size:0">b</span>' * count for count in (2_000, 8_000))
 
     assert idle_core_seconds(lambda: read_body(many, "HTML")) < 10 * idle_core_seconds(lambda: read_body(few, "HTML"))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "pixels"),
+    [("xx-small", 9), ("x-small", 10), ("small", 13), ("medium", 16), ("large", 18), ("x-large", 24)],
+)
+def test_k3_size_of_a_keyword_is_that_of_browsers(keyword: str, pixels: int) -> None:
+    """Text of two pixels is hidden, also where its size is a share of a keyword's."""
+    page = (
+        f'<div style="font-size:90px"><p style="font-size:{keyword}">a<span style="font-size:{{}}em">b</span></p></div>'
+    )
+
+    assert "b</span>" not in build_html(page.format(2 / pixels))[0]
+    assert "b</span>" in build_html(page.format(2.1 / pixels))[0]
+
+
+@pytest.mark.parametrize(
+    ("html", "clean", "said"),
+    [
+        (
+            '<div style="background-color:#0000ee">a<a href="tel:12345">b</a></div>',
+            '<div style="background-color:#0000ee">a<a href="tel:12345"></a></div>',
+            ["Text that the styles disguise was removed"],
+        ),
+        ('<p style="font-size:12.6%">a</p>b', '<p style="font-size:12.6%">a</p>b', []),
+        (
+            '<p style="font-size:12.5%">a</p>b',
+            '<p style="font-size:12.5%"></p>b',
+            ["Text that the styles disguise was removed"],
+        ),
+        (
+            '<p style="visibility:hidden">a<img src="cid:a"><br>c<b style="visibility:visible">d</b></p>e',
+            "<p><br><b>d</b></p>e",
+            ["Text that the styles do not display was removed"],
+        ),
+        ('<p style="font:12pt/0 Arial">a</p>', '<p style="font:12pt / 0 Arial">a</p>', []),
+        (
+            '<p style="font:0/1 Arial">a</p>b',
+            '<p style="font:0 / 1 Arial"></p>b',
+            ["Text that the styles disguise was removed"],
+        ),
+        (
+            '<p style="font:1.5px Arial">a</p>b',
+            '<p style="font:1.5px Arial"></p>b',
+            ["Text that the styles disguise was removed"],
+        ),
+        ('<p style="font:100 12px Arial">a</p>', '<p style="font:100 12px Arial">a</p>', []),
+        (
+            '<p style="background:rgb(1, 2, 3) none;color:rgb(1,2,3)">a</p>b',
+            '<p style="background:rgb(1, 2, 3) none;color:rgb(1, 2, 3)"></p>b',
+            ["Text that the styles disguise was removed"],
+        ),
+        (
+            '<p style="color:yellow">a</p>',
+            '<p style="color:yellow">a</p>',
+            ["Text has almost the colour of its background, so readers may"],
+        ),
+        (
+            '<p style="color:#fffffe">a</p>b',
+            '<p style="color:#fffffe"></p>b',
+            ["Text that the styles disguise was removed"],
+        ),
+        (
+            '<p style="color:#fff;background:url(x)">a</p>',
+            "<p>a</p>",
+            [
+                "1 style was removed, because such styles can load remote con",
+                "The text colour of 1 element was changed, because its backgr",
+            ],
+        ),
+        (
+            '<a href="tel:12345" style="color:#fff;background-image:url(x)">a</a>',
+            '<a href="tel:12345" style="color:#000000">a</a>',
+            [
+                "1 style was removed, because such styles can load remote con",
+                "The text colour of 1 element was changed, because its backgr",
+            ],
+        ),
+        (
+            '<table background="x" style="color:#eee"><tr><td>a</td></tr></table>',
+            "<table><tbody><tr><td>a</td></tr></tbody></table>",
+            [
+                "1 background picture was removed, because many mail programs",
+                "The text colour of 1 element was changed, because its backgr",
+            ],
+        ),
+        ("<font color=white>a</font>b", '<font color="white"></font>b', ["Text that the styles disguise was removed"]),
+        (
+            '<p style="background-color:transparent;color:white">a</p>b',
+            '<p style="background-color:transparent;color:white"></p>b',
+            ["Text that the styles disguise was removed"],
+        ),
+        (
+            '<p style="position:absolute;color:white">a</p>',
+            "<p>a</p>",
+            [
+                "position was removed from 1 element, because mail programs d",
+                "The text colour of 1 element was changed, because its backgr",
+            ],
+        ),
+        (
+            '<div style="background:#000"><p style="z-index:-1">a</p></div>b',
+            '<div style="background:#000"></div>b',
+            ["Text that the styles disguise was removed"],
+        ),
+        ('<p style="z-index:-1">a</p>', "<p>a</p>", []),
+        (
+            '<p style="overflow:hidden;height:0">a</p>b<span style="overflow:hidden;height:0">c</span>',
+            'b<span style="height:0">c</span>',
+            ["Text that the styles disguise was removed"],
+        ),
+        ("<p hidden>a</p>b", "b", ["Text that the styles do not display was removed"]),
+        ('<p style="color:#ddd">a</p>', '<p style="color:#ddd">a</p>', []),
+    ],
+)
+def test_k3_text_is_hidden_changed_or_kept(html: str, clean: str, said: list[str]) -> None:
+    """Hidden text goes, what could not be read any more gets another colour, and all other text stays."""
+    body, warnings = build_html(html)
+
+    assert body == clean
+    assert [warning.split('"')[0].split(" (")[0][:60] for warning in warnings] == said

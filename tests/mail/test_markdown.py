@@ -1,13 +1,14 @@
 """Markdown and the HTML that a mail gets for it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from m365_mcp.errors import BodyTooComplex, InvalidArgument, MessageTooLarge
 from m365_mcp.mail import Message
 from m365_mcp.mail.markdown import render_markdown
-from tests.mail.composing import build
+from tests.mail.composing import build, refused
 
 PICTURE = {"name": "a.gif", "content_base64": "R0lGODlhAQABAAAAACw=", "content_id": "a"}
 
@@ -140,7 +141,7 @@ def test_g25_markdown_beyond_the_limits_is_refused() -> None:
         written("x" * 200_001)
     with pytest.raises(BodyTooComplex, match="15,000 HTML tags"):
         written("|*a*" * 40 + "\n" + "|-" * 40 + ("\n" + "|*a*" * 40) * 220)
-    with pytest.raises(InvalidArgument, match="nested too deeply"):
+    with refused(InvalidArgument, match="nested too deeply"):
         written(">" * 40 + "x")
 
 
@@ -152,3 +153,43 @@ def test_placeholder_in_angle_brackets_begins_no_block() -> None:
 def test_markdown_with_ordinary_nesting_is_complete() -> None:
     """A quote in a quote in a quote, ten deep, keeps its text."""
     assert "inner" in written("> " * 10 + "inner").body
+
+
+def test_k5_every_construct_has_its_look() -> None:
+    """A sample with headings, lists, tables, code, footnotes and all other constructs is written to the letter."""
+    sample = Path(__file__).with_name("markdown_sample.txt")
+
+    assert render_markdown(sample.read_text()) == sample.with_suffix(".html").read_text()
+
+
+@pytest.mark.parametrize("mark", ["> ", "- "])
+def test_g25_nesting_is_limited(mark: str) -> None:
+    """The error says what is nested."""
+    with refused(InvalidArgument, match="^invalid_argument: 'body' has Markdown quotes or lists nested too deeply"):
+        render_markdown(mark * 31 + "a")
+
+
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    [
+        ("a\n| b |\n|---|\n| c |", "a<table>bc"),
+        ("a\n# b", "a<h1>b"),
+        ("a\n- b\n- c", "a<ul><li>b<li>c"),
+        ("> a\n# b", "<blockquote>a<h1>b"),
+        ("> a\n- b", "<blockquote>a<ul><li>b"),
+        ("a\n<div>b</div>", "a<div>b"),
+        ("a\n> b", "a<blockquote>b"),
+        ("a\n```\nb\n```", "a<pre>b"),
+        ("- a\n# b", "<ul><li>a<h1>b"),
+        ("[a]: https://a.example\n# b\n[a]", "<h1>b<a>a"),
+    ],
+)
+def test_k5_block_may_follow_a_paragraph_without_an_empty_line(markdown: str, html: str) -> None:
+    """Headings, lists, tables, quotes and code end a paragraph, and a quote ends where another block begins."""
+    tags = re.sub(
+        r"<(table|h1|ul|ol|li|blockquote|div|pre|a)(?: [^<>]*)?>|<[^<>]*>",
+        lambda m: (m[1] and f"<{m[1]}>") or "",
+        html_of(markdown),
+    )
+
+    assert re.sub(r"\s", "", tags) == html

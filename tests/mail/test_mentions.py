@@ -30,6 +30,12 @@ MENTIONED = [
     "Use `<b>x</b>` and `<p>`, or ``<i>y</i>``",
     "`List<String>` and `a <b c=d> e`",
     "the <script> and the <style> tag",
+    "in „<br>“, „<hr>”, ‘<br>’ or ”<hr>” and '<wbr>'",
+    "THE <br> tag, an <hr> element, Each <br> tag, EIN <hr> element, every <br> tags and no <hr> element",
+    "one <br> tag, this <hr> element, Use <wbr> tag, a <br> tag",
+    "한<div>국, ｆ<span>ｆ 字<b>文",
+    "Put it in <b>",
+    "Put it in <nobr>, or a <label>",
 ]
 
 

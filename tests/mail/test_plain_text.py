@@ -32,6 +32,22 @@ def test_k2_text_in_angle_brackets_stays() -> None:
         ("Lunch <at> 12?\n", "Lunch &lt;at&gt; 12?"),
         ("  a\n  b", f"{FONT}\n<p>a<br>b</p>\n</div>"),
         ("a\n  b\n\tc  d", f"{FONT}\n<p>a<br>\xa0\xa0b<br>\xa0\xa0\xa0\xa0c\xa0 d</p>\n</div>"),
+        ("\n\nXa\nX", f"{FONT}\n<p>Xa<br>X</p>\n</div>"),
+        ("  a", "a"),
+        ("\"a\" & 'b' https://a.example", '"a" &amp; \'b\' <a href="https://a.example">https://a.example</a>'),
+        (
+            "https://a.example https://b.example",
+            "".join(
+                [
+                    '<a href="https://a.example">https://a.example</a>',
+                    " ",
+                    '<a href="https://b.example">https://b.example</a>',
+                ]
+            ),
+        ),
+        ("www.a.example", "www.a.example"),
+        ("A  | 1\nb", f"{FONT}\n<p>A&nbsp; | 1<br>b</p>\n</div>".replace("&nbsp;", "\xa0")),
+        ("مرحبا 1\n\nא", f'{FONT}\n<p dir="rtl">مرحبا 1</p>\n<p dir="rtl">א</p>\n</div>'),
         ("a \n \t\n\n\nb", f"{FONT}\n<p>a</p>\n<p>b</p>\n</div>"),
         ("שלום 1\n\n1. Hi", f'{FONT}\n<p dir="rtl">שלום 1</p>\n<p>1. Hi</p>\n</div>'),
     ],
@@ -67,3 +83,28 @@ def test_long_text_is_one_element() -> None:
 
     assert message.body.count("a line of a log") == 100_000
     assert message.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [
+        ("a\n" * 5_000 + "a", True),
+        ("a\n" * 5_001 + "a", False),
+        ("a" + "  a" * 20_000, True),
+        ("a" + "  a" * 20_001, False),
+        ("a" + "\ta" * 10_000, True),
+        ("a" + "\ta" * 10_001, False),
+    ],
+    ids=["lines", "too many lines", "spaces", "too many spaces", "tabs", "too many tabs"],
+)
+def test_text_with_too_many_lines_or_spaces_is_one_element(text: str, is_kept: bool) -> None:
+    """The limits themselves are allowed; beyond them, nothing is done for each line or space."""
+    assert ("<pre" not in render_plain_text(text)) is is_kept
+
+
+def test_text_with_too_many_addresses_has_no_links() -> None:
+    """2,000 addresses become links, and 2,001 stay text."""
+    address = "https://a.example\n"
+
+    assert render_plain_text(address * 2_000).count("<a ") == 2_000
+    assert render_plain_text(address * 2_001).count("<a ") == 0

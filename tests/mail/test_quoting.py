@@ -10,6 +10,7 @@ import pytest
 from m365_mcp.mail import MAX_REQUEST_BYTES, quote_original, read_quotation
 from m365_mcp.mail.body import Body
 from m365_mcp.mail.quoting import MAX_QUOTED_TEXT, text_as_html, visible_text
+from m365_mcp.mail.report import Note, Weight
 from tests.yardstick import idle_core_seconds
 
 HTML = Body("HTML", "<p>Yes</p>")
@@ -114,6 +115,7 @@ def test_k12_lines_of_a_plain_original_wrap() -> None:
 def test_text_keeps_its_spaces_above_html() -> None:
     """Columns and indents of a plain text keep their width in HTML, whatever ends its lines."""
     assert text_as_html("a   b\r\n  c\td\re") == "a&nbsp; b<br>&nbsp; c d<br>e".replace("a&nbsp; b", "a&nbsp;&nbsp; b")
+    assert text_as_html(" <") == "&nbsp;&lt;"
 
 
 @pytest.mark.parametrize(
@@ -172,6 +174,8 @@ def test_visible_text_of_html_has_lines_and_no_markup() -> None:
     html = "<style>p{}</style><p>At <b>noon</b></p><table><tr><td>a<td>b</table>x &lt; y<script>z</script>"
 
     assert visible_text(html) == "At noon\n\na b\nx < y"
+    assert visible_text("<table><tr><td>a<tr><td>b</table>c<table></table>d") == "a\nb\nc\n\nd"
+    assert visible_text("a<br>b<th>c</th>d<hr>e<br><br><br><br>f<i>g</i>") == "a\nb c d\ne\n\nfg"
 
 
 @pytest.mark.parametrize(
@@ -190,3 +194,51 @@ def test_visible_text_of_html_has_lines_and_no_markup() -> None:
 def test_k12_heavy_original_costs_little(original: str) -> None:
     """K12: an original that is made to cost time is cut before it does."""
     assert idle_core_seconds(lambda: quote_original(HTML, read_quotation(original, "html")), enough=1) < 1
+
+
+CUT = Note(Weight.LOST, "The end of the original is left out of the quote, because the original is too long.")
+AS_TEXT = Note(Weight.LOOK, "The original is quoted as plain text, because its HTML is more than this server cleans.")
+
+
+@pytest.mark.parametrize(
+    ("original", "content_type", "notes"),
+    [
+        ("x" * MAX_QUOTED_TEXT, "text", ()),
+        ("x" * (MAX_QUOTED_TEXT + 1), "Text", (CUT,)),
+        ("<div>" * 300 + "x" * (MAX_QUOTED_TEXT - 1_500), "HTML", (AS_TEXT,)),
+        ("<div>" * 300 + "x" * (MAX_QUOTED_TEXT - 1_499), "html", (CUT, AS_TEXT)),
+        ("<style>p{color:red}</style><p>a</p>", "html", ()),
+        (
+            '<p>a<img src="https://a.example/b"></p>',
+            "html",
+            (
+                Note(
+                    Weight.LOOK,
+                    "1 picture of the original is left out of the quote, because only pictures that are attached to it "
+                    "are sent.",
+                ),
+            ),
+        ),
+    ],
+    ids=["longest text", "too long", "longest HTML as text", "too long HTML", "style sheet", "picture"],
+)
+def test_k12_what_is_left_out_of_a_quote_is_said(original: str, content_type: str, notes: tuple[Note, ...]) -> None:
+    """300,000 characters are quoted as text, and each loss has its note."""
+    quotation = read_quotation(original, content_type)
+
+    assert quotation.notes == notes
+    assert len(quotation.content) <= MAX_QUOTED_TEXT
+    assert "color" not in quotation.content
+
+
+def test_k12_room_of_a_request_is_used_to_the_last_byte() -> None:
+    """10,000 bytes are kept for the other fields; a text that is one byte too long loses its end, HTML its tags."""
+    room = MAX_REQUEST_BYTES - 10_000
+    text, html = read_quotation("hello", "text"), read_quotation("<b>hello</b>", "html")
+    fits = room - len(json.dumps("\n\nhello"))
+    frame = len(json.dumps(quote_original(Body("HTML", "ü"), html)[1], ensure_ascii=False).encode()) - 2
+
+    assert quote_original(Body("Text", "x" * fits), text)[1:] == ("x" * fits + "\n\nhello", ())
+    assert quote_original(Body("Text", "x" * (fits + 1)), text)[1:] == ("x" * (fits + 1) + "\n\nhell", (CUT,))
+    assert "<b>hello</b>" in quote_original(Body("HTML", "ü" + "x" * (room - frame - 2)), html)[1]
+    assert "<b>hello</b>" not in quote_original(Body("HTML", "ü" + "x" * (room - frame - 1)), html)[1]

@@ -1,5 +1,7 @@
 """One recipient as people and programs write it, what each refusal names, and what is written for find_people."""
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -10,23 +12,24 @@ from m365_mcp.mail import MailRules, Recipient, check_recipients
 from m365_mcp.mail.addresses import may_leave_domain
 from m365_mcp.mail.recipient import read_recipient, write_recipient
 from m365_mcp.tools.people import describe
-from tests.mail.composing import build
+from tests.mail.composing import build, refused, sentence_of
 
 GRACE = "grace@contoso.example"
 CONTOSO = MailRules(allowed_domains=("contoso.example",))
 
 
 def refusal(entry: str) -> str:
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         read_recipient("'to' entry 1", entry)
     assert not any(word in caught.value.explain() for word in ("grace@", "boss@", "contoso"))
-    return caught.value.sentence
+    return sentence_of(caught.value, "'to' entry 1 ")
 
 
 @pytest.mark.parametrize(
     "name",
     [
         "Hopper, Grace",
+        f"Mail: {GRACE}",
         "Sammy Davis, Jr.",
         "O'Brien, Seán (IT) [EXT]",
         "Kim @ Front Desk",
@@ -64,7 +67,11 @@ def test_k7_all_before_the_last_bracket_is_the_name(name: str) -> None:
         (f"=?utf-8?Q?Gr=C3=A4ce?= <{GRACE}>", "Gräce"),
         (f'"=?utf-8?B?R3LDpGNl?=" <{GRACE}>', "Gräce"),
         (f"=?x-unknown?q?Grace?= <{GRACE}>", "=?x-unknown?q?Grace?="),
+        (f"{'=?utf-8?q?b?= ' * 16} <{GRACE}>", "b" * 16),
+        (f"Xaver <{GRACE}>", "Xaver"),
         (f"{GRACE} (Grace)", "Grace"),
+        (f"{GRACE} (Grace Hopper)", "Grace Hopper"),
+        (f"“Grace <{GRACE}>”", "Grace"),
         (f"Grace <mailto:{GRACE}>", "Grace"),
         (f"Grace <{GRACE}>;", "Grace"),
         (f"Grace <{GRACE}>.", "Grace"),
@@ -126,6 +133,10 @@ def test_k7_address_alone_has_no_name(entry: str) -> None:
         (f"Grace {GRACE}", "has a blank in its address, or a name without < and >"),
         (f"Grace <{GRACE}", "has a < without a >"),
         (f"{GRACE}>", "has a < without a >"),
+        (f"> <{GRACE}", "has a < without a >"),
+        (f"[{GRACE})", "is not a mail address: its part after the @ is not valid"),
+        (f"[{GRACE}](mailto:{GRACE}) (Grace)", "has a blank in its address"),
+        ('""', "has no @"),
         (f"Grace <{GRACE}> Hopper", "has text after its address"),
         (f"{GRACE}; boss@contoso.example", "holds more than one address"),
         (f"{GRACE}, boss@contoso.example", "holds more than one address"),
@@ -145,24 +156,27 @@ def test_k7_address_alone_has_no_name(entry: str) -> None:
         ("grace＠contoso.example", "has a character in its address that only looks like an @ (U+FF20)"),
         (f"mailto:{GRACE}?cc=boss@contoso.example", "is a mailto: address with parameters"),
         ("@a.example,@b.example:grace@contoso.example", "has a route before its address"),
-        ("grace@contoso..example", "its part after the @ is not valid"),
-        ("gra..ce@contoso.example", "its part before the @ is not valid"),
-        ("@contoso.example", "has nothing before the @"),
-        ("grace@", "has nothing after the @"),
-        (f"{'a' * 65}@contoso.example", "is too long"),
+        ("grace@contoso..example", "is not a mail address: its part after the @ is not valid"),
+        ("gra..ce@contoso.example", "is not a mail address: its part before the @ is not valid"),
+        ("@contoso.example", "is not a mail address: it has nothing before the @"),
+        ("grace@", "is not a mail address: it has nothing after the @"),
+        (f"{'a' * 65}@contoso.example", "is not a mail address: it is too long"),
+        ('"a@' + "a" * 62 + '"@contoso.example', "is not a mail address: it is too long"),
+        ('a"b@c"@contoso.example', "holds more than one address"),
         (f"{'a' * 257} <{GRACE}>", "has a display name of 257 characters"),
         (f"{'a' * 1000} <{GRACE}>", "has 1,024 characters"),
         (f"{'=?a?q?b?=' * 17} <{GRACE}>", "has a name that is encoded"),
+        (f"=?utf-8?b?{b64encode(b'=?' * 17).decode()}?= <{GRACE}>", "has a name that is encoded"),
     ],
 )
 def test_k7_refusal_names_what_was_met(entry: str, met: str) -> None:
     """The error says what is wrong with the entry, and repeats none of it."""
-    assert met in refusal(entry)
+    assert refusal(entry).removeprefix("'to' entry 1 ").startswith(met)
 
 
 def test_k7_name_without_an_address_is_to_be_looked_up() -> None:
     """The advice names the tool that finds an address, and forbids to guess one."""
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         read_recipient("'to' entry 1", "Grace Hopper")
 
     assert "find_people" in caught.value.advice
@@ -176,6 +190,7 @@ def test_k7_name_without_an_address_is_to_be_looked_up() -> None:
         '"boss@contoso.example"',
         "The boss: boss@contoso.example",
         "Boss (boss@contoso.example)",
+        "@boss@contoso.example",
         "boss＠contoso.example",
         "boss﹫contoso.example",
         "boss@contoso․example",
@@ -237,6 +252,20 @@ def test_k7_everyone_found_can_be_put_into_to(name: str | None) -> None:
     assert build(CONTOSO, to=[found.recipient]).to == (Recipient(GRACE, name),)
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Grace Hopper", "Grace Hopper"),
+        ("Ling, Mei", '"Ling, Mei"'),
+        (r"AC\DC", r'"AC\\DC"'),
+        ('G "A" H', r'"G \"A\" H"'),
+    ],
+)
+def test_k7_name_is_quoted_where_it_must_be(name: str, written: str) -> None:
+    """Only a name with a special character of RFC 5322 stands in quotation marks."""
+    assert write_recipient(GRACE, name) == f"{written} <{GRACE}>"
+
+
 @pytest.mark.parametrize("name", ["boss@contoso.example", "Grace\nHopper", "\u202eGrace", "g" * 257, GRACE, " ", ""])
 def test_k7_name_that_no_entry_may_have_is_left_out_of_it(name: str) -> None:
     """The address alone is what is ready to be used."""
@@ -278,7 +307,7 @@ NEVER = [
 @pytest.mark.parametrize("form", ["{}", "Grace <{}>", "mailto:{}"])
 def test_h15_local_part_that_may_mean_another_domain_does_not_pass_a_list(address: str, form: str) -> None:
     """With a list of domains, an address that a system may send on elsewhere is refused, in every form."""
-    with pytest.raises(InvalidArgument):
+    with refused(InvalidArgument):
         build(CONTOSO, to=[form.format(address)])
 
 
@@ -288,10 +317,11 @@ def test_h15_legal_address_passes_without_a_list(address: str) -> None:
     assert [one.address.casefold() for one in build(to=[address]).to] == [address.casefold()]
 
 
-def test_h15_refusal_names_the_entry_and_says_why() -> None:
+@pytest.mark.parametrize("address", ["m%evil.example@contoso.example", '"m@evil.example"@contoso.example'])
+def test_h15_refusal_names_the_entry_and_says_why(address: str) -> None:
     """The error is the one of a recipient that is not allowed; it names the entry and not the address."""
     with pytest.raises(RecipientNotAllowed) as caught:
-        build(CONTOSO, to=[GRACE], cc=["m%evil.example@contoso.example"])
+        build(CONTOSO, to=[GRACE], cc=[address])
 
     assert "'cc' entry 1" in caught.value.sentence
     assert "another domain than the one after the @" in caught.value.sentence

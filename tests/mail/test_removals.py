@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from m365_mcp.mail.html.removals import Removal, Removals, removal_notes
-from m365_mcp.mail.report import warnings_of
+from m365_mcp.mail.html.removals import LookReport, Removal, Removals, removal_notes
+from m365_mcp.mail.report import Note, Weight, warnings_of
 
 WORDING = {
     Removal.SCRIPT: ("script", "scripts", "mail programs do not run them and distrust mail with scripts"),
@@ -104,3 +104,53 @@ def test_k14_removals_are_named_once_and_at_most_three() -> None:
         removed.add(Removal.OTHER, name)
 
     assert warnings_of(removal_notes(removed))[0].startswith("6 unknown tags (<a-b>, <c-d>, <e-f> and 2 more) were")
+
+
+def test_k3_what_changed_of_the_look_is_said() -> None:
+    """One sentence for each kind of change, with numbers and the beginning of the text."""
+    report = LookReport(
+        declared=["a &amp;", "b"], disguised=["x" * 70], pale=["p"], generated=["New", "New", "Old"], recolored=1
+    )
+    report.lose(["zoom", "clip"])
+    report.lose(["clip"])
+
+    assert report.notes() == (
+        Note(Weight.MISLEADING, f'Text that the styles disguise was removed (70 characters): "{"x" * 59}…"'),
+        Note(
+            Weight.MISLEADING,
+            'Text has almost the colour of its background, so readers may overlook it (1 character): "p"',
+        ),
+        Note(Weight.LOOK, 'Text that the styles do not display was removed (5 characters): "a & b"'),
+        Note(
+            Weight.LOOK,
+            "clip and zoom were removed from 2 elements, because mail programs do not follow such styles.",
+        ),
+        Note(Weight.LOOK, "The text colour of 1 element was changed, because its background could not stay as it was."),
+        Note(Weight.LOST, 'Style sheets add text, which a mail cannot have; write it into the body: "New Old"'),
+    )
+    assert LookReport(pale=[" "]).notes() == ()
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        (["zoom"], "zoom was removed from 1 element"),
+        (["gradient"], "background gradients were removed from 1 element"),
+        (list("fedcba"), "a, b, c, d, e and f were removed from 1 element"),
+        (list("gfedcba"), "a, b, c, d, e, f and others were removed from 1 element"),
+    ],
+)
+def test_k3_lost_properties_are_named(properties: list[str], said: str) -> None:
+    """The most frequent first, six at most."""
+    report = LookReport()
+    report.lose(properties)
+    (note,) = report.notes()
+
+    assert note.sentence.startswith(f"{said}, because")
+
+
+def test_k3_recoloured_elements_are_counted() -> None:
+    """In the plural from two on."""
+    (note,) = LookReport(recolored=2).notes()
+
+    assert note.sentence.startswith("The text colour of 2 elements was changed")

@@ -6,6 +6,8 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import Original, Recipient, ReplyRecipients, choose_recipients
+from m365_mcp.mail.report import Weight
+from tests.mail.composing import refused
 
 ADA, GRACE = Recipient("Ada@contoso.example", "Ada"), Recipient("grace@contoso.example", "Grace")
 MARIE, LINUS = Recipient("marie@fabrikam.example"), Recipient("linus@contoso.example")
@@ -43,7 +45,8 @@ def test_k12_reply_to_own_mail_goes_to_its_first_recipients(mine: Original, to_a
 
     assert chosen.to == (GRACE, MARIE)
     assert chosen.cc == ((LINUS,) if to_all else ())
-    assert "the person's own" in chosen.notes[0].sentence
+    assert [note.weight for note in chosen.notes] == [Weight.DETAIL]
+    assert chosen.notes[0].sentence.startswith("The message is the person's own")
 
 
 def test_k12_reply_to_others_goes_where_graph_says() -> None:
@@ -51,6 +54,7 @@ def test_k12_reply_to_others_goes_where_graph_says() -> None:
     proposed = ReplyRecipients((MARIE, ADA))
 
     assert choose_recipients(original(GRACE, to=(ADA,)), proposed, OWN, to_all=False) == proposed
+    assert proposed == ReplyRecipients((MARIE, ADA), (), ())
 
 
 def test_k12_reply_to_all_leaves_out_every_address_of_the_person() -> None:
@@ -71,7 +75,7 @@ def test_k12_no_reply_goes_to_oneself_alone(
     to: tuple[Recipient, ...], proposed: tuple[Recipient, ...], sender: Recipient
 ) -> None:
     """K12: if nobody else is left, the reply is refused with advice."""
-    with pytest.raises(InvalidArgument, match="Nobody but the person") as caught:
+    with refused(InvalidArgument, match="invalid_argument: Nobody but the person would get this reply") as caught:
         choose_recipients(original(sender, to=to), ReplyRecipients(proposed), OWN, to_all=False)
 
     assert "reply_all=true" in caught.value.advice

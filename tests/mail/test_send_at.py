@@ -8,6 +8,7 @@ import pytest
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import read_send_at
+from tests.mail.composing import refused
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 NO_TIME = (
@@ -44,7 +45,7 @@ TOO_LATE = (
 )
 def test_time_must_be_complete_and_within_the_limits(text: str, expected: tuple[str, str]) -> None:
     """A text that is no time, has no zone, is in the past or too late is refused with a sentence and advice."""
-    with pytest.raises(InvalidArgument) as caught:
+    with refused(InvalidArgument) as caught:
         read_send_at(text, NOON)
 
     assert (caught.value.sentence, caught.value.advice) == expected

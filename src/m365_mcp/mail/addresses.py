@@ -98,9 +98,7 @@ def read_address(where: str, written: str) -> str:
 def _validate(address: str) -> str | None:
     try:
         # Exchange finds out whether mail can be delivered. Special domains (example.com, .test) are valid here.
-        validated = validate_email(
-            address, check_deliverability=False, test_environment=True, strict=True, allow_quoted_local=True
-        )
+        validated = validate_email(address, check_deliverability=False, test_environment=True, allow_quoted_local=True)
     except EmailNotValidError:
         return None
     # An ASCII address stays in ASCII (xn--…); an address in another script keeps its script.
@@ -122,7 +120,7 @@ def _check_characters(where: str, bare: str) -> None:
 
 
 def _check_parts(where: str, bare: str) -> None:
-    rest = _QUOTED_LOCAL.sub("a", bare, count=1) if bare.startswith('"') else bare
+    rest = _QUOTED_LOCAL.sub("a", bare) if bare.startswith('"') else bare
     if "@" not in rest:
         fault = "has no @, so it is not a mail address" if rest else "has no address"
         raise InvalidArgument(f"{where} {fault}.", advice=_NO_ADDRESS)

@@ -94,7 +94,7 @@ def _decode(where: str, text: str) -> Decoded:
     if missing == 3 or len(found[1]) > missing:
         raise InvalidArgument(f"{where} has content that is not base64: its length is wrong.", advice=_ADVICE)
     content = binascii.a2b_base64(digits + "=" * missing)
-    if missing and binascii.b2a_base64(content[-(3 - missing) :], newline=False)[: 4 - missing] != _tail(digits):
+    if missing and binascii.b2a_base64(content[-(3 - missing) :])[: 4 - missing] != _tail(digits):
         raise InvalidArgument(f"{where} has content that is not base64: no base64 ends so.", advice=_ADVICE)
     is_bare = len(lines) <= 1 and not found[1] and len(digits) <= _LONGEST_WORDS
     return Decoded(content, looks_written=is_bare and _are_words(digits), lacks_padding=is_bare and bool(missing))

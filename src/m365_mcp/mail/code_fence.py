@@ -43,9 +43,9 @@ def read_whole_fence(text: str) -> Fence | None:
     lines = [found for found in _FENCE_LINE.finditer(text) if found[1].startswith(mark)]
     first, last = lines[0], lines[-1]
     info = first[2].strip()
-    if len(lines) < 2 or last.end() < len(text) or last[2].strip() or (mark[0] == "`" and "`" in info):
+    if len(lines) < 2 or last.end() < len(text) or last[2].strip() or (text.startswith("`") and "`" in info):
         return None
-    name = info.split(None, 1)[0].lower() if info else ""
+    name = (info.split() or [""])[0].lower()
     language = _LANGUAGES.get(name, name)
     if not _are_pairs([found[2].strip() for found in lines[1:-1]], language == "markdown"):
         return None

@@ -41,20 +41,20 @@ class _Evidence:
 
     Attributes:
         breaks: how many `\\n` stand where a line may end.
-        clear: how many of them end a sentence, or stand before something that begins a line.
-        letters: how many escaped letters stand in a word, and how many escaped quotation marks in a tag.
+        is_clear: whether one of them ends a sentence, or stands before something that begins a line.
+        has_letters: whether an escaped letter stands in a word, or an escaped quotation mark in a tag.
         is_pattern: whether an escape of another kind is there.
     """
 
     breaks: int = 0
-    clear: int = 0
-    letters: int = 0
+    is_clear: bool = False
+    has_letters: bool = False
     is_pattern: bool = False
 
     def is_enough(self, is_quoted: bool) -> bool:
         if self.is_pattern:
             return False
-        return bool(self.letters) or (self.clear > 0 and self.breaks >= (1 if is_quoted else 2))
+        return self.has_letters or (self.is_clear and self.breaks >= (1 if is_quoted else 2))
 
 
 def mend_escapes(text: str) -> str | None:
@@ -62,9 +62,10 @@ def mend_escapes(text: str) -> str | None:
     line = text.strip()
     if len(line) > _LONGEST or "\\" not in line or "\n" in line or "\r" in line:
         return None
-    is_quoted = len(line) > 2 and line[0] == line[-1] == '"' and line.count('"', 1, -1) == line.count('\\"', 1, -1)
+    inner = line[1:-1]
+    is_quoted = line[0] == line[-1] == '"' and inner.count('"') == inner.count('\\"')
     if is_quoted:
-        line = line[1:-1]
+        line = inner
     if not _collect_evidence(line, is_quoted).is_enough(is_quoted):
         return None
     mended = _ESCAPE.sub(_resolve, line)
@@ -86,7 +87,7 @@ def _collect_evidence(line: str, is_quoted: bool) -> _Evidence:
         if found["breaks"]:
             _weigh_breaks(evidence, line, found)
         elif (found["unicode"] and _is_in_word(line, found)) or _begins_value(line, found):
-            evidence.letters += 1
+            evidence.has_letters = True
     return evidence
 
 
@@ -103,7 +104,7 @@ def _weigh_breaks(evidence: _Evidence, line: str, found: re.Match[str]) -> None:
     count = found[0].count("\\n")
     evidence.breaks += count
     if count > 1 or (before and before in _PUNCTUATION) or not after[:1].islower():
-        evidence.clear += count
+        evidence.is_clear = True
 
 
 def _is_in_word(line: str, found: re.Match[str]) -> bool:
@@ -116,9 +117,8 @@ def _is_in_word(line: str, found: re.Match[str]) -> bool:
 
 def _begins_value(line: str, found: re.Match[str]) -> bool:
     r"""Return whether this is the quotation mark of an attribute, as in `<p class=\"a\">`."""
-    before = max(0, found.start() - _LONGEST_TAG)
-    is_in_tag = line.rfind("<", before, found.start()) > line.rfind(">", before, found.start())
-    return found[0] == '\\"' and line[found.start() - 1] == "=" and is_in_tag
+    before = line[max(0, found.start() - _LONGEST_TAG) : found.start()]
+    return found[0] == '\\"' and before.endswith("=") and before.rfind("<") > before.rfind(">")
 
 
 def _decode(escapes: str) -> str:

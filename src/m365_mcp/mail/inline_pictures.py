@@ -34,8 +34,8 @@ class Illustrated:
 
     body: Body
     attachments: tuple[Attachment, ...]
-    missing: tuple[int, ...] = ()
-    notes: tuple[Note, ...] = ()
+    missing: tuple[int, ...]
+    notes: tuple[Note, ...]
 
 
 def bring_pictures(body: Body, attachments: Sequence[Attachment], rules: MailRules) -> Illustrated:

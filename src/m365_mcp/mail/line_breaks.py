@@ -85,7 +85,7 @@ def _follow(open_blocks: list[Tag], tag: Tag) -> None:
 
 def _are_meant(text: str, run: _Run) -> bool:
     start, end = _bounds_of_text(text, run)
-    if text.find("\n", start, end) < 0 or (run.parent and run.parent.name in PREFORMATTED):
+    if run.parent and run.parent.name in PREFORMATTED:
         return False
     is_plain = run.parent is None or (run.parent.name in ("p", "div") and not run.parent.has_attributes)
     if is_plain and _EMPTY_LINE.search(text, start, end):
@@ -96,12 +96,13 @@ def _are_meant(text: str, run: _Run) -> bool:
 
 def _has_short_lines(piece: str) -> bool:
     lines = [line.strip() for line in piece.splitlines()]
-    return all(len(line) + 1 + len(following.split(" ", 1)[0]) < _SHORT for line, following in pairwise(lines))
+    return all(len(line) + 1 + len(following.partition(" ")[0]) < _SHORT for line, following in pairwise(lines))
 
 
 def _bounds_of_text(text: str, run: _Run) -> tuple[int, int]:
     piece = text[run.start : run.end]
-    return run.end - len(piece.lstrip()), run.start + len(piece.rstrip())
+    start = run.end - len(piece.lstrip())
+    return start, start + len(piece.strip())
 
 
 def _with_breaks(piece: str, offset: int, tags: Sequence[Tag]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from m365_mcp.mail.markdown import MAX_CHARACTERS
 
@@ -44,15 +45,15 @@ class MarkdownMarks:
         has_item: whether a line begins as an item of a list does.
     """
 
-    has_list: bool = False
-    has_other_block: bool = False
-    inline: int = 0
-    has_item: bool = False
+    has_list: bool
+    has_other_block: bool
+    inline: int
+    has_item: bool
 
     @property
     def is_markdown(self) -> bool:
         """Whether the text was meant as Markdown."""
-        return self.has_list or self.has_other_block or self.inline + self.has_item > 1 or self.inline > 1
+        return self.has_list or self.has_other_block or self.inline + self.has_item > 1
 
     @property
     def spoil_plain_text(self) -> bool:
@@ -77,9 +78,9 @@ def has_list(text: str) -> bool:
 
 
 def _count_inline(text: str) -> int:
-    bold = sum(1 for _ in zip(range(2), _BOLD.finditer(text), strict=False)) if "**" in text else 0
-    links = sum(1 for _ in zip(range(2), _LINK.finditer(text), strict=False)) if "](" in text else 0
-    return min(bold + links, 2)
+    bold = islice(_BOLD.finditer(text), 2) if "**" in text else ()
+    links = islice(_LINK.finditer(text), 2) if "](" in text else ()
+    return len([*bold, *links])
 
 
 def _has_fence(text: str) -> bool:

@@ -40,16 +40,16 @@ class Message:
     body: str
     content_type: ContentType
     fingerprint: str
-    cc: tuple[Recipient, ...] = ()
-    bcc: tuple[Recipient, ...] = ()
-    reply_to: tuple[Recipient, ...] = ()
-    from_: Recipient | None = None
-    importance: Importance = "normal"
-    attachments: tuple[Attachment, ...] = ()
-    request_read_receipt: bool = False
-    save_to_sent: bool = True
-    send_at: datetime | None = None
-    warnings: tuple[str, ...] = ()
+    cc: tuple[Recipient, ...]
+    bcc: tuple[Recipient, ...]
+    reply_to: tuple[Recipient, ...]
+    from_: Recipient | None
+    importance: Importance
+    attachments: tuple[Attachment, ...]
+    request_read_receipt: bool
+    save_to_sent: bool
+    send_at: datetime | None
+    warnings: tuple[str, ...]
 
     @property
     def addresses(self) -> tuple[str, ...]:

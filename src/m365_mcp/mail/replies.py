@@ -56,12 +56,12 @@ class Reply:
     original: str
     body: Body
     fingerprint: str
-    to: tuple[Recipient, ...] = ()
-    cc: tuple[Recipient, ...] = ()
-    bcc: tuple[Recipient, ...] = ()
-    attachments: tuple[Attachment, ...] = ()
-    as_written: bool = False
-    notes: tuple[Note, ...] = ()
+    to: tuple[Recipient, ...]
+    cc: tuple[Recipient, ...]
+    bcc: tuple[Recipient, ...]
+    attachments: tuple[Attachment, ...]
+    as_written: bool
+    notes: tuple[Note, ...]
 
     def check_images(self, quoted_ids: frozenset[str]) -> tuple[Note, ...]:
         """Refuse a body with an image that nobody has, or return a note if the caller means it so.

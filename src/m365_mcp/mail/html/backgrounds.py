@@ -30,7 +30,7 @@ class PlainBackground:
     """
 
     color: str | None
-    has_gradient: bool = False
+    has_gradient: bool
 
 
 def plain_background(value: str) -> PlainBackground:

@@ -29,7 +29,7 @@ _OVERLAPPING = -20.0  # pixels of a margin that puts a text over what is before 
 _FAINT = 0.1
 _PIXELS = {"px": 1.0, "": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "in": 96.0, "cm": 37.8}
 _PIXELS |= {"mm": 3.78, "pc": 16.0, "vw": 8.0, "vh": 6.0, "%": 6.0, "q": 0.945}
-_LENGTH = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,2})?)([a-z%]*)", re.IGNORECASE)
+_LENGTH = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,2})?)([a-z%]*)")
 
 _TELLING = words(
     "clip clip-path content-visibility display filter left opacity overflow overflow-x overflow-y position right scale "
@@ -37,7 +37,7 @@ _TELLING = words(
 )
 _BLOCK_DISPLAYS = words("block inline-block flex inline-flex grid inline-grid list-item flow-root")
 _LENGTHS = ("margin", "margin-left", "margin-top", "text-indent", "letter-spacing")
-_UNUSUAL_LENGTH = re.compile(r"-|\d{2}e|\d{3}")
+_UNUSUAL_LENGTH = re.compile(r"-|\de[+\d]|\d{3}")
 
 
 def traits_of(style: Mapping[str, str]) -> str:
@@ -63,14 +63,14 @@ def _traits_of_lengths(style: Mapping[str, str]) -> str:
 
 
 def pixels(value: str) -> float | None:
-    """Return a length in pixels; None: `value` is no length. Relative units count as in a page of usual size."""
+    """Return a length in pixels; None: `value`, in lower case, is none. Relative units are those of a usual page."""
     found = _LENGTH.fullmatch(value)
-    factor = _PIXELS.get(found[2].lower()) if found else None
+    factor = _PIXELS.get(found[2]) if found else None
     return float(found[1]) * factor if found and factor is not None else None
 
 
 def _numbers(value: str) -> list[float]:
-    return [float(number) * _PIXELS.get(unit.lower(), 1.0) for number, unit in _LENGTH.findall(value)]
+    return [float(number) * _PIXELS.get(unit, 1.0) for number, unit in _LENGTH.findall(value)]
 
 
 def _is_transparent(style: Mapping[str, str]) -> bool:
@@ -96,13 +96,7 @@ def _is_off_screen(style: Mapping[str, str]) -> bool:
             return True
     if any(margin <= -_OFF_SCREEN for margin in _margins(style)):
         return True
-    return abs(pixels(style.get("text-indent", "")) or 0.0) >= _OFF_SCREEN or _is_indented_away(style)
-
-
-def _is_indented_away(style: Mapping[str, str]) -> bool:
-    return (
-        _is_cut_off(style) and style.get("text-indent", "").endswith("%") and _numbers(style["text-indent"])[0] >= 600
-    )
+    return any(abs(pixels(part) or 0.0) >= _OFF_SCREEN for part in style.get("text-indent", "").split())
 
 
 def _margins(style: Mapping[str, str]) -> tuple[float, float]:
@@ -140,7 +134,7 @@ def _trait_of_size(style: Mapping[str, str]) -> str:
     sizes = [pixels(style.get(name, "")) for name in ("height", "max-height", "width", "max-width", "line-height")]
     if not _is_cut_off(style) or not (any(size is not None and size <= 1 for size in sizes[:4]) or sizes[4] == 0):
         return ""
-    is_block = style.get("display", "inline") in _BLOCK_DISPLAYS or style.get("float", "none") != "none"
+    is_block = style.get("display") in _BLOCK_DISPLAYS or style.get("float", "none") != "none"
     return DISGUISED if is_block or style.get("position") in ("absolute", "fixed") else NO_ROOM
 
 

@@ -92,17 +92,18 @@ def content_ids(html: str) -> frozenset[str]:
 
 
 def _links(html: str) -> Iterator[Link]:
-    target, title, pieces = "", "", [""]
+    link: Start | None = None
+    pieces: list[str] = []
     for token in read_tokens(html):
         if isinstance(token, Start) and token.name == "a":
-            target, title, pieces = token.attributes.get("href", ""), token.attributes.get("title", ""), []
-        elif not target:
+            link, pieces = token, []
+        elif link is None:
             continue
         elif isinstance(token, Text):
             pieces.append(unescape(token.raw))
         elif isinstance(token, End) and token.name == "a":
-            yield Link(target, "".join(pieces), title)
-            target = ""
+            yield Link(link.attributes.get("href", ""), "".join(pieces), link.attributes.get("title", ""))
+            link = None
         elif isinstance(token, Start):
             pieces.append(_text_of(token))
 

@@ -33,7 +33,7 @@ def removal_of(element: str) -> Removal | None:
     """Return how the removal of an element is reported; None: a reader sees no difference, or only its content."""
     if element in HTML_ELEMENTS or OFFICE_ELEMENT.fullmatch(element):
         return REMOVED_ELEMENTS.get(element)
-    return REMOVED_ELEMENTS.get(element, Removal.OTHER)
+    return Removal.OTHER
 
 
 _EVERYWHERE = frozenset(
