@@ -27,14 +27,13 @@ def people(bench: Bench) -> list[Person]:
     return asyncio.run(sign_in(bench.simulator, PEOPLE))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("scenario", "exchanges"),
     [
-        pytest.param(
-            replace(FIRST_TIMERS, people=PEOPLE, at_once=PEOPLE), PEOPLE, marks=pytest.mark.full, id="first timers"
-        ),
+        pytest.param(replace(FIRST_TIMERS, people=PEOPLE, at_once=PEOPLE), PEOPLE, id="first timers"),
         pytest.param(ONE_PERSON, 1, id="one person"),
-        pytest.param(replace(TWO_REPLICAS, people=PEOPLE), PEOPLE, marks=pytest.mark.full, id="two replicas"),
+        pytest.param(replace(TWO_REPLICAS, people=PEOPLE), PEOPLE, id="two replicas"),
     ],
 )
 def test_a_person_costs_one_exchange_and_no_call_fails(

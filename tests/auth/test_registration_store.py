@@ -56,6 +56,15 @@ async def shared(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator[
     await client.aclose()
 
 
+async def test_h3_number_that_is_none_begins_again(redis: Redis) -> None:
+    """Rubbish in the place of a number does not end registrations; the number begins again at one."""
+    async with connect(redis.url) as client:
+        numbers = RedisNumbers(client, Guard())
+        await client.set("m365-numbers:registrations", "rubbish")
+
+        assert [await numbers.next("registrations") for _ in range(3)] == [1, 2, 3]
+
+
 async def test_h3_numbers_are_counted_once_each(shared: Shared) -> None:
     """Fifty concurrent callers get fifty numbers without a gap."""
     numbers = await asyncio.gather(*(shared.numbers.next("n") for _ in range(50)))

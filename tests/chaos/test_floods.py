@@ -30,7 +30,7 @@ MAXMEMORY = 64 * 1024 * 1024
 WORST_STATE = "\x01" * MAX_STATE  # a control character takes the most room in the store
 STORED_MB = 38  # of records that are there already
 BEGUN = 400  # authorization requests: without limits, 360 of them fill what is left
-OTHERS, SAME = ("127.0.0.2", "127.0.0.3", "127.0.0.4"), ("127.0.0.1",)
+OTHERS, SAME = ("127.0.1.2", "127.0.1.3", "127.0.1.4"), ("127.0.0.1",)
 ROUNDS = 6
 EACH_ITS_OWN = httpx2.Limits(max_keepalive_connections=0)  # a connection, so that none is closed while it is idle
 
@@ -129,6 +129,7 @@ async def work(client: LightClient, progress: asyncio.Semaphore) -> list[bool]:
     return done
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("addresses", [OTHERS, SAME], ids=["from other addresses", "from the same address"])
 async def test_h3_flood_harms_nobody_who_is_signed_in(
     redis: Redis, server: Server, simulator: Simulator, addresses: tuple[str, ...]

@@ -155,6 +155,7 @@ OUTAGES = {
 }
 
 
+@pytest.mark.full
 async def test_f1_document_out_of_reach_signs_nobody_out(place: Place) -> None:
     """Whatever happens to the document's host, and after a restart: refresh, tools, authorize and revoke go on."""
     grant, _ = await place.sign_in()

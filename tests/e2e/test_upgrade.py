@@ -280,6 +280,7 @@ async def test_upload_link_of_one_version_is_used_at_the_other(
     assert [len(mail["attachments"]) for mail in simulator.outbox] == [1, 1]
 
 
+@pytest.mark.full
 async def test_sessions_of_one_version_are_listed_and_ended_by_the_other(
     versions: Versions, simulator: Simulator
 ) -> None:

@@ -111,7 +111,8 @@ async def site() -> AsyncIterator[Site]:
     await container.close()
 
 
-@pytest.mark.parametrize("language", ["en", pytest.param("zh-Hant", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
 async def test_f18_pages_are_accessible_in_both_schemes_and_fit_a_phone(site: Site, language: str) -> None:
     """axe-core has no findings, nothing is wider than the phone, and nothing is asked of a third party."""
     found = {name: await _findings(site, name, language) for name in PAGES}  # one browser for all: its start is slow

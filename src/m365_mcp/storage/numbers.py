@@ -1,4 +1,7 @@
-"""Numbers that all replicas count together, one after the other; they are no secret, and not encrypted."""
+"""Numbers that all replicas count together, one after the other; they are no secret, and not encrypted.
+
+A number that cannot be read begins again at one, so that nothing stored can end what it counts.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from typing import Protocol
 
 from key_value.aio.protocols import AsyncKeyValue
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
+from m365_mcp import logs
 from m365_mcp.storage.guard import Guard
 
 _COLLECTION = "m365-numbers"
+_log = logs.get(__name__)
 
 
 class Numbers(Protocol):
@@ -29,8 +35,16 @@ class RedisNumbers:
 
     async def next(self, name: str) -> int:
         """Count one up and return the number, which no other caller gets. Raises StorageUnavailable."""
+        key = f"{_COLLECTION}:{name}"
         async with self._guard.within_limits():
-            return int(await self._client.incr(f"{_COLLECTION}:{name}"))
+            try:
+                return int(await self._client.incr(key))
+            except ResponseError as error:
+                if "integer" not in str(error):
+                    raise
+            _log.warning("record_unreadable", collection=_COLLECTION)
+            await self._client.set(key, 1)
+            return 1
 
 
 class LocalNumbers:
