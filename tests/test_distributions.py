@@ -13,7 +13,7 @@ import pytest
 from m365_mcp.settings import foreign_environment
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.xdist_group("distributions")
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("distributions")]
 
 
 def build_wheel(project: Path, folder: Path) -> Path:

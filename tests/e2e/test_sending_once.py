@@ -178,6 +178,7 @@ async def test_mailbox_concurrency_is_respected_across_replicas(lab: Lab) -> Non
     assert lab.simulator.count(status=429) == 0
 
 
+@pytest.mark.full
 async def test_h22_rolling_restart_under_load_sends_each_mail_once(
     tmp_path: Path, simulator: Simulator, shared_redis: Redis
 ) -> None:

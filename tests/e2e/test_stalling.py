@@ -112,6 +112,7 @@ async def test_h1_h2_heavy_body_stalls_no_other_call(
     assert max(watch.gaps) < LONGEST_GAP, sorted(watch.gaps)[-5:]
 
 
+@pytest.mark.full
 async def test_h1_send_under_way_keeps_its_lease_while_others_compose(
     whole_server: Server, tokens: tuple[str, str], shared_redis: Redis, shared_simulator: Simulator
 ) -> None:

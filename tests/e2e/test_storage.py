@@ -126,6 +126,7 @@ async def _ask_everywhere(server: Server, token: str) -> dict[str, httpx2.Respon
         }
 
 
+@pytest.mark.full
 async def test_two_hundred_simultaneous_calls_lose_none(ada: Assistant, server: Server) -> None:
     """Twice as many calls at once as a default Redis pool has connections all get through."""
     assert not (await ada.call("get_my_profile")).is_error
