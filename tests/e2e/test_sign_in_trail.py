@@ -169,7 +169,7 @@ async def test_f5_refused_registrations_and_authorizations_name_host_and_cause(o
         ("register", "invalid_redirect_uri", "not_allowed", "evil.example"),
         ("register", "invalid_client_metadata", None, "127.0.0.1"),
         ("authorize", "redirect_not_allowed", "not_allowed", "other.example"),
-        ("authorize", "redirect_not_allowed", "not_registered", "localhost"),
+        ("authorize", "redirect_not_registered", "not_registered", "localhost"),
         ("authorize", "client_unknown", None, "127.0.0.1"),
         ("authorize", "invalid_target", None, "127.0.0.1"),
     ]

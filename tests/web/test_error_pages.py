@@ -23,6 +23,10 @@ async def unlisted_redirect(http: httpx2.AsyncClient) -> httpx2.Response:
     return await authorize(http, await register(http), redirect_uri="https://evil.example/cb")
 
 
+async def unregistered_redirect(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await authorize(http, await register(http), redirect_uri="http://localhost:7777/unregistered")
+
+
 async def unknown_client(http: httpx2.AsyncClient) -> httpx2.Response:
     return await authorize(http, "nobody")
 
@@ -102,6 +106,7 @@ async def unknown_upload(http: httpx2.AsyncClient) -> httpx2.Response:
 
 VISITS: list[tuple[Visit, int, str, str]] = [
     (unlisted_redirect, 400, "redirect_not_allowed", "This assistant is not allowed here yet"),
+    (unregistered_redirect, 400, "redirect_not_registered", "Your assistant has to register again"),
     (unknown_client, 400, "client_unknown", "Your assistant has to register again"),
     (incomplete_request, 400, "authorization_request_invalid", "This sign-in cannot begin"),
     (two_resources, 400, "authorization_request_invalid", "This sign-in cannot begin"),

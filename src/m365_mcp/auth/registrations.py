@@ -17,7 +17,7 @@ from pydantic import AnyUrl
 
 from m365_mcp.auth.client_texts import MAX_NAME, clean
 from m365_mcp.auth.sign_in_events import RedirectCause, note_refused_redirect
-from m365_mcp.errors import RedirectNotAllowed
+from m365_mcp.errors import RedirectNotAllowed, RedirectNotRegistered
 from m365_mcp.errors.request_error import note
 from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 
@@ -61,6 +61,8 @@ class RedirectUriRefused(InvalidRedirectUriError):
     def __init__(self, refusal: RedirectRefusal) -> None:
         super().__init__(refusal.sentence)
         note_refused_redirect(refusal.uri, refusal.cause)
+        # For the page; a program reads the exception's sentence.
+        note(RedirectNotAllowed() if refusal.cause == "not_allowed" else RedirectNotRegistered())
 
 
 class RegistrationRefused(RegistrationError):
@@ -111,13 +113,6 @@ class StrictClient(ProxyDCRClient):
 
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         """Return the redirect URI to use. Raises RedirectUriRefused."""
-        try:
-            return self._require_allowed(redirect_uri)
-        except InvalidRedirectUriError:
-            note(RedirectNotAllowed())  # for the page; a program reads the exception's sentence
-            raise
-
-    def _require_allowed(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         if redirect_uri is not None:
             self._require(str(redirect_uri))  # FastMCP's own refusal does not tell the two causes apart
         resolved = super().validate_redirect_uri(redirect_uri)

@@ -10,6 +10,7 @@ InvalidArgument                    invalid_argument
   AddressForClients                address_for_clients          the MCP endpoint, opened in a browser
   RequestRefused                   request_refused
   RedirectNotAllowed               redirect_not_allowed         the operator does not allow the redirect URI
+  RedirectNotRegistered            redirect_not_registered      the client has not registered the redirect URI
 """
 
 from __future__ import annotations
@@ -86,16 +87,25 @@ class RequestRefused(InvalidArgument):
 
 
 class RedirectNotAllowed(InvalidArgument):
-    """The redirect URI is not on the operator's list, or is not one that the client registered."""
+    """The redirect URI is not on the operator's list."""
 
     code = "redirect_not_allowed"
     title = "This assistant is not allowed here yet"
     sentence = "The people who run this server have not allowed the address that the answer would go to."
     advice = (
-        "Compare the redirect URI with MCP_ALLOWED_REDIRECT_URIS and with the URIs that the client registered. "
-        "Add it only if you know who receives it."
+        "Add the client to MCP_CLIENTS, or the redirect URI to MCP_ALLOWED_REDIRECT_URIS, "
+        "but only if you know who receives it."
     )
     needs_administrator = True
+
+
+class RedirectNotRegistered(InvalidArgument):
+    """The operator allows the redirect URI, but the client has not registered it."""
+
+    code = "redirect_not_registered"
+    title = "Your assistant has to register again"
+    sentence = "The address that the answer would go to is not one that your assistant registered."
+    advice = "Remove this server in your assistant, add it again, and connect."
 
 
 class SignInAlreadyDone(InvalidArgument):

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from m365_mcp import logs
 from m365_mcp.auth.client_texts import clean
-from m365_mcp.errors import M365Error, PageUnknown, RedirectNotAllowed, Unavailable
+from m365_mcp.errors import M365Error, PageUnknown, RedirectNotAllowed, RedirectNotRegistered, Unavailable
 from m365_mcp.web.pages.languages import Language
 
 MAX_URI = 300
@@ -44,7 +44,7 @@ def explain(error: M365Error, language: Language) -> str:
 
 
 def _redirect_uri(request: Request, error: M365Error) -> str:
-    refused = isinstance(error, RedirectNotAllowed)
+    refused = isinstance(error, RedirectNotAllowed | RedirectNotRegistered)
     return clean(request.query_params.get("redirect_uri", ""), MAX_URI) if refused else ""
 
 
