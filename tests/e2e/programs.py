@@ -24,6 +24,7 @@ from tests.e2e.preloaded import PreloadedCommand, can_be_forked
 from tests.trust import NO_AUTHORITY
 
 PATIENCE_SECONDS = 120.0
+UNREACHABLE_SECONDS = 20.0
 RUNNING: list[Program] = []  # everything that was started, so that a failing test leaves nothing behind
 
 
@@ -107,13 +108,13 @@ class Program:
             self.process.kill()
             self.process.wait()
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return once `condition` holds; fail with the log when the process ends first."""
+    def wait_until(self, condition: Callable[[], bool], last: Callable[[], object] = str) -> None:
+        """Return once `condition` holds; fail with the log, and what was seen `last`, when the process ends first."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             ended = self.process is None or self.process.poll() is not None
             if ended or time.monotonic() > deadline:
-                raise AssertionError(f"{self.arguments[:4]} is not ready:\n{self.log.read_text()[-4000:]}")
+                raise AssertionError(f"{self.arguments[:4]} is not ready: {last()}\n{self.log.read_text()[-4000:]}")
             time.sleep(0.02)
 
 
@@ -220,18 +221,35 @@ class Server:
 
     url: str
     program: Program
+    _last: str = ""
 
     def start(self, *, ready: bool = True) -> None:
         """Start and wait until it is ready, or only alive when what it depends on is away."""
-        self.program.start()
         path = "/readyz" if ready else "/livez"
-        self.program.wait_until(lambda: self._answers(path))
+        self.program.start()
+        began = time.monotonic()
+        self.program.wait_until(lambda: self._answers(path) or self._is_unreachable(began), lambda: self._last)
+        if self._is_unreachable(began):
+            self.program.end()
+            self.program.start()
+            self.program.wait_until(lambda: self._answers(path), lambda: self._last)
+
+    def _is_unreachable(self, began: float) -> bool:
+        """Return whether the server has long said that it listens, and yet the kernel refuses every connection to it.
+
+        Seen in one of about 2,000 starts under load, on Linux 6.18; why is not known. No request reaches the server.
+        """
+        is_late = time.monotonic() - began > UNREACHABLE_SECONDS
+        return is_late and "Connection refused" in self._last and "Uvicorn running" in self.log
 
     def _answers(self, path: str) -> bool:
         try:
-            return httpx2.get(self.url + path, verify=NO_AUTHORITY, trust_env=False).status_code == 200
-        except httpx2.HTTPError:
+            reply = httpx2.get(self.url + path, verify=NO_AUTHORITY, trust_env=False)
+        except httpx2.HTTPError as error:
+            self._last = repr(error)
             return False
+        self._last = f"{reply.status_code} {reply.text}"
+        return reply.status_code == 200
 
     @property
     def log(self) -> str:
