@@ -422,6 +422,17 @@ def test_k3_hidden_text_takes_linear_time() -> None:
     assert idle_core_seconds(lambda: read_body(many, "HTML")) < 10 * idle_core_seconds(lambda: read_body(few, "HTML"))
 
 
+def test_k4_look_does_not_depend_on_what_stands_before() -> None:
+    """K4: equal elements inside others that lost their backgrounds are judged by these, each time anew."""
+    dark, light = (
+        f'<div style="background:url(x) {style}"><b style="font-weight:bold">a<i style="color:#fff">b</i></b></div>'
+        for style in ("#000;color:#111", ";color:#eee")
+    )
+
+    assert build_html(dark + light)[0] == build_html(dark)[0] + build_html(light)[0]
+    assert build_html(light)[0] == '<div><b style="font-weight:bold">a<i>b</i></b></div>'
+
+
 @pytest.mark.parametrize(
     ("keyword", "pixels"),
     [("xx-small", 9), ("x-small", 10), ("small", 13), ("medium", 16), ("large", 18), ("x-large", 24)],

@@ -65,8 +65,8 @@ def _width(track: Node) -> str:
 
 
 def _text_of(part: Node) -> str:
-    """Return one component as text. A block is no column, and may be deeper than `serialize` can write."""
-    return "" if part.type.endswith("block") else str(part.serialize())
+    """Return one component as text. A block means no width, and may be deeper than `serialize` can write."""
+    return "auto" if part.type.endswith("block") else str(part.serialize())
 
 
 def _last_length(parts: Sequence[Node]) -> str:
