@@ -477,6 +477,12 @@ def test_k3_size_of_a_keyword_is_that_of_browsers(keyword: str, pixels: int) -> 
             '<p style="font:1.5px Arial"></p>b',
             ["Text that the styles disguise was removed"],
         ),
+        ('<p style="font:1.5 16px Arial">a</p>', '<p style="font:1.5 16px Arial">a</p>', []),
+        (
+            '<p style="background:rgb(100%,100%,50%);color:rgb(100%,100%,20%)">a</p>',
+            '<p style="background:rgb(100%, 100%, 50%);color:rgb(100%, 100%, 20%)">a</p>',
+            ["Text has almost the colour of its background, so readers may"],
+        ),
         ('<p style="font:100 12px Arial">a</p>', '<p style="font:100 12px Arial">a</p>', []),
         (
             '<p style="background:rgb(1, 2, 3) none;color:rgb(1,2,3)">a</p>b',

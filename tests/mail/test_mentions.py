@@ -70,6 +70,7 @@ FORMATTING = [
     "<div>hello <div>\nworld</div></div>",
     "<p>foo <span> bar <span> baz</span></span></p>",
     "'a'<br>'b' and \"c\"<br>\"d\"",
+    "x'<br>' y and a '<br>'y z",
     "It`s <b>bold</b> and that`s it",
     "<table><tr><td>`</td><td>`</td></tr></table>",
     "Text <center> middle </center>",
@@ -89,6 +90,10 @@ def test_k2_tags_that_format_stay_markup(html: str) -> None:
     [
         ("Use <b> for bold, as in <b>x</b>.", "Use &lt;b> for bold, as in <b>x</b>."),
         ("<p>Use <p> here</p>", "<p>Use &lt;p> here</p>"),
+        ("<b>x </b> and </b> y", "<b>x </b> and &lt;/b> y"),
+        ("use <b>\nthis", "use &lt;b>\nthis"),
+        ("A <body> here. <table><td>x</table>", "A &lt;body> here. <table><td>x</table>"),
+        ("<math><mtext>a <mspace/> b</mtext></math>", "<math><mtext>a <mspace/> b</mtext></math>"),
         ("Dear <b> you </b>, see <b>", "Dear <b> you </b>, see &lt;b>"),
         ("<p>The <style> element</p><style>p{}</style>", "<p>The &lt;style> element</p><style>p{}</style>"),
         ("<font color=red>a <font> b</font>", "<font color=red>a &lt;font> b</font>"),
