@@ -188,7 +188,9 @@ def test_k3_linked_style_sheet_is_reported() -> None:
 
 def test_k3_text_that_a_style_sheet_adds_is_reported() -> None:
     """K3: a mail cannot have text of ::before, so the report quotes it."""
-    _, warnings = build_html("<style>.a::before{content:'»'}.b:after{content:''}.c::before{top:0}</style><p class=a>x</p>")
+    _, warnings = build_html(
+        "<style>.a::before{content:'»'}.b:after{content:''}.c::before{top:0}</style><p class=a>x</p>"
+    )
 
     assert warnings == ('Style sheets add text, which a mail cannot have; write it into the body: "»"',)
 
