@@ -160,7 +160,7 @@ def test_k1_html_is_no_text(text: str) -> None:
 
 
 def test_k1_longest_markdown_is_rendered() -> None:
-    """200,000 characters are Markdown, and a longer text is not parsed as such, nor one of more tags than a letter has."""
+    """200,000 characters are Markdown; a longer text, or one of more tags than a letter has, is not parsed as such."""
     start = "# a\n\n"
     longest = start + "b" * (200_000 - len(start))
 
