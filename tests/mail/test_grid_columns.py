@@ -53,5 +53,5 @@ from m365_mcp.mail.html.columns import plain_columns
     ids=lambda value: value[:60] if value else None,
 )
 def test_k4_columns_are_written_plainly(value: str, plain: str | None) -> None:
-    """Up to 24 repeated columns are written out, automatic ones get one width, names are left out; no width is `auto`."""
+    """Up to 24 repeated columns are written out, automatic ones get one width, names go, and no width is `auto`."""
     assert plain_columns(value) == plain

@@ -34,12 +34,8 @@ ALSO = {
 }
 _OPTIONS = ["-o", "addopts=", "-q", "--tb=no", "-p", "no:cacheprovider", "-n", "0", "-p", "no:randomly"]
 _OPTIONS += ["-p", "no:unraisableexception"]  # at the end of each run it collects garbage several times
-_OPTIONS += [
-    "-m",
-    "not hypothesis and not full",
-    "--assert=plain",
-    "--timeout=12",
-]  # a test that hangs has killed the mutant
+_OPTIONS += ["-m", "not hypothesis and not full", "--assert=plain"]
+_OPTIONS += ["--timeout=12"]  # a test that hangs has killed the mutant
 _LEAST_SECONDS = 20.0  # of processor time
 _WAITING = 3  # how much longer a run may take by the clock, on a busy machine
 _SLOW_SECONDS = 6.0
