@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from m365_mcp.retries import keep_silent
+from tests.e2e.programs import Redis, make_redis
 
 keep_silent()  # stamina logs nothing, as in a server
 
@@ -64,6 +65,16 @@ def far_from_utc() -> Iterator[None]:
     time.tzset()
 
 
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """Start a Redis for the tests of one file; some folders have another of this name."""
+    redis = make_redis(tmp_path_factory.mktemp("redis"))
+    redis.program.shared = True
+    redis.start()
+    yield redis
+    assert redis.program.end() == 0
+
+
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Name a parameter of bytes by its hash: the bytes themselves may be long, and are no text."""
     return hashlib.sha256(val).hexdigest()[:8] if isinstance(val, bytes) else None
@@ -76,9 +87,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark in _marks(item):
             item.add_marker(mark)
     if not config.option.large:
-        left_out = [item for item in items if item.get_closest_marker("full")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
 
 
 def _marks(item: pytest.Item) -> Iterator[str | pytest.MarkDecorator]:

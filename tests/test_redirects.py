@@ -184,13 +184,14 @@ def test_look_alikes_are_refused(uri: str) -> None:
     assert not is_allowed(uri, DEFAULT)
 
 
-@pytest.mark.parametrize("character", [chr(code) for code in (*range(0x21), 0x7F)] + ["\\"], ids=ascii)
 @pytest.mark.parametrize(
     "template", ["{}" + CALLBACK, CALLBACK + "{}", "http://local{}host:3000/cb", "http://localhost:3{}/"]
 )
-def test_control_characters_are_refused_and_not_stripped(template: str, character: str) -> None:
+def test_control_characters_are_refused_and_not_stripped(template: str) -> None:
     """`urlsplit` drops some of them and browsers others, so a URI that holds one is refused, wherever it stands."""
-    assert not is_allowed(template.format(character), DEFAULT)
+    characters = [*map(chr, range(0x21)), "\x7f", "\\"]
+
+    assert [character for character in characters if is_allowed(template.format(character), DEFAULT)] == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -18,7 +18,7 @@ from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
 from m365_mcp.storage.records import Records, RedisBackend
 from m365_mcp.storage.redis_client import connect
 from tests.backends import make_records
-from tests.e2e.programs import Redis, make_redis
+from tests.e2e.programs import Redis
 from tests.inprocess import running
 from tests.web.apps import authorize, opened, register
 
@@ -34,15 +34,6 @@ class Shared:
 
     def replica(self, limit: int) -> UnusedRegistrations:
         return UnusedRegistrations(self.records, self.numbers, limit)
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    redis = make_redis(tmp_path_factory.mktemp("redis"))
-    redis.program.shared = True
-    redis.start()
-    yield redis
-    assert redis.program.end() == 0
 
 
 @pytest.fixture(params=["redis", "local"])

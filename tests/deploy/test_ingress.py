@@ -20,7 +20,6 @@ from tests.e2e.programs import (
     Simulator,
     end_all,
     forget_sends,
-    make_redis,
     make_server,
     start_simulator,
 )
@@ -93,15 +92,6 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     found.program.shared = True
     yield found
     assert found.program.end() == 0
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    found = make_redis(tmp_path_factory.mktemp("redis"))
-    found.program.shared = True
-    found.start()
-    yield found
-    found.program.end()
 
 
 @pytest.fixture(autouse=True)

@@ -27,9 +27,14 @@ def test_missing_value_is_an_error() -> None:
         render("non_delivery_report.html", lost=[])
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_markup_stands_in_templates_only(path: Path) -> None:
-    """No string in the code holds an HTML tag, so nothing has to be escaped by hand."""
-    constants = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+def has_markup(module: Path) -> bool:
+    constants = (node.value for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Constant))
+    return any(isinstance(text, str) and re.search(r"</\w+>", text) for text in constants)
 
-    assert [text for text in constants if isinstance(text, str) and re.search(r"</\w+>", text)] == []
+
+def test_markup_stands_in_templates_only() -> None:
+    """No string in the code holds an HTML tag, so nothing has to be escaped by hand."""
+    modules = sorted(PACKAGE.rglob("*.py"))
+
+    assert len(modules) > 50
+    assert [str(module) for module in modules if has_markup(module)] == []

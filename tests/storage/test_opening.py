@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import socket
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,21 +23,12 @@ from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.records import ABSENT, Records
 from tests.auth.test_sessions import Seen
 from tests.backends import make_records
-from tests.e2e.programs import Redis, make_redis
+from tests.e2e.programs import Redis
 from tests.ids import IDS
 
 NOWHERE = "redis://127.0.0.1:1/0"
 KEY = Fernet(Fernet.generate_key())
 VALUE = {"a": 1}
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    redis = make_redis(tmp_path_factory.mktemp("redis"))
-    redis.program.shared = True
-    redis.start()
-    yield redis
-    assert redis.program.end() == 0
 
 
 def chosen(**changes: Any) -> Settings:

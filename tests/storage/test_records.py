@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,18 +16,9 @@ from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import ABSENT, LocalBackend, Records, RedisBackend, Versioned
 from m365_mcp.storage.redis_client import connect
 from tests.backends import make_records
-from tests.e2e.programs import Redis, make_redis
+from tests.e2e.programs import Redis
 
 KEY = Fernet(Fernet.generate_key())
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    redis = make_redis(tmp_path_factory.mktemp("redis"))
-    redis.program.shared = True
-    redis.start()
-    yield redis
-    assert redis.program.end() == 0
 
 
 @pytest.fixture(params=["redis", "local"])

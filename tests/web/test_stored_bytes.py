@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -12,21 +11,12 @@ import redis as redis_py
 
 from m365_mcp.auth.registrations import MAX_REDIRECT_CHARACTERS
 from m365_mcp.web.oauth_requests import MAX_PARAMETERS
-from tests.e2e.programs import Redis, make_redis
+from tests.e2e.programs import Redis
 from tests.web.apps import authorize, opened, register
 
 MOST = {"register": 5000, "authorize": 75_000, "consent": 1000}  # bytes
 ESCAPED = "\x01"  # takes the most room: six characters of JSON
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    redis = make_redis(tmp_path_factory.mktemp("redis"))
-    redis.program.shared = True
-    redis.start()
-    yield redis
-    redis.program.end(signal.SIGKILL)
 
 
 @pytest.fixture
