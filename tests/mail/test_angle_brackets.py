@@ -168,6 +168,12 @@ def test_k2_reading_takes_linear_time(html: str) -> None:
     assert idle_core_seconds(read, enough=1) < 1  # quadratic time would be minutes
 
 
+def test_k2_words_that_may_be_attributes_are_limited() -> None:
+    """Those of all tags count, also of tags that turn out to be text."""
+    with pytest.raises(BodyTooComplex, match=r"more than 50,000 HTML attributes\."):
+        escape_text(("<p " + "a " * 25_001 + "<") * 2 + ">")
+
+
 PIECES = """
 <p> </p> <b> </b> <a <b x= " ' > < </ <!-- --> --!> <! <? <![CDATA[ ]]> <script> </script> <style> </style> <title>
 </title> <x> </x> <x-y> </x-y> <svg> </svg> and = text & &amp; <pre> </pre> <textarea </textarea> / <o:p> <T> @ :

@@ -452,8 +452,8 @@ def test_k3_size_of_a_keyword_is_that_of_browsers(keyword: str, pixels: int) -> 
     ("html", "clean", "said"),
     [
         (
-            '<div style="background-color:#0000ee">a<a href="tel:12345">b</a></div>',
-            '<div style="background-color:#0000ee">a<a href="tel:12345"></a></div>',
+            '<div style="background-color:#0000ee"><a>a</a><a href="tel:12345">b</a></div>',
+            '<div style="background-color:#0000ee"><a>a</a><a href="tel:12345"></a></div>',
             ["Text that the styles disguise was removed"],
         ),
         ('<p style="font-size:12.6%">a</p>b', '<p style="font-size:12.6%">a</p>b', []),

@@ -65,6 +65,7 @@ FORMATTING = [
     "Hello <b>world",
     "Hi Grace, <p> The numbers are in. <p> Regards",
     "<ul><li> apples <li> pears</ul>",
+    "To buy <li> Apples <li> Pears",
     "<table><tr><td> a <td> b <tr><td> c </table>",
     "<div> a <div> b </div></div>",
     "<div>hello <div>\nworld</div></div>",
