@@ -80,7 +80,7 @@ TOO_MUCH = {
     "tags": ("HTML", "<!>" * (limits.MAX_TAGS + 1), f"{limits.MAX_TAGS:,} '<'"),
     "attributes": (
         "HTML",
-        "<p data-a data-b data-c data-d data-e>" * (limits.MAX_ATTRIBUTES // 5 + 1),
+        "<p a=1 b=1 c=1 d=1 e=1>" * (limits.MAX_ATTRIBUTES // 5 + 1),
         f"{limits.MAX_ATTRIBUTES:,} HTML attr",
     ),
     "references": ("HTML", f'<p title="{">" * (limits.MAX_REFERENCES + 1)}">', f"{limits.MAX_REFERENCES:,} '&'"),

@@ -120,7 +120,7 @@ def _applying(nodes: Iterable[Node], found: StyleSheets) -> Iterator[QualifiedRu
             name = node.lower_at_keyword
             found.imports += name == "import"
             if node.content is not None and _does_apply(name, tinycss2.serialize(node.prelude)):
-                yield from _applying(tinycss2.parse_rule_list(node.content, skip_comments=True), found)
+                yield from _applying(tinycss2.parse_rule_list(node.content), found)
 
 
 def _does_apply(name: str, condition: str) -> bool:
@@ -145,7 +145,7 @@ def _holds(condition: str) -> bool:
 
 def _read_block(rule: QualifiedRule, found: StyleSheets) -> tuple[list[str], list[tuple[str, str]]]:
     """Return the selectors and the declarations of a rule, and remember the custom properties that it sets."""
-    nodes = tinycss2.parse_blocks_contents(rule.content, skip_comments=True)
+    nodes = tinycss2.parse_blocks_contents(rule.content)
     pairs = [_declaration(node) for node in nodes if isinstance(node, Declaration)]
     declarations = [pair for pair in pairs if pair]
     selectors = [selector for selector in map(_text_of, _parts(rule.prelude)) if selector]
