@@ -47,7 +47,7 @@ def enable_block_rules(md: MarkdownIt) -> None:
     rules = md.block.ruler
     # A quote ends at any line without its mark (`_is_lazy`), so no other rule has to end one.
     rules.at("list", _unless(_NO_LIST, rules_block.list_block), {"alt": ["paragraph", "reference"]})
-    rules.at("blockquote", _unless(_NO_QUOTE, rules_block.blockquote), {"alt": ["paragraph", "reference", "list"]})
+    rules.at("blockquote", _unless(_NO_QUOTE, rules_block.blockquote), {"alt": ["paragraph", "reference"]})
     rules.at("heading", _unless(_NO_HEADING, rules_block.heading), {"alt": ["paragraph", "reference"]})
     rules.at("html_block", _html_block, {"alt": ["paragraph", "reference"]})
     rules.at("reference", _reference, {"alt": ["paragraph"]})
