@@ -75,7 +75,8 @@ class EntraProxy(AzureProvider):
             base_authority=urlsplit(settings.authority).netloc,
             # With openid and profile, Entra puts oid and tid into the access token.
             additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
-            allowed_client_redirect_uris=list(settings.redirect_uris),
+            # `StrictClient` and `register_client` compare redirect URIs; FastMCP 4.2 would compare spellings.
+            allowed_client_redirect_uris=None,
             client_storage=sign_ins.flows,
             jwt_signing_key=sign_ins.signing_keys[0],
             require_authorization_consent=True,
@@ -83,7 +84,8 @@ class EntraProxy(AzureProvider):
         self._cimd_manager = clients_of(sign_ins.client_metadata, settings)
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
-        self._allowed = parse_all(settings.redirect_uris)
+        self._allowed_uris = list(settings.redirect_uris)
+        self._allowed = parse_all(self._allowed_uris)
         self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
         self._consent_page = consent_page
         self._sign_ins = sign_ins
@@ -112,7 +114,9 @@ class EntraProxy(AzureProvider):
         client = await super().get_client(client_id)
         if client is not None:
             sign_in_events.current().client_name = client.client_name
-        return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
+        if not isinstance(client, ProxyDCRClient):
+            return client
+        return StrictClient.model_construct(**{**dict(client), "allowed_redirect_uri_patterns": self._allowed_uris})
 
     async def _keep_client(self, client: OAuthClientInformationFull) -> bool:
         """Keep what is stored about a client with which somebody signs in or refreshes; False if it was just dropped.

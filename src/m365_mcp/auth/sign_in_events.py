@@ -23,8 +23,8 @@ from m365_mcp.metrics import Metrics
 # The step of a sign-in, by the endpoint that answered.
 Step = Literal["register", "authorize", "consent", "callback", "token"]
 Outcome = Literal["begun", "completed", "refused"]
-# Why a redirect URI was refused: the operator's list, or the client's own registration.
-RedirectCause = Literal["not_allowed", "not_registered"]
+# Why a redirect URI was refused: what it is, the operator's list, or the client's own registration or document.
+RedirectCause = Literal["not_usable", "not_allowed", "not_registered", "not_in_document"]
 MAX_NAME = 60  # characters
 MAX_ID = 80
 _NUMBER = re.compile(r"AADSTS([0-9]+)")

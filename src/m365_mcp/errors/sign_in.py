@@ -11,6 +11,8 @@ InvalidArgument                    invalid_argument
   RequestRefused                   request_refused
   RedirectNotAllowed               redirect_not_allowed         the operator does not allow the redirect URI
   RedirectNotRegistered            redirect_not_registered      the client has not registered the redirect URI
+  RedirectNotInDocument            redirect_not_in_document     the client's metadata document does not list it
+  RedirectNotUsable                redirect_not_usable          it can be no redirect URI, whoever allows it
 """
 
 from __future__ import annotations
@@ -106,6 +108,24 @@ class RedirectNotRegistered(InvalidArgument):
     title = "Your assistant has to register again"
     sentence = "The address that the answer would go to is not one that your assistant registered."
     advice = "Remove this server in your assistant, add it again, and connect."
+
+
+class RedirectNotInDocument(InvalidArgument):
+    """The operator allows the redirect URI, but the client's metadata document does not list it."""
+
+    code = "redirect_not_in_document"
+    title = "Your assistant asks for an address that its maker does not list"
+    sentence = "The address that the answer would go to is not in the document that its maker publishes about it."
+    advice = "Update your assistant and connect again. If this page comes again, tell the maker of your assistant."
+
+
+class RedirectNotUsable(InvalidArgument):
+    """Nobody can be redirected to the redirect URI: it is not safe, or has no normal form."""
+
+    code = "redirect_not_usable"
+    title = "Your assistant asks for an address that no answer can go to"
+    sentence = "An answer goes to a web address, to your own computer or to an app, and never to an address like this."
+    advice = "Update your assistant and connect again. If this page comes again, tell the maker of your assistant."
 
 
 class SignInAlreadyDone(InvalidArgument):
