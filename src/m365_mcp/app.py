@@ -19,6 +19,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from m365_mcp import __version__, logs
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
+from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
 from m365_mcp.tools.caller import SERVICES
@@ -115,7 +116,8 @@ def assemble(container: Container) -> Starlette:
 
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
     """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
-    checked = OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource)
+    parameters = OAuthParameters(inner, parse_all(container.settings.redirect_uris))
+    checked = OAuthRequests(parameters, container.auth.is_our_resource)
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     reserved = StoreReserve(checked, container.storage.reserve)
     return OAuthBodies(RateLimits(reserved, addresses.of, container.metrics))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -68,6 +70,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
         once: end after the mails instead of running on.
         port: port of the server; when it is in use, another free port is used.
     """
+    settings.ignore_dotenv()
     from m365_mcp.commands.demo.run import run_demo
 
     _require_simulator()
@@ -174,9 +177,16 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error is a message and an exit code, never a traceback."""
-    try:
+    """Run the command line."""
+    with errors_as_messages():
         app()
+
+
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """End with a message and an exit code where the block raises an error, never with a traceback."""
+    try:
+        yield
     except SettingsMistake as mistake:
         _show_mistakes(mistake)
         sys.exit(2)
