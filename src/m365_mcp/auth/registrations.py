@@ -174,6 +174,8 @@ class StrictClient(ProxyDCRClient):
         if refusal is not None:
             raise RedirectUriRefused(refusal)
         known, cause = self._known_uris()
+        if self.cimd_document is None:
+            known = [uri.replace("*", _ESCAPES["*"]) for uri in known]  # a registration has no wildcards
         if known and not self.allow_unregistered_redirect_uris and not is_allowed(uri, _patterns_of(known)):
             raise RedirectUriRefused(RedirectRefusal(uri, cause))
 

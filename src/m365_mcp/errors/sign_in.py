@@ -115,7 +115,7 @@ class RedirectNotInDocument(InvalidArgument):
 
     code = "redirect_not_in_document"
     title = "Your assistant asks for an address that its maker does not list"
-    sentence = "The address that the answer would go to is not in the document that its maker publishes about it."
+    sentence = "The maker of your assistant publishes a list of addresses, and the answer would go to another one."
     advice = "Update your assistant and connect again. If this page comes again, tell the maker of your assistant."
 
 

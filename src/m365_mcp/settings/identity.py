@@ -1,4 +1,4 @@
-"""The rules for ids, secrets and the scope of the app registration; each function returns the value, or raises ValueError."""
+"""The rules for ids, secrets and scopes of the app registration; each returns the value, or raises ValueError."""
 
 from __future__ import annotations
 
