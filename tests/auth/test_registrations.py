@@ -130,7 +130,7 @@ def test_f4_of_several_refused_uris_the_one_is_named_that_can_be_allowed() -> No
 
 @pytest.mark.parametrize("uri", ["https://app.example/a,b;c*?x=1,2;3", "https://app.example/*"])
 def test_f4_uri_of_a_refusal_can_be_pasted_into_the_setting(uri: str) -> None:
-    """What separates entries there, or stands for something, is shown escaped; the pasted entry allows this URI only."""
+    """What separates entries there, or stands for something, is shown escaped; the entry allows this URI only."""
     shown = refused_registration(uri).split()[3]
     (entry,) = check_redirect_patterns(split(shown))
     one = client(uri, allowed_redirect_uri_patterns=[entry])

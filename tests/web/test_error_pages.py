@@ -27,6 +27,10 @@ async def unregistered_redirect(http: httpx2.AsyncClient) -> httpx2.Response:
     return await authorize(http, await register(http), redirect_uri="http://localhost:7777/unregistered")
 
 
+async def unusable_redirect(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await authorize(http, await register(http), redirect_uri="javascript:alert(1)")
+
+
 async def unknown_client(http: httpx2.AsyncClient) -> httpx2.Response:
     return await authorize(http, "nobody")
 
@@ -107,6 +111,7 @@ async def unknown_upload(http: httpx2.AsyncClient) -> httpx2.Response:
 VISITS: list[tuple[Visit, int, str, str]] = [
     (unlisted_redirect, 400, "redirect_not_allowed", "This assistant is not allowed here yet"),
     (unregistered_redirect, 400, "redirect_not_registered", "Your assistant has to register again"),
+    (unusable_redirect, 400, "redirect_not_usable", "Your assistant asks for an address that no answer can go to"),
     (unknown_client, 400, "client_unknown", "Your assistant has to register again"),
     (incomplete_request, 400, "authorization_request_invalid", "This sign-in cannot begin"),
     (two_resources, 400, "authorization_request_invalid", "This sign-in cannot begin"),
