@@ -12,6 +12,7 @@ from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
 from m365_mcp.auth.client_metadata.fetcher import Fetcher, FetchFailed, HostRefused
 from m365_mcp.auth.client_metadata.hosts import HostRules
 from m365_mcp.auth.client_metadata.proxying import DocumentClients
+from m365_mcp.trust import trust_of
 
 
 @asynccontextmanager
@@ -30,7 +31,7 @@ async def refusing_proxy(asked: list[str]) -> AsyncIterator[str]:
 
 
 async def failure_of(url: str) -> FetchFailed:
-    clients = DocumentClients(True, HostRules())
+    clients = DocumentClients(trust_of(None), HostRules())
     try:
         with pytest.raises(FetchFailed) as caught:
             await Fetcher(clients.client_for, HostRules()).fetch(url, CLIENT_METADATA)
