@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from m365_mcp import logs, settings
-from m365_mcp.cli import errors_as_messages
+from m365_mcp.commands.error_messages import errors_as_messages
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
