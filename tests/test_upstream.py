@@ -120,6 +120,13 @@ async def test_store_that_is_away_looks_like_a_bad_token(
     assert (refreshed.status_code, refreshed.text) == (500, "Internal Server Error")
 
 
+def test_redirect_uris_are_compared_by_their_spelling() -> None:
+    """`EntraProxy` passes no list of redirect URIs on: an entry matches neither its host in ASCII nor an escape."""
+    pairs = [("https://bücher.example/cb", "https://xn--bcher-kva.example/cb"), ("https://a/~cb", "https://a/%7Ecb")]
+
+    assert [matches_allowed_pattern(uri, entry) for entry, uri in pairs] == [False, False]
+
+
 async def test_oauth_routes_take_bodies_of_any_size(http: httpx2.AsyncClient) -> None:
     """`OAuthRequests`: a registration of 8 MB is stored."""
     assert await register(http, "x" * 8_000_000)
