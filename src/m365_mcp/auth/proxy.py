@@ -43,7 +43,7 @@ from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
-from m365_mcp.errors import SignInAlreadyDone
+from m365_mcp.errors import SignInAlreadyDone, SignInNeeded
 from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
@@ -245,12 +245,15 @@ class EntraProxy(AzureProvider):
 
         Raises:
             TokenError: `invalid_grant`: the sign-in has ended, or the token was used before the grace time.
-            M365Error: with status 503: the client can use the same refresh token again.
+            M365Error: the client can use the same refresh token again.
         """
         reference = self._tokens.read(refresh_token.token, "refresh")
         pair = None
         if reference is not None:
-            pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+            try:
+                pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+            except SignInNeeded as ended:
+                raise TokenError("invalid_grant", ended.explain()) from ended
         if pair is None:
             raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
         return self._tokens.issue(*pair)
@@ -260,7 +263,8 @@ class EntraProxy(AzureProvider):
         """Return the person and the assertion of our access token; None when the person must sign in again.
 
         Raises:
-            M365Error: with status 503: it cannot be found out now whether the token is valid.
+            M365Error: it cannot be found out now whether the token is valid, or Microsoft refuses for a reason that no
+                sign-in changes.
         """
         reference = self._tokens.read(token, "access")
         if reference is None:
