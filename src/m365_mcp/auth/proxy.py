@@ -33,7 +33,7 @@ from m365_mcp.auth import sign_in_events
 from m365_mcp.auth.callbacks import SecondRound, explain_refusal
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
 from m365_mcp.auth.client_secrets import issue_secret
-from m365_mcp.auth.consent import ConsentPage, consent_request, hidden_fields, with_cookies
+from m365_mcp.auth.consent import ConsentPage, client_missing, consent_request, hidden_fields, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
 from m365_mcp.auth.registration_store import RegistrationStore
 from m365_mcp.auth.registrations import StrictClient, keep_allowed_uris, limit_metadata
@@ -48,8 +48,6 @@ from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
-
-SECONDS_PER_HOUR = 3600
 
 
 class EntraProxy(AzureProvider):
@@ -84,7 +82,7 @@ class EntraProxy(AzureProvider):
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = parse_all(settings.redirect_uris)
-        self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._access_seconds = settings.mcp_session_hours * 3600
         self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
@@ -124,15 +122,18 @@ class EntraProxy(AzureProvider):
         has_document = getattr(client, "cimd_document", None) is not None
         return has_document or await self._registrations.keep(str(client.client_id))
 
+    @recorded
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
         """Start a sign-in and return the URL that the browser visits next.
 
         Raises:
             AuthorizeError: `invalid_target` for a `resource` that is not this server (RFC 8707 section 2; AzureProvider
                 4.2 drops the parameter before it is compared).
+            StorageUnavailable: the sign-in has not begun.
         """
         if params.resource and not self.is_our_resource(params.resource):
             raise AuthorizeError("invalid_target", f"This server's resource is {self._resource_url}.")
+        await self._sign_ins.lend_metadata(client)
         return await super().authorize(client, params)
 
     def is_our_resource(self, resource: str) -> bool:
@@ -156,8 +157,9 @@ class EntraProxy(AzureProvider):
         if not fields or transaction is None:
             return original  # an error, which the error override replaces
         client = await self.get_client(transaction.client_id)
-        asked = consent_request(client, transaction, fields)
-        return with_cookies(self._consent_page(request, asked), original)
+        if client is None:
+            return client_missing()
+        return with_cookies(self._consent_page(request, consent_request(client, transaction, fields)), original)
 
     @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
@@ -248,12 +250,10 @@ class EntraProxy(AzureProvider):
             M365Error: the client can use the same refresh token again.
         """
         reference = self._tokens.read(refresh_token.token, "refresh")
-        pair = None
-        if reference is not None:
-            try:
-                pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
-            except SignInNeeded as ended:
-                raise TokenError("invalid_grant", ended.explain()) from ended
+        try:
+            pair = reference and await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+        except SignInNeeded as ended:
+            raise TokenError("invalid_grant", ended.explain()) from ended
         if pair is None:
             raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
         return self._tokens.issue(*pair)

@@ -4,7 +4,7 @@
 - This server has one scope. Whatever a client asks for, it is granted that scope, and the answer says so (RFC 6749
   section 3.3). So the SDK, which refuses the words of OpenID Connect and every other scope, does not see the parameter.
 - A client may send its id and secret in the Authorization header (RFC 6749 section 2.3.1); the SDK wants a `client_id`
-  in the form. A secret goes on only as its hash, which is what the store has (see `auth.client_secrets`).
+  in the form. A request in which the two differ is refused. A secret goes on only as its hash, which is what the store has (see `auth.client_secrets`).
 - A registration without `token_endpoint_auth_method` is one of a public client; the SDK would issue a secret.
 
 It runs behind `OAuthRequests`, which passes a form on in one message.
@@ -22,11 +22,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.auth.client_secrets import hash_secret, method_of
+from m365_mcp.web.responses import json_error
 
 QUERY_PATHS = ("/authorize",)
 FORM_PATHS = ("/authorize", "/token", "/revoke")
 REDIRECTING_PATHS = ("/consent", "/auth/callback")
 Fields = Sequence[tuple[str, str]]
+_TWO_CREDENTIALS = (
+    "The Authorization header and the form name different clients or secrets. Authenticate in one of the two ways "
+    "(RFC 6749 section 2.3)."
+)
 
 
 class OAuthParameters:
@@ -47,6 +52,9 @@ class OAuthParameters:
             scope = {**scope, "query_string": _write(_requested(_read(scope["query_string"])))}
         if scope["method"] == "POST" and path in FORM_PATHS:
             fields = _requested(_read(await _body(receive)))
+            if _has_two_credentials(fields, Headers(scope=scope)):
+                await json_error(400, "invalid_request", _TWO_CREDENTIALS)(scope, receive, send)
+                return
             scope, receive = _with_body(scope, _write(_authenticated(fields, Headers(scope=scope))))
         elif scope["method"] == "POST" and path == "/register":
             scope, receive = _with_body(scope, _registration(await _body(receive)))
@@ -76,6 +84,16 @@ def _authenticated(fields: Fields, headers: Headers) -> Fields:
     hashed = {"client_secret": hash_secret(sent["client_secret"])} if sent.get("client_secret") else {}
     added = {name: sent[name] for name in ("client_id",) if name in sent} | hashed
     return [*((name, value) for name, value in fields if name not in ("client_id", "client_secret")), *added.items()]
+
+
+def _has_two_credentials(fields: Fields, headers: Headers) -> bool:
+    """Return whether header and form contradict each other; then one of the two is wrong. Equal ones do no harm."""
+    client_id, secret = basic_credentials(headers.get("authorization", ""))
+    if not client_id:
+        return False
+    ids = {client_id, *(value for name, value in fields if name == "client_id")}
+    secrets = {secret, *(value for name, value in fields if name == "client_secret")} - {""}
+    return len(ids) > 1 or len(secrets) > 1
 
 
 def basic_credentials(header: str) -> tuple[str, str]:
