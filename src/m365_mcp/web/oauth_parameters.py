@@ -4,7 +4,8 @@
 - This server has one scope. Whatever a client asks for, it is granted that scope, and the answer says so (RFC 6749
   section 3.3). So the SDK, which refuses the words of OpenID Connect and every other scope, does not see the parameter.
 - A client may send its id and secret in the Authorization header (RFC 6749 section 2.3.1); the SDK wants a `client_id`
-  in the form. A request in which the two differ is refused. A secret goes on only as its hash, which is what the store has (see `auth.client_secrets`).
+  in the form. Two different secrets are refused. A secret goes on only as its hash, which is what the store has (see
+  `auth.client_secrets`).
 - A registration without `token_endpoint_auth_method` is one of a public client; the SDK would issue a secret.
 
 It runs behind `OAuthRequests`, which passes a form on in one message.
@@ -28,8 +29,8 @@ QUERY_PATHS = ("/authorize",)
 FORM_PATHS = ("/authorize", "/token", "/revoke")
 REDIRECTING_PATHS = ("/consent", "/auth/callback")
 Fields = Sequence[tuple[str, str]]
-_TWO_CREDENTIALS = (
-    "The Authorization header and the form name different clients or secrets. Authenticate in one of the two ways "
+_TWO_SECRETS = (
+    "The request has two different client secrets. Send one, in the Authorization header or in the form "
     "(RFC 6749 section 2.3)."
 )
 
@@ -52,8 +53,8 @@ class OAuthParameters:
             scope = {**scope, "query_string": _write(_requested(_read(scope["query_string"])))}
         if scope["method"] == "POST" and path in FORM_PATHS:
             fields = _requested(_read(await _body(receive)))
-            if _has_two_credentials(fields, Headers(scope=scope)):
-                await json_error(400, "invalid_request", _TWO_CREDENTIALS)(scope, receive, send)
+            if path != "/authorize" and _has_two_secrets(fields, Headers(scope=scope)):
+                await json_error(400, "invalid_request", _TWO_SECRETS)(scope, receive, send)
                 return
             scope, receive = _with_body(scope, _write(_authenticated(fields, Headers(scope=scope))))
         elif scope["method"] == "POST" and path == "/register":
@@ -86,14 +87,16 @@ def _authenticated(fields: Fields, headers: Headers) -> Fields:
     return [*((name, value) for name, value in fields if name not in ("client_id", "client_secret")), *added.items()]
 
 
-def _has_two_credentials(fields: Fields, headers: Headers) -> bool:
-    """Return whether header and form contradict each other; then one of the two is wrong. Equal ones do no harm."""
+def _has_two_secrets(fields: Fields, headers: Headers) -> bool:
+    """Return whether a client sends two different secrets, of which one is wrong; the same one twice does no harm.
+
+    A header with another client's id is not about this client: some proxies in front of a server have one of their own.
+    """
     client_id, secret = basic_credentials(headers.get("authorization", ""))
-    if not client_id:
-        return False
-    ids = {client_id, *(value for name, value in fields if name == "client_id")}
-    secrets = {secret, *(value for name, value in fields if name == "client_secret")} - {""}
-    return len(ids) > 1 or len(secrets) > 1
+    secrets = {value for name, value in fields if name == "client_secret"}
+    if dict(fields).get("client_id", client_id) == client_id:
+        secrets.add(secret)
+    return len(secrets - {""}) > 1
 
 
 def basic_credentials(header: str) -> tuple[str, str]:
