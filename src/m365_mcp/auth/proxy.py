@@ -251,7 +251,8 @@ class EntraProxy(AzureProvider):
         """
         reference = self._tokens.read(refresh_token.token, "refresh")
         try:
-            pair = reference and await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+            refresher = self._sign_ins.refresher
+            pair = None if reference is None else await refresher.new_pair(reference.session_id, reference.number)
         except SignInNeeded as ended:
             raise TokenError("invalid_grant", ended.explain()) from ended
         if pair is None:
@@ -288,9 +289,8 @@ class EntraProxy(AzureProvider):
         return is_allowed(redirect_uri, self._allowed)
 
     def _cookie_name(self, base_name: str) -> str:
-        # FastMCP 4.1.2 used the same cookie names for all servers of a host, and __Host- cookies all have Path=/.
-        # FastMCP 4.2 has cookies for each sign-in. The tag stays while a server of version 0.1.0 may run beside this
-        # one, because a browser that approved there finishes here.
+        # FastMCP 4.2 has cookies for each sign-in. The tag stays while a server of version 0.1.0, whose FastMCP has the
+        # same names for all servers of a host, may run beside this one: a browser that approved there finishes here.
         return super()._cookie_name(f"{self._cookie_tag}_{base_name}")
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:

@@ -224,7 +224,7 @@ async def test_f1_retry_after_is_when_the_host_is_asked_again(
     for _ in range(2):
         with pytest.raises(ClientMetadataUnavailable) as caught:
             await documents.get(URL)
-        waits.append(caught.value.retry_after)
+        waits.append(caught.value.retry_after or 0.0)
         host.status, host.now = 200, host.now + 10.5
 
     assert waits == [30.0, 20.0]
