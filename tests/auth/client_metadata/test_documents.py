@@ -203,12 +203,14 @@ async def test_f1_running_sign_in_goes_on_at_every_replica(host: Host, http: htt
 async def test_f1_document_of_a_sign_in_is_lent_for_that_time_only(host: Host, http: httpx2.AsyncClient) -> None:
     """F1: the store forgets the document of a sign-in that nobody finished; a document that is kept is not lent."""
     host.records = noting = Noting(host.records)
-    documents = host.replica(http)
-    await documents.get(URL)
-    await documents.lend(URL)
-    await documents.keep(URL)
-    await documents.get(URL)
-    await documents.lend(URL)
+    first, second = host.replica(http), host.replica(http)
+    await first.get(URL)
+    await first.lend(URL)
+    await second.get(URL)
+    await second.keep(URL)
+    for documents in (first, second):
+        await documents.get(URL)
+        await documents.lend(URL)
 
     assert noting.stored == [(LENT, 1800.0), (CLIENT_METADATA.name, 30 * DAY)]
 
