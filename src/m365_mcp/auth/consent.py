@@ -12,8 +12,6 @@ from mcp.shared.auth import OAuthClientInformationFull
 from starlette.requests import Request
 from starlette.responses import Response
 
-from m365_mcp.errors import ClientUnknown, request_error
-
 CSRF_FIELD = "csrf_token"
 
 
@@ -54,13 +52,6 @@ def consent_request(
         tuple(transaction.scopes),
         form_fields,
     )
-
-
-def client_missing() -> Response:
-    """Return the response about a sign-in whose client is not known any more; the error override makes it a page."""
-    if request_error.noted() is None:  # otherwise the client's document cannot be had, and the error says why
-        request_error.note(ClientUnknown())
-    return Response(status_code=400)
 
 
 def named_by(client: OAuthClientInformationFull | None, client_id: str, redirect_uri: str) -> str | None:

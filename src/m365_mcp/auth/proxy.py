@@ -9,7 +9,7 @@ client has its successor.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import cast
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
@@ -33,7 +33,7 @@ from m365_mcp.auth import sign_in_events
 from m365_mcp.auth.callbacks import SecondRound, explain_refusal
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
 from m365_mcp.auth.client_secrets import issue_secret
-from m365_mcp.auth.consent import ConsentPage, client_missing, consent_request, hidden_fields, with_cookies
+from m365_mcp.auth.consent import ConsentPage, consent_request, hidden_fields, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
 from m365_mcp.auth.registration_store import RegistrationStore
 from m365_mcp.auth.registrations import StrictClient, keep_allowed_uris, limit_metadata
@@ -43,8 +43,8 @@ from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
-from m365_mcp.errors import SignInAlreadyDone, SignInNeeded
-from m365_mcp.errors.request_error import recorded
+from m365_mcp.errors import ClientUnknown, SignInAlreadyDone, SignInNeeded
+from m365_mcp.errors.request_error import noted, recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
@@ -127,8 +127,7 @@ class EntraProxy(AzureProvider):
         """Start a sign-in and return the URL that the browser visits next.
 
         Raises:
-            AuthorizeError: `invalid_target` for a `resource` that is not this server (RFC 8707 section 2; AzureProvider
-                4.2 drops the parameter before it is compared).
+            AuthorizeError: `resource` is not this server (RFC 8707 section 2); AzureProvider 4.2 drops it unread.
             StorageUnavailable: the sign-in has not begun.
         """
         if params.resource and not self.is_our_resource(params.resource):
@@ -146,10 +145,14 @@ class EntraProxy(AzureProvider):
         except ValueError:
             return False
 
+    @recorded
     async def _show_consent_page(self, request: Request) -> Response:  # type: ignore[override]
         """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.
 
         FastMCP 4.2 offers no other seam: `consent_csp_policy` changes one header, and the page is made in this method.
+
+        Raises:
+            M365Error: the client is not known any more, or its document cannot be had now.
         """
         original = await super()._show_consent_page(request)
         fields = hidden_fields(original) if original.status_code == 200 else {}
@@ -158,7 +161,7 @@ class EntraProxy(AzureProvider):
             return original  # an error, which the error override replaces
         client = await self.get_client(transaction.client_id)
         if client is None:
-            return client_missing()
+            raise noted() or ClientUnknown()
         return with_cookies(self._consent_page(request, consent_request(client, transaction, fields)), original)
 
     @recorded
@@ -213,8 +216,7 @@ class EntraProxy(AzureProvider):
             tokens=found.idp_tokens,
             received_at=found.created_at,
         )
-        session = new_session(new, self._sessions.clock())
-        begun = await self._sessions.begin(authorization_code.code, session)
+        begun = await self._sessions.begin(authorization_code.code, new_session(new, self._sessions.clock()))
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
         tokens = self._tokens.issue(begun, begun.current)
@@ -295,6 +297,4 @@ class EntraProxy(AzureProvider):
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
         # FastMCP documents duck typing here (see `auth.upstream`); its annotation is narrower.
-        client: Any = self._sign_ins.upstream
-        upstream: AsyncOAuth2Client = client
-        return upstream
+        return cast("AsyncOAuth2Client", self._sign_ins.upstream)
