@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -32,20 +31,25 @@ def client(server: Server, simulator: Simulator) -> HandClient:
     return HandClient(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
 
 
-@pytest.fixture
-async def every_client(tmp_path: Path, simulator: Simulator) -> AsyncIterator[HandClient]:
-    """A client of a server that allows every client it knows, and one app with a scheme of its own."""
-    allowed = "com.example.app:/callback"
+@pytest.fixture(scope="module")
+def server_of_every_client(tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator) -> Iterator[Server]:
+    """A server that allows every client it knows, and one app with a scheme of its own."""
     server = make_server(
-        tmp_path,
-        simulator,
+        tmp_path_factory.mktemp("every-client"),
+        shared_simulator,
         REDIS_URL="memory://",
         MCP_CLIENTS=",".join(CLIENTS),
-        MCP_ALLOWED_REDIRECT_URIS=allowed,
+        MCP_ALLOWED_REDIRECT_URIS="com.example.app:/callback",
     )
+    server.program.shared = True
     server.start()
-    yield HandClient(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+    yield server
     assert server.program.end() == 0
+
+
+@pytest.fixture
+def every_client(server_of_every_client: Server, simulator: Simulator) -> HandClient:
+    return HandClient(server_of_every_client.url, PersonAtBrowser(simulator.ready["ca_file"]))
 
 
 async def signed_in(client: HandClient, **metadata: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from m365_mcp.auth.client_metadata.failures import error_of
 from m365_mcp.auth.client_metadata.fetcher import Fetcher, FetchFailed, HostRefused
 from m365_mcp.auth.client_metadata.hosts import HostRules
 from m365_mcp.auth.client_metadata.proxying import DocumentClients
+from m365_mcp.trust import trust_of
 
 
 @asynccontextmanager
@@ -31,7 +32,7 @@ async def refusing_proxy(asked: list[str], status: str = "403 Forbidden") -> Asy
 
 
 async def failure_of(url: str) -> FetchFailed:
-    clients = DocumentClients(True, HostRules())
+    clients = DocumentClients(trust_of(None), HostRules())
     try:
         with pytest.raises(FetchFailed) as caught:
             await Fetcher(clients.client_for, HostRules()).fetch(url, CLIENT_METADATA)
