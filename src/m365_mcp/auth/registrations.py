@@ -186,6 +186,13 @@ class StrictClient(ProxyDCRClient):
         return [str(uri) for uri in self.redirect_uris or ()], "not_registered"
 
 
+def restricted(client: OAuthClientInformationFull | None, allowed: list[str]) -> OAuthClientInformationFull | None:
+    """Return FastMCP's client as one that may use only its own redirect URIs, and of them the `allowed` ones."""
+    if not isinstance(client, ProxyDCRClient):
+        return client
+    return StrictClient.model_construct(**{**dict(client), "allowed_redirect_uri_patterns": allowed})
+
+
 def _patterns_of(registered: list[str]) -> list[RedirectPattern]:
     # RFC 8252 section 7.3: a client chooses a new port for a loopback redirect URI at every sign-in.
     return [pattern.on_any_loopback_port() for pattern in parse_all(registered)]
