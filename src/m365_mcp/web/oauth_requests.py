@@ -70,7 +70,7 @@ class OAuthRequests:
         too_large = _too_large(scope["query_string"]) if scope["path"] == "/authorize" else None
         if too_large is not None:
             await _refuse_size(too_large)(scope, receive, send)
-        elif scope["path"] == "/authorize" and _names_several_resources(scope):
+        elif scope["path"] == "/authorize" and self._names_another_resource(scope["query_string"]):
             await json_error(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
         elif scope["method"] == "POST":
             await self._check_form(scope, receive, send)
@@ -86,12 +86,19 @@ class OAuthRequests:
             await _refuse_size(too_large)(scope, receive, send)
         elif scope["path"] == "/token" and not self._names_our_resource(body):
             await json_error(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
+        elif scope["path"] == "/authorize" and self._names_another_resource(body):
+            await json_error(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
         else:
             await self._app(scope, replay(body), send)
 
     def _names_our_resource(self, body: bytes) -> bool:
-        resources = parse_qs(body.decode("latin-1")).get("resource", [])
-        return all(self._is_our_resource(resource) for resource in resources)
+        return all(map(self._is_our_resource, _resources(body)))
+
+    def _names_another_resource(self, encoded: bytes) -> bool:
+        # RFC 8707 allows several resources. A token of this server is for one, which may be named more than once.
+        # Of one, the proxy says so in a redirect.
+        resources = _resources(encoded)
+        return len(set(resources)) > 1 and not all(map(self._is_our_resource, resources))
 
 
 def _too_large(encoded: bytes) -> str | None:
@@ -116,9 +123,8 @@ def _refuse_size(sentence: str) -> Response:
     return json_error(400, "invalid_request", sentence)
 
 
-def _names_several_resources(scope: Scope) -> bool:
-    # RFC 8707 allows several resources. A token of this server is for one, and FastMCP would check only one of them.
-    return len(parse_qs(scope["query_string"].decode("latin-1")).get("resource", [])) > 1
+def _resources(encoded: bytes) -> list[str]:
+    return parse_qs(encoded.decode("latin-1")).get("resource", [])
 
 
 def _is_form(scope: Scope) -> bool:

@@ -4,6 +4,12 @@ The guard compares with the public URL and not with the socket's address, so tha
 sides are in the normal form of `m365_mcp.urls`. The guard lets health probes pass, because they call by IP address. It
 also lets requests for the public metadata documents pass, because those are the same for every caller and repeat
 nothing from the request.
+
+Our pages have `Referrer-Policy: same-origin`, so that a browser sends their own origin with the form of the consent
+page. A proxy or an extension that sets `no-referrer` turns it into `null` (Fetch, "append a request Origin header").
+Then the browser's `Sec-Fetch-Site: same-origin` lets the form pass: no page can set that header, and a form of a
+sandboxed page or one that was redirected across sites has `cross-site` (W3C Fetch Metadata).
+
 Pages of allowed origins may call /mcp from a browser (CORS): FastMCP 4.2 allows CORS on its OAuth routes for every
 origin, and does not offer it on /mcp.
 """
@@ -16,12 +22,17 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from m365_mcp import logs
+from m365_mcp.auth import sign_in_events
+from m365_mcp.errors import HostNotServed, M365Error, OriginHidden, OriginNotAllowed, request_error
 from m365_mcp.loopback import is_loopback
 from m365_mcp.settings import Settings
 from m365_mcp.urls import DEFAULT_PORTS, normal_origin, read_authority, read_url
 from m365_mcp.web.responses import json_error
 
+CONSENT = "/consent"
 OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
+_log = logs.get(__name__)
 
 
 class HostOriginGuard:
@@ -43,18 +54,38 @@ class HostOriginGuard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if not self._is_our_host(_host_name(headers.get("host", ""))):
-            # RFC 9110 section 15.5.20: the request was directed at a server that cannot answer for that host.
-            response = json_error(421, "misdirected_request", _WRONG_HOST)
-        elif "origin" in headers and headers["origin"] not in self._origins:
-            response = json_error(403, "forbidden_origin", _WRONG_ORIGIN)
-        else:
+        error = self._refusal(scope, headers)
+        if error is None:
             await self._app(scope, receive, send)
             return
-        await response(scope, receive, send)
+        request_error.note(error)
+        _tell_operator(error, headers)
+        await json_error(error.status, error.code, f"{error.sentence} {error.advice}")(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> M365Error | None:
+        """Return why a request does not pass, or None."""
+        if not self._is_our_host(_host_name(headers.get("host", ""))):
+            return HostNotServed()
+        origin = headers.get("origin")
+        if origin is None or origin in self._origins:
+            return None
+        if origin == "null" and (scope["method"], scope["path"]) == ("POST", CONSENT):
+            return None if headers.getlist("sec-fetch-site") == ["same-origin"] else OriginHidden()
+        return OriginNotAllowed()
 
     def _is_our_host(self, host: str) -> bool:
         return host in self._hosts or is_loopback(host)
+
+
+def _tell_operator(error: M365Error, headers: Headers) -> None:
+    """Write who was refused into the event of the sign-in, or where there is no sign-in, into a line of its own."""
+    refused = {"host": headers.get("host", "")} if error.status == 421 else {"origin": headers["origin"]}
+    told = {name: sign_in_events.clean(value, sign_in_events.MAX_ID) for name, value in refused.items()}
+    attempt = sign_in_events.followed()
+    if attempt is None:
+        _log.info("request_refused", code=error.code, **told)
+    else:
+        attempt.refused_caller = told
 
 
 def _host_name(header: str) -> str:
@@ -88,16 +119,6 @@ class AllowedOrigins:
         # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
         local_page = self._is_local and is_loopback(read_authority(authority)[0])
         return local_page or normal in self._origins
-
-
-_WRONG_HOST = (
-    "This server does not serve the host that the request names. Use the address in MCP_SERVER_BASE_URL, or have the "
-    "operator add the host to MCP_ALLOWED_HOSTS."
-)
-_WRONG_ORIGIN = (
-    "A page of another site tried to call this server. To allow it, the operator adds its origin to "
-    "MCP_ALLOWED_ORIGINS."
-)
 
 
 # MCP 2026-07-28, "Streamable HTTP": the headers that a client sends, and those that it must be able to read.
