@@ -30,9 +30,9 @@ from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
-from m365_mcp.web.mcp_requests import McpRequests
+from m365_mcp.web.mcp_requests import McpRequests, limited_messages
 from m365_mcp.web.oauth_parameters import OAuthParameters
-from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests, limited
+from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import RateLimits
@@ -151,7 +151,7 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
     manager = route.endpoint.app.session_manager
-    manager.asgi_app = limited(manager.asgi_app.app, MAX_MCP_BODY)
+    manager.asgi_app = limited_messages(manager.asgi_app.app, MAX_MCP_BODY)
 
 
 def _start_metrics(container: Container) -> None:

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from m365_mcp.errors import DEFAULT_WAIT_SECONDS, M365Error, SignInReloaded, TooManyRequests, request_error
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.oauth_parameters import basic_credentials
-from m365_mcp.web.oauth_requests import replay
+from m365_mcp.web.bodies import replay
 from m365_mcp.web.responses import error_as_json
 from m365_mcp.web.token_buckets import TokenBuckets
 
