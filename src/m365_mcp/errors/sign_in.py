@@ -157,16 +157,12 @@ class OriginNotAllowed(InvalidArgument):
 
 
 class OriginHidden(InvalidArgument):
-    """The form of the consent page came with `Origin: null`, and without `Sec-Fetch-Site: same-origin`."""
+    """The form of the consent page came with `Origin: null`, as a sandboxed window sends it."""
 
     code = "origin_hidden"
     title = "Your browser hides which page sent the form"
     sentence = "So this server cannot tell your answer from one that another site sent."
     advice = (
-        "Open the sign-in in an ordinary browser window. "
-        "A proxy in front of this server must not send Referrer-Policy: no-referrer."
-    )
-    for_person = (
         "Go back to your assistant, connect again, and open the sign-in in an ordinary browser window, "
         "without extensions that hide where you come from."
     )

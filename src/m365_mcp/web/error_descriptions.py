@@ -65,7 +65,7 @@ class _Respelling:
 
 def one_sentence(text: str) -> str:
     """Return an error description on one line, in the characters of RFC 6749."""
-    lines = (line.strip().removeprefix(": ") for line in text.splitlines())
+    lines = (line.strip().lstrip(": ") for line in text.splitlines())
     plain = "; ".join(line for line in lines if line)
     return _NOT_ALLOWED.sub("?", plain.replace('"', "'").replace("\\", "/"))
 

@@ -2,13 +2,13 @@
 
 The guard compares with the public URL and not with the socket's address, so that it works behind TLS termination. Both
 sides are in the normal form of `m365_mcp.urls`. The guard lets health probes pass, because they call by IP address. It
-also lets requests for the public metadata documents pass, because those are the same for every caller and repeat
-nothing from the request.
+also lets requests for the public metadata documents and the icon pass, because those are the same for every caller and
+repeat nothing from the request.
 
-Our pages have `Referrer-Policy: same-origin`, so that a browser sends their own origin with the form of the consent
-page. A proxy or an extension that sets `no-referrer` turns it into `null` (Fetch, "append a request Origin header").
-Then the browser's `Sec-Fetch-Site: same-origin` lets the form pass: no page can set that header, and a form of a
-sandboxed page or one that was redirected across sites has `cross-site` (W3C Fetch Metadata).
+The form of the consent page comes with our own origin, because our pages have the referrer policy `same-origin`, also
+where a proxy adds `no-referrer` (Fetch, "append a request Origin header"). It comes with `null` from a sandboxed window
+or through a redirect of another site. Chromium sends no SameSite cookie from such a window, so that the form would fail
+behind this guard, too.
 
 Pages of allowed origins may call /mcp from a browser (CORS): FastMCP 4.2 allows CORS on its OAuth routes for every
 origin, and does not offer it on /mcp.
@@ -28,10 +28,11 @@ from m365_mcp.errors import HostNotServed, M365Error, OriginHidden, OriginNotAll
 from m365_mcp.loopback import is_loopback
 from m365_mcp.settings import Settings
 from m365_mcp.urls import DEFAULT_PORTS, normal_origin, read_authority, read_url
+from m365_mcp.web.pages.product import ICON_PATH
 from m365_mcp.web.responses import json_error
 
 CONSENT = "/consent"
-OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
+OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz", ICON_PATH, "/favicon.ico")
 _log = logs.get(__name__)
 
 
@@ -70,7 +71,7 @@ class HostOriginGuard:
         if origin is None or origin in self._origins:
             return None
         if origin == "null" and (scope["method"], scope["path"]) == ("POST", CONSENT):
-            return None if headers.getlist("sec-fetch-site") == ["same-origin"] else OriginHidden()
+            return OriginHidden()
         return OriginNotAllowed()
 
     def _is_our_host(self, host: str) -> bool:
