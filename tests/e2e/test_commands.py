@@ -173,9 +173,7 @@ def test_taken_port_is_a_message_and_no_traceback(simulator: Simulator, tmp_path
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.9"])
-def test_f9_host_of_another_machine_is_a_message_that_names_it(
-    simulator: Simulator, tmp_path: Path, host: str
-) -> None:
+def test_f9_host_of_another_machine_is_a_message_that_names_it(simulator: Simulator, tmp_path: Path, host: str) -> None:
     """The server does not start, and says which variable to change."""
     server = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_HOST=host)
     ran = run("serve", folder=tmp_path, **server.program.environment)

@@ -62,7 +62,12 @@ async def declined(redirect_uri: str, state: str | None) -> str:
     """Return the query that comes back to a redirect URI when the person declines."""
     async with opened() as http:
         client_id = await register(http, redirect_uris=[redirect_uri])
-        query = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "code_challenge": "c" * 43}
+        query = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": redirect_uri,
+            "code_challenge": "c" * 43,
+        }
         begun = await http.get("/authorize", params=query if state is None else {**query, "state": state})
         page = await http.get(begun.headers["Location"])
         form = read_form(str(page.url), page.text)

@@ -81,7 +81,9 @@ async def test_f18_consent_form_without_an_origin_is_refused_as_what_it_is() -> 
         passed = await http.post(form.action, data={**form.fields, "action": "approve"})
 
     assert (refused.status_code, "origin_hidden" in refused.text) == (403, True)
-    assert [(line["code"], line["origin"]) for line in lines if line["event"] == "sign_in"] == [("origin_hidden", "null")]
+    assert [(line["code"], line["origin"]) for line in lines if line["event"] == "sign_in"] == [
+        ("origin_hidden", "null")
+    ]
     assert passed.headers["Location"].startswith("https://login.microsoftonline.com/")
 
 

@@ -1,8 +1,8 @@
 """Serves the endpoint and the metadata documents at every path that a proxy or a client may use for them.
 
-A public URL may have a path (`https://host/mcp-o365`). RFC 9728 and RFC 8414 insert it into the address of the metadata.
-Older clients append it or ask only at the root; some clients ask for the OpenID Connect name. FastMCP 4.2 serves one
-path each, and its plain-text 404 makes some clients report a JSON error.
+A public URL may have a path (`https://host/mcp-o365`). RFC 9728 and RFC 8414 insert it into the address of the
+metadata. Older clients append it or ask only at the root; some clients ask for the OpenID Connect name. FastMCP 4.2
+serves one path each, and its plain-text 404 makes some clients report a JSON error.
 """
 
 from __future__ import annotations

@@ -113,9 +113,7 @@ class _ResponseFilter:
 
     def _is_for_a_person(self) -> bool:
         accepts_html = "text/html" in Headers(scope=self._scope).get("accept", "")
-        return self._scope["path"] in PAGES or (
-            accepts_html and self._scope["method"] in ("GET", "HEAD", "POST")
-        )
+        return self._scope["path"] in PAGES or (accepts_html and self._scope["method"] in ("GET", "HEAD", "POST"))
 
     def _page(self, error: M365Error, status: int) -> Response:
         return self._parent.pages.error(Request(self._scope), error, status=status, headers=retry_header(error))

@@ -1,4 +1,4 @@
-"""Checks requests to the OAuth endpoints: small, complete and uncompressed bodies, forms where a form is required, our resource.
+"""Checks requests to the OAuth endpoints: small, complete, uncompressed bodies, forms where they must be, our resource.
 
 FastMCP 4.2 drops the MCP SDK's body limit from its OAuth routes except /revoke (it stored a registration of 40 MB). It
 does not check `resource` at the token endpoint (RFC 8707 section 2.2). It parses an invalid form twice, which ends in a

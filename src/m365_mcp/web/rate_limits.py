@@ -26,8 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.errors import DEFAULT_WAIT_SECONDS, M365Error, SignInReloaded, TooManyRequests, request_error
 from m365_mcp.metrics import Metrics
-from m365_mcp.web.oauth_parameters import basic_credentials
 from m365_mcp.web.bodies import replay
+from m365_mcp.web.oauth_parameters import basic_credentials
 from m365_mcp.web.responses import error_as_json
 from m365_mcp.web.token_buckets import TokenBuckets
 
@@ -148,9 +148,7 @@ class RateLimits:
 class _Failures:
     """Passes a response of the token endpoint on, or sends a refusal instead of a failure that goes over a limit."""
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, refuse: Callable[[], M365Error | None]
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, refuse: Callable[[], M365Error | None]) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send

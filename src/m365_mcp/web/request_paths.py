@@ -1,8 +1,8 @@
 """Brings the path of a request into the one form that every part of this server compares.
 
-A public URL may have a path (`https://host/mcp-o365`), and an Ingress may strip that prefix or pass it on. A client that
-joins an address and a path as text makes a slash too many, which is passed over. The path in its one form is served
-directly, because a redirect would follow the Host header.
+A public URL may have a path (`https://host/mcp-o365`), and an Ingress may strip that prefix or pass it on. A client
+that joins an address and a path as text makes a slash too many, which is passed over. The path in its one form is
+served directly, because a redirect would follow the Host header.
 """
 
 from __future__ import annotations
