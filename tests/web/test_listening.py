@@ -30,7 +30,7 @@ def test_f9_host_that_is_none_of_this_machine_is_a_mistake_of_its_setting(host: 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", ""])
 def test_f9_taken_port_is_a_mistake_of_its_setting(host: str) -> None:
-    """MCP_PORT is named, and no socket of the failed start stays open."""
+    """MCP_PORT is named, with what is wrong."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(SettingsMistake) as refused:
@@ -38,8 +38,18 @@ def test_f9_taken_port_is_a_mistake_of_its_setting(host: str) -> None:
 
     assert [name for name, _ in refused.value.mistakes] == ["MCP_PORT"]
     assert "already in use" in refused.value.mistakes[0][1]
-    for opened in listen(host, port):
-        opened.close()
+
+
+def test_f9_failed_start_keeps_no_port() -> None:
+    """Where one family is taken, the socket of the other one is closed again."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(SettingsMistake) as refused:
+            listen("", port)
+
+        assert refused.value.mistakes[0][0] == "MCP_PORT"
+        for opened in listen("127.0.0.1", port):
+            opened.close()
 
 
 def test_f9_no_host_means_both_families() -> None:
