@@ -12,7 +12,14 @@ from starlette.requests import Request
 
 from m365_mcp import settings
 from m365_mcp.commands.demo.sign_in import read_form
-from m365_mcp.errors import ClientSecretExpired, ConsentMissing, InternalError, M365Error, StorageUnavailable
+from m365_mcp.errors import (
+    ClientSecretExpired,
+    ConsentMissing,
+    InternalError,
+    M365Error,
+    StorageUnavailable,
+    TooManyRequests,
+)
 from m365_mcp.web.pages import Pages
 from m365_mcp.web.rate_limits import MAX_PAGES
 from tests.web.apps import CHINESE, IDS, authorize, consent, opened, register
@@ -268,6 +275,8 @@ def test_f18_sentence_without_a_translation_gives_way_to_the_one_of_its_kind() -
 def test_f18_outage_offers_another_try_and_a_fault_of_ours_does_not() -> None:
     """A reload helps after an outage; a fault of this server is for those who run it."""
     assert ">Try again</a>" in shown(StorageUnavailable())
+    assert "Wait a minute, then reload this page" in shown(TooManyRequests())
+    assert "請稍候一分鐘" in shown(TooManyRequests(), "zh-TW")
     assert "This is not your fault." not in shown(StorageUnavailable())
     assert ">Try again</a>" not in shown(InternalError())
     assert "This is not your fault." in shown(InternalError())

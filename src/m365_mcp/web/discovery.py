@@ -62,7 +62,8 @@ class Discovery:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = self._aliases.get(scope["path"], scope["path"])
+        requested: str = scope["path"]
+        path = self._aliases.get(requested, requested)
         if "/.well-known/" in path and path not in self._served:
             await json_error(404, "not_found", "There is no such metadata document here.")(scope, receive, send)
             return
