@@ -468,6 +468,16 @@ async def test_headers_are_read_by_the_letter(headers: dict[str, str], status: i
         assert (await client.post("/mcp", content=body, headers={**usual, **headers})).status_code == status
 
 
+async def test_sentences_have_line_breaks(http: httpx2.AsyncClient) -> None:
+    """`ErrorDescriptions`: each mistake is a line, and one of the whole body has no name before its colon."""
+    broken = await http.post("/register", content=b"{", headers={"Content-Type": "application/json"})
+    query = {"client_id": "x", "response_type": "token", "redirect_uri": "x"}
+    several = await http.get("/authorize", params=query)
+
+    assert broken.json()["error_description"].startswith(": ")
+    assert "\n" in several.json()["error_description"]
+
+
 async def test_metadata_leaves_out_public_clients_at_revoke(http: httpx2.AsyncClient) -> None:
     """`server_metadata`: the revocation endpoint is said to need a secret."""
     document = (await http.get("/.well-known/oauth-authorization-server")).json()

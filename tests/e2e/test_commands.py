@@ -222,9 +222,21 @@ def test_taken_port_is_a_message_and_no_traceback(simulator: Simulator, tmp_path
     second = run("serve", folder=tmp_path, **server.program.environment)
     server.program.end()
 
-    assert second.returncode != 0
-    assert "address already in use" in second.stderr
+    assert second.returncode == 2
+    assert "MCP_PORT" in second.stderr
+    assert "already in use" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.9"])
+def test_f9_host_of_another_machine_is_a_message_that_names_it(simulator: Simulator, tmp_path: Path, host: str) -> None:
+    """The server does not start, and says which variable to change."""
+    server = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_HOST=host)
+    ran = run("serve", folder=tmp_path, **server.program.environment)
+
+    assert ran.returncode == 2
+    assert "MCP_HOST" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_taken_metrics_port_does_not_stop_the_server(simulator: Simulator, tmp_path: Path) -> None:

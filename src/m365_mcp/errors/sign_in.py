@@ -4,6 +4,10 @@ InvalidArgument                    invalid_argument
   SignInExpired                    sign_in_expired
   SignInAlreadyDone                sign_in_already_done
   SignInElsewhere                  sign_in_elsewhere            begun in another browser, or without cookies
+  SignInReloaded                   sign_in_reloaded             the consent page was loaded too often
+  HostNotServed                    misdirected_request          the request names another host
+  OriginNotAllowed                 forbidden_origin             a page of another site sent the request
+  OriginHidden                     origin_hidden                the browser hides which page sent the form
   ClientUnknown                    client_unknown
   AuthorizationRequestInvalid      authorization_request_invalid
   PageUnknown                      page_unknown
@@ -135,3 +139,51 @@ class SignInAlreadyDone(InvalidArgument):
     title = "This sign-in is done already"
     sentence = "This sign-in is being completed already, or is complete."
     advice = "Close this page and go back to your assistant. If it is not connected, connect again there."
+
+
+class SignInReloaded(InvalidArgument):
+    """The consent page of one sign-in was loaded more often than this server keeps its forms."""
+
+    code = "sign_in_reloaded"
+    title = "This page was loaded too often"
+    sentence = "This server shows the page of one sign-in only a few times."
+    advice = (
+        "If the page is still open in another tab, continue there. "
+        "Otherwise go back to your assistant and connect again; that begins a new sign-in."
+    )
+    status = 429
+
+
+class HostNotServed(InvalidArgument):
+    """The host of the request is not one of this server's (RFC 9110 section 15.5.20)."""
+
+    code = "misdirected_request"
+    title = "This address is not set up yet"
+    sentence = "This server does not serve the host that the request names."
+    advice = "Use the address in MCP_SERVER_BASE_URL, or have the operator add the host to MCP_ALLOWED_HOSTS."
+    needs_administrator = True
+    status = 421
+
+
+class OriginNotAllowed(InvalidArgument):
+    """A page of another site sent the request (`Origin`), and the operator does not allow that site."""
+
+    code = "forbidden_origin"
+    title = "Another site is not allowed here yet"
+    sentence = "A page of another site tried to call this server."
+    advice = "To allow that site, the operator adds its origin to MCP_ALLOWED_ORIGINS."
+    needs_administrator = True
+    status = 403
+
+
+class OriginHidden(InvalidArgument):
+    """The form of the consent page came with `Origin: null`, as a sandboxed window sends it."""
+
+    code = "origin_hidden"
+    title = "Your browser hides which page sent the form"
+    sentence = "So this server cannot tell your answer from one that another site sent."
+    advice = (
+        "Go back to your assistant, connect again, and open the sign-in in an ordinary browser window, "
+        "without extensions that hide where you come from."
+    )
+    status = 403

@@ -164,7 +164,8 @@ def _drop_last_empty_state(address: str) -> str:
     # A client's own redirect URI may have such a parameter, too: it comes first, and stays.
     base, question, query = address.partition("?")
     parameters = query.split("&")
-    if "state=" not in parameters:
+    places = [place for place, parameter in enumerate(parameters) if parameter.partition("=")[0] == "state"]
+    if not places or parameters[places[-1]] != "state=":
         return address
-    del parameters[len(parameters) - 1 - parameters[::-1].index("state=")]
+    del parameters[places[-1]]
     return f"{base}{question}{'&'.join(parameters)}"
