@@ -56,10 +56,19 @@ def rows() -> dict[str, str]:
         ("AZURE_CLIENT_SECRET", GUID.upper(), "Secret ID"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/cb;https://b.example/cb", "commas"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/cb\nhttps://b.example/cb", "line break"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/../cb", "dot segments"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "http://a.example/cb", "only a loopback address"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "urn:ietf:wg:oauth:2.0:oob", "domain name in reverse"),
         ("MCP_ALLOWED_HOSTS", "a.example;b.example", "host name"),
         ("MCP_ALLOWED_HOSTS", "a.example\r\nb.example", "line break"),
         ("MCP_ALLOWED_ORIGINS", "https://a.example;https://b.example", "origin"),
         ("MCP_ALLOWED_ORIGINS", "*", "origin"),
+        ("MCP_ALLOWED_ORIGINS", "app://", "origin"),
+        ("MCP_ALLOWED_ORIGINS", "https://a.example,vscode-webview://*.a", "origin"),
+        ("MCP_SCOPE_NAME", "api://x/mcp-access", "only the name of the scope, such as mcp-access"),
+        ("MCP_SCOPE_NAME", f"{GUID}/mcp-access", "only the name of the scope, such as mcp-access"),
+        ("MCP_SCOPE_NAME", "mcp access", "only the name of the scope, such as mcp-access"),
+        ("MCP_SCOPE_NAME", 'mcp"access', "only the name of the scope, such as mcp-access"),
         ("MCP_TRUSTED_PROXIES", "10.0.0.0/33", "such as 10.244.0.0/16"),
         ("MCP_TRUSTED_PROXIES", "10.244.1.5/16", "such as 10.244.0.0/16"),
         ("MCP_TRUSTED_PROXIES", "10.0.0.0/8;192.168.0.0/16", "such as 10.244.0.0/16"),
@@ -93,11 +102,18 @@ def rows() -> dict[str, str]:
         ("REDIS_URL", "redis://h/0?socket_timeout=abc", "socket_timeout"),
         ("REDIS_URL", "redis://h/0?socket_timeout=-1", "socket_timeout"),
         ("REDIS_URL", "redis://h/0?socket_timeout=nan", "socket_timeout"),
+        ("REDIS_URL", "redis://h/0?max_connections=1.5", "max_connections, which must be a whole number above 0"),
+        ("REDIS_URL", "redis://h/0?socket_read_size=1e3", "socket_read_size, which must be a whole number above 0"),
+        ("REDIS_URL", "redis://h/0?health_check_interval=-1", "health_check_interval, which must be a whole number"),
+        ("REDIS_URL", "redis://h/0?client_name=a%20b", "client_name, which must be a name without blanks"),
         ("REDIS_URL", "redis://h/0?db=x", "database"),
         ("REDIS_URL", "redis://h/0?db=99", "database"),
-        ("REDIS_URL", "redis://h/99", "database"),
+        ("REDIS_URL", "redis://h/99", "from 0 to 15; a Redis has others only if it is configured to"),
         ("REDIS_URL", "redis://h/²", "must look like"),
-        ("REDIS_URL", "redis://h/0?protocol=9", "refuses"),
+        ("REDIS_URL", "redis://h,h2", "must look like"),
+        ("REDIS_URL", "redis://h%20x", "must look like"),
+        ("REDIS_URL", "redis://999.1.1.1/0", "must look like"),
+        ("REDIS_URL", "redis://h/0?protocol=9", "protocol, which must be 2 or 3"),
         ("REDIS_URL", "redis://h/0?connection_class=x", "does not know"),
         ("REDIS_URL", "redis://[/0", "must look like"),
         ("REDIS_URL", "redis://:p ss@h/0", "percent-encoded"),
@@ -125,6 +141,11 @@ def test_f8_value_that_fails_later_is_a_row(
         ("HTTPS_PROXY", "http://proxy.example.com:port"),
         ("HTTP_PROXY", "ftp://proxy.example.com"),
         ("HTTPS_PROXY", "http://"),
+        ("HTTPS_PROXY", "http://proxy.example.com:99999"),
+        ("HTTPS_PROXY", "http://proxy.example.com:0"),
+        ("HTTP_PROXY", "http://proxy example"),
+        ("HTTP_PROXY", "http://a.example,b.example:3128"),
+        ("ALL_PROXY", "http://10.0.0.999:3128"),
     ],
 )
 def test_f8_proxy_that_the_client_cannot_use_is_a_row(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -135,7 +156,8 @@ def test_f8_proxy_that_the_client_cannot_use_is_a_row(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "value", ["http://user:p%40ss@proxy.example.com:3128", "proxy.example.com:3128", "https://[::1]:1"]
+    "value",
+    ["http://user:p%40ss@proxy.example.com:3128", "proxy.example.com:3128", "https://[::1]:1", "http://my_proxy", "p:"],
 )
 def test_f8_usable_proxy_is_no_mistake(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """A proxy may have credentials, may lack the scheme, and may be an address."""
@@ -246,6 +268,8 @@ def test_h5_empty_list_of_domains_in_dotenv_is_a_row(tmp_path: Path) -> None:
         "redis://default:p%40ss%2Fw%3Ard@h:6379/0",
         "redis://h",
         "redis://[::1]:6379/15",
+        "redis://[fe80::1%25eth0]:6379/0",
+        "redis://my_redis.example.:6379/0?client_name=m365-mcp",
         "rediss://h/0?ssl_cert_reqs=none",
         "rediss://h/0?ssl_cert_reqs=required&ssl_check_hostname=false",
         "redis://h/0?socket_timeout=2.5&max_connections=10&health_check_interval=0&protocol=2",

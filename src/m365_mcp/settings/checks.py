@@ -62,7 +62,7 @@ def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that every entry is a redirect URI, with * only where it is allowed."""
     for entry in value:
         if ";" in entry:
-            raise ValueError("separates its entries with commas, not with ;")
+            raise ValueError("separates its entries with commas, not with ; (in a URI, write %2C and %3B)")
         RedirectPattern.parse(entry)
     return value
 

@@ -1,7 +1,8 @@
 """Replaces an error response that the framework made up with the error that really happened; see `request_error`.
 
 A person's browser gets one of our pages for every error, also where nothing was recorded. A program keeps the
-framework's response, unless the recorded error is temporary. Successful responses pass unchanged.
+framework's response, unless the recorded error is temporary. Successful responses pass unchanged. It runs behind
+`RequestPaths`, so that a path has one form.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from m365_mcp.errors import (
     AddressForClients,
     AuthorizationRequestInvalid,
-    ClientMetadataInvalid,
     ClientUnknown,
     InternalError,
     M365Error,
@@ -27,7 +27,7 @@ from m365_mcp.errors import (
 )
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.pages import Pages
-from m365_mcp.web.responses import error_as_json, retry_header
+from m365_mcp.web.responses import error_as_json, is_for_programs, retry_header
 
 AUTHORIZE = "/authorize"
 # Paths that only a person's browser visits. Everywhere else the Accept header tells it from a program.
@@ -99,8 +99,7 @@ class _ResponseFilter:
         if self._is_for_a_person():
             shown = error or self._error_of(status, headers)
             response = self._page(shown, status if error is None else shown.status)
-        elif error is not None and (error.status == 503 or isinstance(error, ClientMetadataInvalid)):
-            # For a program, the framework's own 400 or 401 is right when the token or the grant is really invalid.
+        elif error is not None and is_for_programs(error):
             shown, response = error, error_as_json(error)
         else:
             return None
@@ -112,9 +111,7 @@ class _ResponseFilter:
 
     def _is_for_a_person(self) -> bool:
         accepts_html = "text/html" in Headers(scope=self._scope).get("accept", "")
-        return self._scope["path"].endswith(PAGES) or (
-            accepts_html and self._scope["method"] in ("GET", "HEAD", "POST")
-        )
+        return self._scope["path"] in PAGES or (accepts_html and self._scope["method"] in ("GET", "HEAD", "POST"))
 
     def _page(self, error: M365Error, status: int) -> Response:
         return self._parent.pages.error(Request(self._scope), error, status=status, headers=retry_header(error))
@@ -124,12 +121,12 @@ class _ResponseFilter:
         path = self._scope["path"]
         if status >= 500:
             return Unavailable() if status == 503 else InternalError()
-        if path.endswith(PAGES):
+        if path in PAGES:
             # FastMCP 4.2: 403 for a form or a callback without its cookie, 400 for what is unknown or expired.
             return SignInElsewhere() if status == 403 else SignInExpired()
-        if path.endswith(AUTHORIZE):
+        if path == AUTHORIZE:
             # FastMCP 4.2 names the registration endpoint in this header when it does not know the client.
             return ClientUnknown() if "link" in headers else AuthorizationRequestInvalid()
-        if path.endswith(self._parent.mcp_path):
+        if path == self._parent.mcp_path:
             return AddressForClients()
         return PageUnknown() if status == 404 else RequestRefused()
