@@ -8,11 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from m365_mcp.mail import Recipient
+from m365_mcp.mail.text import words
 from m365_mcp.person import PersonId
 
 # Where anybody can have an address: nobody is a colleague because of such a domain.
-FREE_MAIL = frozenset(
-    ["163.com", "126.com", "aol.com", "gmail.com", "gmx.de", "gmx.net", "googlemail.com", "hotmail.com", "icloud.com", "live.com", "mail.com", "mail.ru", "me.com", "msn.com", "naver.com", "outlook.com", "proton.me", "protonmail.com", "qq.com", "web.de", "yahoo.co.jp", "yahoo.com", "yandex.com", "yandex.ru", "zoho.com"]
+FREE_MAIL = words(
+    "163.com 126.com aol.com gmail.com gmx.de gmx.net googlemail.com hotmail.com icloud.com live.com mail.com mail.ru "
+    "me.com msn.com naver.com outlook.com proton.me protonmail.com qq.com web.de yahoo.co.jp yahoo.com yandex.com "
+    "yandex.ru zoho.com"
 )
 _GUEST = "#ext#"  # in the sign-in name of a guest (Microsoft Entra B2B)
 
@@ -114,7 +117,7 @@ def parents_of(domains: Iterable[str]) -> set[str]:
 
 
 def _extension(name: str) -> str:
-    stem, dot, extension = name.rstrip(". ").rpartition(".")
+    _, dot, extension = name.rstrip(". ").rpartition(".")
     return extension.strip().lower() if dot else ""
 
 

@@ -1,7 +1,7 @@
 """A set of Cedar policies: ours, those of the settings, and the company's own, which may only forbid.
 
-One `permit` allows everything; every other policy is a `forbid`, and in Cedar a `forbid` always wins. Cedar skips a policy
-whose condition cannot be evaluated, so an evaluation error counts as a denial here.
+One `permit` allows everything; every other policy is a `forbid`, and in Cedar a `forbid` always wins. Cedar skips a
+policy whose condition cannot be evaluated, so an evaluation error counts as a denial here.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class Policy:
     id: str
     advice: str | None
 
+    @property
+    def is_of_setting(self) -> bool:
+        """Whether a setting of the server stands for it."""
+        return self.id.startswith(SETTING)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -54,6 +59,7 @@ class Verdict:
 
     @property
     def is_permitted(self) -> bool:
+        """Whether every policy was evaluated, and none forbids the request."""
         return not self.forbidden_by and not self.failed
 
 
@@ -89,7 +95,9 @@ class PolicySet:
             requests: Cedar's requests: principal, action, resource, context.
             entities: the entities that the requests name, in Cedar's JSON.
         """
-        results = cedarpy.is_authorized_batch([dict(one) for one in requests], self._set, list(entities), schema())
+        results = cedarpy.is_authorized_batch(
+            [dict(one) for one in requests], self._set, [dict(one) for one in entities], schema()
+        )
         forbidden: dict[str, Policy] = {}
         failed: dict[str, Policy] = {}
         for result in results:
@@ -98,11 +106,9 @@ class PolicySet:
                 forbidden |= {name: self._policies[name] for name in result.diagnostics.reasons}
             if not result.allowed and not result.diagnostics.reasons and not failed:
                 failed["?"] = Policy("default", None)  # a request that Cedar did not evaluate is no permission
-        return Verdict(tuple(sorted(forbidden.values(), key=_of_settings)), tuple(failed.values()))
-
-
-def _of_settings(policy: Policy) -> bool:
-    return policy.id.startswith(SETTING)
+        return Verdict(
+            tuple(sorted(forbidden.values(), key=lambda policy: policy.is_of_setting)), tuple(failed.values())
+        )
 
 
 def _failed(errors: Sequence[str]) -> list[str]:
@@ -139,7 +145,7 @@ def _check(of_company: str, every: Any) -> None:
                 f"The policy {read.id!r} permits something, but everything that is not forbidden is permitted; "
                 "write forbid … unless { … } instead"
             )
-        if not read.id or _of_settings(read):
+        if not read.id or read.is_of_setting:
             raise PolicyMistake(
                 f'A policy has no id of its own; write @id("a-name") before it ({SETTING!r} is for settings)'
             )
