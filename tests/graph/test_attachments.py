@@ -193,7 +193,13 @@ async def test_removal_that_graph_refuses_is_an_error() -> None:
 
 
 def attached(number: int, **fields: Any) -> dict[str, Any]:
-    return {"id": f"id-{number}", "name": f"{number}.txt", "@odata.type": "#microsoft.graph.fileAttachment", **fields}
+    return {
+        "id": f"id-{number}",
+        "name": f"{number}.txt",
+        "size": 3,
+        "@odata.type": "#microsoft.graph.fileAttachment",
+        **fields,
+    }
 
 
 async def test_attachments_are_listed_page_by_page() -> None:
