@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,6 +130,33 @@ async def test_draft_can_be_forbidden_apart_from_sending() -> None:
 
         await send(ada)
         assert len(await one.world.sent()) == 1
+
+
+@pytest.mark.parametrize(("internal", "is_denied"), [(None, True), ("fabrikam.example", False)])
+async def test_internal_domains_are_those_of_the_setting(internal: str | None, is_denied: bool) -> None:
+    """Without the setting the person's own domain is internal, and no other; with it, those that it names."""
+    async with post(m365_internal_domains=internal) as one:
+        ada = under(one.ada, forbid("resource.externalCount > 0"))
+        with pytest.raises(PolicyDenied) if is_denied else nullcontext():
+            await send(ada, to=[MARIE])
+        if internal is None:
+            await send(ada, to=[GRACE])
+
+        assert len(await one.world.sent()) == 1
+
+
+@pytest.mark.parametrize(("zone", "is_denied"), [("UTC", True), ("Asia/Tokyo", False)])
+async def test_hours_are_those_of_the_chosen_time_zone(zone: str, is_denied: bool) -> None:
+    """At 3:30 in UTC it is 12:30 in Tokyo."""
+    async with post(m365_policy_timezone=zone) as one:
+        ada = under(one.ada, forbid("context.hour < 6"))
+        night = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
+        at_night = replace(ada.outgoing.policies, now=night.astimezone)
+        ada = replace(ada, outgoing=replace(ada.outgoing, policies=at_night))
+        with pytest.raises(PolicyDenied) if is_denied else nullcontext():
+            await send(ada)
+
+        assert len(await one.world.sent()) == int(not is_denied)
 
 
 async def test_repeat_of_a_sent_message_is_answered_whatever_the_policies_say_now() -> None:
