@@ -131,7 +131,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         metrics,
         settings.m365_send_throttled_seconds,
     )
-    rules = _mail_rules(settings)
+    rules = mail_rules(settings)
     return Outgoing(
         rules,
         Composer(),
@@ -148,7 +148,8 @@ def _decision_point(settings: Settings, rules: MailRules) -> PolicyDecisionPoint
     return PolicyDecisionPoint(policies, internal, ZoneInfo(settings.m365_policy_timezone))
 
 
-def _mail_rules(settings: Settings) -> MailRules:
+def mail_rules(settings: Settings) -> MailRules:
+    """Return the operator's choices about mail."""
     blocked = settings.m365_send_blocked_extensions
     return MailRules(
         allowed_domains=settings.m365_send_allowed_domains,

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ WAYS: dict[str, Way] = {
 }
 
 
-async def _reply(one: Post, **changes: object) -> object:
+async def _reply(one: Post, **changes: Any) -> object:
     original = await one.ask()
     one.world.network.seen.clear()
     return await one.answer(original, **changes)

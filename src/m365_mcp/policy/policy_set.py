@@ -18,6 +18,7 @@ from typing import Any
 import cedarpy
 
 PERMIT = '@id("default")\npermit(principal, action, resource);\n'
+_PERMIT = "policy0"  # Cedar numbers policies in the order of the text
 SETTING = "setting:"  # how the ids of the settings' policies begin
 _POLICY_IN_ERROR = re.compile(r"policy `(policy\d+)`")
 
@@ -77,12 +78,17 @@ class PolicySet:
     def __init__(self, of_settings: str = "", of_company: str = "") -> None:
         _parse(of_company)  # alone, so that a position in an error is one in the file
         text = f"{PERMIT}{of_settings}\n{of_company}"
-        self._policies = {name: _read(policy) for name, policy in _as_json(text).items()}
+        self._policies = {name: _read(policy) for name, policy in sorted(_as_json(text).items(), key=_position)}
         _check(of_company, self._policies.values())
         _validate(text, self._policies)
         self._set = cedarpy.PolicySet.from_str(text)
         self.text = text
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def forbidding(self) -> tuple[Policy, ...]:
+        """The policies that forbid something, those of settings first."""
+        return tuple(policy for name, policy in self._policies.items() if name != _PERMIT)
 
     def mentions(self, *names: str) -> bool:
         """Return whether a policy may need one of these attributes or entity types; true in doubt."""
@@ -111,9 +117,13 @@ class PolicySet:
         )
 
 
+def _position(item: tuple[str, Any]) -> int:
+    return int(item[0].removeprefix("policy"))
+
+
 def _failed(errors: Sequence[str]) -> list[str]:
     """Return the names of the policies in Cedar's errors; an error that names none counts for the whole set."""
-    return [match[1] if (match := _POLICY_IN_ERROR.search(error)) else "policy0" for error in errors]
+    return [match[1] if (match := _POLICY_IN_ERROR.search(error)) else _PERMIT for error in errors]
 
 
 def _parse(text: str) -> None:

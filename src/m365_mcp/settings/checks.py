@@ -104,12 +104,12 @@ def check_domains(value: tuple[str, ...]) -> tuple[str, ...]:
     return domains
 
 
-def check_internal_domains(value: tuple[str, ...]) -> tuple[str, ...] | None:
+def check_internal_domains(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return the company's domains as DNS spells them; `*.` in front of one stands for every domain below it."""
     if not value:
-        return None
+        raise ValueError("is set but empty; leave it out, or name the company's domains")
     bare = check_domains(tuple(entry.removeprefix("*.") for entry in value))
-    return tuple(f"*.{name}" if entry.startswith("*.") else name for entry, name in zip(value, bare, strict=False))
+    return tuple(f"*.{name}" if entry.startswith("*.") else name for entry, name in zip(value, bare, strict=True))
 
 
 def check_time_zone(value: str) -> str:
