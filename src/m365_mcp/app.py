@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +21,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from m365_mcp import __version__, logs
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
+from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
 from m365_mcp.tools.caller import SERVICES
@@ -91,7 +94,7 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner):
+            async with inner.lifespan(inner), _watched_policies(container.policy_watcher):
                 _allow_large_messages(inner)
                 yield
         finally:
@@ -111,6 +114,20 @@ def assemble(container: Container) -> Starlette:
     ]
     routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
     return Starlette(routes=[*routes, Mount("/", observed)], middleware=edge, lifespan=lifespan)
+
+
+@asynccontextmanager
+async def _watched_policies(watcher: PolicyWatcher) -> AsyncIterator[None]:
+    """Follow the file of policies, and look at it at once when the process gets SIGHUP."""
+    task = asyncio.create_task(watcher.watch())
+    looks: set[asyncio.Task[None]] = set()
+    if hasattr(signal, "SIGHUP") and watcher.file is not None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, lambda: looks.add(asyncio.create_task(watcher.look())))
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:

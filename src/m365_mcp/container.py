@@ -29,6 +29,7 @@ from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
 from m365_mcp.policy.decision_point import PolicyDecisionPoint, read_policies
 from m365_mcp.policy.facts import InternalDomains
+from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
@@ -59,6 +60,12 @@ class Container:
     metrics: Metrics
     readiness: health.Readiness
     pages: Pages
+
+    @property
+    def policy_watcher(self) -> PolicyWatcher:
+        """Watches the file of policies."""
+        outgoing = self.services.outgoing
+        return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
 
     @property
     def checks(self) -> tuple[health.Check, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
@@ -19,19 +19,19 @@ VARIABLE = "M365_POLICY_FILE"
 _log = logs.get(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class PolicyDecisionPoint:
     """The policies in force.
 
     Attributes:
-        policies: ours, those of the settings and the company's own.
+        policies: ours, those of the settings and the company's own; `watching` replaces them.
         internal: the company's domains.
         time_zone: in which the policies tell hours and weekdays.
         now: returns the time; for tests.
     """
 
     policies: PolicySet
-    internal: InternalDomains = InternalDomains()  # noqa: RUF009 - frozen
+    internal: InternalDomains = field(default_factory=InternalDomains)
     time_zone: tzinfo = UTC
     now: Callable[[tzinfo], datetime] = datetime.now
 
@@ -63,15 +63,21 @@ def _sentence(policy: Policy) -> str:
 
 
 def read_policies(rules: MailRules, file: Path | None) -> PolicySet:
-    """Return the policies of the settings and of the company's file.
+    """Return the policies of the settings and of the company's file. Raises SettingsMistake as the next two."""
+    return policies_from(rules, read_file(file) if file else "")
 
-    Raises:
-        SettingsMistake: the file is missing, cannot be read, or is not valid.
-    """
+
+def read_file(file: Path) -> str:
+    """Return the text of the company's policies. Raises SettingsMistake if the file is missing or cannot be read."""
     try:
-        text = file.read_text("utf-8-sig") if file else ""
-        return PolicySet(policies_of(rules), text)
+        return file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise SettingsMistake(((VARIABLE, "must name a readable file of Cedar policies in UTF-8"),)) from None
+
+
+def policies_from(rules: MailRules, text: str) -> PolicySet:
+    """Return the policies of the settings and of `text`. Raises SettingsMistake if one of the text is not valid."""
+    try:
+        return PolicySet(policies_of(rules), text)
     except PolicyMistake as mistake:
         raise SettingsMistake(((VARIABLE, str(mistake)),)) from None
