@@ -94,7 +94,7 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner):
+            async with inner.lifespan(inner), container.policy_watcher.running():
                 _allow_large_messages(inner)
                 yield
         finally:

@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, sessions, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, simulator, version. It reads the settings once."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ app = App(
 )
 sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
+policy = App(name="policy", help="See the policies about what may leave.")
+app.command(policy)
 
 
 @app.command
@@ -83,6 +85,18 @@ def doctor() -> None:
 
     logs.configure("error", chosen.mcp_log_format)
     sys.exit(asyncio.run(examine(chosen, Console())))
+
+
+@policy.command(name="check")
+def check_policies() -> None:
+    """Read the settings and `M365_POLICY_FILE` as the server does, and print the policies or the mistake.
+
+    Example: `M365_POLICY_FILE=policies.cedar m365-mcp policy check`
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy import check
+
+    check(chosen, Console())
 
 
 @sessions.command(name="list")

@@ -286,3 +286,32 @@ def test_simulator_listens_where_it_is_told(tmp_path: Path) -> None:
 
     assert elsewhere == [False, False]
     assert code == 0
+
+
+def test_policy_check_prints_the_policies_or_the_mistake(tmp_path: Path) -> None:
+    """Settings and file are read as the server reads them; a mistake is a sentence, exit code 2 and no traceback."""
+    file = tmp_path / "policies.cedar"
+    chosen = {**VARIABLES, "M365_POLICY_FILE": str(file), "M365_SEND_ALLOWED_DOMAINS": "contoso.example"}
+
+    file.write_text('@id("house") @advice("Ask first.") forbid(principal, action, resource) when { resource.hasBcc };')
+    good = run("policy", "check", folder=tmp_path, **chosen)
+    file.write_text("permit(principal, action, resource);")
+    bad = run("policy", "check", folder=tmp_path, **chosen)
+
+    assert good.returncode == 0, good.stderr
+    assert re.search(r"house\W+Ask first\.", good.stdout)
+    assert "setting:M365_SEND_ALLOWED_DOMAINS" in good.stdout
+    assert bad.returncode == 2
+    assert "M365_POLICY_FILE" in bad.stdout + bad.stderr
+    assert "everything that is not forbidden is permitted" in " ".join((bad.stdout + bad.stderr).split())
+    assert "Traceback" not in bad.stderr
+
+
+def test_h11_sessions_are_seen_and_ended_without_the_policies(tmp_path: Path) -> None:
+    """H11: a file of policies that is away does not take the operator's way to end sessions away."""
+    data = {"MCP_DATA_DIR": str(tmp_path), "REDIS_URL": "", "M365_POLICY_FILE": str(tmp_path / "away.cedar")}
+
+    ended = run("sessions", "end", "--all", folder=tmp_path, **VARIABLES, **data)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "0 session(s) ended" in ended.stdout

@@ -53,6 +53,7 @@ from m365_mcp.errors.microsoft import (
     PersonNotAllowed,
     TokenVersionMistake,
 )
+from m365_mcp.errors.policy import PolicyDenied, PolicyFailed
 from m365_mcp.errors.sign_in import (
     AddressForClients,
     AuthorizationRequestInvalid,
@@ -125,6 +126,8 @@ __all__ = [
     "PermissionMissing",
     "PersonDeclined",
     "PersonNotAllowed",
+    "PolicyDenied",
+    "PolicyFailed",
     "RateLimited",
     "ReadRefused",
     "RecipientNotAllowed",
