@@ -35,6 +35,7 @@ from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests, limited
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import RateLimits
+from m365_mcp.web.redirect_uris import RedirectUris
 from m365_mcp.web.request_headers import RequestHeaders
 from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.sign_in_trail import SignInTrail
@@ -115,10 +116,10 @@ def assemble(container: Container) -> Starlette:
 
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
     """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
-    checked = OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource)
+    checked = OAuthRequests(RedirectUris(OAuthParameters(inner)), container.auth.is_our_resource)
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     reserved = StoreReserve(checked, container.storage.reserve)
-    return OAuthBodies(RateLimits(reserved, addresses.of, container.metrics))
+    return OAuthBodies(RateLimits(reserved, addresses.of, container.auth.has_grant, container.metrics))
 
 
 def _page_routes(container: Container) -> list[Route]:

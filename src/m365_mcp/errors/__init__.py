@@ -64,6 +64,7 @@ from m365_mcp.errors.sign_in import (
     SignInAlreadyDone,
     SignInElsewhere,
     SignInExpired,
+    SignInFailed,
 )
 from m365_mcp.errors.uploads import (
     AttachmentsMissing,
@@ -127,6 +128,7 @@ __all__ = [
     "SignInAlreadyDone",
     "SignInElsewhere",
     "SignInExpired",
+    "SignInFailed",
     "SignInNeeded",
     "StepUpNeeded",
     "StorageUnavailable",

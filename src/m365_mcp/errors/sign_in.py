@@ -3,6 +3,7 @@
 InvalidArgument                    invalid_argument
   SignInExpired                    sign_in_expired
   SignInAlreadyDone                sign_in_already_done
+  SignInFailed                     sign_in_failed               Microsoft was asked too often without success
   SignInElsewhere                  sign_in_elsewhere            begun in another browser, or without cookies
   ClientUnknown                    client_unknown
   AuthorizationRequestInvalid      authorization_request_invalid
@@ -24,6 +25,15 @@ class SignInExpired(InvalidArgument):
     code = "sign_in_expired"
     title = "This sign-in has expired"
     sentence = "It was open for more than 15 minutes, or it was finished in another tab."
+    advice = "Go back to your assistant and connect again. You can close this page."
+
+
+class SignInFailed(InvalidArgument):
+    """Entra was asked for the tokens of one sign-in several times, and gave none."""
+
+    code = "sign_in_failed"
+    title = "This sign-in did not work"
+    sentence = "Microsoft was asked to complete it several times, without success."
     advice = "Go back to your assistant and connect again. You can close this page."
 
 
