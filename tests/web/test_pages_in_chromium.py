@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 import pytest
@@ -43,6 +44,8 @@ class Site:
     http: httpx2.AsyncClient
     profile: BrowserContext
     outside: list[str]
+    forms: int = 0
+    forms_go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, route: Route) -> None:
         """Pass one request of Chromium on to the application."""
@@ -54,7 +57,13 @@ class Site:
         headers = {name: value for name, value in (await asked.all_headers()).items() if not name.startswith(":")}
         sent = await self.http.request(asked.method, asked.url, headers=headers, content=asked.post_data_buffer)
         self.http.cookies.clear()  # Chromium keeps them
-        await route.fulfill(status=sent.status_code, headers=dict(sent.headers), body=sent.content)
+        if asked.method == "POST":
+            self.forms += 1
+            await self.forms_go_on.wait()
+        answered = dict(sent.headers)
+        if "set-cookie" in answered:  # Playwright takes one in a line
+            answered["set-cookie"] = "\n".join(sent.headers.get_list("set-cookie"))
+        await route.fulfill(status=sent.status_code, headers=answered, body=sent.content)
 
     async def address(self, page: str) -> str:
         """Return the address of a page by its name here."""
@@ -106,6 +115,7 @@ async def site() -> AsyncIterator[Site]:
         ) as profile,
     ):
         found = Site(container, http, profile, [])
+        found.forms_go_on.set()
         await profile.route("**/*", found.answer)
         yield found
     await container.close()
@@ -169,6 +179,26 @@ async def test_f18_consent_page_is_usable_by_keyboard(site: Site) -> None:
 
     assert reached == ["Allow and sign in", "Cancel", "Details", "繁體中文"]
     assert "error=access_denied" in (await back.value).url
+
+
+@pytest.mark.parametrize("pause", [60, 120])  # milliseconds between down and up
+@pytest.mark.parametrize(
+    ("button", "address"),
+    [("Allow and sign in", "https://login.microsoftonline.com/"), ("Cancel", CALLBACK)],
+    ids=["allow", "cancel"],
+)
+async def test_f18_double_click_is_one_answer(site: Site, button: str, address: str, pause: int) -> None:
+    """A button that is pressed twice leads where one press leads: Allow to Microsoft, Cancel to the client."""
+    page = await site.profile.new_page()
+    await page.goto(await site.address("consent"))
+    site.forms_go_on.clear()  # the second press comes before the first response
+
+    async with page.expect_request(re.compile(re.escape(address))):
+        await page.get_by_role("button", name=button).dblclick(delay=pause)
+        site.forms_go_on.set()
+
+    assert site.forms == 2
+    assert [one for one in site.outside if not one.startswith(address)] == []
 
 
 async def test_f18_expired_form_ends_on_our_page(site: Site) -> None:
