@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
-import jwt
 import pytest
 import redis as redis_py
-from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
 
 from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
 from m365_mcp.auth.client_metadata.documents import Entry
 from m365_mcp.storage.records import ABSENT
+from tests import client_assertions
 from tests.e2e.programs import Redis
 from tests.inprocess import CALLBACK, SERVER, World, running
 
 CLIENT, STRANGER = "https://client.example/client.json", "https://stranger.example/client.json"
-KEY = ec.generate_private_key(ec.SECP256R1())
-JWK: dict[str, Any] = {**ECAlgorithm(ECAlgorithm.SHA256).to_jwk(KEY.public_key(), as_dict=True), "kid": "one"}
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # py-key-value 0.4.6
 
 
@@ -35,7 +30,7 @@ async def world(redis: Redis) -> AsyncIterator[World]:
         for client_id in (CLIENT, STRANGER):
             content: dict[str, Any] = {"client_id": client_id, "client_name": "Signer", "redirect_uris": [CALLBACK]}
             content["grant_types"] = ["authorization_code", "refresh_token"]
-            content |= {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [JWK]}}
+            content |= client_assertions.SIGNS
             entry = asdict(Entry(content, time.time(), time.time() + 3600))
             key = hashlib.sha256(client_id.encode()).hexdigest()
             await world.container.storage.records.compare_and_swap(CLIENT_METADATA.name, key, ABSENT, entry, 3600)
@@ -44,13 +39,7 @@ async def world(redis: Redis) -> AsyncIterator[World]:
 
 def proof(client_id: str = CLIENT) -> dict[str, str]:
     """Return the fields with a fresh assertion of a client."""
-    now = int(time.time())
-    claims = {"iss": client_id, "sub": client_id, "aud": f"{SERVER}/token", "jti": uuid.uuid4().hex, "exp": now + 60}
-    return {
-        "client_id": client_id,
-        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        "client_assertion": jwt.encode({**claims, "iat": now}, KEY, "ES256", {"kid": "one"}),
-    }
+    return client_assertions.proof(client_id, f"{SERVER}/token")
 
 
 async def redeemed(world: World, code: str, fields: dict[str, str]) -> dict[str, str]:
