@@ -23,6 +23,7 @@ from m365_mcp.errors import (
     SignInNeeded,
     Unavailable,
 )
+from m365_mcp.errors import client_metadata as client_metadata_errors
 from m365_mcp.errors import sign_in as sign_in_errors
 from m365_mcp.errors import uploads as upload_errors
 from m365_mcp.web.pages.languages import ENGLISH
@@ -32,7 +33,7 @@ TEMPLATES = SOURCES / "web" / "pages" / "templates"
 CATALOGUES = sorted((SOURCES / "locale").glob("*/LC_MESSAGES/m365_mcp.po"))
 _OPTIONS = {"newstyle_gettext": "true", "trimmed": "true"}
 _SHOWN_KINDS = (AdministratorNeeded, InternalError, SignInAlreadyDone, SignInNeeded, Unavailable)
-_SHOWN_MODULES = (sign_in_errors.__name__, upload_errors.__name__)
+_SHOWN_MODULES = (client_metadata_errors.__name__, sign_in_errors.__name__, upload_errors.__name__)
 
 
 def shown_errors() -> list[type[M365Error]]:

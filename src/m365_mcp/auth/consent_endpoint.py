@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from m365_mcp.auth.client_metadata.hosts import is_client_id_url
 from m365_mcp.auth.consent import CSRF_FIELD, ConsentPage, consent_request, hidden_fields, with_cookies
 from m365_mcp.errors import ClientUnknown, Unavailable
-from m365_mcp.errors.request_error import recorded
+from m365_mcp.errors.request_error import noted, recorded
 from m365_mcp.storage.leases import Leases
 
 WAIT_SECONDS = 10.0  # for the same form of the same sign-in; the lease of a dead replica lasts 4 seconds
@@ -34,7 +34,7 @@ class ConsentEndpoint(AzureProvider):
         """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.
 
         Raises:
-            ClientUnknown: the registration of the client has ended.
+            M365Error: the client is not known any more, or its document cannot be had now.
         """
         original = await super()._show_consent_page(request)
         fields = hidden_fields(original) if original.status_code == 200 else {}
@@ -42,10 +42,9 @@ class ConsentEndpoint(AzureProvider):
         if not fields or transaction is None:
             return original  # an error, which the error override replaces
         client = await self.get_client(transaction.client_id)
-        if client is None and not is_client_id_url(transaction.client_id):
-            raise ClientUnknown
-        asked = consent_request(client, transaction, fields)
-        return with_cookies(self._consent_page(request, asked), original)
+        if client is None:
+            raise noted() or ClientUnknown()
+        return with_cookies(self._consent_page(request, consent_request(client, transaction, fields)), original)
 
     @recorded
     async def _submit_consent(self, request: Request) -> Response:  # type: ignore[override]
@@ -109,7 +108,6 @@ class ConsentEndpoint(AzureProvider):
         return RedirectResponse(build_client_redirect(uri, told, iss=str(self.issuer_url)), 302)
 
     def _cookie_name(self, base_name: str) -> str:
-        # FastMCP 4.1.2 used the same cookie names for all servers of a host, and __Host- cookies all have Path=/.
-        # FastMCP 4.2 has cookies for each sign-in. The tag stays while a server of version 0.1.0 may run beside this
-        # one, because a browser that approved there finishes here.
+        # FastMCP 4.2 has cookies for each sign-in. The tag stays while a server of version 0.1.0, whose FastMCP has the
+        # same names for all servers of a host, may run beside this one: a browser that approved there finishes here.
         return super()._cookie_name(f"{self._cookie_tag}_{base_name}")

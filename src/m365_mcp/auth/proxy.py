@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
@@ -41,12 +41,11 @@ from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
+from m365_mcp.errors import SignInNeeded
 from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
-
-SECONDS_PER_HOUR = 3600
 
 
 class EntraProxy(CallbackEndpoint):
@@ -81,7 +80,7 @@ class EntraProxy(CallbackEndpoint):
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = parse_all(settings.redirect_uris)
-        self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._access_seconds = settings.mcp_session_hours * 3600
         self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._leases, self._callbacks = sign_ins.leases, sign_ins.callbacks
@@ -122,15 +121,17 @@ class EntraProxy(CallbackEndpoint):
         has_document = getattr(client, "cimd_document", None) is not None
         return has_document or await self._registrations.keep(str(client.client_id))
 
+    @recorded
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
         """Start a sign-in and return the URL that the browser visits next.
 
         Raises:
-            AuthorizeError: `invalid_target` for a `resource` that is not this server (RFC 8707 section 2; AzureProvider
-                4.2 drops the parameter before it is compared).
+            AuthorizeError: `resource` is not this server (RFC 8707 section 2); AzureProvider 4.2 drops it unread.
+            StorageUnavailable: the sign-in has not begun.
         """
         if params.resource and not self.is_our_resource(params.resource):
             raise AuthorizeError("invalid_target", f"This server's resource is {self._resource_url}.")
+        await self._sign_ins.lend_metadata(client)
         return await super().authorize(client, params)
 
     def is_our_resource(self, resource: str) -> bool:
@@ -173,9 +174,8 @@ class EntraProxy(CallbackEndpoint):
             tokens=found.idp_tokens,
             received_at=found.created_at,
         )
-        session = new_session(new, self._sessions.clock())
         await self._sign_ins.use_assertion(client)
-        begun = await self._sessions.begin(authorization_code.code, session)
+        begun = await self._sessions.begin(authorization_code.code, new_session(new, self._sessions.clock()))
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
         tokens = self._tokens.issue(begun, begun.current)
@@ -208,13 +208,16 @@ class EntraProxy(CallbackEndpoint):
 
         Raises:
             TokenError: `invalid_grant`: the sign-in has ended, or the token was used before the grace time.
-            M365Error: with status 503: the client can use the same refresh token again.
+            M365Error: the client can use the same refresh token again.
         """
         reference = self._tokens.read(refresh_token.token, "refresh")
         pair = None
         if reference is not None:
             await self._sign_ins.use_assertion(client)
-            pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+            try:
+                pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+            except SignInNeeded as ended:
+                raise TokenError("invalid_grant", ended.explain()) from ended
         if pair is None:
             raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
         return self._tokens.issue(*pair)
@@ -224,7 +227,8 @@ class EntraProxy(CallbackEndpoint):
         """Return the person and the assertion of our access token; None when the person must sign in again.
 
         Raises:
-            M365Error: with status 503: it cannot be found out now whether the token is valid.
+            M365Error: it cannot be found out now whether the token is valid, or Microsoft refuses for a reason that no
+                sign-in changes.
         """
         reference = self._tokens.read(token, "access")
         if reference is None:
@@ -261,6 +265,4 @@ class EntraProxy(CallbackEndpoint):
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
         # FastMCP documents duck typing here (see `auth.upstream`); its annotation is narrower.
-        client: Any = self._sign_ins.upstream
-        upstream: AsyncOAuth2Client = client
-        return upstream
+        return cast("AsyncOAuth2Client", self._sign_ins.upstream)

@@ -13,8 +13,10 @@ class ClientMetadataInvalid(InvalidArgument):
     """The client id is the URL of a document that is not valid, or at a host that nothing is fetched from."""
 
     code = "client_metadata_invalid"
+    title = "This assistant cannot sign in here"
     sentence = "The metadata document of the MCP client is not valid."
-    advice = "Tell the people who make the MCP client; the log of this server says what is wrong."
+    advice = "Tell the people who make the MCP client."
+    for_person = "You cannot change this here. Tell the people who make your assistant, or those who run this server."
 
 
 class ClientMetadataUnavailable(Unavailable):
