@@ -18,7 +18,15 @@ from starlette.routing import Route as ServerRoute
 from m365_mcp import settings
 from m365_mcp.app import assemble
 from m365_mcp.container import Container, build_container
-from m365_mcp.errors import ClientSecretExpired, StorageUnavailable, UploadLinkEnded
+from m365_mcp.errors import (
+    ClientSecretExpired,
+    HostNotServed,
+    OriginHidden,
+    OriginNotAllowed,
+    SignInReloaded,
+    StorageUnavailable,
+    UploadLinkEnded,
+)
 from m365_mcp.errors.request_error import note
 from m365_mcp.person import PersonId
 from m365_mcp.uploads.links import UploadLink
@@ -33,6 +41,10 @@ SHOWN = {
     "administrator": ClientSecretExpired(reference="AADSTS7000222"),
     "outage": StorageUnavailable(),
     "ended": UploadLinkEnded(),
+    "other host": HostNotServed(),
+    "other site": OriginNotAllowed(),
+    "hidden": OriginHidden(),
+    "reloaded": SignInReloaded(),
 }
 
 
@@ -46,6 +58,7 @@ class Site:
     outside: list[str]
     forms: int = 0
     forms_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    added: dict[str, str] = field(default_factory=dict)  # headers that a proxy in front of the server sets
 
     async def answer(self, route: Route) -> None:
         """Pass one request of Chromium on to the application."""
@@ -63,6 +76,7 @@ class Site:
         answered = dict(sent.headers)
         if "set-cookie" in answered:  # Playwright takes one in a line
             answered["set-cookie"] = "\n".join(sent.headers.get_list("set-cookie"))
+        answered |= self.added
         await route.fulfill(status=sent.status_code, headers=answered, body=sent.content)
 
     async def address(self, page: str) -> str:
@@ -199,6 +213,18 @@ async def test_f18_double_click_is_one_answer(site: Site, button: str, address: 
 
     assert site.forms == 2
     assert [one for one in site.outside if not one.startswith(address)] == []
+
+
+async def test_f18_form_names_its_origin_behind_a_proxy_that_hides_it(site: Site) -> None:
+    """Many proxies add `no-referrer` to every response; the form of the consent page names its origin all the same."""
+    site.added["Referrer-Policy"] = "no-referrer"
+    page = await site.profile.new_page()
+    await page.goto(await site.address("consent"))
+
+    async with page.expect_request(lambda request: request.method == "POST") as sent:
+        await page.get_by_role("button", name="Cancel").click()
+
+    assert (await (await sent.value).all_headers())["origin"] == URL
 
 
 async def test_f18_expired_form_ends_on_our_page(site: Site) -> None:

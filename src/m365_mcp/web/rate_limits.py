@@ -25,10 +25,17 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.errors import DEFAULT_WAIT_SECONDS, StorageUnavailable, TooManyRequests, request_error
+from m365_mcp.errors import (
+    DEFAULT_WAIT_SECONDS,
+    M365Error,
+    SignInReloaded,
+    StorageUnavailable,
+    TooManyRequests,
+    request_error,
+)
 from m365_mcp.metrics import Metrics
+from m365_mcp.web.bodies import replay
 from m365_mcp.web.oauth_parameters import basic_credentials
-from m365_mcp.web.oauth_requests import replay
 from m365_mcp.web.responses import error_as_json
 from m365_mcp.web.token_buckets import TokenBuckets
 
@@ -131,14 +138,15 @@ class RateLimits:
         except StorageUnavailable:
             return True  # the application says so itself, and stores nothing
 
-    def _refuse(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> TooManyRequests | None:
+    def _refuse(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> M365Error | None:
         """Count a request; return the error, noted on the request, if it goes over a limit."""
         over = self._endpoints[scope["path"]].take(keys, tokens)
         if over is None:
             return None
         by, seconds = over
         self._metrics.rate_limited.labels(scope["path"].strip("/"), by).inc()
-        error = TooManyRequests(retry_after=max(seconds, DEFAULT_WAIT_SECONDS))
+        kind = SignInReloaded if by == "transaction" else TooManyRequests
+        error = kind(retry_after=max(seconds, DEFAULT_WAIT_SECONDS))
         request_error.note(error)
         return error
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from m365_mcp.errors import AuthorizationRequestInvalid, request_error
-from m365_mcp.web.oauth_requests import replay
+from m365_mcp.web.bodies import replay
 from m365_mcp.web.responses import json_error
 
 PATHS = ("/register", "/authorize", "/token")

@@ -10,10 +10,19 @@ from starlette.requests import Request
 
 from m365_mcp import logs
 from m365_mcp.auth.client_texts import clean
-from m365_mcp.errors import M365Error, PageUnknown, RedirectNotAllowed, RedirectNotRegistered, Unavailable
+from m365_mcp.errors import (
+    M365Error,
+    PageUnknown,
+    RedirectNotAllowed,
+    RedirectNotInDocument,
+    RedirectNotRegistered,
+    RedirectNotUsable,
+    Unavailable,
+)
 from m365_mcp.web.pages.languages import Language
 
 MAX_URI = 300
+_REDIRECT_REFUSED = (RedirectNotAllowed, RedirectNotInDocument, RedirectNotRegistered, RedirectNotUsable)
 # A reload must ask again, and nothing on the page is worth a second look by a robot.
 HEADERS = {"X-Robots-Tag": "noindex"}
 _log = logs.get(__name__)
@@ -44,7 +53,7 @@ def explain(error: M365Error, language: Language) -> str:
 
 
 def _redirect_uri(request: Request, error: M365Error) -> str:
-    refused = isinstance(error, RedirectNotAllowed | RedirectNotRegistered)
+    refused = isinstance(error, _REDIRECT_REFUSED)
     return clean(request.query_params.get("redirect_uri", ""), MAX_URI) if refused else ""
 
 
