@@ -144,6 +144,25 @@ async def test_consent_page_is_fastmcps_with_the_form_that_ours_sends(http: http
     assert any("CONSENT_STATE" in name for name in page.cookies)
 
 
+async def test_consent_form_counts_once(http: httpx2.AsyncClient) -> None:
+    """`EntraProxy._submit_consent`: the second of two equal forms is refused, whatever the first one led to."""
+    page = await http.get((await authorize(http)).headers["Location"])
+    form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
+
+    answers = [await http.post("/consent", data={**form, "action": "approve"}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [302, 400]
+
+
+async def test_redirect_uri_is_registered_without_its_control_characters(http: httpx2.AsyncClient) -> None:
+    """`web.redirect_uris`: what is stored, and answered, is another URI than the one that was sent."""
+    body = {"redirect_uris": ["http://local\nhost:9/cb\r\nX: y"], "token_endpoint_auth_method": "none"}
+
+    answer = await http.post("/register", json=body)
+
+    assert answer.json()["redirect_uris"] == ["http://localhost:9/cbX:%20y"]
+
+
 async def test_refusals_of_a_browser_are_fastmcps_pages_or_json(http: httpx2.AsyncClient) -> None:
     """`web.error_override`: a bare sentence, a page with a picture of gofastmcp.com, or JSON; and how they differ."""
     browser = {"Accept": "text/html"}

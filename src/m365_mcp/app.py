@@ -37,6 +37,7 @@ from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import RateLimits
+from m365_mcp.web.redirect_uris import RedirectUris
 from m365_mcp.web.request_headers import RequestHeaders
 from m365_mcp.web.request_paths import RequestPaths
 from m365_mcp.web.security_headers import SecurityHeaders
@@ -121,10 +122,10 @@ def assemble(container: Container) -> Starlette:
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
     """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
     parameters = OAuthParameters(inner, parse_all(container.settings.redirect_uris))
-    checked = OAuthRequests(ErrorDescriptions(parameters), container.auth.is_our_resource)
+    checked = OAuthRequests(ErrorDescriptions(RedirectUris(parameters)), container.auth.is_our_resource)
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     reserved = StoreReserve(checked, container.storage.reserve)
-    return OAuthBodies(RateLimits(reserved, addresses.of, container.metrics))
+    return OAuthBodies(RateLimits(reserved, addresses.of, container.auth.has_grant, container.metrics))
 
 
 def _page_routes(container: Container) -> list[Route]:

@@ -181,6 +181,7 @@ def build_sign_ins(
         SessionRefresher(sessions, storage.leases, endpoint, verifier, step_ups, scope),
         Callbacks(storage.records),
         UpstreamClient(endpoint, verifier, step_ups),
+        storage.leases,
         open_client_metadata(settings, storage.records),
         UnusedRegistrations(storage.records, storage.numbers, settings.mcp_max_unused_registrations),
         tuple(derive(secret, "jwt") for secret in settings.signing_secrets),

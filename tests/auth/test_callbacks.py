@@ -8,8 +8,9 @@ import pytest
 from starlette.requests import Request
 
 from m365_mcp.auth import callbacks
-from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
+from m365_mcp.auth.callbacks import MAX_TRIES, Callbacks, SecondRound, explain_refusal
 from m365_mcp.auth.step_up import StepUps
+from m365_mcp.errors import SignInFailed
 from m365_mcp.person import PersonId
 from tests.auth.test_sessions import Store
 
@@ -34,7 +35,7 @@ async def test_one_request_at_a_time_has_the_callback() -> None:
         assert other is not None
 
     assert store.backend.written[0] == ("m365-returns", KEY, True, 60.0)
-    assert (await store.records.read("m365-returns", KEY)).value == {"state": "open"}
+    assert (await store.records.read("m365-returns", KEY)).value == {"state": "open", "tries": 1}
 
 
 @pytest.mark.parametrize("error", [None, ValueError])
@@ -55,7 +56,38 @@ async def test_callback_that_was_not_completed_can_come_again(error: type[Except
     async with both.claim_callback("state") as again:
         assert again is not None
 
-    assert store.backend.written[1] == ("m365-returns", KEY, False, 0)
+    assert store.backend.written[1] == ("m365-returns", KEY, True, 900.0)
+
+
+async def test_h3_one_sign_in_asks_entra_a_few_times_only() -> None:
+    """Each callback without success counts, for as long as the sign-in lives; another sign-in is not concerned."""
+    store = Store()
+    both = Callbacks(store.records)
+
+    for _ in range(MAX_TRIES):
+        async with both.claim_callback("state") as tried:
+            assert tried is not None
+    with pytest.raises(SignInFailed):
+        async with both.claim_callback("state"):
+            pass
+    async with both.claim_callback("another") as other:
+        assert other is not None
+
+
+async def test_callback_counts_as_claimed_only_while_it_is_handled_or_done() -> None:
+    """What failed can come again, and what nobody has asked for is not known."""
+    both = Callbacks(Store().records)
+
+    before = await both.is_claimed("state")
+    async with both.claim_callback("state"):
+        during = await both.is_claimed("state")
+    failed = await both.is_claimed("state")
+    async with both.claim_callback("state") as callback:
+        assert callback is not None
+        callback.is_done = True
+    done = await both.is_claimed("state")
+
+    assert [before, during, failed, done] == [False, True, False, True]
 
 
 @pytest.mark.parametrize(("hint", "more"), [("ada@x.example", "&login_hint=ada%40x.example"), ("", "")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,6 +13,7 @@ from mcp.server.auth.provider import AuthorizationCode, TokenError
 from mcp.shared.auth import OAuthClientInformationFull
 from pydantic import AnyUrl
 
+from m365_mcp.auth.callbacks import MAX_TRIES
 from m365_mcp.auth.registrations import StrictClient
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.person import PersonId
@@ -262,6 +264,33 @@ async def test_callback_works_again_after_a_fault() -> None:
     assert failed.status_code == 503
     assert urlsplit(again.headers["Location"]).path == "/callback"
     assert again.status_code == 302
+
+
+async def test_h3_codes_that_strangers_invent_reach_entra_a_few_times_only() -> None:
+    """150 callbacks of one approved sign-in, some at once, are five requests to Entra; then the page says so."""
+    async with running() as world:
+        http, address = await callback_of(world)
+        invented = [httpx2.URL(address).copy_set_param("code", f"invented{number}") for number in range(150)]
+        await asyncio.gather(*(http.get(one) for one in invented[:20]))
+        pages = [await http.get(one) for one in invented[20:]]
+        tokens = forms(world)
+
+    assert len(tokens) == MAX_TRIES
+    assert pages[-1].status_code == 400
+    assert "sign_in_failed" in pages[-1].text
+
+
+async def test_h3_callback_without_the_cookie_of_its_sign_in_asks_entra_nothing() -> None:
+    """Another browser is refused, takes no try away, and writes nothing; the right one completes the sign-in."""
+    async with running() as world, world.http() as other:
+        http, address = await callback_of(world)
+        refused = [await other.get(address) for _ in range(MAX_TRIES + 1)]
+        tokens = forms(world)
+        finished = await http.get(address)
+
+    assert {page.status_code for page in refused} == {403}
+    assert tokens == []
+    assert urlsplit(finished.headers["Location"]).path == "/callback"
 
 
 async def test_refusal_of_entra_is_explained_in_our_words() -> None:

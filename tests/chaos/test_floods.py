@@ -15,10 +15,13 @@ from pathlib import Path
 import httpx2
 import pytest
 import redis as redis_py
+import trustme
 
 from m365_mcp.web.oauth_requests import MAX_STATE
 from tests.chaos.light_client import CALLBACK, Call, LightClient
 from tests.chaos.tally import Tally
+from tests.client_assertions import SIGNS, proof
+from tests.document_host import DocumentHost, document, running_host, write_authorities
 from tests.e2e.person import PersonAtBrowser
 from tests.e2e.programs import Redis, Server, Simulator, make_redis, make_server
 
@@ -28,8 +31,10 @@ pytestmark = [
 ]
 MAXMEMORY = 64 * 1024 * 1024
 WORST_STATE = "\x01" * MAX_STATE  # a control character takes the most room in the store
-STORED_MB = 38  # of records that are there already
-BEGUN = 400  # authorization requests: without limits, 360 of them fill what is left
+STORED_MB = 42  # of records that are there already
+BEGUN = 600  # authorization requests: without limits, half of them fill what is left
+# What a client sends with an assertion; that of a stranger must not be stored.
+ASSERTED = {"/token": {"grant_type": "refresh_token", "refresh_token": "x"}, "/revoke": {"token": "x"}}
 OTHERS, SAME = ("127.0.1.2", "127.0.1.3", "127.0.1.4"), ("127.0.0.1",)
 ROUNDS = 6
 EACH_ITS_OWN = httpx2.Limits(max_keepalive_connections=0)  # a connection, so that none is closed while it is idle
@@ -47,9 +52,20 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, redis: Redis, simulator: Simulator) -> Iterator[Server]:
+async def host(tmp_path: Path, simulator: Simulator) -> AsyncIterator[DocumentHost]:
+    """The host of the metadata document of a stranger, who has a key."""
+    authority = trustme.CA()
+    write_authorities(tmp_path / "authorities.pem", authority, simulator.ready["ca_file"])
+    async with running_host(authority) as host:
+        host.answers["/client.json"] = document(host.url(), **SIGNS)
+        yield host
+
+
+@pytest.fixture
+def server(tmp_path: Path, redis: Redis, simulator: Simulator, host: DocumentHost) -> Iterator[Server]:
     """A server that knows no proxy on this machine, so that each loopback address is a client of its own."""
-    server = make_server(tmp_path, simulator, REDIS_URL=redis.url, MCP_TRUSTED_PROXIES="10.0.0.0/8")
+    fetches = {"SSL_CERT_FILE": str(tmp_path / "authorities.pem"), "MCP_CIMD_ALLOWED_HOSTS": host.netloc}
+    server = make_server(tmp_path, simulator, REDIS_URL=redis.url, MCP_TRUSTED_PROXIES="10.0.0.0/8", **fetches)
     server.start()
     yield server
     assert server.program.end() == 0
@@ -61,11 +77,15 @@ class Stranger:
 
     Attributes:
         http: asks from that address.
+        document: the address of a metadata document with this stranger's key.
+        audience: what its assertions are for.
         progress: is released several times in the course of the flood, for each person.
         statuses: what was answered, by path and status.
     """
 
     http: httpx2.AsyncClient
+    document: str
+    audience: str
     progress: asyncio.Semaphore
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
 
@@ -94,13 +114,16 @@ class Stranger:
                     await self.ask("POST", "/register", json=registration)
                     await self.ask("GET", "/consent", params=page)
                     await self.ask("POST", "/token", data={**form, "client_id": client_id})
+                    for path, grant in ASSERTED.items():
+                        await self.ask("POST", path, data={**grant, **proof(self.document, self.audience)})
+                    await self.ask("GET", "/auth/callback", params={"code": "x", "state": page["txn_id"]})
 
         await asyncio.gather(*(ask_on() for _ in range(4)))
 
 
 @asynccontextmanager
 async def strangers(
-    server: Server, addresses: tuple[str, ...], progress: asyncio.Semaphore
+    server: Server, host: DocumentHost, addresses: tuple[str, ...], progress: asyncio.Semaphore
 ) -> AsyncIterator[list[Stranger]]:
     """Open connections from these addresses of this machine."""
     base_url = server.url.replace("localhost", "127.0.0.1")
@@ -109,7 +132,8 @@ async def strangers(
         for address in addresses:
             transport = httpx2.AsyncHTTPTransport(local_address=address, limits=EACH_ITS_OWN)
             http = httpx2.AsyncClient(transport=transport, base_url=base_url, timeout=60)
-            found.append(Stranger(await opened.enter_async_context(http), progress))
+            opened_http = await opened.enter_async_context(http)
+            found.append(Stranger(opened_http, host.url(), f"{server.url}/token", progress))
         yield found
 
 
@@ -132,13 +156,13 @@ async def work(client: LightClient, progress: asyncio.Semaphore) -> list[bool]:
 @pytest.mark.full
 @pytest.mark.parametrize("addresses", [OTHERS, SAME], ids=["from other addresses", "from the same address"])
 async def test_h3_flood_harms_nobody_who_is_signed_in(
-    redis: Redis, server: Server, simulator: Simulator, addresses: tuple[str, ...]
+    redis: Redis, server: Server, host: DocumentHost, simulator: Simulator, addresses: tuple[str, ...]
 ) -> None:
     """Every send and every refresh succeeds, Redis never runs out of memory, and the flood is refused."""
     progress, turns = asyncio.Semaphore(0), iter(range(BEGUN))
     async with (
         httpx2.AsyncClient(trust_env=False, timeout=60, limits=EACH_ITS_OWN) as http,
-        strangers(server, addresses, progress) as many,
+        strangers(server, host, addresses, progress) as many,
     ):
         people = [
             LightClient(http, server.url, PersonAtBrowser(simulator.ready["ca_file"], name), Tally())
@@ -154,9 +178,13 @@ async def test_h3_flood_harms_nobody_who_is_signed_in(
     statuses = sum((stranger.statuses for stranger in many), Counter[tuple[str, int]]())
     with redis_py.Redis.from_url(redis.url) as admin:
         memory, errors = admin.info("memory"), admin.info("errorstats")
+        assertions = admin.keys("m365-client-assertions:*")
     assert done == [[True] * 2 * ROUNDS] * 2
     assert afterwards == ["done"] * 2
     assert len(simulator.outbox) == 2 * ROUNDS
+    assert assertions == []
+    assert statuses["/token", 401] + statuses["/token", 429] > BEGUN / 8
+    assert statuses["/revoke", 200] + statuses["/revoke", 429] >= BEGUN // 8
     assert memory["used_memory_peak"] < MAXMEMORY
     assert "errorstat_OOM" not in errors
     assert statuses["/authorize", 302] > len(addresses)

@@ -176,6 +176,25 @@ def test_h14_name_is_verified_only_by_a_document_on_the_host_of_the_redirect(
     assert ConsentRequest(client_id, "", host, redirect_uri, (), {}).named_by == host
 
 
+async def test_h3_consent_page_of_a_dropped_registration_says_register_again() -> None:
+    """Nobody is asked about a client that is gone: neither the page nor its form leads to Microsoft."""
+    async with opened(mcp_max_unused_registrations=3) as http:
+        client_id = await register(http)
+        begun = (await authorize(http, client_id)).headers["Location"]
+        page = await http.get(begun)
+        for _ in range(3):
+            await register(http)
+        shown = await http.get(begun)
+        form = read_form(str(page.url), page.text)
+        sent = await http.post(form.action, data={**form.fields, "action": "approve"})
+        begins = await authorize(http, client_id)
+
+    for refused in (shown, sent, begins):
+        assert refused.status_code == 400
+        assert "Your assistant has to register again" in refused.text
+        assert "client_unknown" in refused.text
+
+
 async def test_f18_reload_gives_another_form_and_the_first_one_still_works() -> None:
     """Each look at the page has a CSRF token of its own, and none makes an earlier one useless."""
     async with opened() as http:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ class Site:
     http: httpx2.AsyncClient
     profile: BrowserContext
     outside: list[str]
+    forms: int = 0
+    forms_go_on: asyncio.Event = field(default_factory=asyncio.Event)
     added: dict[str, str] = field(default_factory=dict)  # headers that a proxy in front of the server sets
 
     async def answer(self, route: Route) -> None:
@@ -67,7 +70,14 @@ class Site:
         headers = {name: value for name, value in (await asked.all_headers()).items() if not name.startswith(":")}
         sent = await self.http.request(asked.method, asked.url, headers=headers, content=asked.post_data_buffer)
         self.http.cookies.clear()  # Chromium keeps them
-        await route.fulfill(status=sent.status_code, headers={**sent.headers, **self.added}, body=sent.content)
+        if asked.method == "POST":
+            self.forms += 1
+            await self.forms_go_on.wait()
+        answered = dict(sent.headers)
+        if "set-cookie" in answered:  # Playwright takes one in a line
+            answered["set-cookie"] = "\n".join(sent.headers.get_list("set-cookie"))
+        answered |= self.added
+        await route.fulfill(status=sent.status_code, headers=answered, body=sent.content)
 
     async def address(self, page: str) -> str:
         """Return the address of a page by its name here."""
@@ -119,6 +129,7 @@ async def site() -> AsyncIterator[Site]:
         ) as profile,
     ):
         found = Site(container, http, profile, [])
+        found.forms_go_on.set()
         await profile.route("**/*", found.answer)
         yield found
     await container.close()
@@ -182,6 +193,26 @@ async def test_f18_consent_page_is_usable_by_keyboard(site: Site) -> None:
 
     assert reached == ["Allow and sign in", "Cancel", "Details", "繁體中文"]
     assert "error=access_denied" in (await back.value).url
+
+
+@pytest.mark.parametrize("pause", [60, 120])  # milliseconds between down and up
+@pytest.mark.parametrize(
+    ("button", "address"),
+    [("Allow and sign in", "https://login.microsoftonline.com/"), ("Cancel", CALLBACK)],
+    ids=["allow", "cancel"],
+)
+async def test_f18_double_click_is_one_answer(site: Site, button: str, address: str, pause: int) -> None:
+    """A button that is pressed twice leads where one press leads: Allow to Microsoft, Cancel to the client."""
+    page = await site.profile.new_page()
+    await page.goto(await site.address("consent"))
+    site.forms_go_on.clear()  # the second press comes before the first response
+
+    async with page.expect_request(re.compile(re.escape(address))):
+        await page.get_by_role("button", name=button).dblclick(delay=pause)
+        site.forms_go_on.set()
+
+    assert site.forms == 2
+    assert [one for one in site.outside if not one.startswith(address)] == []
 
 
 async def test_f18_form_names_its_origin_behind_a_proxy_that_hides_it(site: Site) -> None:

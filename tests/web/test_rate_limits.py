@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from m365_mcp.commands.demo.sign_in import read_form
+from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.client_address import ClientAddresses
 from m365_mcp.web.oauth_requests import OAuthBodies
@@ -26,7 +27,7 @@ from tests.web.apps import BROWSER, CHINESE, authorize, consent, opened, registe
 COMPANY, CLAUDE, STRANGER = "198.51.100.7", ("203.0.113.1", "203.0.113.2"), "192.0.2.66"
 CLAUDES_ID = "https://claude.ai/oauth/mcp-oauth-client-metadata"
 PEOPLE = 2000
-BAD_CODE, GOOD_CODE = "bad", "good"
+BAD, GOOD = "bad", "good"
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,23 @@ class Endpoints:
     """The OAuth endpoints behind the limits; a bad code fails, and everything else succeeds."""
 
     now: float = 0.0
+    is_down: bool = False  # the store
     reached: Counter[str] = field(default_factory=Counter)
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
         addresses = ClientAddresses(("10.0.0.0/8",))
-        self.app = OAuthBodies(RateLimits(self._answer, addresses.of, self.metrics, lambda: self.now))
+        limits = RateLimits(self._answer, addresses.of, self._has_grant, self.metrics, lambda: self.now)
+        self.app = OAuthBodies(limits)
+
+    async def _has_grant(self, fields: Mapping[str, str]) -> bool:
+        if self.is_down:
+            raise StorageUnavailable
+        return GOOD in (fields.get("code"), fields.get("token"))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.reached[scope["path"]] += 1
-        failed = scope["path"] == "/token" and f"code={BAD_CODE}".encode() in (await receive())["body"]
+        failed = scope["path"] == "/token" and f"code={BAD}".encode() in (await receive())["body"]
         await Response(status_code=401 if failed else 200)(scope, receive, send)
 
     async def ask(self, address: str, method: str, path: str, body: str = "") -> Answer:
@@ -81,7 +89,7 @@ def authorization(client_id: str, **more: str) -> str:
     return f"/authorize?{urlencode(query)}"
 
 
-def redemption(client_id: str, code: str = GOOD_CODE) -> str:
+def redemption(client_id: str, code: str = GOOD) -> str:
     return urlencode({"grant_type": "authorization_code", "client_id": client_id, "code": code})
 
 
@@ -96,8 +104,10 @@ def sign_in(number: int, *, by_registration: bool) -> Iterator[tuple[str, str, s
     for _ in range(2):  # a scanner or a reload fetches the page, too
         yield COMPANY, "GET", f"/consent?txn_id=t{number}", ""
     yield COMPANY, "POST", "/consent", f"txn_id=t{number}&action=approve"
+    for _ in range(1 + number % 2):  # a callback, and for some people a second round
+        yield COMPANY, "GET", f"/auth/callback?code=x&state=t{number}", ""
     if number % 3 == 0:  # an old code of the last time comes first
-        yield client, "POST", "/token", redemption(client_id, BAD_CODE)
+        yield client, "POST", "/token", redemption(client_id, BAD)
     yield client, "POST", "/token", redemption(client_id)
 
 
@@ -128,7 +138,9 @@ FLOODS: dict[str, tuple[str, str, str]] = {
     "/register": ("POST", "/register", "{}"),
     "/authorize": ("GET", authorization("c"), ""),
     "/consent": ("POST", "/consent", "txn_id=t"),
-    "/token": ("POST", "/token", redemption("c", BAD_CODE)),
+    "/auth/callback": ("GET", "/auth/callback?code=x&state=t", ""),
+    "/token": ("POST", "/token", redemption("c", BAD)),
+    "/revoke": ("POST", "/revoke", "client_id=c&token=bad"),
 }
 
 
@@ -194,16 +206,32 @@ async def test_h3_one_client_does_not_take_the_total() -> None:
     assert other.status == 200
 
 
-async def test_h3_valid_code_passes_from_an_address_that_is_over_its_limit() -> None:
-    """At the token endpoint only failures are counted and refused, however many successes there are."""
-    endpoints, most = Endpoints(), RATES["/token"].total
-    await endpoints.flood(STRANGER, *FLOODS["/token"], count=RATES["/token"].address)
+VALID = {"/token": redemption("c"), "/revoke": f"client_id=c&token={GOOD}"}
 
-    failure = await endpoints.ask(STRANGER, *FLOODS["/token"])
-    good = await endpoints.flood(STRANGER, "POST", "/token", redemption("c"), count=most)
 
-    assert failure.status == 429
+@pytest.mark.parametrize("path", VALID)
+async def test_h3_valid_grant_passes_from_an_address_that_is_over_its_limit(path: str) -> None:
+    """Only requests without a valid code or token are counted, and over the limit they are refused before any work."""
+    endpoints, most = Endpoints(), RATES[path].total
+    await endpoints.flood(STRANGER, *FLOODS[path], count=RATES[path].address)
+    worked = endpoints.reached[path]
+
+    failures = await endpoints.flood(STRANGER, *FLOODS[path], count=5)
+    reached = endpoints.reached[path]
+    good = await endpoints.flood(STRANGER, "POST", path, VALID[path], count=most)
+
+    assert failures == [429] * 5
+    assert reached == worked
     assert set(good) == {200}
+
+
+async def test_h3_nobody_is_limited_while_the_store_cannot_say_who_is_valid() -> None:
+    """The endpoint itself answers that the store is away, so that no client takes its token for an invalid one."""
+    endpoints = Endpoints(is_down=True)
+
+    statuses = await endpoints.flood(STRANGER, *FLOODS["/token"], count=RATES["/token"].total + 1)
+
+    assert set(statuses) == {401}
 
 
 async def test_h3_mcp_endpoint_is_not_limited_here() -> None:

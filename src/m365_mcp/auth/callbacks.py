@@ -12,11 +12,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.requests import Request
 
 from m365_mcp.entra.decipher import decipher
-from m365_mcp.errors import M365Error, Unavailable, request_error
-from m365_mcp.storage.records import ABSENT, Records
+from m365_mcp.errors import M365Error, SignInFailed, Unavailable, request_error
+from m365_mcp.storage.records import Records, Versioned
 
 _COLLECTION = "m365-returns"
 _SECONDS = 60.0
+_TRANSACTION_SECONDS = 900.0  # FastMCP keeps a sign-in for so long after its consent
+MAX_TRIES = 5  # of one sign-in: a reload after a fault, a second round; each is a request to Entra
 
 
 @dataclass
@@ -68,13 +70,19 @@ class Callbacks:
 
     @asynccontextmanager
     async def claim_callback(self, state: str) -> AsyncIterator[Callback | None]:
-        """Claim the callback with this `state`; None when another request has claimed it.
+        """Claim the callback with this `state`, which is one of a sign-in; None when another request has claimed it.
 
         Raises:
+            SignInFailed: Entra was asked for this sign-in as often as it may be.
             StorageUnavailable: before Entra's code was redeemed, so that the browser can open the same address again.
         """
-        key = hashlib.sha256(state.encode()).hexdigest()
-        stored = await self.records.compare_and_swap(_COLLECTION, key, ABSENT, {"state": "open"}, _SECONDS)
+        key = _key(state)
+        found = await self.records.read(_COLLECTION, key)
+        tries = int((found.value or {}).get("tries", 0))
+        if tries >= MAX_TRIES and not _is_open(found):
+            raise SignInFailed
+        opened = {"state": "open", "tries": tries + 1}
+        stored = None if _is_open(found) else await self._swap(key, found, opened, _SECONDS)
         if stored is None:
             yield None
             return
@@ -86,7 +94,22 @@ class Callbacks:
             current.reset(token)
             if not callback.is_done:
                 # The error page tells the person to reload, so the same callback must work again.
-                await self.records.compare_and_swap(_COLLECTION, key, stored, None)
+                await self._swap(key, stored, {**opened, "state": "failed"}, _TRANSACTION_SECONDS)
+
+    async def _swap(self, key: str, stored: Versioned, value: Mapping[str, object], seconds: float) -> Versioned | None:
+        return await self.records.compare_and_swap(_COLLECTION, key, stored, value, seconds)
+
+    async def is_claimed(self, state: str) -> bool:
+        """Return whether a callback with this `state` is handled, or was a moment ago. Raises StorageUnavailable."""
+        return _is_open(await self.records.read(_COLLECTION, _key(state)))
+
+
+def _is_open(stored: Versioned) -> bool:
+    return stored.version is not None and (stored.value or {}).get("state") != "failed"
+
+
+def _key(state: str) -> str:
+    return hashlib.sha256(state.encode()).hexdigest()
 
 
 def explain_refusal(request: Request) -> Request:

@@ -9,12 +9,12 @@ client has its successor.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
-from fastmcp.server.auth.providers.azure import AzureProvider
 from mcp.server.auth.provider import (
     AuthorizationCode,
     AuthorizationParams,
@@ -24,15 +24,13 @@ from mcp.server.auth.provider import (
 )
 from mcp.server.auth.settings import RevocationOptions
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from m365_mcp.auth import sign_in_events
-from m365_mcp.auth.callbacks import SecondRound, explain_refusal
+from m365_mcp.auth.callback_endpoint import CallbackEndpoint
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
 from m365_mcp.auth.client_secrets import issue_secret
-from m365_mcp.auth.consent import ConsentPage, consent_request, hidden_fields, with_cookies
+from m365_mcp.auth.consent import ConsentPage
 from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
 from m365_mcp.auth.registration_store import RegistrationStore
 from m365_mcp.auth.registrations import keep_allowed_uris, limit_metadata, restricted
@@ -42,14 +40,14 @@ from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
-from m365_mcp.errors import ClientUnknown, SignInAlreadyDone, SignInNeeded
-from m365_mcp.errors.request_error import noted, recorded
+from m365_mcp.errors import SignInNeeded
+from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
 
 
-class EntraProxy(AzureProvider):
+class EntraProxy(CallbackEndpoint):
     """Signs MCP clients in through Entra ID.
 
     Args:
@@ -85,6 +83,7 @@ class EntraProxy(AzureProvider):
         self._access_seconds = settings.mcp_session_hours * 3600
         self._consent_page = consent_page
         self._sign_ins = sign_ins
+        self._leases, self._callbacks = sign_ins.leases, sign_ins.callbacks
         self._sessions = sign_ins.sessions
         self._registrations = RegistrationStore(self._client_store, sign_ins.unused_registrations)
         self.sign_in_records = SignInRecords(self._transaction_store, self._code_store, self._client_store)
@@ -145,47 +144,6 @@ class EntraProxy(AzureProvider):
         except ValueError:
             return False
 
-    @recorded
-    async def _show_consent_page(self, request: Request) -> Response:  # type: ignore[override]
-        """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.
-
-        FastMCP 4.2 offers no other seam: `consent_csp_policy` changes one header, and the page is made in this method.
-
-        Raises:
-            M365Error: the client is not known any more, or its document cannot be had now.
-        """
-        original = await super()._show_consent_page(request)
-        fields = hidden_fields(original) if original.status_code == 200 else {}
-        transaction = await self._transaction_store.get(key=request.query_params.get("txn_id", ""))
-        if not fields or transaction is None:
-            return original  # an error, which the error override replaces
-        client = await self.get_client(transaction.client_id)
-        if client is None:
-            raise noted() or ClientUnknown()
-        return with_cookies(self._consent_page(request, consent_request(client, transaction, fields)), original)
-
-    @recorded
-    async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
-        """Handle Entra's callback; a refusal is explained in our words, never with the text in the URL."""
-        request = explain_refusal(request)
-        state = request.query_params.get("state")
-        if state is None or "code" not in request.query_params:
-            return await super()._handle_idp_callback(request)
-        async with self._sign_ins.callbacks.claim_callback(state) as callback:
-            if callback is None:
-                raise SignInAlreadyDone
-            response = await super()._handle_idp_callback(request)
-            if callback.second_round is not None:
-                return await self._start_second_round(state, callback.second_round)
-            callback.is_done = response.status_code < 400
-            return response
-
-    async def _start_second_round(self, state: str, second_round: SecondRound) -> RedirectResponse:
-        """Redirect the browser to Entra a second time in the same sign-in, with the claims challenge."""
-        transaction = await self._transaction_store.get(key=state)
-        address = self._build_upstream_authorize_url(state, transaction.model_dump() if transaction else {})
-        return RedirectResponse(second_round.address(address), 302)
-
     @property
     def _tokens(self) -> McpTokens:
         # The audience is known only after FastMCP has passed the endpoint's path to the provider.
@@ -199,7 +157,7 @@ class EntraProxy(AzureProvider):
         """Redeem a code of this server, once, for the first tokens of a session.
 
         Raises:
-            TokenError: `invalid_grant`: the code was redeemed before.
+            TokenError: `invalid_grant`: the code was redeemed before; `invalid_client`: the assertion was.
             StorageUnavailable: the client can use the same code again.
         """
         found = await self._code_store.get(key=authorization_code.code)
@@ -216,6 +174,7 @@ class EntraProxy(AzureProvider):
             tokens=found.idp_tokens,
             received_at=found.created_at,
         )
+        await self._sign_ins.use_assertion(client)
         begun = await self._sessions.begin(authorization_code.code, new_session(new, self._sessions.clock()))
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
@@ -252,11 +211,13 @@ class EntraProxy(AzureProvider):
             M365Error: the client can use the same refresh token again.
         """
         reference = self._tokens.read(refresh_token.token, "refresh")
-        try:
-            refresher = self._sign_ins.refresher
-            pair = None if reference is None else await refresher.new_pair(reference.session_id, reference.number)
-        except SignInNeeded as ended:
-            raise TokenError("invalid_grant", ended.explain()) from ended
+        pair = None
+        if reference is not None:
+            await self._sign_ins.use_assertion(client)
+            try:
+                pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+            except SignInNeeded as ended:
+                raise TokenError("invalid_grant", ended.explain()) from ended
         if pair is None:
             raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
         return self._tokens.issue(*pair)
@@ -276,12 +237,24 @@ class EntraProxy(AzureProvider):
         session = None if session is None else await self._sign_ins.refresher.fresh(session)
         return None if session is None else assertion_of(session, reference.expires_at)
 
+    async def has_grant(self, fields: Mapping[str, str]) -> bool:
+        """Return whether a form for /token or /revoke has a code that we know, or a token of a session that lives.
+
+        Raises:
+            StorageUnavailable: the store did not respond.
+        """
+        code = fields.get("code") if fields.get("grant_type") == "authorization_code" else None
+        if code:
+            return await self._code_store.get(key=code) is not None
+        reference = self._tokens.read(fields.get("refresh_token") or fields.get("token") or "", None)
+        return reference is not None and await self._sessions.find(reference.session_id) is not None
+
     def get_routes(self, mcp_path: str | None = None) -> list[Route]:
         """Return the OAuth routes, with the revocation endpoint and the metadata of our own."""
         routes = super().get_routes(mcp_path)
         authenticator = authenticator_of(self, self._cimd_manager, self.token_endpoint_url)
         ours = [
-            Revocation(authenticator, self._tokens, self._sessions).route(),
+            Revocation(authenticator, self._tokens, self._sessions, self._sign_ins.use_assertion).route(),
             *metadata_routes(metadata_of(self, reads_metadata_documents=self._cimd_manager is not None)),
         ]
         replaced = {route.path for route in ours}
@@ -289,11 +262,6 @@ class EntraProxy(AzureProvider):
 
     def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
         return is_allowed(redirect_uri, self._allowed)
-
-    def _cookie_name(self, base_name: str) -> str:
-        # FastMCP 4.2 has cookies for each sign-in. The tag stays while a server of version 0.1.0, whose FastMCP has the
-        # same names for all servers of a host, may run beside this one: a browser that approved there finishes here.
-        return super()._cookie_name(f"{self._cookie_tag}_{base_name}")
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
         # FastMCP documents duck typing here (see `auth.upstream`); its annotation is narrower.

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from mcp.server.auth.provider import RegistrationError
 from mcp.shared.auth import DEFAULT_GRANT_TYPES, InvalidRedirectUriError, OAuthClientInformationFull
-from pydantic import AnyUrl
+from pydantic import AnyUrl, Field
 
+from m365_mcp.auth.client_metadata.assertions import Assertion
 from m365_mcp.auth.client_texts import MAX_NAME, clean
 from m365_mcp.auth.sign_in_events import RedirectCause, note_refused_redirect
 from m365_mcp.errors import (
@@ -147,7 +148,12 @@ class StrictClient(ProxyDCRClient):
 
     FastMCP 4.2 lets a client with one allowed URI use every other allowed URI, with any query, and compares spellings:
     `%7E` with `~`, and a host of a metadata document with its ASCII form.
+
+    Attributes:
+        assertion: what the client has authenticated itself with in this request, and what is not counted yet.
     """
+
+    assertion: Assertion | None = Field(default=None, exclude=True)
 
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
         """Return the redirect URI to use, as the client has spelled it.

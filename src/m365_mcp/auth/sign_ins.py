@@ -13,6 +13,7 @@ from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.auth.unused_registrations import UnusedRegistrations
 from m365_mcp.auth.upstream import UpstreamClient
+from m365_mcp.storage.leases import Leases
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class SignIns:
         refresher: refreshes them.
         callbacks: Entra's callbacks.
         upstream: redeems Entra's codes.
+        leases: let one replica at a time take a person's answer on the consent page.
         client_metadata: the metadata documents of clients; None when MCP_CIMD is off.
         unused_registrations: the registrations with which nobody has signed in.
         signing_keys: 32 bytes each; the first signs our tokens, all are accepted.
@@ -35,6 +37,7 @@ class SignIns:
     refresher: SessionRefresher
     callbacks: Callbacks
     upstream: UpstreamClient
+    leases: Leases
     client_metadata: ClientMetadata | None
     unused_registrations: UnusedRegistrations
     signing_keys: tuple[bytes, ...]
@@ -43,6 +46,11 @@ class SignIns:
         """Store the metadata document of a client with which somebody signs in. Raises StorageUnavailable."""
         if self.client_metadata is not None:
             await self.client_metadata.keep(client)
+
+    async def use_assertion(self, client: OAuthClientInformationFull) -> None:
+        """Count the assertion of a client that has shown a valid code or token. Raises as `ClientMetadata` does."""
+        if self.client_metadata is not None:
+            await self.client_metadata.use_assertion(client)
 
     async def lend_metadata(self, client: OAuthClientInformationFull) -> None:
         """Store the metadata document of a client for one sign-in that begins. Raises StorageUnavailable."""

@@ -70,6 +70,7 @@ from m365_mcp.errors.sign_in import (
     SignInAlreadyDone,
     SignInElsewhere,
     SignInExpired,
+    SignInFailed,
     SignInReloaded,
 )
 from m365_mcp.errors.uploads import (
@@ -141,6 +142,7 @@ __all__ = [
     "SignInAlreadyDone",
     "SignInElsewhere",
     "SignInExpired",
+    "SignInFailed",
     "SignInNeeded",
     "SignInReloaded",
     "StepUpNeeded",

@@ -3,6 +3,7 @@
 InvalidArgument                    invalid_argument
   SignInExpired                    sign_in_expired
   SignInAlreadyDone                sign_in_already_done
+  SignInFailed                     sign_in_failed               Microsoft was asked too often without success
   SignInElsewhere                  sign_in_elsewhere            begun in another browser, or without cookies
   SignInReloaded                   sign_in_reloaded             the consent page was loaded too often
   HostNotServed                    misdirected_request          the request names another host
@@ -30,6 +31,15 @@ class SignInExpired(InvalidArgument):
     code = "sign_in_expired"
     title = "This sign-in has expired"
     sentence = "It was open for more than 15 minutes, or it was finished in another tab."
+    advice = "Go back to your assistant and connect again. You can close this page."
+
+
+class SignInFailed(InvalidArgument):
+    """Entra was asked for the tokens of one sign-in several times, and gave none."""
+
+    code = "sign_in_failed"
+    title = "This sign-in did not work"
+    sentence = "Microsoft was asked to complete it several times, without success."
     advice = "Go back to your assistant and connect again. You can close this page."
 
 

@@ -5,8 +5,9 @@ minutes, each with one repetition, and so do 2,000 people of one client: a compa
 metadata document has one id for all. Every limit has a total, which alone counts where the address is not known. Counts
 are those of one process; with several replicas, each takes as many.
 
-At the token endpoint only failures count, and only their responses change: a valid code or refresh token is redeemed
-however many strangers fail from the same address. The MCP endpoint has no limit here, because it needs a valid token.
+At the token endpoint and the revocation endpoint only requests without a valid code or token count, and they are
+refused before any other work: a valid one is taken however many strangers fail from the same address. The MCP endpoint
+has no limit here, because it needs a valid token. A callback may be a request to Entra, so it counts as a beginning.
 
 A program is told `temporarily_unavailable`. RFC 6749 section 4.1.2.1 has it for an overloaded server, and clients keep
 their tokens on it. `slow_down` (RFC 8628 section 3.5) is an answer to a client that polls, and RFC 7591 has no code.
@@ -16,15 +17,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.errors import DEFAULT_WAIT_SECONDS, M365Error, SignInReloaded, TooManyRequests, request_error
+from m365_mcp.errors import (
+    DEFAULT_WAIT_SECONDS,
+    M365Error,
+    SignInReloaded,
+    StorageUnavailable,
+    TooManyRequests,
+    request_error,
+)
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.bodies import replay
 from m365_mcp.web.oauth_parameters import basic_credentials
@@ -51,8 +59,12 @@ RATES = {
     "/register": Rates(address=4000, total=8000),
     "/authorize": Rates(address=4000, client=8000, total=12_000),
     "/consent": Rates(address=12_000, total=24_000),
+    "/auth/callback": Rates(address=4000, total=12_000),
     "/token": Rates(address=4000, client=8000, total=12_000),
+    "/revoke": Rates(address=4000, client=8000, total=12_000),
 }
+GRANT_PATHS = ("/token", "/revoke")
+HasGrant = Callable[[Mapping[str, str]], Awaitable[bool]]
 
 
 class _Endpoint:
@@ -85,6 +97,7 @@ class RateLimits:
     Args:
         app: the application behind the limits.
         address_of: returns the address to count a request by, or None when only totals apply.
+        has_grant: returns whether a form has a valid code or token. Raises StorageUnavailable.
         metrics: counts what is refused.
         clock: returns monotonic seconds; for tests.
     """
@@ -93,11 +106,13 @@ class RateLimits:
         self,
         app: ASGIApp,
         address_of: Callable[[Scope], str | None],
+        has_grant: HasGrant,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._address_of = address_of
+        self._has_grant = has_grant
         self._metrics = metrics
         self._endpoints = {path: _Endpoint(path, rates, clock) for path, rates in RATES.items()}
 
@@ -110,15 +125,18 @@ class RateLimits:
         if scope["method"] == "POST":
             body = (await receive())["body"]
             receive = replay(body)
-        keys = self._keys(scope, body)
-        if scope["path"] == "/token":
-            await self._app(scope, receive, _Failures(scope, receive, send, lambda: self._refuse(scope, keys, 1)).send)
-            return
-        error = self._refuse(scope, keys, _tokens(scope, body))
+        is_granted = scope["path"] in GRANT_PATHS and await self._is_granted(body)
+        error = None if is_granted else self._refuse(scope, self._keys(scope, body), _tokens(scope, body))
         if error is None:
             await self._app(scope, receive, send)
         else:
             await error_as_json(error)(scope, receive, send)
+
+    async def _is_granted(self, body: bytes) -> bool:
+        try:
+            return await self._has_grant(dict(_fields(body)))
+        except StorageUnavailable:
+            return True  # the application says so itself, and stores nothing
 
     def _refuse(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> M365Error | None:
         """Count a request; return the error, noted on the request, if it goes over a limit."""
@@ -134,7 +152,7 @@ class RateLimits:
 
     def _keys(self, scope: Scope, body: bytes) -> dict[By, str | None]:
         query = dict(_fields(scope["query_string"]))
-        sent = {**query, **dict(_fields(body))} if scope["path"] in ("/authorize", "/token") else query
+        sent = {**query, **dict(_fields(body))} if scope["path"] in ("/authorize", *GRANT_PATHS) else query
         client_id = sent.get("client_id") or basic_credentials(Headers(scope=scope).get("authorization", ""))[0]
         shows_page = scope["path"] == "/consent" and scope["method"] != "POST"
         return {
@@ -143,28 +161,6 @@ class RateLimits:
             "transaction": _digest(query.get("txn_id")) if shows_page else None,
             "total": "",
         }
-
-
-class _Failures:
-    """Passes a response of the token endpoint on, or sends a refusal instead of a failure that goes over a limit."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, refuse: Callable[[], M365Error | None]) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._refuse = refuse
-        self._is_replaced = False
-
-    async def send(self, message: Message) -> None:
-        if self._is_replaced:
-            return  # the body of the failure
-        if message["type"] == "http.response.start" and 400 <= message["status"] < 500:
-            error = self._refuse()
-            if error is not None:
-                self._is_replaced = True
-                await error_as_json(error)(self._scope, self._receive, self._send)
-                return
-        await self._send(message)
 
 
 def _fields(encoded: bytes) -> list[tuple[str, str]]:

@@ -8,7 +8,8 @@ from m365_mcp.errors import M365Error, StorageUnavailable, StoreNearlyFull, requ
 from m365_mcp.storage.reserve import Reserve
 from m365_mcp.web.responses import error_as_json
 
-# The documents of clients (CIMD) are stored at /token, once somebody has signed in.
+# At /token and /revoke, documents of clients (CIMD) and used assertions are stored only with a valid code or token. At
+# /auth/callback, only what belongs to a sign-in that was begun before.
 ANONYMOUS_PATHS = ("/register", "/authorize", "/consent")
 RETRY_SECONDS = 60.0
 

@@ -1,4 +1,8 @@
-"""Lets each assertion of a client (`private_key_jwt`, RFC 7523) count once, over all replicas."""
+"""Lets each assertion of a client (`private_key_jwt`, RFC 7523) count once, over all replicas.
+
+Anybody can publish a metadata document and sign assertions with a key of their own. So authentication only looks
+whether an assertion was used, and it is stored where a code, or a token of a session that lives, comes with it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from m365_mcp.storage.records import ABSENT, Records
 _COLLECTION = "m365-client-assertions"
 _SKEW_SECONDS = 60.0  # FastMCP 4.2 accepts an assertion up to 30 seconds after its end
 _MAX_JTI = 512  # characters
+_USED = "the assertion was used before"
 
 
 @dataclass(frozen=True)
@@ -58,17 +63,30 @@ class UsedAssertions:
     records: Records
     clock: Callable[[], float] = time.time
 
-    async def use(self, client_id: str, assertion: Assertion) -> None:
-        """Count the assertion.
+    async def require_unused(self, client_id: str, assertion: Assertion) -> None:
+        """Look whether the assertion was used, and store nothing.
 
         Raises:
             ValueError: it was used before.
             StorageUnavailable: the store did not respond.
         """
-        key = hashlib.sha256(f"{client_id} {assertion.id}".encode("utf-8", "surrogatepass")).hexdigest()
+        if (await self.records.read(_COLLECTION, _key(client_id, assertion))).version is not None:
+            raise ValueError(_USED)
+
+    async def use(self, client_id: str, assertion: Assertion) -> None:
+        """Count the assertion, whose client has shown a valid code or token.
+
+        Raises:
+            ValueError: it was used before.
+            StorageUnavailable: the store did not respond.
+        """
         seconds = max(1.0, assertion.ends_at - self.clock()) + _SKEW_SECONDS
-        if await self.records.compare_and_swap(_COLLECTION, key, ABSENT, {}, seconds) is None:
-            raise ValueError("the assertion was used before")
+        if await self.records.compare_and_swap(_COLLECTION, _key(client_id, assertion), ABSENT, {}, seconds) is None:
+            raise ValueError(_USED)
+
+
+def _key(client_id: str, assertion: Assertion) -> str:
+    return hashlib.sha256(f"{client_id} {assertion.id}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _is_time(value: Any) -> bool:

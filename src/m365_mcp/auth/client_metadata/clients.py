@@ -21,6 +21,7 @@ from fastmcp.server.auth.cimd import (
     CIMDFetchError,
 )
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
+from mcp.server.auth.provider import TokenError
 from mcp.shared.auth import OAuthClientInformationFull
 from pydantic import TypeAdapter, ValidationError
 
@@ -112,6 +113,20 @@ class ClientMetadata:
             if document.jwks_uri is not None:
                 await self.key_sets.keep(str(document.jwks_uri))
 
+    async def use_assertion(self, client: OAuthClientInformationFull) -> None:
+        """Count the assertion that a client has authenticated itself with, if it has.
+
+        Raises:
+            TokenError: `invalid_client`: the assertion was used before.
+            StorageUnavailable: the store did not respond.
+        """
+        assertion = getattr(client, "assertion", None)
+        if assertion is not None:
+            try:
+                await self.used_assertions.use(str(client.client_id), assertion)
+            except ValueError as error:
+                raise TokenError("invalid_client", f"Invalid client assertion: {error}") from error
+
     async def lend(self, client: OAuthClientInformationFull) -> None:
         """Put the document of a client into the store for one sign-in, which any replica may go on with.
 
@@ -175,7 +190,7 @@ class MetadataClients(CIMDClientManager):
 
     @recorded
     async def validate_private_key_jwt(self, assertion: str, client: Any, token_endpoint: str) -> bool:
-        """Return True when the assertion is valid and was not used before.
+        """Return True when the assertion is valid and was not used before, and note it on the client, as unused.
 
         Its audience is the issuer, as draft-ietf-oauth-rfc7523bis says and the MCP SDKs do, or the token endpoint, as
         RFC 7523 section 3 says. Our metadata writes the issuer with or without a final slash.
@@ -194,7 +209,8 @@ class MetadataClients(CIMDClientManager):
             await validator.validate_assertion(assertion, client.client_id, claims.audience, document)
         except (DocumentInvalid, *_MALFORMED_KEYS) as error:
             raise ValueError("the client's keys are not valid") from error
-        await self._metadata.used_assertions.use(client.client_id, claims)
+        await self._metadata.used_assertions.require_unused(client.client_id, claims)
+        client.assertion = claims
         return True
 
     async def _with_keys(self, document: CIMDDocument) -> CIMDDocument:

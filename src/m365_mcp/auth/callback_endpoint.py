@@ -1,0 +1,49 @@
+"""The endpoint that Entra sends the browser back to: only its own browser, once, and a few times without success."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
+from m365_mcp.auth.consent_endpoint import ConsentEndpoint
+from m365_mcp.errors import SignInAlreadyDone
+from m365_mcp.errors.request_error import recorded
+
+
+class CallbackEndpoint(ConsentEndpoint):
+    """FastMCP's proxy with a callback that is claimed, and whose refusals are explained in our words."""
+
+    _callbacks: Callbacks
+
+    @recorded
+    async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
+        """Handle Entra's callback; a refusal is explained in our words, never with the text in the URL."""
+        request = explain_refusal(request)
+        state = request.query_params.get("state")
+        if state is None or "code" not in request.query_params:
+            return await super()._handle_idp_callback(request)
+        if not await self._has_consent(request, state):
+            if await self._callbacks.is_claimed(state):
+                raise SignInAlreadyDone
+            return await super()._handle_idp_callback(request)  # refuses, and asks Entra nothing
+        async with self._callbacks.claim_callback(state) as callback:
+            if callback is None:
+                raise SignInAlreadyDone
+            response = await super()._handle_idp_callback(request)
+            if callback.second_round is not None:
+                return await self._start_second_round(state, callback.second_round)
+            callback.is_done = response.status_code < 400
+            return response
+
+    async def _has_consent(self, request: Request, state: str) -> bool:
+        """Return whether the sign-in runs, and was approved in this browser."""
+        transaction = await self._transaction_store.get(key=state)
+        token = None if transaction is None else transaction.consent_token
+        return bool(token) and self._verify_consent_binding_cookie(request, state, str(token))
+
+    async def _start_second_round(self, state: str, second_round: SecondRound) -> RedirectResponse:
+        """Redirect the browser to Entra a second time in the same sign-in, with the claims challenge."""
+        transaction = await self._transaction_store.get(key=state)
+        address = self._build_upstream_authorize_url(state, transaction.model_dump() if transaction else {})
+        return RedirectResponse(second_round.address(address), 302)
