@@ -11,7 +11,6 @@ from m365_mcp.errors.base import (
     AssertionRefused,
     EntraUnavailable,
     GraphUnavailable,
-    IdempotencyKeyReused,
     InternalError,
     InvalidArgument,
     M365Error,
@@ -36,6 +35,7 @@ from m365_mcp.errors.composing import (
     BodyTooComplex,
     EmptyBody,
     EmptySubject,
+    IdempotencyKeyReused,
     MessageTooLarge,
     RecipientNotAllowed,
 )
@@ -56,6 +56,7 @@ from m365_mcp.errors.microsoft import (
 from m365_mcp.errors.sign_in import (
     AddressForClients,
     AuthorizationRequestInvalid,
+    AuthorizationRequestTooLarge,
     ClientUnknown,
     PageUnknown,
     RedirectNotAllowed,
@@ -68,6 +69,7 @@ from m365_mcp.errors.sign_in import (
 from m365_mcp.errors.uploads import (
     AttachmentsMissing,
     DraftUnknown,
+    FileIsProgram,
     FileTooLarge,
     LengthNeeded,
     UploadBrokenOff,
@@ -86,6 +88,7 @@ __all__ = [
     "AssertionRefused",
     "AttachmentsMissing",
     "AuthorizationRequestInvalid",
+    "AuthorizationRequestTooLarge",
     "BodyFormMismatch",
     "BodyTooComplex",
     "ClientAssertionRejected",
@@ -99,6 +102,7 @@ __all__ = [
     "EmptyBody",
     "EmptySubject",
     "EntraUnavailable",
+    "FileIsProgram",
     "FileTooLarge",
     "GraphUnavailable",
     "IdempotencyKeyReused",

@@ -13,8 +13,10 @@ class ClientMetadataInvalid(InvalidArgument):
     """The client id is the URL of a document that is not valid, or at a host that nothing is fetched from."""
 
     code = "client_metadata_invalid"
-    sentence = "The metadata document of the MCP client is not valid."
+    title = "This assistant cannot connect here yet"
+    sentence = "This server cannot use the document that describes your assistant."
     advice = "Tell the people who make the MCP client; the log of this server says what is wrong."
+    needs_administrator = True
 
 
 class ClientMetadataUnavailable(Unavailable):

@@ -5,6 +5,7 @@ InvalidArgument            invalid_argument
   UploadLinkEnded          upload_link_ended           used already, or expired
   UploadRunning            upload_running
   LengthNeeded             length_needed
+  FileIsProgram            file_is_program
   FileTooLarge             file_too_large
   UploadIncomplete         upload_incomplete           another size than announced
     UploadBrokenOff        upload_broken_off           the client closed the connection, or sent nothing more
@@ -57,6 +58,14 @@ class LengthNeeded(InvalidArgument):
         "Send the file with a Content-Length, not chunked. With curl, name the file (-T 'file') and do not pipe it."
     )
     status = 411
+
+
+class FileIsProgram(InvalidArgument):
+    """The file is a program or a script, by its first bytes, whatever its name is."""
+
+    code = "file_is_program"
+    sentence = "The file is a program, by its content."
+    advice = "Share it by a link, for example from OneDrive, instead of attaching it."
 
 
 class FileTooLarge(InvalidArgument):

@@ -150,5 +150,8 @@ def _refusal(response: GraphResponse) -> M365Error:
         )
     if isinstance(error, Unavailable):
         return error
-    sentence = "Microsoft's upload host refused the file; its draft may have been sent or deleted."
-    return MessageRefused(sentence, advice=_UPLOAD_AGAIN, reference=response.request_id)
+    return MessageRefused(
+        "Microsoft's upload host refused the file; its draft may have been sent or deleted.",
+        advice=_UPLOAD_AGAIN,
+        reference=response.request_id,
+    )
