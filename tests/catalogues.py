@@ -8,7 +8,7 @@ is one more folder in `src/m365_mcp/locale`, with an empty .po file to begin wit
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -20,7 +20,16 @@ from babel.messages.pofile import read_po, write_po
 from m365_mcp.commands.reference import every_error
 from m365_mcp.entra import meanings
 from m365_mcp.entra.meaning import Meaning
-from m365_mcp.errors import AttachmentsMissing, DraftUnknown, M365Error, SettingsMistake, composing
+from m365_mcp.errors import (
+    AttachmentsMissing,
+    DraftUnknown,
+    InvalidArgument,
+    M365Error,
+    OutcomeUnknown,
+    SettingsMistake,
+    composing,
+    mailbox,
+)
 from m365_mcp.web.pages import error_page
 from m365_mcp.web.pages.languages import ENGLISH
 
@@ -29,8 +38,8 @@ TEMPLATES = SOURCES / "web" / "pages" / "templates"
 CATALOGUES = sorted((SOURCES / "locale").glob("*/LC_MESSAGES/m365_mcp.po"))
 _OPTIONS = {"newstyle_gettext": "true", "trimmed": "true"}
 # Errors of the tools' arguments, and of the start of the server: no browser meets them.
-_OF_TOOLS = (AttachmentsMissing, DraftUnknown, SettingsMistake)
-_MODULES_OF_TOOLS = (composing.__name__,)
+_OF_TOOLS = (AttachmentsMissing, DraftUnknown, InvalidArgument, OutcomeUnknown, SettingsMistake)
+_MODULES_OF_TOOLS = (composing.__name__, mailbox.__name__)
 # Where errors that a page can show are raised. A sentence with a value in it (an f-string) is not translated: in
 # another language its class's sentence stands there, which says the same without the value.
 _RAISERS = [
@@ -105,13 +114,22 @@ def _texts_of_raisers() -> Iterator[tuple[str, str]]:
             for target in node.targets
             if isinstance(target, ast.Name)
         }
-        for call in ast.walk(tree):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in shown:
-                given = [*call.args[:1], *(one.value for one in call.keywords if one.arg in ("sentence", "advice"))]
-                for node in given:
-                    text = constants.get(node.id) if isinstance(node, ast.Name) else node
-                    if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                        yield text.value, shown[call.func.id].code
+        for node in ast.walk(tree):
+            for given, code in _given(node, shown):
+                text = constants.get(given.id) if isinstance(given, ast.Name) else given
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    yield text.value, code
+
+
+def _given(node: ast.AST, shown: Mapping[str, type[M365Error]]) -> Iterator[tuple[ast.expr, str]]:
+    """Return what a call gives a shown error as its texts, or an assignment to its attributes, and the error's code."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in shown:
+        kind = shown[node.func.id]
+        yield from ((given, kind.code) for given in node.args[:1])
+        names = ("sentence", "advice") if kind.needs_administrator or kind.for_person is None else ("sentence",)
+        yield from ((one.value, kind.code) for one in node.keywords if one.arg in names)
+    elif isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") in ("for_person", "for_administrator"):
+        yield node.value, ast.unparse(node.targets[0])
 
 
 def read(path: Path) -> Catalog:

@@ -200,8 +200,8 @@ def test_f18_person_who_cannot_act_is_told_what_to_send_to_their_it(error: M365E
     assert re.fullmatch(rf"{error.code} · {error.reference} · [\d-]+ [\d:]+ UTC · ref [0-9a-f]{{6}}", line)
     assert "This is not your fault." in told
     assert error.sentence in told
-    assert error.advice not in told
-    assert error.advice in folded
+    assert error.administrator_advice not in told
+    assert error.administrator_advice in folded
 
 
 def test_f18_sentence_without_a_translation_gives_way_to_the_one_of_its_kind() -> None:

@@ -40,8 +40,8 @@ SCOPE_UNKNOWN = Meaning(
     "operator",
     "This server asks for a scope that Microsoft does not know.",
     for_administrator=(
-        "Compare MCP_SCOPE_NAME with the scope under 'Expose an API' of the app registration, and GRAPH_BASE_URL with the "
-        "tenant's cloud."
+        "Compare MCP_SCOPE_NAME with the scope under 'Expose an API' of the app registration, and GRAPH_BASE_URL with "
+        "the tenant's cloud."
     ),
 )
 PERMISSION_NOT_LISTED = Meaning(
@@ -49,8 +49,8 @@ PERMISSION_NOT_LISTED = Meaning(
     "operator",
     "The app registration does not list a permission that this server asks for.",
     for_administrator=(
-        "Under API permissions of the app registration, add the delegated Microsoft Graph permissions Mail.Send, User.Read "
-        "and those that M365_TOOLSETS and M365_SEND_MODE need. Then an administrator chooses 'Grant admin consent'."
+        "Under API permissions of the app registration, add the delegated Microsoft Graph permissions Mail.Send, "
+        "User.Read and those that M365_TOOLSETS and M365_SEND_MODE need. Then an administrator chooses 'Grant admin consent'."
     ),
 )
 SERVICE_MISSING = Meaning(
@@ -58,15 +58,17 @@ SERVICE_MISSING = Meaning(
     "administrator",
     "Your organisation has not enabled a service that this server needs.",
     for_administrator=(
-        "Check that the tenant has Microsoft Graph, Exchange Online and this application under Enterprise applications, "
-        "and grant admin consent."
+        "Check that the tenant has Microsoft Graph, Exchange Online and this application under Enterprise "
+        "applications, and grant admin consent."
     ),
 )
 RESOURCE_UNKNOWN = Meaning(
     AppRegistrationMistake,
     "operator",
     "The app registration, or what this server asks for, is not in the tenant.",
-    for_administrator="Check AZURE_CLIENT_ID and AZURE_TENANT_ID, and the Application ID URI api://<client id> under 'Expose an API'.",
+    for_administrator=(
+        "Check AZURE_CLIENT_ID and AZURE_TENANT_ID, and the Application ID URI api://<client id> under 'Expose an API'."
+    ),
 )
 APP_DISABLED = Meaning(
     AppRegistrationMistake,
@@ -93,7 +95,9 @@ REDIRECT_URI = Meaning(
     AppRegistrationMistake,
     "operator",
     "The app registration does not have the redirect URI of this server.",
-    for_administrator="Add the value of MCP_SERVER_BASE_URL followed by /auth/callback to the app registration (Authentication, Web).",
+    for_administrator=(
+        "Add the value of MCP_SERVER_BASE_URL followed by /auth/callback to the app registration (Authentication, Web)."
+    ),
 )
 NO_CREDENTIAL = Meaning(
     AppRegistrationMistake,
@@ -119,7 +123,9 @@ ASSERTION_TIME = Meaning(
     ClientAssertionRejected,
     "operator",
     "This server's certificate assertion or federated token is outside its time range.",
-    for_administrator="Set the clock of this server (NTP). For workload identity, check that the token file is renewed.",
+    for_administrator=(
+        "Set the clock of this server (NTP). For workload identity, check that the token file is renewed."
+    ),
 )
 
 # The person and the policies of their organisation.

@@ -11,11 +11,13 @@ InvalidArgument            invalid_argument
     UploadBrokenOff        upload_broken_off           the client closed the connection, or sent nothing more
   AttachmentsMissing       attachments_missing         not sent, because a file has not arrived
   DraftUnknown             draft_unknown
+MessageRefused
+  FileRefused              file_refused                Microsoft refused the file
 """
 
 from __future__ import annotations
 
-from m365_mcp.errors.base import InvalidArgument
+from m365_mcp.errors.base import InvalidArgument, MessageRefused
 
 
 class UploadLinkUnknown(InvalidArgument):
@@ -75,6 +77,15 @@ class FileTooLarge(InvalidArgument):
     sentence = "The file is too large to be attached to a mail."
     advice = "Share it by a link, for example from OneDrive, or make it smaller."
     status = 413
+
+
+class FileRefused(MessageRefused):
+    """Microsoft refused the file, or its draft is gone."""
+
+    code = "file_refused"
+    sentence = "Microsoft refused the file."
+    advice = "Upload the file again with the same link while it is valid, or start again with attach_files."
+    for_person = "Choose the file again. If that does not help, ask your assistant for a new link."
 
 
 class UploadIncomplete(InvalidArgument):
