@@ -10,6 +10,7 @@ from html import unescape
 import httpx2
 import pytest
 from starlette.requests import Request
+from structlog.testing import capture_logs
 
 from m365_mcp import settings
 from m365_mcp.commands.demo.sign_in import read_form
@@ -193,18 +194,16 @@ def copied(page: str) -> str:
 
 
 @pytest.mark.parametrize("visit", [unlisted_redirect, posted_redirect])
-async def test_f18_line_for_it_names_the_redirect_uri_and_the_log_its_host(
-    visit: Visit, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_f18_line_for_it_names_the_redirect_uri_and_the_log_its_host(visit: Visit) -> None:
     """F18: whoever has to allow the redirect URI reads it in the line, and finds the line's reference in the log."""
-    with caplog.at_level("INFO"):
+    with capture_logs() as logs:
         async with opened() as http:
             line = copied((await visit(http)).text)
 
-    logged = next(record.msg for record in caplog.records if "error_page" in str(record.msg))
+    (logged,) = (one for one in logs if one["event"] == "error_page")
     assert line.endswith(" · https://evil.example/cb")
-    assert logged["redirect_host"] == "evil.example"  # type: ignore[index]
-    assert f"ref {logged['ref']} " in line  # type: ignore[index]
+    assert logged["redirect_host"] == "evil.example"
+    assert f"ref {logged['ref']} " in line
 
 
 async def test_f18_page_of_an_unregistered_redirect_uri_shows_it() -> None:
@@ -217,7 +216,7 @@ async def test_f18_page_of_an_unregistered_redirect_uri_shows_it() -> None:
 
 @pytest.mark.parametrize(
     ("visit", "advice"),
-    [(large_state, "state 8 KB"), (document_at_an_address, "MCP_CIMD_ALLOWED_HOSTS")],
+    [(large_state, "code_challenge"), (document_at_an_address, "MCP_CIMD_ALLOWED_HOSTS")],
 )
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 async def test_f18_what_the_person_cannot_change_is_for_their_it(visit: Visit, advice: str, language: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from m365_mcp.entra.meaning import Meaning
 from m365_mcp.entra.refusals import REFUSALS
-from m365_mcp.web.pages.languages import languages
+from m365_mcp.web.pages.languages import Language, languages
 from tests.catalogues import meanings_of_refusals
 from tests.web.apps import opened
 
@@ -27,13 +27,13 @@ async def refused(http: httpx2.AsyncClient, number: int, language: str) -> tuple
 
 
 @LANGUAGES
-async def test_f3_page_of_every_number_says_what_it_means(language: str) -> None:
+async def test_f3_page_of_every_number_says_what_it_means(language: Language) -> None:
     """F3: no number's page has the sentence or the advice of another meaning, in any language."""
-    translate = languages()[language.tag.lower()].translate  # type: ignore[attr-defined]
+    translate = language.translate
     async with opened() as http:
         for number, row in REFUSALS.items():
             meaning = row.meaning
-            text, folded = await refused(http, number, language.tag)  # type: ignore[attr-defined]
+            text, folded = await refused(http, number, language.tag)
 
             assert f"<p>{translate(meaning.sentence or meaning.kind.sentence)}</p>" in text, number
             assert f"AADSTS{number}</span>" in text

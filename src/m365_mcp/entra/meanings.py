@@ -50,8 +50,7 @@ PERMISSION_NOT_LISTED = Meaning(
     "The app registration does not list a permission that this server asks for.",
     for_administrator=(
         "Under API permissions of the app registration, add the delegated Microsoft Graph permissions Mail.Send, "
-        "User.Read and those that M365_TOOLSETS and M365_SEND_MODE need. Then an administrator chooses 'Grant admin "
-        "consent'."
+        "User.Read and those that M365_TOOLSETS and M365_SEND_MODE need. Then choose 'Grant admin consent'."
     ),
 )
 SERVICE_MISSING = Meaning(
