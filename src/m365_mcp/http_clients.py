@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -10,13 +9,9 @@ import httpx2
 
 from m365_mcp import __version__
 from m365_mcp.settings import Settings
+from m365_mcp.trust import trust_of
 
 TIMEOUT = httpx2.Timeout(30.0, connect=3.0, pool=10.0)
-
-
-def trust_of(settings: Settings) -> ssl.SSLContext | bool:
-    """Return the certificate authorities to trust."""
-    return ssl.create_default_context(cafile=settings.ssl_cert_file) if settings.ssl_cert_file else True
 
 
 def make_http_clients(
@@ -30,7 +25,7 @@ def make_http_clients(
     """
     entra = httpx2.Limits(max_connections=100, max_keepalive_connections=10)
     graph = httpx2.Limits(max_connections=200, max_keepalive_connections=20)
-    trust = trust_of(settings)
+    trust = trust_of(settings.ssl_cert_file)
     return (
         plain_client(verify=trust, limits=entra, transport=transport),
         plain_client(verify=trust, limits=graph, transport=transport),

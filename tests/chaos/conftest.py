@@ -63,4 +63,6 @@ async def lab(lab_replicas: Replicas, lab_redis: Redis, simulator: Simulator) ->
     async with opened_lab(lab_replicas, lab_redis, simulator) as lab:
         with lab.admin() as admin:
             admin.flushall()
+        for server in lab_replicas.servers:  # an earlier test may have ended with the end of an outage
+            server.wait_until_ready()
         yield lab

@@ -11,6 +11,8 @@ from tests.corpus.bodies import Body, corpus
 from tests.corpus.checking import PIXEL, Composed, Composer, check
 from tests.corpus.chromium import Chromium
 
+pytestmark = pytest.mark.full
+
 
 def escape_only(body: Body) -> Composed:
     """Escape everything, so that each tag is shown as text."""

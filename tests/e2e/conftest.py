@@ -1,13 +1,14 @@
 """Real processes for the end-to-end tests, shared within a test worker and reset for each test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.e2e.attaching import AttachingPerson
-from tests.e2e.grants import KEYS, signed_in
+from tests.e2e.grants import KEYS, Grant, assistant_at, signed_in
 from tests.e2e.outlook import Outlook, outlook_of
-from tests.e2e.person import Assistant, PersonAtBrowser
+from tests.e2e.person import Assistant, PersonAtBrowser, done
 from tests.e2e.programs import (
     Redis,
     Server,
@@ -129,10 +130,21 @@ def full_server(shared_full_server: Server, shared_redis: Redis, simulator: Simu
     return shared_full_server
 
 
+@pytest.fixture(scope="session")
+def shared_writer(shared_full_server: Server, shared_simulator: Simulator) -> Assistant:
+    """Ada's assistant, which has signed in at the server with the toolsets once for all tests."""
+    shared_simulator.control("POST", "reset")
+    assistant = assistant_at(shared_full_server, shared_simulator)
+    asyncio.run(done(assistant, "get_my_profile"))
+    shared_simulator.control("POST", "sign-ins", name="writer")
+    return assistant
+
+
 @pytest.fixture
-def writer(full_server: Server, simulator: Simulator) -> Assistant:
-    """Ada's assistant at the server with the toolsets, not yet signed in."""
-    return Assistant(full_server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+def writer(shared_writer: Assistant, full_server: Server, simulator: Simulator) -> Assistant:
+    """Ada's assistant at the server with the toolsets, signed in; nothing has been sent yet."""
+    simulator.control("POST", "reset?sign_ins=writer")
+    return shared_writer
 
 
 @pytest.fixture
@@ -142,8 +154,20 @@ async def outlook(simulator: Simulator) -> AsyncIterator[Outlook]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def attaching_grant(attaching_server: Server, shared_simulator: Simulator) -> Grant:
+    """The tokens of Ada, who has signed in at a server where files can be attached once for all tests."""
+    shared_simulator.control("POST", "reset")
+    grant = asyncio.run(signed_in(attaching_server, shared_simulator))
+    shared_simulator.control("POST", "sign-ins", name="attaching")
+    return grant
+
+
 @pytest.fixture
-async def attaching_ada(attaching_server: Server, simulator: Simulator, shared_redis: Redis) -> AttachingPerson:
+def attaching_ada(
+    attaching_server: Server, attaching_grant: Grant, shared_redis: Redis, simulator: Simulator
+) -> AttachingPerson:
     """Ada, signed in at a server where files can be attached; nothing has been sent yet."""
+    simulator.control("POST", "reset?sign_ins=attaching")
     forget_sends(shared_redis)
-    return AttachingPerson(attaching_server, await signed_in(attaching_server, simulator))
+    return AttachingPerson(attaching_server, attaching_grant)

@@ -234,6 +234,10 @@ class Server:
             self.program.start()
             self.program.wait_until(lambda: self._answers(path), lambda: self._last)
 
+    def wait_until_ready(self) -> None:
+        """Return once the readiness probe succeeds, for example after an outage."""
+        self.program.wait_until(lambda: self._answers("/readyz"), lambda: self._last)
+
     def _is_unreachable(self, began: float) -> bool:
         """Return whether the server has long said that it listens, and yet the kernel refuses every connection to it.
 

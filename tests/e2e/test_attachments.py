@@ -309,12 +309,13 @@ async def test_nobody_sends_another_persons_draft(attaching_ada: AttachingPerson
     assert [message["from"]["address"] for message in simulator.outbox] == ["ada@contoso.example"]
 
 
-async def test_link_dies_with_its_session(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+async def test_link_dies_with_its_session(attaching_server: Server, simulator: Simulator) -> None:
     """Once the person has signed out, the link is 401 and nothing reaches Graph."""
-    _, url = await attaching_ada.link()
+    ada = AttachingPerson(attaching_server, await signed_in(attaching_server, simulator))
+    _, url = await ada.link()
     async with direct_client() as http:
-        form = {"token": attaching_ada.grant.refresh, "client_id": attaching_ada.grant.client_id}
-        assert (await http.post(f"{attaching_ada.server.url}/revoke", data=form)).status_code == 200
+        form = {"token": ada.grant.refresh, "client_id": ada.grant.client_id}
+        assert (await http.post(f"{attaching_server.url}/revoke", data=form)).status_code == 200
 
     answer = await put(url, content())
 

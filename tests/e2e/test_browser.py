@@ -165,6 +165,7 @@ async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     assert (await page.goto(url)).status == 410  # type: ignore[union-attr]
 
 
+@pytest.mark.full
 async def test_dropped_program_is_refused_and_the_right_file_taken(
     browser: BrowserContext, attaching_ada: AttachingPerson, simulator: Simulator
 ) -> None:
@@ -213,6 +214,7 @@ DROP = """([text, times]) => {
 }"""
 
 
+@pytest.mark.full
 async def test_upload_page_follows_the_colour_scheme_and_fits_a_phone(
     browser: BrowserContext, attaching_ada: AttachingPerson
 ) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -12,7 +11,7 @@ import redis as redis_py
 
 from m365_mcp.auth.client_secrets import hash_secret
 from m365_mcp.clients import CLIENTS
-from tests.e2e.hand_client import CALLBACK, HandClient
+from tests.e2e.hand_client import CALLBACK, VERIFIER, HandClient
 from tests.e2e.person import PersonAtBrowser, direct_client
 from tests.e2e.programs import Redis, Server, Simulator, make_server
 
@@ -32,20 +31,25 @@ def client(server: Server, simulator: Simulator) -> HandClient:
     return HandClient(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
 
 
-@pytest.fixture
-async def every_client(tmp_path: Path, simulator: Simulator) -> AsyncIterator[HandClient]:
-    """A client of a server that allows every client it knows, and one app with a scheme of its own."""
-    allowed = "com.example.app:/callback"
+@pytest.fixture(scope="module")
+def server_of_every_client(tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator) -> Iterator[Server]:
+    """A server that allows every client it knows, and one app with a scheme of its own."""
     server = make_server(
-        tmp_path,
-        simulator,
+        tmp_path_factory.mktemp("every-client"),
+        shared_simulator,
         REDIS_URL="memory://",
         MCP_CLIENTS=",".join(CLIENTS),
-        MCP_ALLOWED_REDIRECT_URIS=allowed,
+        MCP_ALLOWED_REDIRECT_URIS="com.example.app:/callback",
     )
+    server.program.shared = True
     server.start()
-    yield HandClient(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+    yield server
     assert server.program.end() == 0
+
+
+@pytest.fixture
+def every_client(server_of_every_client: Server, simulator: Simulator) -> HandClient:
+    return HandClient(server_of_every_client.url, PersonAtBrowser(simulator.ready["ca_file"]))
 
 
 async def signed_in(client: HandClient, **metadata: Any) -> dict[str, Any]:
@@ -221,7 +225,7 @@ async def test_f19_private_use_redirect_uri_without_authority_signs_in(every_cli
 
 @pytest.mark.parametrize("method", ["client_secret_post", "client_secret_basic"])
 async def test_f7_secret_is_issued_when_it_is_asked_for_and_then_checked(client: HandClient, method: str) -> None:
-    """At the token endpoint and the revocation endpoint, in the form and in the header."""
+    """At the token endpoint and the revocation endpoint, in the form or in the header, but not two different ones."""
     registered = (await client.register(token_endpoint_auth_method=method)).json()
     code = await client.sign_in()
     good, bad = (client.client_id, client.secret), (client.client_id, "wrong")
@@ -232,6 +236,13 @@ async def test_f7_secret_is_issued_when_it_is_asked_for_and_then_checked(client:
         await client.post("/revoke", token="x"),
         await client.post("/revoke", token="x", basic=bad),
     ]
+    form = {"client_id": client.client_id, "code": code, "code_verifier": VERIFIER, "grant_type": "authorization_code"}
+    two = [
+        await client.post("/token", basic=bad, client_secret=client.secret, **form),
+        await client.post("/token", basic=good, client_secret="wrong", **form),
+        await client.post("/revoke", basic=bad, token="x", client_id=client.client_id, client_secret=client.secret),
+    ]
+    same = await client.post("/revoke", basic=good, token="x", client_id=good[0], client_secret=client.secret)
     tokens = await client.redeem(code, basic=good)
     refreshed = await client.refresh(tokens.json()["refresh_token"], client_secret=client.secret)
     access = refreshed.json()["access_token"]
@@ -241,6 +252,8 @@ async def test_f7_secret_is_issued_when_it_is_asked_for_and_then_checked(client:
     assert registered["token_endpoint_auth_method"] == method
     assert registered["client_secret_expires_at"] == 0
     assert [(reply.status_code, reply.json()["error"]) for reply in refused] == [(401, "invalid_client")] * 5
+    assert [(reply.status_code, reply.json()["error"]) for reply in two] == [(400, "invalid_request")] * 3
+    assert same.status_code == 200
     assert [reply.status_code for reply in (tokens, refreshed, revoked)] == [200, 200, 200]
     assert ended.json()["error"] == "invalid_grant"
 

@@ -82,6 +82,13 @@ class Place:
             aged = {**stored.value, **times}
             assert await records.compare_and_swap(CLIENT_METADATA.name, key, stored, aged, 1000)
 
+    async def forget_documents(self) -> None:
+        """Delete every document from the store."""
+        async with redis_client.connect(self.redis.url) as client:
+            found = [key async for key in client.scan_iter(match=f"*{CLIENT_METADATA.name}*")]
+            assert found
+            await client.delete(*found)
+
     def restart(self) -> None:
         """Restart both replicas."""
         for replica in self.replicas:
@@ -333,6 +340,71 @@ async def test_h19_odd_keys_are_refused(place: Place, keys: dict[str, Any]) -> N
     url = place.replicas[0].url
 
     assert await error_with(url, place.client_id, assertion(place.client_id, f"{url}/token")) == "invalid_client"
+
+
+@pytest.mark.parametrize(
+    ("audience", "error"),
+    [
+        ("{0}", "invalid_grant"),
+        ("{0}/", "invalid_grant"),
+        ("{0}/token", "invalid_grant"),
+        (["{0}/"], "invalid_grant"),
+        (["{0}/", "https://evil.example"], "invalid_client"),
+        ("{0}/mcp", "invalid_client"),
+        ("{0}//", "invalid_client"),
+        ("https://evil.example/", "invalid_client"),
+        ("", "invalid_client"),
+    ],
+)
+async def test_f14_assertion_is_for_the_issuer_or_the_token_endpoint(
+    place: Place, audience: str | list[str], error: str
+) -> None:
+    """F14: the audience of the MCP SDKs, our issuer, is accepted at /token and /revoke, and nobody else's is."""
+    place.host.answers["/client.json"] = document(
+        place.client_id, token_endpoint_auth_method="private_key_jwt", jwks={"keys": [JWK]}
+    )
+    url = place.replicas[0].url
+    named = audience.format(url) if isinstance(audience, str) else [one.format(url) for one in audience]
+    form = {
+        "token": "x",
+        "client_id": place.client_id,
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": assertion(place.client_id, url, aud=named),
+    }
+    async with direct_client() as http:
+        revoked = await http.post(f"{url}/revoke", data=form)
+
+    assert await error_with(url, place.client_id, assertion(place.client_id, url, aud=named)) == error
+    assert revoked.status_code == (200 if error == "invalid_grant" else 401)
+
+
+async def test_f1_sign_in_goes_on_at_another_replica_while_the_host_is_away(place: Place) -> None:
+    """F1: the consent page of the other replica has the client's name, and /token there knows the client."""
+    begun = await authorize(place.replicas[0].url, place.client_id)
+    await place.host.stop()
+    consent = begun.headers["Location"].replace(place.replicas[0].url, place.replicas[1].url)
+    async with direct_client(headers={"Accept": "text/html"}) as http:
+        page = await http.get(consent)
+        token = await post_token(
+            place.replicas[1].url, {"grant_type": "refresh_token", "refresh_token": "x", "client_id": place.client_id}
+        )
+
+    assert page.status_code == 200
+    assert "Document client" in page.text
+    assert (token.status_code, token.json()["error"]) == (401, "invalid_grant")
+
+
+async def test_f1_consent_to_nobody_is_not_asked_for(place: Place) -> None:
+    """F1: when no replica has the document any more, the page says so instead of asking for an app without a name."""
+    begun = await authorize(place.replicas[0].url, place.client_id)
+    await place.host.stop()
+    await place.forget_documents()
+    place.restart()
+    async with direct_client(headers={"Accept": "text/html"}) as http:
+        page = await http.get(begun.headers["Location"])
+
+    assert page.status_code == 503
+    assert place.host.netloc in page.text
 
 
 async def test_metadata_documents_can_be_switched_off(tmp_path: Path, simulator: Simulator) -> None:

@@ -96,6 +96,7 @@ async def test_answer_has_the_form_of_the_version_in_the_body(signed_in_ada: Ass
     assert len(simulator.outbox) == 1
 
 
+@pytest.mark.full
 async def test_stateful_server_serves_such_a_request_too(simulator: Simulator, tmp_path: Path) -> None:
     """A request of 2026-07-28 needs no session, whatever its header says."""
     server = make_server(tmp_path, simulator, REDIS_URL="memory://", FASTMCP_STATELESS_HTTP="false")

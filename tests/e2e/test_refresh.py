@@ -168,13 +168,11 @@ async def test_fault_of_entra_is_ridden_out_while_the_assertion_is_good(
     assert refreshed.elapsed.total_seconds() < 5
 
 
-@pytest.mark.parametrize(
-    ("code", "error"), [(50076, "interaction_required"), (50173, "invalid_grant"), (65001, "invalid_grant")]
-)
+@pytest.mark.parametrize(("code", "error"), [(50076, "interaction_required"), (50173, "invalid_grant")])
 async def test_f7_refusal_that_only_a_sign_in_mends_is_invalid_grant(
     code: int, error: str, server: Server, simulator: Simulator
 ) -> None:
-    """F7: MFA, revocation and lost consent at the refresh: invalid_grant, one 401, and nothing is tried again."""
+    """F7: MFA and revocation at the refresh: invalid_grant with the number, one 401, and nothing is tried again."""
     grant = await signed_in(server, simulator)
     claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
     body = {"error": error, "error_codes": [code], "error_description": f"AADSTS{code}: no.", "claims": claims}
@@ -184,7 +182,37 @@ async def test_f7_refusal_that_only_a_sign_in_mends_is_invalid_grant(
     dead = await post_mcp(server.url, grant.access)
 
     assert (refused.status_code, refused.json()["error"]) == (401, "invalid_grant")
+    assert f"AADSTS{code}" in refused.json()["error_description"]
     assert dead.status_code == 401
     assert 'error="invalid_token"' in dead.headers["WWW-Authenticate"]
     assert "resource_metadata=" in dead.headers["WWW-Authenticate"]
     assert simulator.count(**UPSTREAM_REFRESH) == 1
+
+
+async def test_f3_refusal_that_no_sign_in_changes_costs_no_token(
+    tmp_path: Path, simulator: Simulator, shared_redis: Redis
+) -> None:
+    """F3: a policy, a guest, consent and an unknown number at the refresh are 503 with the number; then all goes on."""
+    server = start_server(tmp_path, simulator, REDIS_URL=shared_redis.url)
+    simulator.control("PATCH", "app", expires_in=SHORT_SECONDS)
+    grant = await signed_in(server, simulator)
+    await assertion_has_run_out()
+    for code in (53003, 50020, 90094, 9999991):
+        body = {"error": "invalid_grant", "error_codes": [code], "error_description": f"AADSTS{code}: no."}
+        simulator.control("POST", "faults", where=UPSTREAM_REFRESH, what={"status": 400, "body": body}, times=None)
+        while f"AADSTS{code}" not in (refused := await refresh(server.url, grant)).text:
+            assert refused.status_code == 503, refused.text
+            await asyncio.sleep(0.2)  # the pause after a failure
+        called = await post_mcp(server.url, grant.access)
+        simulator.control("DELETE", "faults")
+
+        for reply in (refused, called):
+            assert (reply.status_code, reply.json()["error"]) == (503, "temporarily_unavailable")
+            assert f"AADSTS{code}" in reply.json()["error_description"]
+            assert int(reply.headers["Retry-After"]) > 0
+    while (after := await refresh(server.url, grant)).status_code == 503:  # noqa: ASYNC110 - the pause after a failure
+        await asyncio.sleep(0.2)
+
+    assert (await post_mcp(server.url, grant.after(after).access)).status_code == 200
+    assert "refresh_refused" in server.log
+    assert "session_ended" not in server.log

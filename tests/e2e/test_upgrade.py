@@ -23,7 +23,7 @@ from tests.e2e.test_ending_sessions import operate
 from tests.e2e.test_sending_once import said
 from tests.old_version import extract_old_version
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("upgrade")]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(180), pytest.mark.xdist_group("upgrade")]
 ON_BEHALF_OF = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "person": "ada"}
 TOOLSETS = "drafts,replies,schedule,people,attachments"
 MAIL: dict[str, Any] = {"to": ["Grace <grace@contoso.example>"], "subject": "Hello", "content_type": "Markdown"}
@@ -61,7 +61,7 @@ def old_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scope="module",
     params=[
         pytest.param(("old", "direct"), id="old-direct"),
-        pytest.param(("new", "draft"), id="new-draft", marks=pytest.mark.full),
+        pytest.param(("new", "draft"), id="new-draft"),
     ],
 )
 def shared_versions(
@@ -280,7 +280,6 @@ async def test_upload_link_of_one_version_is_used_at_the_other(
     assert [len(mail["attachments"]) for mail in simulator.outbox] == [1, 1]
 
 
-@pytest.mark.full
 async def test_sessions_of_one_version_are_listed_and_ended_by_the_other(
     versions: Versions, simulator: Simulator
 ) -> None:

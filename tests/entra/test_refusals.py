@@ -182,6 +182,41 @@ def test_f3_special_number_says_more_than_a_general_one() -> None:
     assert decipher(401, {"error": "invalid_client", "error_codes": [70002]}).code == "client_secret_rejected"
 
 
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("AADSTS70002: Error validating credentials. AADSTS50012: Invalid client secret.", 50012),
+        ("AADSTS9000999: Something new. AADSTS53003: Access has been blocked.", 53003),
+        ("AADSTS65005: x AADSTS650053: y", 650053),
+        ("AADSTS50105: x AADSTS53003: y", 50105),
+        ("AADSTS9000999: x AADSTS9000998: y", 9000999),
+    ],
+)
+def test_f3_every_number_of_a_text_counts(said: str, number: int) -> None:
+    """F3: of several numbers in a text, a known and special one decides, at the callback and at the token endpoint."""
+    noted, _ = at_callback("access_denied", said)
+
+    assert noted is not None
+    assert noted.reference == f"AADSTS{number}"
+    assert decipher(400, {"error": "invalid_client", "error_description": said}).reference == f"AADSTS{number}"
+
+
+def test_f3_number_of_the_text_counts_beside_a_general_one_of_the_list() -> None:
+    """F3: `error_codes` with a general number does not hide what the text says besides."""
+    body = {"error": "invalid_client", "error_codes": [70002], "error_description": "AADSTS70002: x AADSTS50012: y"}
+
+    assert decipher(401, body).reference == "AADSTS50012"
+
+
+@pytest.mark.parametrize("suberror", ["bad_token", "token_expired"])
+def test_f3_unknown_number_beside_a_dead_token_needs_a_sign_in(suberror: str) -> None:
+    """F3: a refresh token that is worth nothing ends the session beside a new number; a known one decides."""
+    body = refusal("invalid_grant", 9999999, suberror=suberror)
+
+    assert isinstance(decipher(400, body), SignInNeeded)
+    assert decipher(400, {**body, "error_codes": [53003]}).code == "person_not_allowed"
+
+
 @pytest.mark.parametrize("codes", [[True], ["65001"], [None], [0], [-5], [10**30], "65001", {}])
 def test_f3_odd_lists_of_numbers_leave_the_description(codes: Any) -> None:
     """F3: `error_codes` that is not a list of numbers does not hide the number of the description."""
@@ -192,7 +227,7 @@ def test_f3_odd_lists_of_numbers_leave_the_description(codes: Any) -> None:
 
 @pytest.mark.parametrize("number", [90094, 90093, 65001, 650053, 50105, 53003, 50020, 9010010, 9999999])
 def test_f3_refusal_that_a_new_sign_in_does_not_change_is_none_that_ends_the_session(number: int) -> None:
-    """F3: On-Behalf-Of ends a session only for SignInNeeded, which none of these is."""
+    """F3: only a SignInNeeded ends a session, which none of these is."""
     assert not isinstance(decipher(400, refusal("invalid_grant", number)), SignInNeeded)
 
 

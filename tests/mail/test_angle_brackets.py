@@ -149,6 +149,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("html", SHAPES.values(), ids=SHAPES)
 def test_k2_reading_takes_linear_time(html: str) -> None:
     """No shape makes the reader go over the same characters again and again."""

@@ -388,6 +388,7 @@ def _cost(body: str, said: str) -> float:
     return idle_core_seconds(decide, enough=MOST_SECONDS)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("piece", LARGE)
 def test_k1_four_megabytes_are_decided_at_once(piece: str) -> None:
     """No shape of a body takes quadratic time, in any format."""

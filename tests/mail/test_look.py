@@ -415,6 +415,7 @@ def test_k3_k4_whole_mails_keep_their_text_and_contrast(name: str) -> None:
     assert not [warning for warning in warnings if "disguise" in warning]
 
 
+@pytest.mark.full
 def test_k3_hidden_text_takes_linear_time() -> None:
     """K3: twice as many hidden pieces take about twice as long, not four times."""
     few, many = ("<p>a</p>" + '<span style="font-size:0">b</span>' * count for count in (2_000, 8_000))

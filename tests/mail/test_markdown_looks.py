@@ -73,6 +73,7 @@ async def test_k5_nothing_covers_a_line_and_code_wraps(page: Page, width: int) -
     assert (await code.inner_text()).splitlines()[-1] == "    return sum(row.price for row in rows)"
 
 
+@pytest.mark.full
 async def test_k5_check_sees_a_background_that_covers_a_line(page: Page) -> None:
     """The check finds the fault that it is made for: padding and a background on the inline <code> of a block."""
     await page.set_content('<pre><code style="background:#eee;padding:8px">one\ntwo\nthree</code></pre>')

@@ -56,6 +56,7 @@ async def test_k12_no_original_hides_or_covers_the_answer(page: Page) -> None:
     assert lost == []
 
 
+@pytest.mark.full
 async def test_k12_unchanged_originals_would_hide_it(page: Page) -> None:
     """K12: the check sees it: put below the answer unchanged, each hiding original spoils the answer's look."""
     alone, height = await look_of_the_answer(page)

@@ -134,7 +134,7 @@ VISITS: list[tuple[Visit, int, str, str]] = [
     (incomplete_request, 400, "authorization_request_invalid", "This sign-in cannot begin"),
     (two_resources, 400, "authorization_request_invalid", "This sign-in cannot begin"),
     (large_state, 400, "authorization_request_too_large", "This sign-in cannot begin"),
-    (document_at_an_address, 400, "client_metadata_invalid", "This assistant cannot connect here yet"),
+    (document_at_an_address, 400, "client_metadata_invalid", "This assistant cannot sign in here"),
     (expired_consent, 400, "sign_in_expired", "This sign-in has expired"),
     (consent_without_transaction, 400, "sign_in_expired", "This sign-in has expired"),
     (consent_pressed_twice, 400, "sign_in_expired", "This sign-in has expired"),

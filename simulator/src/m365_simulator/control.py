@@ -20,6 +20,7 @@ from m365_simulator.control_changes import (
     NewTenant,
     PersonChange,
     Roll,
+    SavedSignIns,
     SendAsChange,
     SwitchesChange,
     read_change,
@@ -66,6 +67,7 @@ def control_routes() -> list[Route]:
         ("POST", "keys/roll", _roll_keys),
         ("POST", "keys/drop", _drop_keys),
         ("PATCH", "clock", _set_clock),
+        ("POST", "sign-ins", _save_sign_ins),
         ("POST", "reset", _reset),
     )
     paths = dict.fromkeys(path for _, path, _ in table)
@@ -215,8 +217,17 @@ async def _set_clock(tenant: Tenant, request: Request) -> Answer:
     return {"offset_seconds": tenant.clock.offset_seconds, "now": tenant.clock.now()}
 
 
-async def _reset(tenant: Tenant, _: Request) -> Answer:
-    tenant.reset()
+async def _save_sign_ins(tenant: Tenant, request: Request) -> Answer:
+    name = (await read_change(request, SavedSignIns)).name
+    tenant.save_sign_ins(name)
+    return {"name": name}
+
+
+async def _reset(tenant: Tenant, request: Request) -> Answer:
+    name = request.query_params.get("sign_ins")
+    if name is not None and name not in tenant.saved_sign_ins:
+        raise ControlError("unknown_sign_ins", f"No sign-ins are saved as {name!r}.", "Save them before a reset.", 404)
+    tenant.reset(name)
     return state_view(tenant)
 
 

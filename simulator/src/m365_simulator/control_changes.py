@@ -151,6 +151,12 @@ class AppChange(Change):
             raise ControlError("bad_change", str(problem), "Register https, or http for localhost only.") from problem
 
 
+class SavedSignIns(Change):
+    """The name under which the sign-ins of now are kept for a later reset."""
+
+    name: str = Field(min_length=1)
+
+
 class SwitchesChange(BaseModel):
     """Some of the switches by name; the others keep their value."""
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 from m365_simulator.app_registration import AppRegistration
@@ -55,14 +56,23 @@ class Tenant:
             self.clock.now, lambda: tuple(self.people.values()), lambda: self.sending_rights.addresses
         )
         self.keys = KeyRing(make_key)
+        self.saved_sign_ins: dict[str, SignIns] = {}
         self.reset()
 
-    def reset(self) -> None:
-        """Restore the state of the start: people, tenants, app, consents, mail, keys and everything else."""
+    def save_sign_ins(self, name: str) -> None:
+        """Keep who is signed in, with consents and refresh tokens, for a later reset."""
+        self.saved_sign_ins[name] = deepcopy(self.sign_ins)
+
+    def reset(self, sign_ins: str | None = None) -> None:
+        """Restore the state of the start: people, tenants, app, consents, mail, keys and everything else.
+
+        Args:
+            sign_ins: the name of saved sign-ins to restore; None: nobody is signed in.
+        """
         self.app = self.directory.app
         self.organizations = (self.directory.home, *self.directory.others)
         self.people = {person.name: person for person in self.directory.people or sample_people()}
-        self.sign_ins = SignIns()
+        self.sign_ins = deepcopy(self.saved_sign_ins[sign_ins]) if sign_ins else SignIns()
         self.switches = Switches()
         self.keys.reset()
         self.requests = RequestLog()

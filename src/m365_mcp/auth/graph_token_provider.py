@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, replace
 
 from m365_mcp.auth.session_refresher import SessionRefresher
+from m365_mcp.auth.sign_in_ending import ends_session
 from m365_mcp.entra.on_behalf_of import Caller, GraphToken, OnBehalfOf, RejectedTokens
 from m365_mcp.errors import (
     AssertionRefused,
@@ -33,7 +34,7 @@ class GraphTokenProvider:
 
         Raises:
             SignInNeeded: the session has ended.
-            M365Error: with status 503: it cannot be found out now.
+            M365Error: it cannot be found out now.
         """
         session = await self.refresher.sessions.find(session_id)
         session = None if session is None else await self.refresher.fresh(session)
@@ -80,7 +81,7 @@ class GraphTokenProvider:
 
     async def end_sign_in(self, caller: Caller, error: SignInNeeded) -> None:
         """End the caller's session, unless a new sign-in would be refused in the same way."""
-        if isinstance(error, StepUpNeeded) and error.claims is None:
+        if not ends_session(error, "on_behalf_of"):
             return
         # During an outage of the store the session cannot be ended; the next call tries again.
         with contextlib.suppress(StorageUnavailable):

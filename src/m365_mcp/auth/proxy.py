@@ -9,7 +9,7 @@ client has its successor.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import cast
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
@@ -43,13 +43,11 @@ from m365_mcp.auth.session import NewSession, new_session
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
-from m365_mcp.errors import SignInAlreadyDone
-from m365_mcp.errors.request_error import recorded
+from m365_mcp.errors import ClientUnknown, SignInAlreadyDone, SignInNeeded
+from m365_mcp.errors.request_error import noted, recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
-
-SECONDS_PER_HOUR = 3600
 
 
 class EntraProxy(AzureProvider):
@@ -84,7 +82,7 @@ class EntraProxy(AzureProvider):
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
         self._allowed = parse_all(settings.redirect_uris)
-        self._access_seconds = settings.mcp_session_hours * SECONDS_PER_HOUR
+        self._access_seconds = settings.mcp_session_hours * 3600
         self._consent_page = consent_page
         self._sign_ins = sign_ins
         self._sessions = sign_ins.sessions
@@ -124,15 +122,17 @@ class EntraProxy(AzureProvider):
         has_document = getattr(client, "cimd_document", None) is not None
         return has_document or await self._registrations.keep(str(client.client_id))
 
+    @recorded
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
         """Start a sign-in and return the URL that the browser visits next.
 
         Raises:
-            AuthorizeError: `invalid_target` for a `resource` that is not this server (RFC 8707 section 2; AzureProvider
-                4.2 drops the parameter before it is compared).
+            AuthorizeError: `resource` is not this server (RFC 8707 section 2); AzureProvider 4.2 drops it unread.
+            StorageUnavailable: the sign-in has not begun.
         """
         if params.resource and not self.is_our_resource(params.resource):
             raise AuthorizeError("invalid_target", f"This server's resource is {self._resource_url}.")
+        await self._sign_ins.lend_metadata(client)
         return await super().authorize(client, params)
 
     def is_our_resource(self, resource: str) -> bool:
@@ -145,10 +145,14 @@ class EntraProxy(AzureProvider):
         except ValueError:
             return False
 
+    @recorded
     async def _show_consent_page(self, request: Request) -> Response:  # type: ignore[override]
         """Return our consent page; the CSRF token, its record and its cookies are those that FastMCP 4.2 has made.
 
         FastMCP 4.2 offers no other seam: `consent_csp_policy` changes one header, and the page is made in this method.
+
+        Raises:
+            M365Error: the client is not known any more, or its document cannot be had now.
         """
         original = await super()._show_consent_page(request)
         fields = hidden_fields(original) if original.status_code == 200 else {}
@@ -156,8 +160,9 @@ class EntraProxy(AzureProvider):
         if not fields or transaction is None:
             return original  # an error, which the error override replaces
         client = await self.get_client(transaction.client_id)
-        asked = consent_request(client, transaction, fields)
-        return with_cookies(self._consent_page(request, asked), original)
+        if client is None:
+            raise noted() or ClientUnknown()
+        return with_cookies(self._consent_page(request, consent_request(client, transaction, fields)), original)
 
     @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
@@ -211,8 +216,7 @@ class EntraProxy(AzureProvider):
             tokens=found.idp_tokens,
             received_at=found.created_at,
         )
-        session = new_session(new, self._sessions.clock())
-        begun = await self._sessions.begin(authorization_code.code, session)
+        begun = await self._sessions.begin(authorization_code.code, new_session(new, self._sessions.clock()))
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
         tokens = self._tokens.issue(begun, begun.current)
@@ -245,12 +249,14 @@ class EntraProxy(AzureProvider):
 
         Raises:
             TokenError: `invalid_grant`: the sign-in has ended, or the token was used before the grace time.
-            M365Error: with status 503: the client can use the same refresh token again.
+            M365Error: the client can use the same refresh token again.
         """
         reference = self._tokens.read(refresh_token.token, "refresh")
-        pair = None
-        if reference is not None:
-            pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+        try:
+            refresher = self._sign_ins.refresher
+            pair = None if reference is None else await refresher.new_pair(reference.session_id, reference.number)
+        except SignInNeeded as ended:
+            raise TokenError("invalid_grant", ended.explain()) from ended
         if pair is None:
             raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
         return self._tokens.issue(*pair)
@@ -260,7 +266,8 @@ class EntraProxy(AzureProvider):
         """Return the person and the assertion of our access token; None when the person must sign in again.
 
         Raises:
-            M365Error: with status 503: it cannot be found out now whether the token is valid.
+            M365Error: it cannot be found out now whether the token is valid, or Microsoft refuses for a reason that no
+                sign-in changes.
         """
         reference = self._tokens.read(token, "access")
         if reference is None:
@@ -284,13 +291,10 @@ class EntraProxy(AzureProvider):
         return is_allowed(redirect_uri, self._allowed)
 
     def _cookie_name(self, base_name: str) -> str:
-        # FastMCP 4.1.2 used the same cookie names for all servers of a host, and __Host- cookies all have Path=/.
-        # FastMCP 4.2 has cookies for each sign-in. The tag stays while a server of version 0.1.0 may run beside this
-        # one, because a browser that approved there finishes here.
+        # FastMCP 4.2 has cookies for each sign-in. The tag stays while a server of version 0.1.0, whose FastMCP has the
+        # same names for all servers of a host, may run beside this one: a browser that approved there finishes here.
         return super()._cookie_name(f"{self._cookie_tag}_{base_name}")
 
     def _create_upstream_oauth_client(self) -> AsyncOAuth2Client:
         # FastMCP documents duck typing here (see `auth.upstream`); its annotation is narrower.
-        client: Any = self._sign_ins.upstream
-        upstream: AsyncOAuth2Client = client
-        return upstream
+        return cast("AsyncOAuth2Client", self._sign_ins.upstream)

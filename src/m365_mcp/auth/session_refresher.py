@@ -14,18 +14,18 @@ from cachetools import TTLCache
 from m365_mcp import logs
 from m365_mcp.auth.session import RefreshDecision, Session, TokenPair, Upstream
 from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.sign_in_ending import ends_session
+from m365_mcp.auth.sign_in_events import aadsts_of
 from m365_mcp.auth.step_up import StepUps
 from m365_mcp.entra.token_endpoint import RETRIES, TokenEndpoint
 from m365_mcp.entra.verifier import EntraTokenVerifier
 from m365_mcp.errors import (
     AppRegistrationMistake,
-    ConsentMissing,
     EntraUnavailable,
     M365Error,
-    MicrosoftRefused,
-    PersonNotAllowed,
     SignInNeeded,
     StepUpNeeded,
+    Unavailable,
 )
 from m365_mcp.metrics import EndReason
 from m365_mcp.storage.leases import Leases
@@ -70,7 +70,7 @@ class SessionRefresher:
         When a refresh fails while the present assertion is still valid, calls go on with it.
 
         Raises:
-            M365Error: with status 503: the assertion has expired and cannot be refreshed now.
+            M365Error: the assertion has expired and cannot be refreshed now.
         """
         left = session.upstream.expires_at - self.sessions.clock()
         if left > EARLY_SECONDS or session.upstream.refresh_token is None:
@@ -91,7 +91,7 @@ class SessionRefresher:
         """Return the session with a new assertion; None when Entra has ended the sign-in.
 
         Raises:
-            M365Error: with status 503: Entra issues none now.
+            M365Error: Entra issues none now.
         """
         self._raise_recent_failure(session.id)
         task = self._running.get(session.id)
@@ -120,13 +120,13 @@ class SessionRefresher:
                     return found  # the session has ended, or another replica has refreshed it
                 self._raise_recent_failure(session.id)
                 upstream = await self.redeem(found)
-                if upstream is None:
-                    return None
                 return await self.sessions.change(session.id, lambda now: now.renewed(upstream))
         except TimeoutError as error:
             failure: M365Error = EntraUnavailable()
             self._failures[session.id] = failure
             raise failure from error
+        except SignInNeeded:
+            return None  # FastMCP's own response, `invalid_token`, is the right one here
         except M365Error as error:
             self._failures[session.id] = error
             raise
@@ -136,13 +136,12 @@ class SessionRefresher:
         if failure is not None:
             raise failure
 
-    async def redeem(self, session: Session) -> Upstream | None:
-        """Return new tokens of Entra for the session, not stored yet; None when Entra has ended the sign-in.
-
-        What only a new sign-in can mend ends the session: the client gets one clean refusal and the person signs in.
+    async def redeem(self, session: Session) -> Upstream:
+        """Return new tokens of Entra for the session, not stored yet.
 
         Raises:
-            M365Error: with status 503: it cannot be had now.
+            SignInNeeded: Entra has ended the sign-in, and so the session has ended.
+            M365Error: there are none now.
         """
         form = {
             "grant_type": "refresh_token",
@@ -152,11 +151,9 @@ class SessionRefresher:
         asked_at = self.sessions.clock()
         try:
             reply = await self.endpoint.request(form, repeatable=True, tenant=session.tenant_id)
-        except (SignInNeeded, ConsentMissing, PersonNotAllowed, MicrosoftRefused) as error:
-            if isinstance(error, MicrosoftRefused) and not error.is_grant_invalid:
-                raise
-            await self.end_sign_in(session, error)
-            return None  # the framework's own answer, invalid_token or invalid_grant, is the right one here
+        except M365Error as error:
+            await self._note_refusal(session, error)
+            raise
         rejection_reason = await self.verifier.rejection_reason_of_received(reply["access_token"])
         if rejection_reason:
             _log.warning("refreshed_token_refused", reason=rejection_reason)
@@ -167,21 +164,30 @@ class SessionRefresher:
             expires_at=asked_at + reply["expires_in"],
         )
 
+    async def _note_refusal(self, session: Session, error: M365Error) -> None:
+        """End the session if a new sign-in changes the refusal; otherwise leave a line for the operator."""
+        if ends_session(error, "refresh_token"):
+            await self.end_sign_in(session, error)
+        elif not isinstance(error, Unavailable):
+            known = {"code": error.code, "aadsts": aadsts_of(error), "advice": error.administrator_advice}
+            _log.warning("refresh_refused", object_id=session.object_id, **known)
+
     async def end_sign_in(self, session: Session, error: M365Error) -> None:
         """End a session that needs a new sign-in, and remember the claims challenge for that sign-in."""
         reason: EndReason = "step_up" if isinstance(error, StepUpNeeded) else "ended_by_microsoft"
         if isinstance(error, StepUpNeeded):
             await self.step_ups.remember(session.person, error.claims)
-        await self.sessions.end(session.id, reason)
+        await self.sessions.end(session.id, reason, aadsts_of(error))
 
     async def new_pair(self, session_id: str, number: int) -> tuple[Session, TokenPair] | None:
         """Return the pair for the refresh token of pair `number`: a new one, or the pair of its first use.
 
         Returns:
-            The session and the pair; None when the sign-in has ended, or the token was used before the grace time.
+            The session and the pair; None when the session had ended, or the token was used before the grace time.
 
         Raises:
-            M365Error: with status 503: the client can use the same refresh token again.
+            SignInNeeded: Microsoft has ended the sign-in, and says why.
+            M365Error: the client can use the same refresh token again.
         """
         try:
             async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session_id), BUDGET_SECONDS):
@@ -190,19 +196,28 @@ class SessionRefresher:
                     return None
                 decision, _ = session.decide(number, self.sessions.clock(), self.sessions.grace)
                 upstream = await self._confirm(session) if decision is RefreshDecision.NEW_PAIR else session.upstream
-                return None if upstream is None else await self.sessions.rotate(session_id, number, upstream)
+                return await self.sessions.rotate(session_id, number, upstream)
         except TimeoutError as error:
             raise EntraUnavailable from error
 
-    async def _confirm(self, session: Session) -> Upstream | None:
-        """Have Entra confirm the sign-in; during an outage a valid assertion is enough. None: the sign-in has ended."""
+    async def _confirm(self, session: Session) -> Upstream:
+        """Have Entra confirm the sign-in; while it cannot or will not, a valid assertion is enough.
+
+        Raises:
+            SignInNeeded: Entra has ended the sign-in.
+            M365Error: the assertion has expired and cannot be refreshed now.
+        """
         left = session.upstream.expires_at - self.sessions.clock()
         if session.upstream.refresh_token is None:
-            return session.upstream if left > 0 else None
+            if left <= 0:
+                raise SignInNeeded
+            return session.upstream
         try:
             self._raise_recent_failure(session.id)
             async with asyncio.timeout(self.wait_seconds if left > 0 else None):
                 return await self.redeem(session)
+        except SignInNeeded:
+            raise
         except (M365Error, TimeoutError) as error:
             self._failures.setdefault(session.id, error if isinstance(error, M365Error) else EntraUnavailable())
             if left <= 0:

@@ -130,8 +130,17 @@ class Sessions:
         self.metrics.refreshes.labels("new" if pair is None else "replayed").inc()
         return session, pair or session.current
 
-    async def end(self, session_id: str, reason: EndReason) -> bool:
-        """End the session on all replicas at once; return whether it existed. Raises StorageUnavailable."""
+    async def end(self, session_id: str, reason: EndReason, aadsts: int | None = None) -> bool:
+        """End the session on all replicas at once; return whether it existed.
+
+        Args:
+            session_id: the session.
+            reason: why it ends.
+            aadsts: Microsoft's number, if Microsoft has ended it.
+
+        Raises:
+            StorageUnavailable: the session may or may not have ended.
+        """
         for _ in range(_TRIES):
             stored = await self.records.read(COLLECTION, session_id)
             if stored.version is None:
@@ -139,7 +148,8 @@ class Sessions:
             if await self.records.compare_and_swap(COLLECTION, session_id, stored, None):
                 self.metrics.sessions_ended.labels(reason).inc()
                 session = read_session(stored.value)
-                _log.info("session_ended", reason=reason, object_id=session and session.object_id)
+                number = {} if aadsts is None else {"aadsts": aadsts}
+                _log.info("session_ended", reason=reason, object_id=session and session.object_id, **number)
                 return True
         raise StorageUnavailable
 

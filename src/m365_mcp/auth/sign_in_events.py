@@ -96,11 +96,10 @@ class Attempt:
         """Return the event of a refusal, for an error of ours or an error code of OAuth."""
         if isinstance(reason, str):
             return self._event("refused", code=reason, seconds=self._seconds(now))
-        number = _NUMBER.fullmatch(reason.reference or "")
         return self._event(
             "refused",
             code=reason.code,
-            aadsts=int(number[1]) if number else None,
+            aadsts=aadsts_of(reason),
             seconds=self._seconds(now),
             advice=reason.administrator_advice if reason.needs_administrator else None,
         )
@@ -154,6 +153,12 @@ def note_refused_redirect(uri: str, cause: RedirectCause) -> None:
     """Note on the sign-in of the current request that this redirect URI was refused, and why."""
     attempt = current()
     attempt.redirect_uri, attempt.cause = uri, cause
+
+
+def aadsts_of(refusal: M365Error) -> int | None:
+    """Return Microsoft's number of a refusal, or None."""
+    number = _NUMBER.fullmatch(refusal.reference or "")
+    return int(number[1]) if number else None
 
 
 def reference_of(transaction_id: str) -> str:

@@ -44,6 +44,11 @@ class SignIns:
         if self.client_metadata is not None:
             await self.client_metadata.keep(client)
 
+    async def lend_metadata(self, client: OAuthClientInformationFull) -> None:
+        """Store the metadata document of a client for one sign-in that begins. Raises StorageUnavailable."""
+        if self.client_metadata is not None:
+            await self.client_metadata.lend(client)
+
     async def close(self) -> None:
         """Close the connections to the hosts of metadata documents."""
         if self.client_metadata is not None:

@@ -2,7 +2,7 @@
 
 Sources: "Microsoft Entra authentication and authorization error codes" and "OAuth 2.0 On-Behalf-Of flow". Entra uses
 one `error` for different reasons (`invalid_client` for an unknown scope, `access_denied` for missing consent). So a
-known number decides first (see `entra.refusals`), then the consent `suberror`, then `error`.
+known number decides first (see `entra.refusals`), then a clear `suberror`, then `error`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from m365_mcp.entra import meanings
 from m365_mcp.entra.meaning import Meaning
 from m365_mcp.entra.refusals import GENERAL, REFUSALS
-from m365_mcp.errors import EntraUnavailable, M365Error, MicrosoftRefused, StepUpNeeded
+from m365_mcp.errors import EntraUnavailable, M365Error, StepUpNeeded
 
 # What RFC 6749 section 5.2, OpenID Connect Core section 3.1.2.6 and Microsoft say of an `error` without a number.
 _BY_ERROR: dict[str, Meaning] = {
@@ -33,7 +33,12 @@ _BY_ERROR: dict[str, Meaning] = {
 }
 # These have one meaning, so they also decide when Microsoft adds a number that is not in the table.
 _UNAMBIGUOUS = {"consent_required", "interaction_required", "login_required", "temporarily_unavailable"}
-_CONSENT_REQUIRED = "consent_required"
+# Microsoft's authentication libraries (MSAL) know these, too. With two of them the refresh token is worth nothing.
+_BY_SUBERROR: dict[str, Meaning] = {
+    "bad_token": meanings.ENDED,
+    "consent_required": meanings.CONSENT,
+    "token_expired": meanings.ENDED,
+}
 # Anyone can write the text of a callback, so a number is as long as Microsoft's are and no longer.
 _NUMBER = re.compile(r"AADSTS([0-9]{4,8})(?![0-9])")
 _NUMBER_IN_ADDRESS = re.compile(r"[?&]code=([0-9]{4,8})(?![0-9])")
@@ -66,13 +71,6 @@ def _error(meaning: Meaning, body: Mapping[str, Any], retry_after: float | None)
     if meaning.kind is StepUpNeeded:
         claims = body.get("claims")
         return StepUpNeeded(meaning.sentence, claims=claims if isinstance(claims, str) else None, reference=reference)
-    if meaning.kind is MicrosoftRefused:
-        return MicrosoftRefused(
-            meaning.sentence,
-            advice=meaning.advice,
-            reference=reference,
-            is_grant_invalid=body.get("error") == "invalid_grant",
-        )
     return meaning.kind(meaning.sentence, advice=meaning.advice, reference=reference)
 
 
@@ -80,8 +78,9 @@ def _meaning(body: Mapping[str, Any]) -> Meaning:
     number, error = aadsts_number(body), str(body.get("error"))
     if number in REFUSALS:
         return REFUSALS[number].meaning
-    if body.get("suberror") == _CONSENT_REQUIRED:
-        return meanings.CONSENT
+    suberror = str(body.get("suberror"))
+    if suberror in _BY_SUBERROR:
+        return _BY_SUBERROR[suberror]
     if number is None or error in _UNAMBIGUOUS:
         return _BY_ERROR.get(error, meanings.UNKNOWN)
     return meanings.UNKNOWN
@@ -95,15 +94,14 @@ def aadsts_number(body: Mapping[str, Any]) -> int | None:
 
 
 def aadsts_codes(body: Mapping[str, Any]) -> list[int]:
-    """Return the AADSTS numbers of an Entra error, from `error_codes`, or else the first one in the description."""
+    """Return the AADSTS numbers of an Entra error: of `error_codes`, then of the description, then of `error_uri`."""
     listed = body.get("error_codes")
-    if isinstance(listed, list):
-        numbers = [code for code in listed if isinstance(code, int) and 999 < code < 10**8]
-        if numbers:
-            return numbers
-    found = _NUMBER.search(str(body.get("error_description", "")))
-    found = found or _NUMBER_IN_ADDRESS.search(str(body.get("error_uri", "")))
-    return [int(found[1])] if found else []
+    codes = listed if isinstance(listed, list) else []
+    return [
+        *(code for code in codes if isinstance(code, int) and 999 < code < 10**8),
+        *map(int, _NUMBER.findall(str(body.get("error_description", "")))),
+        *map(int, _NUMBER_IN_ADDRESS.findall(str(body.get("error_uri", "")))),
+    ]
 
 
 def _reference(body: Mapping[str, Any]) -> str | None:

@@ -13,9 +13,9 @@ class ClientMetadataInvalid(InvalidArgument):
     """The client id is the URL of a document that is not valid, or at a host that nothing is fetched from."""
 
     code = "client_metadata_invalid"
-    title = "This assistant cannot connect here yet"
+    title = "This assistant cannot sign in here"
     sentence = "This server cannot use the document that describes your assistant."
-    advice = "Tell the people who make the MCP client; the log of this server says what is wrong."
+    advice = "Tell the people who make the MCP client."
     needs_administrator = True
 
 

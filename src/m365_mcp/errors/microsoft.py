@@ -140,14 +140,7 @@ class PermissionMissing(AdministratorNeeded):
 
 
 class MicrosoftRefused(AdministratorNeeded):
-    """Microsoft refused, and this server does not know the reason or cannot change it; the reference is the number.
-
-    Args:
-        sentence: what happened.
-        advice: what to do.
-        reference: the AADSTS number.
-        is_grant_invalid: whether Microsoft says that the refresh token or the code is worth nothing (`invalid_grant`).
-    """
+    """Microsoft refused, and this server does not know the reason or cannot change it; the reference is the number."""
 
     code = "microsoft_refused"
     sentence = "Microsoft refused the request, for a reason that this server does not know."
@@ -157,14 +150,3 @@ class MicrosoftRefused(AdministratorNeeded):
     )
     for_administrator = "Look the number up at https://login.microsoftonline.com/error."
     status = 503
-
-    def __init__(
-        self,
-        sentence: str | None = None,
-        *,
-        advice: str | None = None,
-        reference: str | None = None,
-        is_grant_invalid: bool = False,
-    ) -> None:
-        self.is_grant_invalid = is_grant_invalid
-        super().__init__(sentence, advice=advice, reference=reference)

@@ -7,7 +7,6 @@ for URLs and hosts.
 from __future__ import annotations
 
 import re
-import ssl
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from pydantic_settings import NoDecode
 from m365_mcp.clients import CLIENTS
 from m365_mcp.redirects import RedirectPattern
 from m365_mcp.settings.permissions import PERMISSIONS
+from m365_mcp.trust import trust_of
 
 # An empty variable of a template must not open the server to every domain, nor close it without a word.
 EMPTY_DOMAINS = (
@@ -166,7 +166,7 @@ _NO_HELP = "must be a full address such as https://intranet.example.com/help or 
 def check_ca_file(value: Path) -> Path:
     """Check that the file contains certificate authorities."""
     try:
-        ssl.create_default_context(cafile=value)
+        trust_of(value)
     except (OSError, ValueError):  # ssl.SSLError is an OSError
         raise ValueError("must name a readable PEM file with certificate authorities") from None
     return value

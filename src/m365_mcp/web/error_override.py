@@ -14,7 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from m365_mcp.errors import (
     AddressForClients,
     AuthorizationRequestInvalid,
-    ClientMetadataInvalid,
     ClientUnknown,
     InternalError,
     M365Error,
@@ -27,7 +26,7 @@ from m365_mcp.errors import (
 )
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.pages import Pages
-from m365_mcp.web.responses import error_as_json, retry_header
+from m365_mcp.web.responses import error_as_json, is_for_programs, retry_header
 
 AUTHORIZE = "/authorize"
 # Paths that only a person's browser visits. Everywhere else the Accept header tells it from a program.
@@ -99,8 +98,7 @@ class _ResponseFilter:
         if self._is_for_a_person():
             shown = error or self._error_of(status, headers)
             response = self._page(shown, status if error is None else shown.status)
-        elif error is not None and (error.status == 503 or isinstance(error, ClientMetadataInvalid)):
-            # For a program, the framework's own 400 or 401 is right when the token or the grant is really invalid.
+        elif error is not None and is_for_programs(error):
             shown, response = error, error_as_json(error)
         else:
             return None

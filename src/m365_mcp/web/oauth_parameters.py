@@ -4,7 +4,8 @@
 - This server has one scope. Whatever a client asks for, it is granted that scope, and the answer says so (RFC 6749
   section 3.3). So the SDK, which refuses the words of OpenID Connect and every other scope, does not see the parameter.
 - A client may send its id and secret in the Authorization header (RFC 6749 section 2.3.1); the SDK wants a `client_id`
-  in the form. A secret goes on only as its hash, which is what the store has (see `auth.client_secrets`).
+  in the form. Two different secrets are refused. A secret goes on only as its hash, which is what the store has (see
+  `auth.client_secrets`).
 - A registration without `token_endpoint_auth_method` is one of a public client; the SDK would issue a secret.
 
 It runs behind `OAuthRequests`, which passes a form on in one message.
@@ -22,11 +23,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.auth.client_secrets import hash_secret, method_of
+from m365_mcp.web.responses import json_error
 
 QUERY_PATHS = ("/authorize",)
 FORM_PATHS = ("/authorize", "/token", "/revoke")
 REDIRECTING_PATHS = ("/consent", "/auth/callback")
 Fields = Sequence[tuple[str, str]]
+_TWO_SECRETS = (
+    "The request has two different client secrets. Send one, in the Authorization header or in the form "
+    "(RFC 6749 section 2.3)."
+)
 
 
 class OAuthParameters:
@@ -47,6 +53,9 @@ class OAuthParameters:
             scope = {**scope, "query_string": _write(_requested(_read(scope["query_string"])))}
         if scope["method"] == "POST" and path in FORM_PATHS:
             fields = _requested(_read(await _body(receive)))
+            if path != "/authorize" and _has_two_secrets(fields, Headers(scope=scope)):
+                await json_error(400, "invalid_request", _TWO_SECRETS)(scope, receive, send)
+                return
             scope, receive = _with_body(scope, _write(_authenticated(fields, Headers(scope=scope))))
         elif scope["method"] == "POST" and path == "/register":
             scope, receive = _with_body(scope, _registration(await _body(receive)))
@@ -76,6 +85,18 @@ def _authenticated(fields: Fields, headers: Headers) -> Fields:
     hashed = {"client_secret": hash_secret(sent["client_secret"])} if sent.get("client_secret") else {}
     added = {name: sent[name] for name in ("client_id",) if name in sent} | hashed
     return [*((name, value) for name, value in fields if name not in ("client_id", "client_secret")), *added.items()]
+
+
+def _has_two_secrets(fields: Fields, headers: Headers) -> bool:
+    """Return whether a client sends two different secrets, of which one is wrong; the same one twice does no harm.
+
+    A header with another client's id is not about this client: some proxies in front of a server have one of their own.
+    """
+    client_id, secret = basic_credentials(headers.get("authorization", ""))
+    secrets = {value for name, value in fields if name == "client_secret"}
+    if dict(fields).get("client_id", client_id) == client_id:
+        secrets.add(secret)
+    return len(secrets - {""}) > 1
 
 
 def basic_credentials(header: str) -> tuple[str, str]:

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
 from m365_mcp.auth.client_metadata.documents import Documents
 from m365_mcp.auth.client_metadata.fetcher import Fetcher
 from m365_mcp.auth.client_metadata.hosts import HostRules
 from m365_mcp.errors import ClientMetadataInvalid, ClientMetadataUnavailable
-from m365_mcp.storage.records import Records
+from m365_mcp.storage.records import Records, Versioned
 from tests.backends import make_records
 
 URL = "https://client.example.com/client.json"
+LENT = f"{CLIENT_METADATA.name}-lent"
 HOUR, DAY = 3600.0, 24 * 3600.0
 BODY = json.dumps({"client_id": URL, "redirect_uris": ["http://localhost/callback"]}).encode()
+
+
+class Noting(Records):
+    """Records that note what is stored, and for how long."""
+
+    def __init__(self, inner: Records) -> None:
+        super().__init__(inner._backend, inner._cipher)
+        self.stored: list[tuple[str, float]] = []
+
+    async def compare_and_swap(
+        self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float = 0
+    ) -> Versioned | None:
+        self.stored.append((collection, seconds))
+        return await super().compare_and_swap(collection, key, stored, value, seconds)
 
 
 @dataclass
@@ -155,7 +172,7 @@ async def test_changed_document_replaces_the_last_good_one(host: Host, kept: Doc
 
 
 async def test_documents_of_strangers_are_not_stored(host: Host, http: httpx2.AsyncClient) -> None:
-    """Until somebody signs in with a client, its document is in the memory of one process only."""
+    """Until a sign-in with a client begins, its document is in the memory of one process only."""
     documents = host.replica(http)
     assert await found(documents) == URL
     host.status = 500
@@ -166,12 +183,126 @@ async def test_documents_of_strangers_are_not_stored(host: Host, http: httpx2.As
     assert await found(host.replica(http)) == URL
 
 
+async def test_f1_running_sign_in_goes_on_at_every_replica(host: Host, http: httpx2.AsyncClient) -> None:
+    """F1: the document of a sign-in that has begun serves every replica while the host is away."""
+    first, second = host.replica(http), host.replica(http)
+    await first.get(URL)
+    await first.lend(URL)
+    await first.lend(URL)
+    host.status = 0
+
+    assert await found(second) == URL
+    await second.keep(URL)
+    key = hashlib.sha256(URL.encode()).hexdigest()
+    lent = await host.records.read(LENT, key)
+    assert await host.records.compare_and_swap(LENT, key, lent, None)
+    host.now += HOUR + 1
+    assert await found(host.replica(http)) == URL
+
+
+async def test_f1_document_of_a_sign_in_is_lent_for_that_time_only(host: Host, http: httpx2.AsyncClient) -> None:
+    """F1: the store forgets the document of a sign-in that nobody finished; a document that is kept is not lent."""
+    host.records = noting = Noting(host.records)
+    first, second = host.replica(http), host.replica(http)
+    await first.get(URL)
+    await first.lend(URL)
+    await second.get(URL)
+    await second.keep(URL)
+    for documents in (first, second):
+        await documents.get(URL)
+        await documents.lend(URL)
+
+    assert noting.stored == [(LENT, 1800.0), (CLIENT_METADATA.name, 30 * DAY)]
+
+
+@pytest.mark.parametrize("status", [0, 500])
+async def test_f1_retry_after_is_when_the_host_is_asked_again(
+    host: Host, http: httpx2.AsyncClient, status: int
+) -> None:
+    """F1: whoever waits as long as the answer says gets the document, if the host is well again."""
+    host.status = status
+    documents = host.replica(http)
+    waits = []
+    for _ in range(2):
+        with pytest.raises(ClientMetadataUnavailable) as caught:
+            await documents.get(URL)
+        waits.append(caught.value.retry_after or 0.0)
+        host.status, host.now = 200, host.now + 10.5
+
+    assert waits == [30.0, 20.0]
+    host.now += waits[1] - 10.5
+    assert await found(documents) == URL
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said", "advised"),
+    [
+        (404, b"", "answers with status 404", "people who make the MCP client"),
+        (503, b"", "answers with status 503", "people who make the MCP client"),
+        (0, b"", "cannot be fetched from", "allow the server to reach that host"),
+    ],
+)
+async def test_f1_host_that_was_reached_is_not_called_unreachable(
+    host: Host, http: httpx2.AsyncClient, status: int, body: bytes, said: str, advised: str
+) -> None:
+    """F1: the sentence tells an answer from none, and the advice is for whoever can act."""
+    host.status, host.body = status, body
+
+    with pytest.raises(ClientMetadataUnavailable) as caught:
+        await host.replica(http).get(URL)
+
+    assert said in caught.value.sentence
+    assert advised in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"redirect_uris": []}, "its member redirect_uris is not valid"),
+        ({"token_endpoint_auth_method": "client_secret_post"}, "its member token_endpoint_auth_method is not valid"),
+        ({"jwks": [], "logo_uri": "x"}, "its member jwks is not valid"),
+        ({"client_id": URL + "/"}, "its client_id is not the URL that it is at"),
+    ],
+)
+async def test_f1_invalid_document_is_told_what_is_wrong(
+    host: Host, http: httpx2.AsyncClient, changes: dict[str, Any], said: str
+) -> None:
+    """F1: the answer and the log name the member; a person at a page is not sent to the log."""
+    host.body = json.dumps({**json.loads(BODY), **changes}).encode()
+
+    with capture_logs() as lines, pytest.raises(ClientMetadataInvalid) as caught:
+        await host.replica(http).get(URL)
+
+    assert said in caught.value.sentence
+    assert "log" not in caught.value.advice
+    assert "make your assistant" in str(caught.value.for_person)
+    assert [line.get("member", "client_id") in said for line in lines] == [True]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"token_endpoint_auth_method": None},
+        {"token_endpoint_auth_method": "", "client_name": None, "jwks": None, "grant_types": None},
+        {"logo_uri": "not a uri", "contacts": "one text", "client_uri": "", "scope": ["a"]},
+        {"tos_uri": 1, "policy_uri": {}, "software_id": [], "software_version": 2},
+    ],
+)
+async def test_f1_document_is_read_as_a_registration_is(
+    host: Host, http: httpx2.AsyncClient, changes: dict[str, Any]
+) -> None:
+    """F1: a member without a value counts as left out, and so does an informative one that is not valid."""
+    host.body = json.dumps({**json.loads(BODY), **changes}).encode()
+
+    assert await host.replica(http).get(URL) == json.loads(BODY)
+
+
 async def test_f1_without_an_earlier_document_the_host_is_named(host: Host, http: httpx2.AsyncClient) -> None:
     """A document that was never fetched is an outage that names its host; a missing one is so for an hour."""
     host.status = 404
     documents = host.replica(http)
 
-    with pytest.raises(ClientMetadataUnavailable, match=r"cannot be fetched from client\.example\.com\."):
+    with pytest.raises(ClientMetadataUnavailable, match=r"client\.example\.com answers with status 404"):
         await documents.get(URL)
     host.now += HOUR + 1
     assert await found(documents) is None

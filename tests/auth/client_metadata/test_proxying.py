@@ -9,18 +9,20 @@ from contextlib import asynccontextmanager
 import pytest
 
 from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
+from m365_mcp.auth.client_metadata.failures import error_of
 from m365_mcp.auth.client_metadata.fetcher import Fetcher, FetchFailed, HostRefused
 from m365_mcp.auth.client_metadata.hosts import HostRules
 from m365_mcp.auth.client_metadata.proxying import DocumentClients
+from m365_mcp.trust import trust_of
 
 
 @asynccontextmanager
-async def refusing_proxy(asked: list[str]) -> AsyncIterator[str]:
+async def refusing_proxy(asked: list[str], status: str = "403 Forbidden") -> AsyncIterator[str]:
     """Run a proxy that notes what it is asked for and connects to nothing; yield its address."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append((await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[0])
-        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
         await writer.drain()
         writer.close()
 
@@ -30,7 +32,7 @@ async def refusing_proxy(asked: list[str]) -> AsyncIterator[str]:
 
 
 async def failure_of(url: str) -> FetchFailed:
-    clients = DocumentClients(True, HostRules())
+    clients = DocumentClients(trust_of(None), HostRules())
     try:
         with pytest.raises(FetchFailed) as caught:
             await Fetcher(clients.client_for, HostRules()).fetch(url, CLIENT_METADATA)
@@ -51,7 +53,21 @@ async def test_f2_documents_are_fetched_through_the_operators_proxy(
         failure = await failure_of("https://client.invalid/client.json")
 
     assert asked == ["CONNECT client.invalid:443 HTTP/1.1"]
-    assert failure.reason == "connection"
+    assert failure.reason == "proxy_403"
+
+
+async def test_f1_refusal_of_the_proxy_is_no_failure_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F1: the log has the proxy's status, and the answer tells the operator about the proxy."""
+    async with refusing_proxy([], "407 Proxy Authentication Required") as address:
+        monkeypatch.setenv("HTTPS_PROXY", address)
+
+        failure = await failure_of("https://client.invalid/client.json")
+    error = error_of(failure, "client.invalid", "metadata document")
+
+    assert failure.reason == "proxy_407"
+    assert "proxy" in error.sentence
+    assert "(status 407)" in error.sentence
+    assert "HTTPS_PROXY" in error.advice
 
 
 async def test_f2_host_of_no_proxy_is_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,14 +20,15 @@ _MAX_JTI = 512  # characters
 
 @dataclass(frozen=True)
 class Assertion:
-    """What makes an assertion single: its id, and when it ends (seconds since the epoch)."""
+    """What an assertion says of itself: its id, when it ends (seconds since the epoch), and for whom it is."""
 
     id: str
     ends_at: float
+    audience: str
 
 
 def read_assertion(text: str) -> Assertion:
-    """Return id and end of an assertion whose signature is checked elsewhere.
+    """Return id, end and audience of an assertion whose signature is checked elsewhere.
 
     Raises:
         ValueError: a claim is missing or of the wrong type, for which FastMCP 4.2 has an error of its own only in part.
@@ -41,7 +42,13 @@ def read_assertion(text: str) -> Assertion:
         raise ValueError("jti must be a text")
     if not _is_time(claims.get("exp")) or not _is_time(claims.get("iat", 0)):
         raise ValueError("exp and iat must be numbers")
-    return Assertion(jti, float(claims["exp"]))
+    audience = claims.get("aud")
+    # Of several audiences, another one could use the assertion here (draft-ietf-oauth-rfc7523bis section 4).
+    if isinstance(audience, list) and len(audience) == 1:
+        audience = audience[0]
+    if not isinstance(audience, str) or not audience:
+        raise ValueError("aud must be one text")
+    return Assertion(jti, float(claims["exp"]), audience)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from fastmcp.server.auth.cimd import (
 )
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.shared.auth import OAuthClientInformationFull
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from m365_mcp.auth.client_metadata.assertions import UsedAssertions, read_assertion
 from m365_mcp.auth.client_metadata.documents import Documents
@@ -33,19 +33,31 @@ from m365_mcp.errors.request_error import recorded
 from m365_mcp.settings import Settings
 
 _OBJECT = TypeAdapter(dict[str, Any])
+# Nothing here depends on these members of a document, so one that is not valid is left out.
+_INFORMATIVE = frozenset(
+    ("client_uri", "logo_uri", "contacts", "tos_uri", "policy_uri", "software_id", "software_version", "scope")
+)
 
 
 def read_document(url: str, body: bytes) -> dict[str, Any]:
     """Return the metadata document of the client `url`. Raises DocumentInvalid."""
-    content = _read_object(body)
+    # What has no value counts as left out, as at a registration.
+    content = {name: value for name, value in _read_object(body).items() if value not in (None, "")}
     # Section 4.1 of the draft: the client id is compared as a text.
     if content.get("client_id") != url:
         raise DocumentInvalid("client_id_differs")
+    invalid = _invalid_members(content)
+    if invalid - _INFORMATIVE:
+        raise DocumentInvalid("not_client_metadata", member=min(invalid - _INFORMATIVE))
+    return {name: value for name, value in content.items() if name not in invalid}
+
+
+def _invalid_members(content: dict[str, Any]) -> set[str]:
     try:
         CIMDDocument.model_validate(content)
-    except ValueError:
-        raise DocumentInvalid("not_client_metadata") from None
-    return content
+    except ValidationError as error:
+        return {str(mistake["loc"][0]) for mistake in error.errors(include_url=False, include_input=False)}
+    return set()
 
 
 def read_key_set(_: str, body: bytes) -> dict[str, Any]:
@@ -68,8 +80,8 @@ def _read_object(body: bytes) -> dict[str, Any]:
 
 
 _MALFORMED_KEYS = (TypeError, AttributeError, KeyError)  # FastMCP 4.2 trusts the form of the keys
-CLIENT_METADATA = Kind("m365-client-metadata", 5 * 1024, read_document)
-KEY_SETS = Kind("m365-client-keys", 32 * 1024, read_key_set)
+CLIENT_METADATA = Kind("m365-client-metadata", 5 * 1024, read_document, "metadata document")
+KEY_SETS = Kind("m365-client-keys", 32 * 1024, read_key_set, "set of keys")
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,15 @@ class ClientMetadata:
             if document.jwks_uri is not None:
                 await self.key_sets.keep(str(document.jwks_uri))
 
+    async def lend(self, client: OAuthClientInformationFull) -> None:
+        """Put the document of a client into the store for one sign-in, which any replica may go on with.
+
+        Raises:
+            StorageUnavailable: the store did not respond.
+        """
+        if getattr(client, "cimd_document", None) is not None:
+            await self.documents.lend(str(client.client_id))
+
 
 class _StoredDocuments(CIMDFetcher):
     """FastMCP's fetcher with our documents."""
@@ -124,12 +145,13 @@ class MetadataClients(CIMDClientManager):
 
     Args:
         metadata: the documents and assertions.
-        default_scope: the scope of such a client.
-        allowed_redirect_uris: the operator's list.
+        settings: the settings of the server.
     """
 
-    def __init__(self, metadata: ClientMetadata, default_scope: str, allowed_redirect_uris: list[str]) -> None:
-        super().__init__(default_scope=default_scope, allowed_redirect_uri_patterns=allowed_redirect_uris)
+    def __init__(self, metadata: ClientMetadata, settings: Settings) -> None:
+        uris = list(settings.redirect_uris)
+        super().__init__(default_scope=settings.mcp_scope_name, allowed_redirect_uri_patterns=uris)
+        self._issuer = settings.mcp_server_base_url.rstrip("/")
         self._metadata = metadata
         self._fetcher = _StoredDocuments(metadata.documents)
 
@@ -155,16 +177,21 @@ class MetadataClients(CIMDClientManager):
     async def validate_private_key_jwt(self, assertion: str, client: Any, token_endpoint: str) -> bool:
         """Return True when the assertion is valid and was not used before.
 
+        Its audience is the issuer, as draft-ietf-oauth-rfc7523bis says and the MCP SDKs do, or the token endpoint, as
+        RFC 7523 section 3 says. Our metadata writes the issuer with or without a final slash.
+
         Raises:
             ValueError: it is not valid; FastMCP answers `invalid_client`.
             M365Error: the client's keys cannot be fetched now, or the store did not respond.
         """
         claims = read_assertion(assertion)
+        if claims.audience not in (self._issuer, f"{self._issuer}/", token_endpoint):
+            raise ValueError("aud must be the issuer of this server's metadata")
         try:
             document = await self._with_keys(client.cimd_document)
             # A new validator each time: its own memory of used assertions is that of one process.
             validator = CIMDAssertionValidator()  # type: ignore[no-untyped-call]
-            await validator.validate_assertion(assertion, client.client_id, token_endpoint, document)
+            await validator.validate_assertion(assertion, client.client_id, claims.audience, document)
         except (DocumentInvalid, *_MALFORMED_KEYS) as error:
             raise ValueError("the client's keys are not valid") from error
         await self._metadata.used_assertions.use(client.client_id, claims)
@@ -183,7 +210,7 @@ def clients_of(metadata: ClientMetadata | None, settings: Settings) -> MetadataC
     """Return the manager for the settings; None when MCP_CIMD is off, and then FastMCP advertises nothing."""
     if metadata is None:
         return None
-    return MetadataClients(metadata, settings.mcp_scope_name, list(settings.redirect_uris))
+    return MetadataClients(metadata, settings)
 
 
 def authenticator_of(proxy: OAuthProxy, clients: CIMDClientManager | None, endpoint: str) -> ClientAuthenticator:

@@ -1,7 +1,8 @@
 """Keeps the last good document of each URL, and goes on from it while the URL cannot be fetched.
 
-The document of a client with which somebody has signed in is in the shared store, so that every replica has it. Any
-other is in the memory of this process only, so that strangers cannot fill the store with documents of their own.
+The document of a client with which somebody has signed in is in the shared store, so that every replica has it. While
+a sign-in runs, its client's document is there too, for as long as a sign-in may take. Any other is in the memory of
+this process only, so that strangers cannot fill the store with documents of their own.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import Any
 from cachetools import LRUCache
 
 from m365_mcp import logs
-from m365_mcp.auth.client_metadata.fetcher import DocumentInvalid, Fetched, Fetcher, FetchFailed, HostRefused, Kind
+from m365_mcp.auth.client_metadata.failures import error_of
+from m365_mcp.auth.client_metadata.fetcher import Fetched, Fetcher, FetchFailed, Kind
 from m365_mcp.auth.client_metadata.hosts import target_of
-from m365_mcp.errors import ClientMetadataInvalid, ClientMetadataUnavailable
 from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 STALE_SECONDS = 30 * 24 * 3600.0  # how long a document is used without a fetch that succeeds
 GONE_SECONDS = 3600.0  # between the first and the second "not found", before a document counts as gone
+LENT_SECONDS = 1800.0  # longer than a sign-in takes: a transaction lives 15 minutes, and a code of ours five more
 _RECENT = 500  # documents of clients with which nobody has signed in yet
 _log = logs.get(__name__)
 
@@ -69,6 +71,7 @@ class Documents:
         self._records = records
         self._fetcher = fetcher
         self._kind = kind
+        self._lent = f"{kind.name}-lent"
         self._clock = clock
         self._recent: LRUCache[str, Entry] = LRUCache(_RECENT)
 
@@ -99,9 +102,23 @@ class Documents:
             await self._store(url, ABSENT, entry)  # another replica may have done so
         self._recent.pop(url, None)
 
+    async def lend(self, url: str) -> None:
+        """Put the document into the store for one sign-in that has begun. Raises StorageUnavailable."""
+        entry = self._recent.get(url)
+        if entry is not None and entry.content is not None:  # otherwise it is in the store, or is gone
+            stored = await self._records.read(self._lent, _key(url))
+            await self._records.compare_and_swap(self._lent, _key(url), stored, asdict(entry), LENT_SECONDS)
+
     async def _find(self, url: str) -> tuple[Versioned, Entry | None]:
         stored = await self._records.read(self._kind.name, _key(url))
-        return stored, self._recent.get(url) if stored.value is None else Entry(**stored.value)
+        if stored.value is not None:
+            self._recent.pop(url, None)
+            return stored, Entry(**stored.value)
+        if url not in self._recent:
+            lent = await self._records.read(self._lent, _key(url))
+            if lent.value is not None:
+                self._recent[url] = Entry(**lent.value)
+        return stored, self._recent.get(url)
 
     def _entry_of(self, fetched: Fetched) -> Entry:
         now = self._clock()
@@ -114,10 +131,11 @@ class Documents:
         if failure.is_missing:
             entry = await self._note_missing(url, stored, entry)
         is_usable = entry is not None and entry.is_usable(now)
-        _log.warning("client_metadata_not_fetched", host=host, reason=failure.reason, goes_on=is_usable)
+        member = {"member": failure.member} if failure.member else {}
+        _log.warning("client_metadata_not_fetched", host=host, reason=failure.reason, goes_on=is_usable, **member)
         if entry is not None and (is_usable or (entry.content is None and entry.is_gone(now))):
             return entry.content
-        raise _error_of(failure, host)
+        raise error_of(failure, host, self._kind.noun)
 
     async def _note_missing(self, url: str, stored: Versioned, entry: Entry | None) -> Entry:
         """Return the entry after its host has said "not found"; at the second time the document is dropped."""
@@ -143,15 +161,3 @@ class Documents:
 
 def _key(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
-
-
-def _error_of(failure: FetchFailed, host: str) -> ClientMetadataUnavailable | ClientMetadataInvalid:
-    if isinstance(failure, HostRefused):
-        return ClientMetadataInvalid(
-            f"This server does not fetch a client's metadata document from {host}.",
-            advice="The operator can name the host in MCP_CIMD_ALLOWED_HOSTS; the log of the server says more.",
-        )
-    if isinstance(failure, DocumentInvalid):
-        return ClientMetadataInvalid(f"What {host} sends is no metadata document of this client.")
-    sentence = f"The metadata document of the MCP client cannot be fetched from {host}."
-    return ClientMetadataUnavailable(sentence, retry_after=failure.retry_after)

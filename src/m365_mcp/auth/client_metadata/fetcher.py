@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from math import ceil
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -40,14 +41,18 @@ class FetchFailed(Exception):
     Args:
         reason: a word for the log, of a closed set: `http_403`, `timeout`, `dns`, …
         status: the HTTP status of the response, if there was one.
-        retry_after: seconds that the host asks to wait.
+        retry_after: seconds that the host asks to wait; when the failure is remembered, those until the next fetch.
+        member: the name of the document's member that is not valid.
     """
 
-    def __init__(self, reason: str, status: int | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, status: int | None = None, retry_after: float | None = None, member: str | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.retry_after = retry_after
+        self.member = member
 
     @property
     def is_missing(self) -> bool:
@@ -71,11 +76,13 @@ class Kind:
         name: the name of its collection in the store.
         max_bytes: the largest document.
         read: parses and checks the bytes of the document at a URL. Raises DocumentInvalid.
+        noun: what it is called in sentences.
     """
 
     name: str
     max_bytes: int
     read: Callable[[str, bytes], dict[str, Any]]
+    noun: str
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ class Fetcher:
         key = (kind.name, url)
         until, failure = self._failures.get(key, (0.0, None))
         if failure is not None and self._clock() < until:
-            raise copy(failure)  # one that is raised again would collect tracebacks
+            raise _repeated(failure, until - self._clock())
         task = self._running.get(key) or self._begin(key, target, kind)
         return await asyncio.shield(task)  # a client that hangs up ends nobody else's fetch
 
@@ -154,7 +161,7 @@ class Fetcher:
                 failure = FetchFailed(_reason_of(error))
         seconds = min(max(failure.retry_after or 0.0, FAILURE_SECONDS), MAX_FAILURE_SECONDS)
         self._failures[key] = (self._clock() + seconds, failure)
-        raise failure
+        raise _repeated(failure, seconds)
 
     @asynccontextmanager
     async def _turn(self, host: str) -> AsyncIterator[None]:
@@ -183,6 +190,13 @@ class Fetcher:
         return Fetched(kind.read(url, content), _fresh_seconds(response.headers))
 
 
+def _repeated(failure: FetchFailed, seconds: float) -> FetchFailed:
+    """Return a remembered failure with the seconds until the next fetch; one raised twice would collect tracebacks."""
+    again = copy(failure)
+    again.retry_after = float(ceil(seconds))
+    return again
+
+
 def _check(response: httpx2.Response) -> None:
     """Raise FetchFailed for a response that cannot be the document."""
     status = response.status_code
@@ -200,6 +214,9 @@ def _reason_of(error: httpx2.HTTPError) -> str:
         return "special_purpose_address"
     if isinstance(error, NameNotResolved):
         return "dns"
+    if isinstance(error, httpx2.ProxyError):  # the proxy refuses the CONNECT; the text begins with its status
+        status = str(error)[:3]
+        return f"proxy_{status}" if status.isdecimal() else "proxy"
     return "timeout" if isinstance(error, httpx2.TimeoutException) else "connection"
 
 

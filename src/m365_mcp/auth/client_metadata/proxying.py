@@ -22,7 +22,7 @@ class DocumentClients:
         rules: lift the check of addresses for hosts that the operator names.
     """
 
-    def __init__(self, trust: ssl.SSLContext | bool, rules: HostRules) -> None:
+    def __init__(self, trust: ssl.SSLContext, rules: HostRules) -> None:
         self._resolver = Resolver()
         self._direct = plain_client(transport=CheckedTransport(trust, rules, self._resolver))
         proxies = getproxies()

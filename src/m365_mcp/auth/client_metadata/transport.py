@@ -64,7 +64,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         resolve: returns the addresses of a host.
     """
 
-    def __init__(self, trust: ssl.SSLContext | bool, rules: HostRules, resolve: Resolve) -> None:
+    def __init__(self, trust: ssl.SSLContext, rules: HostRules, resolve: Resolve) -> None:
         self._inner = httpx2.AsyncHTTPTransport(verify=trust, trust_env=False, limits=_ONE_REQUEST_EACH)
         self._rules = rules
         self._resolve = resolve
