@@ -74,10 +74,7 @@ class Renderer:
                 script=None if script is None else read(script),
             )
         )
-        policy = ["default-src 'none'", "img-src 'self'", f"style-src {hash_of(STYLE)}"]
-        policy += [] if script is None else [f"script-src {hash_of(script)}"]
-        policy += [sources, "base-uri 'none'", "frame-ancestors 'none'"]
-        chosen = {"Content-Security-Policy": "; ".join(policy), "Content-Language": language.tag}
+        chosen = {"Content-Security-Policy": _policy(script, sources), "Content-Language": language.tag}
         page = HTMLResponse(html, status, {**PAGE_HEADERS, **chosen, **(headers or {})})
         if chosen_language(request) is not None:
             self._keep_choice(page, language)
@@ -87,6 +84,13 @@ class Renderer:
         """Have the browser remember the language, because Microsoft sends it back to an address without one."""
         path, secure = escape_path(self.product.base_path) or "/", self.product.base_url.startswith("https:")
         page.set_cookie(COOKIE, language.tag, CHOICE_SECONDS, path=path, secure=secure, httponly=True, samesite="lax")
+
+
+def _policy(script: str | None, sources: str) -> str:
+    """Return the Content-Security-Policy of a page with this script and these further directives."""
+    policy = ["default-src 'none'", "img-src 'self'", f"style-src {hash_of(STYLE)}"]
+    policy += [] if script is None else [f"script-src {hash_of(script)}"]
+    return "; ".join([*policy, sources, "base-uri 'none'", "frame-ancestors 'none'"])
 
 
 def _environment(language: Language) -> Environment:
