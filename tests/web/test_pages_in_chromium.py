@@ -54,7 +54,10 @@ class Site:
         headers = {name: value for name, value in (await asked.all_headers()).items() if not name.startswith(":")}
         sent = await self.http.request(asked.method, asked.url, headers=headers, content=asked.post_data_buffer)
         self.http.cookies.clear()  # Chromium keeps them
-        await route.fulfill(status=sent.status_code, headers=dict(sent.headers), body=sent.content)
+        # Playwright takes several cookies as lines of one header.
+        cookies = {"set-cookie": "\n".join(sent.headers.get_list("set-cookie"))}
+        told = {**sent.headers, **{name: value for name, value in cookies.items() if value}}
+        await route.fulfill(status=sent.status_code, headers=told, body=sent.content)
 
     async def address(self, page: str) -> str:
         """Return the address of a page by its name here."""
