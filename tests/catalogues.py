@@ -29,6 +29,7 @@ from m365_mcp.errors import (
     SettingsMistake,
     composing,
     mailbox,
+    policy,
 )
 from m365_mcp.web.pages import error_page
 from m365_mcp.web.pages.languages import ENGLISH
@@ -39,7 +40,7 @@ CATALOGUES = sorted((SOURCES / "locale").glob("*/LC_MESSAGES/m365_mcp.po"))
 _OPTIONS = {"newstyle_gettext": "true", "trimmed": "true"}
 # Errors of the tools' arguments, and of the start of the server: no browser meets them.
 _OF_TOOLS = (AttachmentsMissing, DraftUnknown, InvalidArgument, OutcomeUnknown, SettingsMistake)
-_MODULES_OF_TOOLS = (composing.__name__, mailbox.__name__)
+_MODULES_OF_TOOLS = (composing.__name__, mailbox.__name__, policy.__name__)
 # Where errors that a page can show are raised. A sentence with a value in it (an f-string) is not translated: in
 # another language its class's sentence stands there, which says the same without the value.
 _RAISERS = [

@@ -205,6 +205,8 @@ def test_child_processes_inherit_none_of_our_settings() -> None:
 FORMS = {
     "AZURE_CLIENT_CERTIFICATE_PATH",
     "AZURE_FEDERATED_TOKEN_FILE",
+    "M365_INTERNAL_DOMAINS",
+    "M365_POLICY_FILE",
     "M365_SEND_ALLOWED_DOMAINS",
     "M365_SEND_BLOCKED_EXTENSIONS",
     "MCP_DATA_DIR",

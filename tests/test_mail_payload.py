@@ -107,6 +107,7 @@ def test_unicode_survives_everywhere() -> None:
     message = build(to=["王小明 <小明@例え.jp>"], subject="會議記錄 ✉ Grüße", body="<p>こんにちは 👋🏽</p>")
 
     assert "✉".encode() in message.encode()
+    assert json.loads(message.encode("the-id")) == message.as_graph("the-id")
     sent = json.loads(message.encode())
     assert sent["message"]["subject"] == "會議記錄 ✉ Grüße"
     assert sent["message"]["body"]["content"] == "<p>こんにちは 👋🏽</p>"

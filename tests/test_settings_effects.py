@@ -79,6 +79,9 @@ PROOF = {
     "m365_send_bcc": "e2e/test_arguments.py::test_every_argument_of_a_writing_tool_arrives_in_its_own_place",
     "m365_send_from": "e2e/test_arguments.py::test_every_argument_of_a_writing_tool_arrives_in_its_own_place",
     "m365_send_blocked_extensions": f"{_TUNED}::test_only_the_chosen_extensions_are_blocked",
+    "m365_policy_file": "sending/test_policies.py::test_g13_forbidden_message_leaves_by_no_way",
+    "m365_internal_domains": "sending/test_policies.py::test_internal_domains_are_those_of_the_setting",
+    "m365_policy_timezone": "sending/test_policies.py::test_hours_are_those_of_the_chosen_time_zone",
     "m365_send_throttled_seconds": f"{_TUNED}::test_throttled_message_is_offered_again_for_the_chosen_time",
     "m365_show_previews": "e2e/test_answering.py::test_preview_is_shown_where_the_operator_allows_it",
 }

@@ -120,6 +120,13 @@ async def test_store_that_is_away_looks_like_a_bad_token(
     assert (refreshed.status_code, refreshed.text) == (500, "Internal Server Error")
 
 
+def test_redirect_uris_are_compared_by_their_spelling() -> None:
+    """`EntraProxy` passes no list of redirect URIs on: an entry matches neither its host in ASCII nor an escape."""
+    pairs = [("https://bücher.example/cb", "https://xn--bcher-kva.example/cb"), ("https://a/~cb", "https://a/%7Ecb")]
+
+    assert [matches_allowed_pattern(uri, entry) for entry, uri in pairs] == [False, False]
+
+
 async def test_oauth_routes_take_bodies_of_any_size(http: httpx2.AsyncClient) -> None:
     """`OAuthRequests`: a registration of 8 MB is stored."""
     assert await register(http, "x" * 8_000_000)
@@ -459,6 +466,16 @@ async def test_headers_are_read_by_the_letter(headers: dict[str, str], status: i
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE) as client,
     ):
         assert (await client.post("/mcp", content=body, headers={**usual, **headers})).status_code == status
+
+
+async def test_sentences_have_line_breaks(http: httpx2.AsyncClient) -> None:
+    """`ErrorDescriptions`: each mistake is a line, and one of the whole body has no name before its colon."""
+    broken = await http.post("/register", content=b"{", headers={"Content-Type": "application/json"})
+    query = {"client_id": "x", "response_type": "token", "redirect_uri": "x"}
+    several = await http.get("/authorize", params=query)
+
+    assert broken.json()["error_description"].startswith(": ")
+    assert "\n" in several.json()["error_description"]
 
 
 async def test_metadata_leaves_out_public_clients_at_revoke(http: httpx2.AsyncClient) -> None:

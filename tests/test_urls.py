@@ -125,7 +125,8 @@ def test_f18_origins_of_pages_and_of_desktop_applications(spelling: str, normal:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://a.example/", "https://a.example/x", "https://a.example?", "a.example", "*"]
+    "origin",
+    ["https://a.example/", "https://a.example/x", "https://a.example?", "a.example", "*", "app://", "app://a*"],
 )
 def test_f18_what_is_no_origin_is_refused(origin: str) -> None:
     """An origin has no path, not even a slash."""

@@ -20,6 +20,7 @@ from m365_mcp import __version__, logs
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import StorageUnavailable
+from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
 from m365_mcp.tools.caller import SERVICES
@@ -29,15 +30,17 @@ from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
+from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
-from m365_mcp.web.mcp_requests import McpRequests
+from m365_mcp.web.mcp_requests import McpRequests, limited_messages
 from m365_mcp.web.oauth_parameters import OAuthParameters
-from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests, limited
+from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import State
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import RateLimits
 from m365_mcp.web.request_headers import RequestHeaders
+from m365_mcp.web.request_paths import RequestPaths
 from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.sign_in_trail import SignInTrail
 from m365_mcp.web.store_reserve import StoreReserve
@@ -93,31 +96,34 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner):
+            async with inner.lifespan(inner), container.policy_watcher.running():
                 _allow_large_messages(inner)
                 yield
         finally:
             await container.close()
 
-    observed = SignInTrail(_limits(container, inner), SignInLog(container.metrics), container.auth.sign_in_records)
+    records = container.auth.sign_in_records
     edge = [
         # The first sees a request first and its answer last.
         Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted_hosts(container.settings.mcp_trusted_proxies)),
         Middleware(health.Draining, readiness=container.readiness),
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
+        Middleware(RequestPaths, prefix=container.settings.public_path),
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
         Middleware(RequestHeaders, mcp_path=MCP_PATH),
+        Middleware(SignInTrail, log=SignInLog(container.metrics), records=records),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
     routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
-    return Starlette(routes=[*routes, Mount("/", observed)], middleware=edge, lifespan=lifespan)
+    return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
 
 
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
     """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
-    checked = OAuthRequests(OAuthParameters(inner), container.auth.is_our_resource)
+    parameters = OAuthParameters(inner, parse_all(container.settings.redirect_uris))
+    checked = OAuthRequests(ErrorDescriptions(parameters), container.auth.is_our_resource)
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     reserved = StoreReserve(checked, container.storage.reserve)
     return OAuthBodies(RateLimits(reserved, addresses.of, container.metrics))
@@ -156,7 +162,7 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
     manager = route.endpoint.app.session_manager
-    manager.asgi_app = limited(manager.asgi_app.app, MAX_MCP_BODY)
+    manager.asgi_app = limited_messages(manager.asgi_app.app, MAX_MCP_BODY)
 
 
 def _start_metrics(container: Container) -> None:

@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, sessions, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, simulator, version. It reads the settings once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from m365_mcp import __version__, logs, settings
-from m365_mcp.errors import M365Error, SettingsMistake
+from m365_mcp.commands.error_messages import errors_as_messages
 
 app = App(
     name="m365-mcp",
@@ -26,6 +23,8 @@ app = App(
 )
 sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
+policy = App(name="policy", help="See the policies about what may leave.")
+app.command(policy)
 
 
 @app.command
@@ -68,6 +67,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
         once: end after the mails instead of running on.
         port: port of the server; when it is in use, another free port is used.
     """
+    settings.ignore_dotenv()
     from m365_mcp.commands.demo.run import run_demo
 
     _require_simulator()
@@ -85,6 +85,18 @@ def doctor() -> None:
 
     logs.configure("error", chosen.mcp_log_format)
     sys.exit(asyncio.run(examine(chosen, Console())))
+
+
+@policy.command(name="check")
+def check_policies() -> None:
+    """Read the settings and `M365_POLICY_FILE` as the server does, and print the policies or the mistake.
+
+    Example: `M365_POLICY_FILE=policies.cedar m365-mcp policy check`
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy import check
+
+    check(chosen, Console())
 
 
 @sessions.command(name="list")
@@ -174,24 +186,9 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error is a message and an exit code, never a traceback."""
-    try:
+    """Run the command line."""
+    with errors_as_messages():
         app()
-    except SettingsMistake as mistake:
-        _show_mistakes(mistake)
-        sys.exit(2)
-    except ValidationError as error:
-        if error.title != "Settings":
-            raise
-        # FastMCP's own settings, which it reads while it is imported.
-        rows = error.errors(include_url=False, include_input=False, include_context=False)
-        _show_mistakes(SettingsMistake(tuple((f"FASTMCP_{row['loc'][0]}".upper(), row["msg"]) for row in rows)))
-        sys.exit(2)
-    except M365Error as error:
-        Console(stderr=True).print(f"[red]{error.sentence}[/] {error.advice}")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _require_simulator() -> None:
@@ -201,12 +198,3 @@ def _require_simulator() -> None:
     sentence = "The simulator is not installed: pip install 'm365-mcp-server[demo]' (in a checkout: make demo)."
     Console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(2)
-
-
-def _show_mistakes(mistake: SettingsMistake) -> None:
-    table = Table("Variable", "What is wrong", title="The server cannot start", title_style="bold red")
-    for name, problem in mistake.mistakes:
-        table.add_row(name, Text(problem))
-    console = Console(stderr=True)
-    console.print(table)
-    console.print(mistake.advice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import httpx2
 
@@ -26,6 +27,9 @@ from m365_mcp.graph.client import GraphClient
 from m365_mcp.http_clients import make_http_clients
 from m365_mcp.mail import DEFAULT_BLOCKED, MailRules
 from m365_mcp.metrics import Metrics
+from m365_mcp.policy.decision_point import PolicyDecisionPoint, read_policies
+from m365_mcp.policy.facts import InternalDomains
+from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
@@ -56,6 +60,12 @@ class Container:
     metrics: Metrics
     readiness: health.Readiness
     pages: Pages
+
+    @property
+    def policy_watcher(self) -> PolicyWatcher:
+        """Watches the file of policies."""
+        outgoing = self.services.outgoing
+        return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
 
     @property
     def checks(self) -> tuple[health.Check, ...]:
@@ -128,11 +138,25 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         metrics,
         settings.m365_send_throttled_seconds,
     )
-    by_draft = settings.m365_send_mode == "draft"
-    return Outgoing(_mail_rules(settings), Composer(), delivery, by_draft, settings.m365_show_previews)
+    rules = mail_rules(settings)
+    return Outgoing(
+        rules,
+        Composer(),
+        delivery,
+        settings.m365_send_mode == "draft",
+        _decision_point(settings, rules),
+        settings.m365_show_previews,
+    )
 
 
-def _mail_rules(settings: Settings) -> MailRules:
+def _decision_point(settings: Settings, rules: MailRules) -> PolicyDecisionPoint:
+    internal = InternalDomains(settings.m365_internal_domains)
+    policies = read_policies(rules, settings.m365_policy_file)
+    return PolicyDecisionPoint(policies, internal, ZoneInfo(settings.m365_policy_timezone))
+
+
+def mail_rules(settings: Settings) -> MailRules:
+    """Return the operator's choices about mail."""
     blocked = settings.m365_send_blocked_extensions
     return MailRules(
         allowed_domains=settings.m365_send_allowed_domains,

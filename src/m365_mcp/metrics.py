@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 # Why a session ended; `by_client` is RFC 7009.
 EndReason = Literal[
@@ -40,6 +40,12 @@ class Metrics:
             "sends", "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before).", "outcome"
         )
         self.settlements = count("settlements", "Unclear sends that were looked up: sent, not_sent, unclear.", "found")
+        self.policy_changes = count(
+            "policy_changes", "Changes of the file of policies: in_force, or refused for a mistake.", "outcome"
+        )
+        self.policies = Gauge(
+            "m365_mcp_policies", "The policies in force, by their digest.", ["digest"], registry=self.registry
+        )
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

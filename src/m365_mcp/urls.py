@@ -3,6 +3,7 @@
 The public URL, `Host`, `Origin` and `resource` are compared in this form: hosts as ASCII (IDNA) in lower case and
 without a final dot, no default port, paths decoded and without empty segments (RFC 3986 section 6.2.2, RFC 6454
 section 4). What has several readings has no normal form and is refused: `%2F`, dot segments, `127.1`.
+`redirects` builds the normal form of redirect URIs from the same parts.
 Pydantic reads the host, because FastMCP publishes its addresses as Pydantic spells them.
 """
 
@@ -23,7 +24,10 @@ _OUTSIDE_NAMES = re.compile(r"[\x00-\x20\x7f/\\?#@%:\[\]]")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]|[^\[\]:]+)(?::([0-9]{0,5}))?")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # An origin that is no http URL: `null`, or what a desktop application has (`tauri://localhost`, `app://obsidian.md`).
-_OPAQUE_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[a-z0-9._~*-]*")
+# `file://` is the only one without a host; `*` stands for every host, and for no part of one.
+_OPAQUE_ORIGIN = re.compile(r"null|file://|[a-z][a-z0-9+.-]*://(\*|[a-z0-9._~-]+)")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_OUTSIDE_QUERIES = re.compile(r"[\x00-\x20\x7f\\#]")
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,11 @@ def normal_origin(origin: str) -> str:
 
 
 def _decode(path: str) -> str:
-    return "".join(f"/{_decode_segment(segment)}" for segment in path.split("/") if segment)
+    return "".join(f"/{decode_segment(segment)}" for segment in path.split("/") if segment)
 
 
-def _decode_segment(segment: str) -> str:
+def decode_segment(segment: str) -> str:
+    """Return a segment of a path without escapes. Raises ValueError where programs would read the path differently."""
     try:
         text = unquote(segment, errors="strict")
     except UnicodeDecodeError:
@@ -137,6 +142,21 @@ def _decode_segment(segment: str) -> str:
     if _BROKEN_ESCAPE.search(segment) or text in (".", "..") or "/" in text or "\\" in text or not text.isprintable():
         raise ValueError("a path has no dot segments, and no escaped slashes or control characters")
     return text
+
+
+def normal_query(query: str) -> str:
+    """Return a query in which everything is escaped but letters, digits and `-._~&=+`. Raises ValueError.
+
+    `&`, `=` and `+` stay as they are written, because escaped they mean something else (WHATWG URL section 5.1).
+    """
+    if _BROKEN_ESCAPE.search(query) or _OUTSIDE_QUERIES.search(query):
+        raise ValueError("a query has no blanks, control characters or backslashes, and its escapes are complete")
+    return quote(_ESCAPE.sub(_unescape, query), safe="&=+%")
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    character = chr(int(escape[0][1:], 16))
+    return character if character.isascii() and (character.isalnum() or character in "-._~") else escape[0].upper()
 
 
 def escape_path(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import pytest
@@ -16,6 +17,7 @@ from tests.e2e.person import PersonAtBrowser, direct_client
 from tests.e2e.programs import Redis, Server, Simulator, make_server
 
 COPILOT = "https://global.consent.azure-apim.net/redirect/tool-5f1"
+SPELLED = "https://bücher.example/callback"
 SCOPES = ["mcp-access offline_access", "openid profile email", "", "  ", " mcp-access ", "Mail.Send", "api://x/y"]
 
 INITIALIZE = {
@@ -39,7 +41,7 @@ def server_of_every_client(tmp_path_factory: pytest.TempPathFactory, shared_simu
         shared_simulator,
         REDIS_URL="memory://",
         MCP_CLIENTS=",".join(CLIENTS),
-        MCP_ALLOWED_REDIRECT_URIS="com.example.app:/callback",
+        MCP_ALLOWED_REDIRECT_URIS="com.example.app:/callback,https://BÜCHER.example:443/callback",
     )
     server.program.shared = True
     server.start()
@@ -198,22 +200,36 @@ async def test_f4_allowed_uris_of_a_longer_list_are_registered(client: HandClien
     assert f"{web[1]} is not on this server's list" in refused.json()["error_description"]
 
 
-async def test_f4_refusal_names_the_uri_and_which_of_two_causes_it_was(client: HandClient) -> None:
-    """Not on the server's list: ask the operator. Not registered by this client: register again."""
+async def test_f4_refusal_names_the_uri_and_which_cause_it_was(client: HandClient) -> None:
+    """Not on the server's list: ask the operator. Not registered by this client: register again. Else: no remedy."""
     unlisted = await client.register(redirect_uris=["https://app.example.com/cb"])
     await client.register()
     foreign = await client.authorize(redirect_uri="https://app.example.com/cb")
     other = await client.authorize(redirect_uri="http://127.0.0.1:9/callback")
+    unusable = await client.register(redirect_uris=["http://localhost:3000/cb#f"])
 
     for reply, expected in (
         (unlisted, "https://app.example.com/cb is not on this server's list"),
         (foreign, "https://app.example.com/cb is not on this server's list"),
         (other, "http://127.0.0.1:9/callback is not one that this client registered"),
+        (unusable, "no setting changes that: it has a fragment (#)."),
     ):
         assert reply.status_code == 400
         assert expected in reply.json()["error_description"]
     assert "MCP_CLIENTS" in unlisted.json()["error_description"]
     assert "MCP_CLIENTS" not in other.json()["error_description"]
+
+
+async def test_f6_redirect_uri_may_have_another_spelling_than_the_setting(every_client: HandClient) -> None:
+    """What is registered is answered, authorized and redirected to; the setting has the host in letters, and a port."""
+    registered = await every_client.register(redirect_uris=[SPELLED])
+    every_client.redirect_uri = "https://xn--bcher-kva.example/callback"
+    target = await every_client.person.sign_in(every_client.authorize_url())
+    redeemed = await every_client.redeem(dict(parse_qsl(urlsplit(target).query))["code"])
+
+    assert (registered.status_code, registered.json()["redirect_uris"]) == (201, [every_client.redirect_uri])
+    assert target.startswith(f"{every_client.redirect_uri}?code=")
+    assert redeemed.status_code == 200
 
 
 async def test_f19_private_use_redirect_uri_without_authority_signs_in(every_client: HandClient) -> None:
@@ -277,6 +293,8 @@ async def test_f7_secret_is_not_in_the_store_and_its_hash_is_no_secret(client: H
         ([COPILOT], "client_secret_basic", "client_secret_basic"),
         ([COPILOT], "none", "none"),
         ([COPILOT, CALLBACK], None, "none"),
+        ([COPILOT, "https://app.example.com/cb"], None, "client_secret_post"),
+        ([COPILOT.replace("https://global", "https://GLOBAL")], None, "client_secret_post"),
         ([CALLBACK], None, "none"),
         (["https://claude.ai/api/mcp/auth_callback"], "", "none"),
     ],
@@ -284,7 +302,7 @@ async def test_f7_secret_is_not_in_the_store_and_its_hash_is_no_secret(client: H
 async def test_f7_copilot_studio_gets_a_secret_without_asking(
     every_client: HandClient, uris: list[str], asked: str | None, method: str
 ) -> None:
-    """A client that says nothing is public, unless all its redirect URIs are Copilot Studio's."""
+    """A client that says nothing is public, unless all its redirect URIs that are registered are Copilot Studio's."""
     named = {} if asked is None else {"token_endpoint_auth_method": asked}
     registered = (await every_client.register(redirect_uris=uris, **named)).json()
 

@@ -88,6 +88,62 @@ def test_two_demos_at_once_walk_through_ten_steps_each_and_end(tmp_path: Path) -
     assert len(set(ports)) == 2
 
 
+UTF_16, LATIN_1 = "MCP_PORT=8100\r\n".encode("utf-16"), "# Größe\n".encode("latin-1")
+
+
+@pytest.mark.parametrize("content", [UTF_16, LATIN_1], ids=["UTF-16", "Latin-1"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["serve"], 2),
+        (["doctor"], 2),
+        (["sessions", "list"], 2),
+        (["sessions", "end", "--all"], 2),
+        (["demo", "--help"], 0),
+        (["version"], 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_f8_command_names_the_coding_of_dotenv_or_does_not_read_it(
+    tmp_path: Path, command: list[str], code: int, content: bytes
+) -> None:
+    """What needs settings says in a row what is wrong with the file; what needs none runs."""
+    (tmp_path / ".env").write_bytes(content)
+
+    ran = run_by_hand(*command, folder=tmp_path)
+
+    assert (ran.returncode, "Traceback" in ran.stderr, "save it as UTF-8" in ran.stderr) == (code, False, code == 2)
+
+
+@pytest.mark.parametrize("content", [UTF_16, LATIN_1], ids=["UTF-16", "Latin-1"])
+def test_f8_inspector_names_the_coding_of_dotenv(tmp_path: Path, content: bytes) -> None:
+    """The Inspector shows what its server writes to standard error: the row, and no traceback."""
+    (tmp_path / ".env").write_bytes(content)
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "m365_mcp.commands.inspector"],
+        cwd=tmp_path,
+        env=environment_with(),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=2 * PATIENCE_SECONDS,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stdout, "save it as UTF-8" in ran.stderr) == (2, "", True)
+
+
+def test_f8_demo_needs_no_dotenv_and_reads_none(tmp_path: Path) -> None:
+    """It runs to its end beside the `.env` of something else, in whatever coding."""
+    (tmp_path / ".env").write_bytes(UTF_16)
+
+    ran = run_by_hand("demo", "--once", "--port", str(free_port()), folder=tmp_path)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Meeting notes ✉ 會議記錄" in ran.stdout
+
+
 def test_demo_stays_up_for_a_real_client_and_stops_cleanly(tmp_path: Path) -> None:
     """Without --once server and mailbox page stay up, with mails to read; Ctrl-C ends everything the demo started."""
     port = free_port()
@@ -166,9 +222,21 @@ def test_taken_port_is_a_message_and_no_traceback(simulator: Simulator, tmp_path
     second = run("serve", folder=tmp_path, **server.program.environment)
     server.program.end()
 
-    assert second.returncode != 0
-    assert "address already in use" in second.stderr
+    assert second.returncode == 2
+    assert "MCP_PORT" in second.stderr
+    assert "already in use" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.9"])
+def test_f9_host_of_another_machine_is_a_message_that_names_it(simulator: Simulator, tmp_path: Path, host: str) -> None:
+    """The server does not start, and says which variable to change."""
+    server = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_HOST=host)
+    ran = run("serve", folder=tmp_path, **server.program.environment)
+
+    assert ran.returncode == 2
+    assert "MCP_HOST" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_taken_metrics_port_does_not_stop_the_server(simulator: Simulator, tmp_path: Path) -> None:
@@ -218,3 +286,32 @@ def test_simulator_listens_where_it_is_told(tmp_path: Path) -> None:
 
     assert elsewhere == [False, False]
     assert code == 0
+
+
+def test_policy_check_prints_the_policies_or_the_mistake(tmp_path: Path) -> None:
+    """Settings and file are read as the server reads them; a mistake is a sentence, exit code 2 and no traceback."""
+    file = tmp_path / "policies.cedar"
+    chosen = {**VARIABLES, "M365_POLICY_FILE": str(file), "M365_SEND_ALLOWED_DOMAINS": "contoso.example"}
+
+    file.write_text('@id("house") @advice("Ask first.") forbid(principal, action, resource) when { resource.hasBcc };')
+    good = run("policy", "check", folder=tmp_path, **chosen)
+    file.write_text("permit(principal, action, resource);")
+    bad = run("policy", "check", folder=tmp_path, **chosen)
+
+    assert good.returncode == 0, good.stderr
+    assert re.search(r"house\W+Ask first\.", good.stdout)
+    assert "setting:M365_SEND_ALLOWED_DOMAINS" in good.stdout
+    assert bad.returncode == 2
+    assert "M365_POLICY_FILE" in bad.stdout + bad.stderr
+    assert "everything that is not forbidden is permitted" in " ".join((bad.stdout + bad.stderr).split())
+    assert "Traceback" not in bad.stderr
+
+
+def test_h11_sessions_are_seen_and_ended_without_the_policies(tmp_path: Path) -> None:
+    """H11: a file of policies that is away does not take the operator's way to end sessions away."""
+    data = {"MCP_DATA_DIR": str(tmp_path), "REDIS_URL": "", "M365_POLICY_FILE": str(tmp_path / "away.cedar")}
+
+    ended = run("sessions", "end", "--all", folder=tmp_path, **VARIABLES, **data)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "0 session(s) ended" in ended.stdout

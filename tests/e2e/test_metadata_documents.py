@@ -150,6 +150,20 @@ async def test_document_cannot_allow_what_the_operator_does_not(place: Place, ur
     assert (await authorize(place.replicas[0].url, place.client_id, redirect_uri=uri)).status_code == 400
 
 
+async def test_f4_uri_that_the_document_does_not_list_is_for_its_maker_to_list(place: Place) -> None:
+    """There is no registration to repeat: program, page and log name the document."""
+    url = place.replicas[0].url
+    refused = await authorize(url, place.client_id, redirect_uri="http://localhost:9/other")
+    page = await authorize(url, place.client_id, "text/html", redirect_uri="http://localhost:9/other")
+
+    told = refused.json()["error_description"]
+    assert "http://localhost:9/other is not one that this client's metadata document lists" in told
+    assert "register" not in told
+    assert "<h1>Your assistant asks for an address that its maker does not list</h1>" in page.text
+    assert "http://localhost:9/other" in page.text
+    assert place.replicas[0].log.count('"cause": "not_in_document"') == 2
+
+
 OUTAGES = {
     "forbidden": Answer(403),
     "missing": Answer(404),

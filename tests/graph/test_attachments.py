@@ -193,7 +193,13 @@ async def test_removal_that_graph_refuses_is_an_error() -> None:
 
 
 def attached(number: int, **fields: Any) -> dict[str, Any]:
-    return {"id": f"id-{number}", "name": f"{number}.txt", "@odata.type": "#microsoft.graph.fileAttachment", **fields}
+    return {
+        "id": f"id-{number}",
+        "name": f"{number}.txt",
+        "size": 3,
+        "@odata.type": "#microsoft.graph.fileAttachment",
+        **fields,
+    }
 
 
 async def test_attachments_are_listed_page_by_page() -> None:
@@ -205,9 +211,9 @@ async def test_attachments_are_listed_page_by_page() -> None:
 
     found = await list_attachments(graph.mailbox(), "AAMk1")
 
-    assert found == (Attached("1.txt", True), Attached("2.txt", False), Attached("", False))
+    assert found == (Attached("1.txt", True, 3), Attached("2.txt", False, 3), Attached("", False))
     assert graph.asked == [
-        ("GET", "/me/messages/AAMk1/attachments?$select=id,name"),
+        ("GET", "/me/messages/AAMk1/attachments?$select=id,name,size"),
         ("GET", "/me/messages/AAMk1/attachments?$skip=2"),
     ]
     assert {request.url.host for request in graph.requests} == {"graph.example.com"}

@@ -24,7 +24,7 @@ def listening() -> Iterator[tuple[str, list[str]]]:
             """Write no log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", requests
         server.shutdown()

@@ -27,11 +27,13 @@ TEXT = [
     "if (a<b && c>d) for (i=0;i<n;i++) { a>b }",
     "a <b and c> d",
     "<<< -> <- <= <3 </3 <> </> <-- << >>",
+    'a <p title="x<y" z"=1> b',
     "Dear <Title>, <Body> <Font> <Table>",
     "Ship to <address>, see <title> and <link> or <img>",
     '<a href="https://contoso.example/ is never closed',
     "a <!-- note without an end",
     "<?php echo 1; ?> and <![CDATA[a < b]]> and <!here>",
+    "a <![CDATA[ without its end",
     "<soap:Envelope> and <xsl:template match='/'>",
     "ls > out.txt < in.txt 2>&1; cat <<EOF",
     "<script> without its end",
@@ -63,6 +65,9 @@ def test_k2_text_in_angle_brackets_is_read_as_written(text: str) -> None:
         ('<?xml:namespace prefix = o ns = "urn:x" /><p>a</p>', "<p>a</p>"),
         ("<div @click='x' :class='y' v-if>a</div>", "<div>a</div>"),
         ("List<b>bold</b>", "List<b>bold</b>"),
+        ("<svg></svg>a <circle> b", "a &lt;circle&gt; b"),
+        ("<![CDATA[<b>a</b>]]>", "&lt;![CDATA[&lt;b&gt;a&lt;/b&gt;]]&gt;"),
+        ("<p title='a' b\"=1>c</p>", '<p title="a">c</p>'),
     ],
 )
 def test_k2_markup_stays_markup(html: str, clean: str) -> None:
@@ -82,6 +87,7 @@ def test_k2_text_after_markup_that_never_closes_stays() -> None:
         "<?php ",
     ):
         assert "the rest</b>" in sanitize_html(f"<p>a</p>{start} <b>the rest</b>")[0]
+    assert sanitize_html("<label>the rest")[0] == "&lt;label&gt;the rest"
 
 
 def test_k2_open_comment_is_said() -> None:
@@ -108,7 +114,8 @@ def test_k2_wrapper_around_html_does_not_spoil_it() -> None:
 
 
 def test_k2_address_in_brackets_keeps_its_query() -> None:
-    """An ampersand in an address in brackets begins no character reference."""
+    """An ampersand in an address in brackets begins no character reference; one with a semicolon does."""
+    assert sanitize_html("<x &Auml; y>")[0] == "&lt;x Ä y&gt;"
     assert (
         unescape(sanitize_html("<https://contoso.example/?a=1&copy=2>")[0]) == "<https://contoso.example/?a=1&copy=2>"
     )
@@ -159,6 +166,12 @@ def test_k2_reading_takes_linear_time(html: str) -> None:
             escape_text(html)
 
     assert idle_core_seconds(read, enough=1) < 1  # quadratic time would be minutes
+
+
+def test_k2_words_that_may_be_attributes_are_limited() -> None:
+    """Those of all tags count, also of tags that turn out to be text."""
+    with pytest.raises(BodyTooComplex, match=r"more than 50,000 HTML attributes\."):
+        escape_text(("<p " + "a " * 25_001 + "<") * 2 + ">")
 
 
 PIECES = """

@@ -53,6 +53,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "CRLF": lambda text: lines(text, "\r\n"),
     "CR": lambda text: lines(text, "\r"),
     "backslash-n": lambda text: lines(text, "\\n"),
+    "backslash-r-n": lambda text: lines(text, "\\r\\n"),
     "indented lines": lambda text: "\n    " + lines(text, "\n    "),
     "alphabet for URLs": lambda text: text.replace("+", "-").replace("/", "_"),
     "no padding": lambda text: text.rstrip("="),
@@ -142,6 +143,12 @@ def test_k11_text_that_was_never_base64_is_refused(name: str, text: str) -> None
     assert "not base64" in refusal(name, text)
 
 
+def test_k11_short_text_without_padding_has_to_be_of_its_type() -> None:
+    """Of a type that nobody knows, it may be anything."""
+    assert "not base64" in refusal("a.png", "Zm9v4A")
+    assert send("a.xyz", "/gECgA").attachments[0].content == b"\xfe\x01\x02\x80"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -213,6 +220,8 @@ def test_k11_content_of_another_content_type_is_said() -> None:
     (warning,) = send("a.bin", encoded(b"Hello"), content_type="application/pdf").warnings
 
     assert "not what content_type says (a file like .pdf)" in warning
+    twice = encoded(encoded(b"Hello, Grace").encode())
+    assert send("a.xyz", twice, content_type="message/rfc822").attachments  # an attached mail may hold base64
     assert send("a.bin", encoded(PDF), content_type="application/pdf").warnings == ()
 
 

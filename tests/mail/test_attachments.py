@@ -193,6 +193,8 @@ def test_g19_empty_file_gives_a_warning() -> None:
 
     assert message.attachments[0].size == 0
     assert message.warnings == ("1 attachment is empty (0 bytes).",)
+    two = [{"name": name, "content_base64": ""} for name in ("a.txt", "b.txt")]
+    assert build(attachments=two).warnings == ("2 attachments are empty (0 bytes).",)
 
 
 def test_g19_attachments_are_limited_together() -> None:
@@ -206,6 +208,8 @@ def test_g19_attachments_are_limited_together() -> None:
     assert "upload link" in caught.value.advice
     with pytest.raises(MessageTooLarge):
         attach(content=b"x" * 3_000_001)
+    with pytest.raises(MessageTooLarge, match="are 6 bytes together"):  # and nothing is decoded
+        build(MailRules(max_inline_attachment_bytes=5), attachments=[{"name": "a", "content_base64": "!" * 16}])
 
 
 def test_g19_archive_is_not_opened() -> None:
@@ -217,9 +221,10 @@ def test_g19_archive_is_not_opened() -> None:
     "content", ["aG k=", "aGk==", "aGk===", "é", "aGk=aGk=", "a-_=", "a+-_", "aGl=", "aGVsb", "data:text/plain,aGk="]
 )
 def test_content_that_is_not_base64_is_refused(content: str) -> None:
-    """Invalid base64 is refused and never guessed."""
-    with refused(InvalidArgument, match="not base64"):
-        build(attachments=[{"name": "a.txt", "content_base64": content}])
+    """Invalid base64 is refused and never guessed, also in a data: address."""
+    for text in (content, f"data:text/plain;base64,{content}"):
+        with refused(InvalidArgument, match="'attachments' entry 1 has .*not base64"):
+            build(attachments=[{"name": "a.txt", "content_base64": text}])
 
 
 @pytest.mark.parametrize(

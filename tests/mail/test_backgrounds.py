@@ -39,6 +39,7 @@ from m365_mcp.mail.html.backgrounds import PlainBackground, plain_background
         ("linear-gradient(rgb(1,2,3), foo(red))", "#010203", True),
         ("center / cover", None, False),
         ("red, linear-gradient(blue, green)", "#ff0000", True),
+        pytest.param("red " + "rgb(" * 2_000, "#ff0000", False, id="deep"),
     ],
 )
 def test_k3_background_keeps_one_colour(value: str, color: str | None, has_gradient: bool) -> None:

@@ -251,6 +251,7 @@ def test_k3_size_with_a_function_in_a_function_takes_no_other_declaration(width:
             False,
         ),
         ("background-clip:text;color:transparent", "color:transparent", [], 0, "", False),
+        ("background:linear-gradient(red,blue);background-clip:text", "color:#ff0000", ["gradient"], 0, "", False),
         (
             "background-image:linear-gradient(red,blue);background-clip:text;color:green",
             "color:green",
@@ -328,6 +329,8 @@ def test_h1_costly_declarations_are_counted(style: str, converted: int) -> None:
         ("color:rgb(1 2 3 / 5%)", "color:rgb(1 2 3 / 5%)", ""),
         ("color:color(srgb 1 0 0 / 5%)", "color:rgba(255,0,0,0.05)", ""),
         ("font-family:'a;b';color:red", "color:red", ""),
+        ("color:rgb(1,2;3);width:1px", "width:1px", "c"),
+        ("color:rgb(1,2,3);width:calc(1px;2px)", "color:rgb(1,2,3)", ""),
         ("font-family:'a\";b';color:red", "color:red", ""),
         ("width:((1px);color:red;height:1px", "color:red;height:1px", ""),
     ],

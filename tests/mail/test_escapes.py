@@ -43,6 +43,8 @@ from tests.mail.composing import build
         ("Vi\\rele Gr\\u00fc\\u0dfwhere", "Vi\nele Grü\\u0dfwhere"),
         ("an upper \\u00fccase", "an upper ücase"),
         ("\\n\\n", "\n\n"),
+        ("a \\nXb \\nXc", "a \nXb \nXc"),
+        ('<b>a</b> <p class=\\"b\\">', '<b>a</b> <p class="b">'),
         ("x\\u00 C:\\new\\notes.\\n\\nAda", "x\\u00 C:\\new\\notes.\n\nAda"),
         ("a" * 290 + '<p a=\\"b\\">', "a" * 290 + '<p a="b">'),
         ("<p " + "a" * 290 + '=\\"b\\">', "<p " + "a" * 290 + '="b">'),

@@ -148,6 +148,7 @@ def test_k11_other_files_may_begin_with_anything(kind: str | None) -> None:
         (b"\xe4\0\xe4\0\xe4\xe4\xe4\xe4", False, False),
         (b"\xe4\0\xe4\0\xe4\0\xe4\xe4", False, True),
         (b"\xe4\0\0\xe4\xe4\0\xe4\0", False, False),
+        (b"\xe4\0" * 39 + bytes(4), False, True),
     ],
 )
 def test_k11_text_is_told_by_its_bytes(content: bytes, plain: bool, text: bool) -> None:

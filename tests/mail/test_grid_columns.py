@@ -44,8 +44,14 @@ from m365_mcp.mail.html.columns import plain_columns
         ("repeat(0, 1fr) 2px", None),
         ("repeat(24, 1fr)", " ".join(["1fr"] * 24)),
         ("repeat(12, 1fr 2fr)", " ".join(["1fr 2fr"] * 12)),
+        ("minmax(max(a, b), 1fr)", "minmax(auto, 1fr)"),
+        ("repeat(auto-fit, minmax(a, b)) 1px", "repeat(auto-fit, auto) 1px"),
+        ("1fr " + "(" * 900, "1fr auto"),
+        ("repeat(auto-fit, " + "{" * 900, "repeat(auto-fit, auto)"),
+        ("minmax(0, " + "(" * 900, "minmax(0, auto)"),
     ],
+    ids=lambda value: value[:60] if value else None,
 )
 def test_k4_columns_are_written_plainly(value: str, plain: str | None) -> None:
-    """Repeated columns are written out up to 24, an automatic one gets one width, and names of lines are left out."""
+    """Up to 24 repeated columns are written out, automatic ones get one width, names go, and no width is `auto`."""
     assert plain_columns(value) == plain

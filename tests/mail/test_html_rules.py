@@ -99,6 +99,9 @@ def test_attributes_are_those_that_format_a_mail() -> None:
         ("a", "href", "javascript:a()", None, [Removal.LINK]),
         ("a", "href", "/a", None, [Removal.LINK]),
         ("a", "href", "", None, []),
+        ("a", "href", "http://", None, [Removal.LINK]),
+        ("a", "href", "tel://[@a", None, [Removal.LINK]),
+        ("a", "href", "mailto://a\u2100b", None, [Removal.LINK]),
     ],
 )
 def test_attribute_is_kept_changed_or_removed(

@@ -195,6 +195,8 @@ def test_k12_image_of_a_reply_may_be_one_of_the_original() -> None:
 
     assert reply.notes == ()
     assert reply.body.content == '<img src="cid:theirs">'
+    own = ReplyRequest(kind="reply", original="m1", body='<img src="cid:LOGO">', attachments=[file(content_id="logo")])
+    assert compose_reply(own, MailRules()).check_images(frozenset()) == ()
 
 
 def test_k9_mail_whose_whole_content_was_removed_is_refused() -> None:

@@ -33,6 +33,7 @@ LONG = "a line that a program has wrapped where sixty characters"
         ("<script>x</script>\na\n\nb", "<script>x</script>\na<br><br>b"),
         ("<style>x</style>\na\n\nb", "<style>x</style>\na<br><br>b"),
         ("<title>x</title>\na\n\nb", "<title>x</title>\na<br><br>b"),
+        *((f"<td><p>a<{x}>b</{x}>\nc\n\nd", f"<td><p>a<{x}>b</{x}>\nc<br><br>d") for x in ("script", "style", "title")),
         ("<p>x</p>\na<br>\nb\n\nc", "<p>x</p>\na<br>\nb<br><br>c"),
         ("<p>x</p><hr>\na\nb", "<p>x</p><hr>\na<br>b"),
         ('<div id="a"><p>x</div>a\n\nb', '<div id="a"><p>x</div>a<br><br>b'),

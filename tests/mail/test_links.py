@@ -155,6 +155,7 @@ DISGUISES = [
     ("ada.github.io", "https://eve.github.io"),
     ("boss@contoso.example", "mailto:boss@contoso.example,m@evil.example"),
     ("boss@contoso.example", "mailto:boss@contoso.example?bcc=m%40evil.example"),
+    ("boss@contoso.example", "mailto:?cc=m@evil.example"),
     ("boss@contoso.example", "mailto:eve@contoso.example"),
     ("boss@contoso.example", "tel:+15550100"),
     ("evil.example or contoso.example", EVIL),
@@ -227,6 +228,7 @@ def test_h16_note_names_the_first_three_links() -> None:
     """The note says what is shown and where it leads, each pair once, in at most sixty characters a name."""
     html = "".join(link(f"{name}.example") for name in "aabcde") + link(f"{'x' * 63}.example")
 
+    assert misleading_links(link("a<li>b.example"))[0].shown == "b.example"
     (note,) = link_notes(html)
 
     assert note.sentence == (

@@ -51,6 +51,8 @@ def test_k6_emphasis_needs_no_space_beside_chinese_japanese_and_korean(markdown:
         ("a_b_c _d_ __e__ _(f)_.", "a_b_c <em>d</em> <strong>e</strong> <em>(f)</em>."),
         ("снег_снег_", "снег_снег_"),
         ("* a *", "<ul>\n<li>a *</li>\n</ul>"),
+        ("*1 a*2", "<em>1 a</em>2"),
+        ("a**🎉**b", "a**🎉**b"),
         ("😀**(b)**😀", "😀<strong>(b)</strong>😀"),
         (
             "**Gomphocarpus (*G. physo.*, syn.*A.*)**",

@@ -57,6 +57,8 @@ def test_k13_plain_lines_stay_plain_lines(text: str) -> None:
         ("- a\n  more\n- b", "<ul>\n<li>a<br>\nmore</li>\n<li>b</li>\n</ul>"),
         ("> Can you?\nYes.", "<blockquote>\n<p>Can you?</p>\n</blockquote>\n<p>Yes.</p>"),
         (">1 a\n>2 b", "<blockquote>\n<p>1 a<br>\n2 b</p>\n</blockquote>"),
+        ("a\n<div>b</div>", "<p>a</p>\n<div>b</div>"),
+        ("a\n[b]: https://a.example\n\n[b]", '<p>a</p>\n<p><a href="https://a.example">b</a></p>'),
         (r"\*a\* \_b\_ \# 1\. don\'t C:\\new \\\\srv\\a", r"<p>*a* _b_ # 1. don't C:\new \\srv\a</p>"),
         (
             r"`C:\*` and [a](https://a.example/\_b)",
@@ -88,6 +90,7 @@ def test_k13_footnotes_are_numbered_and_none_is_lost() -> None:
 
 def test_k13_note_in_a_quote_and_a_second_one_of_a_name_stay_text() -> None:
     """Only a note outside quotes and lists moves to the end, and only the first of its name."""
+    assert html_of("a[^1] ^[b]\n[^1]: c").startswith("<p>a<sup>[1]</sup> ^[b]</p>\n<hr>")
     html = html_of("a[^1]\n\n> [^1]: quoted\n\n[^1]: note\n\n[^1]: again")
 
     assert "<blockquote>\n<p>[^1]: quoted" in html.replace("<sup>[1]</sup>", "[^1]")
@@ -111,6 +114,8 @@ def test_k13_definition_leaves_the_text_only_when_the_text_refers_to_it() -> Non
 
     assert html.startswith('<p>See <a href="https://a.example">1</a>.</p>')
     assert '<p>[2]: <a href="https://b.example">https://b.example</a></p>' in html
+    for block in ("|c|\n|-|", "- c", "# c", "> c", "<div>\nc\n</div>"):  # it ends what begins like a title
+        assert "[a]: <a" in html_of(f'[a]: https://a.example "b\n{block}\nd"\n\n[a]')
 
 
 LINKED = [
@@ -137,6 +142,7 @@ def test_k13_bare_web_address_is_a_link_without_what_follows(text: str, address:
     ("text", "target", "shown"),
     [
         ("www.contoso.example/a.", "https://www.contoso.example/a", "www.contoso.example/a"),
+        ("https://a.example/[b]c", "https://a.example/%5Bb%5Dc", "https://a.example/[b]c"),
         ("Ada (ada_l+x@contoso.example).", "mailto:ada_l+x@contoso.example", "ada_l+x@contoso.example"),
         ("'o'brien@mail.contoso.example'", "mailto:o'brien@mail.contoso.example", "o'brien@mail.contoso.example"),
         ("E-Mail:ada@contoso.example,", "mailto:ada@contoso.example", "ada@contoso.example"),

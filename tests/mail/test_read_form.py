@@ -127,6 +127,9 @@ ROWS: list[tuple[str, Literal["HTML", "Text", "Markdown"], str, str, list[str]]]
         "# a\n\nb\n- c\n- d",
         ["The body has Markdown marks and no HTML that sets its lines"],
     ),
+    ("&LT;p&GT;a&LT;/p&GT;", "HTML", "HTML", "<p>a</p>", ["The tags of the body were escaped (&lt;p&gt;)"]),
+    ("a <html>b</html>", "Text", "Text", "a <html>b</html>", ["The body was sent as plain text"]),
+    ("|a|\r\n|-|\r\n|b|", "Text", "Text", "|a|\r\n|-|\r\n|b|", ["The body was sent as plain text"]),
     ("<p>a</p>", "HTML", "HTML", "<p>a</p>", []),
     ("a<br>b", "HTML", "HTML", "a<br>b", []),
     ("<b>aaaaaaaaaa", "HTML", "HTML", "<b>aaaaaaaaaa", []),
@@ -157,12 +160,14 @@ def test_k1_html_is_no_text(text: str) -> None:
 
 
 def test_k1_longest_markdown_is_rendered() -> None:
-    """200,000 characters are Markdown, and a longer text is not parsed as such."""
+    """200,000 characters are Markdown; a longer text, or one of more tags than a letter has, is not parsed as such."""
     start = "# a\n\n"
     longest = start + "b" * (200_000 - len(start))
 
     assert read_form(longest, "HTML", as_written=False).format == "Markdown"
     assert read_form(longest + "b", "HTML", as_written=False).format == "Plain"
     assert read_form(f"<b>x</b>{longest[8:]}", "HTML", as_written=False).format == "HTML"
+    assert read_form(f"{start}<br>{longest[9:]}", "HTML", as_written=False).format == "Markdown"
+    assert read_form("<" * 10_001, "HTML", as_written=False).format == "HTML"
     assert read_form(f"```md\n{longest}\n```", "HTML", as_written=False).format == "Markdown"
     assert read_form(f"```md\n{longest}b\n```", "HTML", as_written=False).format == "Plain"

@@ -140,6 +140,13 @@ SHOWN = [
     ),
     ('<iframe src="http://a.example">a</iframe>', '<a href="http://a.example">a.example</a> a'),
     ("<select><optgroup><option>c</select>", ": ○ c"),
+    ("<ruby>a<rt>b<rp>)</rp>c</ruby>", "a（b）c"),
+    ("a<select><option hidden>x<option>b</select>", "a ○ b"),
+    ("a<select hidden><option>x</select>b<select><option hidden>x</select>c", "a b c"),
+    ("a<option hidden>x</option>b", "a b"),
+    ('a<embed src="https://a.example" hidden>b<button hidden>x</button>c', "a b c"),
+    ("<svg><text>a<textpath>b</textpath>c</text></svg>", "abc"),
+    ('<iframe></iframe></a><a href="https://a.example">b</a>', '<a href="https://a.example">b</a>'),
 ]
 
 

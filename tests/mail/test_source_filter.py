@@ -33,6 +33,14 @@ from tests.mail.composing import build_html
             "ad",
             ['Text that the styles do not display was removed (3 characters): "b c"'],
         ),
+        (
+            "a<my-x hidden>b</my-x>c",
+            "a c",
+            [
+                'Text that the styles do not display was removed (1 character): "b"',
+                "1 unknown tag (<my-x>) was removed",
+            ],
+        ),
         ('a<form style="opacity:0">b</form>c', "ac", ['Text that the styles disguise was removed (1 character): "b"']),
         ('a<form style="zoom:2">b</form>c', "a<div>b</div>c", ["zoom was removed from 1 element"]),
         ('<p style="zoom:2">a</p>', "<p>a</p>", ["zoom was removed from 1 element"]),

@@ -121,10 +121,12 @@ def test_k3_long_variable_is_left_out(length: int, value: str) -> None:
 
 
 def test_h1_brackets_of_a_sheet_may_be_thirty_deep() -> None:
-    """One more is refused."""
-    read_style_sheets(["(" * 30 + ")" * 30 + "[" * 30 + "]" * 30 + "{" * 30])
-    with pytest.raises(BodyTooComplex, match="more than 30 brackets of a style sheet open in one another"):
-        read_style_sheets(["(" * 31])
+    """One more is refused, also behind or between brackets that CSS does not take for an end."""
+    read_style_sheets(["p{a:" + "(" * 30 + ")" * 30 + "[" * 30 + "]" * 30 + "{" * 30])
+    deep = [f"p{{a:{nested}" for nested in ("(" * 31, "f(" * 31, ")" * 40 + "(" * 31, "(]" * 31, '(")"' * 31)]
+    for css in (*deep, "p" + ":not(" * 31 + ")" * 31 + "{a:b}"):
+        with pytest.raises(BodyTooComplex, match="more than 30 brackets of a style sheet open in one another"):
+            read_style_sheets([css])
 
 
 def test_h1_selectors_of_a_sheet_are_limited() -> None:

@@ -188,7 +188,9 @@ def test_k3_linked_style_sheet_is_reported() -> None:
 
 def test_k3_text_that_a_style_sheet_adds_is_reported() -> None:
     """K3: a mail cannot have text of ::before, so the report quotes it."""
-    _, warnings = build_html("<style>.a::before{content:'»'}.b:after{content:''}</style><p class=a>x</p>")
+    _, warnings = build_html(
+        "<style>.a::before{content:'»'}.b:after{content:''}.c::before{top:0}</style><p class=a>x</p>"
+    )
 
     assert warnings == ('Style sheets add text, which a mail cannot have; write it into the body: "»"',)
 
@@ -199,10 +201,18 @@ TOO_MUCH = {
     "selectors": ("p," * limits.MAX_SHEET_RULES + "p{x:y}", "<p>x", "rules of style sheets"),
     "brackets": ("p{a:" + "(" * (limits.MAX_SHEET_DEPTH + 1), "<p>x", "brackets of a style sheet"),
     "steps": ("b ~ p{x:y}", "<p>x</p>" * 4_000 + "<b>x", "steps to find"),
+    "levels of tables": ("table b{x:y}" * 150, "<table><td>" * 45 + "<b>a</b>" * 400, "steps to find"),
     "output": ("p{color:red;" + "margin:0;" * 100 + "}", "<p>x" * 2_000, "characters of style rules"),
     "elements": ("p{x:y}", "<p>x" * (limits.MAX_SHEET_ELEMENTS + 1), "HTML tags beside a style sheet"),
     "classes": ("p{x:y}", f'<p class="{" ".join(map(str, range(limits.MAX_CLASSES)))}">', "classes of one element"),
 }
+
+
+def test_h1_element_that_has_ended_is_no_level() -> None:
+    """Neither is one without an end tag; else these rules would look through more elements than the limit allows."""
+    html = "<div><p><b>a</b><br></div>" * 300
+
+    assert sanitize_html(f"<style>{'div b{x:y}' * 120}</style>{html}")[0].startswith("<div><p><b>a</b><br></p></div>")
 
 
 @pytest.mark.parametrize(("css", "html", "said"), TOO_MUCH.values(), ids=TOO_MUCH)
@@ -222,8 +232,10 @@ def test_k3_rule_of_no_element_costs_nothing() -> None:
 
 
 def test_k3_variables_in_variables_end() -> None:
-    """K3: variables that grow or that name one another end without a value."""
+    """K3: variables that grow or that name one another end without a value; in a long value, the fallback stays."""
     css = ":root{--a:var(--b) var(--b);--b:var(--a) var(--a)}p{margin:var(--a)}"
 
     assert all(len(value) < 10_000 for rule in read_style_sheets([css]).rules for _, value in rule.declarations)
     assert sanitize_html(f"<style>{css}</style><p>x</p>")[0] == "<p>x</p>"
+    long = f"<style>p{{font-family:{'x' * 201} var(--c, d)}}</style><div style='--c:e'><p>x</p></div>"
+    assert " d" in sanitize_html(long)[0]

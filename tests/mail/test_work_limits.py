@@ -56,7 +56,7 @@ ORDINARY = {
         _row("Name", 6) + _row("---", 6) + _row("value 12,345", 6) * 2_000,
     ),
     "60 pages of prose": ("Markdown", (LINE * 8 + "\n") * 240),
-    "3,000 list items": ("Markdown", "- an item of a list\n" * 3_000),
+    "4,000 list items": ("Markdown", "- an item of a list\n" * 4_000),
     "100 pages of a newsletter": ("HTML", SECTION * 8 * 100),
     "table of 2,000 styled rows": ("HTML", "<table>" + "<tr><td style='padding:1px'>a</td></tr>" * 2_000 + "</table>"),
 }
@@ -80,9 +80,10 @@ TOO_MUCH = {
     "tags": ("HTML", "<!>" * (limits.MAX_TAGS + 1), f"{limits.MAX_TAGS:,} '<'"),
     "attributes": (
         "HTML",
-        "<p data-a data-b data-c data-d data-e>" * (limits.MAX_ATTRIBUTES // 5 + 1),
+        "<p a=1 b=1 c=1 d=1 e=1>" * (limits.MAX_ATTRIBUTES // 5 + 1),
         f"{limits.MAX_ATTRIBUTES:,} HTML attr",
     ),
+    "references": ("HTML", f'<p title="{">" * (limits.MAX_REFERENCES + 1)}">', f"{limits.MAX_REFERENCES:,} '&'"),
     "links": ("HTML", "<a href=#a>b</a>" * (limits.MAX_ADDRESSES + 1), f"{limits.MAX_ADDRESSES:,} links and pictures"),
     "long style": ("HTML", f'<p style="{"a" * (limits.MAX_STYLE_CHARACTERS + 1)}">', "10,000 characters in one style"),
     "styles": ("HTML", "".join(f'<p style="a:{n};b:c;d:e">' for n in range(3_000)), "8,000 different style"),

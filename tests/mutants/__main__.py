@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from tests.mutants.operators import mutants_of
+from tests.mutants.operators import Mutant, mutants_of
 from tests.mutants.report import (
     PACKAGES,
     Result,
+    Survivor,
     digest,
     modules_of,
     page_section,
@@ -44,9 +47,9 @@ def main(arguments: list[str]) -> int:
 def _known(path: Path, asked: Namespace) -> Result | None:
     """Return the last result of a module, if only its survivors are to be run: no sample replaces a larger run."""
     last = read_results().get(str(path.relative_to(PACKAGE)))
-    if last is None or last.digest != digest(path.read_text()):
-        return None
-    return last if asked.survivors or last.every < asked.every else None
+    if last is None or asked.survivors:
+        return last
+    return last if last.digest == digest(path.read_text()) and last.every < asked.every else None
 
 
 def _read(arguments: list[str]) -> Namespace:
@@ -60,14 +63,27 @@ def _read(arguments: list[str]) -> Namespace:
 def _run_module(path: Path, runner: Runner, every: int, known: Result | None) -> Result:
     """Run the mutants of a module; of one whose result is `known`, only the survivors."""
     source = path.read_text()
-    name = ".".join(["m365_mcp", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
-    everything = mutants_of(source)
-    tried = chosen = everything[::every]
     if known is not None:
-        every, tried = known.every, everything[:: known.every]
-        chosen = [mutant for mutant in tried if survivor_of(mutant) in known.survivors]
-    survivors = [survivor_of(mutant) for mutant in chosen if runner.run(name, path, mutant.source, mutant.line).passed]
-    return Result(digest(source), len(tried), tuple(survivors), every)
+        return replace(known, survivors=_survivors(path, runner, _still_there(mutants_of(source), known)))
+    tried = mutants_of(source)[::every]
+    return Result(digest(source), len(tried), _survivors(path, runner, tried), every)
+
+
+def _still_there(mutants: Sequence[Mutant], known: Result) -> list[Mutant]:
+    """Return the mutants that survived last time, also where the module has changed since."""
+    last = {(one.before, one.after) for one in known.survivors}
+    return [mutant for mutant in mutants if (mutant.before, mutant.after) in last]
+
+
+def _survivors(path: Path, runner: Runner, mutants: Iterable[Mutant]) -> tuple[Survivor, ...]:
+    """Return the mutants that no test notices, without running those that are known as equivalent."""
+    module, reasons = str(path.relative_to(PACKAGE)), read_reasons()
+    name = ".".join(["m365_mcp", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
+    return tuple(
+        survivor_of(mutant)
+        for mutant in mutants
+        if (module, mutant.before, mutant.after) in reasons or runner.run(name, path, mutant.source, mutant.line).passed
+    )
 
 
 def _report(module: str, result: Result) -> None:

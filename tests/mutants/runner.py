@@ -34,7 +34,8 @@ ALSO = {
 }
 _OPTIONS = ["-o", "addopts=", "-q", "--tb=no", "-p", "no:cacheprovider", "-n", "0", "-p", "no:randomly"]
 _OPTIONS += ["-p", "no:unraisableexception"]  # at the end of each run it collects garbage several times
-_OPTIONS += ["-m", "not hypothesis", "--assert=plain", "--timeout=12"]  # a test that hangs has killed the mutant
+_OPTIONS += ["-m", "not hypothesis and not full", "--assert=plain"]
+_OPTIONS += ["--timeout=12"]  # a test that hangs has killed the mutant
 _LEAST_SECONDS = 20.0  # of processor time
 _WAITING = 3  # how much longer a run may take by the clock, on a busy machine
 _SLOW_SECONDS = 6.0
@@ -93,8 +94,8 @@ class Order:
 class Runner:
     """Runs the fast tests that reach a mutant, first those it is likely to die of.
 
-    Property tests, and those that take long without any mutant, are left out: a survivor has to outlive all the others,
-    and should die of a test of its own.
+    Property tests, those marked `full`, and those that take long without any mutant are left out: a survivor has to
+    outlive all the others, and should die of a test of its own.
 
     Args:
         package: the package.

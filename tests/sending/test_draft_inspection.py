@@ -24,6 +24,7 @@ from m365_mcp.mail import MailRules
 from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.strategies import ExistingDraftSend
 from tests.graph.mailboxes import mailbox_over
+from tests.sending.policies import no_policies
 
 OPEN, STRICT = MailRules(), MailRules(allowed_domains=("contoso.example",))
 FILE = "#microsoft.graph.fileAttachment"
@@ -77,6 +78,10 @@ class OneDraft:
         return Drafts(mailbox_over(self))
 
 
+def inspection_of(graph: OneDraft, rules: MailRules) -> DraftInspection:
+    return DraftInspection(graph.drafts(), rules, no_policies(graph.drafts()))
+
+
 async def refusal(graph: OneDraft, rules: MailRules = OPEN) -> M365Error:
     """Return the error that forbids to send the draft; nothing was sent."""
     with pytest.raises(M365Error) as caught:
@@ -89,7 +94,7 @@ async def send(graph: OneDraft, rules: MailRules = OPEN) -> ExistingDraftSend:
     async def record(_: str) -> None:
         return
 
-    strategy = ExistingDraftSend(graph.drafts(), "AAMk1", "our-id", DraftInspection(graph.drafts(), rules))
+    strategy = ExistingDraftSend(graph.drafts(), "AAMk1", "our-id", inspection_of(graph, rules))
     await strategy.send("our-id", record)
     return strategy
 
@@ -205,7 +210,7 @@ async def test_unreadable_attachments_stop_the_draft() -> None:
     def broken(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(403) if request.url.path.endswith("/attachments") else graph(request)
 
-    inspection = DraftInspection(Drafts(mailbox_over(broken)), OPEN)
+    inspection = DraftInspection(Drafts(mailbox_over(broken)), OPEN, no_policies(Drafts(mailbox_over(broken))))
     with pytest.raises(PermissionMissing):
         await inspection.inspect("AAMk1")
 
@@ -214,7 +219,7 @@ async def test_h4_draft_that_is_sent_once_more_is_inspected_again() -> None:
     """H4: after an unclear response, a draft that today's rules forbid is not sent by looking it up."""
     graph = OneDraft({"toRecipients": people("m@evil.example")})
     strict, loose = (
-        ExistingDraftSend(graph.drafts(), "AAMk1", "our-id", DraftInspection(graph.drafts(), rules), (0.0,))
+        ExistingDraftSend(graph.drafts(), "AAMk1", "our-id", inspection_of(graph, rules), poll_pauses=(0.0,))
         for rules in (STRICT, OPEN)
     )
 
@@ -228,7 +233,7 @@ async def test_h4_draft_that_is_sent_once_more_is_inspected_again() -> None:
 async def test_scheduled_mail_is_compared_with_the_rules_of_now() -> None:
     """H18: a scheduled message whose reply-to address or sender the rules forbid now is told from the others."""
     graph = OneDraft()
-    inspection = DraftInspection(graph.drafts(), STRICT)
+    inspection = inspection_of(graph, STRICT)
     items = [
         read_item(OneDraft(changes).draft())
         for changes in (

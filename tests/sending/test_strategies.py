@@ -13,6 +13,7 @@ from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend
 from tests.graph.mailboxes import mailbox_over
 from tests.graph.recording import Recording, person, refuses, says
+from tests.sending.policies import no_policies, permitted
 
 MESSAGE = compose_message(MessageRequest(to=["grace@contoso.example"], subject="Hi", body="x"), MailRules())
 
@@ -24,7 +25,7 @@ def refuse_requests(request: httpx2.Request) -> httpx2.Response:
 @pytest.mark.parametrize("kind", [DraftSend, DeferredSend])
 async def test_send_without_a_draft_was_not_sent(kind: type[DraftSend]) -> None:
     """Without a draft in the ledger no request to send went out, so a repeat may send the message."""
-    strategy = kind(Drafts(mailbox_over(refuse_requests)), MESSAGE, poll_pauses=(0.0,))
+    strategy = kind(Drafts(mailbox_over(refuse_requests)), MESSAGE, permitted, poll_pauses=(0.0,))
 
     assert await strategy.reconcile("our-id", None) is False
 
@@ -38,7 +39,7 @@ async def test_existing_draft_without_a_record_was_not_sent() -> None:
 
 async def test_direct_send_stays_unknown() -> None:
     """With `Mail.Send` alone the server cannot look up an outcome."""
-    assert await DirectSend(mailbox_over(refuse_requests), MESSAGE).reconcile("our-id", None) is None
+    assert await DirectSend(mailbox_over(refuse_requests), MESSAGE, permitted).reconcile("our-id", None) is None
 
 
 async def test_draft_of_an_earlier_call_is_looked_up_by_its_own_id() -> None:
@@ -82,7 +83,7 @@ def test_mailbox_is_polled_for_eight_seconds() -> None:
     """Graph takes a moment to move a sent message out of the drafts."""
     drafts = over(CREATED)[1]
 
-    assert DraftSend(drafts, MESSAGE).poll_pauses == (0.3, 0.7, 1.0, 2.0, 4.0)
+    assert DraftSend(drafts, MESSAGE, permitted).poll_pauses == (0.3, 0.7, 1.0, 2.0, 4.0)
     assert ExistingDraftSend(drafts, "AAMk1", None).poll_pauses == (0.3, 0.7, 1.0, 2.0, 4.0)
     assert (DirectSend.records_draft, DraftSend.records_draft, ExistingDraftSend.records_draft) == (False, True, True)
 
@@ -91,7 +92,7 @@ async def test_direct_send_is_one_request() -> None:
     """The message with our id goes to sendMail."""
     graph = Recording(says(202))
 
-    assert await DirectSend(graph.mailbox(), MESSAGE).send("our-id", no_record) == "the-id"
+    assert await DirectSend(graph.mailbox(), MESSAGE, permitted).send("our-id", no_record) == "the-id"
     assert graph.asked == [("POST", "/me/sendMail")]
     assert graph.requests[0].content == MESSAGE.encode("our-id")
 
@@ -104,7 +105,7 @@ async def test_draft_is_recorded_before_it_is_sent() -> None:
     async def record(draft_id: str) -> None:
         recorded.append((draft_id, len(graph.requests)))
 
-    assert await DraftSend(drafts, MESSAGE).send("our-id", record) == "the-id"
+    assert await DraftSend(drafts, MESSAGE, permitted).send("our-id", record) == "the-id"
     assert recorded == [("AAMk1", 1)]
     assert shortened(graph) == ["POST messages", "POST send"]
     assert graph.bodies[0] == marked(MESSAGE.draft_as_graph("our-id"), "our-id")
@@ -116,7 +117,7 @@ async def test_draft_that_graph_refuses_is_deleted(deletion: httpx2.Response) ->
     graph, drafts = over(CREATED, refuses(400, "ErrorQuotaExceeded"), deletion)
 
     with pytest.raises(MessageRefused, match="The mailbox is full"):
-        await DraftSend(drafts, MESSAGE).send("our-id", no_record)
+        await DraftSend(drafts, MESSAGE, permitted).send("our-id", no_record)
     assert shortened(graph) == ["POST messages", "POST send", "DELETE AAMk1"]
 
 
@@ -125,7 +126,7 @@ async def test_draft_with_an_unknown_outcome_is_left() -> None:
     graph, drafts = over(CREATED, refuses(503))
 
     with pytest.raises(OutcomeUnknown):
-        await DraftSend(drafts, MESSAGE).send("our-id", no_record)
+        await DraftSend(drafts, MESSAGE, permitted).send("our-id", no_record)
     assert shortened(graph) == ["POST messages", "POST send"]
 
 
@@ -137,7 +138,7 @@ async def test_draft_that_cannot_be_recorded_is_not_sent() -> None:
 
     graph, drafts = over(CREATED, says(204))
     with pytest.raises(StorageUnavailable):
-        await DraftSend(drafts, MESSAGE).send("our-id", fail)
+        await DraftSend(drafts, MESSAGE, permitted).send("our-id", fail)
     assert shortened(graph) == ["POST messages", "DELETE AAMk1"]
 
 
@@ -148,7 +149,7 @@ async def test_draft_that_cannot_be_recorded_is_not_sent() -> None:
 async def test_throttled_draft_may_have_been_sent(looks: tuple[httpx2.Response, ...], sent: bool) -> None:
     """A message that left all the same is sent; one that stayed is deleted, and the caller hears to wait."""
     graph, drafts = over(CREATED, refuses(429, Retry_After="60"), *looks)
-    strategy = DraftSend(drafts, MESSAGE, poll_pauses=QUICK)
+    strategy = DraftSend(drafts, MESSAGE, permitted, poll_pauses=QUICK)
 
     if sent:
         assert await strategy.send("our-id", no_record) == "the-id"
@@ -195,7 +196,7 @@ async def test_unknown_outcome_of_a_draft_is_looked_up(
     """What left the drafts is sent; a draft that stays there is sent once more; one that is elsewhere stays unknown."""
     graph, drafts = over(*answers)
     if kind is DraftSend:
-        strategy: DraftSend | ExistingDraftSend = DraftSend(drafts, MESSAGE, poll_pauses=QUICK)
+        strategy: DraftSend | ExistingDraftSend = DraftSend(drafts, MESSAGE, permitted, poll_pauses=QUICK)
     else:
         strategy = ExistingDraftSend(drafts, "AAMk1", "our-id", poll_pauses=QUICK)
 
@@ -222,7 +223,7 @@ async def test_unknown_outcome_of_a_scheduled_message_is_looked_up(
     """In the Outbox it is scheduled; as a draft it is not, and must not be sent later all the same."""
     graph, drafts = over(*answers)
 
-    assert await DeferredSend(drafts, MESSAGE, poll_pauses=QUICK).reconcile("our-id", "AAMk1") is outcome
+    assert await DeferredSend(drafts, MESSAGE, permitted, poll_pauses=QUICK).reconcile("our-id", "AAMk1") is outcome
     assert shortened(graph) == asked
     assert "/me/mailFolders/outbox/messages" in graph.asked[0][1]
     assert "ep/value eq 'our-id'" in graph.asked[0][1]
@@ -271,7 +272,7 @@ async def test_draft_that_the_person_knows_stays_when_it_is_refused() -> None:
     item = {"id": "AAMk1", "isDraft": True, "toRecipients": [person("grace@contoso.example")]}
     item["singleValueExtendedProperties"] = [{"id": MARKER, "value": "our-id"}]
     graph, drafts = over(says(200, item), FOUND, NOT_FOUND, refuses(400, "ErrorQuotaExceeded"))
-    strategy = ExistingDraftSend(drafts, "AAMk1", "our-id", DraftInspection(drafts, MailRules()))
+    strategy = ExistingDraftSend(drafts, "AAMk1", "our-id", DraftInspection(drafts, MailRules(), no_policies(drafts)))
 
     with pytest.raises(MessageRefused):
         await strategy.send("our-id", no_record)
@@ -302,7 +303,7 @@ async def test_draft_that_the_person_deleted_is_not_sent_once_more() -> None:
         found: dict[str, object] = {"value": []} if "mailFolders" in request.url.path else {"isDraft": True}
         return httpx2.Response(200, json=found)
 
-    strategy = DraftSend(Drafts(mailbox_over(graph)), MESSAGE, poll_pauses=(0.0,))
+    strategy = DraftSend(Drafts(mailbox_over(graph)), MESSAGE, permitted, poll_pauses=(0.0,))
 
     assert await strategy.reconcile("our-id", "AAMk1") is None
     assert set(methods) == {"GET"}

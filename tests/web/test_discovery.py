@@ -6,6 +6,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from m365_mcp.web.discovery import Discovery
+from m365_mcp.web.request_paths import RequestPaths
 
 
 async def served_path(prefix: str, asked: str) -> str:
@@ -14,7 +15,7 @@ async def served_path(prefix: str, asked: str) -> str:
     async def tell(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse(scope["path"])(scope, receive, send)
 
-    transport = httpx2.ASGITransport(app=Discovery(tell, prefix, "/mcp"))
+    transport = httpx2.ASGITransport(app=RequestPaths(Discovery(tell, prefix, "/mcp"), prefix))
     async with httpx2.AsyncClient(transport=transport, base_url="http://host.example") as client:
         # An absolute URL, because `//mcp` alone would name a host.
         reply = await client.get(f"http://host.example{asked}")

@@ -25,10 +25,12 @@ from m365_mcp.errors import (
     PermissionMissing,
     SettingsMistake,
     StorageUnavailable,
+    TooManyRequests,
 )
 from m365_mcp.web.pages import Pages
 from m365_mcp.web.pages.error_page import explain
 from m365_mcp.web.pages.languages import language_of
+from m365_mcp.web.rate_limits import MAX_PAGES
 from tests.web.apps import CHINESE, IDS, authorize, consent, opened, register
 
 Visit = Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]
@@ -40,6 +42,10 @@ async def unlisted_redirect(http: httpx2.AsyncClient) -> httpx2.Response:
 
 async def unregistered_redirect(http: httpx2.AsyncClient) -> httpx2.Response:
     return await authorize(http, await register(http), redirect_uri="http://localhost:7777/unregistered")
+
+
+async def unusable_redirect(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await authorize(http, await register(http), redirect_uri="javascript:alert(1)")
 
 
 async def unknown_client(http: httpx2.AsyncClient) -> httpx2.Response:
@@ -123,6 +129,47 @@ async def wrong_host(http: httpx2.AsyncClient) -> httpx2.Response:
     return await http.get("/", headers={"Host": "other.example"})
 
 
+async def callback_at_another_host(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.get("/auth/callback?code=x&state=y", headers={"Host": "other.example"})
+
+
+async def consent_at_another_host(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.get("/consent?txn_id=x", headers={"Host": "other.example"})
+
+
+async def authorize_at_another_host(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.get("/authorize?client_id=x", headers={"Host": "other.example"})
+
+
+async def mcp_at_another_host(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.get("/mcp", headers={"Host": "other.example"})
+
+
+async def authorize_from_another_site(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.get("/authorize?client_id=x", headers={"Origin": "https://other.example"})
+
+
+async def consent_from_another_site(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.post("/consent", data={"txn_id": "x"}, headers={"Origin": "https://other.example"})
+
+
+async def consent_loaded_too_often(http: httpx2.AsyncClient) -> httpx2.Response:
+    page = await consent(http)
+    return [await http.get(page.url) for _ in range(MAX_PAGES)][-1]
+
+
+async def callback_with_a_slash(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.get("/auth/callback/")
+
+
+async def consent_with_a_slash(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.get("/consent//", headers={"Accept": "*/*"})
+
+
+async def unknown_client_with_a_slash(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.get("/authorize/?client_id=nobody&response_type=code&code_challenge=x&redirect_uri=http://a/")
+
+
 async def unknown_upload(http: httpx2.AsyncClient) -> httpx2.Response:
     return await http.get("/upload/unknown")
 
@@ -130,6 +177,7 @@ async def unknown_upload(http: httpx2.AsyncClient) -> httpx2.Response:
 VISITS: list[tuple[Visit, int, str, str]] = [
     (unlisted_redirect, 400, "redirect_not_allowed", "This assistant is not allowed here yet"),
     (unregistered_redirect, 400, "redirect_not_registered", "Your assistant has to register again"),
+    (unusable_redirect, 400, "redirect_not_usable", "Your assistant asks for an address that no answer can go to"),
     (unknown_client, 400, "client_unknown", "Your assistant has to register again"),
     (incomplete_request, 400, "authorization_request_invalid", "This sign-in cannot begin"),
     (two_resources, 400, "authorization_request_invalid", "This sign-in cannot begin"),
@@ -139,7 +187,7 @@ VISITS: list[tuple[Visit, int, str, str]] = [
     (consent_without_transaction, 400, "sign_in_expired", "This sign-in has expired"),
     (consent_pressed_twice, 400, "sign_in_expired", "This sign-in has expired"),
     (consent_without_cookies, 403, "sign_in_elsewhere", "This sign-in began in another browser"),
-    (consent_from_nowhere, 403, "sign_in_elsewhere", "This sign-in began in another browser"),
+    (consent_from_nowhere, 403, "origin_hidden", "Your browser hides which page sent the form"),
     (foreign_callback, 400, "sign_in_expired", "This sign-in has expired"),
     (bare_callback, 400, "sign_in_expired", "This sign-in has expired"),
     (refusal_of_a_lost_sign_in, 503, "entra_unavailable", "Please try again in a moment"),
@@ -147,7 +195,17 @@ VISITS: list[tuple[Visit, int, str, str]] = [
     (unknown_metadata, 404, "page_unknown", "There is nothing at this address"),
     (mcp_in_a_browser, 405, "address_for_clients", "This address is for your assistant"),
     (token_in_a_browser, 405, "request_refused", "That did not work"),
-    (wrong_host, 421, "request_refused", "That did not work"),
+    (wrong_host, 421, "misdirected_request", "This address is not set up yet"),
+    (callback_at_another_host, 421, "misdirected_request", "This address is not set up yet"),
+    (consent_at_another_host, 421, "misdirected_request", "This address is not set up yet"),
+    (authorize_at_another_host, 421, "misdirected_request", "This address is not set up yet"),
+    (mcp_at_another_host, 421, "misdirected_request", "This address is not set up yet"),
+    (authorize_from_another_site, 403, "forbidden_origin", "Another site is not allowed here yet"),
+    (consent_from_another_site, 403, "forbidden_origin", "Another site is not allowed here yet"),
+    (consent_loaded_too_often, 429, "sign_in_reloaded", "This page was loaded too often"),
+    (callback_with_a_slash, 400, "sign_in_expired", "This sign-in has expired"),
+    (consent_with_a_slash, 400, "sign_in_expired", "This sign-in has expired"),
+    (unknown_client_with_a_slash, 400, "client_unknown", "Your assistant has to register again"),
     (unknown_upload, 404, "upload_link_unknown", "No file can be uploaded here"),
 ]
 EACH = pytest.mark.parametrize(
@@ -363,6 +421,8 @@ def test_f18_script_gets_a_line_for_it_where_the_person_cannot_act() -> None:
 def test_f18_outage_offers_another_try_and_a_fault_of_ours_does_not() -> None:
     """A reload helps after an outage; a fault of this server is for those who run it."""
     assert ">Try again</a>" in shown(StorageUnavailable())
+    assert "Wait a minute, then reload this page" in shown(TooManyRequests())
+    assert "請稍候一分鐘" in shown(TooManyRequests(), "zh-TW")
     assert "This is not your fault." not in shown(StorageUnavailable())
     assert ">Try again</a>" not in shown(InternalError())
     assert "This is not your fault." in shown(InternalError())

@@ -86,9 +86,8 @@ async def test_f10_id_that_is_no_string_and_no_integer_is_refused(body: Any) -> 
         *map(call, [1, 0, -7, "a", "", 10**30]),
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
         {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "x"}},
-        [call(None), call(1)],
-        [],
-        "text",
+        {"jsonrpc": "2.0", "id": 1.0, "result": {}},
+        call(1, params=None),
         b"",
         b'{"id":',
         b"\x1f\x8b",
@@ -96,10 +95,68 @@ async def test_f10_id_that_is_no_string_and_no_integer_is_refused(body: Any) -> 
     ],
 )
 async def test_f10_everything_else_passes_unchanged(body: Any) -> None:
-    """Good ids, notifications, batches and what is no JSON are the SDK's, to the byte."""
+    """Good messages and what is no JSON are the SDK's, to the byte."""
     exchange = await Exchange(body).run()
 
-    assert exchange.arrived == (body if isinstance(body, bytes) else json.dumps(body).encode())
+    expected = json.dumps(body).replace("1.0,", "1,") if not isinstance(body, bytes) else body.decode("latin-1")
+    assert exchange.arrived == expected.encode("latin-1")
+
+
+@pytest.mark.parametrize("request_id", [7, "a", 7.0, 0, ""])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"params": []},
+        {"params": "x"},
+        {"method": 5},
+        {"method": None},
+        {"jsonrpc": "1.0"},
+        {"jsonrpc": None},
+        {"method": None, "result": 5},
+        {"method": None, "error": "x"},
+    ],
+)
+async def test_f10_message_of_another_form_is_refused_with_its_id(change: dict[str, Any], request_id: Any) -> None:
+    """The client reads -32600 under the id of its request, in words that say what a message has."""
+    body = {name: value for name, value in {**call(request_id), **change}.items() if value is not None}
+
+    exchange = await Exchange(body).run()
+
+    assert (exchange.status, exchange.arrived) == (400, None)
+    assert (exchange.answer["error"]["code"], exchange.answer["id"]) == (-32600, request_id)
+    assert "params" in exchange.answer["error"]["message"]
+    assert "pydantic" not in str(exchange.answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ([call(1)], "batches"),
+        ([], "batches"),
+        ("text", "object"),
+        (5, "object"),
+        (None, "object"),
+        ({}, "object"),
+        (call("\ud800", params=[]), "object"),
+        (call(10**4000, params=[]), "object"),
+        ({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": []}, "object"),
+    ],
+)
+async def test_f10_what_has_no_id_to_answer_is_refused_with_null(body: Any, word: str) -> None:
+    """A batch, a value that is no object, and a notification of another form get -32600 and the id null."""
+    exchange = await Exchange(body).run()
+
+    assert (exchange.status, exchange.arrived) == (400, None)
+    assert (exchange.answer["error"]["code"], exchange.answer["id"]) == (-32600, None)
+    assert word in exchange.answer["error"]["message"]
+
+
+async def test_f12_large_message_is_413_in_json() -> None:
+    """The refusal of a large message is a JSON-RPC error like every other one."""
+    exchange = await Exchange(b"x" * 1_000_001).run()
+
+    assert (exchange.status, exchange.arrived) == (413, None)
+    assert "1000000 bytes" in exchange.answer["error"]["message"]
 
 
 @pytest.mark.parametrize(("spelled", "meant"), [(b"1.0", 1), (b"1e0", 1), (b"-0.0", 0), (b"2.50e1", 25)])

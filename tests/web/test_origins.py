@@ -50,9 +50,9 @@ async def test_only_what_was_meant_for_this_server_passes(headers: dict[str, str
     assert await ask("/mcp", headers) == status
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/.well-known/oauth-protected-resource/mcp"])
-async def test_probes_and_metadata_pass_with_any_host(path: str) -> None:
-    """A probe by pod address and a metadata request from any page are answered."""
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/.well-known/oauth-protected-resource/mcp", "/icon"])
+async def test_probes_metadata_and_icon_pass_with_any_host(path: str) -> None:
+    """A probe by pod address, a metadata request from any page, and the icon of an error page are answered."""
     assert await ask(path, {"Host": "10.1.2.3:8000", "Origin": "https://evil.example"}) == 200
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 import pytest
@@ -17,7 +17,15 @@ from starlette.routing import Route as ServerRoute
 from m365_mcp import settings
 from m365_mcp.app import assemble
 from m365_mcp.container import Container, build_container
-from m365_mcp.errors import ClientSecretExpired, StorageUnavailable, UploadLinkEnded
+from m365_mcp.errors import (
+    ClientSecretExpired,
+    HostNotServed,
+    OriginHidden,
+    OriginNotAllowed,
+    SignInReloaded,
+    StorageUnavailable,
+    UploadLinkEnded,
+)
 from m365_mcp.errors.request_error import note
 from m365_mcp.person import PersonId
 from m365_mcp.uploads.links import UploadLink
@@ -32,6 +40,10 @@ SHOWN = {
     "administrator": ClientSecretExpired(reference="AADSTS7000222"),
     "outage": StorageUnavailable(),
     "ended": UploadLinkEnded(),
+    "other host": HostNotServed(),
+    "other site": OriginNotAllowed(),
+    "hidden": OriginHidden(),
+    "reloaded": SignInReloaded(),
 }
 
 
@@ -43,6 +55,7 @@ class Site:
     http: httpx2.AsyncClient
     profile: BrowserContext
     outside: list[str]
+    added: dict[str, str] = field(default_factory=dict)  # headers that a proxy in front of the server sets
 
     async def answer(self, route: Route) -> None:
         """Pass one request of Chromium on to the application."""
@@ -56,7 +69,7 @@ class Site:
         self.http.cookies.clear()  # Chromium keeps them
         # Playwright takes several cookies as lines of one header.
         cookies = {"set-cookie": "\n".join(sent.headers.get_list("set-cookie"))}
-        told = {**sent.headers, **{name: value for name, value in cookies.items() if value}}
+        told = {**sent.headers, **{name: value for name, value in cookies.items() if value}, **self.added}
         await route.fulfill(status=sent.status_code, headers=told, body=sent.content)
 
     async def address(self, page: str) -> str:
@@ -172,6 +185,18 @@ async def test_f18_consent_page_is_usable_by_keyboard(site: Site) -> None:
 
     assert reached == ["Allow and sign in", "Cancel", "Details", "繁體中文"]
     assert "error=access_denied" in (await back.value).url
+
+
+async def test_f18_form_names_its_origin_behind_a_proxy_that_hides_it(site: Site) -> None:
+    """Many proxies add `no-referrer` to every response; the form of the consent page names its origin all the same."""
+    site.added["Referrer-Policy"] = "no-referrer"
+    page = await site.profile.new_page()
+    await page.goto(await site.address("consent"))
+
+    async with page.expect_request(lambda request: request.method == "POST") as sent:
+        await page.get_by_role("button", name="Cancel").click()
+
+    assert (await (await sent.value).all_headers())["origin"] == URL
 
 
 async def test_f18_expired_form_ends_on_our_page(site: Site) -> None:

@@ -240,7 +240,7 @@ async def browser() -> AsyncIterator[httpx2.AsyncClient]:
         yield http
 
 
-async def test_h3_person_gets_a_page_and_the_operator_a_line(
+async def test_f18_person_who_reloads_too_often_gets_a_page_and_the_operator_a_line(
     browser: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The page says in the person's language what to do, and the record of sign-ins has the code."""
@@ -253,11 +253,13 @@ async def test_h3_person_gets_a_page_and_the_operator_a_line(
 
     assert {answer.status_code for answer in shown} == {200}
     assert [refused.status_code, chinese.status_code, program.status_code] == [429] * 3
-    assert "Wait a minute, then reload this page" in refused.text
-    assert "請稍候一分鐘" in chinese.text
+    assert "This page was loaded too often" in refused.text
+    assert ">Try again</a>" not in refused.text
+    assert "More sign-ins" not in refused.text
+    assert "此頁面載入次數過多" in chinese.text
     assert int(refused.headers["Retry-After"]) >= 5
     lines = [line for line in capsys.readouterr().out.splitlines() if "sign_in " in line and "step=consent" in line]
-    assert [line for line in lines if "code=too_many_requests outcome=refused" in line] == lines
+    assert [line for line in lines if "code=sign_in_reloaded outcome=refused" in line] == lines
     assert len(lines) == 3
 
 

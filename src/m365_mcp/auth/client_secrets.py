@@ -8,7 +8,7 @@ compares the two in constant time, at the token endpoint and at the revocation e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
@@ -17,7 +17,7 @@ from mcp.shared.auth import OAuthClientInformationFull
 
 from m365_mcp.clients import CLIENTS
 from m365_mcp.errors import StorageUnavailable
-from m365_mcp.redirects import is_allowed, parse_all
+from m365_mcp.redirects import RedirectPattern, is_allowed, parse_all
 
 ModelStore = PydanticAdapter[ProxyDCRClient]
 SECRET_METHODS = ("client_secret_post", "client_secret_basic")
@@ -29,15 +29,21 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def method_of(registration: Mapping[str, Any]) -> str:
-    """Return how a client will authenticate at the token endpoint: what it asks for, else what it needs."""
+def method_of(registration: Mapping[str, Any], allowed: Iterable[RedirectPattern]) -> str:
+    """Return how a client will authenticate at the token endpoint: what it asks for, else what it needs.
+
+    Args:
+        registration: the metadata that the client sent.
+        allowed: the redirect URIs that this server registers; the others say nothing about the client.
+    """
     asked = registration.get("token_endpoint_auth_method")
     if isinstance(asked, str):
         return asked
     uris = registration.get("redirect_uris")
-    listed = [uri for uri in uris if isinstance(uri, str)] if isinstance(uris, list) else []
-    needs_secret = any(all(is_allowed(uri, patterns) for uri in listed) for patterns in _NEED_SECRETS)
-    return SECRET_METHODS[0] if listed and needs_secret else "none"
+    sent = [uri for uri in uris if isinstance(uri, str)] if isinstance(uris, list) else []
+    kept = [uri for uri in sent if is_allowed(uri, allowed)]
+    needs_secret = any(all(is_allowed(uri, patterns) for uri in kept) for patterns in _NEED_SECRETS)
+    return SECRET_METHODS[0] if kept and needs_secret else "none"
 
 
 async def issue_secret(

@@ -13,7 +13,6 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
-from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
 from fastmcp.server.auth.providers.azure import AzureProvider
 from mcp.server.auth.provider import (
@@ -36,7 +35,7 @@ from m365_mcp.auth.client_secrets import issue_secret
 from m365_mcp.auth.consent import ConsentPage, consent_request, hidden_fields, with_cookies
 from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
 from m365_mcp.auth.registration_store import RegistrationStore
-from m365_mcp.auth.registrations import StrictClient, keep_allowed_uris, limit_metadata
+from m365_mcp.auth.registrations import keep_allowed_uris, limit_metadata, restricted
 from m365_mcp.auth.revocation import Revocation
 from m365_mcp.auth.server_metadata import metadata_of, metadata_routes
 from m365_mcp.auth.session import NewSession, new_session
@@ -73,7 +72,7 @@ class EntraProxy(AzureProvider):
             base_authority=urlsplit(settings.authority).netloc,
             # With openid and profile, Entra puts oid and tid into the access token.
             additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
-            allowed_client_redirect_uris=list(settings.redirect_uris),
+            allowed_client_redirect_uris=None,  # FastMCP 4.2 would compare spellings; see `registrations`
             client_storage=sign_ins.flows,
             jwt_signing_key=sign_ins.signing_keys[0],
             require_authorization_consent=True,
@@ -81,7 +80,8 @@ class EntraProxy(AzureProvider):
         self._cimd_manager = clients_of(sign_ins.client_metadata, settings)
         self.revocation_options = RevocationOptions(enabled=True)
         self._cookie_tag = hashlib.sha256(settings.mcp_server_base_url.encode()).hexdigest()[:8]
-        self._allowed = parse_all(settings.redirect_uris)
+        self._allowed_uris = list(settings.redirect_uris)
+        self._allowed = parse_all(self._allowed_uris)
         self._access_seconds = settings.mcp_session_hours * 3600
         self._consent_page = consent_page
         self._sign_ins = sign_ins
@@ -110,7 +110,7 @@ class EntraProxy(AzureProvider):
         client = await super().get_client(client_id)
         if client is not None:
             sign_in_events.current().client_name = client.client_name
-        return StrictClient.model_construct(**dict(client)) if isinstance(client, ProxyDCRClient) else client
+        return restricted(client, self._allowed_uris)
 
     async def _keep_client(self, client: OAuthClientInformationFull) -> bool:
         """Keep what is stored about a client with which somebody signs in or refreshes; False if it was just dropped.

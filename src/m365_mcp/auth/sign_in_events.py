@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -23,8 +23,8 @@ from m365_mcp.metrics import Metrics
 # The step of a sign-in, by the endpoint that answered.
 Step = Literal["register", "authorize", "consent", "callback", "token"]
 Outcome = Literal["begun", "completed", "refused"]
-# Why a redirect URI was refused: the operator's list, or the client's own registration.
-RedirectCause = Literal["not_allowed", "not_registered"]
+# Why a redirect URI was refused: what it is, the operator's list, or the client's own registration or document.
+RedirectCause = Literal["not_usable", "not_allowed", "not_registered", "not_in_document"]
 MAX_NAME = 60  # characters
 MAX_ID = 80
 _NUMBER = re.compile(r"AADSTS([0-9]+)")
@@ -47,6 +47,8 @@ class SignInEvent:
         redirect_host: the host of the redirect URI, or its scheme if it has no host.
         seconds: the time since the sign-in began.
         advice: what the operator or an administrator has to change.
+        host: the host of the request, if this server does not serve it.
+        origin: the origin of the page that sent the request, if it is not allowed.
     """
 
     outcome: Outcome
@@ -60,6 +62,8 @@ class SignInEvent:
     redirect_host: str | None = None
     seconds: float | None = None
     advice: str | None = None
+    host: str | None = None
+    origin: str | None = None
 
 
 @dataclass
@@ -74,6 +78,7 @@ class Attempt:
         client_name: the client's name for itself.
         redirect_uri: where the client wants the browser to return to.
         cause: why the redirect URI was refused.
+        refused_caller: the host or the origin that was refused, cleaned.
     """
 
     step: Step
@@ -83,6 +88,7 @@ class Attempt:
     client_name: str | None = None
     redirect_uri: str | None = None
     cause: RedirectCause | None = None
+    refused_caller: Mapping[str, str | None] = field(default_factory=dict)
 
     def begun(self) -> SignInEvent:
         """Return the event of a sign-in that has begun."""
@@ -128,10 +134,16 @@ class Attempt:
             host_of(self.redirect_uri),
             seconds,
             advice,
+            **self.refused_caller,
         )
 
 
 _current: ContextVar[Attempt | None] = ContextVar("m365_mcp_sign_in", default=None)
+
+
+def followed() -> Attempt | None:
+    """Return the sign-in of the current request; None when it belongs to none."""
+    return _current.get()
 
 
 def current() -> Attempt:

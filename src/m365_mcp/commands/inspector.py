@@ -6,20 +6,25 @@ Inspector to the `/mcp` address of a running server.
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastmcp import FastMCP
+from typing import TYPE_CHECKING, Any
 
 from m365_mcp import logs, settings
-from m365_mcp.app import build_server
-from m365_mcp.container import build_container
+from m365_mcp.commands.error_messages import errors_as_messages
+
+if TYPE_CHECKING:
+    from fastmcp import FastMCP
 
 
 def create_server() -> FastMCP[Any]:
     """Return the MCP server built from the environment. Raises SettingsMistake."""
-    return build_server(build_container(settings.load()))
+    chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
+    from m365_mcp.app import build_server
+    from m365_mcp.container import build_container
+
+    return build_server(build_container(chosen))
 
 
 if __name__ == "__main__":
     logs.configure("warning", "text")  # to standard error; standard output belongs to the protocol
-    create_server().run(show_banner=False)
+    with errors_as_messages():
+        create_server().run(show_banner=False)

@@ -47,7 +47,8 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
 
 @asynccontextmanager
 async def _open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
-    container = build_container(settings)
+    # Sessions can be ended wherever the store is reached, also where the file of policies is missing or has a mistake.
+    container = build_container(settings.model_copy(update={"m365_policy_file": None}))
     try:
         if container.storage.kind == "memory":
             raise InvalidArgument(

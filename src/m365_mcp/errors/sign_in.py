@@ -4,6 +4,10 @@ InvalidArgument                    invalid_argument
   SignInExpired                    sign_in_expired
   SignInAlreadyDone                sign_in_already_done
   SignInElsewhere                  sign_in_elsewhere            begun in another browser, or without cookies
+  SignInReloaded                   sign_in_reloaded             the consent page was loaded too often
+  HostNotServed                    misdirected_request          the request names another host
+  OriginNotAllowed                 forbidden_origin             a page of another site sent the request
+  OriginHidden                     origin_hidden                the browser hides which page sent the form
   ClientUnknown                    client_unknown
   AuthorizationRequestInvalid      authorization_request_invalid
     AuthorizationRequestTooLarge   authorization_request_too_large
@@ -12,6 +16,8 @@ InvalidArgument                    invalid_argument
   RequestRefused                   request_refused
   RedirectNotAllowed               redirect_not_allowed         the operator does not allow the redirect URI
   RedirectNotRegistered            redirect_not_registered      the client has not registered the redirect URI
+  RedirectNotInDocument            redirect_not_in_document     the client's metadata document does not list it
+  RedirectNotUsable                redirect_not_usable          it can be no redirect URI, whoever allows it
 """
 
 from __future__ import annotations
@@ -130,6 +136,24 @@ class RedirectNotRegistered(InvalidArgument):
     advice = "Remove this server in your assistant, add it again, and connect."
 
 
+class RedirectNotInDocument(InvalidArgument):
+    """The operator allows the redirect URI, but the client's metadata document does not list it."""
+
+    code = "redirect_not_in_document"
+    title = "Your assistant asks for an address that its maker does not list"
+    sentence = "The maker of your assistant publishes a list of addresses, and the answer would go to another one."
+    advice = "Update your assistant and connect again. If this page comes again, tell the maker of your assistant."
+
+
+class RedirectNotUsable(InvalidArgument):
+    """Nobody can be redirected to the redirect URI: it is not safe, or has no normal form."""
+
+    code = "redirect_not_usable"
+    title = "Your assistant asks for an address that no answer can go to"
+    sentence = "An answer goes to a web address, to your own computer or to an app, and never to an address like this."
+    advice = "Update your assistant and connect again. If this page comes again, tell the maker of your assistant."
+
+
 class SignInAlreadyDone(InvalidArgument):
     """The browser came back from Entra a second time with the same sign-in."""
 
@@ -137,3 +161,51 @@ class SignInAlreadyDone(InvalidArgument):
     title = "This sign-in is done already"
     sentence = "This sign-in is being completed already, or is complete."
     advice = "Close this page and go back to your assistant. If it is not connected, connect again there."
+
+
+class SignInReloaded(InvalidArgument):
+    """The consent page of one sign-in was loaded more often than this server keeps its forms."""
+
+    code = "sign_in_reloaded"
+    title = "This page was loaded too often"
+    sentence = "This server shows the page of one sign-in only a few times."
+    advice = (
+        "If the page is still open in another tab, continue there. "
+        "Otherwise go back to your assistant and connect again; that begins a new sign-in."
+    )
+    status = 429
+
+
+class HostNotServed(InvalidArgument):
+    """The host of the request is not one of this server's (RFC 9110 section 15.5.20)."""
+
+    code = "misdirected_request"
+    title = "This address is not set up yet"
+    sentence = "This server does not serve the host that the request names."
+    advice = "Use the address in MCP_SERVER_BASE_URL, or have the operator add the host to MCP_ALLOWED_HOSTS."
+    needs_administrator = True
+    status = 421
+
+
+class OriginNotAllowed(InvalidArgument):
+    """A page of another site sent the request (`Origin`), and the operator does not allow that site."""
+
+    code = "forbidden_origin"
+    title = "Another site is not allowed here yet"
+    sentence = "A page of another site tried to call this server."
+    advice = "To allow that site, the operator adds its origin to MCP_ALLOWED_ORIGINS."
+    needs_administrator = True
+    status = 403
+
+
+class OriginHidden(InvalidArgument):
+    """The form of the consent page came with `Origin: null`, as a sandboxed window sends it."""
+
+    code = "origin_hidden"
+    title = "Your browser hides which page sent the form"
+    sentence = "So this server cannot tell your answer from one that another site sent."
+    advice = (
+        "Go back to your assistant, connect again, and open the sign-in in an ordinary browser window, "
+        "without extensions that hide where you come from."
+    )
+    status = 403

@@ -129,23 +129,27 @@ class DraftAttachments:
 
 @dataclass(frozen=True)
 class Attached:
-    """An attachment of a message: its name, and whether it is a file and not another message or a link to a file."""
+    """An attachment of a message: its name, whether it is a file and not another message or a link, and its bytes."""
 
     name: str
     is_file: bool
+    size: int = 0
 
 
 async def list_attachments(mailbox: Mailbox, item_id: str) -> tuple[Attached, ...]:
     """Return the attachments of a message, without their content. Raises M365Error."""
     # These are properties of every kind of attachment; Graph refuses contentId here, which only a file has.
-    path: str | None = f"{item_path(item_id)}/attachments?$select=id,name"
+    path: str | None = f"{item_path(item_id)}/attachments?$select=id,name,size"
     found: list[Attached] = []
     while path is not None and len(found) <= MAX_ATTACHMENTS:
         response = await mailbox.read(path, "listAttachments", IMMUTABLE)
         if response.status != 200:
             raise decipher(response, changes_something=False)
         entries = response.json.get("value", ())
-        found += [Attached(str(one.get("name") or ""), one.get("@odata.type") == _FILE) for one in entries]
+        found += [
+            Attached(str(one.get("name") or ""), one.get("@odata.type") == _FILE, int(one.get("size") or 0))
+            for one in entries
+        ]
         path = _next_path(response) if entries else None
     return tuple(found)
 

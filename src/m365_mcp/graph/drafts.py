@@ -79,6 +79,12 @@ class Drafts:
         response = await self.mailbox.read(f"{item_path(item_id)}?{ITEM_QUERY}", "getMessage", IMMUTABLE)
         return read_item(read_message(response))
 
+    async def body(self, item_id: str) -> tuple[str, str]:
+        """Return Graph's `contentType` and `content` of the body of a message. Raises M365Error."""
+        response = await self.mailbox.read(f"{item_path(item_id)}?$select=body", "getMessage", IMMUTABLE)
+        body = read_message(response).get("body") or {}
+        return str(body.get("contentType") or ""), str(body.get("content") or "")
+
     async def send(self, draft_id: str) -> str | None:
         """Send a draft once and return Graph's request id.
 

@@ -12,7 +12,6 @@ from m365_mcp.errors import FileIsProgram, InvalidArgument
 from m365_mcp.mail.rules import MailRules
 from m365_mcp.mail.text import cannot_be_mailed, find_control, find_invisible, strip_ends, strip_invisible
 
-SNIFFED_BYTES = 12  # how many bytes `check_attachment_start` needs
 MAX_FILE_NAME_BYTES = 255  # the limit of common file systems
 
 _PLAIN_NAME = "Give the file a plain name such as report.pdf."
@@ -93,7 +92,7 @@ def check_attachment_start(start: bytes, rules: MailRules, where: str = "The att
     """Refuse a program, whatever its name is. If the operator blocks no types, every file passes.
 
     Args:
-        start: the first `SNIFFED_BYTES` bytes of the file, or the whole file if it is shorter.
+        start: the beginning of the file, at least its first 12 bytes.
         rules: the operator's choices.
         where: the name of the attachment in errors.
 

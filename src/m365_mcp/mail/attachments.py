@@ -58,7 +58,7 @@ class Attachment:
     name: str
     content: bytes = field(repr=False)
     content_type: str
-    content_id: str | None = None
+    content_id: str | None
 
     @property
     def size(self) -> int:

@@ -132,7 +132,7 @@ def _read_markdown(text: str) -> BodyForm:
     return BodyForm("Markdown", text, _note(_ESCAPED_IN_MARKDOWN) if not tags and _has_escaped_tags_only(text) else ())
 
 
-def _read_unsaid(text: str, *, is_unescaped: bool = False) -> BodyForm:
+def _read_unsaid(text: str) -> BodyForm:
     """Read a text whose format nobody said."""
     if text.count("<") > MAX_TAGS:  # the sanitizer refuses it
         return BodyForm("HTML", text)
@@ -140,8 +140,8 @@ def _read_unsaid(text: str, *, is_unescaped: bool = False) -> BodyForm:
     tags = find_tags(lines)
     if tags:
         return _read_html(text, lines, tags)
-    if not is_unescaped and _has_escaped_tags_only(lines):
-        form = _read_unsaid(unescape(text), is_unescaped=True)
+    if _has_escaped_tags_only(lines):
+        form = _read_unsaid(unescape(text))
         return replace(form, notes=_note(_UNESCAPED) + form.notes)
     marks = find_marks(lines)
     if marks.is_markdown and len(lines) <= MAX_CHARACTERS:

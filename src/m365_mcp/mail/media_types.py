@@ -217,7 +217,7 @@ def _read_parameters(text: str) -> list[str] | None:
     while place < len(text):
         found = _PARAMETER.match(text, place)
         if not found:
-            return None if text[place:].strip() else parameters
+            return None
         place = found.end()
         if found[1]:
             parameters.append(f"{found[1].lower()}={found[2]}")

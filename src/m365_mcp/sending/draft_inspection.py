@@ -16,6 +16,7 @@ from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import MailRules, Recipient, check_attachment_name, check_from, check_recipients
 from m365_mcp.mail.rules import MAX_ATTACHMENTS
+from m365_mcp.sending.policy_check import PolicyCheck
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class DraftInspection:
     Attributes:
         drafts: the person's drafts.
         rules: what the operator and Microsoft allow in a mail.
+        policy: asks the policies about the person's messages.
         announced: names of the files that the draft must have, if the draft itself does not name them (v0.1.0).
     """
 
     drafts: Drafts
     rules: MailRules
+    policy: PolicyCheck
     announced: tuple[str, ...] = ()
 
     async def inspect(self, draft_id: str) -> Item:
@@ -39,6 +42,7 @@ class DraftInspection:
             MessageMissing: the mailbox has no such draft, or the person has moved it out of the Drafts folder.
             AlreadySent: the draft was sent.
             InvalidArgument, RecipientNotAllowed: the rules do not allow the draft; the error names the field.
+            PolicyDenied, PolicyFailed: the policies do not permit the draft to leave.
             AttachmentsMissing: a file that attach_files announced is not in the draft.
         """
         item = require_own(await self.drafts.find(draft_id))
@@ -48,9 +52,9 @@ class DraftInspection:
         if not await self.drafts.is_in("drafts", str(item.message_id)):
             raise MessageMissing("This draft is no longer in the Drafts folder.")
         check_item(item, self.rules, await self.own_keys((item,)))
-        check_attachments(
-            await list_attachments(self.drafts.mailbox, item.id), item.files or self.announced, self.rules
-        )
+        attached = await list_attachments(self.drafts.mailbox, item.id)
+        check_attachments(attached, item.files or self.announced, self.rules)
+        await self.policy.draft(item, attached, "Send")
         return item
 
     async def own_keys(self, items: Sequence[Item]) -> frozenset[str]:

@@ -16,9 +16,11 @@ from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.mailbox import Mailbox, TokenSource
 from m365_mcp.mail import MailRules, Message, MessageRequest, Reply, ReplyRequest, compose_message, compose_reply
 from m365_mcp.person import PersonId
+from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrategy, no_progress
 from m365_mcp.sending.draft_inspection import DraftInspection
+from m365_mcp.sending.policy_check import PolicyCheck
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.strategies import DirectSend, DraftSend
 
@@ -34,6 +36,7 @@ class Outgoing:
         composer: composes messages in worker threads.
         delivery: sends each message once.
         by_draft: whether this server sends a message as a draft, so that it can reconcile an unknown outcome.
+        policies: decides whether a message may leave.
         shows_previews: whether lists of messages show the first words of each message.
     """
 
@@ -41,11 +44,12 @@ class Outgoing:
     composer: Composer
     delivery: Delivery
     by_draft: bool
+    policies: PolicyDecisionPoint
     shows_previews: bool = False
 
-    def outbox(self, person: PersonId, mailbox: Mailbox, sign_in_name: str = "") -> Outbox:
-        """Return the outgoing mail of one person."""
-        return Outbox(self, person, mailbox, sign_in_name)
+    def outbox(self, person: PersonId, mailbox: Mailbox, sign_in_name: str = "", client: str = "") -> Outbox:
+        """Return the outgoing mail of one person, for a call of the MCP client with this id."""
+        return Outbox(self, person, mailbox, sign_in_name, client)
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,14 @@ class Outbox:
         person: the sender.
         mailbox: the mailbox of the sender.
         sign_in_name: the sender's sign-in name, which most tenants make the mail address.
+        client: the client id of the MCP client.
     """
 
     outgoing: Outgoing
     person: PersonId
     mailbox: Mailbox
     sign_in_name: str
+    client: str = ""
 
     @property
     def rules(self) -> MailRules:
@@ -76,8 +82,13 @@ class Outbox:
 
     @property
     def inspection(self) -> DraftInspection:
-        """Inspects the person's drafts by the rules."""
-        return DraftInspection(self.drafts, self.rules)
+        """Inspects the person's drafts by the rules and the policies."""
+        return DraftInspection(self.drafts, self.rules, self.policy)
+
+    @property
+    def policy(self) -> PolicyCheck:
+        """Asks the policies about the person's messages."""
+        return PolicyCheck(self.outgoing.policies, self.person, self.sign_in_name, self.client, self.drafts)
 
     def slot(self) -> AbstractAsyncContextManager[None]:
         """Hold a mailbox slot for a request that sends nothing; see `MailboxSlots.slot`."""
@@ -131,10 +142,11 @@ class Outbox:
         return await self.outgoing.delivery.send(request, addresses, strategy, progress)
 
     def _strategy(self, message: Message) -> SendStrategy:
+        permit = partial(self.policy.message, message, "Send")
         # Graph always saves a copy of a sent draft. A caller who wants no copy gets a direct send.
         if self.outgoing.by_draft and message.save_to_sent:
-            return DraftSend(self.drafts, message)
-        return DirectSend(self.mailbox, message)
+            return DraftSend(self.drafts, message, permit)
+        return DirectSend(self.mailbox, message, permit)
 
 
 def mailbox_of(graph: GraphClient, tokens: GraphTokenProvider, caller: Caller) -> Mailbox:

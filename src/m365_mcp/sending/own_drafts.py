@@ -27,6 +27,7 @@ class OwnDrafts:
 
     async def create(self, message: Message) -> tuple[str, Draft]:
         """Create a draft in the Drafts folder; return our id of the message and the draft. Raises M365Error."""
+        await self.outbox.policy.message(message, "Draft")
         message_id = new_message_id()
         async with self.outbox.slot():
             return message_id, await self.outbox.drafts.create(message.draft_as_graph(message_id), message_id)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from m365_mcp.errors import M365Error
+from m365_mcp.graph.attachments import list_attachments
 from m365_mcp.graph.drafts import marked
 from m365_mcp.graph.items import Item
 from m365_mcp.graph.replies import ReplyDraft, ReplyDrafts
@@ -57,7 +58,8 @@ class Replies:
         """
         message_id = new_message_id()
         item, notes = await self._create_draft(reply, message_id)
-        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id)
+        permit = partial(self._permit, reply, item)
+        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, permit=permit)
         request = SendRequest(
             self.outbox.person,
             reply.fingerprint,
@@ -75,6 +77,12 @@ class Replies:
         if receipt.is_repeat:
             await strategy.discard()
         return SentReply(item.addresses, receipt, warnings_of((*reply.notes, *notes)))
+
+    async def _permit(self, reply: Reply, item: Item) -> None:
+        """Return if the policies permit the reply, with the original's attachments if it is a forward."""
+        attached = await list_attachments(self.outbox.mailbox, item.id)
+        is_forward = reply.kind == "forward"
+        await self.outbox.policy.draft(item, attached, "Send", is_reply=not is_forward, is_forward=is_forward)
 
     async def _create_draft(self, reply: Reply, message_id: str) -> tuple[Item, tuple[Note, ...]]:
         """Create the draft and complete it; delete it when the rules do not allow the reply."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from m365_mcp.errors import AlreadySent, InvalidArgument, MessageMissing
 from m365_mcp.graph.drafts import list_scheduled
@@ -44,8 +45,9 @@ class Schedule:
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
         )
+        permit = partial(self.outbox.policy.message, message, "Send", "Schedule")
         return await self.outbox.deliver(
-            request, message.addresses, DeferredSend(self.outbox.drafts, message), progress
+            request, message.addresses, DeferredSend(self.outbox.drafts, message, permit), progress
         )
 
     async def list(self, now: datetime) -> tuple[ScheduledItem, ...]:

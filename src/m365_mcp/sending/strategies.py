@@ -20,16 +20,26 @@ from m365_mcp.sending.draft_inspection import DraftInspection
 POLL_PAUSES = (0.3, 0.7, 1.0, 2.0, 4.0)
 
 
+async def _do_nothing() -> None:
+    return
+
+
+Permit = Callable[[], Awaitable[None]]
+"""Returns if the policies of now permit the message to leave; raises PolicyDenied or PolicyFailed."""
+
+
 @dataclass(frozen=True)
 class DirectSend:
     """`POST /me/sendMail`: needs the smallest permission, and cannot reconcile an unknown outcome."""
 
     mailbox: Mailbox
     message: Message
+    permit: Permit
     records_draft: ClassVar[bool] = False
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         """Send the message in one request; see `delivery.SendStrategy`."""
+        await self.permit()
         return await self.mailbox.send(self.message.encode(message_id))
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
@@ -44,16 +54,19 @@ class DraftSend:
     Attributes:
         drafts: the person's drafts.
         message: the message to send.
+        permit: is asked before the draft is made, and before it is sent once more.
         poll_pauses: pauses between polls, in seconds.
     """
 
     drafts: Drafts
     message: Message
+    permit: Permit
     records_draft: ClassVar[bool] = True
     poll_pauses: tuple[float, ...] = POLL_PAUSES
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         """Create a draft, record it and send it; delete it when Graph refuses it. See `delivery.SendStrategy`."""
+        await self.permit()
         draft = await self.drafts.create(self.message.draft_as_graph(message_id), message_id)
         try:
             await record_draft(draft.id)
@@ -70,7 +83,7 @@ class DraftSend:
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         """Find the message in the mailbox; see `reconcile_draft`."""
-        return await reconcile_draft(self.drafts, message_id, draft_id, self.poll_pauses)
+        return await reconcile_draft(self.drafts, message_id, draft_id, self.poll_pauses, self.permit)
 
 
 class DeferredSend(DraftSend):
@@ -99,7 +112,8 @@ class ExistingDraftSend:
         draft_id: Graph's id of the draft.
         message_id: our id, which the draft contains; None when this server could not read the draft.
         inspection: inspects a draft that the person knows, each time before it is sent; such a draft stays in the
-            mailbox when it is refused. None for a draft that this call created; it is deleted when Graph refuses it.
+            mailbox when it is refused. None for a draft that this call created; it is deleted when it is refused.
+        permit: is asked besides, each time before the draft is sent.
         poll_pauses: pauses between polls, in seconds.
         has_started: whether this call has started to send the draft.
         inspected: the draft as the last inspection found it.
@@ -110,6 +124,7 @@ class ExistingDraftSend:
     draft_id: str
     message_id: str | None
     inspection: DraftInspection | None = None
+    permit: Permit = _do_nothing
     poll_pauses: tuple[float, ...] = POLL_PAUSES
     has_started: bool = field(default=False, init=False)
     inspected: Item | None = field(default=None, init=False)
@@ -129,6 +144,7 @@ class ExistingDraftSend:
             raise
 
     async def _inspect(self) -> None:
+        await self.permit()
         if self.inspection is not None:
             self.inspected = await self.inspection.inspect(self.draft_id)
 
@@ -144,16 +160,12 @@ class ExistingDraftSend:
             await self.drafts.delete(self.draft_id)
 
 
-async def _do_nothing() -> None:
-    return
-
-
 async def reconcile_draft(
     drafts: Drafts,
     message_id: str,
     draft_id: str | None,
     poll_pauses: tuple[float, ...] = POLL_PAUSES,
-    before_resend: Callable[[], Awaitable[None]] = _do_nothing,
+    before_resend: Permit = _do_nothing,
 ) -> bool | None:
     """Poll until Graph has moved the message out of the Drafts folder; send the draft once more if it stays there.
 

@@ -68,14 +68,18 @@ def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
         ) from None
 
 
+def check_host(value: str) -> str:
+    """Return an address, which may have a zone if it is a link-local one, or a host name."""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        return normal_host(value)
+
+
 def check_listening_host(value: str) -> str:
     """Return an address or a host name to listen on, without the brackets of a URL."""
     try:
-        return str(ip_address(value))  # a link-local address may have a zone here
-    except ValueError:
-        pass
-    try:
-        return normal_host(value)
+        return check_host(value)
     except ValueError:
         raise ValueError(
             "must be an address or a host name of this machine: 0.0.0.0 for IPv4, :: for IPv4 and IPv6"

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import idna
 from cryptography.fernet import Fernet
@@ -62,7 +63,7 @@ def check_redirect_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that every entry is a redirect URI, with * only where it is allowed."""
     for entry in value:
         if ";" in entry:
-            raise ValueError("separates its entries with commas, not with ;")
+            raise ValueError("separates its entries with commas, not with ; (in a URI, write %2C and %3B)")
         RedirectPattern.parse(entry)
     return value
 
@@ -101,6 +102,23 @@ def check_domains(value: tuple[str, ...]) -> tuple[str, ...]:
             "every entry must be a domain such as contoso.example; or the setting must be the one word none"
         )
     return domains
+
+
+def check_internal_domains(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the company's domains as DNS spells them; `*.` in front of one stands for every domain below it."""
+    if not value:
+        raise ValueError("is set but empty; leave it out, or name the company's domains")
+    bare = check_domains(tuple(entry.removeprefix("*.") for entry in value))
+    return tuple(f"*.{name}" if entry.startswith("*.") else name for entry, name in zip(value, bare, strict=True))
+
+
+def check_time_zone(value: str) -> str:
+    """Check that the time zone is known."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("must be the IANA name of a time zone, such as Europe/Berlin") from None
+    return value
 
 
 def check_extensions(value: tuple[str, ...]) -> tuple[str, ...] | None:

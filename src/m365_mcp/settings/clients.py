@@ -22,9 +22,9 @@ class ClientSettings(BaseSettings):
     )
     mcp_allowed_redirect_uris: Annotated[CommaSeparated, AfterValidator(checks.check_redirect_patterns)] = Field(
         (),
-        description="Further redirect URIs that MCP clients may use, comma separated. They are compared exactly; * may "
-        "replace the port of a loopback address, or the last segment of a path. They are added to those of "
-        "MCP_CLIENTS; where only this variable is set, they are the only ones.",
+        description="Further redirect URIs that MCP clients may use, comma separated. They are compared exactly, "
+        "whatever their spelling; * may replace the port of a loopback address, or the last segment of a path. They "
+        "are added to those of MCP_CLIENTS; where only this variable is set, they are the only ones.",
     )
     mcp_cimd: Literal["on", "off"] = Field(
         "on", description="Clients that bring a metadata document (CIMD): on, or off to offer registration only."

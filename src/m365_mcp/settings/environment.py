@@ -9,6 +9,8 @@ from urllib.request import getproxies
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
 from m365_mcp.errors import SettingsMistake
+from m365_mcp.settings.addresses import check_host
+from m365_mcp.urls import MAX_PORT
 
 DOTENV = ".env"
 ENCODING = "utf-8-sig"  # UTF-8, with or without a byte order mark
@@ -42,6 +44,11 @@ def _problem_of(path: Path) -> str | None:
     return None
 
 
+def ignore_dotenv() -> None:
+    """Let FastMCP, which reads `.env` while it is imported, pass over it; for a command that needs no settings."""
+    os.environ["FASTMCP_ENV_FILE"] = os.devnull  # noqa: TID251
+
+
 def set_but_empty(settings: type[BaseSettings], path: str | None) -> set[str]:
     """Return the names of the fields whose variable is set to nothing; to pydantic-settings they count as unset."""
     dotenv = DotEnvSettingsSource(settings, env_file=path, env_ignore_empty=False).env_vars
@@ -67,10 +74,11 @@ def _is_http_proxy(value: str) -> bool:
     import httpx2  # takes a third of a second to import, and is needed only where there is a proxy
 
     try:
-        proxy = httpx2.Proxy(value if "://" in value else f"http://{value}")
+        url = httpx2.Proxy(value if "://" in value else f"http://{value}").url
+        has_port = url.port is None or 0 < url.port <= MAX_PORT
+        return url.scheme in ("http", "https") and has_port and bool(check_host(url.host))
     except (ValueError, httpx2.InvalidURL):
         return False
-    return proxy.url.scheme in ("http", "https") and bool(proxy.url.host)
 
 
 def foreign_environment(settings: type[BaseSettings]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The rules for ids and secrets of the app registration; each function returns the value, or raises ValueError."""
+"""The rules for ids, secrets and scopes of the app registration; each returns the value, or raises ValueError."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pydantic import SecretStr
 
 ORGANIZATIONS = "organizations"  # Entra's name for "accounts of any work or school tenant"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# What a scope may have (RFC 6749 section 3.3) without the : and / of api://<id>/<name>, which the server writes itself.
+_SCOPE = re.compile(r"[!#-.0-9;-\[\]-~]+")
 _SHAPE = "such as 11111111-2222-4333-8444-555555555555, without quotes, braces and api://"
 
 
@@ -47,6 +49,13 @@ def check_tenant(value: str) -> str:
     if lower != ORGANIZATIONS and not _GUID.fullmatch(lower):
         raise ValueError(f"must be the Directory (tenant) ID, {_SHAPE}")
     return lower
+
+
+def check_scope(value: str) -> str:
+    """Check that this is the name of a scope and not its whole URI."""
+    if not _SCOPE.fullmatch(value):
+        raise ValueError("must be only the name of the scope, such as mcp-access, without api://, the id and blanks")
+    return value
 
 
 def check_tenants(value: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -57,6 +58,21 @@ class SendingSettings(BaseSettings):
         ge=0,
         le=120,
         description="How long the server retries a message that Graph throttles (429), in seconds; 0: not at all.",
+    )
+
+    m365_policy_file: Path | None = Field(
+        None,
+        description="File of Cedar policies that forbid messages, in addition to the settings; docs/policy.md.",
+        examples=["/etc/m365-mcp/policies.cedar"],
+    )
+    m365_internal_domains: Annotated[CommaSeparated, AfterValidator(checks.check_internal_domains)] | None = Field(
+        None,
+        description="The company's own domains for the policies, comma separated; *.contoso.example is every domain "
+        "below. Unset: the domains of the person's own addresses.",
+        examples=["contoso.example,*.contoso.example"],
+    )
+    m365_policy_timezone: Annotated[str, AfterValidator(checks.check_time_zone)] = Field(
+        "UTC", description="Time zone in which the policies tell hour and weekday, by its IANA name."
     )
 
     m365_show_previews: bool = Field(

@@ -81,8 +81,8 @@ class ServerSettings(BaseSettings):
         "http://localhost:8000",
         description="Public URL of this server. Entra redirects to this URL followed by /auth/callback.",
     )
-    mcp_scope_name: str = Field(
-        "mcp-access", min_length=1, pattern=r"^[^\s/:]+$", description="Name of the scope under 'Expose an API'."
+    mcp_scope_name: Annotated[str, AfterValidator(identity.check_scope)] = Field(
+        "mcp-access", description="Name of the scope under 'Expose an API'."
     )
     mcp_host: Annotated[str, AfterValidator(addresses.check_listening_host)] = Field(
         "0.0.0.0", description="Address to listen on: 0.0.0.0 for IPv4, :: for IPv4 and IPv6."

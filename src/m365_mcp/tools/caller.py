@@ -55,7 +55,7 @@ def caller_uploads(context: Context = CurrentContext()) -> PendingUploads:
 
 def _outbox(services: Services, caller: Caller | None) -> Outbox:
     person = caller.person if caller else ANONYMOUS
-    return services.outgoing.outbox(person, _mailbox(services, caller), _sign_in_name())
+    return services.outgoing.outbox(person, _mailbox(services, caller), _sign_in_name(), _client())
 
 
 def _mailbox(services: Services, caller: Caller | None) -> Mailbox:
@@ -75,6 +75,11 @@ def _caller() -> Caller | None:
 def _sign_in_name() -> str:
     token = get_access_token()
     return str(token.claims.get("preferred_username") or "") if token else ""
+
+
+def _client() -> str:
+    token = get_access_token()
+    return token.client_id if token else ""
 
 
 def _no_tokens() -> TokenSource:

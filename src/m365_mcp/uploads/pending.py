@@ -98,6 +98,7 @@ class PendingUploads:
     async def begin(self, request: MessageRequest, files: Sequence[Mapping[str, Any]]) -> PendingUpload:
         """Create a draft, and an upload link for each file. Raises M365Error; sends nothing."""
         message = await self.outbox.compose(request)
+        await self.outbox.policy.message(message, "Draft")
         attached = [attachment.name for attachment in message.attachments]
         expected = parse_files(files, self.outbox.rules, attached)
         on_names = warnings_of(notes_on_names([file.name for file in expected]))

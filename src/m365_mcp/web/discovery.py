@@ -1,17 +1,15 @@
 """Serves the endpoint and the metadata documents at every path that a proxy or a client may use for them.
 
-A public URL may have a path (`https://host/mcp-o365`), and an Ingress may strip that prefix or pass it on. RFC 9728 and
-RFC 8414 insert the path into the address of the metadata. Older clients append it or ask only at the root; some clients
-ask for the OpenID Connect name. A client that joins an address and a path as text makes a slash too many, which is
-passed over on every path. FastMCP 4.2 serves one path each, and its plain-text 404 makes some clients report a JSON
-error.
+A public URL may have a path (`https://host/mcp-o365`). RFC 9728 and RFC 8414 insert it into the address of the
+metadata. Older clients append it or ask only at the root; some clients ask for the OpenID Connect name. FastMCP 4.2
+serves one path each, and its plain-text 404 makes some clients report a JSON error.
 """
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.urls import escape_path, merge_slashes
+from m365_mcp.urls import escape_path
 from m365_mcp.web.responses import json_error
 
 RESOURCE = "/.well-known/oauth-protected-resource"  # RFC 9728 section 3
@@ -23,7 +21,7 @@ KEYS = "/.well-known/jwks.json"  # of no ID token; see `auth.server_metadata`
 def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
     """Return, for each path that a client may request, the path that FastMCP serves.
 
-    The prefix of the public URL has been removed already.
+    `RequestPaths` has removed the prefix of the public URL already.
 
     Args:
         prefix: decoded path of the public URL without a trailing slash; empty for a whole host.
@@ -46,7 +44,7 @@ def aliases(prefix: str, mcp_path: str) -> dict[str, str]:
 
 
 class Discovery:
-    """Rewrites the path of a request before `app` sees it.
+    """Rewrites the path of a metadata document before `app` sees it; behind `RequestPaths`.
 
     Args:
         app: FastMCP's application and the probes, whose paths have no prefix.
@@ -56,7 +54,6 @@ class Discovery:
 
     def __init__(self, app: ASGIApp, prefix: str, mcp_path: str) -> None:
         self._app = app
-        self._prefix = prefix
         self._aliases = aliases(prefix, mcp_path)
         self._served = {*self._aliases.values()}
 
@@ -65,15 +62,9 @@ class Discovery:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # The path without needless slashes is served directly; a redirect would follow the Host header.
-        requested = self._without_prefix(merge_slashes(scope["path"]))
+        requested: str = scope["path"]
         path = self._aliases.get(requested, requested)
         if "/.well-known/" in path and path not in self._served:
             await json_error(404, "not_found", "There is no such metadata document here.")(scope, receive, send)
             return
         await self._app({**scope, "path": path, "raw_path": path.encode()}, receive, send)
-
-    def _without_prefix(self, path: str) -> str:
-        if self._prefix and f"{path}/".startswith(f"{self._prefix}/"):
-            return path.removeprefix(self._prefix) or "/"
-        return path

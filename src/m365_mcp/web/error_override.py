@@ -1,7 +1,8 @@
 """Replaces an error response that the framework made up with the error that really happened; see `request_error`.
 
 A person's browser gets one of our pages for every error, also where nothing was recorded. A program keeps the
-framework's response, unless the recorded error is temporary. Successful responses pass unchanged.
+framework's response, unless the recorded error is temporary. Successful responses pass unchanged. It runs behind
+`RequestPaths`, so that a path has one form.
 """
 
 from __future__ import annotations
@@ -110,9 +111,7 @@ class _ResponseFilter:
 
     def _is_for_a_person(self) -> bool:
         accepts_html = "text/html" in Headers(scope=self._scope).get("accept", "")
-        return self._scope["path"].endswith(PAGES) or (
-            accepts_html and self._scope["method"] in ("GET", "HEAD", "POST")
-        )
+        return self._scope["path"] in PAGES or (accepts_html and self._scope["method"] in ("GET", "HEAD", "POST"))
 
     def _page(self, error: M365Error, status: int) -> Response:
         return self._parent.pages.error(Request(self._scope), error, status=status, headers=retry_header(error))
@@ -122,12 +121,12 @@ class _ResponseFilter:
         path = self._scope["path"]
         if status >= 500:
             return Unavailable() if status == 503 else InternalError()
-        if path.endswith(PAGES):
+        if path in PAGES:
             # FastMCP 4.2: 403 for a form or a callback without its cookie, 400 for what is unknown or expired.
             return SignInElsewhere() if status == 403 else SignInExpired()
-        if path.endswith(AUTHORIZE):
+        if path == AUTHORIZE:
             # FastMCP 4.2 names the registration endpoint in this header when it does not know the client.
             return ClientUnknown() if "link" in headers else AuthorizationRequestInvalid()
-        if path.endswith(self._parent.mcp_path):
+        if path == self._parent.mcp_path:
             return AddressForClients()
         return PageUnknown() if status == 404 else RequestRefused()

@@ -4,6 +4,7 @@
   waits for ever. JSON-RPC 2.0 section 4 has `-32600` for it. `1.0` counts as `1`, as in JSON.
 - `MCP-Protocol-Version` names no version of MCP: the SDK complains of a missing `_meta`. An `initialize` negotiates the
   version in its body, whatever the header says.
+- A body that is no message of JSON-RPC: the SDK answers with `-32602`, without the id, in the words of Pydantic.
 - A body in a coding or a media type that is not served: the SDK answers "Parse error", or plain text.
 
 Only authenticated requests are looked into; the others are challenged as before.
@@ -12,18 +13,27 @@ Only authenticated requests are looked into; the others are challenged as before
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp_types import INVALID_REQUEST, PROTOCOL_VERSION_META_KEY, UNSUPPORTED_PROTOCOL_VERSION
+from mcp_types import (
+    INVALID_REQUEST,
+    PROTOCOL_VERSION_META_KEY,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    jsonrpc_message_adapter,
+)
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m365_mcp.web.oauth_requests import limited
+from m365_mcp.web.bodies import SERVED_CODINGS, WRONG_CODING, is_coded, limited, too_large
 
+NO_JSON = object()
+_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_ECHO = 256  # characters of a client's text in an answer
 
 
@@ -39,7 +49,7 @@ class McpRequests:
     def __init__(self, app: ASGIApp, mcp_path: str, max_body: int) -> None:
         self._app = app
         self._mcp_path = mcp_path
-        self._limited = limited(self._check_body, max_body)
+        self._limited = limited_messages(self._check_body, max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -53,15 +63,16 @@ class McpRequests:
     async def _check_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = await receive()  # the limit above has joined the parts of the body
         message = _parse(first.get("body", b""))
-        if _is_id_wrong(message):
-            await _error(400, INVALID_REQUEST, _WRONG_ID)(scope, receive, send)
+        if refusal := _refuse_message(message):
+            await refusal(scope, receive, send)
             return
         if _negotiates(message):
             scope = {**scope, "headers": _without_unknown_version(scope).raw}
         elif refusal := _refuse_version(Headers(scope=scope), message):
             await refusal(scope, receive, send)
             return
-        waiting: list[Message] = [_with_integer_id(first, message)]
+        read = _with_integer_id(message)
+        waiting: list[Message] = [first if read is message else {**first, "body": json.dumps(read).encode()}]
 
         async def replay() -> Message:
             return waiting.pop() if waiting else await receive()
@@ -73,17 +84,35 @@ def _parse(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        return None  # the SDK refuses it, in its own words
+        return NO_JSON  # the SDK refuses it, in its own words
+
+
+def limited_messages(app: ASGIApp, max_body: int) -> ASGIApp:
+    """Return `app` behind a limit of `max_body` bytes on messages; a larger one is answered with 413."""
+    return limited(app, max_body, lambda: _error(413, INVALID_REQUEST, too_large(max_body)))
 
 
 def _refuse_headers(headers: Headers) -> Response | None:
-    codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")}
-    if codings - {"", "identity"}:
-        # RFC 9110 section 15.5.16: the answer says which codings are served.
-        return _error(415, INVALID_REQUEST, _WRONG_CODING, headers={"Accept-Encoding": "identity"})
+    if is_coded(headers):
+        return _error(415, INVALID_REQUEST, WRONG_CODING, headers=SERVED_CODINGS)
     types = headers.get("content-type", "").partition(";")[0].lower().split(",")
     if "application/json" not in [media_type.strip() for media_type in types]:
         return _error(415, INVALID_REQUEST, _WRONG_TYPE)
+    return None
+
+
+def _refuse_message(message: Any) -> Response | None:
+    """Return the refusal of what is JSON and no message (JSON-RPC 2.0 section 5: the id is null if it has none)."""
+    if message is NO_JSON:
+        return None
+    if isinstance(message, list):
+        return _error(400, INVALID_REQUEST, _BATCH)
+    if _is_id_wrong(message):
+        return _error(400, INVALID_REQUEST, _WRONG_ID)
+    try:
+        jsonrpc_message_adapter.validate_python(_with_integer_id(message), by_name=False)
+    except ValidationError:
+        return _error(400, INVALID_REQUEST, _WRONG_MESSAGE, _echoed_id(message))
     return None
 
 
@@ -99,11 +128,11 @@ def _is_id_wrong(message: Any) -> bool:
     return isinstance(request_id, bool) or not isinstance(request_id, str | int)
 
 
-def _with_integer_id(first: Message, message: Any) -> Message:
-    """Return the request with its id as an integer where it is spelled `1.0`; the SDK knows integers only."""
+def _with_integer_id(message: Any) -> Any:
+    """Return the message with its id as an integer where it is spelled `1.0`; the SDK knows integers only."""
     if not isinstance(message, dict) or not isinstance(message.get("id"), float):
-        return first
-    return {**first, "body": json.dumps({**message, "id": int(message["id"])}).encode()}
+        return message
+    return {**message, "id": int(message["id"])}
 
 
 def _negotiates(message: Any) -> bool:
@@ -135,10 +164,10 @@ def _refuse_version(headers: Headers, message: Any) -> Response | None:
 
 
 def _echoed_id(message: Any) -> str | int | None:
-    request_id = message.get("id") if isinstance(message, dict) else None
-    if isinstance(request_id, float):
-        request_id = int(request_id)
-    return request_id if isinstance(request_id, str | int) and len(str(request_id)) <= MAX_ECHO else None
+    request_id = _with_integer_id(message).get("id") if isinstance(message, dict) else None
+    # Half of a surrogate pair is JSON, but cannot be sent.
+    is_short = isinstance(request_id, str | int) and len(str(request_id)) <= MAX_ECHO
+    return request_id if is_short and not _SURROGATE.search(str(request_id)) else None
 
 
 def _error(
@@ -158,7 +187,11 @@ _WRONG_ID = (
     "The id of a request is not a string and not an integer. Give every request an id of its own; leave the member out "
     "of a notification."
 )
-_WRONG_CODING = "This server takes no compressed body. Send the request again without Content-Encoding."
+_BATCH = "This server takes no batches (MCP 2025-06-18 has removed them). Send one message in each request."
+_WRONG_MESSAGE = (
+    'The body is no message of JSON-RPC 2.0. Send an object with "jsonrpc": "2.0" and the method as a string; if there '
+    "are params, they are an object."
+)
 _WRONG_TYPE = "The body is not declared as JSON. Send the request again with Content-Type: application/json."
 _WRONG_VERSION = (
     "MCP-Protocol-Version names a version that this server does not serve. It serves "

@@ -23,6 +23,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.auth.client_secrets import hash_secret, method_of
+from m365_mcp.redirects import RedirectPattern
 from m365_mcp.web.responses import json_error
 
 QUERY_PATHS = ("/authorize",)
@@ -36,10 +37,16 @@ _TWO_SECRETS = (
 
 
 class OAuthParameters:
-    """ASGI middleware that rewrites parameters."""
+    """ASGI middleware that rewrites parameters.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: the app behind it.
+        allowed: the redirect URIs that this server registers.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Sequence[RedirectPattern]) -> None:
         self._app = app
+        self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -58,7 +65,7 @@ class OAuthParameters:
                 return
             scope, receive = _with_body(scope, _write(_authenticated(fields, Headers(scope=scope))))
         elif scope["method"] == "POST" and path == "/register":
-            scope, receive = _with_body(scope, _registration(await _body(receive)))
+            scope, receive = _with_body(scope, _registration(await _body(receive), self._allowed))
         await self._app(scope, receive, send)
 
 
@@ -111,14 +118,14 @@ def basic_credentials(header: str) -> tuple[str, str]:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _registration(body: bytes) -> bytes:
+def _registration(body: bytes, allowed: Sequence[RedirectPattern]) -> bytes:
     """Return a registration (RFC 7591 section 2) with a method of authentication, and without a scope."""
     try:
         metadata: Any = json.loads(body)
         if not isinstance(metadata, dict):
             return body
         known = {name: value for name, value in metadata.items() if name != "scope" and value not in (None, "")}
-        return json.dumps({**known, "token_endpoint_auth_method": method_of(known)}).encode()
+        return json.dumps({**known, "token_endpoint_auth_method": method_of(known, allowed)}).encode()
     except (ValueError, RecursionError):
         return body  # the SDK refuses it, in its own words
 
@@ -157,7 +164,8 @@ def _drop_last_empty_state(address: str) -> str:
     # A client's own redirect URI may have such a parameter, too: it comes first, and stays.
     base, question, query = address.partition("?")
     parameters = query.split("&")
-    if "state=" not in parameters:
+    places = [place for place, parameter in enumerate(parameters) if parameter.partition("=")[0] == "state"]
+    if not places or parameters[places[-1]] != "state=":
         return address
-    del parameters[len(parameters) - 1 - parameters[::-1].index("state=")]
+    del parameters[places[-1]]
     return f"{base}{question}{'&'.join(parameters)}"

@@ -1,4 +1,4 @@
-"""Checks requests to the OAuth endpoints: small and complete bodies, forms where a form is required, our resource.
+"""Checks requests to the OAuth endpoints: small, complete, uncompressed bodies, forms where they must be, our resource.
 
 FastMCP 4.2 drops the MCP SDK's body limit from its OAuth routes except /revoke (it stored a registration of 40 MB). It
 does not check `resource` at the token endpoint (RFC 8707 section 2.2). It parses an invalid form twice, which ends in a
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from m365_mcp.errors import AuthorizationRequestTooLarge, request_error
+from m365_mcp.web.bodies import SERVED_CODINGS, WRONG_CODING, is_coded, limited, replay, too_large
 from m365_mcp.web.responses import json_error
 
 MAX_OAUTH_BODY = 64 * 1024  # bytes; the largest ordinary request is a registration of about 2 KB
@@ -42,11 +42,14 @@ class OAuthBodies:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limited = limited(app, MAX_OAUTH_BODY)
+        self._limited = limited(app, MAX_OAUTH_BODY, _refuse_large)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request (ASGI)."""
         posted = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in OAUTH_PATHS
+        if posted and is_coded(Headers(scope=scope)):
+            await json_error(415, "invalid_request", WRONG_CODING, SERVED_CODINGS)(scope, receive, send)
+            return
         await (self._limited if posted else self._app)(scope, receive, send)
 
 
@@ -67,10 +70,10 @@ class OAuthRequests:
         if scope["type"] != "http" or scope["path"] not in FORM_PATHS:
             await self._app(scope, receive, send)
             return
-        too_large = _too_large(scope["query_string"]) if scope["path"] == "/authorize" else None
-        if too_large is not None:
-            await _refuse_size(too_large)(scope, receive, send)
-        elif scope["path"] == "/authorize" and _names_several_resources(scope):
+        oversize = _too_large(scope["query_string"]) if scope["path"] == "/authorize" else None
+        if oversize is not None:
+            await _refuse_size(oversize)(scope, receive, send)
+        elif scope["path"] == "/authorize" and self._names_another_resource(scope["query_string"]):
             await json_error(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
         elif scope["method"] == "POST":
             await self._check_form(scope, receive, send)
@@ -79,19 +82,30 @@ class OAuthRequests:
 
     async def _check_form(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = (await receive())["body"]
-        too_large = _too_large(body) if scope["path"] == "/authorize" else None
+        oversize = _too_large(body) if scope["path"] == "/authorize" else None
         if not _is_form(scope) or body.count(b"&") > MAX_FIELDS:
             await json_error(400, "invalid_request", _FORM_REQUIRED)(scope, receive, send)
-        elif too_large is not None:
-            await _refuse_size(too_large)(scope, receive, send)
+        elif oversize is not None:
+            await _refuse_size(oversize)(scope, receive, send)
         elif scope["path"] == "/token" and not self._names_our_resource(body):
             await json_error(400, "invalid_target", "The resource is not this server's.")(scope, receive, send)
+        elif scope["path"] == "/authorize" and self._names_another_resource(body):
+            await json_error(400, "invalid_target", _ONE_RESOURCE)(scope, receive, send)
         else:
             await self._app(scope, replay(body), send)
 
     def _names_our_resource(self, body: bytes) -> bool:
-        resources = parse_qs(body.decode("latin-1")).get("resource", [])
-        return all(self._is_our_resource(resource) for resource in resources)
+        return all(map(self._is_our_resource, _resources(body)))
+
+    def _names_another_resource(self, encoded: bytes) -> bool:
+        # RFC 8707 allows several resources. A token of this server is for one, which may be named more than once.
+        # Of one, the proxy says so in a redirect.
+        resources = _resources(encoded)
+        return len(set(resources)) > 1 and not all(map(self._is_our_resource, resources))
+
+
+def _refuse_large() -> Response:
+    return json_error(413, "invalid_request", too_large(MAX_OAUTH_BODY))
 
 
 def _too_large(encoded: bytes) -> str | None:
@@ -116,9 +130,8 @@ def _refuse_size(sentence: str) -> Response:
     return json_error(400, "invalid_request", sentence)
 
 
-def _names_several_resources(scope: Scope) -> bool:
-    # RFC 8707 allows several resources. A token of this server is for one, and FastMCP would check only one of them.
-    return len(parse_qs(scope["query_string"].decode("latin-1")).get("resource", [])) > 1
+def _resources(encoded: bytes) -> list[str]:
+    return parse_qs(encoded.decode("latin-1")).get("resource", [])
 
 
 def _is_form(scope: Scope) -> bool:
@@ -130,45 +143,3 @@ _ONE_RESOURCE = "Request one resource, the one of this server."
 _FORM_REQUIRED = (
     f"Send the request as application/x-www-form-urlencoded (RFC 6749 section 4.1.3), with at most {MAX_FIELDS} fields."
 )
-
-
-def replay(body: bytes) -> Receive:
-    """Return a `receive` that returns this body."""
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
-
-
-class WholeBody:
-    """ASGI middleware that calls `app` only with complete bodies.
-
-    It runs behind RequestBodyLimitMiddleware, which reads the body and passes it on as one message.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to one request (ASGI)."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body = await receive()
-        if body["type"] == "http.request" and not body.get("more_body"):
-            await self._app(scope, _first(body, receive), send)
-
-
-def limited(app: ASGIApp, max_bytes: int) -> RequestBodyLimitMiddleware:
-    """Return `app` behind a limit of `max_bytes` on bodies; it gets only complete bodies."""
-    return RequestBodyLimitMiddleware(WholeBody(app), max_bytes)
-
-
-def _first(message: Message, rest: Receive) -> Receive:
-    pending = [message]
-
-    async def receive() -> Message:
-        return pending.pop() if pending else await rest()
-
-    return receive

@@ -2,8 +2,14 @@
 
 The guard compares with the public URL and not with the socket's address, so that it works behind TLS termination. Both
 sides are in the normal form of `m365_mcp.urls`. The guard lets health probes pass, because they call by IP address. It
-also lets requests for the public metadata documents pass, because those are the same for every caller and repeat
-nothing from the request.
+also lets requests for the public metadata documents and the icon pass, because those are the same for every caller and
+repeat nothing from the request.
+
+The form of the consent page comes with our own origin, because our pages have the referrer policy `same-origin`, also
+where a proxy adds `no-referrer` (Fetch, "append a request Origin header"). It comes with `null` from a sandboxed window
+or through a redirect of another site. Chromium sends no SameSite cookie from such a window, so that the form would fail
+behind this guard, too.
+
 Pages of allowed origins may call /mcp from a browser (CORS): FastMCP 4.2 allows CORS on its OAuth routes for every
 origin, and does not offer it on /mcp.
 """
@@ -16,12 +22,18 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from m365_mcp import logs
+from m365_mcp.auth import sign_in_events
+from m365_mcp.errors import HostNotServed, M365Error, OriginHidden, OriginNotAllowed, request_error
 from m365_mcp.loopback import is_loopback
 from m365_mcp.settings import Settings
 from m365_mcp.urls import DEFAULT_PORTS, normal_origin, read_authority, read_url
+from m365_mcp.web.pages.product import ICON_PATH
 from m365_mcp.web.responses import json_error
 
-OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz")
+CONSENT = "/consent"
+OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz", ICON_PATH, "/favicon.ico")
+_log = logs.get(__name__)
 
 
 class HostOriginGuard:
@@ -43,18 +55,38 @@ class HostOriginGuard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if not self._is_our_host(_host_name(headers.get("host", ""))):
-            # RFC 9110 section 15.5.20: the request was directed at a server that cannot answer for that host.
-            response = json_error(421, "misdirected_request", _WRONG_HOST)
-        elif "origin" in headers and headers["origin"] not in self._origins:
-            response = json_error(403, "forbidden_origin", _WRONG_ORIGIN)
-        else:
+        error = self._refusal(scope, headers)
+        if error is None:
             await self._app(scope, receive, send)
             return
-        await response(scope, receive, send)
+        request_error.note(error)
+        _tell_operator(error, headers)
+        await json_error(error.status, error.code, f"{error.sentence} {error.advice}")(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> M365Error | None:
+        """Return why a request does not pass, or None."""
+        if not self._is_our_host(_host_name(headers.get("host", ""))):
+            return HostNotServed()
+        origin = headers.get("origin")
+        if origin is None or origin in self._origins:
+            return None
+        if origin == "null" and (scope["method"], scope["path"]) == ("POST", CONSENT):
+            return OriginHidden()
+        return OriginNotAllowed()
 
     def _is_our_host(self, host: str) -> bool:
         return host in self._hosts or is_loopback(host)
+
+
+def _tell_operator(error: M365Error, headers: Headers) -> None:
+    """Write who was refused into the event of the sign-in, or where there is no sign-in, into a line of its own."""
+    refused = {"host": headers.get("host", "")} if error.status == 421 else {"origin": headers["origin"]}
+    told = {name: sign_in_events.clean(value, sign_in_events.MAX_ID) for name, value in refused.items()}
+    attempt = sign_in_events.followed()
+    if attempt is None:
+        _log.info("request_refused", code=error.code, **told)
+    else:
+        attempt.refused_caller = told
 
 
 def _host_name(header: str) -> str:
@@ -88,16 +120,6 @@ class AllowedOrigins:
         # A server on this machine may be used by pages on this machine, such as MCP Inspector's.
         local_page = self._is_local and is_loopback(read_authority(authority)[0])
         return local_page or normal in self._origins
-
-
-_WRONG_HOST = (
-    "This server does not serve the host that the request names. Use the address in MCP_SERVER_BASE_URL, or have the "
-    "operator add the host to MCP_ALLOWED_HOSTS."
-)
-_WRONG_ORIGIN = (
-    "A page of another site tried to call this server. To allow it, the operator adds its origin to "
-    "MCP_ALLOWED_ORIGINS."
-)
 
 
 # MCP 2026-07-28, "Streamable HTTP": the headers that a client sends, and those that it must be able to read.

@@ -24,10 +24,10 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from m365_mcp.errors import DEFAULT_WAIT_SECONDS, TooManyRequests, request_error
+from m365_mcp.errors import DEFAULT_WAIT_SECONDS, M365Error, SignInReloaded, TooManyRequests, request_error
 from m365_mcp.metrics import Metrics
+from m365_mcp.web.bodies import replay
 from m365_mcp.web.oauth_parameters import basic_credentials
-from m365_mcp.web.oauth_requests import replay
 from m365_mcp.web.responses import error_as_json
 from m365_mcp.web.token_buckets import TokenBuckets
 
@@ -120,14 +120,15 @@ class RateLimits:
         else:
             await error_as_json(error)(scope, receive, send)
 
-    def _refuse(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> TooManyRequests | None:
+    def _refuse(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> M365Error | None:
         """Count a request; return the error, noted on the request, if it goes over a limit."""
         over = self._endpoints[scope["path"]].take(keys, tokens)
         if over is None:
             return None
         by, seconds = over
         self._metrics.rate_limited.labels(scope["path"].strip("/"), by).inc()
-        error = TooManyRequests(retry_after=max(seconds, DEFAULT_WAIT_SECONDS))
+        kind = SignInReloaded if by == "transaction" else TooManyRequests
+        error = kind(retry_after=max(seconds, DEFAULT_WAIT_SECONDS))
         request_error.note(error)
         return error
 
@@ -147,9 +148,7 @@ class RateLimits:
 class _Failures:
     """Passes a response of the token endpoint on, or sends a refusal instead of a failure that goes over a limit."""
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, refuse: Callable[[], TooManyRequests | None]
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, refuse: Callable[[], M365Error | None]) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from m365_mcp.uploads.pending import PATH
 from m365_mcp.web.bounded_http import HttpLimits, bounded_http
 from m365_mcp.web.health import Readiness
+from m365_mcp.web.listening import listen
 
 if sys.platform == "win32":
     resource = None
@@ -89,7 +90,12 @@ def _open_files() -> int:
 
 
 def run(config: uvicorn.Config, readiness: Readiness, *, delay: float, listener: socket.socket | None = None) -> None:
-    """Serve until SIGTERM or Ctrl-C; on `listener`, if there is one, instead of binding the port."""
+    """Serve until SIGTERM or Ctrl-C; on `listener`, if there is one, instead of binding the port.
+
+    Raises:
+        SettingsMistake: the server cannot listen there.
+    """
+    sockets = listen(config.host, config.port) if listener is None else [listener]
     # uvicorn raises the signal again after draining; a drained server should exit with code 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    Server(config, readiness, delay).run(sockets=None if listener is None else [listener])
+    Server(config, readiness, delay).run(sockets=sockets)

@@ -85,7 +85,8 @@ class SignInTrail:
 
     async def _event(self, attempt: Attempt, exchange: _Exchange) -> SignInEvent | None:
         fields, refusal = exchange.fields, exchange.refusal
-        if attempt.step == "token" and fields.get("grant_type") != "authorization_code":
+        is_refresh = attempt.step == "token" and fields.get("grant_type") != "authorization_code"
+        if is_refresh and not attempt.refused_caller:  # of whom is refused, the form is not read
             return None
         attempt.client_id = attempt.client_id or fields.get("client_id")
         attempt.client_name = attempt.client_name or fields.get("client_name")

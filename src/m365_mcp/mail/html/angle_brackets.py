@@ -91,6 +91,7 @@ class _Reader:
         self._last_section_end = html.rfind("]]>")
         # Where the attributes of a rejected tag begin. A later tag that gets there is part of them, so it is text too.
         self._rejected: set[int] = set()
+        self._attributes = 0  # how many were read, the rejected ones included
         self._styled: set[str] = set()  # the names of unknown elements with a style
         self._foreign = 0  # open <svg> and <math>, which have elements of their own
         self._last_end: dict[str, int] = {}  # by name as written and in lower case
@@ -249,12 +250,12 @@ class _Reader:
             if position > self._last_close or position in self._rejected or not found or not attributes.add(found):
                 break
             starts.append(position)
-            limits.check_count(len(starts), limits.MAX_ATTRIBUTES, "HTML attributes")
+            self._attributes += 1
+            limits.check_count(self._attributes, limits.MAX_ATTRIBUTES, "HTML attributes")
             position = found.end()
         attributes.end = end.end() if end else None
         if not attributes.are_of_a_tag and (attributes.hold_markup or not end):
             self._rejected.update(starts)
-            limits.check_count(len(self._rejected), limits.MAX_ATTRIBUTES, "HTML attributes")
         return attributes
 
 

@@ -45,30 +45,37 @@ def _without_names(parts: Iterable[Node]) -> Iterator[Node]:
 
 def _plain(part: Node) -> str:
     if not isinstance(part, FunctionBlock):
-        return str(part.serialize())
+        return _text_of(part)
     return f"{part.name}({''.join(_length(inner) for inner in part.arguments)})"
 
 
 def _length(part: Node) -> str:
     """Return one argument; of a function, the last length in it: 200px for `min(100%, 200px)`."""
-    return _last_length(part.arguments) if isinstance(part, FunctionBlock) else str(part.serialize())
+    return _last_length(part.arguments) if isinstance(part, FunctionBlock) else _text_of(part)
 
 
 def _width(track: Node) -> str:
     """Return one width for a column: the least one of `minmax()`."""
     if not isinstance(track, FunctionBlock):
-        return str(track.serialize())
+        return _text_of(track)
     first = next(_without_names(track.arguments), None)
     if isinstance(first, FunctionBlock):
         return _last_length(first.arguments)
     return str(first.serialize()) if first is not None and first.type in _LENGTHS else _last_length(track.arguments)
 
 
+def _text_of(part: Node) -> str:
+    """Return one component as text. A block means no width, and may be deeper than `serialize` can write."""
+    return "auto" if part.type.endswith("block") else str(part.serialize())
+
+
 def _last_length(parts: Sequence[Node]) -> str:
-    found = ""
+    return ["auto", *_lengths(parts)][-1]
+
+
+def _lengths(parts: Sequence[Node]) -> Iterator[str]:
     for part in parts:
         if isinstance(part, FunctionBlock):
-            found = _last_length(part.arguments) or found
+            yield from _lengths(part.arguments)
         elif part.type in _LENGTHS:
-            found = str(part.serialize())
-    return found
+            yield str(part.serialize())

@@ -18,7 +18,7 @@ _SCRIPTS: dict[str, dict[int, tuple[Token, Token]]] = {
     "munder": {2: _SUB},
     "munderover": {2: _SUB, 3: _SUP},
 }
-_GROUPED = frozenset({"mfrac", "msup", "msub", "msubsup", "mroot"})  # their first child needs brackets if it is a row
+_GROUPED = frozenset({"mfrac", "msup", "msub", "msubsup"})  # their first child needs brackets if it is a row
 ANNOTATIONS = frozenset({"annotation", "annotation-xml"})
 
 
@@ -71,6 +71,6 @@ class Formula:
         if child == 2 and parent == "mroot":
             before = (Text("; "),)
         is_row = name in ("mrow", "mfrac") and parent in _GROUPED
-        if is_row and (child == 1 or parent == "mfrac") and parent != "mroot":
+        if is_row and (child == 1 or parent == "mfrac"):
             return (*before, Text("(")), (Text(")"), *after)
         return before, after

@@ -105,7 +105,7 @@ class _Page:
     def restored(self, inlined: str) -> str:
         """Return the page as it was, with what css-inline wrote into it."""
         tokens = read_tokens(inlined[: inlined.index("</head>")])
-        html = next(token for token in tokens if isinstance(token, Start) and token.name == "html")
+        html = next(token for token in tokens if isinstance(token, Start))
         content = inlined[inlined.index("</head>") + len("</head>") :]
         outer = write_tokens([Start("body", html.attributes)]) if html.attributes else ""
         return outer + re.sub(rf"<!--{self._mark}(\d+)-->", lambda found: self._kept[int(found[1])], content)

@@ -128,7 +128,7 @@ def _mismatch(link: Link) -> Mismatch | None:
 
 
 def _user_of(target: str) -> str:
-    return unquote(urlsplit(target).username or "") if "@" in target and scheme_of(target) != "mailto" else ""
+    return unquote(urlsplit(target).username or "")
 
 
 def _page_mismatch(target: str, text: str) -> Mismatch | None:

@@ -121,7 +121,7 @@ class _Walk:
 
     def _state_of(self, tag: Start, traits: str, around: _State) -> _State:
         attributes = tag.attributes
-        key = (id(around), tag.name, traits, *(attributes.get(name, "") for name in _ATTRIBUTES), "href" in attributes)
+        key = (around, tag.name, traits, *(attributes.get(name, "") for name in _ATTRIBUTES), "href" in attributes)
         state = self._known.get(key)
         if state is None:
             changes = self._report.recolored

@@ -114,7 +114,7 @@ def _stands_as_word(tag: re.Match[str]) -> bool:
         return False
     if name in _OPTIONAL_END:
         is_after_word = (_WORD_BEFORE if name in _INSIDE_CONTAINERS else _ONLY_WORD_BEFORE).search(before)
-        return bool(is_after_word and (_SMALL_WORD_AFTER.match(text, end) or _TO_END_TAG.match(text, end)))
+        return bool(is_after_word and _SMALL_WORD_AFTER.match(text, end))
     if _is_wide(text[start - 1]) and _is_wide(text[end : end + 1]):
         return True
     if not _WORD_BEFORE.search(before):

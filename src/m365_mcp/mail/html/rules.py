@@ -191,10 +191,11 @@ def plain_host(address: str) -> str:
 
 
 def _is_complete(address: str) -> bool:
-    if plain_host(address) or scheme_of(address) not in ("http", "https"):
+    if plain_host(address):
         return True
     try:
         parts = urlsplit(address)
-        return bool(_HOST.fullmatch(parts.netloc)) and (parts.port or 1) > 0
-    except ValueError:  # an unbalanced bracket, or a port that is not a number
+        is_page = scheme_of(address) in ("http", "https")
+        return not is_page or (bool(_HOST.fullmatch(parts.netloc)) and (parts.port or 1) > 0)
+    except ValueError:  # an unbalanced bracket, also in `tel://[`, or a port that is not a number
         return False

@@ -82,12 +82,10 @@ def read_style_sheets(sheets: Iterable[str]) -> StyleSheets:
     css = "\n".join(map(_without_markup_comments, sheets))
     limits.check_count(len(css), limits.MAX_SHEET_CHARACTERS, "characters of style sheets")
     limits.check_count(css.count("{"), limits.MAX_SHEET_RULES, "rules of style sheets")
-    _check_nesting(css)
+    nodes = tinycss2.parse_stylesheet(css, skip_comments=True)
+    _check_nesting(nodes)
     found = StyleSheets()
-    blocks = [
-        _read_block(rule, found)
-        for rule in _applying(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True), found)
-    ]
+    blocks = [_read_block(rule, found) for rule in _applying(nodes, found)]
     for selectors, declarations in blocks:
         values = tuple((name, found.substituted(value)) for name, value in declarations if not name.startswith("--"))
         size = sum(len(name) + len(value) + 2 for name, value in values)
@@ -101,12 +99,17 @@ def _without_markup_comments(css: str) -> str:
     return css.replace("<!--", " ").replace("-->", " ")  # Word writes its sheet into an HTML comment
 
 
-def _check_nesting(css: str) -> None:
-    depth = deepest = 0
-    for mark in re.findall(r"[(\[{)\]}]", css):
-        depth += 1 if mark in "([{" else -1
-        deepest = max(deepest, depth)
-    limits.check_count(deepest, limits.MAX_SHEET_DEPTH, "brackets of a style sheet open in one another")
+def _check_nesting(nodes: Iterable[Node]) -> None:
+    """Check how deep the brackets are that tinycss2 has found; it writes nodes by recursion."""
+    depth = 0
+    while nodes := [inner for node in nodes for inner in _inside(node)]:
+        depth += 1
+        limits.check_count(depth, limits.MAX_SHEET_DEPTH, "brackets of a style sheet open in one another")
+
+
+def _inside(node: Node) -> Iterator[Node]:
+    for part in ("prelude", "content", "arguments"):
+        yield from getattr(node, part, None) or ()
 
 
 def _applying(nodes: Iterable[Node], found: StyleSheets) -> Iterator[QualifiedRule]:
@@ -117,7 +120,7 @@ def _applying(nodes: Iterable[Node], found: StyleSheets) -> Iterator[QualifiedRu
             name = node.lower_at_keyword
             found.imports += name == "import"
             if node.content is not None and _does_apply(name, tinycss2.serialize(node.prelude)):
-                yield from _applying(tinycss2.parse_rule_list(node.content, True, True), found)
+                yield from _applying(tinycss2.parse_rule_list(node.content), found)
 
 
 def _does_apply(name: str, condition: str) -> bool:
@@ -142,7 +145,7 @@ def _holds(condition: str) -> bool:
 
 def _read_block(rule: QualifiedRule, found: StyleSheets) -> tuple[list[str], list[tuple[str, str]]]:
     """Return the selectors and the declarations of a rule, and remember the custom properties that it sets."""
-    nodes = tinycss2.parse_blocks_contents(rule.content, True, True)
+    nodes = tinycss2.parse_blocks_contents(rule.content)
     pairs = [_declaration(node) for node in nodes if isinstance(node, Declaration)]
     declarations = [pair for pair in pairs if pair]
     selectors = [selector for selector in map(_text_of, _parts(rule.prelude)) if selector]

@@ -127,7 +127,6 @@ def element_of(tag: Start) -> str:
 def _make_cleaner(attributes: AttributeRules) -> nh3.Cleaner:
     return nh3.Cleaner(
         tags=set(ALLOWED_ELEMENTS),
-        clean_content_tags={"script", "style"},
         attributes=ALLOWED_ATTRIBUTES,
         attribute_filter=attributes.sanitize_again,
         filter_style_properties=set(ALLOWED_PROPERTIES),

@@ -45,14 +45,11 @@ def enable_block_rules(md: MarkdownIt) -> None:
     """Replace and add the rules of this module, and switch off those that letters must not have."""
     md.disable(["code", "lheading"])
     rules = md.block.ruler
-    rules.at("list", _unless(_NO_LIST, rules_block.list_block), {"alt": ["paragraph", "reference", "blockquote"]})
-    rules.at(
-        "blockquote",
-        _unless(_NO_QUOTE, rules_block.blockquote),
-        {"alt": ["paragraph", "reference", "blockquote", "list"]},
-    )
-    rules.at("heading", _unless(_NO_HEADING, rules_block.heading), {"alt": ["paragraph", "reference", "blockquote"]})
-    rules.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
+    # A quote ends at any line without its mark (`_is_lazy`), so no other rule has to end one.
+    rules.at("list", _unless(_NO_LIST, rules_block.list_block), {"alt": ["paragraph", "reference"]})
+    rules.at("blockquote", _unless(_NO_QUOTE, rules_block.blockquote), {"alt": ["paragraph", "reference"]})
+    rules.at("heading", _unless(_NO_HEADING, rules_block.heading), {"alt": ["paragraph", "reference"]})
+    rules.at("html_block", _html_block, {"alt": ["paragraph", "reference"]})
     rules.at("reference", _reference, {"alt": ["paragraph"]})
     rules.at("table", _table, {"alt": ["paragraph", "reference"]})
     rules.before("paragraph", "not_lazy", _is_lazy, {"alt": ["paragraph", "blockquote"]})

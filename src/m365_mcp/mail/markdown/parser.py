@@ -50,9 +50,7 @@ class _Parser(MarkdownIt):
         enable_block_rules(self)
         enable_footnotes(self)
         enable_rendering(self)
-        self.block.ruler.before(
-            "table", "steps", self._block_step, {"alt": ["paragraph", "reference", "blockquote", "list"]}
-        )
+        self.block.ruler.before("table", "steps", self._block_step, {"alt": ["paragraph", "blockquote", "list"]})
 
     def validateLink(self, url: str) -> bool:  # noqa: N802, the library's name
         # The sanitizer checks and reports addresses. If the parser refused one, its raw Markdown would stay.

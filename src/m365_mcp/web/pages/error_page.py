@@ -18,7 +18,9 @@ from m365_mcp.errors import (
     M365Error,
     PageUnknown,
     RedirectNotAllowed,
+    RedirectNotInDocument,
     RedirectNotRegistered,
+    RedirectNotUsable,
     Unavailable,
 )
 from m365_mcp.web.pages.languages import Language
@@ -27,6 +29,7 @@ MAX_SUBJECT = 300
 # Of a refusal that a script shows. A language may join sentences without a blank.
 SENTENCE_AND_ADVICE = "%(sentence)s %(advice)s"
 FOR_IT = "Send this to your IT support: %(line)s"
+_REDIRECT_REFUSED = (RedirectNotAllowed, RedirectNotInDocument, RedirectNotRegistered, RedirectNotUsable)
 # A reload must ask again, and nothing on the page is worth a second look by a robot.
 HEADERS = {"X-Robots-Tag": "noindex"}
 _log = logs.get(__name__)
@@ -48,7 +51,7 @@ class Subject:
     def of(cls, request: Request, error: M365Error) -> Subject:
         """Return what `error` is about; the sign-in of the request knows more than the query, as of a form."""
         query, attempt = request.query_params, current()
-        if isinstance(error, RedirectNotAllowed | RedirectNotRegistered):
+        if isinstance(error, _REDIRECT_REFUSED):
             return cls(redirect_uri=clean(attempt.redirect_uri or query.get("redirect_uri", ""), MAX_SUBJECT))
         if isinstance(error, ClientMetadataInvalid | AuthorizationRequestTooLarge):
             return cls(client_id=clean(attempt.client_id or query.get("client_id", ""), MAX_SUBJECT))

@@ -112,7 +112,7 @@ def _addresses(request: Request, shown: Language) -> list[tuple[Language, str]]:
 
     A form that was sent cannot be asked for again, and a callback has a code that counts once.
     """
-    if request.method not in ("GET", "HEAD") or request.url.path.endswith(CALLBACK):
+    if request.method not in ("GET", "HEAD") or request.url.path == CALLBACK:
         return []
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     others = [language for language in languages().values() if language is not shown]

@@ -1,0 +1,32 @@
+"""Errors of a message that a policy does not let through; a part of the tree in `errors.base`.
+
+M365Error
+  PolicyDenied             policy_denied            a policy forbids the message; the sentence names it
+  PolicyFailed             policy_error             a policy could not be evaluated, so the message does not leave
+"""
+
+from __future__ import annotations
+
+from m365_mcp.errors.base import M365Error
+
+
+class PolicyDenied(M365Error):
+    """A policy forbids the message; nothing was sent."""
+
+    code = "policy_denied"
+    sentence = "A policy of this organization does not allow this message."
+    advice = (
+        "Tell the person which policy it was, and do not look for a way around it. The people who run this server can "
+        "change the policy."
+    )
+    status = 403
+
+
+class PolicyFailed(M365Error):
+    """A policy could not be evaluated for the message; nothing was sent."""
+
+    code = "policy_error"
+    sentence = "A policy of this organization could not be evaluated, so the message was not sent."
+    advice = "Tell the people who run this server: the policy has a mistake, and only they can correct it."
+    status = 403
+    needs_administrator = True

@@ -1,0 +1,83 @@
+"""The policy decision point (RFC 2753): says whether a message may leave, for every tool that writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+from m365_mcp import logs
+from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
+from m365_mcp.mail import MailRules
+from m365_mcp.person import PersonId
+from m365_mcp.policy.facts import Circumstances, InternalDomains, MessageFacts, requests_of
+from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
+from m365_mcp.policy.setting_rules import policies_of
+
+VARIABLE = "M365_POLICY_FILE"
+_log = logs.get(__name__)
+
+
+@dataclass
+class PolicyDecisionPoint:
+    """The policies in force.
+
+    Attributes:
+        policies: ours, those of the settings and the company's own; `watching` replaces them.
+        internal: the company's domains.
+        time_zone: in which the policies tell hours and weekdays.
+        now: returns the time; for tests.
+    """
+
+    policies: PolicySet
+    internal: InternalDomains = field(default_factory=InternalDomains)
+    time_zone: tzinfo = UTC
+    now: Callable[[tzinfo], datetime] = datetime.now
+
+    def require(self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str) -> None:
+        """Return if the policies permit each of `actions` on the message.
+
+        Raises:
+            PolicyDenied: a policy forbids it.
+            PolicyFailed: a policy could not be evaluated.
+        """
+        circumstances = Circumstances(client, self.now(self.time_zone))
+        verdict = self.policies.decide(*requests_of(person, actions, message, circumstances))
+        if not verdict.is_permitted:
+            _log.info("policy_denied", policies=[policy.id for policy in (*verdict.failed, *verdict.forbidden_by)])
+            raise _error_of(verdict)
+
+
+def _error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+    if verdict.failed:
+        return PolicyFailed(f"The policy {verdict.failed[0].id!r} could not be evaluated, so nothing was sent.")
+    policy = verdict.forbidden_by[0]
+    return PolicyDenied(_sentence(policy), advice=policy.advice)
+
+
+def _sentence(policy: Policy) -> str:
+    if policy.is_of_setting:
+        return f"The setting {policy.id.partition(':')[2]} of this server does not allow this message."
+    return f"The policy {policy.id!r} of this organization does not allow this message."
+
+
+def read_policies(rules: MailRules, file: Path | None) -> PolicySet:
+    """Return the policies of the settings and of the company's file. Raises SettingsMistake as the next two."""
+    return policies_from(rules, read_file(file) if file else "")
+
+
+def read_file(file: Path) -> str:
+    """Return the text of the company's policies. Raises SettingsMistake if the file is missing or cannot be read."""
+    try:
+        return file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise SettingsMistake(((VARIABLE, "must name a readable file of Cedar policies in UTF-8"),)) from None
+
+
+def policies_from(rules: MailRules, text: str) -> PolicySet:
+    """Return the policies of the settings and of `text`. Raises SettingsMistake if one of the text is not valid."""
+    try:
+        return PolicySet(policies_of(rules), text)
+    except PolicyMistake as mistake:
+        raise SettingsMistake(((VARIABLE, str(mistake)),)) from None

@@ -1,0 +1,155 @@
+"""What the policies are told of a message, a person and a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from m365_mcp.mail import Recipient
+from m365_mcp.mail.text import words
+from m365_mcp.person import PersonId
+
+# Where anybody can have an address: nobody is a colleague because of such a domain.
+FREE_MAIL = words(
+    "163.com 126.com aol.com gmail.com gmx.de gmx.net googlemail.com hotmail.com icloud.com live.com mail.com mail.ru "
+    "me.com msn.com naver.com outlook.com proton.me protonmail.com qq.com web.de yahoo.co.jp yahoo.com yandex.com "
+    "yandex.ru zoho.com"
+)
+_GUEST = "#ext#"  # in the sign-in name of a guest (Microsoft Entra B2B)
+
+
+@dataclass(frozen=True)
+class AttachedFile:
+    """An attachment: its name and its size in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class InternalDomains:
+    """Which domains are the company's own.
+
+    Attributes:
+        written: M365_INTERNAL_DOMAINS; an entry `*.example.com` is every domain below. None: the person's own domains.
+    """
+
+    written: tuple[str, ...] | None = None
+
+    def external(self, domains: Iterable[str], own: Iterable[str]) -> frozenset[str]:
+        """Return the domains that are not internal.
+
+        Args:
+            domains: domains as `Recipient.domain`.
+            own: the addresses of the person, as `Recipient.key`.
+        """
+        internal = self.written if self.written is not None else _domains_of(own)
+        return frozenset(domain for domain in domains if not any(_is_in(domain, entry) for entry in internal))
+
+
+def _is_in(domain: str, entry: str) -> bool:
+    return domain.endswith(entry[1:]) if entry.startswith("*.") else domain == entry
+
+
+def _domains_of(own: Iterable[str]) -> set[str]:
+    """Return the domains of a person's addresses; none for a guest, and none that are free for everybody."""
+    addresses = tuple(own)
+    if any(_GUEST in address for address in addresses):
+        return set()
+    return {address.rpartition("@")[2] for address in addresses} - FREE_MAIL - {""}
+
+
+@dataclass(frozen=True)
+class MessageFacts:
+    """What the policies are told of one message.
+
+    Attributes:
+        receivers: to, cc and bcc.
+        own: the addresses of the person, as `Recipient.key`.
+        link_domains: the domains that the text links to.
+    """
+
+    receivers: tuple[Recipient, ...]
+    reply_to: tuple[Recipient, ...] = ()
+    has_bcc: bool = False
+    own: frozenset[str] = frozenset()
+    internal: InternalDomains = field(default_factory=InternalDomains)
+    attachments: tuple[AttachedFile, ...] = ()
+    link_domains: frozenset[str] = frozenset()
+    content_type: str = "HTML"
+    is_reply: bool = False
+    is_forward: bool = False
+    is_shared: bool = False
+
+    def as_cedar(self) -> dict[str, Any]:
+        """Return the attributes of the entity `Message`, in Cedar's JSON."""
+        addressed = (*self.receivers, *self.reply_to)
+        domains = {recipient.domain for recipient in addressed}
+        external = self.internal.external(domains, self.own)
+        keys = {recipient.key for recipient in addressed}
+        return {
+            "recipients": sorted(keys),
+            "domains": sorted(domains),
+            "externalDomains": sorted(external),
+            "subdomainsOf": sorted(parents_of(domains)),
+            "attachmentExtensions": sorted({_extension(file.name) for file in self.attachments} - {""}),
+            "linkDomains": sorted(self.link_domains),
+            "recipientCount": len(addressed),
+            "externalCount": sum(recipient.domain in external for recipient in addressed),
+            "attachmentCount": len(self.attachments),
+            "attachmentBytes": sum(file.size for file in self.attachments),
+            "isReply": self.is_reply,
+            "isForward": self.is_forward,
+            "hasOtherReplyTo": any(recipient.key not in self.own for recipient in self.reply_to),
+            "toSelfOnly": bool(keys) and keys <= self.own,
+            "hasBcc": self.has_bcc,
+            "isShared": self.is_shared,
+            "contentType": self.content_type,
+        }
+
+
+def parents_of(domains: Iterable[str]) -> set[str]:
+    """Return every domain above each of `domains`: of a.b.example, b.example and example."""
+    labels = (domain.split(".") for domain in domains)
+    return {".".join(parts[start:]) for parts in labels for start in range(1, len(parts))}
+
+
+def _extension(name: str) -> str:
+    _, dot, extension = name.rstrip(". ").rpartition(".")
+    return extension.strip().lower() if dot else ""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """The call: its client, and when it is made in the time zone of the policies."""
+
+    client: str
+    at: datetime
+
+    def as_cedar(self) -> dict[str, Any]:
+        """Return the context of a request, in Cedar's JSON."""
+        return {
+            "client": self.client,
+            "clientVerified": self.client.startswith("https://"),  # only a metadata document has a URL for its id
+            "hour": self.at.hour,
+            "weekday": self.at.isoweekday(),
+        }
+
+
+def requests_of(
+    person: PersonId, actions: Sequence[str], message: MessageFacts, circumstances: Circumstances
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Return Cedar's requests, one for each action, and the entities that they name."""
+    principal = {"type": "Person", "id": ":".join(person)}
+    resource = {"type": "Message", "id": "this"}
+    context = circumstances.as_cedar()
+    requests: list[Mapping[str, Any]] = [
+        {"principal": principal, "action": {"type": "Action", "id": action}, "resource": resource, "context": context}
+        for action in actions
+    ]
+    return requests, [
+        {"uid": principal, "attrs": {}, "parents": []},
+        {"uid": resource, "attrs": message.as_cedar(), "parents": []},
+    ]

@@ -1,0 +1,37 @@
+"""Writes the settings about mail as Cedar policies, so that one decision covers them and the company's policies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from m365_mcp.mail import MailRules
+
+
+def policies_of(rules: MailRules) -> str:
+    """Return the policies for what the settings forbid; the id of each is `setting:` and the name of the variable."""
+    return "\n".join(_policies(rules))
+
+
+def _policies(rules: MailRules) -> Iterator[str]:
+    if rules.allowed_domains is not None:
+        # Cedar has no type for an empty set, so that a list without an entry forbids without a condition.
+        domains = f" unless {{ {_set(rules.allowed_domains)}.containsAll(resource.domains) }}"
+        yield _forbid("M365_SEND_ALLOWED_DOMAINS", domains if rules.allowed_domains else "")
+    if not rules.allow_bcc:
+        yield _forbid("M365_SEND_BCC", " when { resource.hasBcc }")
+    if not rules.allow_from:
+        yield _forbid("M365_SEND_FROM", " when { resource.isShared }")
+    if rules.blocked_extensions:
+        blocked = _set(sorted(rules.blocked_extensions))
+        yield _forbid(
+            "M365_SEND_BLOCKED_EXTENSIONS", f" when {{ {blocked}.containsAny(resource.attachmentExtensions) }}"
+        )
+
+
+def _forbid(variable: str, condition: str) -> str:
+    return f'@id("setting:{variable}")\nforbid(principal, action == Action::"Send", resource){condition};\n'
+
+
+def _set(texts: Sequence[str]) -> str:
+    return f"[{', '.join(json.dumps(text) for text in texts)}]"

@@ -1,0 +1,103 @@
+"""Asks the policies about one person's messages: those that are composed now, and drafts as they are in the mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from m365_mcp.graph.attachments import Attached
+from m365_mcp.graph.drafts import Drafts
+from m365_mcp.graph.items import Item
+from m365_mcp.mail import Message, Recipient
+from m365_mcp.person import PersonId
+from m365_mcp.policy.decision_point import PolicyDecisionPoint
+from m365_mcp.policy.facts import AttachedFile, MessageFacts
+from m365_mcp.policy.links import link_domains
+
+# What the person's own addresses decide, if the operator has not named the company's domains.
+_ABOUT_OWN = ("externalDomains", "externalCount", "toSelfOnly", "hasOtherReplyTo")
+
+
+@dataclass(frozen=True)
+class PolicyCheck:
+    """Asks the policies about one person's messages.
+
+    Attributes:
+        decision_point: the policies in force.
+        person: who sends.
+        sign_in_name: the person's sign-in name, or an empty text.
+        client: the client id of the MCP client.
+        drafts: the person's drafts.
+    """
+
+    decision_point: PolicyDecisionPoint
+    person: PersonId
+    sign_in_name: str
+    client: str
+    drafts: Drafts
+
+    async def message(self, message: Message, *actions: str) -> None:
+        """Return if the policies permit `actions` on a composed message. Raises PolicyDenied, PolicyFailed."""
+        own = await self._own(message.from_)
+        facts = MessageFacts(
+            (*message.to, *message.cc, *message.bcc),
+            reply_to=message.reply_to,
+            has_bcc=bool(message.bcc),
+            own=own,
+            internal=self.decision_point.internal,
+            attachments=tuple(AttachedFile(file.name, file.size) for file in message.attachments),
+            link_domains=self._links(message.body),
+            content_type=message.content_type,
+            is_shared=_is_shared(message.from_, own),
+        )
+        self.decision_point.require(self.person, actions, facts, self.client)
+
+    async def draft(
+        self, item: Item, attached: Sequence[Attached], *actions: str, is_reply: bool = False, is_forward: bool = False
+    ) -> None:
+        """Return if the policies permit `actions` on a draft in the mailbox. Raises PolicyDenied, PolicyFailed.
+
+        Args:
+            attached: its attachments.
+        """
+        own = await self._own(item.from_)
+        content_type, content = await self._body(item)
+        facts = MessageFacts(
+            (*item.to, *item.cc, *item.bcc),
+            reply_to=item.reply_to,
+            has_bcc=bool(item.bcc),
+            own=own,
+            internal=self.decision_point.internal,
+            attachments=tuple(AttachedFile(file.name, file.size) for file in attached),
+            link_domains=self._links(content),
+            content_type="Text" if content_type.lower() == "text" else "HTML",
+            is_reply=is_reply,
+            is_forward=is_forward,
+            is_shared=_is_shared(item.from_, own),
+        )
+        self.decision_point.require(self.person, actions, facts, self.client)
+
+    async def _body(self, item: Item) -> tuple[str, str]:
+        """Return the content type and the content of a draft, if a policy needs them; Graph is asked for them."""
+        if not self.decision_point.policies.mentions("linkDomains", "contentType"):
+            return "", ""
+        return await self.drafts.body(item.id)
+
+    def _links(self, body: str) -> frozenset[str]:
+        return link_domains(body) if self.decision_point.policies.mentions("linkDomains") else frozenset()
+
+    async def _own(self, sender: Recipient | None) -> frozenset[str]:
+        """Return the person's addresses as `Recipient.key`; those that only Graph knows, if a policy may need them."""
+        known = _keys([self.sign_in_name] if self.sign_in_name else [])
+        if not self.decision_point.policies.mentions(*_ABOUT_OWN) and (sender is None or sender.key in known):
+            return known
+        profile = await self.drafts.mailbox.profile()
+        return known | _keys(profile.addresses)
+
+
+def _keys(addresses: Iterable[str]) -> frozenset[str]:
+    return frozenset(Recipient(address).key for address in addresses)
+
+
+def _is_shared(sender: Recipient | None, own: frozenset[str]) -> bool:
+    return sender is not None and sender.key not in own

@@ -1,0 +1,16 @@
+"""Policies for the tests of sending: none forbids anything."""
+
+from m365_mcp.graph.drafts import Drafts
+from m365_mcp.person import ANONYMOUS
+from m365_mcp.policy.decision_point import PolicyDecisionPoint
+from m365_mcp.policy.policy_set import PolicySet
+from m365_mcp.sending.policy_check import PolicyCheck
+
+
+async def permitted() -> None:
+    """Permit the message."""
+
+
+def no_policies(drafts: Drafts) -> PolicyCheck:
+    """Return a check that permits every message."""
+    return PolicyCheck(PolicyDecisionPoint(PolicySet()), ANONYMOUS, "", "", drafts)

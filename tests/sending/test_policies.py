@@ -1,0 +1,213 @@
+"""The policies at every way out: what they forbid leaves no mailbox, and a change of them holds for what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
+from m365_mcp.policy.policy_set import PolicySet
+from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.own_drafts import OwnDrafts
+from m365_mcp.sending.scheduling import Schedule
+from m365_mcp.uploads.pending import PendingUploads
+from tests.inprocess import GRACE
+from tests.sending.test_outbox import FILE, MARIE, Post, post, send, to_grace
+
+Way = Callable[[Post], Awaitable[object]]
+
+
+def forbid(condition: str, action: str = "Send") -> str:
+    return (
+        f'@id("house") @advice("Ask Grace first.") '
+        f'forbid(principal, action == Action::"{action}", resource) when {{ {condition} }};'
+    )
+
+
+def under(outbox: Outbox, text: str) -> Outbox:
+    """Return the outbox with these policies of the company in force."""
+    policies = replace(outbox.outgoing.policies, policies=PolicySet(of_company=text))
+    return replace(outbox, outgoing=replace(outbox.outgoing, policies=policies))
+
+
+async def schedule(one: Post) -> object:
+    leaves = datetime.now(UTC) + timedelta(hours=3)
+    message = await one.ada.compose(to_grace(to=[MARIE], send_at=leaves))
+    return await Schedule(one.ada).add(message, idempotency_key=None, allow_duplicate=False)
+
+
+async def send_draft(one: Post) -> object:
+    permissive = under(one.ada, "")
+    _, draft = await OwnDrafts(permissive).create(await permissive.compose(to_grace(to=[MARIE])))
+    return await OwnDrafts(one.ada).send(draft.id)
+
+
+WAYS: dict[str, Way] = {
+    "send": lambda one: send(one.ada, to=[MARIE]),
+    "schedule": schedule,
+    "send_draft": send_draft,
+    "reply": lambda one: _reply(one, kind="reply"),
+    "forward": lambda one: _reply(one, kind="forward", to=[MARIE]),
+}
+
+
+async def _reply(one: Post, **changes: Any) -> object:
+    original = await one.ask()
+    one.world.network.seen.clear()
+    return await one.answer(original, **changes)
+
+
+@pytest.mark.parametrize("mode", ["direct", "draft"])
+@pytest.mark.parametrize("way", WAYS)
+async def test_g13_forbidden_message_leaves_by_no_way(way: str, mode: str, tmp_path: Path) -> None:
+    """A policy of the file holds for every tool that sends; the error names it and has its advice."""
+    file = tmp_path / "policies.cedar"
+    file.write_text(forbid('resource.externalDomains.contains("fabrikam.example") || resource.isReply'))
+
+    async with post(m365_send_mode=mode, m365_policy_file=file, m365_internal_domains="contoso.example") as one:
+        with pytest.raises(PolicyDenied) as caught:
+            await WAYS[way](one)
+        sent = [mail for mail in await one.world.sent() if mail["to"][0]["address"] != "ada@contoso.example"]
+        kept = await one.drafts_left()
+
+    assert (caught.value.sentence, caught.value.advice) == (
+        "The policy 'house' of this organization does not allow this message.",
+        "Ask Grace first.",
+    )
+    assert sent == []
+    assert kept == (1 if way == "send_draft" else 0)  # what the person knows stays
+
+
+async def test_h4_h18_draft_and_upload_are_decided_when_they_are_sent() -> None:
+    """H4, H18: what was drafted under other policies is decided by those of now, with its files and links."""
+    async with post() as one:
+        drafts = OwnDrafts(one.ada)
+        _, with_file = await drafts.create(await one.ada.compose(to_grace(attachments=[FILE])))
+        linked = {"body": '<p>See <a href="https://evil.example/x">this</a></p>'}
+        _, with_link = await drafts.create(await one.ada.compose(to_grace(**linked)))
+        refused = {
+            with_file.id: forbid('resource.attachmentExtensions.contains("txt") && resource.attachmentBytes > 0'),
+            with_link.id: forbid('resource.linkDomains.contains("evil.example")'),
+        }
+        for draft_id, text in refused.items():
+            with pytest.raises(PolicyDenied):
+                await OwnDrafts(under(one.ada, text)).send(draft_id)
+        assert await one.world.sent() == []
+
+        for draft_id in refused:
+            await drafts.send(draft_id)
+        assert len(await one.world.sent()) == 2
+
+
+async def test_h4_forward_is_decided_with_the_attachments_of_the_original() -> None:
+    """A file that comes along with a forward counts as one of the message."""
+    async with post() as one:
+        original = await one.ask(attachments=[FILE])
+        ada = under(one.ada, forbid('resource.isForward && resource.attachmentExtensions.contains("txt")'))
+        with pytest.raises(PolicyDenied):
+            await replace(one, ada=ada).answer(original, kind="forward", to=[GRACE])
+        assert await one.drafts_left() == 0
+
+        await replace(one, ada=ada).answer(original, kind="reply")  # which carries no file
+        assert len(await one.world.sent()) == 2
+
+
+async def test_draft_can_be_forbidden_apart_from_sending() -> None:
+    """`Draft` is asked for what only goes to the Drafts folder, `Send` for what leaves."""
+    async with post() as one:
+        ada = under(one.ada, forbid("true", "Draft"))
+        with pytest.raises(PolicyDenied):
+            await OwnDrafts(ada).create(await ada.compose(to_grace()))
+        uploads: PendingUploads = one.world.container.services.uploads.for_person(ada, "session")
+        with pytest.raises(PolicyDenied):
+            await uploads.begin(to_grace(), [{"name": "a.txt"}])
+        assert await one.drafts_left() == 0
+
+        await send(ada)
+        assert len(await one.world.sent()) == 1
+
+
+@pytest.mark.parametrize(("internal", "is_denied"), [(None, True), ("fabrikam.example", False)])
+async def test_internal_domains_are_those_of_the_setting(internal: str | None, is_denied: bool) -> None:
+    """Without the setting the person's own domain is internal, and no other; with it, those that it names."""
+    async with post(m365_internal_domains=internal) as one:
+        ada = under(one.ada, forbid("resource.externalCount > 0"))
+        with pytest.raises(PolicyDenied) if is_denied else nullcontext():
+            await send(ada, to=[MARIE])
+        if internal is None:
+            await send(ada, to=[GRACE])
+
+        assert len(await one.world.sent()) == 1
+
+
+@pytest.mark.parametrize(("zone", "is_denied"), [("UTC", True), ("Asia/Tokyo", False)])
+async def test_hours_are_those_of_the_chosen_time_zone(zone: str, is_denied: bool) -> None:
+    """At 3:30 in UTC it is 12:30 in Tokyo."""
+    async with post(m365_policy_timezone=zone) as one:
+        ada = under(one.ada, forbid("context.hour < 6"))
+        night = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
+        at_night = replace(ada.outgoing.policies, now=night.astimezone)
+        ada = replace(ada, outgoing=replace(ada.outgoing, policies=at_night))
+        with pytest.raises(PolicyDenied) if is_denied else nullcontext():
+            await send(ada)
+
+        assert len(await one.world.sent()) == int(not is_denied)
+
+
+async def test_repeat_of_a_sent_message_is_answered_whatever_the_policies_say_now() -> None:
+    """What has left cannot be forbidden; the repeat gets the first receipt, and nothing leaves."""
+    async with post() as one:
+        first = await send(one.ada)
+        again = await send(under(one.ada, forbid("true")))
+
+        assert again.is_repeat
+        assert again.message_id == first.message_id
+        assert len(await one.world.sent()) == 1
+
+
+async def test_denied_message_can_be_sent_once_it_is_allowed() -> None:
+    """A denial counts as not sent: the same call succeeds after the policy has changed."""
+    async with post() as one:
+        with pytest.raises(PolicyDenied):
+            await send(under(one.ada, forbid("true")))
+
+        assert not (await send(one.ada)).is_repeat
+        assert len(await one.world.sent()) == 1
+
+
+async def test_policy_that_fails_sends_nothing_and_says_whose_mistake_it_is() -> None:
+    """A condition that cannot be evaluated is a denial of its own, with its policy's name."""
+    async with post() as one:
+        with pytest.raises(PolicyFailed, match="'house' could not be evaluated"):
+            await send(under(one.ada, forbid("resource.recipientCount + 9223372036854775807 < 0")))
+
+        assert await one.world.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "must name a readable file of Cedar policies in UTF-8"),
+        (b"\xff\xfe\x00", "must name a readable file of Cedar policies in UTF-8"),
+        (b"permit(principal, action, resource);", "everything that is not forbidden is permitted"),
+        (b"forbid(", "The policies cannot be read"),
+    ],
+)
+async def test_file_with_a_mistake_stops_the_start(content: bytes | None, said: str, tmp_path: Path) -> None:
+    """The server never starts with a part of the company's policies."""
+    file = tmp_path / "policies.cedar"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(SettingsMistake) as caught:
+        async with post(m365_policy_file=file):
+            pass
+
+    assert caught.value.mistakes[0][0] == "M365_POLICY_FILE"
+    assert said in caught.value.mistakes[0][1]
