@@ -1,11 +1,14 @@
 """The catalogues of the pages' texts: what has to be translated, and `python -m tests.catalogues`, which updates them.
 
-A text is in a template (`_("…")`) or in the class of an error that a page can show (`title`, `sentence`, `advice`,
-`for_person`). A new language is one more folder in `src/m365_mcp/locale`, with an empty .po file to begin with.
+A text is in a template (`_("…")`), in the class of an error that a page can show (`title`, `sentence`, `for_person`,
+`for_administrator`, `advice`), where the code raises such an error, or in a meaning of Entra's refusals. A new language
+is one more folder in `src/m365_mcp/locale`, with an empty .po file to begin with.
 """
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -15,30 +18,51 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from m365_mcp.commands.reference import every_error
+from m365_mcp.entra import meanings
+from m365_mcp.entra.meaning import Meaning
 from m365_mcp.errors import (
-    AdministratorNeeded,
-    InternalError,
+    AttachmentsMissing,
+    DraftUnknown,
+    InvalidArgument,
     M365Error,
-    SignInAlreadyDone,
-    SignInNeeded,
-    Unavailable,
+    OutcomeUnknown,
+    SettingsMistake,
+    composing,
+    mailbox,
+    policy,
 )
-from m365_mcp.errors import client_metadata as client_metadata_errors
-from m365_mcp.errors import sign_in as sign_in_errors
-from m365_mcp.errors import uploads as upload_errors
+from m365_mcp.web.pages import error_page
 from m365_mcp.web.pages.languages import ENGLISH
 
 SOURCES = Path(__file__).parents[1] / "src" / "m365_mcp"
 TEMPLATES = SOURCES / "web" / "pages" / "templates"
 CATALOGUES = sorted((SOURCES / "locale").glob("*/LC_MESSAGES/m365_mcp.po"))
 _OPTIONS = {"newstyle_gettext": "true", "trimmed": "true"}
-_SHOWN_KINDS = (AdministratorNeeded, InternalError, SignInAlreadyDone, SignInNeeded, Unavailable)
-_SHOWN_MODULES = (client_metadata_errors.__name__, sign_in_errors.__name__, upload_errors.__name__)
+# Errors of the tools' arguments, and of the start of the server: no browser meets them.
+_OF_TOOLS = (AttachmentsMissing, DraftUnknown, InvalidArgument, OutcomeUnknown, SettingsMistake)
+_MODULES_OF_TOOLS = (composing.__name__, mailbox.__name__, policy.__name__)
+# Where errors that a page can show are raised. A sentence with a value in it (an f-string) is not translated: in
+# another language its class's sentence stands there, which says the same without the value.
+_RAISERS = [
+    *(
+        path
+        for name in ("auth", "entra", "storage", "uploads", "web")
+        for path in sorted((SOURCES / name).rglob("*.py"))
+    ),
+    *(SOURCES / "graph" / f"{name}.py" for name in ("attachments", "decipher", "upload_session")),
+    SOURCES / "sending" / "person_limits.py",
+]
 
 
 def shown_errors() -> list[type[M365Error]]:
-    """Return the errors that a person can meet on a page."""
-    return [kind for kind in every_error() if issubclass(kind, _SHOWN_KINDS) or kind.__module__ in _SHOWN_MODULES]
+    """Return the errors that a person can meet on a page, and the one that stands for all others."""
+    found = [kind for kind in every_error() if kind not in _OF_TOOLS and kind.__module__ not in _MODULES_OF_TOOLS]
+    return [M365Error, *found]
+
+
+def meanings_of_refusals() -> list[Meaning]:
+    """Return every meaning of a refusal of Entra."""
+    return [one for one in vars(meanings).values() if isinstance(one, Meaning)]
 
 
 def texts() -> Catalog:
@@ -49,15 +73,64 @@ def texts() -> Catalog:
     for template in sorted(TEMPLATES.glob("*.html")):
         for _, message, comments, _ in extract_from_file("jinja2.ext:babel_extract", template, options=_OPTIONS):
             catalogue.add(message, locations=[(template.name, 1)], auto_comments=comments)
-    for kind in shown_errors():
-        for text in (kind.title, kind.sentence, advice_of(kind)):
-            catalogue.add(text, locations=[(kind.code, 1)])
+    found = [*_texts_of_pages(), *_texts_of_classes(), *_texts_of_meanings(), *_texts_of_raisers()]
+    for text, place in found:
+        catalogue.add(text, locations=[(place, 1)])
     return catalogue
 
 
-def advice_of(kind: type[M365Error]) -> str:
-    """Return the advice that a page shows: the administrator's, folded away, or the person's."""
-    return kind.advice if kind.needs_administrator or kind.for_person is None else kind.for_person
+def _texts_of_pages() -> Iterator[tuple[str, str]]:
+    yield from ((text, "error_page.py") for text in (error_page.SENTENCE_AND_ADVICE, error_page.FOR_IT))
+
+
+def _texts_of_classes() -> Iterator[tuple[str, str]]:
+    for kind in shown_errors():
+        for text in (kind.title, kind.sentence, *advice_of(kind)):
+            yield text, kind.code
+
+
+def advice_of(kind: type[M365Error]) -> list[str]:
+    """Return the advice that a page shows: the person's, and the administrator's where one must act."""
+    person = kind.for_person or (None if kind.needs_administrator else kind.advice)
+    administrator = (kind.for_administrator or kind.advice) if kind.needs_administrator else None
+    return [text for text in (person, administrator) if text]
+
+
+def _texts_of_meanings() -> Iterator[tuple[str, str]]:
+    for one in meanings_of_refusals():
+        for text in (one.sentence, one.for_person, one.for_administrator if one.needs_administrator else None):
+            if text:
+                yield text, one.kind.code
+
+
+def _texts_of_raisers() -> Iterator[tuple[str, str]]:
+    """Find the sentence and the advice of every call that makes a shown error: literals, and constants of a module."""
+    shown = {kind.__name__: kind for kind in shown_errors()}
+    for path in _RAISERS:
+        tree = ast.parse(path.read_text())
+        constants = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
+            for given, code in _given(node, shown):
+                text = constants.get(given.id) if isinstance(given, ast.Name) else given
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    yield text.value, code
+
+
+def _given(node: ast.AST, shown: Mapping[str, type[M365Error]]) -> Iterator[tuple[ast.expr, str]]:
+    """Return what a call gives a shown error as its texts, or an assignment to its attributes, and the error's code."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in shown:
+        kind = shown[node.func.id]
+        yield from ((given, kind.code) for given in node.args[:1])
+        names = ("sentence", "advice") if kind.needs_administrator or kind.for_person is None else ("sentence",)
+        yield from ((one.value, kind.code) for one in node.keywords if one.arg in names)
+    elif isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") in ("for_person", "for_administrator"):
+        yield node.value, ast.unparse(node.targets[0])
 
 
 def read(path: Path) -> Catalog:

@@ -107,8 +107,10 @@ def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
     recorders = [path for path in PRODUCT if any("request_error" in name for name in imports_of(path))]
 
     assert places(recorders) == [
+        "auth/callback_endpoint.py",
         "auth/callbacks.py",
         "auth/client_metadata/clients.py",
+        "auth/consent_endpoint.py",
         "auth/proxy.py",
         "auth/registrations.py",
         "auth/revocation.py",
@@ -118,6 +120,7 @@ def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
         "web/oauth_requests.py",
         "web/origins.py",
         "web/rate_limits.py",
+        "web/redirect_uris.py",
         "web/sign_in_trail.py",
         "web/store_reserve.py",
         "web/uploads.py",

@@ -19,6 +19,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from m365_mcp import __version__, logs
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
+from m365_mcp.errors import StorageUnavailable
 from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
@@ -35,6 +36,7 @@ from m365_mcp.web.mcp_requests import McpRequests, limited_messages
 from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
+from m365_mcp.web.pages import State
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import RateLimits
 from m365_mcp.web.redirect_uris import RedirectUris
@@ -132,10 +134,18 @@ def _page_routes(container: Container) -> list[Route]:
     endpoint = f"{container.settings.mcp_server_base_url}{MCP_PATH}"
 
     async def landing(request: Request) -> Response:
-        state, _ = await container.readiness.evaluate()
-        return container.pages.landing(request, endpoint, works=state == "ok")
+        return container.pages.landing(request, endpoint, await _state(container))
 
     return [Route("/", landing), *container.pages.product.routes()]
+
+
+async def _state(container: Container) -> State:
+    state, _ = await container.readiness.evaluate()
+    try:
+        is_full = await container.storage.reserve.is_reached()
+    except StorageUnavailable:
+        return "down"
+    return "down" if state != "ok" else "full" if is_full else "ok"
 
 
 def _upload_routes(container: Container) -> list[Route]:

@@ -1,6 +1,7 @@
 """A person in a real browser: consent, sign-in at the simulated Entra ID, and the mailbox page updating by itself."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -183,6 +184,26 @@ async def test_dropped_program_is_refused_and_the_right_file_taken(
 
     assert [one["sha256"] for one in simulator.outbox[0]["attachments"]] == [sha256(b"plain notes")]
     assert [problem for problem in problems if "400" not in problem] == []
+
+
+async def test_f18_upload_page_speaks_one_language_and_stops_waiting(
+    browser: BrowserContext, attaching_ada: AttachingPerson
+) -> None:
+    """F18: refusal and receipt are Chinese without half-width blanks; then nothing says that a file is awaited."""
+    _, url = await attaching_ada.link("notes.pdf")
+    page = await browser.new_page()
+    status = page.get_by_role("status")
+
+    await page.goto(f"{url}?lang=zh-Hant")
+    until = await page.inner_text("#expiry")
+    await page.evaluate(DROP, ["MZ is how a program begins", 1_000_000])
+    await expect(status).to_have_text("依內容判斷，這個檔案是程式。請改用連結分享（例如 OneDrive），不要附加到郵件。")
+    await page.evaluate(DROP, ["plain notes", 1])
+    await expect(status).to_contain_text("「notes.pdf」已加入您的郵件")
+
+    assert re.fullmatch(r"此連結只能使用一次，有效時間到 .*\d:\d\d 為止。", until)
+    assert not await page.is_visible("#waiting")
+    assert "。 " not in await page.inner_text("main")
 
 
 DROP = """([text, times]) => {

@@ -11,7 +11,9 @@ from m365_mcp.auth.callbacks import explain_refusal
 from m365_mcp.entra.decipher import decipher
 from m365_mcp.entra.refusals import REFUSALS, ROWS
 from m365_mcp.errors import M365Error, SignInNeeded, StepUpNeeded, request_error
+from tests.catalogues import meanings_of_refusals
 
+MEANINGS = meanings_of_refusals()
 CANARY = "ada@contoso.example in tenant c4n4ry"
 # Errors that say something else than the number beside them, as Entra's often do.
 MISLEADING = ["access_denied", "invalid_client", "invalid_grant", "server_error", "interaction_required", "teapot"]
@@ -234,6 +236,21 @@ def test_f3_table_is_large_and_names_each_number_once() -> None:
     assert len(ROWS) == len(REFUSALS) >= 60
     assert {number for number, row in ROWS if not row.is_confirmed} >= {650053, 1003031, 90093, 500112}
     assert all(row.is_confirmed or row.source != "other page" for row in REFUSALS.values())
+
+
+def test_f3_meanings_are_all_different() -> None:
+    """F3: two names with the same texts would be one meaning."""
+    texts = [(one.kind, one.who, one.sentence, one.for_person, one.for_administrator) for one in MEANINGS]
+
+    assert len(set(texts)) == len(texts)
+    assert {row.meaning for row in REFUSALS.values()} <= set(MEANINGS)
+
+
+def test_f3_person_who_can_act_has_an_advice_for_persons() -> None:
+    """F3: an error that is mostly the administrator's has words for the person where the person must act."""
+    for one in MEANINGS:
+        assert one.for_person or one.kind.for_person or one.needs_administrator, one
+        assert one.needs_administrator or one.for_administrator is None, one
 
 
 def test_f3_every_meaning_is_a_sentence_and_an_advice() -> None:

@@ -12,11 +12,11 @@ import httpx2
 import pytest
 
 from m365_mcp.errors import (
+    FileRefused,
     FileTooLarge,
     GraphUnavailable,
     M365Error,
     MailboxMissing,
-    MessageRefused,
     PermissionMissing,
     ReadRefused,
     Throttled,
@@ -101,13 +101,13 @@ REFUSALS: list[tuple[httpx2.Response, type[M365Error], str, str]] = [
     ),
     (
         refuses(404),
-        MessageRefused,
+        FileRefused,
         "The draft for this file no longer exists.",
         "Start again with attach_files.",
     ),
     (
         refuses(400),
-        MessageRefused,
+        FileRefused,
         "Microsoft Graph refused the file.",
         "Upload the file again with the same link while it is valid, or start again with attach_files.",
     ),

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from m365_mcp.errors import FileTooLarge, GraphUnavailable, M365Error, MessageRefused
+from m365_mcp.errors import FileRefused, FileTooLarge, GraphUnavailable, M365Error
 from m365_mcp.graph.attachments import check_upload_url
 from m365_mcp.graph.upload_session import (
     CANCEL_SECONDS,
@@ -166,11 +166,11 @@ async def test_host_that_has_lost_a_part_ends_the_upload(expected: str) -> None:
     one = session(lambda _: says(200, nextExpectedRanges=[expected]))
     one.received = 4
 
-    with pytest.raises(MessageRefused):
+    with pytest.raises(FileRefused):
         await one.send(b"56")
 
 
-@pytest.mark.parametrize(("status", "kind"), [(400, MessageRefused), (401, MessageRefused), (413, FileTooLarge)])
+@pytest.mark.parametrize(("status", "kind"), [(400, FileRefused), (401, FileRefused), (413, FileTooLarge)])
 async def test_refusal_is_not_repeated(status: int, kind: type[Exception]) -> None:
     """A lasting refusal is raised at once."""
     asked: list[str] = []
@@ -243,16 +243,15 @@ async def test_accepted_range_may_be_202() -> None:
 
 
 REFUSED = f"{SENTENCE}refused the file; its draft may have been sent or deleted."
-AGAIN = "Upload the file again with the same link while it is valid."
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "sentence", "advice"),
     [
         (refuses(413), FileTooLarge, f"{SENTENCE}does not accept a file of this size.", FileTooLarge.advice),
-        (refuses(400), MessageRefused, REFUSED, AGAIN),
-        (refuses(404), MessageRefused, REFUSED, AGAIN),
-        (refuses(403), MessageRefused, REFUSED, AGAIN),
+        (refuses(400), FileRefused, REFUSED, FileRefused.advice),
+        (refuses(404), FileRefused, REFUSED, FileRefused.advice),
+        (refuses(403), FileRefused, REFUSED, FileRefused.advice),
     ],
 )
 async def test_refusal_of_the_host_has_an_error_with_advice(
@@ -269,9 +268,12 @@ async def test_lost_part_has_an_error_with_advice() -> None:
     one = session(lambda _: says(200, nextExpectedRanges=["0-"]))
     one.received = 4
 
-    with pytest.raises(MessageRefused) as caught:
+    with pytest.raises(FileRefused) as caught:
         await one.send(b"56")
-    assert (caught.value.sentence, caught.value.advice) == (f"{SENTENCE}has lost a part of the file.", AGAIN)
+    assert (caught.value.sentence, caught.value.advice) == (
+        f"{SENTENCE}has lost a part of the file.",
+        FileRefused.advice,
+    )
 
 
 @pytest.mark.parametrize(
@@ -318,7 +320,7 @@ async def test_every_passing_fault_says_what_it_was() -> None:
 async def test_state_that_is_refused_ends_the_upload() -> None:
     """When the session is gone before the last range, the file is lost; after it, the file is complete."""
     gone = session(Recording(httpx2.ReadError("reset"), refuses(404)))
-    with pytest.raises(MessageRefused):
+    with pytest.raises(FileRefused):
         await gone.send(b"1234")
     complete = session(Recording(httpx2.ReadError("reset"), refuses(404)))
     await complete.send(b"0123456789")

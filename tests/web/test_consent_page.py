@@ -41,6 +41,24 @@ async def test_f18_heading_is_the_question_in_the_persons_words() -> None:
     assert "FastMCP" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("headers", "texts"),
+    [
+        (None, ("Allow this app to send mail as you?", "next. This app never sees", "just now, in this app? If")),
+        (
+            CHINESE,
+            ("要讓這個應用程式以您的名義寄信嗎？", "。這個應用程式看不到您的密碼。", "在這個應用程式中開始的嗎？"),
+        ),
+    ],
+)
+async def test_f18_client_without_a_name_is_this_app(headers: dict[str, str] | None, texts: tuple[str, ...]) -> None:
+    """F18: each sentence is written for it: a capital letter where it begins, and no blanks in Chinese."""
+    async with opened(headers) as http:
+        page = await consent(http, client_name="")
+
+    assert [text for text in texts if text not in page.text] == []
+
+
 async def test_f18_page_is_chinese_for_those_who_ask_for_it() -> None:
     """The same page in Traditional Chinese, with the right `lang`; `?lang=en` brings the English one back."""
     async with opened(CHINESE) as http:
@@ -49,7 +67,7 @@ async def test_f18_page_is_chinese_for_those_who_ask_for_it() -> None:
 
     assert '<html lang="zh-Hant">' in chinese.text
     assert chinese.headers["Content-Language"] == "zh-Hant"
-    assert "要讓 <bdi>Claude</bdi> 以您的名義寄信嗎？" in chinese.text
+    assert "要讓「<bdi>Claude</bdi>」以您的名義寄信嗎？" in chinese.text
     assert 'hreflang="en">English</a>' in chinese.text
     assert '<html lang="en">' in english.text
     assert (
@@ -112,7 +130,7 @@ async def test_h14_name_of_a_client_can_do_no_harm(name: str) -> None:
     async with opened() as http:
         page = await consent(http, client_name=name)
 
-    (shown,) = re.findall(r"<h1>Allow <bdi>(.*?)</bdi> to send mail as you\?</h1>", page.text)
+    (shown,) = re.findall(r"<h1>Allow (?:<bdi>)?(.*?)(?:</bdi>)? to send mail as you\?</h1>", page.text)
     assert 1 <= len(unescape(shown)) <= MAX_NAME
     assert "<" not in shown
     assert not [

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from html import unescape
 
 import httpx2
 import pytest
 from starlette.requests import Request
+from structlog.testing import capture_logs
 
 from m365_mcp import settings
 from m365_mcp.commands.demo.sign_in import read_form
+from m365_mcp.commands.reference import every_error
 from m365_mcp.errors import (
+    AuthorizationRequestTooLarge,
     ClientSecretExpired,
     ConsentMissing,
+    FileIsProgram,
     InternalError,
     M365Error,
+    PermissionMissing,
+    SettingsMistake,
     StorageUnavailable,
     TooManyRequests,
 )
 from m365_mcp.web.pages import Pages
+from m365_mcp.web.pages.error_page import explain
+from m365_mcp.web.pages.languages import language_of
 from m365_mcp.web.rate_limits import MAX_PAGES
 from tests.web.apps import CHINESE, IDS, authorize, consent, opened, register
 
@@ -49,6 +58,14 @@ async def incomplete_request(http: httpx2.AsyncClient) -> httpx2.Response:
 
 async def two_resources(http: httpx2.AsyncClient) -> httpx2.Response:
     return await http.get("/authorize?resource=a&resource=b")
+
+
+async def large_state(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await authorize(http, await register(http), state="x" * 9000)
+
+
+async def document_at_an_address(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await authorize(http, "https://10.0.0.1/client.json")
 
 
 async def expired_consent(http: httpx2.AsyncClient) -> httpx2.Response:
@@ -164,6 +181,8 @@ VISITS: list[tuple[Visit, int, str, str]] = [
     (unknown_client, 400, "client_unknown", "Your assistant has to register again"),
     (incomplete_request, 400, "authorization_request_invalid", "This sign-in cannot begin"),
     (two_resources, 400, "authorization_request_invalid", "This sign-in cannot begin"),
+    (large_state, 400, "authorization_request_too_large", "This sign-in cannot begin"),
+    (document_at_an_address, 400, "client_metadata_invalid", "This assistant cannot sign in here"),
     (expired_consent, 400, "sign_in_expired", "This sign-in has expired"),
     (consent_without_transaction, 400, "sign_in_expired", "This sign-in has expired"),
     (consent_pressed_twice, 400, "sign_in_expired", "This sign-in has expired"),
@@ -222,6 +241,76 @@ async def test_f18_browser_gets_the_page_in_chinese(visit: Visit, status: int, c
     assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", re.sub(r"<[^>]+>", "", body)) == []
 
 
+async def posted_redirect(http: httpx2.AsyncClient) -> httpx2.Response:
+    query = {"response_type": "code", "client_id": await register(http), "redirect_uri": "https://evil.example/cb"}
+    return await http.post("/authorize", data={**query, "code_challenge": "c" * 43, "code_challenge_method": "S256"})
+
+
+def copied(page: str) -> str:
+    """Return the line that the button of a page copies."""
+    return re.sub("<[^>]+>", "", unescape(re.findall('<div class="copy"><code>(.*?)</code>', page)[0]))
+
+
+@pytest.mark.parametrize("visit", [unlisted_redirect, posted_redirect])
+async def test_f18_line_for_it_names_the_redirect_uri_and_the_log_its_host(visit: Visit) -> None:
+    """F18: whoever has to allow the redirect URI reads it in the line, and finds the line's reference in the log."""
+    with capture_logs() as logs:
+        async with opened() as http:
+            line = copied((await visit(http)).text)
+
+    (logged,) = (one for one in logs if one["event"] == "error_page")
+    assert line.endswith(" · https://evil.example/cb")
+    assert logged["redirect_host"] == "evil.example"
+    assert f"ref {logged['ref']} " in line
+
+
+async def test_f18_page_of_an_unregistered_redirect_uri_shows_it() -> None:
+    """F18: the person sees which address their assistant has to register."""
+    async with opened() as http:
+        page = await unregistered_redirect(http)
+
+    assert "<dd><code>http://localhost:7777/unregistered</code></dd>" in page.text
+
+
+@pytest.mark.parametrize(
+    ("visit", "advice"),
+    [(large_state, "code_challenge"), (document_at_an_address, "MCP_CIMD_ALLOWED_HOSTS")],
+)
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+async def test_f18_what_the_person_cannot_change_is_for_their_it(visit: Visit, advice: str, language: str) -> None:
+    """F18: no setting and no parameter is the employee's business; their IT gets a line with the client's id."""
+    async with opened({"Accept-Language": language}) as http:
+        page = await visit(http)
+
+    told, _, folded = page.text.partition("<details>")
+    assert 'class="note good"' in told
+    assert not any(word in told for word in (advice, "parameter", "8192"))
+    assert advice in folded
+    assert re.search(r"ref [0-9a-f]{6} · (https://10\.0\.0\.1/client\.json|[0-9a-f-]{36})$", copied(page.text))
+
+
+async def test_f18_chosen_language_survives_the_way_through_microsoft() -> None:
+    """F18: who chose Chinese in an English browser reads the refusal at the callback in Chinese."""
+    async with opened() as http:
+        await consent(http, "&lang=zh-Hant")
+        refused = await refusal_of_a_lost_sign_in(http)
+        await http.get("/?lang=en")
+        english = await refusal_of_a_lost_sign_in(http)
+
+    assert (refused.headers["Content-Language"], english.headers["Content-Language"]) == ("zh-Hant", "en")
+
+
+async def test_f18_cookie_of_the_language_stays_below_the_public_path() -> None:
+    """F18: on a shared host no other application gets it, and over https it is never sent in the clear."""
+    async with opened(mcp_server_base_url="https://example.com/mail") as http:
+        chosen, other = await http.get("/?lang=zh-TW"), await http.get("/")
+
+    cookie = chosen.headers["Set-Cookie"].lower()
+    assert cookie.startswith("m365_mcp_language=zh-hant;")
+    assert all(part in cookie for part in ("path=/mail;", "secure", "httponly", "samesite=lax"))
+    assert "Set-Cookie" not in other.headers
+
+
 @pytest.mark.parametrize("visit", [unknown_client, unlisted_redirect, unknown_page, unknown_upload, mcp_in_a_browser])
 async def test_f18_program_keeps_what_it_can_read(visit: Visit) -> None:
     """Without text/html in Accept, the answer is no page, and its status is the same."""
@@ -243,12 +332,17 @@ async def test_f18_page_keeps_the_headers_that_clients_follow() -> None:
     assert "/register>" in client.headers["Link"]
 
 
-def shown(error: M365Error, language: str = "en") -> str:
+OURS = Pages(settings.load(**IDS, _env_file=None))
+
+
+def request_in(language: str) -> Request:
     headers = [(b"accept-language", language.encode())]
     scope = {"type": "http", "method": "GET", "path": "/auth/callback", "query_string": b"", "headers": headers}
-    page = Pages(settings.load(**IDS, _env_file=None)).error(
-        Request({**scope, "server": ("localhost", 80), "scheme": "http"}), error, status=error.status, headers={}
-    )
+    return Request({**scope, "server": ("localhost", 80), "scheme": "http"})
+
+
+def shown(error: M365Error, language: str = "en") -> str:
+    page = OURS.error(request_in(language), error, status=error.status, headers={})
     return unescape(bytes(page.body).decode())
 
 
@@ -264,8 +358,8 @@ def test_f18_person_who_cannot_act_is_told_what_to_send_to_their_it(error: M365E
     assert re.fullmatch(rf"{error.code} · {error.reference} · [\d-]+ [\d:]+ UTC · ref [0-9a-f]{{6}}", line)
     assert "This is not your fault." in told
     assert error.sentence in told
-    assert error.advice not in told
-    assert error.advice in folded
+    assert error.administrator_advice not in told
+    assert error.administrator_advice in folded
 
 
 def test_f18_sentence_without_a_translation_gives_way_to_the_one_of_its_kind() -> None:
@@ -275,6 +369,53 @@ def test_f18_sentence_without_a_translation_gives_way_to_the_one_of_its_kind() -
     assert "A sentence of the moment." not in page
     assert "此應用程式尚未取得代表您寄信及讀取個人資料的同意。" in page
     assert "A sentence of the moment." in shown(ConsentMissing("A sentence of the moment."))
+
+
+@pytest.mark.parametrize("kind", [M365Error, *every_error()], ids=lambda kind: kind.code)
+@pytest.mark.parametrize("in_a_script", [False, True])
+def test_f18_no_error_leaves_a_sentence_in_english(kind: type[M365Error], in_a_script: bool) -> None:
+    """F18: neither its page nor its text for a script, whether the error is its class's or one of the moment."""
+    moment = () if kind in NO_MOMENT else ("A sentence of the moment.",)
+    for error in (made(kind), made(kind, *moment)):
+        text = told_to_a_script(error, "zh-Hant") if in_a_script else main_of(shown(error, "zh-Hant"))
+
+        assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", text) == []
+        assert re.findall(r"[。！？；，] ", text) == []
+
+
+NO_MOMENT = (AuthorizationRequestTooLarge, SettingsMistake)
+
+
+def made(kind: type[M365Error], *given: str) -> M365Error:
+    error: M365Error = kind(()) if issubclass(kind, SettingsMistake) else kind(*given)
+    return error
+
+
+def told_to_a_script(error: M365Error, language: str) -> str:
+    return explain(request_in(language), error, language_of(request_in(language)), datetime.now(UTC))
+
+
+def main_of(page: str) -> str:
+    found = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page, flags=re.DOTALL)
+    return re.sub("<[^>]+>", "", found.partition("<main>")[2].partition("</main>")[0])
+
+
+def test_f18_file_that_is_refused_is_explained_in_the_persons_language() -> None:
+    """F18: the upload page says in one language why, and what to do; no blank stands between Chinese sentences."""
+    refused = FileIsProgram("The file is a program, by its content.")
+
+    assert told_to_a_script(refused, "zh-Hant") == (
+        "依內容判斷，這個檔案是程式。請改用連結分享（例如 OneDrive），不要附加到郵件。"
+    )
+    assert told_to_a_script(refused, "en") == f"{FileIsProgram.sentence} {FileIsProgram.advice}"
+
+
+def test_f18_script_gets_a_line_for_it_where_the_person_cannot_act() -> None:
+    """F18: the upload page shows an employee no administrator's advice, but what to send to their IT."""
+    text = told_to_a_script(PermissionMissing(), "en")
+
+    assert "M365_TOOLSETS" not in text
+    assert re.search(r"Send this to your IT support: permission_missing · [\d-]+ [\d:]+ UTC · ref [0-9a-f]{6}$", text)
 
 
 def test_f18_outage_offers_another_try_and_a_fault_of_ours_does_not() -> None:

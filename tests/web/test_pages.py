@@ -6,15 +6,21 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from m365_mcp import settings
+from m365_mcp.app import assemble
 from m365_mcp.auth.consent import ConsentRequest
-from m365_mcp.errors import ClientSecretExpired, SignInExpired
+from m365_mcp.container import build_container
+from m365_mcp.errors import ClientSecretExpired, SignInExpired, StorageUnavailable
+from m365_mcp.storage.reserve import Memory, Reserve
+from m365_mcp.web.health import Readiness
 from m365_mcp.web.pages import Pages
 from tests.web.apps import IDS
 
@@ -34,7 +40,7 @@ REQUEST = Request(
 )
 OURS = Pages(settings.load(**IDS, _env_file=None))
 PAGES = {
-    "landing": OURS.landing(REQUEST, HOSTILE, works=True),
+    "landing": OURS.landing(REQUEST, HOSTILE, "ok"),
     "consent": OURS.consent(
         REQUEST, ConsentRequest(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), {HOSTILE: HOSTILE})
     ),
@@ -88,11 +94,34 @@ def test_only_the_consent_page_may_send_a_form() -> None:
 
 
 def test_upload_page_announces_the_size_only_when_it_is_known() -> None:
-    """The script gets the size in bytes, or an empty text when any size is accepted."""
+    """The script gets the size in bytes, or an empty text when any size is accepted, and the seconds that are left."""
     assert 'data-size="2000"' in html(PAGES["upload"])
-    assert "for 11 more minutes" in html(PAGES["upload"])
+    assert 'data-seconds="700"' in html(PAGES["upload"])
     assert 'data-size=""' in html(OURS.upload(REQUEST, "a.pdf", None, 59.0))
-    assert "for 1 more minute." in html(OURS.upload(REQUEST, "a.pdf", None, 59.0))
+
+
+@pytest.mark.parametrize(
+    ("used", "text"),
+    [(69, "Working"), (70, "Works for whoever is signed in; no sign-in can begin at the moment"), (None, "try again")],
+)
+async def test_f18_landing_page_says_when_no_sign_in_can_begin(used: int | None, text: str) -> None:
+    """F18: while the store keeps its last room for people who are signed in, the page does not say that all works."""
+
+    async def measure() -> Memory:
+        if used is None:
+            raise StorageUnavailable
+        return Memory(used, 100)
+
+    container = build_container(settings.load(**IDS, redis_url="memory://", _env_file=None))
+    container = replace(
+        container, readiness=Readiness(()), storage=replace(container.storage, reserve=Reserve(measure))
+    )
+    transport = httpx2.ASGITransport(app=assemble(container))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8000") as http:
+        page = await http.get("/")
+    await container.close()
+
+    assert [shown for shown in re.findall("● ([^<]*)<", page.text) if text in shown] != []
 
 
 def test_wheel_contains_every_file_of_the_pages(tmp_path: Path) -> None:

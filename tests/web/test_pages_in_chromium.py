@@ -187,7 +187,7 @@ async def test_f18_consent_page_is_usable_by_keyboard(site: Site) -> None:
         reached.append(await page.evaluate("document.activeElement.textContent"))
         assert await page.evaluate("getComputedStyle(document.activeElement).outlineWidth") == "3px"
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading")).to_have_text("要讓 Claude 以您的名義寄信嗎？")
+    await expect(page.get_by_role("heading")).to_have_text("要讓「Claude」以您的名義寄信嗎？")
     async with page.expect_request(re.compile(re.escape(CALLBACK))) as back:
         await page.get_by_role("button", name="取消").press("Enter")
 

@@ -14,7 +14,8 @@ from m365_mcp.errors import SettingsMistake
 from m365_mcp.web.pages import Product
 from tests.web.apps import IDS, consent, opened
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG = SIGNATURE + b"\0\0\0\rIHDR" + bytes(17) + b"\0\0\0\0IEND\xaeB`\x82"
 SVG = b'<?xml version="1.0"?>\n<!-- by us -->\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
 
@@ -45,9 +46,11 @@ async def test_mcp_product_icon_is_served_and_shown(tmp_path: Path, content: byt
     assert all("sandbox" in one.headers["Content-Security-Policy"] for one in served)
 
 
-@pytest.mark.parametrize("content", [b"GIF89a", b"", b"<html><svg></svg></html>", PNG + bytes(100 * 1024)])
+@pytest.mark.parametrize(
+    "content", [b"GIF89a", b"", b"<html><svg></svg></html>", SIGNATURE, PNG[:30], PNG + bytes(100 * 1024)]
+)
 def test_mcp_product_icon_that_is_none_is_refused_at_start(tmp_path: Path, content: bytes) -> None:
-    """Another kind of file, or a file of more than 100 KB, is a mistake in the settings."""
+    """Another kind of file, the beginning of one, or a file of more than 100 KB, is a mistake in the settings."""
     icon = tmp_path / "icon"
     icon.write_bytes(content)
 

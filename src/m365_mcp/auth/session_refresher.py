@@ -169,7 +169,7 @@ class SessionRefresher:
         if ends_session(error, "refresh_token"):
             await self.end_sign_in(session, error)
         elif not isinstance(error, Unavailable):
-            known = {"code": error.code, "aadsts": aadsts_of(error), "advice": error.advice}
+            known = {"code": error.code, "aadsts": aadsts_of(error), "advice": error.administrator_advice}
             _log.warning("refresh_refused", object_id=session.object_id, **known)
 
     async def end_sign_in(self, session: Session, error: M365Error) -> None:

@@ -107,7 +107,7 @@ class Attempt:
             code=reason.code,
             aadsts=aadsts_of(reason),
             seconds=self._seconds(now),
-            advice=reason.advice if reason.needs_administrator else None,
+            advice=reason.administrator_advice if reason.needs_administrator else None,
         )
 
     def _seconds(self, now: float) -> float | None:

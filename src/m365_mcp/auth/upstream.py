@@ -65,10 +65,13 @@ class UpstreamClient:
 def _explain(rejection_reason: str) -> M365Error:
     sentence = f"Entra ID's token is not valid for this server: {rejection_reason}."
     if rejection_reason == OTHER_TENANT:
-        return PersonNotAllowed(
+        refusal = PersonNotAllowed(
             "Accounts of your organisation may not use this server.",
             advice="Sign in with another account; or the operator adds the tenant's id to AZURE_ALLOWED_TENANTS.",
         )
+        refusal.for_person = "If you have an account of another organisation, connect again with that one."
+        refusal.for_administrator = "Add the tenant's id to AZURE_ALLOWED_TENANTS, if its people may use this server."
+        return refusal
     if rejection_reason == NOT_YET_VALID:
         return AppRegistrationMistake(sentence, advice="The clock of this server is slow; set it (NTP), then retry.")
     return AppRegistrationMistake(sentence)

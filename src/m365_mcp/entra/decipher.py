@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from m365_mcp.entra import meanings
-from m365_mcp.entra.meanings import Meaning
+from m365_mcp.entra.meaning import Meaning
 from m365_mcp.entra.refusals import GENERAL, REFUSALS
 from m365_mcp.errors import EntraUnavailable, M365Error, StepUpNeeded
 
@@ -54,7 +54,18 @@ def decipher(status: int, body: Any, *, retry_after: float | None = None) -> M36
     """
     if status == 429 or status >= 500 or not isinstance(body, Mapping):
         return EntraUnavailable(retry_after=retry_after)
-    meaning, reference = _meaning(body), _reference(body)
+    meaning = _meaning(body)
+    error = _error(meaning, body, retry_after)
+    error.needs_administrator = meaning.needs_administrator
+    if meaning.for_person or meaning.needs_administrator:
+        error.for_person = meaning.for_person
+    if meaning.for_administrator:
+        error.for_administrator = meaning.for_administrator
+    return error
+
+
+def _error(meaning: Meaning, body: Mapping[str, Any], retry_after: float | None) -> M365Error:
+    reference = _reference(body)
     if meaning.kind is EntraUnavailable:
         return EntraUnavailable(meaning.sentence, retry_after=retry_after, reference=reference)
     if meaning.kind is StepUpNeeded:

@@ -1,13 +1,11 @@
 """What refusals of Entra mean: the error of ours, who must act, what happened and what to do about it.
 
-`entra.refusals` says which AADSTS number has which meaning. A sentence or advice that is left out is the error's own.
+`entra.refusals` says which AADSTS number has which meaning. A text that is left out is the error's own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
+from m365_mcp.entra.meaning import Meaning
 from m365_mcp.errors import (
     AppRegistrationMistake,
     AssertionRefused,
@@ -16,7 +14,6 @@ from m365_mcp.errors import (
     ClientSecretRejected,
     ConsentMissing,
     EntraUnavailable,
-    M365Error,
     MicrosoftRefused,
     PersonDeclined,
     PersonNotAllowed,
@@ -24,41 +21,15 @@ from m365_mcp.errors import (
     StepUpNeeded,
 )
 
-# Who must act: the person who signs in, an administrator of the tenant, the operator of this server, or nobody.
-Actor = Literal["person", "administrator", "operator", "nobody"]
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a refusal means.
-
-    Attributes:
-        kind: the error.
-        who: who must act.
-        sentence: what happened; None: the error's own sentence.
-        advice: what to change; None: the error's own advice.
-    """
-
-    kind: type[M365Error]
-    who: Actor
-    sentence: str | None = None
-    advice: str | None = None
-
-
-_SIGN_IN_AGAIN = "Start the sign-in again from your MCP client."
-_OTHER_ACCOUNT = "Sign in with another account, or ask your administrator to let your account in."
-
 # Consent.
 CONSENT = Meaning(ConsentMissing, "administrator")
 ADMIN_CONSENT = Meaning(
-    ConsentMissing, "administrator", "An administrator has to grant this application its permissions."
-)
-APPROVAL = Meaning(
     ConsentMissing,
     "administrator",
     "An administrator has to approve this application.",
-    "Ask for approval on Microsoft's page, or ask your administrator to choose 'Grant admin consent' under "
-    "API permissions of the app registration. Then sign in again.",
+    "If you asked for approval on Microsoft's page, connect again when it is granted.",
+    "Choose 'Grant admin consent' under API permissions of the app registration, or approve the request under "
+    "Enterprise applications, Admin consent requests.",
 )
 DECLINED = Meaning(PersonDeclined, "person")
 
@@ -68,66 +39,80 @@ SCOPE_UNKNOWN = Meaning(
     AppRegistrationMistake,
     "operator",
     "This server asks for a scope that Microsoft does not know.",
-    "Compare MCP_SCOPE_NAME with the scope under 'Expose an API' of the app registration, and GRAPH_BASE_URL with the "
-    "tenant's cloud.",
+    for_administrator=(
+        "Compare MCP_SCOPE_NAME with the scope under 'Expose an API' of the app registration, and GRAPH_BASE_URL with "
+        "the tenant's cloud."
+    ),
 )
 PERMISSION_NOT_LISTED = Meaning(
     AppRegistrationMistake,
     "operator",
     "The app registration does not list a permission that this server asks for.",
-    "Under API permissions of the app registration, add the delegated Microsoft Graph permissions Mail.Send, User.Read "
-    "and those that M365_TOOLSETS and M365_SEND_MODE need. Then an administrator chooses 'Grant admin consent'.",
+    for_administrator=(
+        "Under API permissions of the app registration, add the delegated Microsoft Graph permissions Mail.Send, "
+        "User.Read and those that M365_TOOLSETS and M365_SEND_MODE need. Then choose 'Grant admin consent'."
+    ),
 )
 SERVICE_MISSING = Meaning(
     AppRegistrationMistake,
     "administrator",
     "Your organisation has not enabled a service that this server needs.",
-    "The administrator checks that the tenant has Microsoft Graph, Exchange Online and this application under "
-    "Enterprise applications, and grants admin consent.",
+    for_administrator=(
+        "Check that the tenant has Microsoft Graph, Exchange Online and this application under Enterprise "
+        "applications, and grant admin consent."
+    ),
 )
 RESOURCE_UNKNOWN = Meaning(
     AppRegistrationMistake,
     "operator",
     "The app registration, or what this server asks for, is not in the tenant.",
-    "Check AZURE_CLIENT_ID and AZURE_TENANT_ID, and the Application ID URI api://<client id> under 'Expose an API'.",
+    for_administrator=(
+        "Check AZURE_CLIENT_ID and AZURE_TENANT_ID, and the Application ID URI api://<client id> under 'Expose an API'."
+    ),
 )
 APP_DISABLED = Meaning(
     AppRegistrationMistake,
     "administrator",
     "This application, or a service that it needs, is disabled in your organisation.",
-    "The administrator opens it under Enterprise applications, Properties, and enables it for users to sign in.",
+    for_administrator="Open it under Enterprise applications, Properties, and enable it for users to sign in.",
 )
 TENANT_UNKNOWN = Meaning(
     AppRegistrationMistake,
     "operator",
     "Microsoft does not find the tenant.",
-    "Check AZURE_TENANT_ID, and whether the tenant is in the cloud of AZURE_AUTHORITY_HOST.",
+    for_administrator="Check AZURE_TENANT_ID, and whether the tenant is in the cloud of AZURE_AUTHORITY_HOST.",
 )
 TENANT_ENDPOINT = Meaning(
     AppRegistrationMistake,
     "operator",
     "The app registration does not serve accounts of this tenant.",
-    "Set AZURE_TENANT_ID to the tenant's id, or let the app registration serve several tenants "
-    "(Authentication, Supported account types).",
+    for_administrator=(
+        "Set AZURE_TENANT_ID to the tenant's id, or let the app registration serve several tenants "
+        "(Authentication, Supported account types)."
+    ),
 )
 REDIRECT_URI = Meaning(
     AppRegistrationMistake,
     "operator",
     "The app registration does not have the redirect URI of this server.",
-    "Add the value of MCP_SERVER_BASE_URL followed by /auth/callback to the app registration (Authentication, Web).",
+    for_administrator=(
+        "Add the value of MCP_SERVER_BASE_URL followed by /auth/callback to the app registration (Authentication, Web)."
+    ),
 )
 NO_CREDENTIAL = Meaning(
     AppRegistrationMistake,
     "operator",
     "Microsoft does not accept how this server proves that it is the application.",
-    "Register the redirect URI under the platform Web, not as a public client. Set AZURE_CLIENT_SECRET or a "
-    "certificate, or use workload identity.",
+    for_administrator=(
+        "Register the redirect URI under the platform Web, not as a public client. Set AZURE_CLIENT_SECRET or a "
+        "certificate, or use workload identity."
+    ),
 )
 SCOPE_OR_ASSERTION = Meaning(
     ClientAssertionRejected,
     "operator",
     "Microsoft does not accept a scope, or the audience of this server's certificate or federated token.",
-    "Check MCP_SCOPE_NAME, AZURE_TENANT_ID and AZURE_AUTHORITY_HOST.",
+    for_administrator="Check MCP_SCOPE_NAME, AZURE_TENANT_ID and AZURE_AUTHORITY_HOST.",
 )
 
 # How this server proves that it is the application.
@@ -138,7 +123,9 @@ ASSERTION_TIME = Meaning(
     ClientAssertionRejected,
     "operator",
     "This server's certificate assertion or federated token is outside its time range.",
-    "Set the clock of this server (NTP). For workload identity, check that the token file is renewed.",
+    for_administrator=(
+        "Set the clock of this server (NTP). For workload identity, check that the token file is renewed."
+    ),
 )
 
 # The person and the policies of their organisation.
@@ -146,74 +133,74 @@ NOT_ASSIGNED = Meaning(
     PersonNotAllowed,
     "administrator",
     "You are not assigned to this application in your organisation.",
-    "Ask your administrator to assign you to the application (Enterprise applications, Users and groups).",
+    for_administrator="Assign the person to the application under Enterprise applications, Users and groups.",
 )
 BLOCKED = Meaning(
     PersonNotAllowed,
     "administrator",
     "A conditional access policy of your organisation blocks this.",
-    "Ask your administrator to review the policy; the sign-in log of Microsoft Entra names it.",
+    for_administrator="Review the policy; the sign-in log of Microsoft Entra names it.",
 )
 SECURITY_DEFAULTS = Meaning(
     PersonNotAllowed,
     "administrator",
     "A security policy of your organisation blocks this.",
-    "Ask your administrator to review the security policies of the tenant.",
+    for_administrator="Review the security defaults and the other security policies of the tenant.",
 )
 DEVICE = Meaning(
     PersonNotAllowed,
     "administrator",
-    "Your organisation allows this only from a managed device.",
-    "Sign in on a device that your organisation manages, or ask your administrator.",
-)
-DEVICE_NOT_JOINED = Meaning(
-    PersonNotAllowed,
-    "administrator",
-    "Your organisation allows this only from a device that belongs to it.",
-    "Sign in on a device that belongs to your organisation, or ask your administrator.",
+    "Your organisation allows this only from a device that it manages.",
+    "Connect again on a device that your organisation manages.",
+    "Check whether the device is joined and compliant, or review the policy that the sign-in log of Microsoft Entra "
+    "names.",
 )
 RISK = Meaning(
     PersonNotAllowed,
     "administrator",
     "Microsoft has blocked the account, because a sign-in looked risky or failed too often.",
-    "Wait a while and sign in from your usual place, or ask your administrator to unblock the account.",
+    "Wait a while, then connect again from your usual place.",
+    "Check the account in the sign-in log and under Identity Protection of Microsoft Entra, and unblock it.",
 )
 OUT_OF_HOURS = Meaning(
     PersonNotAllowed,
     "administrator",
     "Your organisation does not allow a sign-in at this hour.",
-    "Sign in during the allowed hours, or ask your administrator.",
+    "Connect again during the hours that your organisation allows.",
+    "Check the logon hours of the account in Active Directory.",
 )
 OTHER_DIRECTORY = Meaning(
     PersonNotAllowed,
     "person",
     "The account does not belong to the organisation that this server serves.",
-    "Sign in with an account of that organisation, or ask its administrator to add this account as a guest.",
+    "Connect again and sign in with an account of that organisation, or ask its administrator to add yours as a guest.",
 )
 CROSS_TENANT = Meaning(
     PersonNotAllowed,
     "administrator",
     "One of the two organisations does not allow its people to use applications of the other.",
-    _OTHER_ACCOUNT,
+    "If you have an account of the organisation that this server serves, connect again with that one.",
+    "Review the cross-tenant access settings and the tenant restrictions of both organisations.",
 )
 # The session ends, because whoever is disabled is out at once.
 ACCOUNT_DISABLED = Meaning(
     SignInNeeded,
     "administrator",
     "The Microsoft account is disabled.",
-    "Ask your administrator to enable the account, then sign in again.",
+    for_administrator="Enable the account in Microsoft Entra if the person may use it; then the person connects again.",
 )
 ACCOUNT_DELETED = Meaning(
     SignInNeeded,
     "administrator",
     "The Microsoft account was deleted from the organisation.",
-    "Sign in with another account, or ask your administrator.",
+    "If you have another account of your organisation, connect again with that one.",
+    "Restore the account under Users, Deleted users, if the person may use it.",
 )
 ACCOUNT_TYPE = Meaning(
     PersonNotAllowed,
     "person",
     "This server does not serve this type of account.",
-    "Sign in with a work or school account.",
+    "Connect again and sign in with a work or school account.",
 )
 
 # More proof, in a new sign-in.
@@ -242,19 +229,18 @@ PASSWORD = Meaning(
     SignInNeeded,
     "person",
     "The password of the Microsoft account has expired or has to be changed.",
-    "Change the password at Microsoft, then disconnect and reconnect this server in your MCP client.",
+    "Change your password at Microsoft, then go back to your assistant and connect again.",
 )
 PASSWORD_CHANGED = Meaning(
     SignInNeeded, "person", "The password of the Microsoft account has changed or expired since the sign-in."
 )
-NOT_FINISHED = Meaning(SignInNeeded, "person", "The sign-in at Microsoft was not finished in time.", _SIGN_IN_AGAIN)
+NOT_FINISHED = Meaning(SignInNeeded, "person", "The sign-in at Microsoft was not finished in time.")
 CODE_USED = Meaning(
     SignInNeeded,
     "person",
     "Microsoft's code for this sign-in was used before, or belongs to another sign-in.",
-    _SIGN_IN_AGAIN,
 )
-WRONG_PASSWORD = Meaning(SignInNeeded, "person", "Microsoft did not accept the name or the password.", _SIGN_IN_AGAIN)
+WRONG_PASSWORD = Meaning(SignInNeeded, "person", "Microsoft did not accept the name or the password.")
 TOKEN_REFUSED = Meaning(AssertionRefused, "person")
 
 # Other refusals that a new sign-in does not change.
@@ -262,17 +248,29 @@ IDENTITY_PROVIDER = Meaning(
     MicrosoftRefused,
     "administrator",
     "The identity provider of your organisation refused the sign-in.",
-    "Ask the administrator of your organisation; Microsoft cannot change it.",
+    for_administrator="Look into the log of your identity provider, for example AD FS; Microsoft cannot change it.",
 )
 FORM = Meaning(
     MicrosoftRefused,
     "operator",
     "Microsoft does not accept the form of this server's request.",
-    "Tell the people who run this server the number. A proxy between this server and Microsoft must not change "
-    "requests.",
+    for_administrator=(
+        "Check that no proxy between this server and Microsoft changes requests. If there is none, give the number to "
+        "the people who make this server."
+    ),
 )
-UNKNOWN = Meaning(MicrosoftRefused, "administrator")
+UNKNOWN = Meaning(MicrosoftRefused, "administrator", for_person="Go back to your assistant and connect once more.")
 
-# A passing fault.
-PASSING = Meaning(EntraUnavailable, "nobody", "Microsoft Entra ID has a passing fault.")
-TOO_OFTEN = Meaning(EntraUnavailable, "nobody", "Microsoft Entra ID asks for fewer requests.")
+# A passing fault; the same callback, opened again, would only repeat it.
+PASSING = Meaning(
+    EntraUnavailable,
+    "nobody",
+    "Microsoft Entra ID has a passing fault.",
+    "Go back to your assistant and connect again in a moment.",
+)
+TOO_OFTEN = Meaning(
+    EntraUnavailable,
+    "nobody",
+    "Microsoft Entra ID asks for fewer requests.",
+    "Wait a minute, then go back to your assistant and connect again.",
+)

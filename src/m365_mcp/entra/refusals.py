@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from m365_mcp.entra import meanings as m
-from m365_mcp.entra.meanings import Meaning
+from m365_mcp.entra.meaning import Meaning
 
 # Where a meaning is written; docs/entra-refusals.md explains the three.
 Source = Literal["error codes", "other page", "reports"]
@@ -56,10 +56,9 @@ GENERAL = (70002, 65005)
 ROWS: list[tuple[int, Refusal]] = [
     # Consent.
     *_said(m.CONSENT, 65001),
-    *_said(m.ADMIN_CONSENT, 90094),
+    *_said(m.ADMIN_CONSENT, 90094, 90095, 90099),
     *_read_as(m.ADMIN_CONSENT, 90093),  # the page says "forbidden"; the texts in reports ask for an administrator
     *_seen(m.ADMIN_CONSENT, 900941),
-    *_said(m.APPROVAL, 90095, 90099),
     *_said(m.DECLINED, 65004),
     # Scopes and permissions of the app registration.
     *_seen(m.SCOPE_UNKNOWN, 650053),
@@ -95,10 +94,9 @@ ROWS: list[tuple[int, Refusal]] = [
     *_said(m.NOT_ASSIGNED, 50105),
     *_said(m.BLOCKED, 53003, 50131, 50005),
     *_said(m.SECURITY_DEFAULTS, 530032, 530035),
-    *_said(m.DEVICE, 53000, 53002, 50155, 50187, 135011),
+    *_said(m.DEVICE, 53000, 53001, 53002, 50129, 50155, 50187, 135011),
     *_seen(m.DEVICE, 530003),
     *_written(m.DEVICE, 530004),
-    *_said(m.DEVICE_NOT_JOINED, 53001, 50129),
     *_read_as(m.DEVICE, 50097),  # whether a new sign-in in a browser can prove the device
     *_said(m.OUT_OF_HOURS, 80012),
     *_said(m.RISK, 50053, 53004, 53010, 53011, 530034),

@@ -3,7 +3,6 @@
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
         …                                                    errors of composing; see `errors.composing`
-        IdempotencyKeyReused     idempotency_key_reused
         MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
         …                                                    errors of uploads; see `errors.uploads`
         …                                                    errors of a sign-in in a browser; see `errors.sign_in`
@@ -42,8 +41,9 @@ DEFAULT_WAIT_SECONDS = 5.0
 class M365Error(Exception):
     """An error that tells what happened and what to do about it.
 
-    A class also says how a page shows it: `title` is the heading. `for_person` is what the person at the page can do;
-    when it is None, `advice` is meant for them. Where only an administrator can act, `needs_administrator` is true.
+    A class also says how a page shows it: `title` is the heading, `for_person` what the person at the page can do, and
+    `for_administrator` what an administrator can do; None: `advice` is meant for them. `needs_administrator` is true
+    where the person at the page cannot act alone. `entra.decipher` sets the three on the error itself.
 
     Args:
         sentence: what happened, one sentence; the class's own when left out.
@@ -57,8 +57,9 @@ class M365Error(Exception):
     advice: str = "Try again; if the error persists, tell the people who run this server."
     status: ClassVar[int] = 500  # the HTTP status of a response with this error
     title: ClassVar[str] = "That did not work"
-    for_person: ClassVar[str | None] = None
-    needs_administrator: ClassVar[bool] = False
+    for_person: str | None = None
+    for_administrator: str | None = None
+    needs_administrator: bool = False
 
     def __init__(
         self,
@@ -70,9 +71,20 @@ class M365Error(Exception):
     ) -> None:
         self.sentence = sentence or type(self).sentence
         self.advice = advice or type(self).advice
+        self.for_administrator = None if advice else type(self).for_administrator
         self.retry_after = retry_after
         self.reference = reference
         super().__init__(self.explain())
+
+    @property
+    def person_advice(self) -> str | None:
+        """What the person at a page can do; None: nothing without an administrator."""
+        return self.for_person or (None if self.needs_administrator else self.advice)
+
+    @property
+    def administrator_advice(self) -> str:
+        """What an administrator or the operator can do."""
+        return self.for_administrator or self.advice
 
     def explain(self) -> str:
         """Return the error as text for a person or a model: code, sentence, advice, reference."""
@@ -89,15 +101,6 @@ class InvalidArgument(M365Error):
     sentence = "An argument of the call is not valid."
     advice = "Correct the argument and call again."
     status = 400
-
-
-class IdempotencyKeyReused(InvalidArgument):
-    """An idempotency key was used before, for another message."""
-
-    code = "idempotency_key_reused"
-    sentence = "This idempotency_key was used for another message."
-    advice = "Use a new key for a new message. To repeat the earlier call, use its key with the same arguments."
-    status = 409
 
 
 class SignInNeeded(M365Error):
@@ -272,6 +275,7 @@ class InternalError(M365Error):
     code = "internal_error"
     sentence = "This server has a fault and could not complete the request."
     advice = "Tell the people who run this server, with the time of the call; the log has the details."
+    for_administrator = "Search the log of this server for the reference above, or for the time."
     needs_administrator = True
 
 

@@ -14,9 +14,9 @@ class ClientMetadataInvalid(InvalidArgument):
 
     code = "client_metadata_invalid"
     title = "This assistant cannot sign in here"
-    sentence = "The metadata document of the MCP client is not valid."
+    sentence = "This server cannot use the document that describes your assistant."
     advice = "Tell the people who make the MCP client."
-    for_person = "You cannot change this here. Tell the people who make your assistant, or those who run this server."
+    needs_administrator = True
 
 
 class ClientMetadataUnavailable(Unavailable):

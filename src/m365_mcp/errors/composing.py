@@ -1,6 +1,7 @@
 """Errors of a message that must change before it is sent; a part of the tree in `errors.base`.
 
 InvalidArgument
+  IdempotencyKeyReused     idempotency_key_reused
   BodyFormMismatch         body_form                as the next two: probably not meant as it is written
   EmptySubject             empty_subject
   EmptyBody                empty_body
@@ -8,12 +9,21 @@ InvalidArgument
   BodyTooComplex           body_too_complex
   RecipientNotAllowed      recipient_not_allowed    the operator does not allow this domain
 
-A call with `as_written=true` has none of the first three.
+A call with `as_written=true` has no BodyFormMismatch, EmptySubject or EmptyBody.
 """
 
 from __future__ import annotations
 
 from m365_mcp.errors.base import InvalidArgument
+
+
+class IdempotencyKeyReused(InvalidArgument):
+    """An idempotency key was used before, for another message."""
+
+    code = "idempotency_key_reused"
+    sentence = "This idempotency_key was used for another message."
+    advice = "Use a new key for a new message. To repeat the earlier call, use its key with the same arguments."
+    status = 409
 
 
 class BodyFormMismatch(InvalidArgument):

@@ -25,7 +25,7 @@ class AdministratorNeeded(M365Error):
     title = "Sign-in did not finish"
     needs_administrator = True
     sentence = "Microsoft refused the request because of a setting."
-    advice = "Ask the administrator of your Microsoft 365 tenant."
+    advice = "The sign-in log of Microsoft Entra tells the administrator of the tenant which setting it is."
     status = 403
 
 
@@ -38,6 +38,10 @@ class ConsentMissing(AdministratorNeeded):
         "An administrator opens the app registration in the Azure portal, goes to API permissions, and "
         "chooses 'Grant admin consent' for Mail.Send, User.Read and the permissions that M365_TOOLSETS and "
         "M365_SEND_MODE need. Then try again."
+    )
+    for_administrator = (
+        "Open the app registration in the Azure portal, go to API permissions, and choose 'Grant admin consent' for "
+        "Mail.Send, User.Read and the permissions that M365_TOOLSETS and M365_SEND_MODE need."
     )
 
 
@@ -107,6 +111,7 @@ class PersonNotAllowed(AdministratorNeeded):
     code = "person_not_allowed"
     sentence = "A policy of your organisation does not allow you to use this application."
     advice = "Ask your administrator to assign you to the application or to review the conditional access policy."
+    for_administrator = "Assign the person to the application, or review the conditional access policy."
 
 
 class MailboxMissing(AdministratorNeeded):
@@ -115,6 +120,8 @@ class MailboxMissing(AdministratorNeeded):
     code = "mailbox_missing"
     sentence = "The signed-in account has no Exchange Online mailbox."
     advice = "Ask the administrator to assign an Exchange Online licence, or sign in with an account that has one."
+    for_person = "If you have another account with a mailbox, connect again with that one."
+    for_administrator = "Assign an Exchange Online licence to the account."
 
 
 class PermissionMissing(AdministratorNeeded):
@@ -125,6 +132,10 @@ class PermissionMissing(AdministratorNeeded):
     advice = (
         "An administrator grants admin consent in the app registration for Mail.Send, User.Read and the permissions "
         "that M365_TOOLSETS and M365_SEND_MODE need, and checks that the account has an Exchange Online licence."
+    )
+    for_administrator = (
+        "Grant admin consent in the app registration for Mail.Send, User.Read and the permissions that M365_TOOLSETS "
+        "and M365_SEND_MODE need, and check that the account has an Exchange Online licence."
     )
 
 
@@ -137,4 +148,5 @@ class MicrosoftRefused(AdministratorNeeded):
         "Try again once. If it is refused again, look the number up at https://login.microsoftonline.com/error, "
         "or give it to the administrator of your Microsoft 365 tenant."
     )
+    for_administrator = "Look the number up at https://login.microsoftonline.com/error."
     status = 503

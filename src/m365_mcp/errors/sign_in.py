@@ -11,6 +11,7 @@ InvalidArgument                    invalid_argument
   OriginHidden                     origin_hidden                the browser hides which page sent the form
   ClientUnknown                    client_unknown
   AuthorizationRequestInvalid      authorization_request_invalid
+    AuthorizationRequestTooLarge   authorization_request_too_large
   PageUnknown                      page_unknown
   AddressForClients                address_for_clients          the MCP endpoint, opened in a browser
   RequestRefused                   request_refused
@@ -72,6 +73,27 @@ class AuthorizationRequestInvalid(InvalidArgument):
     title = "This sign-in cannot begin"
     sentence = "The address that your assistant opened is not complete, or not valid."
     advice = "Go back to your assistant and connect again. Do not copy this address by hand."
+
+
+class AuthorizationRequestTooLarge(AuthorizationRequestInvalid):
+    """The authorization request, or a parameter of it, is larger than this server accepts.
+
+    Args:
+        detail: which part is too large, one sentence for the administrator.
+    """
+
+    code = "authorization_request_too_large"
+    sentence = "Your assistant sent more than this server accepts."
+    advice = (
+        "Tell the people who make the MCP client. An authorization request may have 32 KB: state 8 KB, client_id, "
+        "redirect_uri and resource 2 KB each, code_challenge 128 bytes, and other parameters 4 KB each."
+    )
+    needs_administrator = True
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__()
+        if detail is not None:
+            self.for_administrator = f"{detail} {self.advice}"
 
 
 class PageUnknown(InvalidArgument):

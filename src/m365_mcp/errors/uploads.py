@@ -5,16 +5,19 @@ InvalidArgument            invalid_argument
   UploadLinkEnded          upload_link_ended           used already, or expired
   UploadRunning            upload_running
   LengthNeeded             length_needed
+  FileIsProgram            file_is_program
   FileTooLarge             file_too_large
   UploadIncomplete         upload_incomplete           another size than announced
     UploadBrokenOff        upload_broken_off           the client closed the connection, or sent nothing more
   AttachmentsMissing       attachments_missing         not sent, because a file has not arrived
   DraftUnknown             draft_unknown
+MessageRefused
+  FileRefused              file_refused                Microsoft refused the file
 """
 
 from __future__ import annotations
 
-from m365_mcp.errors.base import InvalidArgument
+from m365_mcp.errors.base import InvalidArgument, MessageRefused
 
 
 class UploadLinkUnknown(InvalidArgument):
@@ -59,6 +62,14 @@ class LengthNeeded(InvalidArgument):
     status = 411
 
 
+class FileIsProgram(InvalidArgument):
+    """The file is a program or a script, by its first bytes, whatever its name is."""
+
+    code = "file_is_program"
+    sentence = "The file is a program, by its content."
+    advice = "Share it by a link, for example from OneDrive, instead of attaching it."
+
+
 class FileTooLarge(InvalidArgument):
     """The file is larger than Exchange Online, or this mailbox, accepts."""
 
@@ -66,6 +77,15 @@ class FileTooLarge(InvalidArgument):
     sentence = "The file is too large to be attached to a mail."
     advice = "Share it by a link, for example from OneDrive, or make it smaller."
     status = 413
+
+
+class FileRefused(MessageRefused):
+    """Microsoft refused the file, or its draft is gone."""
+
+    code = "file_refused"
+    sentence = "Microsoft refused the file."
+    advice = "Upload the file again with the same link while it is valid, or start again with attach_files."
+    for_person = "Choose the file again. If that does not help, ask your assistant for a new link."
 
 
 class UploadIncomplete(InvalidArgument):

@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from m365_mcp.errors import (
+    FileRefused,
     FileTooLarge,
     GraphUnavailable,
     M365Error,
-    MessageRefused,
     MessageTooLarge,
     OutcomeUnknown,
     ReadRefused,
@@ -34,7 +34,6 @@ from m365_mcp.retries import retry, when_unavailable
 
 POLL_PAUSES = (0.0, 0.3, 0.7, 1.5)  # seconds to wait before each check whether the attachment is there
 _FILE = "#microsoft.graph.fileAttachment"
-_UPLOAD_AGAIN = "Upload the file again with the same link while it is valid, or start again with attach_files."
 MailboxSlot = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -187,11 +186,11 @@ def _refusal(response: GraphResponse) -> M365Error:
             "The message with this file would be larger than the mailbox accepts.", reference=response.request_id
         )
     if response.status == 404 and isinstance(error, ReadRefused):
-        return MessageRefused(
+        return FileRefused(
             "The draft for this file no longer exists.",
             advice="Start again with attach_files.",
             reference=response.request_id,
         )
     if isinstance(error, ReadRefused):
-        return MessageRefused("Microsoft Graph refused the file.", advice=_UPLOAD_AGAIN, reference=response.request_id)
+        return FileRefused("Microsoft Graph refused the file.", reference=response.request_id)
     return error

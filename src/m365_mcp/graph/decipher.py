@@ -150,5 +150,6 @@ def _without_clear_result(response: GraphResponse, changes_something: bool) -> M
     if changes_something:
         return OutcomeUnknown(reference=response.request_id)
     retry_after = parse_retry_after(response.headers.get("retry-after"))
-    sentence = "Microsoft Graph has an internal fault."
-    return GraphUnavailable(sentence, retry_after=retry_after, reference=response.request_id)
+    return GraphUnavailable(
+        "Microsoft Graph has an internal fault.", retry_after=retry_after, reference=response.request_id
+    )

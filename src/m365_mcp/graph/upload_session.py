@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from m365_mcp.errors import FileTooLarge, GraphUnavailable, M365Error, MessageRefused, MessageTooLarge, Unavailable
+from m365_mcp.errors import FileRefused, FileTooLarge, GraphUnavailable, M365Error, MessageTooLarge, Unavailable
 from m365_mcp.graph.decipher import GraphResponse, decipher
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry, when_unavailable
@@ -25,7 +25,6 @@ PIECE_BYTES = 64 * 1024
 REQUEST_SECONDS = 30.0
 FILE_RETRIES = RetryPolicy(seconds=60.0, first_pause=0.25, tries=6)  # of each request of an upload
 CANCEL_SECONDS = 5.0
-_UPLOAD_AGAIN = "Upload the file again with the same link while it is valid."
 
 
 @dataclass
@@ -139,7 +138,7 @@ def _check_position(expected: int, lowest: int, highest: int) -> int:
     if lowest <= expected <= highest:
         return expected
     # The bytes before the current range are no longer in memory.
-    raise MessageRefused("Microsoft's upload host has lost a part of the file.", advice=_UPLOAD_AGAIN)
+    raise FileRefused("Microsoft's upload host has lost a part of the file.")
 
 
 def _refusal(response: GraphResponse) -> M365Error:
@@ -150,5 +149,7 @@ def _refusal(response: GraphResponse) -> M365Error:
         )
     if isinstance(error, Unavailable):
         return error
-    sentence = "Microsoft's upload host refused the file; its draft may have been sent or deleted."
-    return MessageRefused(sentence, advice=_UPLOAD_AGAIN, reference=response.request_id)
+    return FileRefused(
+        "Microsoft's upload host refused the file; its draft may have been sent or deleted.",
+        reference=response.request_id,
+    )

@@ -8,14 +8,13 @@ from __future__ import annotations
 import codecs
 import unicodedata
 
-from m365_mcp.errors import InvalidArgument
+from m365_mcp.errors import FileIsProgram, InvalidArgument
 from m365_mcp.mail.rules import MailRules
 from m365_mcp.mail.text import cannot_be_mailed, find_control, find_invisible, strip_ends, strip_invisible
 
 MAX_FILE_NAME_BYTES = 255  # the limit of common file systems
 
 _PLAIN_NAME = "Give the file a plain name such as report.pdf."
-_NOT_BY_MAIL = "Share it by a link, for example from OneDrive, instead of attaching it."
 
 # The first bytes of programs: PE and COFF; ELF(5); Mach-O in both byte orders, 32 and 64 bits, and for several
 # processors (mach-o/loader.h, mach-o/fat.h); Android's DEX; a shortcut ([MS-SHLLINK] 2.1); a compiled help file.
@@ -73,7 +72,8 @@ def check_attachment_name(name: str, rules: MailRules, where: str = "The attachm
     for part in plain.split(":"):  # on Windows, the text after a colon names a stream of the file
         if extension_of(part) in rules.blocked_extensions:
             raise InvalidArgument(
-                f"{where} is of a type that this server does not attach (.{extension_of(part)}).", advice=_NOT_BY_MAIL
+                f"{where} is of a type that this server does not attach (.{extension_of(part)}).",
+                advice=FileIsProgram.advice,
             )
     return bare
 
@@ -97,7 +97,7 @@ def check_attachment_start(start: bytes, rules: MailRules, where: str = "The att
         where: the name of the attachment in errors.
 
     Raises:
-        InvalidArgument: the file is a program.
+        FileIsProgram: the file is a program.
     """
     if rules.blocked_extensions and start.startswith(_PROGRAMS + _SCRIPTS):
-        raise InvalidArgument(f"{where} is a program, by its content.", advice=_NOT_BY_MAIL)
+        raise FileIsProgram(f"{where} is a program, by its content.")

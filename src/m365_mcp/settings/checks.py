@@ -160,7 +160,8 @@ def check_icon(value: Path) -> Path:
 
 def icon_type(content: bytes) -> str | None:
     """Return the media type of an icon by its content, or None if it is neither SVG nor PNG."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+    # The PNG specification, sections 5.2 and 5.6: the signature, then the header chunk, and at the end the last chunk.
+    if content.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR") and b"IEND" in content:
         return "image/png"
     return "image/svg+xml" if _SVG.match(content) else None
 

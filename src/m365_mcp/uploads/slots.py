@@ -31,7 +31,7 @@ class UploadSlots:
         """Hold a slot while the block runs. Raises ServerBusy."""
         if self._in_use[person] >= self._per_person:
             raise ServerBusy(
-                f"This person is already uploading {self._per_person} files, which is the limit.",
+                "This person is already uploading as many files as one person may at a time.",
                 advice="Upload this file when one of them has arrived.",
             )
         if self._in_use.total() >= self._total:

@@ -119,7 +119,7 @@ class Transfer:
         """Attach the file; remove the attachment of an earlier try first.
 
         Raises:
-            InvalidArgument: the content is a program; the file is not attached.
+            FileIsProgram: the content is a program; the file is not attached.
             UploadBrokenOff: the file did not arrive whole; it is not attached.
             M365Error: the file is probably not attached; a later try removes what this one left.
         """

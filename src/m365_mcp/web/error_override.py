@@ -106,7 +106,7 @@ class _ResponseFilter:
         self._parent.metrics.http_refusals.labels(shown.code).inc()
         sent = {name for name, _ in response.raw_headers}
         kept = [(name, value) for name, value in headers.raw if name.decode("latin-1").lower().startswith(_KEPT)]
-        response.raw_headers.extend(header for header in kept if header[0] not in sent)
+        response.raw_headers.extend(header for header in kept if header[0] not in sent - {b"set-cookie"})
         return response
 
     def _is_for_a_person(self) -> bool:

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.errors import AuthorizationRequestInvalid, request_error
+from m365_mcp.errors import AuthorizationRequestTooLarge, request_error
 from m365_mcp.web.bodies import SERVED_CODINGS, WRONG_CODING, is_coded, limited, replay, too_large
 from m365_mcp.web.responses import json_error
 
@@ -126,7 +126,7 @@ def _refuse_size(sentence: str) -> Response:
     It is no redirect: RFC 6749 section 4.1.2.1 has a redirect bring the `state` back as it was, and one of that size
     would fail at the client or at a proxy before it. So the person in front of the browser is told.
     """
-    request_error.note(AuthorizationRequestInvalid(sentence))
+    request_error.note(AuthorizationRequestTooLarge(sentence))
     return json_error(400, "invalid_request", sentence)
 
 

@@ -7,6 +7,7 @@ those that are too large.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -51,7 +52,8 @@ def upload_route(receiver: UploadReceiver, pages: Pages) -> Route:
 def _refusal(request: Request, error: M365Error) -> Response:
     body = {"error": error.code, "error_description": error.explain()}
     # What the upload page shows to the person, in their language.
-    body["message"] = explain(error, language_of(request))
+    if request.method not in ("GET", "HEAD"):
+        body["message"] = explain(request, error, language_of(request), datetime.now(UTC))
     return JSONResponse(body, error.status, {"Cache-Control": "no-store", **retry_header(error)})
 
 

@@ -7,4 +7,5 @@ language, `product` has the name and the icon, `consent_page` and `error_page` w
 from __future__ import annotations
 
 from m365_mcp.web.pages.pages import Pages as Pages
+from m365_mcp.web.pages.pages import State as State
 from m365_mcp.web.pages.product import Product as Product

@@ -1,7 +1,7 @@
 """Chooses the language of a page, and reads the catalogues in `m365_mcp/locale`; a further language is one more file.
 
-English is in the source. `?lang=` comes before `Accept-Language` (RFC 9110 section 12.5.4), and both are matched by the
-lookup of RFC 4647 section 3.4.
+English is in the source. `?lang=` comes before the cookie in which a page keeps it, and both before `Accept-Language`
+(RFC 9110 section 12.5.4). All are matched by the lookup of RFC 4647 section 3.4.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from starlette.requests import Request
 
 DOMAIN = "m365_mcp"
 MAX_RANGES = 20  # of an Accept-Language header; browsers send up to ten
-# CLDR "likely subtags": these regions write Chinese in traditional characters. zh alone, zh-CN and zh-SG do not.
-_SCRIPTS = {"zh-tw": "zh-hant", "zh-hk": "zh-hant", "zh-mo": "zh-hant"}
+# The choice of a person, for the page that follows Microsoft's and has no `?lang=`.
+COOKIE = "m365_mcp_language"
+# CLDR "likely subtags": these regions write Chinese in traditional characters. zh alone, zh-CN and zh-SG do not; of
+# Cantonese, only that of mainland China does not.
+_TRADITIONAL = ("zh-tw", "zh-hk", "zh-mo", "yue", "zh-yue")
+_SIMPLIFIED = ("yue-hans", "yue-cn", "zh-yue-hans", "zh-yue-cn")
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,14 @@ def languages() -> dict[str, Language]:
 
 def language_of(request: Request) -> Language:
     """Return the language to answer a request in."""
-    wanted = [request.query_params.get("lang", ""), *_by_preference(request.headers.get("accept-language", ""))]
-    return next(filter(None, map(_lookup, wanted)), ENGLISH)
+    accepted = _by_preference(request.headers.get("accept-language", ""))
+    kept = _lookup(request.cookies.get(COOKIE, ""))
+    return chosen_language(request) or kept or next(filter(None, map(_lookup, accepted)), ENGLISH)
+
+
+def chosen_language(request: Request) -> Language | None:
+    """Return the language that the address of a request names, if the pages speak it."""
+    return _lookup(request.query_params.get("lang", ""))
 
 
 def _by_preference(header: str) -> list[str]:
@@ -79,9 +89,9 @@ def _weigh(part: str) -> tuple[str, float]:
 
 def _lookup(tag: str) -> Language | None:
     wanted = tag.strip().replace("_", "-").lower()
-    wanted = _SCRIPTS.get(wanted, wanted)
-    while wanted:
-        if wanted in languages():
-            return languages()[wanted]
+    while wanted and wanted not in _SIMPLIFIED:
+        found = languages().get("zh-hant" if wanted in _TRADITIONAL else wanted)
+        if found is not None:
+            return found
         wanted = wanted.rpartition("-")[0]
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,9 @@ from m365_mcp.web.pages import consent_page, error_page
 from m365_mcp.web.pages.languages import language_of
 from m365_mcp.web.pages.product import Product
 from m365_mcp.web.pages.rendering import Renderer
+
+# What works: all, all but a new sign-in (the store is nearly full), or not all.
+State = Literal["ok", "full", "down"]
 
 
 class Pages:
@@ -29,9 +33,9 @@ class Pages:
         self._abilities = consent_page.Abilities.of(settings)
         self._render = Renderer(self.product).render
 
-    def landing(self, request: Request, endpoint: str, *, works: bool) -> Response:
+    def landing(self, request: Request, endpoint: str, state: State) -> Response:
         """Return the page at the server's address: the MCP endpoint, and how to add it to a client."""
-        return self._render(request, "landing.html", script="copy.js", endpoint=endpoint, works=works)
+        return self._render(request, "landing.html", script="copy.js", endpoint=endpoint, state=state)
 
     def consent(self, request: Request, asked: ConsentRequest) -> Response:
         """Return the question whether a client may act as the person."""
@@ -63,5 +67,5 @@ class Pages:
             sources="connect-src 'self'; form-action 'none'",
             name=name,
             size=size,
-            minutes=max(1, math.floor(seconds_left / 60)),
+            seconds=math.floor(seconds_left),
         )

@@ -18,12 +18,14 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from m365_mcp.web.pages.languages import Language, language_of, languages
+from m365_mcp.urls import escape_path
+from m365_mcp.web.pages.languages import COOKIE, Language, chosen_language, language_of, languages
 from m365_mcp.web.pages.product import Product
 from m365_mcp.web.security_headers import PAGE_HEADERS
 
 CALLBACK = "/auth/callback"
 STYLE = "look.css"
+CHOICE_SECONDS = 365 * 24 * 3600  # how long the browser remembers the language that a person chose
 
 
 class Renderer:
@@ -72,11 +74,23 @@ class Renderer:
                 script=None if script is None else read(script),
             )
         )
-        policy = ["default-src 'none'", "img-src 'self'", f"style-src {hash_of(STYLE)}"]
-        policy += [] if script is None else [f"script-src {hash_of(script)}"]
-        policy += [sources, "base-uri 'none'", "frame-ancestors 'none'"]
-        chosen = {"Content-Security-Policy": "; ".join(policy), "Content-Language": language.tag}
-        return HTMLResponse(html, status, {**PAGE_HEADERS, **chosen, **(headers or {})})
+        chosen = {"Content-Security-Policy": _policy(script, sources), "Content-Language": language.tag}
+        page = HTMLResponse(html, status, {**PAGE_HEADERS, **chosen, **(headers or {})})
+        if chosen_language(request) is not None:
+            self._keep_choice(page, language)
+        return page
+
+    def _keep_choice(self, page: Response, language: Language) -> None:
+        """Have the browser remember the language, because Microsoft sends it back to an address without one."""
+        path, secure = escape_path(self.product.base_path) or "/", self.product.base_url.startswith("https:")
+        page.set_cookie(COOKIE, language.tag, CHOICE_SECONDS, path=path, secure=secure, httponly=True, samesite="lax")
+
+
+def _policy(script: str | None, sources: str) -> str:
+    """Return the Content-Security-Policy of a page with this script and these further directives."""
+    policy = ["default-src 'none'", "img-src 'self'", f"style-src {hash_of(STYLE)}"]
+    policy += [] if script is None else [f"script-src {hash_of(script)}"]
+    return "; ".join([*policy, sources, "base-uri 'none'", "frame-ancestors 'none'"])
 
 
 def _environment(language: Language) -> Environment:

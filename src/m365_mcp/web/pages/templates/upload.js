@@ -1,7 +1,7 @@
 "use strict";
 const byId = id => document.getElementById(id);
-const [form, drop, file, button, bar, message, expected] =
-  ["form", "drop", "file", "button", "bar", "message", "expected"].map(byId);
+const [form, drop, file, button, bar, message, expected, waiting, expiry] =
+  ["form", "drop", "file", "button", "bar", "message", "expected", "waiting", "expiry"].map(byId);
 const expectedSize = form.dataset.size, texts = JSON.parse(form.dataset.texts);
 const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
 
@@ -31,21 +31,22 @@ function showResponse(request) {
   const response = jsonOf(request);
   if (request.status !== 201)
     return finish(response.message || fill(texts.failed, { status: request.status }), "bad", ![404, 410].includes(request.status));
-  drop.hidden = true;
+  drop.hidden = waiting.hidden = true;
   finish("", "", false);
   message.className = "note good done";
   const tick = document.createElement("span"), rest = document.createElement("span");
   tick.className = "tick";
   tick.setAttribute("aria-hidden", "true");
   tick.textContent = "✓";
-  rest.textContent = `${fill(texts.done, { file: response.name, size: sizeOf(response.size) })} ${texts.close}`;
+  rest.textContent = fill(texts.done, { file: response.name, size: sizeOf(response.size) });
   message.append(tick, rest);
 }
-function timeLeft(begun, part) {
-  const seconds = (Date.now() - begun) / 1000 / part * (1 - part);
-  if (part < .02 || !Number.isFinite(seconds)) return "";
+function progress(begun, loaded, total) {
+  const part = loaded / total, seconds = (Date.now() - begun) / 1000 / part * (1 - part);
+  const [sent, all] = [sizeOf(loaded), sizeOf(total)];
+  if (part < .02 || !Number.isFinite(seconds)) return fill(texts.going, { sent, all });
   const [text, count] = seconds < 90 ? [texts.seconds, Math.max(1, Math.round(seconds))] : [texts.minutes, Math.round(seconds / 60)];
-  return `, ${fill(text, { count })}`;
+  return fill(text, { sent, all, count });
 }
 function upload() {
   const chosen = file.files[0], begun = Date.now();
@@ -54,7 +55,7 @@ function upload() {
     const [found, wanted] = differing(chosen.size, Number(expectedSize));
     return show(fill(texts.other, { found, expected: wanted }), "bad");
   }
-  const going = (sent, all) => show(fill(texts.going, { sent: sizeOf(sent), all: sizeOf(all) }) + timeLeft(begun, sent / all));
+  const going = (sent, all) => show(progress(begun, sent, all));
   const request = new XMLHttpRequest();
   request.upload.onprogress = event => {
     bar.value = event.loaded / event.total;
@@ -75,6 +76,11 @@ if (expectedSize !== "") {
   expected.textContent = fill(expected.dataset.text, { size: sizeOf(Number(expectedSize)) });
   expected.hidden = false;
 }
+// The time by the clock of this device stays right, however long the page is open.
+const end = new Date(Date.now() + Number(expiry.dataset.seconds) * 1000);
+const time = end.toLocaleTimeString(document.documentElement.lang, { hour: "numeric", minute: "2-digit" });
+expiry.textContent = fill(expiry.dataset.text, { time });
+expiry.hidden = false;
 form.addEventListener("submit", event => { event.preventDefault(); upload(); });
 for (const name of ["dragenter", "dragover"])
   document.addEventListener(name, event => { event.preventDefault(); drop.classList.add("over"); });
