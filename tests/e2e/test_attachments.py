@@ -336,9 +336,9 @@ async def test_program_is_refused_by_its_content(
     right = await put(url, b"%PDF-1.7")
     await attaching_ada.send(draft_id)
 
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_argument")
+    assert (answer.status_code, answer.json()["error"]) == (400, "file_is_program")
     assert "program" in answer.json()["error_description"]
-    assert "invalid_argument" in text(refused)
+    assert "file_is_program" in text(refused)
     assert right.status_code == 201
     assert [one["sha256"] for one in simulator.outbox[0]["attachments"]] == [sha256(b"%PDF-1.7")]
 

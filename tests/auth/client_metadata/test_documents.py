@@ -267,7 +267,7 @@ async def test_f1_host_that_was_reached_is_not_called_unreachable(
 async def test_f1_invalid_document_is_told_what_is_wrong(
     host: Host, http: httpx2.AsyncClient, changes: dict[str, Any], said: str
 ) -> None:
-    """F1: the answer and the log name the member; a person at a page is not sent to the log."""
+    """F1: the answer and the log name the member; the advice names who can act, and sends nobody to the log."""
     host.body = json.dumps({**json.loads(BODY), **changes}).encode()
 
     with capture_logs() as lines, pytest.raises(ClientMetadataInvalid) as caught:
@@ -275,7 +275,7 @@ async def test_f1_invalid_document_is_told_what_is_wrong(
 
     assert said in caught.value.sentence
     assert "log" not in caught.value.advice
-    assert "make your assistant" in str(caught.value.for_person)
+    assert "make the MCP client" in caught.value.advice
     assert [line.get("member", "client_id") in said for line in lines] == [True]
 
 
