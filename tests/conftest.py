@@ -44,9 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run one worker more than there are cores: tests wait for programs. What is large wants a core for itself."""
+    """Run more workers than there are cores: tests wait for programs. What is large wants a core for itself."""
     cores = os.cpu_count() or 1
-    return cores if _is_large(config) else cores + 1
+    return cores if _is_large(config) else 2 * cores + 1
 
 
 def _is_large(config: pytest.Config) -> bool:

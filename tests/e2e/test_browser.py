@@ -125,6 +125,7 @@ SEEN = """() => {
 }"""
 
 
+@pytest.mark.full
 async def test_person_uploads_a_file_by_keyboard_and_sees_it_go(
     browser: BrowserContext, attaching_ada: AttachingPerson, simulator: Simulator
 ) -> None:

@@ -134,6 +134,7 @@ def test_f8_inspector_names_the_coding_of_dotenv(tmp_path: Path, content: bytes)
     assert (ran.returncode, ran.stdout, "save it as UTF-8" in ran.stderr) == (2, "", True)
 
 
+@pytest.mark.full
 def test_f8_demo_needs_no_dotenv_and_reads_none(tmp_path: Path) -> None:
     """It runs to its end beside the `.env` of something else, in whatever coding."""
     (tmp_path / ".env").write_bytes(UTF_16)

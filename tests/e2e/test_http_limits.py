@@ -66,6 +66,7 @@ async def test_h9_header_of_150_mb_is_refused_and_not_kept(server: Server) -> No
     assert memory(server) - before < 15_000_000
 
 
+@pytest.mark.full
 async def test_h9_slow_clients_go_and_people_work_meanwhile(server: Server, signed_in_ada: Assistant) -> None:
     """300 half requests, which send a byte now and then, are all ended; /livez and a signed-in person are answered."""
     async with AsyncExitStack() as stack:

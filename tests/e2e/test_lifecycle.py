@@ -73,6 +73,7 @@ async def test_client_that_hangs_up_does_not_cancel_its_send(
     assert len(simulator.outbox) == 1
 
 
+@pytest.mark.full
 async def test_sessions_in_the_server_can_be_asked_for(simulator: Simulator, tmp_path: Path) -> None:
     """FASTMCP_STATELESS_HTTP=false is honoured: clients get a session, and everything else works the same."""
     server = make_server(tmp_path, simulator, REDIS_URL="memory://", FASTMCP_STATELESS_HTTP="false")

@@ -189,6 +189,7 @@ async def test_f7_refusal_that_only_a_sign_in_mends_is_invalid_grant(
     assert simulator.count(**UPSTREAM_REFRESH) == 1
 
 
+@pytest.mark.full
 async def test_f3_refusal_that_no_sign_in_changes_costs_no_token(
     tmp_path: Path, simulator: Simulator, shared_redis: Redis
 ) -> None:

@@ -94,6 +94,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator, sh
     return Lab(replicas, simulator, request.param)
 
 
+@pytest.mark.full
 async def test_h2_h3_h4_h8_every_fault_and_the_same_call_on_another_replica_is_one_mail(lab: Lab) -> None:
     """H2, H3, H4, H5, H8: each fault before and after the commit: the outbox has one mail at most, and nobody lies."""
     pairs = [(fault, when) for fault in FAULTS for when in ("before", "after") if (fault, when) not in lab.unknowable]

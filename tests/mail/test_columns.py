@@ -11,7 +11,7 @@ from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.mail.composing import build_html
 from tests.mail.html_mails import MAILS
 
-pytestmark = NEEDS_CHROMIUM
+pytestmark = [*NEEDS_CHROMIUM, pytest.mark.full]
 
 CELL = "padding:10px;width:50%"
 COLUMNS = {

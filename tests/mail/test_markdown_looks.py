@@ -10,7 +10,7 @@ from playwright.async_api import Page
 from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.mail.test_markdown import written
 
-pytestmark = NEEDS_CHROMIUM
+pytestmark = [*NEEDS_CHROMIUM, pytest.mark.full]
 
 LETTER = f"""\
 Dear Grace,
@@ -73,7 +73,6 @@ async def test_k5_nothing_covers_a_line_and_code_wraps(page: Page, width: int) -
     assert (await code.inner_text()).splitlines()[-1] == "    return sum(row.price for row in rows)"
 
 
-@pytest.mark.full
 async def test_k5_check_sees_a_background_that_covers_a_line(page: Page) -> None:
     """The check finds the fault that it is made for: padding and a background on the inline <code> of a block."""
     await page.set_content('<pre><code style="background:#eee;padding:8px">one\ntwo\nthree</code></pre>')

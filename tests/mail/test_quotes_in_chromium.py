@@ -15,7 +15,7 @@ from tests.mail.odd_originals import HIDING, ODD
 ANSWER = Body("HTML", "<p>Yes, at noon.</p><table border=1><tr><td>12:00</td></tr></table><p>Ada</p>")
 OURS = f"<div>{ANSWER.content}</div><br>"
 
-pytestmark = NEEDS_CHROMIUM
+pytestmark = [*NEEDS_CHROMIUM, pytest.mark.full]
 
 
 @pytest.fixture
@@ -56,7 +56,6 @@ async def test_k12_no_original_hides_or_covers_the_answer(page: Page) -> None:
     assert lost == []
 
 
-@pytest.mark.full
 async def test_k12_unchanged_originals_would_hide_it(page: Page) -> None:
     """K12: the check sees it: put below the answer unchanged, each hiding original spoils the answer's look."""
     alone, height = await look_of_the_answer(page)

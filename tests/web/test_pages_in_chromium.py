@@ -33,7 +33,7 @@ from m365_mcp.uploads.links import UploadLink
 from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.web.apps import CALLBACK, IDS, authorize, register
 
-pytestmark = [*NEEDS_CHROMIUM, pytest.mark.xdist_group("chromium pages")]
+pytestmark = [*NEEDS_CHROMIUM, pytest.mark.full, pytest.mark.xdist_group("chromium pages")]
 URL = "http://localhost:8000"
 TOOLSETS = ("drafts", "attachments", "replies", "schedule", "people")
 # What is refused elsewhere, and only after Entra ID has answered.
@@ -135,7 +135,6 @@ async def site() -> AsyncIterator[Site]:
     await container.close()
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 async def test_f18_pages_are_accessible_in_both_schemes_and_fit_a_phone(site: Site, language: str) -> None:
     """axe-core has no findings, nothing is wider than the phone, and nothing is asked of a third party."""
