@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.lab import Lab, opened_lab
+from tests.chaos.lab import Lab, begins_sign_ins, opened_lab
 from tests.chaos.redis_proxy import RedisProxy
 from tests.chaos.replicas import Replicas, make_replicas
 from tests.e2e.conftest import nothing_left_running as nothing_left_running
@@ -61,8 +61,9 @@ def lab_replicas(
 async def lab(lab_replicas: Replicas, lab_redis: Redis, simulator: Simulator) -> AsyncIterator[Lab]:
     """Those servers with nothing stored, and a simulator in its first state."""
     async with opened_lab(lab_replicas, lab_redis, simulator) as lab:
-        with lab.admin() as admin:
-            admin.flushall()
         for server in lab_replicas.servers:  # an earlier test may have ended with the end of an outage
             server.wait_until_ready()
+            await begins_sign_ins(server)
+        with lab.admin() as admin:
+            admin.flushall()
         yield lab

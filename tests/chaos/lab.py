@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ import httpx2
 import redis as redis_py
 
 from tests.chaos.balancer import RoundRobin
-from tests.chaos.light_client import BehindBalancer, LightClient
+from tests.chaos.light_client import CALLBACK, BehindBalancer, LightClient
 from tests.chaos.replicas import Replicas
 from tests.chaos.tally import Tally
-from tests.e2e.programs import Redis, Simulator
+from tests.e2e.person import direct_client
+from tests.e2e.programs import PATIENCE_SECONDS, Redis, Server, Simulator
 
 ADA = "ada@contoso.example"
 
@@ -52,6 +54,14 @@ class Lab:
     def log(self) -> str:
         """What both servers have logged."""
         return "".join(server.log for server in self.replicas.servers)
+
+
+async def begins_sign_ins(server: Server) -> None:
+    """Return once the server takes registrations: for a second after an outage it may know of a store nearly full."""
+    registration = {"redirect_uris": [CALLBACK]}
+    async with direct_client() as http, asyncio.timeout(PATIENCE_SECONDS):
+        while (await http.post(f"{server.url}/register", json=registration)).status_code == 503:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

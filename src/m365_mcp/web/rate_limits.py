@@ -125,30 +125,31 @@ class RateLimits:
         if scope["method"] == "POST":
             body = (await receive())["body"]
             receive = replay(body)
-        is_granted = scope["path"] in GRANT_PATHS and await self._is_granted(body)
-        error = None if is_granted else self._refuse(scope, self._keys(scope, body), _tokens(scope, body))
+        error = await self._refusal(scope, body)
         if error is None:
             await self._app(scope, receive, send)
-        else:
-            await error_as_json(error)(scope, receive, send)
+            return
+        request_error.note(error)
+        await error_as_json(error)(scope, receive, send)
 
-    async def _is_granted(self, body: bytes) -> bool:
+    async def _refusal(self, scope: Scope, body: bytes) -> M365Error | None:
+        """Return why a request does not pass, or None; one with a valid code or token is not counted."""
         try:
-            return await self._has_grant(dict(_fields(body)))
-        except StorageUnavailable:
-            return True  # the application says so itself, and stores nothing
+            if scope["path"] in GRANT_PATHS and await self._has_grant(dict(_fields(body))):
+                return None
+        except StorageUnavailable as error:
+            return error  # at once: the application would wait for the store once more
+        return self._count(scope, self._keys(scope, body), _tokens(scope, body))
 
-    def _refuse(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> M365Error | None:
-        """Count a request; return the error, noted on the request, if it goes over a limit."""
+    def _count(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> M365Error | None:
+        """Count a request; return the error if it goes over a limit."""
         over = self._endpoints[scope["path"]].take(keys, tokens)
         if over is None:
             return None
         by, seconds = over
         self._metrics.rate_limited.labels(scope["path"].strip("/"), by).inc()
         kind = SignInReloaded if by == "transaction" else TooManyRequests
-        error = kind(retry_after=max(seconds, DEFAULT_WAIT_SECONDS))
-        request_error.note(error)
-        return error
+        return kind(retry_after=max(seconds, DEFAULT_WAIT_SECONDS))
 
     def _keys(self, scope: Scope, body: bytes) -> dict[By, str | None]:
         query = dict(_fields(scope["query_string"]))
