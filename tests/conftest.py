@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import time
@@ -39,8 +40,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the profile, and tell the workers what is asked for; they cannot know whether a person named files."""
     config.option.large = _is_large(config)
+    gc.disable()  # until the tests are collected
     if config.option.full:
         settings.load_profile("full")
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from now on, and not among the thousands of tests that were collected: they live to the end."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter end as always."""
+    gc.unfreeze()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -99,6 +112,7 @@ def _marks(item: pytest.Item) -> Iterator[str | pytest.MarkDecorator]:
         yield "deploy"
     if "chromium" in used:
         yield "browser"
+        yield "full"
     if item.get_closest_marker("xdist_group") is None and (group := _group(item, folder, used)):
         yield pytest.mark.xdist_group(group)
 

@@ -145,6 +145,7 @@ def test_f8_demo_needs_no_dotenv_and_reads_none(tmp_path: Path) -> None:
     assert "Meeting notes ✉ 會議記錄" in ran.stdout
 
 
+@pytest.mark.full
 def test_demo_stays_up_for_a_real_client_and_stops_cleanly(tmp_path: Path) -> None:
     """Without --once server and mailbox page stay up, with mails to read; Ctrl-C ends everything the demo started."""
     port = free_port()
