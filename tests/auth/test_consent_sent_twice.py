@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from m365_mcp.commands.demo.sign_in import read_form
+from tests.e2e.person import SignInFailed
 from tests.e2e.programs import Redis
 from tests.inprocess import ADA, CALLBACK, MICROSOFT, Person, World, running
 
@@ -107,6 +108,20 @@ async def test_f18_nothing_is_allowed_after_cancel(world: World) -> None:
     allowed = [await page.send("approve", cookies), await page.send("approve")]
 
     assert [answer.status_code for answer, _ in allowed] == [400, 400]
+
+
+async def test_f18_cancel_takes_an_earlier_allow_back(world: World) -> None:
+    """The client has its refusal, so neither Microsoft's page in another tab nor the form leads to a code."""
+    page = await open_page(world)
+
+    approved, cookies = await page.send("approve")
+    await page.send("deny", cookies)
+    again, _ = await page.send("approve", cookies)
+    with pytest.raises(SignInFailed) as ended:
+        await finish(world, approved.headers["Location"], cookies)
+
+    assert again.status_code == 400
+    assert ended.value.page.status_code == 403
 
 
 @pytest.mark.parametrize("action", ["approve", "deny"])

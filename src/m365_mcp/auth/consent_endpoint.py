@@ -18,6 +18,7 @@ from m365_mcp.errors import ClientUnknown, Unavailable
 from m365_mcp.errors.request_error import noted, recorded
 from m365_mcp.storage.leases import Leases
 
+TRANSACTION_SECONDS = 15 * 60  # as in FastMCP 4.2
 WAIT_SECONDS = 10.0  # for the same form of the same sign-in; the lease of a dead replica lasts 4 seconds
 _DENIED = "denied"  # in the place of a consent token; FastMCP's have 43 characters
 
@@ -68,10 +69,10 @@ class ConsentEndpoint(AzureProvider):
             async with self._leases.hold(f"consent.{hashlib.sha256(sign_in.encode()).hexdigest()}", WAIT_SECONDS):
                 response = await super()._submit_consent(request)
                 if response.status_code >= 400:
-                    return await self._answer_again(request, sign_in) or response
+                    response = await self._answer_again(request, sign_in) or response
         except TimeoutError as error:
             raise Unavailable from error
-        if form.get("action") == "deny":
+        if form.get("action") == "deny" and response.status_code < 400:
             self._set_consent_binding_cookie(response, sign_in, _DENIED)
         return response
 
@@ -87,12 +88,19 @@ class ConsentEndpoint(AzureProvider):
         ):
             return None
         if form.get("action") == "deny":
+            await self._withdraw_consent(sign_in, transaction)
             return self._back_to_client(transaction)
         if form.get("action") != "approve" or not token:
             return None
         response = RedirectResponse(self._build_upstream_authorize_url(sign_in, transaction.model_dump()), 302)
         self._set_consent_binding_cookie(response, sign_in, token)
         return response
+
+    async def _withdraw_consent(self, sign_in: str, transaction: OAuthTransaction) -> None:
+        """Take back an earlier Allow: a client that is told `access_denied` gets no code afterwards."""
+        if transaction.consent_token:
+            withdrawn = transaction.model_copy(update={"consent_token": None})
+            await self._transaction_store.put(key=sign_in, value=withdrawn, ttl=TRANSACTION_SECONDS)
 
     def _has_page(self, request: Request, sign_in: str, csrf_token: str) -> bool:
         """Return whether this browser still has the signed cookie that came with the form."""

@@ -121,6 +121,8 @@ class _ResponseFilter:
         path = self._scope["path"]
         if status >= 500:
             return Unavailable() if status == 503 else InternalError()
+        if status in (405, 413, 415):
+            return RequestRefused()
         if path in PAGES:
             # FastMCP 4.2: 403 for a form or a callback without its cookie, 400 for what is unknown or expired.
             return SignInElsewhere() if status == 403 else SignInExpired()
