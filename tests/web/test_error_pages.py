@@ -117,6 +117,15 @@ async def unknown_metadata(http: httpx2.AsyncClient) -> httpx2.Response:
     return await http.get("/.well-known/nothing")
 
 
+async def compressed_consent(http: httpx2.AsyncClient) -> httpx2.Response:
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
+    return await http.post("/consent", content=b"x", headers=headers)
+
+
+async def callback_put(http: httpx2.AsyncClient) -> httpx2.Response:
+    return await http.put("/auth/callback")
+
+
 async def mcp_in_a_browser(http: httpx2.AsyncClient) -> httpx2.Response:
     return await http.get("/mcp")
 
@@ -191,6 +200,8 @@ VISITS: list[tuple[Visit, int, str, str]] = [
     (foreign_callback, 400, "sign_in_expired", "This sign-in has expired"),
     (bare_callback, 400, "sign_in_expired", "This sign-in has expired"),
     (refusal_of_a_lost_sign_in, 503, "entra_unavailable", "Please try again in a moment"),
+    (compressed_consent, 415, "request_refused", "That did not work"),
+    (callback_put, 405, "request_refused", "That did not work"),
     (unknown_page, 404, "page_unknown", "There is nothing at this address"),
     (unknown_metadata, 404, "page_unknown", "There is nothing at this address"),
     (mcp_in_a_browser, 405, "address_for_clients", "This address is for your assistant"),

@@ -121,11 +121,10 @@ class _ResponseFilter:
         path = self._scope["path"]
         if status >= 500:
             return Unavailable() if status == 503 else InternalError()
-        if status in (405, 413, 415):
-            return RequestRefused()
         if path in PAGES:
             # FastMCP 4.2: 403 for a form or a callback without its cookie, 400 for what is unknown or expired.
-            return SignInElsewhere() if status == 403 else SignInExpired()
+            found = {403: SignInElsewhere, 400: SignInExpired}
+            return found.get(status, RequestRefused)()
         if path == AUTHORIZE:
             # FastMCP 4.2 names the registration endpoint in this header when it does not know the client.
             return ClientUnknown() if "link" in headers else AuthorizationRequestInvalid()

@@ -68,6 +68,7 @@ async def test_f1_refusal_of_the_proxy_is_no_failure_of_the_host(monkeypatch: py
     assert "proxy" in error.sentence
     assert "(status 407)" in error.sentence
     assert "HTTPS_PROXY" in error.advice
+    assert (error.needs_administrator, error.for_person) == (True, None)
 
 
 async def test_f2_host_of_no_proxy_is_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,10 @@ def error_of(failure: FetchFailed, host: str, noun: str) -> ClientMetadataUnavai
         wrong = _WRONG.get(failure.reason, f"its member {failure.member} is not valid")
         return ClientMetadataInvalid(f"What {host} sends is no {noun} of this client: {wrong}.")
     sentence, advice = _unavailable(failure, host, noun)
-    return ClientMetadataUnavailable(sentence, advice=advice, retry_after=failure.retry_after)
+    error = ClientMetadataUnavailable(sentence, advice=advice, retry_after=failure.retry_after)
+    if advice in (_ALLOW_HOST, _PROXY):  # only the operator can mend it, and reloading the page does not
+        error.needs_administrator, error.for_person = True, None
+    return error
 
 
 def _unavailable(failure: FetchFailed, host: str, noun: str) -> tuple[str, str | None]:
