@@ -179,7 +179,9 @@ class Unavailable(M365Error):
     title = "Please try again in a moment"
     sentence = "A service that this server depends on does not answer."
     advice = "Try again in a moment; there is no need to sign in again."
-    for_person: str | None = "Reload this page in a moment. If that does not help, go back to your assistant and connect again."
+    for_person: str | None = (
+        "Reload this page in a moment. If that does not help, go back to your assistant and connect again."
+    )
     status = 503
 
     def __init__(
