@@ -1,5 +1,7 @@
 """Policies for the tests of sending: none forbids anything."""
 
+from collections.abc import Callable
+
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.person import ANONYMOUS
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
@@ -11,6 +13,11 @@ async def permitted() -> None:
     """Permit the message."""
 
 
+async def run_here(work: Callable[[], frozenset[str]]) -> frozenset[str]:
+    """Run the work in this thread."""
+    return work()
+
+
 def no_policies(drafts: Drafts) -> PolicyCheck:
     """Return a check that permits every message."""
-    return PolicyCheck(PolicyDecisionPoint(PolicySet()), ANONYMOUS, "", "", drafts)
+    return PolicyCheck(PolicyDecisionPoint(PolicySet()), ANONYMOUS, "", "", drafts, run_here)

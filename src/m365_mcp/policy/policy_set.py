@@ -92,7 +92,8 @@ class PolicySet:
 
     def mentions(self, *names: str) -> bool:
         """Return whether a policy may need one of these attributes or entity types; true in doubt."""
-        return any(re.search(rf"\b{name}\b", self.text) for name in names)
+        # An escape in a text of Cedar's may spell a name.
+        return "\\" in self.text or any(re.search(rf"\b{name}\b", self.text) for name in names)
 
     def decide(self, requests: Sequence[Mapping[str, Any]], entities: Sequence[Mapping[str, Any]]) -> Verdict:
         """Return what the policies say of requests, all of which must be permitted.

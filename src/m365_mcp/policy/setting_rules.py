@@ -34,4 +34,4 @@ def _forbid(variable: str, condition: str) -> str:
 
 
 def _set(texts: Sequence[str]) -> str:
-    return f"[{', '.join(json.dumps(text) for text in texts)}]"
+    return f"[{', '.join(json.dumps(text, ensure_ascii=False) for text in texts)}]"

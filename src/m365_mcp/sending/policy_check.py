@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 from m365_mcp.graph.attachments import Attached
 from m365_mcp.graph.drafts import Drafts
@@ -14,8 +16,15 @@ from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.policy.facts import AttachedFile, MessageFacts
 from m365_mcp.policy.links import link_domains
 
-# What the person's own addresses decide, if the operator has not named the company's domains.
-_ABOUT_OWN = ("externalDomains", "externalCount", "toSelfOnly", "hasOtherReplyTo")
+# What the person's own addresses decide, always and where the operator has not named the company's domains.
+_ABOUT_OWN = ("toSelfOnly", "hasOtherReplyTo")
+_ABOUT_INTERNAL = ("externalDomains", "externalCount")
+
+
+class Run(Protocol):
+    """Runs work off the event loop and returns its result."""
+
+    async def __call__(self, work: Callable[[], frozenset[str]]) -> frozenset[str]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ class PolicyCheck:
         sign_in_name: the person's sign-in name, or an empty text.
         client: the client id of the MCP client.
         drafts: the person's drafts.
+        run: runs work that takes processor time off the event loop; see `Composer.run`.
     """
 
     decision_point: PolicyDecisionPoint
@@ -35,6 +45,7 @@ class PolicyCheck:
     sign_in_name: str
     client: str
     drafts: Drafts
+    run: Run
 
     async def message(self, message: Message, *actions: str) -> None:
         """Return if the policies permit `actions` on a composed message. Raises PolicyDenied, PolicyFailed."""
@@ -46,7 +57,7 @@ class PolicyCheck:
             own=own,
             internal=self.decision_point.internal,
             attachments=tuple(AttachedFile(file.name, file.size) for file in message.attachments),
-            link_domains=self._links(message.body),
+            link_domains=await self._links(message.body),
             content_type=message.content_type,
             is_shared=_is_shared(message.from_, own),
         )
@@ -68,8 +79,9 @@ class PolicyCheck:
             has_bcc=bool(item.bcc),
             own=own,
             internal=self.decision_point.internal,
-            attachments=tuple(AttachedFile(file.name, file.size) for file in attached),
-            link_domains=self._links(content),
+            # An attached message has its subject for a name.
+            attachments=tuple(AttachedFile(one.name if one.is_file else "", one.size) for one in attached),
+            link_domains=await self._links(content),
             content_type="Text" if content_type.lower() == "text" else "HTML",
             is_reply=is_reply,
             is_forward=is_forward,
@@ -83,13 +95,16 @@ class PolicyCheck:
             return "", ""
         return await self.drafts.body(item.id)
 
-    def _links(self, body: str) -> frozenset[str]:
-        return link_domains(body) if self.decision_point.policies.mentions("linkDomains") else frozenset()
+    async def _links(self, body: str) -> frozenset[str]:
+        if not self.decision_point.policies.mentions("linkDomains"):
+            return frozenset()
+        return await self.run(partial(link_domains, body))
 
     async def _own(self, sender: Recipient | None) -> frozenset[str]:
         """Return the person's addresses as `Recipient.key`; those that only Graph knows, if a policy may need them."""
         known = _keys([self.sign_in_name] if self.sign_in_name else [])
-        if not self.decision_point.policies.mentions(*_ABOUT_OWN) and (sender is None or sender.key in known):
+        names = _ABOUT_OWN if self.decision_point.internal.written is not None else (*_ABOUT_OWN, *_ABOUT_INTERNAL)
+        if not self.decision_point.policies.mentions(*names) and (sender is None or sender.key in known):
             return known
         profile = await self.drafts.mailbox.profile()
         return known | _keys(profile.addresses)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from m365_mcp.errors import M365Error
-from m365_mcp.graph.attachments import list_attachments
+from m365_mcp.graph.attachments import Attached, list_attachments
 from m365_mcp.graph.drafts import marked
 from m365_mcp.graph.items import Item
 from m365_mcp.graph.replies import ReplyDraft, ReplyDrafts
@@ -80,8 +80,9 @@ class Replies:
 
     async def _permit(self, reply: Reply, item: Item) -> None:
         """Return if the policies permit the reply, with the original's attachments if it is a forward."""
-        attached = await list_attachments(self.outbox.mailbox, item.id)
         is_forward = reply.kind == "forward"
+        ours = [Attached(file.name, is_file=True, size=file.size) for file in reply.attachments]
+        attached = await list_attachments(self.outbox.mailbox, item.id) if is_forward else ours
         await self.outbox.policy.draft(item, attached, "Send", is_reply=not is_forward, is_forward=is_forward)
 
     async def _create_draft(self, reply: Reply, message_id: str) -> tuple[Item, tuple[Note, ...]]:
