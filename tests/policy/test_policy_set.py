@@ -138,6 +138,11 @@ def test_digest_tells_sets_apart() -> None:
         (MailRules(), to(GRACE, has_bcc=True), "BCC"),
         (MailRules(), to(GRACE, is_shared=True), "FROM"),
         (MailRules(), to(GRACE, attachments=(AttachedFile("run.EXE", 1),)), "BLOCKED_EXTENSIONS"),
+        (
+            MailRules(blocked_extensions=frozenset({"größe"})),
+            to(GRACE, attachments=(AttachedFile("a.größe", 1),)),
+            "BLOCKED_EXTENSIONS",
+        ),
     ],
 )
 def test_settings_are_policies(rules: MailRules, message: MessageFacts, variable: str) -> None:
