@@ -11,6 +11,8 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -281,9 +283,19 @@ def _processes_naming(folder: Path) -> list[int]:
     return found
 
 
+def forget_dead_rules() -> None:
+    """Remove from the firewall what engines that were killed have left there; nobody reaches a port they published."""
+    chain = "NETAVARK-HOSTPORT-DNAT"
+    for rule in run(["iptables", "-t", "nat", "-S", chain], check=False).stdout.splitlines():
+        name = re.search(r"dnat name: (m365-deploy-[^_ ]+)", rule)
+        if name and not _processes_naming(Path(tempfile.gettempdir(), name[1])):
+            run(["iptables", "-t", "nat", *shlex.split(rule.replace("-A", "-D", 1))])
+
+
 @contextlib.contextmanager
 def opened_engine() -> Iterator[Engine]:
     """Open an engine that knows the base images and nothing else."""
+    forget_dead_rules()
     engine = Engine(Path(tempfile.mkdtemp(prefix="m365-deploy-")))
     try:
         engine.load(PYTHON)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -167,11 +168,41 @@ def _plain_config(app: ASGIApp) -> uvicorn.Config:
 
 def _listen(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.socket]:
     """Bind the port; for the loopback address on both of its families, because `localhost` may mean either."""
-    sockets = [stack.enter_context(_bind(host, port))]
+    sockets = [stack.enter_context(_bind(host, port) if port else bind_free_port(host))]
     if host == "127.0.0.1":
         with contextlib.suppress(OSError):
             sockets.append(stack.enter_context(_bind("::1", _port(sockets))))
     return sockets
+
+
+def bind_free_port(host: str) -> socket.socket:
+    """Bind a port that nobody uses, and that connections reach.
+
+    A container that was killed may leave a rule in the firewall behind, which sends what comes for its published port
+    to nowhere. The kernel still hands such a port out, and whoever listens on it is refused every connection.
+    """
+    refused: list[socket.socket] = []
+    try:
+        while not _is_reachable(bound := _bind(host, 0)):
+            refused.append(bound)  # held, so that the kernel chooses another
+        return bound
+    finally:
+        for each in refused:
+            each.close()
+
+
+def _is_reachable(bound: socket.socket) -> bool:
+    """Return whether the port answers once somebody listens on it."""
+    host, port = bound.getsockname()[:2]
+    with socket.socket(bound.family) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError:
+            return True  # only Linux lets two sockets bind one port while neither listens
+        listening.listen()
+        with socket.socket(bound.family) as visitor:
+            return visitor.connect_ex((host, port)) != errno.ECONNREFUSED
 
 
 def _bind(host: str, port: int) -> socket.socket:
