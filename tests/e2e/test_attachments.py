@@ -516,6 +516,7 @@ async def test_log_holds_no_link_no_name_and_no_content(simulator: Simulator, tm
         assert secret not in server.log, secret
 
 
+@pytest.mark.full
 async def test_150_mb_pass_through_a_process_that_hardly_grows(
     simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -281,7 +281,7 @@ def test_simulator_listens_where_it_is_told(tmp_path: Path) -> None:
     program.wait_until(ready.exists)
     told = json.loads(ready.read_text())
     ports = [int(told[name].rpartition(":")[2]) for name in ("authority", "control")]
-    elsewhere = [listens(port) for port in ports]
+    elsewhere = [listens(port, "127.0.0.3") for port in ports]  # other programs use the same ports of 127.0.0.1
     for port in ports:
         socket.create_connection(("127.0.0.2", port)).close()
     code = program.end()

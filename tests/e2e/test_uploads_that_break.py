@@ -123,7 +123,14 @@ async def test_host_that_stays_away_fails_and_the_link_is_good_for_another_try(
     assert len(simulator.outbox[0]["attachments"]) == 1
 
 
-@pytest.mark.parametrize(("what", "when"), [("reset", "before"), ("reset", "after"), ("500", "after")])
+@pytest.mark.parametrize(
+    ("what", "when"),
+    [
+        pytest.param("reset", "before", marks=pytest.mark.full),
+        ("reset", "after"),
+        pytest.param("500", "after", marks=pytest.mark.full),
+    ],
+)
 async def test_unclear_send_is_looked_up(
     attaching_ada: AttachingPerson, simulator: Simulator, what: str, when: str
 ) -> None:

@@ -62,7 +62,13 @@ ORDINARY = {
 }
 
 
-@pytest.mark.parametrize(("content_type", "body"), ORDINARY.values(), ids=ORDINARY)
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        pytest.param(*ORDINARY[kind], id=kind, marks=[pytest.mark.full] if "styled" in kind or "items" in kind else [])
+        for kind in ORDINARY
+    ],
+)
 def test_long_ordinary_mail_is_accepted(content_type: str, body: str) -> None:
     """A hundred pages of a newsletter, or a table of 2,000 rows, are within the limits."""
     assert build(body=body, content_type=content_type).warnings == ()

@@ -30,6 +30,7 @@ async def put_range(client: Client, url: str, first: int, content: bytes, size: 
     return await client.uploads.put(url, content=content, headers=headers)
 
 
+@pytest.mark.full
 async def test_150_mib_go_through_cheaply(live: Client) -> None:
     """The largest attachment is taken in ranges of 4 MiB, hashed on the way and not kept in memory."""
     size, chunk = 150 * MIB, bytes(4 * MIB)

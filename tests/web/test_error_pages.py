@@ -240,6 +240,7 @@ async def test_f18_browser_gets_one_of_our_pages(visit: Visit, status: int, code
     assert re.findall(r'(?:src|href)="https?:', page.text) == []
 
 
+@pytest.mark.full
 @EACH
 async def test_f18_browser_gets_the_page_in_chinese(visit: Visit, status: int, code: str, heading: str) -> None:
     """The same page in Traditional Chinese: no sentence of it is left in English."""

@@ -118,7 +118,7 @@ def beginnings() -> list[float]:
     return sorted([*early, *(chance.uniform(120, 600) for _ in range(PEOPLE - len(early)))])
 
 
-@pytest.mark.parametrize("by_registration", [True, False])
+@pytest.mark.parametrize("by_registration", [True, pytest.param(False, marks=pytest.mark.full)])
 @pytest.mark.parametrize("begins", ["within ten minutes", pytest.param("at once", marks=pytest.mark.full)])
 async def test_h3_two_thousand_people_behind_one_address_are_never_refused(by_registration: bool, begins: str) -> None:
     """A company has one address, and Claude has two addresses and one client id: everybody signs in."""

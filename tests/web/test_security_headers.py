@@ -11,6 +11,9 @@ from tests.web.apps import opened
 YEAR = "max-age=31536000"
 
 
+PATHS = ("/", "/livez", "/icon", "/mcp", "/none", "/.well-known/oauth-authorization-server")
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -23,12 +26,10 @@ YEAR = "max-age=31536000"
         ({"mcp_server_base_url": "http://localhost:8000", "mcp_hsts_seconds": 300}, None),
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/livez", "/icon", "/mcp", "/none", "/.well-known/oauth-authorization-server"])
-async def test_h21_https_is_asked_for_where_the_host_is_ours(
-    changes: dict[str, Any], expected: str | None, path: str
-) -> None:
+async def test_h21_https_is_asked_for_where_the_host_is_ours(changes: dict[str, Any], expected: str | None) -> None:
     """MCP_HSTS_SECONDS: a year by default; nothing on http or on a shared host; never for subdomains."""
     async with opened(**changes) as http:
-        answer = await http.get(path)
+        answers = {path: await http.get(path) for path in PATHS}
 
-    assert answer.headers.get("Strict-Transport-Security") == expected
+    found = {path: answer.headers.get("Strict-Transport-Security") for path, answer in answers.items()}
+    assert found == dict.fromkeys(PATHS, expected)
