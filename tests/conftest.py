@@ -59,7 +59,7 @@ def pytest_unconfigure() -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run more workers than there are cores: tests wait for programs. What is large wants a core for itself."""
     cores = os.cpu_count() or 1
-    return cores if _is_large(config) else 2 * cores + 1
+    return cores if _is_large(config) else 2 * cores
 
 
 def _is_large(config: pytest.Config) -> bool:
