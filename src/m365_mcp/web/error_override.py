@@ -1,8 +1,8 @@
 """Replaces an error response that the framework made up with the error that really happened; see `request_error`.
 
 A person's browser gets one of our pages for every error, also where nothing was recorded. A program keeps the
-framework's response, unless the recorded error is temporary. Successful responses pass unchanged. It runs behind
-`RequestPaths`, so that a path has one form.
+framework's response, unless the recorded error is temporary or says why a sign-in has ended. Successful responses pass
+unchanged. It runs behind `RequestPaths`, so that a path has one form.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from m365_mcp.errors import (
     RequestRefused,
     SignInElsewhere,
     SignInExpired,
+    SignInNeeded,
     Unavailable,
     request_error,
 )
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.pages import Pages
-from m365_mcp.web.responses import error_as_json, is_for_programs, retry_header
+from m365_mcp.web.responses import challenge, error_as_json, is_for_programs, retry_header
 
 AUTHORIZE = "/authorize"
 # Paths that only a person's browser visits. Everywhere else the Accept header tells it from a program.
@@ -101,6 +102,8 @@ class _ResponseFilter:
             response = self._page(shown, status if error is None else shown.status)
         elif error is not None and is_for_programs(error):
             shown, response = error, error_as_json(error)
+        elif isinstance(error, SignInNeeded) and status == 401 and "www-authenticate" in headers:
+            shown, response = error, challenge(error, headers["www-authenticate"])
         else:
             return None
         self._parent.metrics.http_refusals.labels(shown.code).inc()
