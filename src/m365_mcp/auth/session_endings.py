@@ -23,11 +23,11 @@ BY_CLIENT = "Your assistant has signed out of this server."
 BY_OPERATOR = "The people who run this server have ended the sign-in."
 CODE_REPLAYED = "The authorization code of the sign-in was used a second time, so the sign-in has ended."
 TOKEN_REUSED = "A refresh token of the sign-in was used a second time, so the sign-in has ended."  # noqa: S105
-_SENTENCES: Mapping[EndReason, str] = {
-    "by_client": BY_CLIENT,
-    "by_operator": BY_OPERATOR,
-    "code_replayed": CODE_REPLAYED,
-    "refresh_token_reused": TOKEN_REUSED,
+_ENDINGS: Mapping[EndReason, SignInNeeded] = {
+    "by_client": SignInNeeded(BY_CLIENT),
+    "by_operator": SignInNeeded(BY_OPERATOR),
+    "code_replayed": SignInNeeded(CODE_REPLAYED),
+    "refresh_token_reused": SignInNeeded(TOKEN_REUSED),
 }
 
 
@@ -48,7 +48,7 @@ class SessionEndings:
         Raises:
             StorageUnavailable: the store did not respond.
         """
-        error = refusal or SignInNeeded(_SENTENCES.get(reason))
+        error = refusal or _ENDINGS.get(reason, SignInNeeded())
         told = {"code": error.code, "reference": error.reference, **{name: getattr(error, name) for name in _TEXTS}}
         await self.records.compare_and_swap(COLLECTION, session_id, ABSENT, told, ENDING_SECONDS)
 
