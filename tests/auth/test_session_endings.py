@@ -67,7 +67,7 @@ async def test_f2_end_that_an_exchange_met_is_told_to_the_holder_of_the_tokens_o
 
 @pytest.mark.parametrize("number", ENDING)
 async def test_f2_end_that_the_check_of_a_call_met_is_told_at_once(number: int) -> None:
-    """F2: the assertion has run out and Entra refuses its refresh: the very call and all that follow name the number."""
+    """F2: the assertion has run out and Entra refuses its refresh: the very call and all later ones name the number."""
     async with running() as world:
         tokens = await world.sign_in()
         [session] = [one async for one in world.container.sign_ins.sessions.all()]

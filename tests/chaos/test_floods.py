@@ -212,7 +212,9 @@ async def test_f3_documents_of_strangers_stop_no_sign_in(
     async def begin(stranger: httpx2.AsyncClient) -> None:
         for url in urls:
             host.answers[httpx2.URL(url).path] = document(url, note="é" * LARGEST)
-            reply = await stranger.get("/authorize", params={**query, "code_challenge_method": "S256", "client_id": url})
+            reply = await stranger.get(
+                "/authorize", params={**query, "code_challenge_method": "S256", "client_id": url}
+            )
             statuses[reply.status_code] += 1
 
     with redis_py.Redis.from_url(redis.url) as admin:

@@ -121,7 +121,9 @@ def _too_large(encoded: bytes) -> str | None:
 
 def _too_long(name: str, limit: int) -> Filled:
     if name not in MAX_PARAMETERS:  # a stranger chose it
-        return Filled("The longest parameter of the authorization request has more than %(limit)s bytes.", limit=str(limit))
+        return Filled(
+            "The longest parameter of the authorization request has more than %(limit)s bytes.", limit=str(limit)
+        )
     return Filled(
         "The parameter %(name)s of the authorization request is longer than %(limit)s bytes.",
         name=name,
