@@ -283,6 +283,29 @@ async def test_f18_line_for_it_names_the_redirect_uri_and_the_log_its_host(visit
     assert f"ref {logged['ref']} " in line
 
 
+@pytest.mark.parametrize("visit", [unlisted_redirect, unknown_client, expired_consent, foreign_callback])
+async def test_t3_reference_on_the_page_is_in_the_line_of_the_sign_in(visit: Visit) -> None:
+    """T3: whoever has the line of a page finds the sign-in that it belongs to, and its page in the log."""
+    with capture_logs() as logs:
+        async with opened() as http:
+            page = await visit(http)
+
+    (reference,) = set(re.findall("ref ([0-9a-f]{6})", page.text))
+    (shown_page,) = (one for one in logs if one["event"] == "error_page")
+    refused = [one for one in logs if one["event"] == "sign_in" and one["outcome"] == "refused"]
+    assert shown_page["ref"] == reference
+    assert [one.get("ref") for one in refused] == [reference]
+
+
+async def test_t3_program_gets_no_page_and_its_line_no_reference() -> None:
+    """T3: a refusal in JSON leaves its line without a reference, because nobody has one to look for."""
+    with capture_logs() as logs:
+        async with opened({"Accept": "application/json"}) as http:
+            await unlisted_redirect(http)
+
+    assert [one.get("ref") for one in logs if one.get("outcome") == "refused"] == [None]
+
+
 async def test_f18_page_of_an_unregistered_redirect_uri_shows_it() -> None:
     """F18: the person sees which address their assistant has to register."""
     async with opened() as http:

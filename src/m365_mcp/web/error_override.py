@@ -68,6 +68,12 @@ class ErrorOverride:
                     raise
 
 
+def is_for_a_person(scope: Scope) -> bool:
+    """Return whether a person's browser sent the request, so that an error is told on a page."""
+    accepts_html = "text/html" in Headers(scope=scope).get("accept", "")
+    return scope["path"] in PAGES or (accepts_html and scope["method"] in ("GET", "HEAD", "POST"))
+
+
 class _ResponseFilter:
     """Passes the messages of one response on, or sends another response instead."""
 
@@ -97,7 +103,7 @@ class _ResponseFilter:
         if status < 400:
             return None
         error = self._record.error
-        if self._is_for_a_person():
+        if is_for_a_person(self._scope):
             shown = error or self._error_of(status, headers)
             response = self._page(shown, status if error is None else shown.status)
         elif error is not None and is_for_programs(error):
@@ -111,10 +117,6 @@ class _ResponseFilter:
         kept = [(name, value) for name, value in headers.raw if name.decode("latin-1").lower().startswith(_KEPT)]
         response.raw_headers.extend(header for header in kept if header[0] not in sent - {b"set-cookie"})
         return response
-
-    def _is_for_a_person(self) -> bool:
-        accepts_html = "text/html" in Headers(scope=self._scope).get("accept", "")
-        return self._scope["path"] in PAGES or (accepts_html and self._scope["method"] in ("GET", "HEAD", "POST"))
 
     def _page(self, error: M365Error, status: int) -> Response:
         return self._parent.pages.error(Request(self._scope), error, status=status, headers=retry_header(error))

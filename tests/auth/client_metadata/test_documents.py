@@ -285,6 +285,8 @@ async def test_f1_host_that_was_reached_is_not_called_unreachable(
         ({"redirect_uris": []}, "its member redirect_uris is not valid"),
         ({"token_endpoint_auth_method": "client_secret_post"}, "its member token_endpoint_auth_method is not valid"),
         ({"jwks": [], "logo_uri": "x"}, "its member jwks is not valid"),
+        ({"redirect_uris": ["http://local\nhost/callback"]}, "its member redirect_uris is not valid"),
+        ({"jwks_uri": "https://exa\tmple.com/keys"}, "its member jwks_uri is not valid"),
         ({"client_id": URL + "/"}, "its client_id is not the URL that it is at"),
     ],
 )
@@ -309,6 +311,11 @@ async def test_f1_invalid_document_is_told_what_is_wrong(
         {"token_endpoint_auth_method": None},
         {"token_endpoint_auth_method": "", "client_name": None, "jwks": None, "grant_types": None},
         {"logo_uri": "not a uri", "contacts": "one text", "client_uri": "", "scope": ["a"]},
+        {
+            "client_uri": "https://exa\nmple.com/",
+            "logo_uri": "https://example.com/\x00",
+            "tos_uri": "\thttps://a.example/",
+        },
         {"tos_uri": 1, "policy_uri": {}, "software_id": [], "software_version": 2},
     ],
 )
