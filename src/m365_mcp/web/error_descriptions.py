@@ -17,7 +17,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PATHS = ("/register", "/authorize", "/token", "/revoke")
-GRANT_PATHS = ("/token", "/revoke")
 NAME = "error_description"
 _NOT_ALLOWED = re.compile(r"[^\x20-\x7e]")
 
@@ -62,9 +61,10 @@ class _Respelling:
         body = _respell_json(error, bytes(self._body))
         headers = MutableHeaders(raw=list(start["headers"]))
         headers["content-length"] = str(len(body))
-        is_client = isinstance(error, dict) and error.get("error") == "invalid_client" and self._path in GRANT_PATHS
+        refuses_client = isinstance(error, dict) and error.get("error") == "invalid_client" and self._path == "/token"
+        status = 401 if refuses_client and start["status"] == 400 else start["status"]
         self._start = None
-        await self._send({**start, "status": 401 if is_client else start["status"], "headers": headers.raw})
+        await self._send({**start, "status": status, "headers": headers.raw})
         await self._send({"type": "http.response.body", "body": body})
 
 
