@@ -30,11 +30,13 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.policy.decision_point import PolicyDecisionPoint, read_policies
 from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.watching import PolicyWatcher
+from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.outbox import Outgoing
 from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
+from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
 from m365_mcp.storage.encryption import derive, make_cipher
@@ -66,6 +68,11 @@ class Container:
         """Watches the file of policies."""
         outgoing = self.services.outgoing
         return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
+
+    @property
+    def approvals(self) -> Approvals:
+        """Shows, sends and discards the mail that waits for approval."""
+        return Approvals(self.services.outgoing, self.services.tokens, self.services.graph)
 
     @property
     def checks(self) -> tuple[health.Check, ...]:
@@ -137,6 +144,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         RecipientRateLimit(storage.records, settings.m365_send_hourly_limit),
         metrics,
         settings.m365_send_throttled_seconds,
+        ApprovalTerms(f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0),
     )
     rules = mail_rules(settings)
     return Outgoing(
@@ -164,6 +172,7 @@ def mail_rules(settings: Settings) -> MailRules:
         allow_bcc=settings.m365_send_bcc,
         allow_from=settings.m365_send_from,
         blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(blocked),
+        approval=settings.m365_send_approval,
     )
 
 

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
 from m365_mcp.person import PersonId
 from m365_mcp.sending import ledger
-from m365_mcp.sending.ledger import Entry, Ledger, RepeatWindows
+from m365_mcp.sending.ledger import Ledger, RepeatWindows
+from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.leases import Lease, Leases

@@ -53,7 +53,15 @@ from m365_mcp.errors.microsoft import (
     PersonNotAllowed,
     TokenVersionMistake,
 )
-from m365_mcp.errors.policy import PolicyDenied, PolicyFailed
+from m365_mcp.errors.policy import (
+    ApprovalNotYours,
+    ApprovalOver,
+    ApprovalUnknown,
+    ApprovalVoid,
+    PolicyDenied,
+    PolicyFailed,
+    TooManyHeld,
+)
 from m365_mcp.errors.sign_in import (
     AddressForClients,
     AuthorizationRequestInvalid,
@@ -94,6 +102,10 @@ __all__ = [
     "AdministratorNeeded",
     "AlreadySent",
     "AppRegistrationMistake",
+    "ApprovalNotYours",
+    "ApprovalOver",
+    "ApprovalUnknown",
+    "ApprovalVoid",
     "AssertionRefused",
     "AttachmentsMissing",
     "AuthorizationRequestInvalid",
@@ -156,6 +168,7 @@ __all__ = [
     "StoreNearlyFull",
     "Throttled",
     "TokenVersionMistake",
+    "TooManyHeld",
     "TooManyRequests",
     "Unavailable",
     "UploadBrokenOff",

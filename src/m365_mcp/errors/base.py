@@ -12,7 +12,7 @@
         AssertionRefused         assertion_refused
       AdministratorNeeded        administrator_needed        a setting at Microsoft; see `errors.microsoft`
       MessageRefused             message_refused             Graph refused this message
-      PolicyDenied               policy_denied               see `errors.policy`, as for PolicyFailed
+      PolicyDenied               policy_denied               see `errors.policy`, as for all of policies and approval
       AlreadySent                already_sent                the message has left already
       ReadRefused                read_refused                Graph refused to return data
       Unavailable                unavailable                 try again later
