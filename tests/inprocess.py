@@ -19,7 +19,7 @@ from m365_mcp.app import assemble
 from m365_mcp.container import Container, build_container
 from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.person import PersonId
-from m365_mcp.sending.held_mail import Origin
+from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, mailbox_of
 from m365_simulator import Simulator, create_simulator
 from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID

@@ -122,7 +122,12 @@ def test_k8_tools_take_little_of_a_conversation() -> None:
 
 async def test_k8_clients_get_the_definitions_that_are_counted() -> None:
     """What tools/list answers is what the documents show and the limits count."""
-    chosen = {"m365_toolsets": ",".join(TOOLSETS), "m365_send_bcc": True, "m365_send_from": True}
+    chosen = {
+        "m365_toolsets": ",".join(TOOLSETS),
+        "m365_send_bcc": True,
+        "m365_send_from": True,
+        "m365_send_approval": "all",
+    }
     container = build_container(settings.load(**SETTINGS, **chosen, m365_show_previews=True))
     try:
         async with Client(build_server(container)) as client:

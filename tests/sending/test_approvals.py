@@ -211,7 +211,7 @@ async def test_l3_mail_of_a_session_that_ended_is_discarded() -> None:
     async with asking() as (one, approvals):
         await send(one.ada)
         [mail] = await approvals.of(one.ada.person)
-        await one.world.container.sign_ins.sessions.end(mail.session_id, "revoked")
+        await one.world.container.sign_ins.sessions.end(mail.session_id, "by_client")
         with pytest.raises(ApprovalOver):
             await approvals.approve(mail, "")
 
@@ -240,7 +240,8 @@ async def test_message_survives_the_wait_with_every_field() -> None:
         message = await one.ada.compose(
             to_grace(
                 cc=[f"Marie <{MARIE}>"], bcc=["a@example.com"], reply_to=["b@example.com"],
-                from_="team@contoso.example", importance="high", attachments=[FILE], request_read_receipt=True, send_at=when,
+                from_="team@contoso.example", importance="high", attachments=[FILE],
+                request_read_receipt=True, send_at=when,
             )
         )  # fmt: skip
 

@@ -136,6 +136,8 @@ async def test_record_of_a_send_has_what_any_version_needs(records_draft: bool) 
         "lease": PLAIN.names()[0],
         "records_draft": records_draft,
         "save_to_sent": False,
+        "held_until": None,
+        "rule": None,
     }
     assert [await book.entry(name) for name in PLAIN.names()] == [expected, expected]
     assert [(collection, key, seconds) for collection, key, _, seconds in book.store.backend.written] == [

@@ -6,6 +6,13 @@ those of a file upload, and `client_metadata` those of a client's metadata docum
 of the HTTP request that is being answered.
 """
 
+from m365_mcp.errors.approval import (
+    ApprovalNotYours,
+    ApprovalOver,
+    ApprovalUnknown,
+    ApprovalVoid,
+    TooManyHeld,
+)
 from m365_mcp.errors.base import (
     DEFAULT_WAIT_SECONDS,
     AssertionRefused,
@@ -53,15 +60,7 @@ from m365_mcp.errors.microsoft import (
     PersonNotAllowed,
     TokenVersionMistake,
 )
-from m365_mcp.errors.policy import (
-    ApprovalNotYours,
-    ApprovalOver,
-    ApprovalUnknown,
-    ApprovalVoid,
-    PolicyDenied,
-    PolicyFailed,
-    TooManyHeld,
-)
+from m365_mcp.errors.policy import PolicyDenied, PolicyFailed
 from m365_mcp.errors.sign_in import (
     AddressForClients,
     AuthorizationRequestInvalid,

@@ -1,13 +1,8 @@
-"""Errors of a message that a policy does not let through, or that waits for approval; a part of the tree in `base`.
+"""Errors of a message that a policy does not let through; a part of the tree in `errors.base`.
 
 M365Error
   PolicyDenied             policy_denied            a policy forbids the message; the sentence names it
   PolicyFailed             policy_error             a policy could not be evaluated, so the message does not leave
-  ApprovalUnknown          approval_unknown         no such mail waits for the person
-  ApprovalOver             approval_over            it was decided, or waited too long
-  ApprovalVoid             approval_void            the draft was changed after the page had shown it
-  ApprovalNotYours         approval_not_yours       the browser has not shown who the person is
-  TooManyHeld              too_many_held            so much mail of the person waits already
 """
 
 from __future__ import annotations
@@ -24,6 +19,8 @@ class PolicyDenied(M365Error):
         "Tell the person which policy it was, and do not look for a way around it. The people who run this server can "
         "change the policy."
     )
+    title = "This mail may not be sent"
+    for_person = "Nothing was sent. The people who run this server can change the policy."
     status = 403
 
 
@@ -33,58 +30,6 @@ class PolicyFailed(M365Error):
     code = "policy_error"
     sentence = "A policy of this organization could not be evaluated, so the message was not sent."
     advice = "Tell the people who run this server: the policy has a mistake, and only they can correct it."
+    title = "This mail was not sent"
     status = 403
     needs_administrator = True
-
-
-class ApprovalUnknown(M365Error):
-    """No mail with this id waits for the person, or it waited too long ago."""
-
-    code = "approval_unknown"
-    title = "Nothing waits here"
-    sentence = "No mail with this address waits for you."
-    advice = "Ask your assistant to send the mail again. Nothing was sent."
-    for_person = "Ask your assistant to send the mail again. Nothing was sent."
-    status = 404
-
-
-class ApprovalOver(M365Error):
-    """The mail does not wait any more: it was sent or discarded, or its time is over."""
-
-    code = "approval_over"
-    title = "This mail does not wait any more"
-    sentence = "This mail was sent or discarded, or it waited too long."
-    advice = "Look in Sent Items. If it is not there, ask your assistant to send it again."
-    for_person = "Look in Sent Items. If it is not there, ask your assistant to send it again."
-    status = 410
-
-
-class ApprovalVoid(M365Error):
-    """The draft was changed after the person had read it on the page; nothing was sent."""
-
-    code = "approval_void"
-    title = "The mail was changed"
-    sentence = "The draft was changed after this page showed it, so it was not sent."
-    advice = "Open the page again and read the mail as it is now."
-    for_person = "Open the page again and read the mail as it is now."
-    status = 409
-
-
-class ApprovalNotYours(M365Error):
-    """The browser is signed in as another person, or its proof has ended; nothing was sent."""
-
-    code = "approval_not_yours"
-    title = "Sign in again"
-    sentence = "This browser did not show that you are the person whose mail this is."
-    advice = "Open the link of the mail again, and sign in with the account that sends it."
-    for_person = "Open the link of the mail again, and sign in with the account that sends it."
-    status = 403
-
-
-class TooManyHeld(M365Error):
-    """As much of the person's mail waits for approval as this server keeps; nothing was held or sent."""
-
-    code = "too_many_held"
-    sentence = "Too much mail of this person waits for approval."
-    advice = "Have the person send or discard what waits on the page /approvals of this server, then call again."
-    status = 429

@@ -16,8 +16,9 @@ from m365_mcp.graph.client import GraphClient
 from m365_mcp.mail import Message, Recipient
 from m365_mcp.person import PersonId
 from m365_mcp.sending.draft_inspection import draft_digest, own_keys
-from m365_mcp.sending.held_mail import HeldMail, Origin
+from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.sending.ledger_entry import Entry
+from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
 from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
 from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend

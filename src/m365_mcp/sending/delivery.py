@@ -13,10 +13,9 @@ from m365_mcp import logs
 from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry
-from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, as_time
+from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, as_time, new_held_mail
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Entry, Reservation
-from m365_mcp.sending.message_json import message_as_json
 from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import (
@@ -172,25 +171,9 @@ class Delivery:
         rule: str,
     ) -> SendReceipt:
         """Keep the message for the person's approval. Raises TooManyHeld, StorageUnavailable; nothing was sent."""
-        now, content, origin = self.ledger.clock(), strategy.to_hold(), request.origin
+        now = self.ledger.clock()
         until = now + self.approval.seconds
-        mail = HeldMail(
-            id=reservation.entry.message_id,
-            person=request.person,
-            session_id=origin.session_id,
-            client=origin.client,
-            sign_in_name=origin.sign_in_name,
-            rule=rule,
-            held_at=now,
-            expires_at=until,
-            names=reservation.names,
-            window_seconds=reservation.seconds,
-            way=content.way,
-            draft_id=content.draft_id,
-            subject=content.message.subject if content.message else "",
-            addresses=addresses,
-            message=None if content.message is None else message_as_json(content.message),
-        )
+        mail = new_held_mail(request, addresses, reservation, strategy.to_hold(), rule, (now, until))
         try:
             await self.held.hold(mail, self.approval.seconds + reservation.seconds)
         except M365Error:

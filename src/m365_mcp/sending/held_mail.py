@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from m365_mcp.errors import StorageUnavailable, TooManyHeld
 from m365_mcp.mail import Message
 from m365_mcp.person import PersonId
-from m365_mcp.sending.message_json import message_from_json
+from m365_mcp.sending.ledger_entry import Reservation
+from m365_mcp.sending.message_json import message_as_json, message_from_json
+from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.records import ABSENT, Records
 
 COLLECTION = "m365-held"
@@ -53,25 +55,6 @@ class HeldContent:
     way: Way
     message: Message | None = None
     draft_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a send comes from.
-
-    Attributes:
-        session_id: the session of the call; the message is sent with its sign-in.
-        client: the client id of the MCP client.
-        sign_in_name: the person's sign-in name.
-    """
-
-    session_id: str = ""
-    client: str = ""
-    sign_in_name: str = ""
-
-
-NOWHERE = Origin()
-"""Of a call that nobody is signed in for, and of tests."""
 
 
 class HeldMail(BaseModel):
@@ -113,6 +96,44 @@ class HeldMail(BaseModel):
     def content(self) -> Message | None:
         """The composed message; None for a draft, and after the decision."""
         return None if self.message is None else message_from_json(self.message)
+
+
+def new_held_mail(
+    request: SendRequest,
+    addresses: tuple[str, ...],
+    reservation: Reservation,
+    content: HeldContent,
+    rule: str,
+    times: tuple[float, float],
+) -> HeldMail:
+    """Return the record of a message that is held.
+
+    Args:
+        request: its sender, and the call.
+        addresses: the recipients.
+        reservation: its records in the ledger.
+        content: what is to be sent.
+        rule: the id of the policy that has it wait.
+        times: from when until when it waits, in epoch seconds.
+    """
+    message, origin = content.message, request.origin
+    return HeldMail(
+        id=reservation.entry.message_id,
+        person=request.person,
+        session_id=origin.session_id,
+        client=origin.client,
+        sign_in_name=origin.sign_in_name,
+        rule=rule,
+        held_at=times[0],
+        expires_at=times[1],
+        names=reservation.names,
+        window_seconds=reservation.seconds,
+        way=content.way,
+        draft_id=content.draft_id,
+        subject=message.subject if message else "",
+        addresses=addresses,
+        message=message and message_as_json(message),
+    )
 
 
 class _Waiting(BaseModel):

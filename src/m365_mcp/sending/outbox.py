@@ -20,7 +20,7 @@ from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.draft_inspection import DraftInspection
-from m365_mcp.sending.held_mail import NOWHERE, Origin
+from m365_mcp.sending.origin import NOWHERE, Origin
 from m365_mcp.sending.policy_check import PolicyCheck
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, SendStrategy, no_progress

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from m365_mcp.person import PersonId
-from m365_mcp.sending.held_mail import NOWHERE, Origin
+from m365_mcp.sending.origin import NOWHERE, Origin
 
 
 def new_message_id() -> str:

@@ -17,7 +17,7 @@ from m365_mcp.errors import SignInNeeded
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox, TokenSource
 from m365_mcp.person import ANONYMOUS, PersonId
-from m365_mcp.sending.held_mail import Origin
+from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
 from m365_mcp.uploads.pending import PendingUploads, Uploads
 
