@@ -60,9 +60,10 @@ def build_server(container: Container) -> FastMCP[Any]:
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
         yield {SERVICES: container.services}
 
+    may_ask = container.services.outgoing.may_ask
     server: FastMCP[Any] = FastMCP(
         name=container.settings.mcp_product_name,
-        instructions=instructions_for(container.settings.m365_toolsets),
+        instructions=instructions_for(container.settings.m365_toolsets, may_ask=may_ask),
         version=__version__,
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
@@ -70,7 +71,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         middleware=[ToolOutcome(container.metrics)],
         mask_error_details=True,
     )
-    for function in tools_for(container.settings.m365_toolsets):
+    for function in tools_for(container.settings.m365_toolsets, may_ask=may_ask):
         server.add_tool(publish(function, switched_off(container.services.outgoing)))
     return server
 

@@ -19,7 +19,7 @@ class ApprovalUnknown(M365Error):
     code = "approval_unknown"
     title = "Nothing waits here"
     sentence = "No mail with this address waits for you."
-    advice = "Call get_send_status with the message_id of a result, or send the mail again."
+    advice = "Use the message_id of a result with status 'approval_needed'; it is forgotten some time after its end."
     for_person = "Ask your assistant to send the mail again. Nothing was sent."
     status = 404
 

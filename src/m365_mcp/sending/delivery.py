@@ -267,7 +267,7 @@ class Delivery:
     def _approval(self, entry: Entry) -> Approval:
         if entry.state == "declined":
             return Approval("declined", None, None, entry.rule)
-        url = f"{self.approval.url}/{entry.message_id}"
+        url = self.approval.page_of(entry.message_id)
         return Approval("approval_needed", url, as_time(entry.held_until or 0.0), entry.rule)
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.entra.on_behalf_of import Caller, RejectedTokens
-from m365_mcp.errors import SignInNeeded
+from m365_mcp.errors import ApprovalUnknown, SignInNeeded
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.mailbox import Mailbox, TokenSource
@@ -20,6 +20,7 @@ from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.draft_inspection import DraftInspection
+from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.origin import NOWHERE, Origin
 from m365_mcp.sending.policy_check import PolicyCheck
 from m365_mcp.sending.send_request import SendRequest
@@ -154,6 +155,20 @@ class Outbox:
             save_to_sent=message.save_to_sent,
         )
         return await self.deliver(request, message.addresses, self._strategy(message), progress)
+
+    async def held_entry(self, message_id: str) -> Entry:
+        """Return what the ledger has about a message of the person that waits for approval, or did.
+
+        Raises:
+            ApprovalUnknown: there is none, or it waited too long ago.
+            StorageUnavailable: it is not known now.
+        """
+        delivery = self.outgoing.delivery
+        mail = await delivery.held.find(message_id)
+        found = None if mail is None or mail.person != self.person else await delivery.ledger.find(mail.names)
+        if found is None or found.entry.message_id != message_id:
+            raise ApprovalUnknown
+        return found.entry
 
     async def deliver(
         self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress

@@ -56,6 +56,10 @@ class ApprovalTerms:
     url: str = ""
     seconds: float = 900.0
 
+    def page_of(self, message_id: str) -> str:
+        """Return the address of the page of a message."""
+        return f"{self.url}/{message_id}"
+
 
 DEFAULT_TERMS = ApprovalTerms()
 
