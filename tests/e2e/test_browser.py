@@ -249,7 +249,7 @@ async def test_f18_upload_page_speaks_one_language_and_stops_waiting(
     await page.evaluate(DROP, ["plain notes", 1])
     await expect(status).to_contain_text("「notes.pdf」已加入您的郵件")
 
-    assert re.fullmatch(r"此連結只能使用一次，有效時間到 .*\d:\d\d 為止。", until)
+    assert re.fullmatch(r"此連結只能使用一次，有效時間到[上下中]午\d{1,2}:\d\d為止。", until)
     assert not await page.is_visible("#waiting")
     assert "。 " not in await page.inner_text("main")
 
