@@ -164,6 +164,7 @@ def mail_rules(settings: Settings) -> MailRules:
         allow_bcc=settings.m365_send_bcc,
         allow_from=settings.m365_send_from,
         blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(blocked),
+        level=settings.m365_send_level,
     )
 
 

@@ -27,11 +27,12 @@ _ID_ADVICE = "Call list_messages for the ids. The message may have been deleted 
 
 @dataclass(frozen=True)
 class ReplyDraft:
-    """The draft of a reply as Graph created it: recipients, subject, and the quoted message as its text."""
+    """The draft of a reply as Graph created it: recipients, subject, the quoted message as its text, and its link."""
 
     item: Item
     content_type: str
     content: str
+    web_link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class ReplyDrafts:
         with _advising():
             created = await self.drafts.make(f"{item_path(original)}/{action}", action, body)
         text = created.get("body") or {}
-        return ReplyDraft(read_item(created), str(text.get("contentType") or "text"), str(text.get("content") or ""))
+        content_type, content = str(text.get("contentType") or "text"), str(text.get("content") or "")
+        return ReplyDraft(read_item(created), content_type, content, created.get("webLink"))
 
     async def list(self, folder: Folder, top: int, *, previews: bool) -> tuple[MessageSummary, ...]:
         """Return the newest messages of a folder. Raises M365Error."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from m365_mcp.mail.text import words
 
@@ -32,6 +33,9 @@ DISTRUSTED = words(
 )
 
 
+SendLevel = Literal["send", "draft", "off"]
+
+
 @dataclass(frozen=True)
 class MailRules:
     """The operator's choices about mail.
@@ -42,6 +46,7 @@ class MailRules:
         allow_bcc: whether a message may have blind copies.
         allow_from: whether another mailbox than the person's own may send a message.
         blocked_extensions: file name extensions that are refused, lower case, without a dot; empty refuses none.
+        level: whether the tools may send mail, only leave drafts, or only read.
         max_inline_attachment_bytes: the largest total size of the attachments inside a call, before base64.
     """
 
@@ -50,4 +55,5 @@ class MailRules:
     allow_bcc: bool = False
     allow_from: bool = False
     blocked_extensions: frozenset[str] = DEFAULT_BLOCKED
+    level: SendLevel = "send"
     max_inline_attachment_bytes: int = MAX_INLINE_ATTACHMENT_BYTES

@@ -64,7 +64,9 @@ class DraftInspection:
         return await own_keys(self.drafts)
 
     def is_allowed(self, item: Item, own: frozenset[str]) -> bool:
-        """Return whether the rules allow sender, recipients and reply-to addresses of a message."""
+        """Return whether the rules allow this server to send at all, and sender and addresses of the message."""
+        if self.rules.level != "send":
+            return False
         try:
             check_item(item, self.rules, own)
         except InvalidArgument:

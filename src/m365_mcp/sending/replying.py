@@ -38,6 +38,17 @@ class SentReply:
 
 
 @dataclass(frozen=True)
+class DraftedReply:
+    """A reply that waits in the Drafts folder: Graph's id and link, our id, its addresses, and warnings."""
+
+    id: str
+    web_link: str | None
+    message_id: str
+    addresses: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Replies:
     """One person's replies and forwards."""
 
@@ -57,8 +68,9 @@ class Replies:
             RecipientNotAllowed: a recipient is outside the allowed domains; this method deletes the draft.
         """
         message_id = new_message_id()
-        item, notes = await self._create_draft(reply, message_id)
-        permit = partial(self._permit, reply, item)
+        draft, notes = await self._create_draft(reply, message_id)
+        item = draft.item
+        permit = partial(self._permit, reply, item, "Send")
         strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, permit=permit)
         request = SendRequest(
             self.outbox.person,
@@ -78,14 +90,32 @@ class Replies:
             await strategy.discard()
         return SentReply(item.addresses, receipt, warnings_of((*reply.notes, *notes)))
 
-    async def _permit(self, reply: Reply, item: Item) -> None:
-        """Return if the policies permit the reply, with the original's attachments if it is a forward."""
+    async def leave(self, reply: Reply) -> DraftedReply:
+        """Leave a reply in the Drafts folder. It sends nothing; a draft that is not permitted is deleted.
+
+        Raises:
+            PolicyDenied, PolicyFailed: the policies do not permit the draft.
+            MessageMissing, InvalidArgument, RecipientNotAllowed: see `send`.
+        """
+        message_id = new_message_id()
+        draft, notes = await self._create_draft(reply, message_id)
+        item = draft.item
+        try:
+            await self._permit(reply, item, "Draft")
+        except M365Error:
+            await ExistingDraftSend(self.outbox.drafts, item.id, message_id).discard()
+            raise
+        warnings = warnings_of((*reply.notes, *notes))
+        return DraftedReply(item.id, draft.web_link, message_id, item.addresses, warnings)
+
+    async def _permit(self, reply: Reply, item: Item, action: str) -> None:
+        """Return if the policies permit `action` on the reply, with the original's attachments if it is a forward."""
         is_forward = reply.kind == "forward"
         ours = [Attached(file.name, is_file=True, size=file.size) for file in reply.attachments]
         attached = await list_attachments(self.outbox.mailbox, item.id) if is_forward else ours
-        await self.outbox.policy.draft(item, attached, "Send", is_reply=not is_forward, is_forward=is_forward)
+        await self.outbox.policy.draft(item, attached, action, is_reply=not is_forward, is_forward=is_forward)
 
-    async def _create_draft(self, reply: Reply, message_id: str) -> tuple[Item, tuple[Note, ...]]:
+    async def _create_draft(self, reply: Reply, message_id: str) -> tuple[ReplyDraft, tuple[Note, ...]]:
         """Create the draft and complete it; delete it when the rules do not allow the reply."""
         drafts = self.outbox.drafts
         async with self.outbox.slot():
@@ -103,7 +133,7 @@ class Replies:
 
     async def _complete(
         self, draft: ReplyDraft, reply: Reply, original: Original | None, message_id: str
-    ) -> tuple[Item, tuple[Note, ...]]:
+    ) -> tuple[ReplyDraft, tuple[Note, ...]]:
         """Give the draft its recipients, its text and its files; return it, and notes for the report."""
         chosen = await self._choose_recipients(draft.item, reply, original)
         item = replace(draft.item, to=chosen.to, cc=chosen.cc, bcc=(*draft.item.bcc, *reply.bcc))
@@ -114,7 +144,7 @@ class Replies:
         await self.outbox.drafts.change(item.id, marked(changes, message_id))
         for attachment in reply.attachments:
             await self.outbox.drafts.attach(item.id, attachment.as_graph())
-        return item, (*chosen.notes, *notes)
+        return replace(draft, item=item), (*chosen.notes, *notes)
 
     async def _choose_recipients(self, draft: Item, reply: Reply, original: Original | None) -> ReplyRecipients:
         if original is None:

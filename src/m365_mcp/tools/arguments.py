@@ -95,7 +95,7 @@ Top = Annotated[int, Field(ge=1, le=50)]
 DraftId = Annotated[str, Field(description="From create_draft.")]
 UploadDraftId = Annotated[str, Field(description="From attach_files.")]
 OriginalId = Annotated[str, Field(description="From list_messages.")]
-ScheduledId = Annotated[str, Field(description="From schedule_mail or list_scheduled.")]
+ScheduledId = Annotated[str, Field(description="From list_scheduled, or the receipt.")]
 ReplyAll = Annotated[bool, Field(description="Also to all other people on the message.")]
 Folder = Literal["inbox", "sentitems"]
 SendAt = Annotated[

@@ -82,8 +82,8 @@ async def attach_files(
     """Start a mail with files that are too large for a call: create a draft and a link for each file.
 
     It sends nothing. Run each file's command where the file is, or give the person the upload_url, a page to drop the
-    file on. A link works for 15 minutes, for one upload and without a sign-in: show it to no other person. Then call
-    send_with_attachments. A draft that is not sent stays in the person's Drafts folder until they delete it.
+    file on. A link works for 15 minutes, for one upload and without a sign-in: show it to no other person. When every
+    file has arrived, the draft can be sent. Until then it stays in the person's Drafts folder.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,

@@ -60,8 +60,7 @@ async def create_draft(
 ) -> CreatedDraft:
     """Create an email in the signed-in person's Drafts folder, for review in Outlook. It sends nothing.
 
-    Give the person `web_link`. They can change and send it themselves, or have you call send_draft. A second call
-    creates another draft.
+    Give the person `web_link`: they can change the draft, send it or delete it there. A second call creates another.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,

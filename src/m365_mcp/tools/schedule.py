@@ -112,7 +112,7 @@ async def schedule_mail(
     ),
 )
 async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMails:
-    """List the mails scheduled with schedule_mail that have not left yet; none that the person scheduled in Outlook."""
+    """List the mails that this server scheduled and that have not left yet; none that was scheduled in Outlook."""
     return ScheduledMails(scheduled=[_scheduled_mail(one) for one in await Schedule(outbox).list(datetime.now(UTC))])
 
 
@@ -128,7 +128,7 @@ async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMa
 async def cancel_scheduled(
     scheduled_id: arguments.ScheduledId, outbox: Outbox = Depends(caller_outbox)
 ) -> CancelledMail:
-    """Cancel a mail scheduled with schedule_mail, before it leaves.
+    """Cancel a mail that this server scheduled, before it leaves.
 
     'already_sent' means that the mail has left; 'message_missing' means that it was cancelled before.
     """

@@ -35,7 +35,8 @@ class Pages:
 
     def landing(self, request: Request, endpoint: str, state: State) -> Response:
         """Return the page at the server's address: the MCP endpoint, and how to add it to a client."""
-        return self._render(request, "landing.html", script="copy.js", endpoint=endpoint, state=state)
+        shown = {"endpoint": endpoint, "state": state, "sends": self._abilities.level == "send"}
+        return self._render(request, "landing.html", script="copy.js", **shown)
 
     def consent(self, request: Request, asked: ConsentRequest) -> Response:
         """Return the question whether a client may act as the person."""
