@@ -85,7 +85,7 @@ def require_own(item: Item) -> Item:
     if item.message_id is None:
         raise InvalidArgument(
             "This server did not create this message, and it changes only its own messages.",
-            advice="Use an id that this server returned for a draft or a scheduled mail; others can be changed in Outlook.",
+            advice="Use an id that this server gave to a draft or a scheduled mail; others can be changed in Outlook.",
         )
     return item
 
