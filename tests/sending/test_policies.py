@@ -13,7 +13,7 @@ import pytest
 
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
 from m365_mcp.graph.drafts import Drafts
-from m365_mcp.mail import ReplyRequest
+from m365_mcp.mail import ReplyKind, ReplyRequest
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.policy.setting_rules import policies_of
 from m365_mcp.sending.outbox import Outbox
@@ -152,7 +152,8 @@ async def test_reply_that_may_not_be_drafted_is_deleted(condition: str) -> None:
     async with post() as one:
         original = await one.ask()
         ada = under(one.ada, forbid(condition, "Draft"))
-        for kind, to in (("reply", ()), ("forward", (MARIE,))):
+        answers: dict[ReplyKind, tuple[str, ...]] = {"reply": (), "forward": (MARIE,)}
+        for kind, to in answers.items():
             reply = await ada.compose_reply(ReplyRequest(kind=kind, original=original, body="Hi", to=to))
             with pytest.raises(PolicyDenied) if condition.lower().endswith(kind) else nullcontext():
                 await Replies(ada).leave(reply)

@@ -50,10 +50,14 @@ class PolicyDecisionPoint:
 
 
 def _error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+    error: PolicyDenied | PolicyFailed
+    policy = (*verdict.failed, *verdict.forbidden_by)[0]
     if verdict.failed:
-        return PolicyFailed(f"The policy {verdict.failed[0].id!r} could not be evaluated, so nothing was sent.")
-    policy = verdict.forbidden_by[0]
-    return PolicyDenied(_sentence(policy), advice=policy.advice)
+        error = PolicyFailed(f"The policy {policy.id!r} could not be evaluated, so nothing was sent.")
+    else:
+        error = PolicyDenied(_sentence(policy), advice=policy.advice)
+    error.rule = policy.id
+    return error
 
 
 def _sentence(policy: Policy) -> str:

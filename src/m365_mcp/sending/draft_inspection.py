@@ -39,10 +39,20 @@ class DraftInspection:
         """Return the draft, if it may be sent.
 
         Raises:
+            PolicyDenied, PolicyFailed: the policies do not permit the draft to leave.
+            M365Error: see `examine`.
+        """
+        item, attached = await self.examine(draft_id)
+        await self.policy.draft(item, attached, "Send")
+        return item
+
+    async def examine(self, draft_id: str) -> tuple[Item, tuple[Attached, ...]]:
+        """Return the draft and its attachments, if the rules allow it; the policies are not asked.
+
+        Raises:
             MessageMissing: the mailbox has no such draft, or the person has moved it out of the Drafts folder.
             AlreadySent: the draft was sent.
             InvalidArgument, RecipientNotAllowed: the rules do not allow the draft; the error names the field.
-            PolicyDenied, PolicyFailed: the policies do not permit the draft to leave.
             AttachmentsMissing: a file that attach_files announced is not in the draft.
         """
         item = require_own(await self.drafts.find(draft_id))
@@ -54,8 +64,7 @@ class DraftInspection:
         check_item(item, self.rules, await self.own_keys((item,)))
         attached = await list_attachments(self.drafts.mailbox, item.id)
         check_attachments(attached, item.files or self.announced, self.rules)
-        await self.policy.draft(item, attached, "Send")
-        return item
+        return item, attached
 
     async def own_keys(self, items: Sequence[Item]) -> frozenset[str]:
         """Return the person's addresses as `Recipient.key`; none if the rules do not need them for `items`."""

@@ -23,6 +23,7 @@ from m365_mcp.mail import (
 from m365_mcp.mail.report import Note, warnings_of
 from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.draft_inspection import own_keys
+from m365_mcp.sending.dry_run import DryRun, refusal_of
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.strategies import ExistingDraftSend
@@ -108,11 +109,26 @@ class Replies:
         warnings = warnings_of((*reply.notes, *notes))
         return DraftedReply(item.id, draft.web_link, message_id, item.addresses, warnings)
 
+    async def dry_run(self, reply: Reply) -> DryRun:
+        """Return what would become of a reply; create no draft. Raises as `send` before it asks the policies."""
+        drafts, is_forward = self.outbox.drafts, reply.kind == "forward"
+        original = await self._original(reply)
+        draft = await ReplyDrafts(drafts).expected(reply.original, reply.kind)
+        item, chosen = await self._addressed(draft.item, reply, original)
+        body, notes = await self.outbox.run(partial(_text_with_quote, draft, reply))
+        quoted = await list_attachments(self.outbox.mailbox, reply.original) if is_forward else ()
+        attached = (*quoted, *_attached(reply))
+        written = (body["contentType"], body["content"])
+        permit = self.outbox.policy.draft(
+            item, attached, "Send", is_reply=not is_forward, is_forward=is_forward, body=written
+        )
+        warnings, refusal = warnings_of((*reply.notes, *chosen, *notes)), await refusal_of(permit)
+        return DryRun(item, written[0], len(written[1].encode()), attached, warnings, refusal)
+
     async def _permit(self, reply: Reply, item: Item, action: str) -> None:
         """Return if the policies permit `action` on the reply, with the original's attachments if it is a forward."""
         is_forward = reply.kind == "forward"
-        ours = [Attached(file.name, is_file=True, size=file.size) for file in reply.attachments]
-        attached = await list_attachments(self.outbox.mailbox, item.id) if is_forward else ours
+        attached = await list_attachments(self.outbox.mailbox, item.id) if is_forward else _attached(reply)
         await self.outbox.policy.draft(item, attached, action, is_reply=not is_forward, is_forward=is_forward)
 
     async def _create_draft(self, reply: Reply, message_id: str) -> tuple[ReplyDraft, tuple[Note, ...]]:
@@ -135,22 +151,31 @@ class Replies:
         self, draft: ReplyDraft, reply: Reply, original: Original | None, message_id: str
     ) -> tuple[ReplyDraft, tuple[Note, ...]]:
         """Give the draft its recipients, its text and its files; return it, and notes for the report."""
-        chosen = await self._choose_recipients(draft.item, reply, original)
-        item = replace(draft.item, to=chosen.to, cc=chosen.cc, bcc=(*draft.item.bcc, *reply.bcc))
-        check_recipients(self.outbox.rules, to=item.to, cc=item.cc, bcc=item.bcc)
+        item, chosen = await self._addressed(draft.item, reply, original)
         # Composing takes processor time, and an original may be any size.
         body, notes = await self.outbox.run(partial(_text_with_quote, draft, reply))
         changes = {"body": body, **_changed_recipients(draft.item, item)}
         await self.outbox.drafts.change(item.id, marked(changes, message_id))
         for attachment in reply.attachments:
             await self.outbox.drafts.attach(item.id, attachment.as_graph())
-        return replace(draft, item=item), (*chosen.notes, *notes)
+        return replace(draft, item=item), (*chosen, *notes)
+
+    async def _addressed(self, draft: Item, reply: Reply, original: Original | None) -> tuple[Item, tuple[Note, ...]]:
+        """Return the draft with the recipients of the reply, and notes for the report. Raises M365Error."""
+        chosen = await self._choose_recipients(draft, reply, original)
+        item = replace(draft, to=chosen.to, cc=chosen.cc, bcc=(*draft.bcc, *reply.bcc))
+        check_recipients(self.outbox.rules, to=item.to, cc=item.cc, bcc=item.bcc)
+        return item, chosen.notes
 
     async def _choose_recipients(self, draft: Item, reply: Reply, original: Original | None) -> ReplyRecipients:
         if original is None:
             return ReplyRecipients(reply.to, reply.cc)
         proposed, own = ReplyRecipients(draft.to, draft.cc), await own_keys(self.outbox.drafts)
         return choose_recipients(original, proposed, own, to_all=reply.kind == "reply_all")
+
+
+def _attached(reply: Reply) -> tuple[Attached, ...]:
+    return tuple(Attached(file.name, is_file=True, size=file.size) for file in reply.attachments)
 
 
 def _text_with_quote(draft: ReplyDraft, reply: Reply) -> tuple[dict[str, str], tuple[Note, ...]]:

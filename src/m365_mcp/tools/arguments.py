@@ -107,3 +107,4 @@ AsWritten = Annotated[
     Field(description="After body_form, empty_subject or empty_body: send it exactly so."),
 ]
 AllowDuplicate = Annotated[bool, Field(description="Send an equal mail again on purpose.")]
+DryRun = Annotated[bool, Field(description="Send nothing; tell whether and how it would leave.")]

@@ -1,6 +1,7 @@
 """attach_files and send_with_attachments: a draft with an upload link for each file, and the draft sent with them."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,8 +14,9 @@ from pydantic import BaseModel, Field
 from m365_mcp.mail import MessageRequest
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_uploads
-from m365_mcp.tools.mail import Receipt, accepted_fields, progress_to, sent_status
+from m365_mcp.tools.mail import Receipt, accepted_fields, dry_run_fields, progress_to, sent_status
 from m365_mcp.uploads.pending import PendingUpload, PendingUploads, SentUpload
+from m365_mcp.uploads.receiver import ReceivedFile
 
 _LINK: dict[str, Any] = {
     "type": "object",
@@ -104,6 +106,7 @@ async def attach_files(
 )
 async def send_with_attachments(
     draft_id: arguments.UploadDraftId,
+    dry_run: arguments.DryRun = False,
     uploads: PendingUploads = Depends(caller_uploads),
     context: Context = CurrentContext(),
 ) -> ReceiptWithFiles:
@@ -113,6 +116,9 @@ async def send_with_attachments(
     and the error names it by its number in 'files'. A repeat sends nothing and returns the first receipt. After
     'outcome_unknown' the person must look in Sent Items before you try again.
     """
+    if dry_run:
+        found, files = await uploads.dry_run(draft_id)
+        return ReceiptWithFiles(status="dry_run", **dry_run_fields(found), files=_received(files))
     return _receipt(await uploads.send(draft_id, progress_to(context)))
 
 
@@ -135,8 +141,12 @@ def _receipt(sent: SentUpload) -> ReceiptWithFiles:
     return ReceiptWithFiles(
         status=sent_status(sent.receipt),
         **accepted_fields(sent.receipt, sent.addresses, sent.batch.warnings),
-        files=[{"name": file.name, "size": file.size, "sha256": file.sha256} for file in sent.files],
+        files=_received(sent.files),
     )
+
+
+def _received(files: Sequence[ReceivedFile]) -> list[dict[str, Any]]:
+    return [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in files]
 
 
 def curl_command(name: str, url: str) -> str:

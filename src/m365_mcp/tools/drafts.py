@@ -13,7 +13,7 @@ from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
-from m365_mcp.tools.mail import Receipt, progress_to, receipt_of
+from m365_mcp.tools.mail import Receipt, progress_to, receipt_of, receipt_of_dry_run
 
 
 class CreatedDraft(BaseModel):
@@ -89,13 +89,18 @@ async def create_draft(
     ),
 )
 async def send_draft(
-    draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox), context: Context = CurrentContext()
+    draft_id: arguments.DraftId,
+    dry_run: arguments.DryRun = False,
+    outbox: Outbox = Depends(caller_outbox),
+    context: Context = CurrentContext(),
 ) -> Receipt:
     """Send a draft of create_draft, with every change that the person has made in it.
 
     It leaves immediately: call it only after the person has agreed. Do not repeat the call after a receipt (a repeat
     sends nothing and returns the first one). Only after 'outcome_unknown' is it not known whether it was sent.
     """
+    if dry_run:
+        return receipt_of_dry_run(await OwnDrafts(outbox).dry_run(draft_id))
     item, sent = await OwnDrafts(outbox).send(draft_id, progress_to(context))
     return receipt_of(sent, item.addresses)
 

@@ -1,16 +1,17 @@
 """send_mail: compose a message from the arguments, send it through the caller's outbox, return a receipt."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastmcp import Context
 from fastmcp.dependencies import CurrentContext, Depends
 from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from m365_mcp.mail import MessageRequest
 from m365_mcp.sending import delivery
+from m365_mcp.sending.dry_run import DryRun, dry_run_of_message
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
@@ -27,22 +28,25 @@ class Accepted(BaseModel):
         warnings: what the server changed or found unusual.
         saved_to_sent_items: whether a copy of the mail that was sent is in Sent Items; None when it is not known.
         request_id: Microsoft's id of the request, for support staff.
+        dry_run: the decision and the mail as it would leave, where the call was a dry run; then `message_id` and
+            `accepted_at` are None.
     """
 
     status: str
-    message_id: str
-    accepted_at: str
+    message_id: str | None
+    accepted_at: str | None
     recipients: list[str]
     duplicate_of: str | None
     warnings: list[str] = Field(description="Tell the person.")
     saved_to_sent_items: bool | None
     request_id: str | None
+    dry_run: Annotated[dict[str, Any] | None, WithJsonSchema({"type": ["object", "null"]})] = None
 
 
 class Receipt(Accepted):
     """The receipt of a sent message."""
 
-    status: Literal["sent", "already_sent"] = Field(
+    status: Literal["sent", "already_sent", "dry_run"] = Field(
         description="'already_sent': an earlier call sent it, this one nothing."
     )
 
@@ -72,6 +76,7 @@ async def send_mail(
     as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
+    dry_run: arguments.DryRun = False,
     outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> Receipt:
@@ -88,6 +93,8 @@ async def send_mail(
         save_to_sent=save_to_sent, as_written=as_written,
     )  # fmt: skip
     message = await outbox.compose(request)
+    if dry_run:
+        return receipt_of_dry_run(await dry_run_of_message(outbox, message, "Send"))
     sent = await outbox.send(
         message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
@@ -97,6 +104,11 @@ async def send_mail(
 def receipt_of(sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> Receipt:
     """Return the receipt of a send to these addresses."""
     return Receipt(status=sent_status(sent), **accepted_fields(sent, addresses, warnings))
+
+
+def receipt_of_dry_run(found: DryRun) -> Receipt:
+    """Return the receipt of a dry run: nothing was sent."""
+    return Receipt(status="dry_run", **dry_run_fields(found))
 
 
 def sent_status(sent: delivery.SendReceipt) -> Literal["sent", "already_sent"]:
@@ -116,6 +128,46 @@ def accepted_fields(
         "warnings": list(warnings),
         "saved_to_sent_items": sent.is_saved,
         "request_id": sent.request_id,
+    }
+
+
+def dry_run_fields(found: DryRun) -> dict[str, Any]:
+    """Return the fields of `Accepted` without `status` for a dry run."""
+    return {
+        "message_id": None,
+        "accepted_at": None,
+        "recipients": list(found.item.addresses),
+        "duplicate_of": None,
+        "warnings": list(found.warnings),
+        "saved_to_sent_items": None,
+        "request_id": None,
+        "dry_run": {**_decision(found), **_form(found)},
+    }
+
+
+def _decision(found: DryRun) -> dict[str, Any]:
+    if found.refusal is None:
+        return {"decision": "permitted"}
+    refusal = found.refusal
+    return {
+        "decision": "denied",
+        "code": refusal.code,
+        "rule": refusal.rule,
+        "sentence": refusal.sentence,
+        "advice": refusal.advice,
+    }
+
+
+def _form(found: DryRun) -> dict[str, Any]:
+    item = found.item
+    addressed = {"to": item.to, "cc": item.cc, "bcc": item.bcc, "reply_to": item.reply_to}
+    return {
+        **{name: [recipient.address for recipient in recipients] for name, recipients in addressed.items()},
+        "from_": item.from_.address if item.from_ else None,
+        "subject": item.subject,
+        "content_type": found.content_type,
+        "body_bytes": found.body_bytes,
+        "attachments": [{"name": one.name, "size": one.size} for one in found.attachments],
     }
 
 

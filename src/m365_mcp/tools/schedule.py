@@ -9,18 +9,20 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.mail import MessageRequest, read_send_at
+from m365_mcp.mail import Message, MessageRequest, read_send_at
+from m365_mcp.sending.delivery import SendReceipt
+from m365_mcp.sending.dry_run import DryRun, dry_run_of_message
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.scheduling import Schedule, ScheduledItem
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
-from m365_mcp.tools.mail import Accepted, accepted_fields, progress_to
+from m365_mcp.tools.mail import Accepted, accepted_fields, dry_run_fields, progress_to
 
 
 class ScheduleReceipt(Accepted):
     """The receipt of a scheduled message."""
 
-    status: Literal["scheduled", "already_scheduled"] = Field(
+    status: Literal["scheduled", "already_scheduled", "dry_run"] = Field(
         description="'already_scheduled': an earlier call did it, this one nothing."
     )
     send_at: str
@@ -76,6 +78,7 @@ async def schedule_mail(
     as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
+    dry_run: arguments.DryRun = False,
     outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> ScheduleReceipt:
@@ -91,15 +94,12 @@ async def schedule_mail(
         as_written=as_written,
     )  # fmt: skip
     message, progress = await outbox.compose(request), progress_to(context)
+    if dry_run:
+        return _receipt_of_dry_run(await dry_run_of_message(outbox, message, "Send", "Schedule"), when)
     sent = await Schedule(outbox).add(
         message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress
     )
-    return ScheduleReceipt(
-        **accepted_fields(sent, message.addresses, message.warnings),
-        status="already_scheduled" if sent.is_repeat else "scheduled",
-        send_at=when.isoformat(),
-        scheduled_id=sent.draft_id,
-    )
+    return _receipt(sent, message, when)
 
 
 @tool(
@@ -134,6 +134,19 @@ async def cancel_scheduled(
     """
     item = await Schedule(outbox).cancel(scheduled_id)
     return CancelledMail(status="cancelled", subject=item.subject, recipients=list(item.addresses))
+
+
+def _receipt(sent: SendReceipt, message: Message, when: datetime) -> ScheduleReceipt:
+    return ScheduleReceipt(
+        **accepted_fields(sent, message.addresses, message.warnings),
+        status="already_scheduled" if sent.is_repeat else "scheduled",
+        send_at=when.isoformat(),
+        scheduled_id=sent.draft_id,
+    )
+
+
+def _receipt_of_dry_run(found: DryRun, when: datetime) -> ScheduleReceipt:
+    return ScheduleReceipt(status="dry_run", **dry_run_fields(found), send_at=when.isoformat(), scheduled_id=None)
 
 
 def _scheduled_mail(scheduled: ScheduledItem) -> ScheduledMail:

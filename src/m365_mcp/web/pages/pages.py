@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,7 +35,7 @@ class Pages:
 
     def landing(self, request: Request, endpoint: str, state: State) -> Response:
         """Return the page at the server's address: the MCP endpoint, and how to add it to a client."""
-        shown = {"endpoint": endpoint, "state": state, "sends": self._abilities.level == "send"}
+        shown: dict[str, Any] = {"endpoint": endpoint, "state": state, "sends": self._abilities.level == "send"}
         return self._render(request, "landing.html", script="copy.js", **shown)
 
     def consent(self, request: Request, asked: ConsentRequest) -> Response:
