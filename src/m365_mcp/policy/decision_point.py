@@ -46,10 +46,11 @@ class PolicyDecisionPoint:
         verdict = self.policies.decide(*requests_of(person, actions, message, circumstances))
         if not verdict.is_permitted:
             _log.info("policy_denied", policies=[policy.id for policy in (*verdict.failed, *verdict.forbidden_by)])
-            raise _error_of(verdict)
+            raise error_of(verdict)
 
 
-def _error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+def error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+    """Return the error for a verdict that permits nothing; it names the first policy."""
     error: PolicyDenied | PolicyFailed
     policy = (*verdict.failed, *verdict.forbidden_by)[0]
     if verdict.failed:
