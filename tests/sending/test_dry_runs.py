@@ -111,7 +111,7 @@ async def test_dry_run_leaves_nothing_behind() -> None:
 async def test_expected_reply_has_the_recipients_and_the_subject_of_the_real_one(kind: Any) -> None:
     """The recipients that Graph will choose are read from the original, its replyTo included."""
     async with post() as one:
-        more = {"to": [MARIE]} if kind == "forward" else {}
+        more: dict[str, Any] = {"to": [MARIE]} if kind == "forward" else {}
         asked = {"cc": [MARIE], "reply_to": ["replies@contoso.example"], "subject": "re: Lunch?"}
         original = await one.ask(**asked)
         described = ReplyRequest(kind=kind, original=original, body="<p>Yes</p>", **more)
