@@ -76,7 +76,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
 
 @app.command
 def doctor() -> None:
-    """Check the settings, the store, Entra ID and Graph, and print what to change.
+    """Check the settings, the store, Entra ID and Graph, and print what to change and what may leave.
 
     Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
     """

@@ -202,6 +202,35 @@ def test_doctor_finds_nothing_wrong_with_a_good_setup(simulator: Simulator, tmp_
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> None:
+    """The level, the permissions, the policies with their digest, the domains and the limits, in 80 columns."""
+    (tmp_path / "p.cedar").write_text('@id("no-bcc") forbid(principal, action, resource) when { resource.hasBcc };')
+    chosen = {
+        "M365_SEND_LEVEL": "draft",
+        "M365_TOOLSETS": "drafts",
+        "M365_POLICY_FILE": "p.cedar",
+        "M365_SEND_ALLOWED_DOMAINS": "none",
+        "M365_SEND_HOURLY_LIMIT": "0",
+    }
+    run_with = {**simulator.settings, **chosen, "MCP_DATA_DIR": str(tmp_path), "COLUMNS": "80"}
+
+    ran = run("doctor", folder=tmp_path, **run_with)
+    checked = run("policy", "check", folder=tmp_path, **run_with)
+    plain = run("doctor", folder=tmp_path, **simulator.settings, MCP_DATA_DIR=str(tmp_path))
+
+    shown = re.sub(r"[\s│]+", " ", ran.stdout)
+    digest = re.findall(r"digest (\w{12})", checked.stdout)[0]
+    assert ran.returncode == 0
+    assert "M365_SEND_LEVEL draft: the tools leave drafts, and send nothing" in shown
+    assert "Permissions User.Read, Mail.ReadWrite" in shown
+    assert f"6 policies: 5 of the settings, 1 of p.cedar; digest {digest}" in shown
+    assert "M365_SEND_ALLOWED_DOMAINS none: no message leaves" in shown
+    assert "M365_SEND_HOURLY_LIMIT no limit" in shown
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+    assert re.search(r"M365_SEND_ALLOWED_DOMAINS +│ unset: every domain", plain.stdout)
+    assert re.search(r"3 policies: 3 of the settings, no file; digest \w{12}", plain.stdout)
+
+
 def test_doctor_says_what_to_change(simulator: Simulator, tmp_path: Path) -> None:
     """A Redis that is away and a tenant that does not exist are both named, with the variable."""
     wrong = {
