@@ -61,6 +61,19 @@ def test_every_field_reaches_the_policies(condition: str, call: dict[str, Any]) 
     assert decided(condition).refusal is None
 
 
+@pytest.mark.parametrize(
+    ("action", "word"), [("Send", "approval_needed"), ("Schedule", "approval_needed"), ("Draft", "permitted")]
+)
+def test_mail_that_would_wait_is_told_apart(action: str, word: str) -> None:
+    """A policy against SendUnasked has what is sent wait; a draft waits for nobody."""
+    policies = PolicySet(policies_of(MailRules(approval="all")))
+
+    decision = WrittenCall.model_validate({"message": {}, "action": action}).decide(policies, InternalDomains())
+
+    assert (decision.word, decision.refusal) == (word, None)
+    assert decision.rules == (("setting:M365_SEND_APPROVAL",) if word == "approval_needed" else ())
+
+
 def test_policy_that_cannot_be_evaluated_is_the_reason() -> None:
     """A case may expect the policy that fails."""
     decision = decided("resource.recipientCount + 9223372036854775807 < 0", message={"to": ["a@b.example"]})
@@ -79,7 +92,10 @@ def test_policy_that_cannot_be_evaluated_is_the_reason() -> None:
         (b"cases: []", "cases: Tuple should have at least 1 item"),
         (b"cases: [{name: a, expect: denied}]", "cases.1.message: is missing"),
         (b"cases: [{name: a, expect: denied, message: {too: x}}]", "cases.1.message.too: is not known"),
-        (b"cases: [{name: a, expect: no, message: {}}]", "cases.1.expect: Input should be 'permitted' or 'denied'"),
+        (
+            b"cases: [{name: a, expect: no, message: {}}]",
+            "cases.1.expect: Input should be 'permitted', 'approval_needed' or 'denied'",
+        ),
         (b"cases: [{name: a, expect: denied, message: {}, hour: 24}]", "cases.1.hour: Input should be less than"),
         (
             b"cases: [{name: a, expect: denied, message: {}, person: {id: ada}}]",

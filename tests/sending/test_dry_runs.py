@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,9 +67,9 @@ async def test_dry_run_of_a_denied_message_names_the_policy_as_the_send_does(way
         with pytest.raises(PolicyDenied) as caught:
             await WAYS[way](strict)
 
-    assert dry.refusal is not None
-    assert dry.refusal.explain() == caught.value.explain()
-    assert dry.refusal.rule == caught.value.rule == "house"
+    assert dry.decision.refusal is not None
+    assert dry.decision.refusal.explain() == caught.value.explain()
+    assert dry.decision.refusal.rule == caught.value.rule == "house"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ async def test_reply_is_decided_by_its_recipients_text_and_files_before_there_is
         dry = await answer(strict, **way)
         wrote = one.world.network.asked("POST", "PATCH")
 
-    assert dry.refusal is not None
+    assert dry.decision.refusal is not None
     assert [path for path in wrote if "createReply" in path or "createForward" in path or "PATCH" in path] == []
 
 
@@ -102,9 +103,21 @@ async def test_dry_run_leaves_nothing_behind() -> None:
         assert not await one.is_recorded(composed)
         receipt = await send(one.ada, to=[MARIE])
 
-        assert [one.refusal for one in dry] == [None] * 3
+        assert [one.decision.refusal for one in dry] == [None] * 3
         assert not receipt.is_repeat
         assert len(await one.world.sent()) == 1
+
+
+@pytest.mark.parametrize("way", DRY_WAYS)
+async def test_dry_run_says_that_the_person_would_be_asked(way: str) -> None:
+    """A mail that would wait for approval is neither permitted nor denied, and its dry run holds nothing."""
+    async with post(m365_send_approval="all") as one:
+        grace = replace(one.grace, is_approved=True)
+        dry = await DRY_WAYS[way](Post(one.world, one.ada, grace))
+        waiting = await one.world.container.approvals.of(one.ada.person)
+
+    assert (dry.decision.refusal, dry.decision.asked_by) == (None, "setting:M365_SEND_APPROVAL")
+    assert waiting == ()
 
 
 @pytest.mark.parametrize("kind", ["reply", "reply_all", "forward"])

@@ -19,7 +19,7 @@ from m365_mcp.tools import TOOLSETS, instructions_for, name_of, sends_mail, tool
 from tests.ids import IDS
 
 LEVELS: tuple[SendLevel, ...] = get_args(SendLevel)
-EVERY_NAME = {name_of(tool) for tool in tools_for(tuple(TOOLSETS))}
+EVERY_NAME = {name_of(tool) for tool in tools_for(tuple(TOOLSETS), may_ask=False)}
 READING = {"get_my_profile", "list_messages", "find_people", "list_scheduled"}
 SENDING = {"send_mail", "send_draft", "send_with_attachments", "schedule_mail", "reply", "forward"}
 
@@ -77,14 +77,16 @@ async def test_reply_that_leaves_a_draft_says_so() -> None:
         assert not {"idempotency_key", "allow_duplicate"} & tools[name]["inputSchema"]["properties"].keys()
 
 
-@given(st.sets(st.sampled_from(sorted(TOOLSETS))), st.sampled_from(LEVELS))
-def test_every_toolset_goes_with_every_level(toolsets: set[str], level: SendLevel) -> None:
-    """A toolset that has no tool at a level is no error; get_my_profile is always there, and nothing sends too much."""
-    tools = tools_for(sorted(toolsets), level)
+@given(st.sets(st.sampled_from(sorted(TOOLSETS))), st.sampled_from(LEVELS), st.booleans())
+def test_every_toolset_goes_with_every_level(toolsets: set[str], level: SendLevel, may_ask: bool) -> None:
+    """A toolset that has no tool at a level is no error; get_my_profile is always there."""
+    tools = tools_for(sorted(toolsets), level, may_ask=may_ask)
+    instructions = instructions_for(sorted(toolsets), level, may_ask=may_ask)
+    names = {name_of(tool) for tool in tools}
 
-    assert "get_my_profile" in {name_of(tool) for tool in tools}
+    assert "get_my_profile" in names
     assert any(map(sends_mail, tools)) == (level == "send")
-    assert instructions_for(sorted(toolsets), level).endswith((".", "match."))
+    assert ("get_send_status" in names) == ("get_send_status" in instructions) == (may_ask and level == "send")
 
 
 @given(

@@ -15,6 +15,11 @@ _LEVELS = {
     "draft": "draft: the tools leave drafts, and send nothing",
     "off": "off: the tools only read",
 }
+_APPROVALS = {
+    "off": "off: no mail waits because of this setting",
+    "external": "external: mail to somebody outside waits for approval",
+    "all": "all: every mail waits for approval",
+}
 
 
 def in_force(settings: Settings, policies: PolicySet) -> Table:
@@ -30,6 +35,7 @@ def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
     yield "M365_TOOLSETS", _listed(settings.m365_toolsets, "none besides the tools that are always there")
     yield "Permissions", _listed(settings.graph_permissions, "")
     yield "M365_POLICY_FILE", _policies(settings, policies)
+    yield "M365_SEND_APPROVAL", _APPROVALS[settings.m365_send_approval]
     yield "M365_SEND_ALLOWED_DOMAINS", _domains(settings.m365_send_allowed_domains)
     yield (
         "M365_INTERNAL_DOMAINS",

@@ -17,7 +17,7 @@ from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.settings import Settings
 
-_COLOURS = {"permitted": "green", "denied": "red"}
+_COLOURS = {"permitted": "green", "approval_needed": "yellow", "denied": "red"}
 
 
 def check(settings: Settings, console: Console) -> None:
@@ -86,13 +86,15 @@ def _decided(decision: Decision) -> str:
 
 def _explanation(decision: Decision) -> Iterator[tuple[str, str]]:
     yield "Decision", f"[{_COLOURS[decision.word]}]{decision.word}[/]"
+    if decision.rules:
+        yield "Rule", escape(decision.rules[0])
+    if decision.word == "approval_needed":
+        yield "Reason", "The mail waits until the person has approved it on a page of this server."
     if (refusal := decision.refusal) is not None:
-        first, *others = decision.rules
-        yield "Rule", escape(first)
         yield "Reason", escape(f"{refusal.code}: {refusal.sentence}")
         yield "Advice", escape(refusal.advice)
-        if others:
-            yield "Forbidden by", escape(", ".join(others))
+    if decision.rules[1:]:
+        yield "Also", escape(", ".join(decision.rules[1:]))
 
 
 def _written(value: object) -> str:

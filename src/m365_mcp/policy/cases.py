@@ -28,6 +28,7 @@ _MONDAY = datetime(2026, 11, 23)  # noqa: DTZ001 - the policies see hour and wee
 _GUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Model = TypeVar("Model", bound=BaseModel)
 Action = Literal["Send", "Schedule", "Draft"]
+Word = Literal["permitted", "approval_needed", "denied"]
 
 
 class _Written(BaseModel):
@@ -83,9 +84,16 @@ class WrittenCall(_Written):
         at = _MONDAY + timedelta(days=self.weekday - 1, hours=self.hour)
         person = PersonId(*self.person.id.lower().split(":")) if self.person.id else NOBODY
         facts = self._facts(internal)
-        actions = ("Send", "Schedule") if self.action == "Schedule" else (self.action,)
-        verdict = policies.decide(*requests_of(person, actions, facts, Circumstances(self.client, at)))
-        return Decision(facts, verdict)
+        circumstances = Circumstances(self.client, at)
+
+        def asked(*actions: str) -> Verdict:
+            return policies.decide(*requests_of(person, actions, facts, circumstances))
+
+        verdict = asked("Send", "Schedule") if self.action == "Schedule" else asked(self.action)
+        if not verdict.is_permitted or self.action == "Draft":
+            return Decision(facts, verdict)
+        unasked = asked("SendUnasked")
+        return Decision(facts, unasked, is_asked=not unasked.failed)
 
     def _facts(self, internal: InternalDomains) -> MessageFacts:
         message = self.message
@@ -110,11 +118,11 @@ class Case(WrittenCall):
     """A call, and what the policies are expected to decide.
 
     Attributes:
-        rule: the id of a policy that forbids the message; None: any.
+        rule: the id of a policy that forbids the message, or has it wait for approval; None: any.
     """
 
     name: str
-    expect: Literal["permitted", "denied"]
+    expect: Word
     rule: str | None = None
 
 
@@ -126,25 +134,33 @@ class CaseFile(_Written):
 
 @dataclass(frozen=True)
 class Decision:
-    """What the policies say of a written message, and what they were told of it."""
+    """What the policies say of a written message, and what they were told of it.
+
+    Attributes:
+        verdict: what decides: about the action, or, where it is permitted, about sending without asking.
+        is_asked: whether the verdict only has the message wait for the person's approval.
+    """
 
     facts: MessageFacts
     verdict: Verdict
+    is_asked: bool = False
 
     @property
-    def word(self) -> Literal["permitted", "denied"]:
+    def word(self) -> Word:
         """The decision in a word."""
-        return "permitted" if self.verdict.is_permitted else "denied"
+        if self.verdict.is_permitted:
+            return "permitted"
+        return "approval_needed" if self.is_asked else "denied"
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """The ids of the policies that deny the message, the one that the caller is told first."""
+        """The ids of the policies that deny the message or have it wait, the one that the caller is told first."""
         return tuple(policy.id for policy in (*self.verdict.failed, *self.verdict.forbidden_by))
 
     @property
     def refusal(self) -> M365Error | None:
-        """The error that the caller of a tool gets; None: the message is permitted."""
-        return None if self.verdict.is_permitted else error_of(self.verdict)
+        """The error that the caller of a tool gets; None: the message may leave, at least after approval."""
+        return error_of(self.verdict) if self.word == "denied" else None
 
     def meets(self, case: Case) -> bool:
         """Return whether this is what the case expects."""

@@ -10,7 +10,21 @@ from m365_mcp.graph.attachments import Attached
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message
 from m365_mcp.sending.draft_inspection import DraftInspection
+from m365_mcp.sending.held_mail import ApprovalNeeded
 from m365_mcp.sending.outbox import Outbox
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the policies say of a message: permitted, unless there is a refusal or a policy that asks the person.
+
+    Attributes:
+        refusal: why the message may not leave.
+        asked_by: the id of the policy that has the message wait for the person's approval.
+    """
+
+    refusal: PolicyDenied | PolicyFailed | None = None
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,7 @@ class DryRun:
         body_bytes: the size of the text as it would leave, in UTF-8.
         attachments: its attachments.
         warnings: what the server changed and what the sender should check.
-        refusal: why the policies do not permit it; None: they do.
+        decision: what the policies say.
     """
 
     item: Item
@@ -31,16 +45,18 @@ class DryRun:
     body_bytes: int
     attachments: tuple[Attached, ...]
     warnings: tuple[str, ...]
-    refusal: PolicyDenied | PolicyFailed | None
+    decision: Decision
 
 
-async def refusal_of(permit: Awaitable[None]) -> PolicyDenied | PolicyFailed | None:
-    """Return why the policies refuse what `permit` asks them; None if they permit it."""
+async def decision_of(permit: Awaitable[None]) -> Decision:
+    """Return what the policies say to what `permit` asks them."""
     try:
         await permit
     except (PolicyDenied, PolicyFailed) as refusal:
-        return refusal
-    return None
+        return Decision(refusal=refusal)
+    except ApprovalNeeded as needed:
+        return Decision(asked_by=needed.rule)
+    return Decision()
 
 
 async def dry_run_of_message(outbox: Outbox, message: Message, *actions: str) -> DryRun:
@@ -56,8 +72,8 @@ async def dry_run_of_message(outbox: Outbox, message: Message, *actions: str) ->
         from_=message.from_,
     )
     attached = tuple(Attached(file.name, is_file=True, size=file.size) for file in message.attachments)
-    refusal = await refusal_of(outbox.policy.message(message, *actions))
-    return DryRun(item, message.content_type, len(message.body.encode()), attached, message.warnings, refusal)
+    decision = await decision_of(outbox.policy.message(message, *actions))
+    return DryRun(item, message.content_type, len(message.body.encode()), attached, message.warnings, decision)
 
 
 async def dry_run_of_draft(inspection: DraftInspection, draft_id: str) -> DryRun:
@@ -68,6 +84,6 @@ async def dry_run_of_draft(inspection: DraftInspection, draft_id: str) -> DryRun
     """
     item, attached = await inspection.examine(draft_id)
     content_type, content = await inspection.drafts.body(item.id)
-    refusal = await refusal_of(inspection.policy.draft(item, attached, "Send"))
+    decision = await decision_of(inspection.policy.draft(item, attached, "Send"))
     is_text = content_type.lower() == "text"
-    return DryRun(item, "Text" if is_text else "HTML", len(content.encode()), attached, (), refusal)
+    return DryRun(item, "Text" if is_text else "HTML", len(content.encode()), attached, (), decision)

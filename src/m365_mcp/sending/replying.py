@@ -21,11 +21,12 @@ from m365_mcp.mail import (
     read_quotation,
 )
 from m365_mcp.mail.report import Note, warnings_of
-from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.draft_inspection import own_keys
-from m365_mcp.sending.dry_run import DryRun, refusal_of
+from m365_mcp.sending.dry_run import DryRun, decision_of
+from m365_mcp.sending.held_mail import Way
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
+from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
 from m365_mcp.sending.strategies import ExistingDraftSend
 
 
@@ -72,7 +73,8 @@ class Replies:
         draft, notes = await self._create_draft(reply, message_id)
         item = draft.item
         permit = partial(self._permit, reply, item, "Send")
-        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, permit=permit)
+        way: Way = "forward" if reply.kind == "forward" else "reply"
+        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, permit=permit, way=way)
         request = SendRequest(
             self.outbox.person,
             reply.fingerprint,
@@ -87,7 +89,7 @@ class Replies:
             if not strategy.has_started:
                 await strategy.discard()
             raise
-        if receipt.is_repeat:
+        if receipt.is_repeat or (receipt.approval is not None and receipt.message_id != message_id):
             await strategy.discard()
         return SentReply(item.addresses, receipt, warnings_of((*reply.notes, *notes)))
 
@@ -122,8 +124,8 @@ class Replies:
         permit = self.outbox.policy.draft(
             item, attached, "Send", is_reply=not is_forward, is_forward=is_forward, body=written
         )
-        warnings, refusal = warnings_of((*reply.notes, *chosen, *notes)), await refusal_of(permit)
-        return DryRun(item, written[0], len(written[1].encode()), attached, warnings, refusal)
+        warnings, decision = warnings_of((*reply.notes, *chosen, *notes)), await decision_of(permit)
+        return DryRun(item, written[0], len(written[1].encode()), attached, warnings, decision)
 
     async def _permit(self, reply: Reply, item: Item, action: str) -> None:
         """Return if the policies permit `action` on the reply, with the original's attachments if it is a forward."""

@@ -16,6 +16,7 @@ from m365_mcp.tools.profile import get_my_profile
 from m365_mcp.tools.replies import forward, list_messages, reply
 from m365_mcp.tools.reply_drafts import draft_forward, draft_reply
 from m365_mcp.tools.schedule import cancel_scheduled, list_scheduled, schedule_mail
+from m365_mcp.tools.status import get_send_status
 
 Tool = Callable[..., Any]
 
@@ -30,17 +31,25 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
 }
 # What stands for a tool that sends, on a server that only leaves drafts; no other tool that sends is there.
 _DRAFTING: dict[str, Tool] = {"reply": draft_reply, "forward": draft_forward}
+# Where mail may wait for the person's approval.
+APPROVAL_TOOLS: tuple[Tool, ...] = (get_send_status,)
 
 
-def tools_for(toolsets: Sequence[str], level: SendLevel = "send") -> tuple[Tool, ...]:
-    """Return the tools of a server: those that are always there, and those of the enabled toolsets, at this level."""
+def tools_for(toolsets: Sequence[str], level: SendLevel = "send", *, may_ask: bool) -> tuple[Tool, ...]:
+    """Return the tools of a server: those that are always there, those of the enabled toolsets, and of approval.
+
+    Args:
+        toolsets: the names of the enabled toolsets.
+        level: whether the tools send mail, only leave drafts, or only read.
+        may_ask: whether mail may wait for the person's approval; below the level `send`, none does.
+    """
     enabled = (*TOOLS, *(tool for name, tools in TOOLSETS.items() if name in toolsets for tool in tools))
     if level == "off":
         return tuple(tool for tool in enabled if _hints(tool).read_only_hint)
     if level == "draft":
         instead = (_DRAFTING.get(tool.__name__) if sends_mail(tool) else tool for tool in enabled)
         return tuple(tool for tool in instead if tool is not None)
-    return enabled
+    return (*enabled, *(APPROVAL_TOOLS if may_ask else ()))
 
 
 def name_of(tool: Tool) -> str:

@@ -12,6 +12,10 @@ INSTRUCTIONS = (
     "After 'outcome_unknown' do not call send_mail again by yourself; ask the person to look in Sent Items. "
     "get_my_profile tells whose mailbox the server uses."
 )
+_OF_APPROVAL = (
+    "A result with status 'approval_needed' means that nothing was sent yet: give the person approval_url, where only "
+    "they can send or discard the mail. When they say that they have, get_send_status tells what became of it."
+)
 _MORE_INSTRUCTIONS = {
     "drafts": "When the person wants to review a mail first, use create_draft and give them the link. send_draft "
     "sends the draft after they agree.",
@@ -56,7 +60,8 @@ _BY_LEVEL: dict[SendLevel, tuple[str, dict[str, str]]] = {
 }
 
 
-def instructions_for(toolsets: Sequence[str], level: SendLevel = "send") -> str:
-    """Return the instructions of a server with these toolsets at this level."""
+def instructions_for(toolsets: Sequence[str], level: SendLevel = "send", *, may_ask: bool) -> str:
+    """Return the instructions of a server with these tools; see `tools_for`."""
     main, more = _BY_LEVEL[level]
-    return " ".join([main, *(text for name, text in more.items() if name in toolsets)])
+    of_approval = [_OF_APPROVAL] if may_ask and level == "send" else []
+    return " ".join([main, *(text for name, text in more.items() if name in toolsets), *of_approval])

@@ -10,24 +10,29 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from m365_mcp.mail import MessageRequest
-from m365_mcp.sending import delivery
 from m365_mcp.sending.dry_run import DryRun, dry_run_of_message
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.send_strategy import Approval, Progress, SendReceipt
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
 
 
 class Accepted(BaseModel):
-    """The receipt of a message that Microsoft has accepted. Whether it reaches a mailbox, Microsoft does not tell.
+    """The receipt of a message that Microsoft has accepted, or that waits for the person's approval.
+
+    Whether an accepted message reaches a mailbox, Microsoft does not tell.
 
     Attributes:
         message_id: this message's id; its header x-m365-mcp-id has it too.
-        accepted_at: when Microsoft accepted it: UTC, ISO 8601.
+        accepted_at: when Microsoft accepted it: UTC, ISO 8601; None if it has not.
         recipients: every address that the message goes to, as the server understood it.
         duplicate_of: `message_id` of the earlier call that sent the message, when this call is a repeat.
         warnings: what the server changed or found unusual.
         saved_to_sent_items: whether a copy of the mail that was sent is in Sent Items; None when it is not known.
         request_id: Microsoft's id of the request, for support staff.
+        approval_url: the page where the person sends or discards a message that waits.
+        expires_at: until when it waits: UTC, ISO 8601.
+        rule: the id of the policy that has it wait.
         dry_run: the decision and the mail as it would leave, where the call was a dry run; then `message_id` and
             `accepted_at` are None.
     """
@@ -40,13 +45,21 @@ class Accepted(BaseModel):
     warnings: list[str] = Field(description="Tell the person.")
     saved_to_sent_items: bool | None
     request_id: str | None
+    approval_url: str | None = None
+    expires_at: str | None = None
+    rule: str | None = None
     dry_run: Annotated[dict[str, Any] | None, WithJsonSchema({"type": ["object", "null"]})] = None
+
+
+APPROVAL_FIELDS = frozenset(("approval_url", "expires_at", "rule"))
+_NEEDED = "Nothing was sent yet. Ask the person to open {url} and press Send there; do not open it yourself."
+_DECLINED = "The person has discarded this message on the approval page. Nothing was sent; do not call again unasked."
 
 
 class Receipt(Accepted):
     """The receipt of a sent message."""
 
-    status: Literal["sent", "already_sent", "dry_run"] = Field(
+    status: Literal["sent", "already_sent", "approval_needed", "declined", "dry_run"] = Field(
         description="'already_sent': an earlier call sent it, this one nothing."
     )
 
@@ -101,7 +114,7 @@ async def send_mail(
     return receipt_of(sent, message.addresses, message.warnings)
 
 
-def receipt_of(sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> Receipt:
+def receipt_of(sent: SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> Receipt:
     """Return the receipt of a send to these addresses."""
     return Receipt(status=sent_status(sent), **accepted_fields(sent, addresses, warnings))
 
@@ -111,21 +124,23 @@ def receipt_of_dry_run(found: DryRun) -> Receipt:
     return Receipt(status="dry_run", **dry_run_fields(found))
 
 
-def sent_status(sent: delivery.SendReceipt) -> Literal["sent", "already_sent"]:
+def sent_status(sent: SendReceipt) -> Literal["sent", "already_sent", "approval_needed", "declined"]:
     """Return the status of a send: a repeat must not look like a second mail."""
+    if sent.approval is not None:
+        return sent.approval.status
     return "already_sent" if sent.is_repeat else "sent"
 
 
-def accepted_fields(
-    sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()
-) -> dict[str, Any]:
+def accepted_fields(sent: SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> dict[str, Any]:
     """Return the fields of `Accepted` without `status`."""
+    asked = sent.approval
     return {
+        **(_approval_fields(asked) if asked else {}),
         "message_id": sent.message_id,
         "accepted_at": sent.accepted_at,
         "recipients": list(addresses),
         "duplicate_of": sent.message_id if sent.is_repeat else None,
-        "warnings": list(warnings),
+        "warnings": [*([_what_to_do(asked)] if asked else []), *warnings],
         "saved_to_sent_items": sent.is_saved,
         "request_id": sent.request_id,
     }
@@ -146,9 +161,10 @@ def dry_run_fields(found: DryRun) -> dict[str, Any]:
 
 
 def _decision(found: DryRun) -> dict[str, Any]:
-    if found.refusal is None:
-        return {"decision": "permitted"}
-    refusal = found.refusal
+    refusal = found.decision.refusal
+    if refusal is None:
+        asked_by = found.decision.asked_by
+        return {"decision": "approval_needed", "rule": asked_by} if asked_by else {"decision": "permitted"}
     return {
         "decision": "denied",
         "code": refusal.code,
@@ -171,7 +187,15 @@ def _form(found: DryRun) -> dict[str, Any]:
     }
 
 
-def progress_to(context: Context) -> delivery.Progress:
+def _approval_fields(asked: Approval) -> dict[str, Any]:
+    return {"approval_url": asked.url, "expires_at": asked.expires_at, "rule": asked.rule}
+
+
+def _what_to_do(asked: Approval) -> str:
+    return _DECLINED if asked.status == "declined" else _NEEDED.format(url=asked.url)
+
+
+def progress_to(context: Context) -> Progress:
     """Return a function that reports progress to the MCP client."""
 
     async def report(text: str) -> None:

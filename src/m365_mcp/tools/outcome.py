@@ -46,7 +46,7 @@ class ToolOutcome(Middleware):
         tools: the tools of the server; the error of one that sends says whether something was sent.
     """
 
-    def __init__(self, metrics: Metrics, tools: Sequence[Tool] = tools_for(tuple(TOOLSETS))) -> None:
+    def __init__(self, metrics: Metrics, tools: Sequence[Tool] = tools_for(tuple(TOOLSETS), may_ask=True)) -> None:
         self._metrics = metrics
         self._senders = frozenset(name_of(tool) for tool in tools if sends_mail(tool))
 

@@ -10,10 +10,10 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from m365_mcp.mail import Message, MessageRequest, read_send_at
-from m365_mcp.sending.delivery import SendReceipt
 from m365_mcp.sending.dry_run import DryRun, dry_run_of_message
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.scheduling import Schedule, ScheduledItem
+from m365_mcp.sending.send_strategy import SendReceipt
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
 from m365_mcp.tools.mail import Accepted, accepted_fields, dry_run_fields, progress_to
@@ -22,7 +22,7 @@ from m365_mcp.tools.mail import Accepted, accepted_fields, dry_run_fields, progr
 class ScheduleReceipt(Accepted):
     """The receipt of a scheduled message."""
 
-    status: Literal["scheduled", "already_scheduled", "dry_run"] = Field(
+    status: Literal["scheduled", "already_scheduled", "approval_needed", "declined", "dry_run"] = Field(
         description="'already_scheduled': an earlier call did it, this one nothing."
     )
     send_at: str
@@ -139,7 +139,7 @@ async def cancel_scheduled(
 def _receipt(sent: SendReceipt, message: Message, when: datetime) -> ScheduleReceipt:
     return ScheduleReceipt(
         **accepted_fields(sent, message.addresses, message.warnings),
-        status="already_scheduled" if sent.is_repeat else "scheduled",
+        status=sent.approval.status if sent.approval else "already_scheduled" if sent.is_repeat else "scheduled",
         send_at=when.isoformat(),
         scheduled_id=sent.draft_id,
     )
