@@ -1,4 +1,4 @@
-"""No combination of settings, file, client and arguments turns a denial into a permission."""
+"""No combination of settings, file, client and arguments turns a denial into a permission, nor a wait for approval."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from m365_mcp.policy.setting_rules import policies_of
 IS_FULL = settings.default is not None and settings.default.max_examples > 100
 WORLDS, MESSAGES = (2_000, 50) if IS_FULL else (20, 10)  # 100,000 cases with --full
 ADA = PersonId("11111111-2222-4333-8444-555555555555", "22222222-3333-4444-8555-666666666666")
-OWN = frozenset({"ada@contoso.example"})
+OWN, INTERNAL = frozenset({"ada@contoso.example"}), InternalDomains(("contoso.example",))
 DOMAINS = ("contoso.example", "mail.contoso.example", "fabrikam.example", "evil.example", "größe.example")
 EXTENSIONS = ("exe", "pdf", "xlsx", "größe", "")
 CLIENTS = ("claude", "", "https://client.example/metadata.json", "setting:M365_SEND_LEVEL", '"; permit(')
-LEVELS = ("send", "draft", "off")
+LEVELS, APPROVALS = ("send", "draft", "off"), ("off", "external", "all")
+PERMITTED, WAITS, DENIED = range(3)  # from the loosest outcome to the strictest
 SETTING = "setting:"
 # Conditions of a company's policies: some hold for many messages, some for few, and some cannot be evaluated.
 CONDITIONS = (
@@ -79,11 +80,16 @@ class Call:
     at: datetime
     actions: tuple[str, ...]
 
-    def decided_by(self, policies: PolicySet) -> Verdict:
-        own = {"own": OWN, "internal": InternalDomains(("contoso.example",))}
-        return policies.decide(
-            *requests_of(ADA, self.actions, MessageFacts(**self.facts, **own), Circumstances(self.client, self.at))
-        )
+    def decided_by(self, policies: PolicySet, *actions: str) -> Verdict:
+        facts = MessageFacts(**self.facts, own=OWN, internal=INTERNAL)
+        return policies.decide(*requests_of(ADA, actions or self.actions, facts, Circumstances(self.client, self.at)))
+
+    def outcome(self, policies: PolicySet) -> int:
+        """Return what becomes of the call, as `PolicyCheck` asks the policies."""
+        if not self.decided_by(policies).is_permitted:
+            return DENIED
+        unasked = self.decided_by(policies, "SendUnasked") if "Send" in self.actions else Verdict()
+        return DENIED if unasked.failed else PERMITTED if unasked.is_permitted else WAITS
 
 
 def rules_of(chance: random.Random) -> MailRules:
@@ -94,6 +100,7 @@ def rules_of(chance: random.Random) -> MailRules:
         allow_from=chance.random() < 0.5,
         blocked_extensions=frozenset(chance.sample(EXTENSIONS[:4], chance.randrange(3))),
         level=chance.choice(("send", *LEVELS)),
+        approval=chance.choice(APPROVALS),
     )
 
 
@@ -105,13 +112,15 @@ def stricter(rules: MailRules, chance: random.Random) -> MailRules:
             replace(rules, allow_bcc=False),
             replace(rules, allow_from=False),
             replace(rules, blocked_extensions=rules.blocked_extensions | {chance.choice(EXTENSIONS[:4])}),
-            replace(rules, level="off" if rules.level == "draft" else chance.choice(LEVELS[1:])),
+            replace(rules, level=chance.choice(LEVELS[LEVELS.index(rules.level) :])),
+            replace(rules, approval=chance.choice(APPROVALS[APPROVALS.index(rules.approval) :])),
         )
     )
 
 
 def forbid(chance: random.Random, condition: str | None = None) -> str:
-    action = chance.choice(("action", 'action == Action::"Send"', 'action in [Action::"Schedule", Action::"Draft"]'))
+    actions = ('Action::"Send"', 'Action::"SendUnasked"', 'Action::"Schedule", Action::"Draft"')
+    action = chance.choice(("action", *(f"action in [{names}]" for names in actions)))
     kind = chance.choice(("when", "unless"))
     return (
         f'@id("p{chance.getrandbits(60)}") forbid(principal, {"action" if condition else action}, resource) '
@@ -164,26 +173,27 @@ ELSEWHERE: dict[str, Change] = {
     "another hour": lambda world, one, chance: (world, replace(one, at=call(chance).at)),
 }
 lengthy = settings(max_examples=WORLDS, suppress_health_check=list(HealthCheck))
+shorter = settings(max_examples=WORLDS // 5, suppress_health_check=list(HealthCheck))
 
 
 @lengthy
 @given(st.lists(st.sampled_from(sorted(TIGHTENING)), min_size=1, max_size=4), st.integers(0, 2**60))
 def test_denied_message_stays_denied_whatever_is_added(steps: list[str], seed: int) -> None:
-    """Forbidding more never permits: each policy, each stricter setting and each further action only adds denials."""
+    """Each further policy, stricter setting and further action only makes the outcome stricter."""
     chance = random.Random(seed)  # noqa: S311
     world = World(rules_of(chance), tuple(forbid(chance) for _ in range(chance.randrange(4))))
     before = world.policies()
     calls = [call(chance) for _ in range(MESSAGES)]
-    denied = [not one.decided_by(before).is_permitted for one in calls]
+    first = [one.outcome(before) for one in calls]
     later = list(calls)
     for step in steps:
         world, _ = TIGHTENING[step](world, calls[0], chance)
         later = [TIGHTENING[step](world, one, chance)[1] for one in later]
     after = world.policies()
 
-    permitted = [one.decided_by(after).is_permitted for one in later]
+    last = [one.outcome(after) for one in later]
 
-    assert [one for one, was, now in zip(calls, denied, permitted, strict=True) if was and now] == []
+    assert [one for one, was, now in zip(calls, first, last, strict=True) if now < was] == []
 
 
 @lengthy
@@ -194,7 +204,7 @@ def test_what_a_setting_denies_stays_denied_whoever_calls_with_what(steps: list[
     world = World(rules_of(chance), tuple(forbid(chance) for _ in range(chance.randrange(3))))
     before = PolicySet(policies_of(world.rules))
     calls = [call(chance) for _ in range(MESSAGES)]
-    denied = [not one.decided_by(before).is_permitted for one in calls]
+    first = [one.outcome(before) for one in calls]
     changes, later, good = {**TIGHTENING, **ELSEWHERE}, list(calls), world.policies()
     for step in steps:
         world, _ = changes[step](world, calls[0], chance)
@@ -204,12 +214,12 @@ def test_what_a_setting_denies_stays_denied_whoever_calls_with_what(steps: list[
         except PolicyMistake:
             continue  # as `PolicyWatcher`, which keeps the last good ones
 
-    permitted = [one.decided_by(good).is_permitted for one in later]
+    last = [one.outcome(good) for one in later]
 
-    assert [one for one, was, now in zip(calls, denied, permitted, strict=True) if was and now] == []
+    assert [one for one, was, now in zip(calls, first, last, strict=True) if now < was] == []
 
 
-@lengthy
+@shorter
 @given(st.integers(0, 2**60))
 def test_message_is_denied_where_a_condition_fails(seed: int) -> None:
     """Whatever else is in the set, a policy whose condition cannot be evaluated denies, and is named."""
@@ -225,7 +235,7 @@ def test_message_is_denied_where_a_condition_fails(seed: int) -> None:
     assert [verdict for verdict in verdicts if verdict.is_permitted or not verdict.failed] == []
 
 
-@lengthy
+@shorter
 @given(st.integers(0, 2**60))
 def test_client_decides_nothing_where_no_policy_names_it(seed: int) -> None:
     """The same message is decided alike for every client id, also for one that looks like a policy."""
@@ -235,10 +245,10 @@ def test_client_decides_nothing_where_no_policy_names_it(seed: int) -> None:
     calls = [call(chance) for _ in range(MESSAGES // 5)]
 
     for one in calls:
-        assert len({replace(one, client=client).decided_by(policies) for client in CLIENTS}) == 1
+        assert len({replace(one, client=client).outcome(policies) for client in CLIENTS}) == 1
 
 
-@lengthy
+@shorter
 @given(st.integers(0, 2**60))
 def test_settings_deny_what_they_say_and_nothing_else(seed: int) -> None:
     """The policies of the settings agree with the settings, for every message and action."""
@@ -249,6 +259,14 @@ def test_settings_deny_what_they_say_and_nothing_else(seed: int) -> None:
     for one in (call(chance) for _ in range(MESSAGES)):
         denied = {policy.id.removeprefix(SETTING) for policy in one.decided_by(policies).forbidden_by}
         assert denied == expected_of(rules, one)
+        assert one.outcome(policies) == (DENIED if denied else WAITS if waits(rules, one) else PERMITTED)
+
+
+def waits(rules: MailRules, one: Call) -> bool:
+    """Return whether M365_SEND_APPROVAL has a call wait, by its plain meaning."""
+    domains = {person.domain for person in (*one.facts["receivers"], *one.facts["reply_to"])}
+    is_outside = bool(domains - {"contoso.example"})
+    return "Send" in one.actions and (rules.approval == "all" or (rules.approval == "external" and is_outside))
 
 
 def expected_of(rules: MailRules, one: Call) -> set[str]:
