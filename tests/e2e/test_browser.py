@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from fastmcp import Client
@@ -14,8 +16,9 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.e2e.attaching import TEN_MB, UPLOADS, AttachingPerson, content, sha256
-from tests.e2e.person import direct_client, text_of
-from tests.e2e.programs import Server, Simulator, listens
+from tests.e2e.grants import start_server
+from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, done, text_of
+from tests.e2e.programs import Redis, Server, Simulator, listens
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -97,6 +100,50 @@ HOSTILE_MAIL = {
     "subject": "<script>alert('subject')</script>",
     "body": "<p>Here are <b>the notes</b>.</p><script>alert('body')</script><img src=x onerror=alert('img')>",
 }
+
+
+@asynccontextmanager
+async def framing(url: str) -> AsyncIterator[str]:
+    """Serve a page that frames another one; it is a real server, because Chromium asks where a page comes from."""
+    page = f'<iframe src="{url}"></iframe>'.encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" + page)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://localhost:{server.sockets[0].getsockname()[1]}/"
+
+
+@pytest.mark.full
+async def test_l5_person_approves_in_a_real_browser_and_no_frame_shows_the_page(
+    browser: BrowserContext, simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """One sign-in and one press send the mail that the page shows; another page cannot frame it."""
+    options = {"M365_SEND_APPROVAL": "external", "M365_INTERNAL_DOMAINS": "contoso.example"}
+    server = start_server(tmp_path, simulator, REDIS_URL=shared_redis.url, **options)
+    ada = Assistant(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+    held = await done(ada, "send_mail", **{**HOSTILE_MAIL, "to": ["marie@fabrikam.example"]})
+    page, problems = await browser.new_page(), list[str]()
+    page.on("dialog", lambda dialog: problems.append(dialog.message))
+    await page.goto(held["approval_url"])
+    await page.get_by_role("button", name="Ada Lovelace").click()
+    await expect(page.get_by_role("heading")).to_have_text("Send this mail?")
+    await expect(page.frame_locator("iframe.mail").get_by_text("the notes")).to_be_visible()
+    hostile = await browser.new_page()
+    blocked = hostile.expect_console_message(lambda message: "frame-ancestors" in message.text)
+    async with framing(held["approval_url"]) as address, blocked:
+        await hostile.goto(address)
+    before = len(simulator.outbox)
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("heading")).to_have_text("Sent")
+
+    assert before == 0
+    assert [mail["to"][0]["address"] for mail in simulator.outbox] == ["marie@fabrikam.example"]
+    assert problems == []
 
 
 async def test_person_who_declines_is_brought_back_to_the_client(
@@ -202,7 +249,7 @@ async def test_f18_upload_page_speaks_one_language_and_stops_waiting(
     await page.evaluate(DROP, ["plain notes", 1])
     await expect(status).to_contain_text("「notes.pdf」已加入您的郵件")
 
-    assert re.fullmatch(r"此連結只能使用一次，有效時間到 .*\d:\d\d 為止。", until)
+    assert re.fullmatch(r"此連結只能使用一次，有效時間到[上下中]午\d{1,2}:\d\d為止。", until)
     assert not await page.is_visible("#waiting")
     assert "。 " not in await page.inner_text("main")
 

@@ -49,6 +49,7 @@ class SignInEvent:
         advice: what the operator or an administrator has to change.
         host: the host of the request, if this server does not serve it.
         origin: the origin of the page that sent the request, if it is not allowed.
+        ref: the reference on the page that tells a person of the refusal.
     """
 
     outcome: Outcome
@@ -64,6 +65,7 @@ class SignInEvent:
     advice: str | None = None
     host: str | None = None
     origin: str | None = None
+    ref: str | None = None
 
 
 @dataclass
@@ -79,6 +81,7 @@ class Attempt:
         redirect_uri: where the client wants the browser to return to.
         cause: why the redirect URI was refused.
         refused_caller: the host or the origin that was refused, cleaned.
+        page_reference: the reference on the page of a refusal, if the answer is a page.
     """
 
     step: Step
@@ -89,6 +92,7 @@ class Attempt:
     redirect_uri: str | None = None
     cause: RedirectCause | None = None
     refused_caller: Mapping[str, str | None] = field(default_factory=dict)
+    page_reference: str | None = None
 
     def begun(self) -> SignInEvent:
         """Return the event of a sign-in that has begun."""
@@ -134,6 +138,7 @@ class Attempt:
             host_of(self.redirect_uri),
             seconds,
             advice,
+            ref=self.page_reference if outcome == "refused" else None,
             **self.refused_caller,
         )
 

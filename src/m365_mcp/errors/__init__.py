@@ -46,6 +46,7 @@ from m365_mcp.errors.composing import (
     MessageTooLarge,
     RecipientNotAllowed,
 )
+from m365_mcp.errors.filled import Filled
 from m365_mcp.errors.mailbox import AlreadySent, MessageMissing
 from m365_mcp.errors.microsoft import (
     AdministratorNeeded,
@@ -125,6 +126,7 @@ __all__ = [
     "FileIsProgram",
     "FileRefused",
     "FileTooLarge",
+    "Filled",
     "GraphUnavailable",
     "HostNotServed",
     "IdempotencyKeyReused",
