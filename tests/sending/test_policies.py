@@ -136,6 +136,20 @@ async def test_h18_level_holds_for_a_draft_that_waits_for_files() -> None:
         assert len(await one.world.sent()) == 1
 
 
+@pytest.mark.parametrize("level", ["draft", "off"])
+async def test_level_holds_for_mail_that_waits_for_approval(level: str) -> None:
+    """Mail that was held before the level was lowered is not sent, although the person presses Send."""
+    async with post(m365_send_approval="all") as one:
+        await send(one.ada)
+        approvals = one.world.container.approvals
+        [mail] = await approvals.of(one.ada.person)
+        lowered = replace(approvals, outgoing=at_level(one.ada, level).outgoing)
+        with pytest.raises(PolicyDenied, match="M365_SEND_LEVEL"):
+            await lowered.approve(mail, "")
+
+        assert await one.world.sent() == []
+
+
 async def test_level_off_forbids_drafts_too() -> None:
     """Where the tools only read, no draft is made; at level draft it is."""
     async with post() as one:
