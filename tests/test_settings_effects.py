@@ -66,6 +66,7 @@ PROOF = {
     "mcp_log_format": f"{_TUNED}::test_log_has_the_chosen_format_and_level",
     "ssl_cert_file": f"{_TUNED}::test_private_authority_is_trusted_when_it_is_named",
     "m365_send_mode": f"{_TUNED}::test_send_mode_draft_sends_a_draft",
+    "m365_send_level": "e2e/test_send_level.py::test_level_draft_leaves_a_reply_as_a_draft_and_asks_for_no_mail_send",
     "m365_toolsets": (
         "e2e/test_toolsets.py::test_toolset_brings_its_tools_asks_for_its_permissions_and_names_what_is_missing"
     ),

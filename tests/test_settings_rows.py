@@ -54,6 +54,7 @@ def rows() -> dict[str, str]:
         ("AZURE_CLIENT_SECRET", "a~sec ret", "a blank"),
         ("AZURE_CLIENT_SECRET", GUID, "Secret ID"),
         ("AZURE_CLIENT_SECRET", GUID.upper(), "Secret ID"),
+        ("M365_SEND_LEVEL", "drafts", "'send', 'draft' or 'off'"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/cb;https://b.example/cb", "commas"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/cb\nhttps://b.example/cb", "line break"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/../cb", "dot segments"),

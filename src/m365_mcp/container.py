@@ -176,6 +176,7 @@ def mail_rules(settings: Settings) -> MailRules:
         allow_bcc=settings.m365_send_bcc,
         allow_from=settings.m365_send_from,
         blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(blocked),
+        level=settings.m365_send_level,
         approval=settings.m365_send_approval,
     )
 

@@ -49,8 +49,9 @@ PERMISSION_NOT_LISTED = Meaning(
     "operator",
     "The app registration does not list a permission that this server asks for.",
     for_administrator=(
-        "Under API permissions of the app registration, add the delegated Microsoft Graph permissions Mail.Send, "
-        "User.Read and those that M365_TOOLSETS and M365_SEND_MODE need. Then choose 'Grant admin consent'."
+        "Under API permissions of the app registration, add the delegated Microsoft Graph permissions User.Read, "
+        "Mail.Send (only where M365_SEND_LEVEL is send) and those that M365_TOOLSETS and M365_SEND_MODE need. Then "
+        "choose 'Grant admin consent'."
     ),
 )
 SERVICE_MISSING = Meaning(

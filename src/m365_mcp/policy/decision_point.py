@@ -45,7 +45,7 @@ class PolicyDecisionPoint:
         verdict = self._decide(person, actions, message, client)
         if not verdict.is_permitted:
             _log.info("policy_denied", policies=[policy.id for policy in (*verdict.failed, *verdict.forbidden_by)])
-            raise _error_of(verdict)
+            raise error_of(verdict)
 
     def who_asks(self, person: PersonId, message: MessageFacts, client: str) -> Policy | None:
         """Return the policy that has a permitted message wait for the person's approval; None: it may leave unasked.
@@ -55,7 +55,7 @@ class PolicyDecisionPoint:
         """
         verdict = self._decide(person, ("SendUnasked",), message, client)
         if verdict.failed:
-            raise _error_of(verdict)
+            raise error_of(verdict)
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
 
     def _decide(self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str) -> Verdict:
@@ -63,11 +63,16 @@ class PolicyDecisionPoint:
         return self.policies.decide(*requests_of(person, actions, message, circumstances))
 
 
-def _error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+def error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+    """Return the error for a verdict that permits nothing; it names the first policy."""
+    error: PolicyDenied | PolicyFailed
+    policy = (*verdict.failed, *verdict.forbidden_by)[0]
     if verdict.failed:
-        return PolicyFailed(f"The policy {verdict.failed[0].id!r} could not be evaluated, so nothing was sent.")
-    policy = verdict.forbidden_by[0]
-    return PolicyDenied(_sentence(policy), advice=policy.advice)
+        error = PolicyFailed(f"The policy {policy.id!r} could not be evaluated, so nothing was sent.")
+    else:
+        error = PolicyDenied(_sentence(policy), advice=policy.advice)
+    error.rule = policy.id
+    return error
 
 
 def _sentence(policy: Policy) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
@@ -15,11 +16,10 @@ from mcp_types import CallToolRequestParams
 from m365_mcp import logs
 from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown
 from m365_mcp.metrics import Metrics
-from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
+from m365_mcp.tools import TOOLSETS, Tool, name_of, sends_mail, tools_for
 
 _log = logs.get(__name__)
 _FAULT_WHILE_SENDING = "This server has a fault, and it is not known whether the message was sent."
-_SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS), may_ask=True) if sends_mail(tool))
 
 
 def explained(function: Any) -> Any:
@@ -39,10 +39,16 @@ def explained(function: Any) -> Any:
 
 
 class ToolOutcome(Middleware):
-    """Gives every failed call a code, a sentence and advice, and counts every call."""
+    """Gives every failed call a code, a sentence and advice, and counts every call.
 
-    def __init__(self, metrics: Metrics) -> None:
+    Args:
+        metrics: counts the calls.
+        tools: the tools of the server; the error of one that sends says whether something was sent.
+    """
+
+    def __init__(self, metrics: Metrics, tools: Sequence[Tool] = tools_for(tuple(TOOLSETS), may_ask=True)) -> None:
         self._metrics = metrics
+        self._senders = frozenset(name_of(tool) for tool in tools if sends_mail(tool))
 
     async def on_call_tool(
         self, context: MiddlewareContext[CallToolRequestParams], call_next: CallNext[CallToolRequestParams, ToolResult]
@@ -57,7 +63,7 @@ class ToolOutcome(Middleware):
         except FastMCPError as failure:
             error = _explain(failure)
             self._count(tool, error.code, error.reference)
-            raise ToolError(_as_text(tool, error), log_level=logging.DEBUG) from failure
+            raise ToolError(_as_text(error, sends=tool in self._senders), log_level=logging.DEBUG) from failure
         except asyncio.CancelledError:
             self._count(tool, "cancelled")  # the client disconnected; a send that has begun still finishes
             raise
@@ -76,9 +82,9 @@ def _explain(failure: FastMCPError) -> M365Error:
     return InternalError()
 
 
-def _as_text(tool: str, error: M365Error) -> str:
-    if isinstance(error, InternalError) and tool in _SENDERS:
+def _as_text(error: M365Error, *, sends: bool) -> str:
+    if isinstance(error, InternalError) and sends:
         error = InternalError(_FAULT_WHILE_SENDING, advice=OutcomeUnknown.advice)
-    nothing_sent = tool in _SENDERS and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
+    nothing_sent = sends and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
     effect = " Nothing was sent." if nothing_sent else ""
     return error.explain().replace(" What to do:", f"{effect} What to do:", 1)

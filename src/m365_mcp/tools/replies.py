@@ -12,7 +12,7 @@ from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.replying import Replies
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
-from m365_mcp.tools.mail import Receipt, progress_to, receipt_of
+from m365_mcp.tools.mail import Receipt, progress_to, receipt_of, receipt_of_dry_run
 
 
 class ListedMessage(BaseModel):
@@ -71,6 +71,7 @@ async def reply(
     as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
+    dry_run: arguments.DryRun = False,
     outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> Receipt:
@@ -90,6 +91,8 @@ async def reply(
             as_written=as_written,
         )
     )
+    if dry_run:
+        return receipt_of_dry_run(await Replies(outbox).dry_run(composed))
     sent = await Replies(outbox).send(
         composed, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
@@ -108,6 +111,7 @@ async def forward(
     as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
+    dry_run: arguments.DryRun = False,
     outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> Receipt:
@@ -129,6 +133,8 @@ async def forward(
             as_written=as_written,
         )
     )
+    if dry_run:
+        return receipt_of_dry_run(await Replies(outbox).dry_run(composed))
     sent = await Replies(outbox).send(
         composed, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
