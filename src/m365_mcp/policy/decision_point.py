@@ -11,7 +11,7 @@ from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
 from m365_mcp.mail import MailRules
 from m365_mcp.person import PersonId
-from m365_mcp.policy.facts import Circumstances, InternalDomains, MessageFacts, requests_of
+from m365_mcp.policy.facts import Circumstances, InternalDomains, MessageFacts, SendCounts, requests_of
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
 from m365_mcp.policy.setting_rules import policies_of
 
@@ -35,14 +35,24 @@ class PolicyDecisionPoint:
     time_zone: tzinfo = UTC
     now: Callable[[tzinfo], datetime] = datetime.now
 
-    def require(self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str) -> None:
+    def require(
+        self,
+        person: PersonId,
+        actions: tuple[str, ...],
+        message: MessageFacts,
+        client: str,
+        counts: SendCounts = SendCounts(),
+    ) -> None:
         """Return if the policies permit each of `actions` on the message.
+
+        Args:
+            counts: what has left before, if a policy mentions one of `COUNT_NAMES`.
 
         Raises:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
         """
-        circumstances = Circumstances(client, self.now(self.time_zone))
+        circumstances = Circumstances(client, self.now(self.time_zone), counts)
         verdict = self.policies.decide(*requests_of(person, actions, message, circumstances))
         if not verdict.is_permitted:
             _log.info("policy_denied", policies=[policy.id for policy in (*verdict.failed, *verdict.forbidden_by)])

@@ -11,9 +11,11 @@ from typing import Any, ClassVar, Protocol
 from m365_mcp import logs
 from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.ledger import Ledger, Reservation
-from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
+from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_request import SendRequest
 
 FIRST_PAUSE_SECONDS = 1.0  # the shortest pause before this server sends a throttled message again
@@ -78,14 +80,14 @@ class Delivery:
     Attributes:
         ledger: the entries of recent sends.
         slots: limits the concurrent requests for a mailbox.
-        rate_limit: limits the messages to one address.
+        limits: counts what leaves, and refuses what goes over a limit.
         metrics: counts the outcomes.
         throttled_seconds: how long this server retries a throttled message; 0 for no retry.
     """
 
     ledger: Ledger
     slots: MailboxSlots
-    rate_limit: RecipientRateLimit
+    limits: SendLimits
     metrics: Metrics
     throttled_seconds: float = 0.0
     _running: set[asyncio.Task[SendReceipt]] = field(default_factory=set, init=False, repr=False)
@@ -143,16 +145,31 @@ class Delivery:
         progress: Progress,
     ) -> SendReceipt:
         try:
-            async with self.rate_limit.counting(request.person, addresses), self.slots.slot(request.person):
-                request_id = await self._send_with_retries(running, strategy, progress)
-        except OutcomeUnknown as error:
-            return await self._reconciled_or_unknown(running.reservation, strategy, error)
+            async with self.limits.counting(request.person, addresses):
+                return await self._send_or_reconcile(running, strategy, progress, request.person)
+        except OutcomeUnknown:
+            raise
         except M365Error:
             await self._store_outcome(running.reservation, "failed")
             raise
         except BaseException:
             await self._store_outcome(running.reservation, "unknown")
             raise
+
+    async def _send_or_reconcile(
+        self, running: _RunningSend, strategy: SendStrategy, progress: Progress, person: PersonId
+    ) -> SendReceipt:
+        """Send the message and store that it was sent, or that nobody knows.
+
+        Raises:
+            OutcomeUnknown: Graph may have accepted the message.
+            M365Error: Graph did not accept the message; that is not stored.
+        """
+        try:
+            async with self.slots.slot(person):
+                request_id = await self._send_with_retries(running, strategy, progress)
+        except OutcomeUnknown as error:
+            return await self._reconciled_or_unknown(running.reservation, strategy, error)
         return await self._sent(running.reservation, request_id)
 
     async def _send_with_retries(self, running: _RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
@@ -183,8 +200,8 @@ class Delivery:
         reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled:
             return await self._sent(reservation, error.reference)
-        await self._store_outcome(reservation, "unknown" if reconciled is None else "failed")
         if reconciled is None:
+            await self._store_outcome(reservation, "unknown")
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
         raise GraphUnavailable("Microsoft Graph did not send the message.", reference=error.reference) from error
 

@@ -88,7 +88,15 @@ class Outbox:
     @property
     def policy(self) -> PolicyCheck:
         """Asks the policies about the person's messages."""
-        return PolicyCheck(self.outgoing.policies, self.person, self.sign_in_name, self.client, self.drafts, self.run)
+        return PolicyCheck(
+            self.outgoing.policies,
+            self.person,
+            self.sign_in_name,
+            self.client,
+            self.drafts,
+            self.outgoing.delivery.limits,
+            self.run,
+        )
 
     def slot(self) -> AbstractAsyncContextManager[None]:
         """Hold a mailbox slot for a request that sends nothing; see `MailboxSlots.slot`."""

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from m365_mcp.errors import PolicyUnavailable, StorageUnavailable
 from m365_mcp.graph.attachments import Attached
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message, Recipient
 from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
-from m365_mcp.policy.facts import AttachedFile, MessageFacts
+from m365_mcp.policy.facts import COUNT_NAMES, AttachedFile, MessageFacts, SendCounts
 from m365_mcp.policy.links import link_domains
+from m365_mcp.sending.send_limits import SendLimits
 
 # What the person's own addresses decide, always and where the operator has not named the company's domains.
 _ABOUT_OWN = ("toSelfOnly", "hasOtherReplyTo")
@@ -37,6 +39,7 @@ class PolicyCheck:
         sign_in_name: the person's sign-in name, or an empty text.
         client: the client id of the MCP client.
         drafts: the person's drafts.
+        limits: knows how much has left.
         run: runs work that takes processor time off the event loop; see `Composer.run`.
     """
 
@@ -45,10 +48,15 @@ class PolicyCheck:
     sign_in_name: str
     client: str
     drafts: Drafts
+    limits: SendLimits
     run: Run
 
     async def message(self, message: Message, *actions: str) -> None:
-        """Return if the policies permit `actions` on a composed message. Raises PolicyDenied, PolicyFailed."""
+        """Return if the policies permit `actions` on a composed message.
+
+        Raises:
+            PolicyDenied, PolicyFailed, PolicyUnavailable: they do not.
+        """
         own = await self._own(message.from_)
         facts = MessageFacts(
             (*message.to, *message.cc, *message.bcc),
@@ -61,7 +69,7 @@ class PolicyCheck:
             content_type=message.content_type,
             is_shared=_is_shared(message.from_, own),
         )
-        self.decision_point.require(self.person, actions, facts, self.client)
+        await self._require(actions, facts)
 
     async def draft(
         self, item: Item, attached: Sequence[Attached], *actions: str, is_reply: bool = False, is_forward: bool = False
@@ -87,7 +95,22 @@ class PolicyCheck:
             is_forward=is_forward,
             is_shared=_is_shared(item.from_, own),
         )
-        self.decision_point.require(self.person, actions, facts, self.client)
+        await self._require(actions, facts)
+
+    async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
+        self.decision_point.require(self.person, actions, facts, self.client, await self._counts())
+
+    async def _counts(self) -> SendCounts:
+        """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""
+        if not self.decision_point.policies.mentions(*COUNT_NAMES):
+            return SendCounts()
+        try:
+            return await self.limits.before_this(self.person)
+        except StorageUnavailable as error:
+            raise PolicyUnavailable(
+                "A policy needs to know how much was sent, and the counts cannot be read.",
+                retry_after=error.retry_after,
+            ) from error
 
     async def _body(self, item: Item) -> tuple[str, str]:
         """Return the content type and the content of a draft, if a policy needs them; Graph is asked for them."""
