@@ -50,7 +50,7 @@ _RAISERS = [
         for path in sorted((SOURCES / name).rglob("*.py"))
     ),
     *(SOURCES / "graph" / f"{name}.py" for name in ("attachments", "decipher", "upload_session")),
-    SOURCES / "sending" / "person_limits.py",
+    SOURCES / "sending" / "mailbox_slots.py",
 ]
 
 
