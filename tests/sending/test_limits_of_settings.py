@@ -7,9 +7,9 @@ from contextlib import nullcontext
 import pytest
 
 from m365_mcp.errors import GraphUnavailable, MessageRefused, OutcomeUnknown, PolicyDenied, RateLimited
+from tests.inprocess import GRACE
 from tests.sending.test_outbox import MARIE, SEND, Post, post, send
 from tests.sending.test_policies import WAYS, forbid, schedule, under
-from tests.inprocess import GRACE
 
 # Each setting with the number that a first message to two people uses up.
 SETTINGS: dict[str, int] = {

@@ -46,7 +46,7 @@ async def test_what_was_added_counts_for_the_window_and_a_bucket_at_most() -> No
 
 
 async def test_wait_ends_when_there_is_room() -> None:
-    """The oldest buckets go first, as many as the addition needs; just before that it does not fit, and then it does."""
+    """The oldest buckets go first, as many as are needed; a second too early nothing fits, and then it does."""
     clock = Clock()
     counts = SlidingCounts(make_counters(), clock)
     for number in (2, 3, 4):

@@ -11,7 +11,7 @@ from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
 from m365_mcp.mail import MailRules
 from m365_mcp.person import PersonId
-from m365_mcp.policy.facts import Circumstances, InternalDomains, MessageFacts, SendCounts, requests_of
+from m365_mcp.policy.facts import NO_COUNTS, Circumstances, InternalDomains, MessageFacts, SendCounts, requests_of
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
 from m365_mcp.policy.setting_rules import policies_of
 
@@ -41,7 +41,7 @@ class PolicyDecisionPoint:
         actions: tuple[str, ...],
         message: MessageFacts,
         client: str,
-        counts: SendCounts = SendCounts(),
+        counts: SendCounts = NO_COUNTS,
     ) -> None:
         """Return if the policies permit each of `actions` on the message.
 

@@ -144,7 +144,8 @@ def _camel_case(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-COUNT_NAMES = tuple(SendCounts().as_cedar())
+NO_COUNTS = SendCounts()
+COUNT_NAMES = tuple(NO_COUNTS.as_cedar())
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Circumstances:
 
     client: str
     at: datetime
-    counts: SendCounts = SendCounts()
+    counts: SendCounts = NO_COUNTS
 
     def as_cedar(self) -> dict[str, Any]:
         """Return the context of a request, in Cedar's JSON."""

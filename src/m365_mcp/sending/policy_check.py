@@ -14,7 +14,7 @@ from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message, Recipient
 from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
-from m365_mcp.policy.facts import COUNT_NAMES, AttachedFile, MessageFacts, SendCounts
+from m365_mcp.policy.facts import COUNT_NAMES, NO_COUNTS, AttachedFile, MessageFacts, SendCounts
 from m365_mcp.policy.links import link_domains
 from m365_mcp.sending.send_limits import SendLimits
 
@@ -103,7 +103,7 @@ class PolicyCheck:
     async def _counts(self) -> SendCounts:
         """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""
         if not self.decision_point.policies.mentions(*COUNT_NAMES):
-            return SendCounts()
+            return NO_COUNTS
         try:
             return await self.limits.before_this(self.person)
         except StorageUnavailable as error:

@@ -95,9 +95,7 @@ def _in_memory(cipher: RecordCipher) -> Storage:
 def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> Storage:
     records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher)
     flows, numbers, counters = EncryptedStore(store, cipher), LocalNumbers(store), LocalCounters(store)
-    return Storage(
-        kind, flows, records, Leases(records), numbers, counters, Reserve(unlimited), _nothing_to_close
-    )
+    return Storage(kind, flows, records, Leases(records), numbers, counters, Reserve(unlimited), _nothing_to_close)
 
 
 def _on_disk(settings: Settings, cipher: RecordCipher) -> Storage:
