@@ -35,7 +35,7 @@ from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing
-from m365_mcp.sending.send_limits import LIMITS, SendLimits
+from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
 from m365_mcp.storage.encryption import derive, make_cipher
@@ -155,7 +155,17 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
 
 def send_limits(settings: Settings, storage: Storage) -> SendLimits:
     """Return the operator's limits on how much leaves."""
-    most = {variable: getattr(settings, variable.lower()) for variable in LIMITS}
+    most = {
+        "M365_SEND_HOURLY_LIMIT": settings.m365_send_hourly_limit,
+        "M365_SEND_PERSON_HOURLY": settings.m365_send_person_hourly,
+        "M365_SEND_PERSON_DAILY": settings.m365_send_person_daily,
+        "M365_SEND_PERSON_RECIPIENTS_HOURLY": settings.m365_send_person_recipients_hourly,
+        "M365_SEND_PERSON_RECIPIENTS_DAILY": settings.m365_send_person_recipients_daily,
+        "M365_SEND_TOTAL_HOURLY": settings.m365_send_total_hourly,
+        "M365_SEND_TOTAL_DAILY": settings.m365_send_total_daily,
+        "M365_SEND_TOTAL_RECIPIENTS_HOURLY": settings.m365_send_total_recipients_hourly,
+        "M365_SEND_TOTAL_RECIPIENTS_DAILY": settings.m365_send_total_recipients_daily,
+    }
     secret = derive(settings.signing_secrets[0], "counted addresses")
     return SendLimits(SlidingCounts(storage.counters), most, secret)
 

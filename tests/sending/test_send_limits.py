@@ -84,8 +84,8 @@ async def test_g22_limit_holds_names_itself_and_ends(variable: str) -> None:
     assert (refused.code, refused.sentence) == ("rate_limited", sentence)
     assert refused.advice.endswith(f"The operator sets {variable}.")
     is_daily = variable.endswith("DAILY")
-    assert refused.retry_after == (98 * 900 if is_daily else 64 * 60)
-    assert ("try again in 25 hours" if is_daily else "try again in 64 minutes") in refused.advice
+    assert refused.retry_after == (26 * 3600 if is_daily else 70 * 60)
+    assert ("try again in 26 hours" if is_daily else "try again in 70 minutes") in refused.advice
 
 
 async def test_g23_other_people_are_not_limited_by_one_person() -> None:

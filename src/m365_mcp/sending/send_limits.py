@@ -25,8 +25,9 @@ from m365_mcp.storage.sliding_counts import Addition, Counted, SlidingCounts, Wi
 
 MESSAGES, RECIPIENTS = "m", "r"
 # A send that is counted now may leave this much later, so that a window must be longer than what it limits.
-HOUR = Window("h", 3600 + WORK_SECONDS, 60)
-DAY = Window("d", 24 * 3600 + WORK_SECONDS, 900)
+# The buckets are as long as that a send reads a few dozen counters: redis-py takes some microseconds for each.
+HOUR = Window("h", 3600 + WORK_SECONDS, 300)
+DAY = Window("d", 24 * 3600 + WORK_SECONDS, 3600)
 _ALL_PEOPLE = "{all}"
 
 Scope = Literal["person", "all", "address"]

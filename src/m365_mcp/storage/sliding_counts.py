@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from m365_mcp.storage.counters import Change, Counters
@@ -71,6 +71,10 @@ class Addition:
         return Change(self.key, max(window.kept_seconds for window in self.windows), added)
 
 
+Buckets = dict[int, int]
+"""What is in each bucket, by its number."""
+
+
 @dataclass(frozen=True)
 class Counted:
     """What was added, and what was counted before.
@@ -78,46 +82,48 @@ class Counted:
     Attributes:
         addition: what was added.
         at: when, in epoch seconds.
-        counters: the counters without the addition.
+        counted: the buckets that count, without the addition, by the letters of window and unit.
+        stale: the names of counters that count in no window any more.
     """
 
     addition: Addition
     at: float
-    counters: Mapping[str, int]
+    counted: Mapping[str, Buckets]
+    stale: Sequence[str] = ()
 
     def before(self, window: Window, unit: str) -> int:
         """Return how much was counted in the window, without what was added."""
-        return sum(number for _, number in self._buckets(window, unit))
+        return sum(self._buckets(window, unit).values())
 
     def wait(self, window: Window, unit: str, most: int) -> float:
         """Return the seconds until what was added fits below `most`; 0: it fits."""
         over = self.before(window, unit) + self.addition.numbers[unit] - most
         wait = 0.0
-        for bucket, number in sorted(self._buckets(window, unit)):
+        for bucket, number in sorted(self._buckets(window, unit).items()):
             if over <= 0:
                 break
             over -= number
             wait = window.seconds_until_gone(bucket, self.at)
         return wait
 
-    def _buckets(self, window: Window, unit: str) -> Iterator[tuple[int, int]]:
-        """Iterate over the buckets that count: number of the bucket, and what is in it."""
-        prefix, first = f"{window.letter}{unit}", window.first_bucket(self.at)
-        for name, number in self.counters.items():
-            bucket = name.removeprefix(prefix)
-            # Counters that were lost before something was taken back are below zero.
-            if name.startswith(prefix) and bucket.isdecimal() and int(bucket) >= first and number > 0:
-                yield int(bucket), number
-
-    def stale(self) -> list[str]:
-        """Return the names of counters that count in no window any more."""
-        first = {window.letter: window.first_bucket(self.at) for window in self.addition.windows}
-        return [name for name in self.counters if not _is_current(name, first)]
+    def _buckets(self, window: Window, unit: str) -> Buckets:
+        return self.counted.get(f"{window.letter}{unit}", {})
 
 
-def _is_current(name: str, first: Mapping[str, int]) -> bool:
-    bucket = name[2:]
-    return name[:1] in first and bucket.isdecimal() and int(bucket) >= first[name[:1]]
+def _counted(addition: Addition, at: float, counters: Mapping[str, int]) -> Counted:
+    """Read the counters as they are after an addition."""
+    first = {window.letter: window.first_bucket(at) for window in addition.windows}
+    added = addition.change(at).added
+    counted: dict[str, Buckets] = {}
+    stale: list[str] = []
+    for name, number in counters.items():
+        series, bucket = name[:2], name[2:]
+        if name[:1] not in first or not bucket.isdecimal() or int(bucket) < first[name[:1]]:
+            stale.append(name)
+            continue
+        # Below zero are counters that were lost before something was taken back.
+        counted.setdefault(series, {})[int(bucket)] = max(0, number - added.get(name, 0))
+    return Counted(addition, at, counted, stale)
 
 
 @dataclass(frozen=True)
@@ -141,21 +147,14 @@ class SlidingCounts:
             additions: their keys have one hash tag. An addition without numbers only reads.
         """
         at = self.clock()
-        changes = [addition.change(at) for addition in additions]
-        found = await self.counters.add(changes)
-        counted = [
-            Counted(addition, at, _without(change.added, counters))
-            for addition, change, counters in zip(additions, changes, found, strict=True)
-        ]
+        found = await self.counters.add([addition.change(at) for addition in additions])
+        counted = [_counted(addition, at, counters) for addition, counters in zip(additions, found, strict=True)]
         for one in counted:
-            if stale := one.stale():
-                await self.counters.drop(one.addition.key, stale)
+            if one.stale:
+                await self.counters.drop(one.addition.key, one.stale)
         return counted
 
     async def take_back(self, *counted: Counted) -> None:
         """Take back what was added and did not happen. Raises StorageUnavailable."""
         await self.counters.add([one.addition.change(one.at, -1) for one in counted])
 
-
-def _without(added: Mapping[str, int], counters: Mapping[str, int]) -> dict[str, int]:
-    return {name: number - added.get(name, 0) for name, number in counters.items()}

@@ -15,7 +15,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.storage.sliding_counts import Addition, SlidingCounts, Window
 
 MOST = 120  # calls of one tool in an hour
-_HOUR = Window("h", 3600, 60)
+_HOUR = Window("h", 3600, 300)
 _CALLS = "c"
 
 
