@@ -88,6 +88,9 @@ PROOF = {
     "m365_internal_domains": "sending/test_policies.py::test_internal_domains_are_those_of_the_setting",
     "m365_policy_timezone": "sending/test_policies.py::test_hours_are_those_of_the_chosen_time_zone",
     "m365_send_throttled_seconds": f"{_TUNED}::test_throttled_message_is_offered_again_for_the_chosen_time",
+    "m365_send_approval": "sending/test_approvals.py::test_only_mail_with_an_address_outside_waits",
+    "m365_approval_minutes": "sending/test_approvals.py::test_l1_mail_that_waited_too_long_asks_anew",
+    "m365_approval_proof": "web/test_approvals.py::test_l4_fresh_sign_in_is_for_one_mail",
     "m365_show_previews": "e2e/test_answering.py::test_preview_is_shown_where_the_operator_allows_it",
 }
 

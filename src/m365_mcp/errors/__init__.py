@@ -6,6 +6,13 @@ those of a file upload, and `client_metadata` those of a client's metadata docum
 of the HTTP request that is being answered.
 """
 
+from m365_mcp.errors.approval import (
+    ApprovalNotYours,
+    ApprovalOver,
+    ApprovalUnknown,
+    ApprovalVoid,
+    TooManyHeld,
+)
 from m365_mcp.errors.base import (
     DEFAULT_WAIT_SECONDS,
     AssertionRefused,
@@ -94,6 +101,10 @@ __all__ = [
     "AdministratorNeeded",
     "AlreadySent",
     "AppRegistrationMistake",
+    "ApprovalNotYours",
+    "ApprovalOver",
+    "ApprovalUnknown",
+    "ApprovalVoid",
     "AssertionRefused",
     "AttachmentsMissing",
     "AuthorizationRequestInvalid",
@@ -157,6 +168,7 @@ __all__ = [
     "StoreNearlyFull",
     "Throttled",
     "TokenVersionMistake",
+    "TooManyHeld",
     "TooManyRequests",
     "Unavailable",
     "UploadBrokenOff",

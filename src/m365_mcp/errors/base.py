@@ -2,17 +2,15 @@
 
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
-        …                                                    errors of composing; see `errors.composing`
         MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
-        …                                                    errors of uploads; see `errors.uploads`
-        …                                                    errors of a sign-in in a browser; see `errors.sign_in`
+        …                                                    see `errors.composing`, `uploads` and `sign_in`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
         AssertionRefused         assertion_refused
       AdministratorNeeded        administrator_needed        a setting at Microsoft; see `errors.microsoft`
       MessageRefused             message_refused             Graph refused this message
-      PolicyDenied               policy_denied               see `errors.policy`, as for PolicyFailed
+      PolicyDenied               policy_denied               see `errors.policy` and `errors.approval`
       AlreadySent                already_sent                the message has left already
       ReadRefused                read_refused                Graph refused to return data
       Unavailable                unavailable                 try again later
@@ -232,6 +230,7 @@ class RateLimited(Unavailable):
     code = "rate_limited"
     sentence = "A limit of this server for an hour or a day is reached."
     advice = "Wait for the time given, then try again once."
+    for_person = "Nothing was sent. Ask your assistant to send the message again later."
 
 
 class ServerBusy(Unavailable):
@@ -268,6 +267,8 @@ class OutcomeUnknown(M365Error):
     code = "outcome_unknown"
     sentence = "The message went to Microsoft Graph, but no clear answer came back: it may or may not have been sent."
     advice = "Do not send it again by yourself; ask the person to look in Sent Items first."
+    title = "It is not known whether it was sent"
+    for_person = "Look in Sent Items before you ask your assistant to send it again."
     status = 502
 
 

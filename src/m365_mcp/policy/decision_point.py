@@ -52,11 +52,29 @@ class PolicyDecisionPoint:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
         """
-        circumstances = Circumstances(client, self.now(self.time_zone), counts)
-        verdict = self.policies.decide(*requests_of(person, actions, message, circumstances))
+        verdict = self._decide(person, actions, message, client, counts)
         if not verdict.is_permitted:
             _log.info("policy_denied", policies=[policy.id for policy in (*verdict.failed, *verdict.forbidden_by)])
             raise _error_of(verdict)
+
+    def who_asks(
+        self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
+    ) -> Policy | None:
+        """Return the policy that has a permitted message wait for the person's approval; None: it may leave unasked.
+
+        Raises:
+            PolicyFailed: a policy could not be evaluated.
+        """
+        verdict = self._decide(person, ("SendUnasked",), message, client, counts)
+        if verdict.failed:
+            raise _error_of(verdict)
+        return verdict.forbidden_by[0] if verdict.forbidden_by else None
+
+    def _decide(
+        self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str, counts: SendCounts
+    ) -> Verdict:
+        circumstances = Circumstances(client, self.now(self.time_zone), counts)
+        return self.policies.decide(*requests_of(person, actions, message, circumstances))
 
 
 def _error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:

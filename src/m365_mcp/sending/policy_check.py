@@ -16,6 +16,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.policy.facts import COUNT_NAMES, NO_COUNTS, AttachedFile, MessageFacts, SendCounts
 from m365_mcp.policy.links import link_domains
+from m365_mcp.sending.held_mail import ApprovalNeeded
 from m365_mcp.sending.send_limits import SendLimits
 
 # What the person's own addresses decide, always and where the operator has not named the company's domains.
@@ -41,6 +42,7 @@ class PolicyCheck:
         drafts: the person's drafts.
         limits: knows how much has left.
         run: runs work that takes processor time off the event loop; see `Composer.run`.
+        is_approved: whether the person has approved the message, so that no policy has it wait.
     """
 
     decision_point: PolicyDecisionPoint
@@ -50,12 +52,15 @@ class PolicyCheck:
     drafts: Drafts
     limits: SendLimits
     run: Run
+    is_approved: bool = False
 
     async def message(self, message: Message, *actions: str) -> None:
         """Return if the policies permit `actions` on a composed message.
 
         Raises:
-            PolicyDenied, PolicyFailed, PolicyUnavailable: they do not.
+            PolicyDenied, PolicyFailed: see `PolicyDecisionPoint.require`.
+            PolicyUnavailable: what a policy needs to know cannot be looked up.
+            ApprovalNeeded: the message may leave, and the person is to be asked first.
         """
         own = await self._own(message.from_)
         facts = MessageFacts(
@@ -74,7 +79,7 @@ class PolicyCheck:
     async def draft(
         self, item: Item, attached: Sequence[Attached], *actions: str, is_reply: bool = False, is_forward: bool = False
     ) -> None:
-        """Return if the policies permit `actions` on a draft in the mailbox. Raises PolicyDenied, PolicyFailed.
+        """Return if the policies permit `actions` on a draft in the mailbox. Raises as `message` does.
 
         Args:
             attached: its attachments.
@@ -98,7 +103,12 @@ class PolicyCheck:
         await self._require(actions, facts)
 
     async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
-        self.decision_point.require(self.person, actions, facts, self.client, await self._counts())
+        counts = await self._counts()
+        self.decision_point.require(self.person, actions, facts, self.client, counts)
+        if "Send" in actions and not self.is_approved:
+            policy = self.decision_point.who_asks(self.person, facts, self.client, counts)
+            if policy is not None:
+                raise ApprovalNeeded(policy.id)
 
     async def _counts(self) -> SendCounts:
         """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""

@@ -20,6 +20,7 @@ from m365_mcp.errors import InvalidArgument, M365Error, OutcomeUnknown, RateLimi
 from m365_mcp.mail import Recipient
 from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import SendCounts
+from m365_mcp.sending.held_mail import ApprovalNeeded
 from m365_mcp.sending.ledger import WORK_SECONDS
 from m365_mcp.storage.sliding_counts import Addition, Counted, SlidingCounts, Window
 
@@ -121,7 +122,7 @@ class SendLimits:
 
     @asynccontextmanager
     async def counting(self, person: PersonId, addresses: Sequence[str]) -> AsyncIterator[None]:
-        """Count one message to these addresses while the block sends it; a message that is not sent does not count.
+        """Count one message to these addresses while the block sends it; what is not sent, or waits, does not count.
 
         Raises:
             RateLimited: a limit is reached; nothing is counted, and the block did not run.
@@ -135,7 +136,7 @@ class SendLimits:
             yield
         except OutcomeUnknown:
             raise
-        except M365Error:
+        except (M365Error, ApprovalNeeded):
             await self._take_back(reserved)
             raise
         finally:

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from m365_mcp.person import PersonId
+from m365_mcp.sending.origin import NOWHERE, Origin
 
 
 def new_message_id() -> str:
@@ -25,6 +26,7 @@ class SendRequest:
         message_id: our id of the message, if it already has one.
         composed_fingerprint: the fingerprint of v0.1.0; None when it is equal to `fingerprint`.
         save_to_sent: whether Graph stores a copy in Sent Items; of a draft it always does.
+        origin: where the send comes from.
     """
 
     person: PersonId
@@ -34,6 +36,7 @@ class SendRequest:
     message_id: str | None = None
     composed_fingerprint: str | None = None
     save_to_sent: bool = True
+    origin: Origin = NOWHERE
 
     @property
     def stored_fingerprint(self) -> str:

@@ -157,4 +157,3 @@ class SlidingCounts:
     async def take_back(self, *counted: Counted) -> None:
         """Take back what was added and did not happen. Raises StorageUnavailable."""
         await self.counters.add([one.addition.change(one.at, -1) for one in counted])
-
