@@ -227,11 +227,12 @@ class Throttled(Unavailable):
 
 
 class RateLimited(Unavailable):
-    """The person has sent as many messages to one address as the operator allows in an hour."""
+    """The person, or everybody together, has done as much in an hour or a day as the operator allows."""
 
     code = "rate_limited"
-    sentence = "You have sent the maximum number of messages per hour to one of the recipients."
-    advice = "Wait for the time given, or put everything into one message. The operator sets M365_SEND_HOURLY_LIMIT."
+    sentence = "A limit of this server for an hour or a day is reached."
+    advice = "Wait for the time given, then try again once."
+    for_person = "Nothing was sent. Ask your assistant to send the message again later."
 
 
 class ServerBusy(Unavailable):
