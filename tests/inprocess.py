@@ -174,7 +174,8 @@ class World:
         person, services = PersonId(access.claims["tid"], access.claims["oid"]), self.container.services
         caller = Caller(person, access.token, access.claims["session"])
         mailbox = mailbox_of(services.graph, services.tokens, caller)
-        return services.outgoing.outbox(person, mailbox, access.claims["preferred_username"])
+        name, session = access.claims["preferred_username"], access.claims["session"]
+        return services.outgoing.outbox(person, mailbox, name, tokens.client_id, session)
 
 
 @cache

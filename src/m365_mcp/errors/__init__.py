@@ -2,10 +2,11 @@
 
 `composing` has the errors of a message that must change, `microsoft` those that a setting at
 Microsoft causes, `mailbox` those of a message in the mailbox, `sign_in` those of a sign-in in a browser, `uploads`
-those of a file upload, and `client_metadata` those of a client's metadata document. `request_error` remembers the error
-of the HTTP request that is being answered.
+those of a file upload, `client_metadata` those of a client's metadata document, and `audit` that of a send that cannot be
+recorded. `request_error` remembers the error of the HTTP request that is being answered.
 """
 
+from m365_mcp.errors.audit import AuditUnavailable
 from m365_mcp.errors.base import (
     DEFAULT_WAIT_SECONDS,
     AssertionRefused,
@@ -96,6 +97,7 @@ __all__ = [
     "AppRegistrationMistake",
     "AssertionRefused",
     "AttachmentsMissing",
+    "AuditUnavailable",
     "AuthorizationRequestInvalid",
     "AuthorizationRequestTooLarge",
     "BodyFormMismatch",

@@ -11,8 +11,9 @@ from m365_mcp.errors.base import M365Error
 
 
 class PolicyDenied(M365Error):
-    """A policy forbids the message; nothing was sent."""
+    """A policy forbids the message; nothing was sent. `policy` is its id."""
 
+    policy: str | None = None
     code = "policy_denied"
     sentence = "A policy of this organization does not allow this message."
     advice = (
@@ -23,8 +24,9 @@ class PolicyDenied(M365Error):
 
 
 class PolicyFailed(M365Error):
-    """A policy could not be evaluated for the message; nothing was sent."""
+    """A policy could not be evaluated for the message; nothing was sent. `policy` is its id."""
 
+    policy: str | None = None
     code = "policy_error"
     sentence = "A policy of this organization could not be evaluated, so the message was not sent."
     advice = "Tell the people who run this server: the policy has a mistake, and only they can correct it."

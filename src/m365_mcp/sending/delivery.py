@@ -14,6 +14,7 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.ledger import Ledger, Reservation
 from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
+from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver
 from m365_mcp.sending.send_request import SendRequest
 
 FIRST_PAUSE_SECONDS = 1.0  # the shortest pause before this server sends a throttled message again
@@ -81,6 +82,7 @@ class Delivery:
         rate_limit: limits the messages to one address.
         metrics: counts the outcomes.
         throttled_seconds: how long this server retries a throttled message; 0 for no retry.
+        observer: is told of every send.
     """
 
     ledger: Ledger
@@ -88,6 +90,7 @@ class Delivery:
     rate_limit: RecipientRateLimit
     metrics: Metrics
     throttled_seconds: float = 0.0
+    observer: SendObserver = field(default_factory=NoObserver)
     _running: set[asyncio.Task[SendReceipt]] = field(default_factory=set, init=False, repr=False)
 
     async def send(
@@ -104,9 +107,10 @@ class Delivery:
         Raises:
             OutcomeUnknown: Graph may have sent the message; a repeat raises the same and sends nothing.
             IdempotencyKeyReused: the caller used the key for another message.
+            AuditUnavailable: the operator requires a record of the send, and it could not be written.
             M365Error: Graph did not send the message.
         """
-        task = asyncio.create_task(self._send(request, addresses, strategy, progress))
+        task = asyncio.create_task(self._observe(request, addresses, strategy, progress))
         self._running.add(task)
         task.add_done_callback(self._discard)
         # The only shield: the send needs an outcome even when the caller disconnects.
@@ -121,29 +125,38 @@ class Delivery:
         """Wait until no send is running."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _send(
+    async def _observe(
         self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
+        observed = ObservedSend(self.observer, SendEvent(request, addresses))
+        try:
+            receipt = await self._send(observed, strategy, progress)
+        except BaseException as error:
+            observed.failed(error)
+            raise
+        observed.succeeded(receipt.request_id, is_repeat=receipt.is_repeat)
+        return receipt
+
+    async def _send(self, observed: ObservedSend, strategy: SendStrategy, progress: Progress) -> SendReceipt:
+        request = observed.event.request
         reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
         if not reservation.is_ours and reservation.entry.state == "unknown":
             reservation = await self._reconcile(reservation, strategy)
             if reservation.entry.state == "failed":
                 reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
+        observed.reserved(reservation.entry.message_id)
         if not reservation.is_ours:
             return self._repeat(reservation)
         async with self.ledger.holding_lease(reservation):
-            return await self._perform(_RunningSend(reservation), request, addresses, strategy, progress)
+            return await self._perform(_RunningSend(reservation), observed, strategy, progress)
 
     async def _perform(
-        self,
-        running: _RunningSend,
-        request: SendRequest,
-        addresses: tuple[str, ...],
-        strategy: SendStrategy,
-        progress: Progress,
+        self, running: _RunningSend, observed: ObservedSend, strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
+        person = observed.event.request.person
         try:
-            async with self.rate_limit.counting(request.person, addresses), self.slots.slot(request.person):
+            await observed.begin()
+            async with self.rate_limit.counting(person, observed.event.addresses), self.slots.slot(person):
                 request_id = await self._send_with_retries(running, strategy, progress)
         except OutcomeUnknown as error:
             return await self._reconciled_or_unknown(running.reservation, strategy, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrategy, no_progress
 from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.policy_check import PolicyCheck
-from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.sending.send_request import SendCaller, SendContent, SendRequest
 from m365_mcp.sending.strategies import DirectSend, DraftSend
 
 Result = TypeVar("Result")
@@ -47,9 +47,11 @@ class Outgoing:
     policies: PolicyDecisionPoint
     shows_previews: bool = False
 
-    def outbox(self, person: PersonId, mailbox: Mailbox, sign_in_name: str = "", client: str = "") -> Outbox:
-        """Return the outgoing mail of one person, for a call of the MCP client with this id."""
-        return Outbox(self, person, mailbox, sign_in_name, client)
+    def outbox(
+        self, person: PersonId, mailbox: Mailbox, sign_in_name: str = "", client: str = "", session: str = ""
+    ) -> Outbox:
+        """Return the outgoing mail of one person, for a call of the MCP client and the session with these ids."""
+        return Outbox(self, person, mailbox, sign_in_name, client, session)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Outbox:
         mailbox: the mailbox of the sender.
         sign_in_name: the sender's sign-in name, which most tenants make the mail address.
         client: the client id of the MCP client.
+        session: the id of the client's session.
     """
 
     outgoing: Outgoing
@@ -69,6 +72,7 @@ class Outbox:
     mailbox: Mailbox
     sign_in_name: str
     client: str = ""
+    session: str = ""
 
     @property
     def rules(self) -> MailRules:
@@ -132,6 +136,7 @@ class Outbox:
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
             save_to_sent=message.save_to_sent,
+            content=partial(content_of, message),
         )
         return await self.deliver(request, message.addresses, self._strategy(message), progress)
 
@@ -139,6 +144,7 @@ class Outbox:
         self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
         """Send the message of `request` once, by `strategy`; see `Delivery.send`."""
+        request = replace(request, caller=SendCaller(self.client, self.session))
         return await self.outgoing.delivery.send(request, addresses, strategy, progress)
 
     def _strategy(self, message: Message) -> SendStrategy:
@@ -147,6 +153,11 @@ class Outbox:
         if self.outgoing.by_draft and message.save_to_sent:
             return DraftSend(self.drafts, message, permit)
         return DirectSend(self.mailbox, message, permit)
+
+
+def content_of(message: Message) -> SendContent:
+    """Return what a composed message contains, for a record of the send."""
+    return SendContent(message.subject, message.body, tuple(file.size for file in message.attachments))
 
 
 def mailbox_of(graph: GraphClient, tokens: GraphTokenProvider, caller: Caller) -> Mailbox:

@@ -15,6 +15,7 @@ from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import Message
 from m365_mcp.sending.delivery import RecordDraft
 from m365_mcp.sending.draft_inspection import DraftInspection
+from m365_mcp.sending.send_request import SendContent
 
 # Pauses between polls until Graph has moved a sent message out of the Drafts folder, in seconds.
 POLL_PAUSES = (0.3, 0.7, 1.0, 2.0, 4.0)
@@ -128,6 +129,12 @@ class ExistingDraftSend:
     poll_pauses: tuple[float, ...] = POLL_PAUSES
     has_started: bool = field(default=False, init=False)
     inspected: Item | None = field(default=None, init=False)
+
+    def content(self) -> SendContent:
+        """Return what is known of the draft, for a record of the send."""
+        if self.inspected is None:
+            return SendContent()
+        return SendContent(self.inspected.subject, addresses=self.inspected.addresses)
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         """Send the draft; see `delivery.SendStrategy`. The id in the draft overrides the id in the ledger."""

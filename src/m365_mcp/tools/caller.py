@@ -55,7 +55,8 @@ def caller_uploads(context: Context = CurrentContext()) -> PendingUploads:
 
 def _outbox(services: Services, caller: Caller | None) -> Outbox:
     person = caller.person if caller else ANONYMOUS
-    return services.outgoing.outbox(person, _mailbox(services, caller), _sign_in_name(), _client())
+    session = caller.session_id if caller else ""
+    return services.outgoing.outbox(person, _mailbox(services, caller), _sign_in_name(), _client(), session)
 
 
 def _mailbox(services: Services, caller: Caller | None) -> Mailbox:
