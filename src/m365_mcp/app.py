@@ -97,7 +97,7 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner), container.policy_watcher.running():
+            async with inner.lifespan(inner), container.policy_watcher.running(), container.audit.running():
                 _allow_large_messages(inner)
                 yield
         finally:
@@ -113,7 +113,12 @@ def assemble(container: Container) -> Starlette:
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
         Middleware(RequestHeaders, mcp_path=MCP_PATH),
-        Middleware(SignInTrail, log=SignInLog(container.metrics), records=records),
+        Middleware(
+            SignInTrail,
+            log=SignInLog(container.metrics, container.audit.record),
+            records=records,
+            notes_addresses=container.audit.notes_addresses,
+        ),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]

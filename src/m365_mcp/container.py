@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import httpx2
 
 from m365_mcp import retries
+from m365_mcp.audit.opening import open_audit
+from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.opening import open_client_metadata
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
@@ -60,6 +62,7 @@ class Container:
     metrics: Metrics
     readiness: health.Readiness
     pages: Pages
+    audit: AuditTrail
 
     @property
     def policy_watcher(self) -> PolicyWatcher:
@@ -76,6 +79,7 @@ class Container:
         """Give back connections."""
         self.services.outgoing.composer.close()
         await self.services.outgoing.delivery.finish()
+        await self.audit.close()
         await self.http.aclose()
         await self.graph_http.aclose()
         await self.sign_ins.close()
@@ -89,6 +93,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
     http, graph_http = make_http_clients(settings, transport)
     encryption_keys = [key.get_secret_value() for key in settings.storage_encryption_key]
     storage = open_storage(settings, make_cipher(encryption_keys, settings.signing_secrets))
+    audit = open_audit(settings, storage.records, metrics)
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
     endpoint = TokenEndpoint(
         settings.authority,
@@ -99,7 +104,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         metrics,
     )
     scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
-    sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics)
+    sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics, audit)
     on_behalf_of = OnBehalfOf(
         endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
     )
@@ -112,23 +117,29 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         storage,
         sign_ins,
         EntraProxy(settings, sign_ins, scopes, pages.consent),
-        build_services(settings, storage, metrics, tokens, graph),
+        build_services(settings, storage, metrics, tokens, graph, audit),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
         pages,
+        audit,
     )
 
 
 def build_services(
-    settings: Settings, storage: Storage, metrics: Metrics, tokens: GraphTokenProvider, graph: GraphClient
+    settings: Settings,
+    storage: Storage,
+    metrics: Metrics,
+    tokens: GraphTokenProvider,
+    graph: GraphClient,
+    audit: AuditTrail,
 ) -> Services:
     """Build what the tools use."""
-    outgoing = build_outgoing(settings, storage, metrics)
+    outgoing = build_outgoing(settings, storage, metrics, audit)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
     return Services(tokens, graph, outgoing, Uploads(links, batches, settings.mcp_server_base_url))
 
 
-def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Outgoing:
+def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Outgoing:
     """Build what outgoing messages go through."""
     windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
     delivery = Delivery(
@@ -137,6 +148,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         RecipientRateLimit(storage.records, settings.m365_send_hourly_limit),
         metrics,
         settings.m365_send_throttled_seconds,
+        audit,
     )
     rules = mail_rules(settings)
     return Outgoing(
@@ -144,15 +156,16 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         Composer(),
         delivery,
         settings.m365_send_mode == "draft",
-        _decision_point(settings, rules),
+        _decision_point(settings, rules, audit),
         settings.m365_show_previews,
     )
 
 
-def _decision_point(settings: Settings, rules: MailRules) -> PolicyDecisionPoint:
+def _decision_point(settings: Settings, rules: MailRules, audit: AuditTrail) -> PolicyDecisionPoint:
     internal = InternalDomains(settings.m365_internal_domains)
     policies = read_policies(rules, settings.m365_policy_file)
-    return PolicyDecisionPoint(policies, internal, ZoneInfo(settings.m365_policy_timezone))
+    time_zone = ZoneInfo(settings.m365_policy_timezone)
+    return PolicyDecisionPoint(policies, internal, time_zone, observe=audit.record)
 
 
 def mail_rules(settings: Settings) -> MailRules:
@@ -168,11 +181,16 @@ def mail_rules(settings: Settings) -> MailRules:
 
 
 def build_sign_ins(
-    settings: Settings, storage: Storage, endpoint: TokenEndpoint, keys: SigningKeys, metrics: Metrics
+    settings: Settings,
+    storage: Storage,
+    endpoint: TokenEndpoint,
+    keys: SigningKeys,
+    metrics: Metrics,
+    audit: AuditTrail,
 ) -> SignIns:
     """Build what people sign in with and stay signed in by."""
     verifier = EntraTokenVerifier(_expected_token(settings), keys)
-    sessions = Sessions(storage.records, metrics, settings.mcp_refresh_grace_seconds)
+    sessions = Sessions(storage.records, metrics, settings.mcp_refresh_grace_seconds, observe=audit.record)
     step_ups = StepUps(storage.records)
     scope = f"api://{settings.azure_client_id}/{settings.mcp_scope_name} openid profile offline_access"
     return SignIns(

@@ -96,7 +96,5 @@ class ObservedSend:
         self, outcome: Outcome, *, request_id: str | None = None, code: str | None = None, policy: str | None = None
     ) -> None:
         seconds = time.monotonic() - self._began_at
-        changed = replace(
-            self.event, outcome=outcome, request_id=request_id, code=code, policy=policy, seconds=seconds
-        )
+        changed = replace(self.event, outcome=outcome, request_id=request_id, code=code, policy=policy, seconds=seconds)
         self.observer.end(changed)
