@@ -66,7 +66,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(container.metrics)],
+        middleware=[ToolOutcome(container.metrics, container.audit.record)],
         mask_error_details=True,
     )
     for function in tools_for(container.settings.m365_toolsets):

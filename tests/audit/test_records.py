@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from m365_mcp import settings
-from m365_mcp.audit.operator_events import OperatorCommand, RecordsLost
+from m365_mcp.audit.events import OperatorCommand, RecordsLost
 from m365_mcp.audit.records import Options, own_activity, render
 from m365_mcp.auth.sessions import SessionEnd
 from m365_mcp.commands import sessions as command

@@ -15,7 +15,7 @@ from functools import singledispatch
 from typing import Any, Literal
 
 from m365_mcp import __version__
-from m365_mcp.audit.operator_events import OperatorCommand, RecordsLost
+from m365_mcp.audit.events import OperatorCommand, RecordsLost, RefusedCall
 from m365_mcp.auth.sessions import SessionEnd
 from m365_mcp.auth.sign_in_events import SignInEvent, clean_client_id
 from m365_mcp.mail import Recipient
@@ -73,7 +73,7 @@ def render(event: object, at: int, options: Options) -> Record:
 def _send(event: SendEvent, at: int, options: Options) -> Record:
     content = event.request.content()
     addresses = content.addresses or event.addresses
-    domains = Counter(Recipient(address).domain for address in addresses)
+    domains = _domains(addresses)
     status = {"sent": _SUCCESS, "not_sent": _FAILURE, "unknown": _UNKNOWN}.get(event.outcome, _OTHER)
     caller = event.request.caller
     record = _base(_EMAIL, _SEND, at, options) | {
@@ -84,7 +84,7 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
         "direction_id": _direction(domains, options),
         "actor": _actor(event.request.person, caller.client, caller.session),
         "email": {"to": _to(addresses, options)},
-        "unmapped": {"recipient_count": len(addresses), "recipient_domains": dict(sorted(domains.items()))},
+        "unmapped": {"recipient_count": len(addresses), "recipient_domains": domains},
     }
     record["metadata"] |= {"tenant_uid": event.request.person.tenant_id, "profiles": ["host", "security_control"]}
     email, unmapped = record["email"], record["unmapped"]
@@ -119,9 +119,7 @@ def _refusal(event: PolicyRefusal, at: int, options: Options) -> Record:
             "actions": list(event.actions),
             "policies": list(event.policies),
             "recipient_count": facts["recipientCount"],
-            "recipient_domains": dict(
-                sorted(Counter(one.domain for one in (*event.message.receivers, *event.message.reply_to)).items())
-            ),
+            "recipient_domains": _domains(one.address for one in (*event.message.receivers, *event.message.reply_to)),
             "attachment_count": facts["attachmentCount"],
             "attachment_bytes": facts["attachmentBytes"],
         },
@@ -129,6 +127,27 @@ def _refusal(event: PolicyRefusal, at: int, options: Options) -> Record:
     record["metadata"] |= {"tenant_uid": event.person.tenant_id, "profiles": ["security_control"]}
     if "recipients" in options.content:
         record["unmapped"]["recipients"] = facts["recipients"]
+    return record
+
+
+@render.register
+def _refused_call(event: RefusedCall, at: int, options: Options) -> Record:
+    record = _base(_API, _OTHER, at, options) | {
+        "activity_name": "Refuse",
+        "severity_id": _MEDIUM,
+        "status_id": _FAILURE,
+        "status": "refused",
+        "status_code": event.code,
+        "actor": _actor(event.person, event.client, event.session),
+        "api": {"operation": event.tool, "service": {"name": NAME}},
+        "src_endpoint": {"svc_name": NAME},
+        "action_id": _DENIED,
+        "disposition_id": _BLOCKED,
+        "unmapped": {"refused_count": len(event.addresses), "refused_domains": _domains(event.addresses)},
+    }
+    record["metadata"] |= {"tenant_uid": event.person.tenant_id, "profiles": ["security_control"]}
+    if "recipients" in options.content:
+        record["unmapped"]["refused"] = list(event.addresses)
     return record
 
 
@@ -227,6 +246,11 @@ def _base(class_uid: int, activity: int, at: int, options: Options) -> Record:
             "log_provider": options.host,
         },
     }
+
+
+def _domains(addresses: Iterable[str]) -> dict[str, int]:
+    """Return how many addresses each domain has."""
+    return dict(sorted(Counter(Recipient(address).domain for address in addresses).items()))
 
 
 def _to(addresses: Iterable[str], options: Options) -> list[str]:

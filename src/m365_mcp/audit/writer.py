@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from m365_mcp import logs
 from m365_mcp.audit.chain import Chain, Tip
-from m365_mcp.audit.operator_events import RecordsLost
+from m365_mcp.audit.events import RecordsLost
 from m365_mcp.audit.outputs import Output
 from m365_mcp.audit.records import Options, Record, render
 from m365_mcp.metrics import Metrics

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from m365_mcp.audit.operator_events import OperatorCommand
+from m365_mcp.audit.events import OperatorCommand
 from m365_mcp.auth.session import Session
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import InvalidArgument
