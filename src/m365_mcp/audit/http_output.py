@@ -45,11 +45,11 @@ class HttpOutput:
     def write(self, lines: Sequence[bytes]) -> None:
         """Put the lines into the spool and have them sent. Raises OSError."""
         self.spool.append(lines)
-        self.start()
+        self.resume()
         if not self._pause:
             self._wake.set()
 
-    def start(self) -> None:
+    def resume(self) -> None:
         """Start to send what is in the spool."""
         if self._thread is None:
             self._is_closed = False

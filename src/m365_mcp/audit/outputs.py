@@ -16,6 +16,9 @@ from typing import Protocol
 class Output(Protocol):
     """Takes lines, in order."""
 
+    def resume(self) -> None:
+        """Begin to send what an earlier process has left; returns at once."""
+
     def write(self, lines: Sequence[bytes]) -> None:
         """Store the lines, so that they outlive this process. Raises OSError; then it has stored none of them."""
 
@@ -25,6 +28,9 @@ class Output(Protocol):
 
 class StandardOutput:
     """Writes to standard output, for a container engine that collects it."""
+
+    def resume(self) -> None:
+        """Return: an earlier process has left nothing."""
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Write the lines at once."""
@@ -48,6 +54,9 @@ class FileOutput:
     path: Path
     _file: int | None = field(default=None, init=False, repr=False)
     _is_torn: bool = field(default=False, init=False)
+
+    def resume(self) -> None:
+        """Return: an earlier process has left nothing."""
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append the lines and wait for the disk. Raises OSError; a torn line is ended before the next write."""

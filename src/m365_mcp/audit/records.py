@@ -52,7 +52,7 @@ class Options:
         internal: the company's domains, as the operator names them.
     """
 
-    host: str = "localhost"
+    host: str = "unknown"
     content: frozenset[str] = frozenset()
     internal: InternalDomains = field(default_factory=InternalDomains)
 

@@ -61,10 +61,11 @@ class AuditTrail:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Exchange tips with the other replicas while the block runs."""
-        if self.tips is None:
+        """Send what an earlier process has left, and exchange tips with the other replicas, while the block runs."""
+        if self.writer is None or self.tips is None:
             yield
             return
+        self.writer.output.resume()
         async with self.tips.running():
             yield
 
