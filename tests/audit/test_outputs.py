@@ -104,7 +104,7 @@ def test_lost_records_are_counted_in_the_trail_and_in_the_metrics() -> None:
         writer.add(EVENT)
         disk.wait_for_try()
     for _ in range(3):  # one after the other, so that the queue has room for each
-        with pytest.raises(OSError, match="wait"):
+        with pytest.raises(OSError, match="not written"):
             writer.add_and_confirm(lambda options: own_activity("audit.tips", 0, options)).result(30)
     disk.works = True
     while not disk.lines:

@@ -66,13 +66,11 @@ class HttpOutput:
 
     def _run(self) -> None:
         with self.connect() as client:
-            is_last = False
-            while not is_last:
-                is_last = self._is_closed
+            while not self._is_closed:
                 self._send_all(client)
-                if not is_last:
-                    self._wake.wait(self._pause or LOOK_SECONDS)
-                    self._wake.clear()
+                self._wake.wait(self._pause or LOOK_SECONDS)
+                self._wake.clear()
+            self._send_all(client)
 
     def _send_all(self, client: httpx2.Client) -> None:
         """Send batches until the spool is empty or one fails."""
@@ -85,7 +83,7 @@ class HttpOutput:
                     return
                 self.spool.remove(files)
                 self._pause = 0.0
-        except (OSError, httpx2.HTTPError) as error:
+        except Exception as error:  # the thread must not end; the lines stay in the spool
             self._fail(type(error).__name__)
 
     def _headers(self) -> dict[str, str]:

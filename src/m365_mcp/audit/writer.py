@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -95,10 +96,16 @@ class Writer:
             self._lose(1)
             _refuse(job.written, OSError("too many records wait"))
             return
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-                self._thread.start()
+        try:
+            with self._lock:
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="audit", daemon=True)
+                    thread.start()
+                    self._thread = thread
+        except RuntimeError as error:  # no more threads: what is recorded here must not fail because of that
+            self._lose(1)
+            _refuse(job.written, error)
+            return
         self._jobs.put(job)
 
     def _run(self) -> None:
@@ -154,23 +161,24 @@ class Writer:
             return
         try:
             self.output.write([line for line, _, _ in self._waiting])
-        except OSError as error:
+        except Exception as error:  # the thread must not end; the records wait
             self._fail(error)
             return
         self.metrics.audit_records.labels("written").inc(len(self._waiting))
         waiting, self._waiting = self._waiting, []
         for _, written, tip in waiting:
-            if written is not None and not written.done():
-                written.set_result(tip)
+            if written is not None:
+                with suppress(InvalidStateError):  # who waited has given up
+                    written.set_result(tip)
         if self._is_failing:
             self._is_failing = False
             _log.info("audit_output_back", records=len(waiting))
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: Exception) -> None:
         """Leave the records waiting; whoever waits for one is told that it is not written."""
         if not self._is_failing:
             self._is_failing = True
-            _log.error("audit_output_failed", error=type(error).__name__, number=error.errno)
+            _log.error("audit_output_failed", error=type(error).__name__, number=getattr(error, "errno", None))
         for _, written, _ in self._waiting:
             _refuse(written, error)
 
@@ -189,8 +197,9 @@ class Writer:
 
 
 def _refuse(written: Future[Tip] | None, error: Exception) -> None:
-    if written is not None and not written.done():
-        written.set_exception(error)
+    if written is not None:
+        with suppress(InvalidStateError):
+            written.set_exception(OSError(f"the record is not written: {type(error).__name__}"))
 
 
 def _milliseconds() -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol
 
 from m365_mcp import logs
-from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
+from m365_mcp.errors import AuditUnavailable, GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.ledger import Ledger, Reservation
@@ -140,11 +140,12 @@ class Delivery:
     async def _send(self, observed: ObservedSend, strategy: SendStrategy, progress: Progress) -> SendReceipt:
         request = observed.event.request
         reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
+        observed.reserved(reservation.entry.message_id)
         if not reservation.is_ours and reservation.entry.state == "unknown":
-            reservation = await self._reconcile(reservation, strategy)
+            reservation = await self._reconcile(observed, reservation, strategy)
             if reservation.entry.state == "failed":
                 reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
-        observed.reserved(reservation.entry.message_id)
+                observed.reserved(reservation.entry.message_id)
         if not reservation.is_ours:
             return self._repeat(reservation)
         async with self.ledger.holding_lease(reservation):
@@ -201,8 +202,12 @@ class Delivery:
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
         raise GraphUnavailable("Microsoft Graph did not send the message.", reference=error.reference) from error
 
-    async def _reconcile(self, reservation: Reservation, strategy: SendStrategy) -> Reservation:
-        """Look up the outcome of an earlier call's message, and store it."""
+    async def _reconcile(self, observed: ObservedSend, reservation: Reservation, strategy: SendStrategy) -> Reservation:
+        """Look up the outcome of an earlier call's message, and store it; the strategy may send its draft once more."""
+        try:
+            await observed.begin()
+        except AuditUnavailable:
+            return reservation
         reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled is None:
             return reservation
