@@ -45,7 +45,7 @@ async def broken(_: str) -> str:
 
 
 async def test_h7_outcomes_are_told_once_each() -> None:
-    """Sent, repeat, not sent with the policy, unknown, and a fault of ours: one event each, with our id of the message."""
+    """Sent, repeat, not sent with the policy, unknown, and a fault of ours: one event each, with our id."""
     world, listener = World(), Listener()
     replica = listener.at(world)
     first = await replica.send(request(), TO, Direct(world.graph))
