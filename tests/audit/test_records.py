@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from m365_mcp import settings
 from m365_mcp.audit.events import OperatorCommand, RecordsLost
 from m365_mcp.audit.records import Options, own_activity, render
 from m365_mcp.auth.sessions import SessionEnd
+from m365_mcp.auth.sign_in_events import Attempt
+from m365_mcp.auth.sign_in_records import describe_code, with_sign_in
 from m365_mcp.commands import sessions as command
 from m365_mcp.errors import OutcomeUnknown, PolicyDenied, RateLimited, StorageUnavailable
 from m365_mcp.mail import MessageRequest
@@ -146,6 +149,31 @@ async def test_h7_sign_in_is_recorded_with_person_session_and_address(tmp_path: 
     assert begun["src_endpoint"]["ip"] == completed["src_endpoint"]["ip"] == "127.0.0.1"
     assert completed["user"]["org"]["uid"] == TENANT_ID
     assert completed["session"]["uid"]
+
+
+async def test_log_of_a_sign_in_has_no_person_and_no_address(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the audit trail has of a sign-in besides is in no log."""
+    file = tmp_path / "audit"
+    async with running(m365_audit=f"file:{file}") as world:
+        await world.sign_in()
+
+    completed = of_class(file, AUTHENTICATION)[1]
+    log = capsys.readouterr().out
+    assert "outcome=completed" in log
+    assert "127.0.0.1" not in log
+    assert completed["user"]["uid"] not in log
+    assert completed["session"]["uid"] not in log
+
+
+def test_address_of_the_browser_comes_with_the_code() -> None:
+    """The client that redeems the code may be elsewhere; the record has the address that the browser came back from."""
+    tokens = with_sign_in({"access_token": "x"}, Attempt("callback", "reference", 1.0, address="192.0.2.7"))
+    attempt = Attempt("token", address="198.51.100.1")
+    describe_code(attempt, SimpleNamespace(client_id="c", redirect_uri="http://localhost/cb", idp_tokens=tokens))
+
+    assert attempt.completed(2.0).address == "192.0.2.7"
 
 
 async def test_address_of_a_sign_in_can_be_left_out(tmp_path: Path) -> None:

@@ -134,6 +134,27 @@ def test_forged_tip_is_found_with_the_public_key_only() -> None:
     assert len(problems(lines, [])) == RECORDS // TIP_EVERY
 
 
+@pytest.mark.parametrize(("old", "new"), [(b'{"', b'{ "'), (b'"time"', b'"time":0,"time"'), (b"Audit", b"\\u0041udit")])
+def test_line_in_another_form_is_found_although_it_means_the_same(old: bytes, new: bytes) -> None:
+    """White space, a name that is there twice, and another spelling: other programs may read them otherwise."""
+    chain, lines = chain_with_tips()
+    changed = lines[4].replace(old, new, 1)
+    assert changed != lines[4]
+
+    assert problems([*lines[:4], changed, *lines[5:]], witness(chain))[0].startswith("file, line 5: this is no record")
+
+
+def test_moved_record_is_named() -> None:
+    """A record that was moved to a later place is said to be out of order, and missing where it was."""
+    chain, lines = chain_with_tips()
+    found = problems([*lines[:3], *lines[4:8], lines[3], *lines[8:]], witness(chain))
+
+    assert found == [
+        f"file, line 4: before record 5 of chain {chain.id}, 1 records are missing.",
+        f"file, line 8: record 4 of chain {chain.id} is out of order.",
+    ]
+
+
 def test_repeated_delivery_is_no_problem() -> None:
     """A collector that got a batch twice has the same records twice, and nothing is wrong with that."""
     chain, lines = chain_with_tips()
