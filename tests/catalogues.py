@@ -21,15 +21,12 @@ from m365_mcp.commands.reference import every_error
 from m365_mcp.entra import meanings
 from m365_mcp.entra.meaning import Meaning
 from m365_mcp.errors import (
-    AttachmentsMissing,
     DraftUnknown,
     InvalidArgument,
     M365Error,
-    OutcomeUnknown,
     SettingsMistake,
+    TooManyHeld,
     composing,
-    mailbox,
-    policy,
 )
 from m365_mcp.web.pages import error_page
 from m365_mcp.web.pages.languages import ENGLISH
@@ -39,8 +36,8 @@ TEMPLATES = SOURCES / "web" / "pages" / "templates"
 CATALOGUES = sorted((SOURCES / "locale").glob("*/LC_MESSAGES/m365_mcp.po"))
 _OPTIONS = {"newstyle_gettext": "true", "trimmed": "true"}
 # Errors of the tools' arguments, and of the start of the server: no browser meets them.
-_OF_TOOLS = (AttachmentsMissing, DraftUnknown, InvalidArgument, OutcomeUnknown, SettingsMistake)
-_MODULES_OF_TOOLS = (composing.__name__, mailbox.__name__, policy.__name__)
+_OF_TOOLS = (DraftUnknown, InvalidArgument, SettingsMistake, TooManyHeld)
+_MODULES_OF_TOOLS = (composing.__name__,)
 # Where errors that a page can show are raised. A sentence with a value in it (an f-string) is not translated: in
 # another language its class's sentence stands there, which says the same without the value.
 _RAISERS = [
@@ -50,7 +47,7 @@ _RAISERS = [
         for path in sorted((SOURCES / name).rglob("*.py"))
     ),
     *(SOURCES / "graph" / f"{name}.py" for name in ("attachments", "decipher", "upload_session")),
-    SOURCES / "sending" / "person_limits.py",
+    *(SOURCES / "sending" / f"{name}.py" for name in ("approvals", "delivery", "draft_inspection", "person_limits")),
 ]
 
 

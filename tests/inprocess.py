@@ -19,6 +19,7 @@ from m365_mcp.app import assemble
 from m365_mcp.container import Container, build_container
 from m365_mcp.entra.on_behalf_of import Caller
 from m365_mcp.person import PersonId
+from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, mailbox_of
 from m365_simulator import Simulator, create_simulator
 from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID
@@ -174,8 +175,8 @@ class World:
         person, services = PersonId(access.claims["tid"], access.claims["oid"]), self.container.services
         caller = Caller(person, access.token, access.claims["session"])
         mailbox = mailbox_of(services.graph, services.tokens, caller)
-        name, session = access.claims["preferred_username"], access.claims["session"]
-        return services.outgoing.outbox(person, mailbox, name, tokens.client_id, session)
+        origin = Origin(caller.session_id, access.client_id, access.claims["preferred_username"])
+        return services.outgoing.outbox(person, mailbox, origin)
 
 
 @cache

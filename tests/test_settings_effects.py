@@ -91,6 +91,9 @@ PROOF = {
     "m365_audit_key_file": "audit/test_outputs.py::test_signed_records_of_two_replicas_bear_witness_to_each_other",
     "m365_audit_ip": "audit/test_records.py::test_address_of_a_sign_in_can_be_left_out",
     "m365_audit_content": "audit/test_records.py::test_content_is_recorded_as_far_as_the_operator_asks",
+    "m365_send_approval": "sending/test_approvals.py::test_only_mail_with_an_address_outside_waits",
+    "m365_approval_minutes": "sending/test_approvals.py::test_l1_mail_that_waited_too_long_asks_anew",
+    "m365_approval_proof": "web/test_approvals.py::test_l4_fresh_sign_in_is_for_one_mail",
     "m365_show_previews": "e2e/test_answering.py::test_preview_is_shown_where_the_operator_allows_it",
 }
 

@@ -28,6 +28,7 @@ from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
+from m365_mcp.web.approvals import ApprovalCallback, ApprovalPages
 from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_descriptions import ErrorDescriptions
@@ -59,9 +60,10 @@ def build_server(container: Container) -> FastMCP[Any]:
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
         yield {SERVICES: container.services}
 
+    may_ask = container.services.outgoing.may_ask
     server: FastMCP[Any] = FastMCP(
         name=container.settings.mcp_product_name,
-        instructions=instructions_for(container.settings.m365_toolsets),
+        instructions=instructions_for(container.settings.m365_toolsets, may_ask=may_ask),
         version=__version__,
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
@@ -69,7 +71,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         middleware=[ToolOutcome(container.metrics, container.audit.record)],
         mask_error_details=True,
     )
-    for function in tools_for(container.settings.m365_toolsets):
+    for function in tools_for(container.settings.m365_toolsets, may_ask=may_ask):
         server.add_tool(publish(function, switched_off(container.services.outgoing)))
     return server
 
@@ -128,7 +130,8 @@ def _sign_in_trail(container: Container) -> Middleware:
 
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
     """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
-    parameters = OAuthParameters(inner, parse_all(container.settings.redirect_uris))
+    callbacks = ApprovalCallback(inner, container.proofs)
+    parameters = OAuthParameters(callbacks, parse_all(container.settings.redirect_uris))
     checked = OAuthRequests(ErrorDescriptions(RedirectUris(parameters)), container.auth.is_our_resource)
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     reserved = StoreReserve(checked, container.storage.reserve)
@@ -141,7 +144,7 @@ def _page_routes(container: Container) -> list[Route]:
     async def landing(request: Request) -> Response:
         return container.pages.landing(request, endpoint, await _state(container))
 
-    return [Route("/", landing), *container.pages.product.routes()]
+    return [Route("/", landing), *container.pages.product.routes(), *approval_pages(container).routes()]
 
 
 async def _state(container: Container) -> State:
@@ -151,6 +154,12 @@ async def _state(container: Container) -> State:
     except StorageUnavailable:
         return "down"
     return "down" if state != "ok" else "full" if is_full else "ok"
+
+
+def approval_pages(container: Container) -> ApprovalPages:
+    """Return the pages where people send or discard what waits for them."""
+    clock, proof = container.services.outgoing.delivery.ledger.clock, container.settings.m365_approval_proof
+    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock)
 
 
 def _upload_routes(container: Container) -> list[Route]:

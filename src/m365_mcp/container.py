@@ -10,6 +10,7 @@ import httpx2
 from m365_mcp import retries
 from m365_mcp.audit.opening import open_audit
 from m365_mcp.audit.trail import AuditTrail
+from m365_mcp.auth.browser_proof import BrowserProofs, ProofClient
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.opening import open_client_metadata
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
@@ -32,14 +33,16 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.policy.decision_point import PolicyDecisionPoint, read_policies
 from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.watching import PolicyWatcher
+from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.outbox import Outgoing
 from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
+from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
-from m365_mcp.storage.encryption import derive, make_cipher
+from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.tools.caller import Services
 from m365_mcp.uploads.links import UploadBatches, UploadLinks
@@ -58,6 +61,7 @@ class Container:
     storage: Storage
     sign_ins: SignIns
     auth: EntraProxy
+    proofs: BrowserProofs
     services: Services
     metrics: Metrics
     readiness: health.Readiness
@@ -69,6 +73,11 @@ class Container:
         """Watches the file of policies."""
         outgoing = self.services.outgoing
         return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
+
+    @property
+    def approvals(self) -> Approvals:
+        """Shows, sends and discards the mail that waits for approval."""
+        return Approvals(self.services.outgoing, self.services.tokens, self.services.graph)
 
     @property
     def checks(self) -> tuple[health.Check, ...]:
@@ -92,7 +101,8 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
     metrics, pages = Metrics(), Pages(settings)
     http, graph_http = make_http_clients(settings, transport)
     encryption_keys = [key.get_secret_value() for key in settings.storage_encryption_key]
-    storage = open_storage(settings, make_cipher(encryption_keys, settings.signing_secrets))
+    cipher = make_cipher(encryption_keys, settings.signing_secrets)
+    storage = open_storage(settings, cipher)
     audit = open_audit(settings, storage.records, metrics)
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
     endpoint = TokenEndpoint(
@@ -117,6 +127,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         storage,
         sign_ins,
         EntraProxy(settings, sign_ins, scopes, pages.consent),
+        build_browser_proofs(settings, endpoint, keys, cipher),
         build_services(settings, storage, metrics, tokens, graph, audit),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
@@ -148,6 +159,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit
         RecipientRateLimit(storage.records, settings.m365_send_hourly_limit),
         metrics,
         settings.m365_send_throttled_seconds,
+        ApprovalTerms(f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0),
         audit,
     )
     rules = mail_rules(settings)
@@ -177,6 +189,7 @@ def mail_rules(settings: Settings) -> MailRules:
         allow_bcc=settings.m365_send_bcc,
         allow_from=settings.m365_send_from,
         blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(blocked),
+        approval=settings.m365_send_approval,
     )
 
 
@@ -204,6 +217,20 @@ def build_sign_ins(
         UnusedRegistrations(storage.records, storage.numbers, settings.mcp_max_unused_registrations),
         tuple(derive(secret, "jwt") for secret in settings.signing_secrets),
     )
+
+
+def build_browser_proofs(
+    settings: Settings, endpoint: TokenEndpoint, keys: SigningKeys, cipher: RecordCipher
+) -> BrowserProofs:
+    """Build what tells who is at a browser, for the pages of mail that waits for approval."""
+    client = ProofClient(
+        f"{settings.authority}/{settings.azure_tenant_id}/oauth2/v2.0/authorize",
+        settings.azure_client_id,
+        f"api://{settings.azure_client_id}/{settings.mcp_scope_name} openid profile",
+        settings.mcp_server_base_url,
+        settings.public_path,
+    )
+    return BrowserProofs(client, endpoint, EntraTokenVerifier(_expected_token(settings), keys), cipher)
 
 
 def _expected_token(settings: Settings) -> TokenRequirements:

@@ -22,8 +22,9 @@ from m365_mcp.errors import OutcomeUnknown, PolicyDenied, RateLimited, StorageUn
 from m365_mcp.mail import MessageRequest
 from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import InternalDomains
+from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.send_events import Outcome, SendEvent
-from m365_mcp.sending.send_request import SendCaller, SendContent, SendRequest
+from m365_mcp.sending.send_request import SendContent, SendRequest
 from m365_simulator.app import TENANT_ID
 from tests.audit.reading import of_class, problems, read
 from tests.inprocess import ADA, SETTINGS, World, running
@@ -223,10 +224,8 @@ PERSON = PersonId("11111111-2222-4333-8444-555555555555", "22222222-3333-4444-85
 
 def sent(outcome: Outcome = "sent", addresses: tuple[str, ...] = ("a@b.example",), **changes: Any) -> SendEvent:
     """Return an event of a send."""
-    request = SendRequest(
-        PERSON, "f", caller=SendCaller("client", "session"), content=lambda: SendContent("s", "b", (1,))
-    )
-    return SendEvent(request, addresses, outcome, "id", **changes)
+    request = SendRequest(PERSON, "f", origin=Origin("session", "client"), content=lambda: SendContent("s", "b", (1,)))
+    return SendEvent(request, addresses, outcome, message_id="id", **changes)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +233,10 @@ def sent(outcome: Outcome = "sent", addresses: tuple[str, ...] = ("a@b.example",
     [
         sent(),
         sent("begun"),
+        sent("held", policy="setting:M365_SEND_APPROVAL"),
+        sent("declined", policy="setting:M365_SEND_APPROVAL"),
+        sent(is_approved=True, policy="setting:M365_SEND_APPROVAL"),
+        sent("not_sent", code="policy_denied", policy="no-fabrikam"),
         sent("not_sent", code=RateLimited.code),
         sent("not_sent", code=StorageUnavailable.code, addresses=()),
         sent(addresses=("/O=ORG/CN=X", "x@localhost", "grüße@bücher.example", "a'b@c.example")),

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from fastmcp import Client
@@ -14,8 +15,9 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.e2e.attaching import TEN_MB, UPLOADS, AttachingPerson, content, sha256
-from tests.e2e.person import direct_client, text_of
-from tests.e2e.programs import Server, Simulator, listens
+from tests.e2e.grants import start_server
+from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, done, text_of
+from tests.e2e.programs import Redis, Server, Simulator, listens
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -97,6 +99,38 @@ HOSTILE_MAIL = {
     "subject": "<script>alert('subject')</script>",
     "body": "<p>Here are <b>the notes</b>.</p><script>alert('body')</script><img src=x onerror=alert('img')>",
 }
+
+
+@pytest.mark.full
+async def test_l5_person_approves_in_a_real_browser_and_no_frame_shows_the_page(
+    browser: BrowserContext, simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """One sign-in and one press send the mail that the page shows; a frame of another site gets no cookie."""
+    options = {"M365_SEND_APPROVAL": "external", "M365_INTERNAL_DOMAINS": "contoso.example"}
+    server = start_server(tmp_path, simulator, REDIS_URL=shared_redis.url, **options)
+    ada = Assistant(server.url, PersonAtBrowser(simulator.ready["ca_file"]))
+    held = await done(ada, "send_mail", **{**HOSTILE_MAIL, "to": ["marie@fabrikam.example"]})
+    page, problems = await browser.new_page(), list[str]()
+    page.on("dialog", lambda dialog: problems.append(dialog.message))
+    await page.goto(held["approval_url"])
+    await page.get_by_role("button", name="Ada Lovelace").click()
+    await expect(page.get_by_role("heading")).to_have_text("Send this mail?")
+    await expect(page.frame_locator("iframe.mail").get_by_text("the notes")).to_be_visible()
+    hostile = await browser.new_page()
+    framing = "<iframe></iframe>"
+    await browser.route("http://hostile.example/", lambda route: route.fulfill(body=framing, content_type="text/html"))
+    await hostile.goto("http://hostile.example/")
+    async with hostile.expect_response(held["approval_url"]) as framed:
+        await hostile.evaluate(f"document.querySelector('iframe').src = {held['approval_url']!r}")
+    answer = await framed.value
+    before = len(simulator.outbox)
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("heading")).to_have_text("Sent")
+
+    assert (answer.status, answer.headers["location"].split("?")[0].split("/")[-1]) == (302, "authorize")
+    assert before == 0
+    assert [mail["to"][0]["address"] for mail in simulator.outbox] == ["marie@fabrikam.example"]
+    assert problems == []
 
 
 async def test_person_who_declines_is_brought_back_to_the_client(

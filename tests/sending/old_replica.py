@@ -11,8 +11,8 @@ from typing import Any
 
 import m365_mcp.errors
 from m365_mcp.errors import M365Error
-from m365_mcp.sending.delivery import RecordDraft, SendReceipt, SendStrategy
 from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.sending.send_strategy import RecordDraft, SendReceipt, SendStrategy
 from m365_mcp.storage.records import Backend, Records
 from tests.old_version import extract_renamed
 

@@ -23,10 +23,13 @@ from m365_mcp.errors import (
 from m365_mcp.graph.client import GraphClient, GraphRequest
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
-from m365_mcp.sending.delivery import Delivery, RecordDraft, SendReceipt
-from m365_mcp.sending.ledger import START_SECONDS, Entry, Ledger, RepeatWindows
+from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.held_mail import HeldContent
+from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows
+from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.person_limits import HOUR, SLOTS, MailboxSlots, RecipientRateLimit
 from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.sending.send_strategy import RecordDraft, SendReceipt
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
 from tests.auth.test_session_properties import CrashingBackend
@@ -88,6 +91,9 @@ class Direct:
     async def send(self, message_id: str, record_draft: RecordDraft) -> str:
         return await self._send(message_id)
 
+    def to_hold(self) -> HeldContent:
+        return HeldContent("direct")
+
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         return None
 
@@ -107,6 +113,9 @@ class NewDraft(Direct):
     async def send(self, message_id: str, record_draft: RecordDraft) -> str:
         await record_draft("draft")
         return await self._send(message_id)
+
+    def to_hold(self) -> HeldContent:
+        return HeldContent("direct")
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         return None if draft_id else False

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
 from m365_mcp.person import PersonId
 from m365_mcp.sending import ledger
-from m365_mcp.sending.ledger import Entry, Ledger, RepeatWindows
+from m365_mcp.sending.ledger import Ledger, RepeatWindows
+from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.leases import Lease, Leases
@@ -135,6 +136,8 @@ async def test_record_of_a_send_has_what_any_version_needs(records_draft: bool) 
         "lease": PLAIN.names()[0],
         "records_draft": records_draft,
         "save_to_sent": False,
+        "held_until": None,
+        "rule": None,
     }
     assert [await book.entry(name) for name in PLAIN.names()] == [expected, expected]
     assert [(collection, key, seconds) for collection, key, _, seconds in book.store.backend.written] == [

@@ -19,8 +19,10 @@ from m365_mcp.errors import (
     Throttled,
 )
 from m365_mcp.sending import delivery
-from m365_mcp.sending.delivery import Delivery, RecordDraft, SendReceipt, no_progress
-from m365_mcp.sending.ledger import Entry
+from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.held_mail import HeldContent
+from m365_mcp.sending.ledger_entry import Entry
+from m365_mcp.sending.send_strategy import RecordDraft, SendReceipt, no_progress
 from tests.sending.test_delivery import TO, World, request
 
 EARLIER = "An earlier call sent this message to Microsoft Graph and got no clear response: it may be sent."
@@ -40,6 +42,9 @@ class Told:
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         self.message_ids.append(message_id)
         return await self._send(record_draft)
+
+    def to_hold(self) -> HeldContent:
+        return HeldContent("direct")
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         self.asked.append((message_id, draft_id))
@@ -85,9 +90,9 @@ async def test_receipt_of_a_send_and_of_its_repeat() -> None:
         strategy.message_ids[0], receipt.accepted_at, "request-1", is_repeat=False, draft_id="AAMk1", is_saved=True
     )
     assert repeat == replace(receipt, is_repeat=True)
-    assert before <= datetime.fromisoformat(receipt.accepted_at) <= datetime.now(UTC)
-    assert receipt.accepted_at.endswith("+00:00")
-    assert "." not in receipt.accepted_at
+    assert before <= datetime.fromisoformat(str(receipt.accepted_at)) <= datetime.now(UTC)
+    assert str(receipt.accepted_at).endswith("+00:00")
+    assert "." not in str(receipt.accepted_at)
     entry = await entry_of(world)
     assert (entry.state, entry.draft_id) == ("sent", "AAMk1")
     assert entry.receipt == {"accepted_at": receipt.accepted_at, "request_id": "request-1"}
@@ -140,7 +145,7 @@ async def test_repeat_looks_for_what_became_of_the_first(found: bool | None) -> 
         receipt = await one.send(request(), TO, again)
         assert receipt.is_repeat is found
         assert receipt.request_id == (None if found else "request-1")
-        assert datetime.fromisoformat(receipt.accepted_at).tzinfo is not None
+        assert datetime.fromisoformat(str(receipt.accepted_at)).tzinfo is not None
 
     assert again.asked == [(first.message_ids[0], "AAMk1")]
     assert len(again.message_ids) == (1 if found is False else 0)

@@ -8,8 +8,9 @@ from typing import ClassVar
 import pytest
 
 from m365_mcp.errors import AuditUnavailable, M365Error, MessageRefused, OutcomeUnknown, PolicyDenied, RateLimited
-from m365_mcp.sending.delivery import Delivery, RecordDraft
+from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.send_events import SendEvent
+from m365_mcp.sending.send_strategy import RecordDraft
 from tests.sending.test_delivery import TO, Direct, NewDraft, World, request
 
 

@@ -12,9 +12,11 @@ from typing import Any, ClassVar
 import pytest
 
 from m365_mcp.errors import IdempotencyKeyReused, MessageRefused, OutcomeUnknown, StorageUnavailable
-from m365_mcp.sending.delivery import Delivery, RecordDraft
+from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.held_mail import HeldContent
 from m365_mcp.sending.ledger import COLLECTION, START_SECONDS
 from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.sending.send_strategy import RecordDraft
 from tests.sending.old_replica import OldModules, OldReplica
 from tests.sending.test_delivery import ADA, GRACE, TO, Direct, World, request
 
@@ -287,6 +289,9 @@ class Drafting:
             await self._taken_over.wait()
         await record_draft(f"draft of {message_id}")
         return await self._world.graph(message_id)
+
+    def to_hold(self) -> HeldContent:
+        return HeldContent("direct")
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         return None if draft_id else False

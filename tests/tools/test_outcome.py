@@ -14,7 +14,7 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
 from m365_mcp.tools.outcome import ToolOutcome
 
-TOOLS = {tool.__name__: sends_mail(tool) for tool in tools_for(tuple(TOOLSETS))}
+TOOLS = {tool.__name__: sends_mail(tool) for tool in tools_for(tuple(TOOLSETS), may_ask=True)}
 ERRORS = [kind for kind in every_error() if kind is not SettingsMistake]  # which stops the start, and no call meets
 UNCERTAIN = (OutcomeUnknown, AlreadySent, InternalError)
 

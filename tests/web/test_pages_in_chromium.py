@@ -28,7 +28,10 @@ from m365_mcp.errors import (
     UploadLinkEnded,
 )
 from m365_mcp.errors.request_error import note
+from m365_mcp.mail import Recipient
 from m365_mcp.person import PersonId
+from m365_mcp.sending.approvals import ShownMail
+from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.uploads.links import UploadLink
 from tests.browsers import NEEDS_CHROMIUM, open_profile
 from tests.web.apps import CALLBACK, IDS, authorize, register
@@ -106,8 +109,60 @@ PATHS = {
     "not found": "/none",
     "for clients": "/mcp",
     **{name: f"/shown/{name}" for name in SHOWN},
+    "approval": "/waiting/one",
+    "approvals": "/waiting/list",
+    "approved": "/waiting/done",
 }
 PAGES = ("consent", "unlisted", "upload", *PATHS)
+
+
+def waiting_routes(container: Container) -> list[ServerRoute]:
+    """Return routes that show a mail that waits, to whoever comes."""
+    pages, mail = container.pages, held_mail()
+    people = {"to": (Recipient("grace@contoso.example", "Grace Hopper"),), "bcc": (), "reply_to": ()}
+    shown = ShownMail(
+        mail,
+        Recipient("ada@contoso.example", "Ada Lovelace"),
+        "Meeting notes",
+        {**people, "cc": (Recipient("sales@fabrikam.example"),)},
+        frozenset(["sales@fabrikam.example"]),
+        (("notes-of-the-meeting-with-a-long-name.pdf", 188_416),),
+        "HTML",
+        "<p>Hello Grace,</p><p>here are <b>the notes</b> of today.</p>",
+    )
+
+    async def one(request: Request) -> Response:
+        return pages.approval(request, shown, "t" * 64, 0.0)
+
+    async def body(request: Request) -> Response:
+        return pages.approval_body(request, shown)
+
+    async def every(request: Request) -> Response:
+        return pages.approvals(request, [mail, mail.model_copy(update={"subject": ""})], 0.0)
+
+    async def done(request: Request) -> Response:
+        return pages.approval_done(request, mail, was_sent=True)
+
+    found = {"/waiting/one": one, f"/approvals/{mail.id}/body": body, "/waiting/list": every, "/waiting/done": done}
+    return [ServerRoute(path, endpoint) for path, endpoint in found.items()]
+
+
+def held_mail() -> HeldMail:
+    return HeldMail(
+        id="0123456789abcdef" * 2,
+        person=PersonId("tenant", "person"),
+        session_id="s",
+        client="c",
+        sign_in_name="ada@contoso.example",
+        rule="setting:M365_SEND_APPROVAL",
+        held_at=0.0,
+        expires_at=840.0,
+        names=("n",),
+        window_seconds=600.0,
+        way="direct",
+        subject="Meeting notes",
+        addresses=("grace@contoso.example", "sales@fabrikam.example"),
+    )
 
 
 @pytest.fixture
@@ -121,6 +176,7 @@ async def site() -> AsyncIterator[Site]:
         return Response(status_code=500)  # in its place comes the page of the error
 
     app.router.routes.insert(0, ServerRoute("/shown/{name}", show))
+    app.router.routes[:0] = waiting_routes(container)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with (
         httpx2.AsyncClient(transport=transport, base_url=URL) as http,
@@ -261,3 +317,19 @@ def problems_of(page: Page) -> list[str]:
     page.on("console", add)
     page.on("pageerror", lambda error: found.append(str(error)))
     return found
+
+
+async def test_l5_mail_that_waits_is_shown_in_a_sandbox_and_read_by_keyboard(site: Site) -> None:
+    """The frame shows the mail's text and runs nothing; Tab comes to Send, to Discard and to the language."""
+    page = await site.profile.new_page()
+    await page.goto(URL + PATHS["approval"])
+
+    await expect(page.frame_locator("iframe.mail").get_by_text("the notes")).to_be_visible()
+    assert await page.locator("iframe.mail").get_attribute("sandbox") == ""
+    await page.get_by_role("button", name="Send").focus()
+    reached = [await page.evaluate("document.activeElement.textContent")]
+    for _ in range(2):
+        await page.keyboard.press("Tab")
+        reached.append(await page.evaluate("document.activeElement.textContent"))
+
+    assert reached == ["Send", "Discard", "繁體中文"]

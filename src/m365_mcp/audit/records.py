@@ -75,14 +75,14 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
     addresses = content.addresses or event.addresses
     domains = _domains(addresses)
     status = {"sent": _SUCCESS, "not_sent": _FAILURE, "unknown": _UNKNOWN}.get(event.outcome, _OTHER)
-    caller = event.request.caller
+    origin = event.request.origin
     record = _base(_EMAIL, _SEND, at, options) | {
         "severity_id": {"unknown": _MEDIUM, "not_sent": _LOW}.get(event.outcome, _INFORMATIONAL),
         "status_id": status,
         "status": event.outcome,
         "duration": round(event.seconds * 1000),
         "direction_id": _direction(domains, options),
-        "actor": _actor(event.request.person, caller.client, caller.session),
+        "actor": _actor(event.request.person, origin.client, origin.session_id),
         "email": {"to": _to(addresses, options)},
         "unmapped": {"recipient_count": len(addresses), "recipient_domains": domains},
     }
@@ -97,8 +97,11 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
     _put(unmapped, "attachment_count", None if content.attachments is None else len(content.attachments))
     _put(unmapped, "attachment_bytes", None if content.attachments is None else sum(content.attachments))
     _put(unmapped, "graph_request_id", event.request_id)
-    if event.policy is not None:
+    _put(record, "status_detail", "approved by the person" if event.is_approved else None)
+    if event.outcome == "not_sent" and event.policy is not None and not event.is_approved:
         record |= _blocked([event.policy])
+    elif event.policy is not None:
+        record["policy"] = {"uid": event.policy}
     return record
 
 

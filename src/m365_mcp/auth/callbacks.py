@@ -121,14 +121,15 @@ def explain_refusal(request: Request) -> Request:
     query = request.query_params
     if "error" not in query:
         return request
-    refusal = _read_refusal(query)
+    refusal = read_refusal(query)
     request_error.note(refusal)
     told = {"error": _oauth_error(query["error"], refusal), "error_description": refusal.explain()}
     query_string = urlencode({**told, "state": query.get("state", "")})
     return Request({**request.scope, "query_string": query_string.encode()}, request.receive)
 
 
-def _read_refusal(query: Mapping[str, str]) -> M365Error:
+def read_refusal(query: Mapping[str, str]) -> M365Error:
+    """Return the meaning of the refusal in the query of a callback."""
     # `invalid_client` without a number says at the token endpoint that a secret is wrong; nobody has sent one here.
     error = query["error"] if query["error"] in _AUTHORIZE_ERRORS else None
     return decipher(400, {**query, "error": error})

@@ -134,7 +134,7 @@ def refusals_table() -> str:
 
 def tool_schemas(switched_off: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return the definition of each tool, as clients see it on a server where these names are switched off."""
-    tools = [publish(function, switched_off).to_mcp_tool() for function in tools_for(tuple(TOOLSETS))]
+    tools = [publish(function, switched_off).to_mcp_tool() for function in tools_for(tuple(TOOLSETS), may_ask=True)]
     return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
 
 

@@ -65,6 +65,23 @@ class EntraTokenVerifier:
             return {}, _REASONS.get(type(error).__name__, "not a token of Entra ID")
         return claims, self._rejection_reason(claims)
 
+    async def verify_id_token(self, token: str, nonce: str) -> tuple[dict[str, Any], str | None]:
+        """Return the claims of an ID token, and a short reason to reject it (OpenID Connect Core section 3.1.3.7).
+
+        Raises:
+            EntraUnavailable: see `verify`.
+        """
+        try:
+            key = await self._keys.find(jwt.get_unverified_header(token).get("kid"))
+            if key is None:
+                return {}, "unknown signing key"
+            claims = self._decode(token, key)
+        except jwt.PyJWTError as error:
+            return {}, _REASONS.get(type(error).__name__, "not a token of Entra ID")
+        if claims.get("nonce") != nonce:
+            return claims, "another nonce"
+        return claims, self._issuer_rejection(claims)
+
     async def rejection_reason_of_received(self, token: str) -> str | None:
         """Return a short reason to reject a token that Entra's token endpoint has just returned, or None.
 
@@ -91,21 +108,27 @@ class EntraTokenVerifier:
         )
 
     def _rejection_reason(self, claims: dict[str, Any]) -> str | None:
-        expected = self._expected
         if claims.get("ver", "2.0") != "2.0":
             return "not a version 2 token"
+        rejection = self._issuer_rejection(claims)
+        if rejection is not None:
+            return rejection
+        if claims.get("idtyp") == "app":
+            return "an app-only token"
+        if self._expected.scope not in str(claims.get("scp", "")).split():
+            return "scope missing"
+        # Without both claims the person has no id, and two people would share their records.
+        return None if claims.get("oid") or claims.get("sub") else "no person (oid or sub)"
+
+    def _issuer_rejection(self, claims: dict[str, Any]) -> str | None:
+        expected = self._expected
         # Simulators of Entra may leave `tid` out; the issuer holds the same tenant id.
         tenant = claims.get("tid") or str(claims.get("iss")).removeprefix(f"{expected.authority}/").partition("/")[0]
         if tenant not in expected.tenants:
             return OTHER_TENANT
         if claims.get("iss") != f"{expected.authority}/{tenant}/v2.0":
             return "another issuer"
-        if claims.get("idtyp") == "app":
-            return "an app-only token"
-        if expected.scope not in str(claims.get("scp", "")).split():
-            return "scope missing"
-        # Without both claims the person has no id, and two people would share their records.
-        return None if claims.get("oid") or claims.get("sub") else "no person (oid or sub)"
+        return None
 
 
 _REASONS = {

@@ -6,6 +6,13 @@ those of a file upload, `client_metadata` those of a client's metadata document,
 record. `request_error` remembers the error of the HTTP request that is being answered.
 """
 
+from m365_mcp.errors.approval import (
+    ApprovalNotYours,
+    ApprovalOver,
+    ApprovalUnknown,
+    ApprovalVoid,
+    TooManyHeld,
+)
 from m365_mcp.errors.audit import AuditUnavailable
 from m365_mcp.errors.base import (
     DEFAULT_WAIT_SECONDS,
@@ -95,6 +102,10 @@ __all__ = [
     "AdministratorNeeded",
     "AlreadySent",
     "AppRegistrationMistake",
+    "ApprovalNotYours",
+    "ApprovalOver",
+    "ApprovalUnknown",
+    "ApprovalVoid",
     "AssertionRefused",
     "AttachmentsMissing",
     "AuditUnavailable",
@@ -158,6 +169,7 @@ __all__ = [
     "StoreNearlyFull",
     "Throttled",
     "TokenVersionMistake",
+    "TooManyHeld",
     "TooManyRequests",
     "Unavailable",
     "UploadBrokenOff",

@@ -12,7 +12,7 @@
         AssertionRefused         assertion_refused
       AdministratorNeeded        administrator_needed        a setting at Microsoft; see `errors.microsoft`
       MessageRefused             message_refused             Graph refused this message
-      PolicyDenied               policy_denied               see `errors.policy`, as for PolicyFailed
+      PolicyDenied               policy_denied               see `errors.policy` and `errors.approval`
       AlreadySent                already_sent                the message has left already
       ReadRefused                read_refused                Graph refused to return data
       Unavailable                unavailable                 try again later
@@ -269,6 +269,8 @@ class OutcomeUnknown(M365Error):
     code = "outcome_unknown"
     sentence = "The message went to Microsoft Graph, but no clear answer came back: it may or may not have been sent."
     advice = "Do not send it again by yourself; ask the person to look in Sent Items first."
+    title = "It is not known whether it was sent"
+    for_person = "Look in Sent Items before you ask your assistant to send it again."
     status = 502
 
 

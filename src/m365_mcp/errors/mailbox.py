@@ -19,6 +19,8 @@ class MessageMissing(InvalidArgument):
     advice = (
         "Use an id exactly as a tool of this server returned it. The message may have been deleted or moved since then."
     )
+    title = "The draft is gone"
+    for_person = "Ask your assistant to write the mail again. Nothing was sent."
     status = 404
 
 
@@ -28,4 +30,6 @@ class AlreadySent(M365Error):
     code = "already_sent"
     sentence = "This message has been sent already."
     advice = "Do not send it again and do not try to recall it; tell the person."
+    title = "Already sent"
+    for_person = "Look in Sent Items. You can close this page."
     status = 409

@@ -20,6 +20,8 @@ class PolicyDenied(M365Error):
         "Tell the person which policy it was, and do not look for a way around it. The people who run this server can "
         "change the policy."
     )
+    title = "This mail may not be sent"
+    for_person = "Nothing was sent. The people who run this server can change the policy."
     status = 403
 
 
@@ -30,5 +32,6 @@ class PolicyFailed(M365Error):
     code = "policy_error"
     sentence = "A policy of this organization could not be evaluated, so the message was not sent."
     advice = "Tell the people who run this server: the policy has a mistake, and only they can correct it."
+    title = "This mail was not sent"
     status = 403
     needs_administrator = True

@@ -116,6 +116,8 @@ class AttachmentsMissing(InvalidArgument):
         "Have the missing files uploaded, then call send_with_attachments again. "
         "If a link has expired, or the person removed a file in Outlook, call attach_files."
     )
+    title = "A file is missing"
+    for_person = "Tell your assistant that a file is missing. Nothing was sent."
     status = 409
 
 

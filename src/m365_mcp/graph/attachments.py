@@ -129,11 +129,12 @@ class DraftAttachments:
 
 @dataclass(frozen=True)
 class Attached:
-    """An attachment of a message: its name, whether it is a file and not another message or a link, and its bytes."""
+    """An attachment of a message: name, whether it is a file and not a message or a link, bytes, and Graph's id."""
 
     name: str
     is_file: bool
     size: int = 0
+    id: str = ""
 
 
 async def list_attachments(mailbox: Mailbox, item_id: str) -> tuple[Attached, ...]:
@@ -147,7 +148,9 @@ async def list_attachments(mailbox: Mailbox, item_id: str) -> tuple[Attached, ..
             raise decipher(response, changes_something=False)
         entries = response.json.get("value", ())
         found += [
-            Attached(str(one.get("name") or ""), one.get("@odata.type") == _FILE, int(one.get("size") or 0))
+            Attached(
+                str(one.get("name") or ""), one.get("@odata.type") == _FILE, int(one.get("size") or 0), str(one["id"])
+            )
             for one in entries
         ]
         path = _next_path(response) if entries else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from m365_mcp.mail.text import words
 
@@ -42,6 +43,7 @@ class MailRules:
         allow_bcc: whether a message may have blind copies.
         allow_from: whether another mailbox than the person's own may send a message.
         blocked_extensions: file name extensions that are refused, lower case, without a dot; empty refuses none.
+        approval: which mail waits for the person's approval: none, what has an address outside, or all.
         max_inline_attachment_bytes: the largest total size of the attachments inside a call, before base64.
     """
 
@@ -50,4 +52,5 @@ class MailRules:
     allow_bcc: bool = False
     allow_from: bool = False
     blocked_extensions: frozenset[str] = DEFAULT_BLOCKED
+    approval: Literal["off", "external", "all"] = "off"
     max_inline_attachment_bytes: int = MAX_INLINE_ATTACHMENT_BYTES

@@ -70,15 +70,36 @@ class PolicyDecisionPoint:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
         """
-        circumstances = Circumstances(client, self.now(self.time_zone))
-        verdict = self.policies.decide(*requests_of(person, actions, message, circumstances))
+        verdict = self._decide(person, actions, message, client)
         if not verdict.is_permitted:
-            policies = tuple(policy.id for policy in (*verdict.failed, *verdict.forbidden_by))
-            error = _error_of(verdict)
-            error.policy = policies[0]
-            _log.info("policy_denied", policies=list(policies))
-            self.observe(PolicyRefusal(person, client, actions, policies, error.code, message))
-            raise error
+            raise self._refusal(verdict, person, actions, message, client)
+
+    def who_asks(self, person: PersonId, message: MessageFacts, client: str) -> Policy | None:
+        """Return the policy that has a permitted message wait for the person's approval; None: it may leave unasked.
+
+        Raises:
+            PolicyFailed: a policy could not be evaluated.
+        """
+        actions = ("SendUnasked",)
+        verdict = self._decide(person, actions, message, client)
+        if verdict.failed:
+            raise self._refusal(verdict, person, actions, message, client)
+        return verdict.forbidden_by[0] if verdict.forbidden_by else None
+
+    def _refusal(
+        self, verdict: Verdict, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str
+    ) -> PolicyDenied | PolicyFailed:
+        """Return the error of a verdict that denies, and tell of it."""
+        policies = tuple(policy.id for policy in (*verdict.failed, *verdict.forbidden_by))
+        error = _error_of(verdict)
+        error.policy = policies[0]
+        _log.info("policy_denied", policies=list(policies))
+        self.observe(PolicyRefusal(person, client, actions, policies, error.code, message))
+        return error
+
+    def _decide(self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str) -> Verdict:
+        circumstances = Circumstances(client, self.now(self.time_zone))
+        return self.policies.decide(*requests_of(person, actions, message, circumstances))
 
 
 def _error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:

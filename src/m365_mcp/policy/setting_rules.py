@@ -27,10 +27,13 @@ def _policies(rules: MailRules) -> Iterator[str]:
         yield _forbid(
             "M365_SEND_BLOCKED_EXTENSIONS", f" when {{ {blocked}.containsAny(resource.attachmentExtensions) }}"
         )
+    if rules.approval != "off":
+        condition = " when { resource.externalCount > 0 }" if rules.approval == "external" else ""
+        yield _forbid("M365_SEND_APPROVAL", condition, "SendUnasked")
 
 
-def _forbid(variable: str, condition: str) -> str:
-    return f'@id("setting:{variable}")\nforbid(principal, action == Action::"Send", resource){condition};\n'
+def _forbid(variable: str, condition: str, action: str = "Send") -> str:
+    return f'@id("setting:{variable}")\nforbid(principal, action == Action::"{action}", resource){condition};\n'
 
 
 def _set(texts: Sequence[str]) -> str:

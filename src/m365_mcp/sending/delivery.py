@@ -3,73 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from m365_mcp import logs
 from m365_mcp.errors import AuditUnavailable, GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry
-from m365_mcp.sending.ledger import Ledger, Reservation
+from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, as_time, new_held_mail
+from m365_mcp.sending.ledger import Ledger
+from m365_mcp.sending.ledger_entry import Entry, Reservation
 from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
-from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver
+from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver, event_of
 from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.sending.send_strategy import (
+    DEFAULT_TERMS,
+    Approval,
+    ApprovalTerms,
+    Progress,
+    SendReceipt,
+    SendStrategy,
+    no_progress,
+)
 
 FIRST_PAUSE_SECONDS = 1.0  # the shortest pause before this server sends a throttled message again
 _log = logs.get(__name__)
 _EARLIER = "An earlier call sent this message to Microsoft Graph and got no clear response: it may be sent."
-
-
-@dataclass(frozen=True)
-class SendReceipt:
-    """What the caller gets for a message that Graph has accepted.
-
-    Attributes:
-        message_id: our id of the message; its headers contain it, too.
-        accepted_at: when Graph accepted the message: UTC, ISO 8601.
-        request_id: Microsoft's id of the request.
-        is_repeat: whether an earlier call sent the message, and this call sent nothing.
-        draft_id: Graph's id of the draft, if this server sent the message as a draft.
-        is_saved: whether a copy of the mail is in Sent Items; None when the record of the send does not tell.
-    """
-
-    message_id: str
-    accepted_at: str
-    request_id: str | None
-    is_repeat: bool = False
-    draft_id: str | None = None
-    is_saved: bool | None = None
-
-
-RecordDraft = Callable[[str], Awaitable[None]]
-Progress = Callable[[str], Awaitable[None]]
-
-
-class SendStrategy(Protocol):
-    """A way to send one message through Graph."""
-
-    records_draft: ClassVar[bool]  # whether `send` calls `record_draft`, so that a send without a draft was never begun
-
-    async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
-        """Send the message with this id, and return Graph's request id.
-
-        Args:
-            message_id: our id of the message.
-            record_draft: stores Graph's id of a draft; the strategy calls it before it sends the draft.
-
-        Raises:
-            OutcomeUnknown: Graph may have accepted the message.
-            M365Error: Graph did not accept the message.
-        """
-
-    async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
-        """Look up a send with an unknown outcome: return True if Graph sent it, False if not, None if still unknown."""
-
-
-async def no_progress(_: str) -> None:
-    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +44,7 @@ class Delivery:
         rate_limit: limits the messages to one address.
         metrics: counts the outcomes.
         throttled_seconds: how long this server retries a throttled message; 0 for no retry.
+        approval: where and how long a message waits for the person.
         observer: is told of every send.
     """
 
@@ -90,6 +53,7 @@ class Delivery:
     rate_limit: RecipientRateLimit
     metrics: Metrics
     throttled_seconds: float = 0.0
+    approval: ApprovalTerms = DEFAULT_TERMS
     observer: SendObserver = field(default_factory=NoObserver)
     _running: set[asyncio.Task[SendReceipt]] = field(default_factory=set, init=False, repr=False)
 
@@ -110,7 +74,39 @@ class Delivery:
             AuditUnavailable: the operator requires a record of the send, and it could not be written.
             M365Error: Graph did not send the message.
         """
-        task = asyncio.create_task(self._observe(request, addresses, strategy, progress))
+        observed = ObservedSend(self.observer, SendEvent(request, addresses))
+        return await self._finish(observed.run(self._send(observed, strategy, progress)))
+
+    async def send_held(self, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
+        """Send a held message that its sender has approved, once.
+
+        Raises:
+            ApprovalOver: it does not wait any more; nothing was sent.
+            OutcomeUnknown, M365Error: see `send`.
+        """
+        observed = ObservedSend(self.observer, event_of(mail))
+        return await self._finish(observed.run(self._send_held(observed, mail, strategy)))
+
+    async def decline(self, mail: HeldMail) -> None:
+        """Discard a held message; an equal one asks the person anew after the window of equal messages.
+
+        Raises:
+            ApprovalOver: it does not wait any more.
+            StorageUnavailable: it may be discarded; nothing was sent.
+        """
+        seconds = min(mail.window_seconds, self.ledger.windows.message)
+        await self.ledger.decide(mail.names, mail.id, "declined", seconds)
+        await self.held.close(mail, seconds)
+        self.metrics.sends.labels("declined").inc()
+        self.observer.end(event_of(mail, "declined"))
+
+    @property
+    def held(self) -> HeldMails:
+        """The messages that wait for approval."""
+        return HeldMails(self.ledger.records, self.ledger.clock)
+
+    async def _finish(self, sending: Coroutine[Any, Any, SendReceipt]) -> SendReceipt:
+        task = asyncio.create_task(sending)
         self._running.add(task)
         task.add_done_callback(self._discard)
         # The only shield: the send needs an outcome even when the caller disconnects.
@@ -125,20 +121,11 @@ class Delivery:
         """Wait until no send is running."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _observe(
-        self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
-    ) -> SendReceipt:
-        observed = ObservedSend(self.observer, SendEvent(request, addresses))
-        try:
-            receipt = await self._send(observed, strategy, progress)
-        except BaseException as error:
-            observed.failed(error)
-            raise
-        observed.succeeded(receipt.request_id, is_repeat=receipt.is_repeat)
-        return receipt
-
     async def _send(self, observed: ObservedSend, strategy: SendStrategy, progress: Progress) -> SendReceipt:
         request = observed.event.request
+        waiting = await self.ledger.find_held(request)
+        if waiting is not None:
+            return self._repeat(waiting)
         reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
         observed.reserved(reservation.entry.message_id)
         if not reservation.is_ours and reservation.entry.state == "unknown":
@@ -151,6 +138,15 @@ class Delivery:
         async with self.ledger.holding_lease(reservation):
             return await self._perform(_RunningSend(reservation), observed, strategy, progress)
 
+    async def _send_held(self, observed: ObservedSend, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
+        await observed.begin()  # first, so that the mail still waits if the send cannot be recorded
+        reservation = await self.ledger.decide(mail.names, mail.id, "sending", mail.window_seconds)
+        async with self.ledger.holding_lease(reservation):
+            receipt = await self._perform(_RunningSend(reservation), observed, strategy, no_progress)
+        with suppress(StorageUnavailable):  # then the content stays until its time is over
+            await self.held.close(mail, mail.window_seconds)
+        return receipt
+
     async def _perform(
         self, running: _RunningSend, observed: ObservedSend, strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
@@ -159,6 +155,8 @@ class Delivery:
             await observed.begin()
             async with self.rate_limit.counting(person, observed.event.addresses), self.slots.slot(person):
                 request_id = await self._send_with_retries(running, strategy, progress)
+        except ApprovalNeeded as needed:
+            return await self._hold(running.reservation, observed, strategy, needed.rule)
         except OutcomeUnknown as error:
             return await self._reconciled_or_unknown(running.reservation, strategy, error)
         except M365Error:
@@ -168,6 +166,23 @@ class Delivery:
             await self._store_outcome(running.reservation, "unknown")
             raise
         return await self._sent(running.reservation, request_id)
+
+    async def _hold(
+        self, reservation: Reservation, observed: ObservedSend, strategy: SendStrategy, rule: str
+    ) -> SendReceipt:
+        """Keep the message for the person's approval. Raises TooManyHeld, StorageUnavailable; nothing was sent."""
+        now = self.ledger.clock()
+        until = now + self.approval.seconds
+        request, addresses = observed.event.request, observed.event.addresses
+        mail = new_held_mail(request, addresses, reservation, strategy.to_hold(), rule, (now, until))
+        try:
+            await self.held.hold(mail, self.approval.seconds + reservation.seconds)
+        except M365Error:
+            await self._store_outcome(reservation, "failed")
+            raise
+        self.metrics.sends.labels("held").inc()
+        observed.held(rule)
+        return self._repeat(await self.ledger.hold(reservation, until, rule))
 
     async def _send_with_retries(self, running: _RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
         """Send the message; retry as long as the operator allows while Graph throttles it and so does not accept it."""
@@ -220,7 +235,7 @@ class Delivery:
             return self._count_reconciled(None)
         try:
             reconciled = await strategy.reconcile(reservation.entry.message_id, reservation.entry.draft_id)
-        except M365Error:
+        except (M365Error, ApprovalNeeded):
             reconciled = None
         return self._count_reconciled(reconciled)
 
@@ -245,6 +260,8 @@ class Delivery:
 
     def _repeat(self, reservation: Reservation) -> SendReceipt:
         entry = reservation.entry
+        if entry.state in ("held", "declined"):
+            return SendReceipt(entry.message_id, None, None, approval=self._approval(entry))
         self.metrics.sends.labels("repeat").inc()
         if entry.state != "sent" or entry.receipt is None:
             raise OutcomeUnknown(_EARLIER)
@@ -252,6 +269,12 @@ class Delivery:
         return SendReceipt(
             entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id, is_saved=entry.is_saved
         )
+
+    def _approval(self, entry: Entry) -> Approval:
+        if entry.state == "declined":
+            return Approval("declined", None, None, entry.rule)
+        url = self.approval.page_of(entry.message_id)
+        return Approval("approval_needed", url, as_time(entry.held_until or 0.0), entry.rule)
 
 
 @dataclass

@@ -6,16 +6,19 @@ changed the rules.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from m365_mcp.errors import AlreadySent, AttachmentsMissing, InvalidArgument, MessageMissing
+from m365_mcp.errors import AlreadySent, ApprovalVoid, AttachmentsMissing, InvalidArgument, MessageMissing
 from m365_mcp.graph.attachments import Attached, list_attachments
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import MailRules, Recipient, check_attachment_name, check_from, check_recipients
 from m365_mcp.mail.rules import MAX_ATTACHMENTS
+from m365_mcp.sending.held_mail import Way
 from m365_mcp.sending.policy_check import PolicyCheck
 
 
@@ -28,12 +31,16 @@ class DraftInspection:
         rules: what the operator and Microsoft allow in a mail.
         policy: asks the policies about the person's messages.
         announced: names of the files that the draft must have, if the draft itself does not name them (v0.1.0).
+        way: what the draft is: one that the person knows, or a reply or forward of a call.
+        approved: the digest of the draft that the person has approved; None: nobody was asked.
     """
 
     drafts: Drafts
     rules: MailRules
     policy: PolicyCheck
     announced: tuple[str, ...] = ()
+    way: Way = "existing"
+    approved: str | None = None
 
     async def inspect(self, draft_id: str) -> Item:
         """Return the draft, if it may be sent.
@@ -44,6 +51,8 @@ class DraftInspection:
             InvalidArgument, RecipientNotAllowed: the rules do not allow the draft; the error names the field.
             PolicyDenied, PolicyFailed: the policies do not permit the draft to leave.
             AttachmentsMissing: a file that attach_files announced is not in the draft.
+            ApprovalVoid: the draft differs from what the person has approved.
+            ApprovalNeeded: the person is to be asked first.
         """
         item = require_own(await self.drafts.find(draft_id))
         if not item.is_draft:
@@ -54,7 +63,10 @@ class DraftInspection:
         check_item(item, self.rules, await self.own_keys((item,)))
         attached = await list_attachments(self.drafts.mailbox, item.id)
         check_attachments(attached, item.files or self.announced, self.rules)
-        await self.policy.draft(item, attached, "Send")
+        is_reply, is_forward = self.way == "reply", self.way == "forward"
+        await self.policy.draft(item, attached, "Send", is_reply=is_reply, is_forward=is_forward)
+        if self.approved is not None and self.approved != draft_digest(item, attached, await self.drafts.body(item.id)):
+            raise ApprovalVoid
         return item
 
     async def own_keys(self, items: Sequence[Item]) -> frozenset[str]:
@@ -70,6 +82,18 @@ class DraftInspection:
         except InvalidArgument:
             return False
         return True
+
+
+def draft_digest(item: Item, attached: Sequence[Attached], body: tuple[str, str]) -> str:
+    """Return a digest of all that a person approves of a draft: people, subject, text, and each attachment.
+
+    Graph can replace an attachment, which then has another id, but cannot change its content.
+    """
+    people = [[one.key for one in group] for group in (item.to, item.cc, item.bcc, item.reply_to)]
+    files = sorted([one.id, one.name, one.size] for one in attached)
+    sender = item.from_ and item.from_.key
+    content = json.dumps([people, sender, item.subject, body, files, item.send_at])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 async def own_keys(drafts: Drafts) -> frozenset[str]:

@@ -3,6 +3,10 @@
     no record → sending → sent      a repeat returns the first receipt
                         → failed    Graph did not accept the message; a repeat sends it
                         → unknown   Graph may have accepted the message; a repeat reports that and sends nothing
+                        → held      the person is asked; a repeat reports that, and sends nothing
+    held → sending, when the person approves it
+         → declined  when the person discards it; a repeat reports that and sends nothing
+    held, after its time: a repeat asks the person anew
     sending, without a lease (the process died) → unknown
 
 A send with an `idempotency_key` has one record, and the key names it.
@@ -38,12 +42,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
+from m365_mcp.errors import ApprovalOver, IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
 from m365_mcp.retries import jittered
+from m365_mcp.sending.ledger_entry import Entry, Reservation, State, parse_entry
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import ABSENT, Records, Versioned
@@ -56,43 +59,6 @@ POLL_SECONDS = 0.1
 _TRIES = 10
 _UNREADABLE = "This server's record of an earlier call for this message cannot be read: the message may be sent."
 
-State = Literal["sending", "sent", "failed", "unknown"]
-
-
-class Entry(BaseModel):
-    """The record of one send.
-
-    Attributes:
-        state: see the module.
-        fingerprint: the fingerprint of the composed message, which v0.1.0 compares. A key names one message only.
-        message_id: our id of the message; the mail contains it, too.
-        began_at: start of the send, in epoch seconds.
-        draft_id: Graph's id of the draft; None before Graph has created one.
-        receipt: the receipt of the first caller; None before the send.
-        request_fingerprint: the fingerprint of the request; None when v0.1.0 wrote the record.
-        lease: the key of the record that names the lease of the send; None when this record does.
-        records_draft: whether the send stores its draft here before it sends it. None when v0.1.0 wrote the record.
-        save_to_sent: whether the first caller wanted a copy in Sent Items. None when v0.1.0 wrote the record.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    state: State
-    fingerprint: str
-    message_id: str
-    began_at: float
-    draft_id: str | None = None
-    receipt: dict[str, Any] | None = None
-    request_fingerprint: str | None = None
-    lease: str | None = None
-    records_draft: bool | None = None
-    save_to_sent: bool | None = None
-
-    @property
-    def is_saved(self) -> bool | None:
-        """Whether Graph stores a copy in Sent Items, as it does of every draft; None when v0.1.0 did not record it."""
-        return True if self.draft_id is not None else self.save_to_sent
-
 
 @dataclass(frozen=True)
 class RepeatWindows:
@@ -100,27 +66,6 @@ class RepeatWindows:
 
     key: float = 24 * 3600.0
     message: float = 600.0
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """The right of this call to perform a send, or the entry of the earlier call that it repeats.
-
-    Attributes:
-        name: key of the record that decides.
-        stored: the record with its version.
-        entry: the content of the record.
-        is_ours: whether this call performs the send.
-        seconds: how long the store retains the record.
-        names: keys of all records of the send.
-    """
-
-    name: str
-    stored: Versioned
-    entry: Entry
-    is_ours: bool
-    seconds: float
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -153,9 +98,62 @@ class Ledger:
             if reservation.is_ours:
                 return reservation
             reservation = await self._wait_for_outcome(reservation)
-            if reservation.entry.state != "failed":
+            if not reservation.entry.is_over(self.clock()):
                 return reservation
         raise StorageUnavailable
+
+    async def find_held(self, request: SendRequest) -> Reservation | None:
+        """Return the held send of the same message, which a deliberate copy must not pass by; None if there is none.
+
+        Raises:
+            StorageUnavailable: the caller must not send.
+        """
+        if not request.allow_duplicate or request.idempotency_key is not None:
+            return None
+        names = replace(request, allow_duplicate=False).names()
+        found = await self.find(names)
+        is_held = found is not None and found.entry.state == "held" and not found.entry.is_over(self.clock())
+        return found if is_held else None
+
+    async def find(self, names: tuple[str, ...]) -> Reservation | None:
+        """Return the send whose records have these keys; None if there is none. Raises StorageUnavailable."""
+        stored = await self.records.read(COLLECTION, names[0])
+        entry = parse_entry(stored)
+        return None if entry is None else Reservation(names[0], stored, entry, False, self.windows.key, names)
+
+    async def hold(self, reservation: Reservation, until: float, rule: str) -> Reservation:
+        """Have a send wait for the person until then; afterwards the record stays for the window of repeats."""
+        seconds = until - self.clock() + reservation.seconds
+        kept = replace(reservation, seconds=seconds)
+        return await self.update(kept, state="held", held_until=until, rule=rule)
+
+    async def decide(self, names: tuple[str, ...], message_id: str, state: State, seconds: float) -> Reservation:
+        """Take a held send for this decision of the person, once: `sending` or `declined`.
+
+        Args:
+            names: the keys of its records.
+            message_id: our id of the message.
+            state: the decision.
+            seconds: how long the ledger recognises a repeat from now on.
+
+        Raises:
+            ApprovalOver: the send does not wait any more, or another request has decided it.
+            StorageUnavailable: it may have been decided; nothing was sent.
+        """
+        found = await self.find(names)
+        if found is None or found.entry.state != "held" or found.entry.message_id != message_id:
+            raise ApprovalOver
+        if found.entry.is_over(self.clock()):
+            raise ApprovalOver
+        found = replace(found, seconds=seconds)
+        now = self.clock()
+        changed = found.entry.model_copy(update={"state": state, "began_at": now, "held_until": now + seconds})
+        written = await self._write(found, changed)
+        if written is None:
+            raise ApprovalOver
+        for name in names[1:]:
+            await self._copy(replace(found, name=name), changed)
+        return replace(found, stored=written, entry=changed, is_ours=True)
 
     async def _reserve_all(self, request: SendRequest, names: tuple[str, ...], records_draft: bool) -> Reservation:
         """Reserve every record of a send. When an earlier call has one, release the others and return it."""
@@ -184,12 +182,12 @@ class Ledger:
         """Reserve one record. When an earlier call has the record, return its entry instead."""
         for _ in range(_TRIES):
             stored = await self.records.read(COLLECTION, wanted.name)
-            found = _parse(stored)
+            found = parse_entry(stored)
             if found is None and stored.version is not None:
                 raise OutcomeUnknown(_UNREADABLE)
             if found is not None and not _is_same_message(request, found):
                 raise IdempotencyKeyReused
-            if found is not None and found.state != "failed":
+            if found is not None and not found.is_over(self.clock()):
                 return replace(wanted, stored=stored, entry=found, is_ours=False)
             written = await self._write(replace(wanted, stored=stored), wanted.entry)
             if written is not None:
@@ -215,7 +213,7 @@ class Ledger:
                 return await self.update(reservation, state="unknown")
             await asyncio.sleep(jittered(POLL_SECONDS))
             stored = await self.records.read(COLLECTION, reservation.name)
-            entry = _parse(stored)
+            entry = parse_entry(stored)
             if entry is None:
                 break  # the record expired during the wait
             reservation = replace(reservation, stored=stored, entry=entry)
@@ -249,7 +247,7 @@ class Ledger:
         written = await self._write(reservation, entry)
         if written is None:
             stored = await self.records.read(COLLECTION, reservation.name)
-            return replace(reservation, stored=stored, entry=_parse(stored) or entry)
+            return replace(reservation, stored=stored, entry=parse_entry(stored) or entry)
         for name in reservation.names:
             if name != reservation.name:
                 await self._copy(replace(reservation, name=name), entry)
@@ -258,7 +256,7 @@ class Ledger:
     async def _copy(self, reservation: Reservation, entry: Entry) -> None:
         """Copy an entry to another record, if that record belongs to the same send."""
         stored = await self.records.read(COLLECTION, reservation.name)
-        found = _parse(stored)
+        found = parse_entry(stored)
         if found is not None and found.message_id == entry.message_id:
             await self._write(replace(reservation, stored=stored), entry)
 
@@ -270,12 +268,3 @@ def _lease(reservation: Reservation) -> str:
 def _is_same_message(request: SendRequest, entry: Entry) -> bool:
     """Return whether an entry belongs to this message: the request or the mail that v0.1.0 composes is equal."""
     return entry.request_fingerprint == request.fingerprint or entry.fingerprint == request.stored_fingerprint
-
-
-def _parse(stored: Versioned) -> Entry | None:
-    if stored.value is None:
-        return None
-    try:
-        return Entry.model_validate(stored.value)
-    except ValidationError:
-        return None

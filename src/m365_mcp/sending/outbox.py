@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.entra.on_behalf_of import Caller, RejectedTokens
-from m365_mcp.errors import SignInNeeded
+from m365_mcp.errors import ApprovalUnknown, SignInNeeded
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.mailbox import Mailbox, TokenSource
@@ -18,10 +18,14 @@ from m365_mcp.mail import MailRules, Message, MessageRequest, Reply, ReplyReques
 from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.sending.composer import Composer
-from m365_mcp.sending.delivery import Delivery, Progress, SendReceipt, SendStrategy, no_progress
+from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.draft_inspection import DraftInspection
+from m365_mcp.sending.ledger_entry import Entry
+from m365_mcp.sending.origin import NOWHERE, Origin
 from m365_mcp.sending.policy_check import PolicyCheck
-from m365_mcp.sending.send_request import SendCaller, SendContent, SendRequest
+from m365_mcp.sending.send_events import content_of
+from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.sending.send_strategy import Progress, SendReceipt, SendStrategy, no_progress
 from m365_mcp.sending.strategies import DirectSend, DraftSend
 
 Result = TypeVar("Result")
@@ -47,11 +51,14 @@ class Outgoing:
     policies: PolicyDecisionPoint
     shows_previews: bool = False
 
-    def outbox(
-        self, person: PersonId, mailbox: Mailbox, sign_in_name: str = "", client: str = "", session: str = ""
-    ) -> Outbox:
-        """Return the outgoing mail of one person, for a call of the MCP client and the session with these ids."""
-        return Outbox(self, person, mailbox, sign_in_name, client, session)
+    @property
+    def may_ask(self) -> bool:
+        """Whether a message may wait for the person's approval."""
+        return self.rules.approval != "off" or self.policies.policies.mentions("SendUnasked")
+
+    def outbox(self, person: PersonId, mailbox: Mailbox, origin: Origin = NOWHERE) -> Outbox:
+        """Return the outgoing mail of one person, for a call from `origin`."""
+        return Outbox(self, person, mailbox, origin)
 
 
 @dataclass(frozen=True)
@@ -62,17 +69,20 @@ class Outbox:
         outgoing: what all outboxes share.
         person: the sender.
         mailbox: the mailbox of the sender.
-        sign_in_name: the sender's sign-in name, which most tenants make the mail address.
-        client: the client id of the MCP client.
-        session: the id of the client's session.
+        origin: the call; most tenants make the sign-in name the mail address.
+        is_approved: whether the person has approved what is sent, so that no policy has it wait.
     """
 
     outgoing: Outgoing
     person: PersonId
     mailbox: Mailbox
-    sign_in_name: str
-    client: str = ""
-    session: str = ""
+    origin: Origin = NOWHERE
+    is_approved: bool = False
+
+    @property
+    def sign_in_name(self) -> str:
+        """The sender's sign-in name."""
+        return self.origin.sign_in_name
 
     @property
     def rules(self) -> MailRules:
@@ -92,7 +102,15 @@ class Outbox:
     @property
     def policy(self) -> PolicyCheck:
         """Asks the policies about the person's messages."""
-        return PolicyCheck(self.outgoing.policies, self.person, self.sign_in_name, self.client, self.drafts, self.run)
+        return PolicyCheck(
+            self.outgoing.policies,
+            self.person,
+            self.sign_in_name,
+            self.origin.client,
+            self.drafts,
+            self.run,
+            self.is_approved,
+        )
 
     def slot(self) -> AbstractAsyncContextManager[None]:
         """Hold a mailbox slot for a request that sends nothing; see `MailboxSlots.slot`."""
@@ -140,12 +158,25 @@ class Outbox:
         )
         return await self.deliver(request, message.addresses, self._strategy(message), progress)
 
+    async def held_entry(self, message_id: str) -> Entry:
+        """Return what the ledger has about a message of the person that waits for approval, or did.
+
+        Raises:
+            ApprovalUnknown: there is none, or it waited too long ago.
+            StorageUnavailable: it is not known now.
+        """
+        delivery = self.outgoing.delivery
+        mail = await delivery.held.find(message_id)
+        found = None if mail is None or mail.person != self.person else await delivery.ledger.find(mail.names)
+        if found is None or found.entry.message_id != message_id:
+            raise ApprovalUnknown
+        return found.entry
+
     async def deliver(
         self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
         """Send the message of `request` once, by `strategy`; see `Delivery.send`."""
-        request = replace(request, caller=SendCaller(self.client, self.session))
-        return await self.outgoing.delivery.send(request, addresses, strategy, progress)
+        return await self.outgoing.delivery.send(replace(request, origin=self.origin), addresses, strategy, progress)
 
     def _strategy(self, message: Message) -> SendStrategy:
         permit = partial(self.policy.message, message, "Send")
@@ -153,11 +184,6 @@ class Outbox:
         if self.outgoing.by_draft and message.save_to_sent:
             return DraftSend(self.drafts, message, permit)
         return DirectSend(self.mailbox, message, permit)
-
-
-def content_of(message: Message) -> SendContent:
-    """Return what a composed message contains, for a record of the send."""
-    return SendContent(message.subject, message.body, tuple(file.size for file in message.attachments))
 
 
 def mailbox_of(graph: GraphClient, tokens: GraphTokenProvider, caller: Caller) -> Mailbox:

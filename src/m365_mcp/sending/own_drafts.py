@@ -12,10 +12,10 @@ from m365_mcp.errors import AlreadySent, MessageMissing
 from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message
-from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.draft_inspection import require_own
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
+from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
 from m365_mcp.sending.strategies import ExistingDraftSend
 
 

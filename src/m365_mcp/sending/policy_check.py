@@ -15,6 +15,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.policy.facts import AttachedFile, MessageFacts
 from m365_mcp.policy.links import link_domains
+from m365_mcp.sending.held_mail import ApprovalNeeded
 
 # What the person's own addresses decide, always and where the operator has not named the company's domains.
 _ABOUT_OWN = ("toSelfOnly", "hasOtherReplyTo")
@@ -38,6 +39,7 @@ class PolicyCheck:
         client: the client id of the MCP client.
         drafts: the person's drafts.
         run: runs work that takes processor time off the event loop; see `Composer.run`.
+        is_approved: whether the person has approved the message, so that no policy has it wait.
     """
 
     decision_point: PolicyDecisionPoint
@@ -46,9 +48,15 @@ class PolicyCheck:
     client: str
     drafts: Drafts
     run: Run
+    is_approved: bool = False
 
     async def message(self, message: Message, *actions: str) -> None:
-        """Return if the policies permit `actions` on a composed message. Raises PolicyDenied, PolicyFailed."""
+        """Return if the policies permit `actions` on a composed message.
+
+        Raises:
+            PolicyDenied, PolicyFailed: see `PolicyDecisionPoint.require`.
+            ApprovalNeeded: the message may leave, and the person is to be asked first.
+        """
         own = await self._own(message.from_)
         facts = MessageFacts(
             (*message.to, *message.cc, *message.bcc),
@@ -61,12 +69,12 @@ class PolicyCheck:
             content_type=message.content_type,
             is_shared=_is_shared(message.from_, own),
         )
-        self.decision_point.require(self.person, actions, facts, self.client)
+        self._require(actions, facts)
 
     async def draft(
         self, item: Item, attached: Sequence[Attached], *actions: str, is_reply: bool = False, is_forward: bool = False
     ) -> None:
-        """Return if the policies permit `actions` on a draft in the mailbox. Raises PolicyDenied, PolicyFailed.
+        """Return if the policies permit `actions` on a draft in the mailbox. Raises as `message` does.
 
         Args:
             attached: its attachments.
@@ -87,7 +95,14 @@ class PolicyCheck:
             is_forward=is_forward,
             is_shared=_is_shared(item.from_, own),
         )
+        self._require(actions, facts)
+
+    def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
         self.decision_point.require(self.person, actions, facts, self.client)
+        if "Send" in actions and not self.is_approved:
+            policy = self.decision_point.who_asks(self.person, facts, self.client)
+            if policy is not None:
+                raise ApprovalNeeded(policy.id)
 
     async def _body(self, item: Item) -> tuple[str, str]:
         """Return the content type and the content of a draft, if a policy needs them; Graph is asked for them."""

@@ -21,10 +21,11 @@ from m365_mcp.mail import (
     read_quotation,
 )
 from m365_mcp.mail.report import Note, warnings_of
-from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.draft_inspection import own_keys
+from m365_mcp.sending.held_mail import Way
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendContent, SendRequest, new_message_id
+from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
 from m365_mcp.sending.strategies import ExistingDraftSend
 
 
@@ -59,7 +60,8 @@ class Replies:
         message_id = new_message_id()
         item, notes = await self._create_draft(reply, message_id)
         permit = partial(self._permit, reply, item)
-        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, permit=permit)
+        way: Way = "forward" if reply.kind == "forward" else "reply"
+        strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, permit=permit, way=way)
         request = SendRequest(
             self.outbox.person,
             reply.fingerprint,
@@ -75,7 +77,7 @@ class Replies:
             if not strategy.has_started:
                 await strategy.discard()
             raise
-        if receipt.is_repeat:
+        if receipt.is_repeat or (receipt.approval is not None and receipt.message_id != message_id):
             await strategy.discard()
         return SentReply(item.addresses, receipt, warnings_of((*reply.notes, *notes)))
 

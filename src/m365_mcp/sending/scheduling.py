@@ -10,10 +10,11 @@ from m365_mcp.errors import AlreadySent, InvalidArgument, MessageMissing
 from m365_mcp.graph.drafts import list_scheduled
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message
-from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.draft_inspection import require_own
-from m365_mcp.sending.outbox import Outbox, content_of
+from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.send_events import content_of
 from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
 from m365_mcp.sending.strategies import DeferredSend
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, Protocol
 
 from m365_mcp.errors import M365Error, OutcomeUnknown, PolicyDenied, PolicyFailed
-from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.mail import Message
+from m365_mcp.sending.held_mail import HeldMail
+from m365_mcp.sending.origin import Origin
+from m365_mcp.sending.send_request import SendContent, SendRequest
+from m365_mcp.sending.send_strategy import SendReceipt
 
-# `begun` comes before Graph gets the message, and only where the operator requires a record of every send.
-Outcome = Literal["begun", "sent", "not_sent", "unknown", "repeat"]
+# `begun` comes before Graph gets the message, and only where the operator requires a record of every send. `held` and
+# `declined` are of a message that waits for the person's approval.
+Outcome = Literal["begun", "sent", "not_sent", "unknown", "repeat", "held", "declined"]
 
 
 @dataclass(frozen=True)
@@ -21,21 +28,38 @@ class SendEvent:
         request: who sends, with which client, and what.
         addresses: the addresses of all recipients.
         outcome: what happened.
+        is_approved: whether the person has approved the message on a page of this server.
         message_id: our id of the message; None if none was chosen yet.
         request_id: Microsoft's id of the request.
         code: why the message was not sent, or why that is not known: a code of ours.
-        policy: the id of the policy that forbids the message.
+        policy: the id of the policy that forbids the message, or has it wait.
         seconds: the time since the call.
     """
 
     request: SendRequest
     addresses: tuple[str, ...]
     outcome: Outcome = "begun"
+    is_approved: bool = False
     message_id: str | None = None
     request_id: str | None = None
     code: str | None = None
     policy: str | None = None
     seconds: float = 0.0
+
+
+def event_of(mail: HeldMail, outcome: Outcome = "begun") -> SendEvent:
+    """Return the event of a held message that the person has approved or, with the outcome `declined`, discarded."""
+    message = mail.content
+    content = SendContent if message is None else partial(content_of, message)
+    origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
+    request = SendRequest(mail.person, "", message_id=mail.id, origin=origin, content=content)
+    is_approved = outcome != "declined"
+    return SendEvent(request, mail.addresses, outcome, is_approved, message_id=mail.id, policy=mail.rule)
+
+
+def content_of(message: Message) -> SendContent:
+    """Return what a composed message contains, for a record of the send."""
+    return SendContent(message.subject, message.body, tuple(file.size for file in message.attachments))
 
 
 class SendObserver(Protocol):
@@ -70,20 +94,37 @@ class ObservedSend:
     observer: SendObserver
     event: SendEvent
     _began_at: float = field(default_factory=time.monotonic, init=False)
+    _has_begun: bool = field(default=False, init=False)
+    _rule: str | None = field(default=None, init=False)
 
     def reserved(self, message_id: str) -> None:
         """Note our id of the message."""
         self.event = replace(self.event, message_id=message_id)
 
+    def held(self, rule: str) -> None:
+        """Note that the message waits for the person's approval because of this policy."""
+        self._rule = rule
+
     async def begin(self) -> None:
-        """Return if the message may be sent. Raises AuditUnavailable."""
-        await self.observer.begin(self.event)
+        """Return if the message may be sent; the observer is asked once. Raises AuditUnavailable."""
+        if not self._has_begun:
+            await self.observer.begin(self.event)
+            self._has_begun = True
 
-    def succeeded(self, request_id: str | None, *, is_repeat: bool) -> None:
-        """Tell that Graph has accepted the message, now or in an earlier call."""
-        self._end("repeat" if is_repeat else "sent", request_id=request_id)
+    async def run(self, sending: Awaitable[SendReceipt]) -> SendReceipt:
+        """Return what `sending` returns, and tell the observer how it ended."""
+        try:
+            receipt = await sending
+        except BaseException as error:
+            self._failed(error)
+            raise
+        if receipt.approval is None:
+            self._end("repeat" if receipt.is_repeat else "sent", request_id=receipt.request_id)
+        else:
+            self._end("held" if self._rule else "repeat", policy=self._rule)
+        return receipt
 
-    def failed(self, error: BaseException) -> None:
+    def _failed(self, error: BaseException) -> None:
         """Tell that Graph did not accept the message, or that this is not known."""
         if not isinstance(error, M365Error):
             self._end("unknown", code="internal_error")
@@ -96,5 +137,5 @@ class ObservedSend:
         self, outcome: Outcome, *, request_id: str | None = None, code: str | None = None, policy: str | None = None
     ) -> None:
         seconds = time.monotonic() - self._began_at
-        changed = replace(self.event, outcome=outcome, request_id=request_id, code=code, policy=policy, seconds=seconds)
-        self.observer.end(changed)
+        changed = replace(self.event, outcome=outcome, request_id=request_id, code=code, seconds=seconds)
+        self.observer.end(replace(changed, policy=policy or self.event.policy))

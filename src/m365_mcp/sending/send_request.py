@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from m365_mcp.person import PersonId
+from m365_mcp.sending.origin import NOWHERE, Origin
 
 
 def new_message_id() -> str:
@@ -39,14 +40,6 @@ class SendContent:
 
 
 @dataclass(frozen=True)
-class SendCaller:
-    """The MCP client that calls, and its session."""
-
-    client: str = ""
-    session: str = ""
-
-
-@dataclass(frozen=True)
 class SendRequest:
     """The request to send one message.
 
@@ -58,7 +51,7 @@ class SendRequest:
         message_id: our id of the message, if it already has one.
         composed_fingerprint: the fingerprint of v0.1.0; None when it is equal to `fingerprint`.
         save_to_sent: whether Graph stores a copy in Sent Items; of a draft it always does.
-        caller: the MCP client, for a record of the send.
+        origin: where the send comes from.
         content: returns what the message contains, for a record of the send; nobody calls it without one.
     """
 
@@ -69,7 +62,7 @@ class SendRequest:
     message_id: str | None = None
     composed_fingerprint: str | None = None
     save_to_sent: bool = True
-    caller: SendCaller = SendCaller()
+    origin: Origin = NOWHERE
     content: Callable[[], SendContent] = field(default=SendContent, repr=False, compare=False)
 
     @property

@@ -13,9 +13,10 @@ from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.items import Item
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import Message
-from m365_mcp.sending.delivery import RecordDraft
 from m365_mcp.sending.draft_inspection import DraftInspection
+from m365_mcp.sending.held_mail import HeldContent, Way
 from m365_mcp.sending.send_request import SendContent
+from m365_mcp.sending.send_strategy import RecordDraft
 
 # Pauses between polls until Graph has moved a sent message out of the Drafts folder, in seconds.
 POLL_PAUSES = (0.3, 0.7, 1.0, 2.0, 4.0)
@@ -39,9 +40,13 @@ class DirectSend:
     records_draft: ClassVar[bool] = False
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
-        """Send the message in one request; see `delivery.SendStrategy`."""
+        """Send the message in one request; see `send_strategy.SendStrategy`."""
         await self.permit()
         return await self.mailbox.send(self.message.encode(message_id))
+
+    def to_hold(self) -> HeldContent:
+        """Return the message; see `send_strategy.SendStrategy`."""
+        return HeldContent("direct", self.message)
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         """Return None: `Mail.Send` alone does not permit this server to read Sent Items."""
@@ -66,7 +71,7 @@ class DraftSend:
     poll_pauses: tuple[float, ...] = POLL_PAUSES
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
-        """Create a draft, record it and send it; delete it when Graph refuses it. See `delivery.SendStrategy`."""
+        """Create a draft, record it and send it; delete it when Graph refuses it. See `send_strategy.SendStrategy`."""
         await self.permit()
         draft = await self.drafts.create(self.message.draft_as_graph(message_id), message_id)
         try:
@@ -82,6 +87,10 @@ class DraftSend:
                 await self.drafts.delete(draft.id)
             raise
 
+    def to_hold(self) -> HeldContent:
+        """Return the message; see `send_strategy.SendStrategy`."""
+        return HeldContent("draft", self.message)
+
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         """Find the message in the mailbox; see `reconcile_draft`."""
         return await reconcile_draft(self.drafts, message_id, draft_id, self.poll_pauses, self.permit)
@@ -89,6 +98,10 @@ class DraftSend:
 
 class DeferredSend(DraftSend):
     """Sends a draft now that Graph delivers later."""
+
+    def to_hold(self) -> HeldContent:
+        """Return the message; see `send_strategy.SendStrategy`."""
+        return HeldContent("deferred", self.message)
 
     async def reconcile(self, message_id: str, draft_id: str | None) -> bool | None:
         """Find the message in the Outbox or Sent Items; delete it if it is still a draft, so that it stays unsent."""
@@ -115,6 +128,7 @@ class ExistingDraftSend:
         inspection: inspects a draft that the person knows, each time before it is sent; such a draft stays in the
             mailbox when it is refused. None for a draft that this call created; it is deleted when it is refused.
         permit: is asked besides, each time before the draft is sent.
+        way: what the draft is, for the page where the person approves it.
         poll_pauses: pauses between polls, in seconds.
         has_started: whether this call has started to send the draft.
         inspected: the draft as the last inspection found it.
@@ -126,6 +140,7 @@ class ExistingDraftSend:
     message_id: str | None
     inspection: DraftInspection | None = None
     permit: Permit = _do_nothing
+    way: Way = "existing"
     poll_pauses: tuple[float, ...] = POLL_PAUSES
     has_started: bool = field(default=False, init=False)
     inspected: Item | None = field(default=None, init=False)
@@ -137,7 +152,7 @@ class ExistingDraftSend:
         return SendContent(self.inspected.subject, addresses=self.inspected.addresses)
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
-        """Send the draft; see `delivery.SendStrategy`. The id in the draft overrides the id in the ledger."""
+        """Send the draft; see `send_strategy.SendStrategy`. The id in the draft overrides the id in the ledger."""
         self.has_started = True
         try:
             await self._inspect()
@@ -149,6 +164,10 @@ class ExistingDraftSend:
             if self.inspection is None:
                 await self.discard()
             raise
+
+    def to_hold(self) -> HeldContent:
+        """Return the draft; see `send_strategy.SendStrategy`."""
+        return HeldContent(self.way, draft_id=self.draft_id)
 
     async def _inspect(self) -> None:
         await self.permit()

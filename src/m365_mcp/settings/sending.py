@@ -60,6 +60,20 @@ class SendingSettings(BaseSettings):
         description="How long the server retries a message that Graph throttles (429), in seconds; 0: not at all.",
     )
 
+    m365_send_approval: Literal["off", "external", "all"] = Field(
+        "off",
+        description="Which mail waits until the person presses Send on a page of this server. external: mail with an "
+        "address outside M365_INTERNAL_DOMAINS. all: every mail.",
+    )
+    m365_approval_minutes: int = Field(
+        15, ge=1, le=1440, description="How long a mail waits for the person's approval, in minutes."
+    )
+    m365_approval_proof: Literal["browser", "sign-in"] = Field(
+        "browser",
+        description="How the person proves at the page who they are. browser: the sign-in with Microsoft that their "
+        "browser has. sign-in: a new sign-in for each mail.",
+    )
+
     m365_policy_file: Path | None = Field(
         None,
         description="File of Cedar policies that forbid messages, in addition to the settings; docs/policy.md.",

@@ -10,6 +10,7 @@ from m365_mcp.tools.people import find_people
 from m365_mcp.tools.profile import get_my_profile
 from m365_mcp.tools.replies import forward, list_messages, reply
 from m365_mcp.tools.schedule import cancel_scheduled, list_scheduled, schedule_mail
+from m365_mcp.tools.status import get_send_status
 
 Tool = Callable[..., Any]
 
@@ -22,11 +23,19 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
     "schedule": (schedule_mail, list_scheduled, cancel_scheduled),
     "people": (find_people,),
 }
+# Where mail may wait for the person's approval.
+APPROVAL_TOOLS: tuple[Tool, ...] = (get_send_status,)
 
 
-def tools_for(toolsets: Sequence[str]) -> tuple[Tool, ...]:
-    """Return the tools of a server: the two that are always there, and those of the enabled toolsets."""
-    return (*TOOLS, *(tool for name, tools in TOOLSETS.items() if name in toolsets for tool in tools))
+def tools_for(toolsets: Sequence[str], *, may_ask: bool) -> tuple[Tool, ...]:
+    """Return the tools of a server: the two that are always there, those of the enabled toolsets, and of approval.
+
+    Args:
+        toolsets: the names of the enabled toolsets.
+        may_ask: whether mail may wait for the person's approval.
+    """
+    chosen = (tool for name, tools in TOOLSETS.items() if name in toolsets for tool in tools)
+    return (*TOOLS, *chosen, *(APPROVAL_TOOLS if may_ask else ()))
 
 
 def sends_mail(tool: Tool) -> bool:
@@ -35,9 +44,10 @@ def sends_mail(tool: Tool) -> bool:
     return not hints.read_only_hint and bool(hints.open_world_hint)
 
 
-def instructions_for(toolsets: Sequence[str]) -> str:
-    """Return the instructions of a server with these toolsets."""
-    return " ".join([INSTRUCTIONS, *(text for name, text in _MORE_INSTRUCTIONS.items() if name in toolsets)])
+def instructions_for(toolsets: Sequence[str], *, may_ask: bool) -> str:
+    """Return the instructions of a server with these tools; see `tools_for`."""
+    more = [text for name, text in _MORE_INSTRUCTIONS.items() if name in toolsets]
+    return " ".join([INSTRUCTIONS, *more, *([_OF_APPROVAL] if may_ask else [])])
 
 
 INSTRUCTIONS = (
@@ -47,6 +57,10 @@ INSTRUCTIONS = (
     "call sent it, and this one nothing. Tell the person the warnings of a result. An error says what to change. "
     "After 'outcome_unknown' do not call send_mail again by yourself; ask the person to look in Sent Items. "
     "get_my_profile tells whose mailbox the server uses."
+)
+_OF_APPROVAL = (
+    "A result with status 'approval_needed' means that nothing was sent yet: give the person approval_url, where only "
+    "they can send or discard the mail. When they say that they have, get_send_status tells what became of it."
 )
 _MORE_INSTRUCTIONS = {
     "drafts": "When the person wants to review a mail first, use create_draft and give them the link. send_draft "

@@ -17,6 +17,7 @@ from m365_mcp.errors import SignInNeeded
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox, TokenSource
 from m365_mcp.person import ANONYMOUS, PersonId
+from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
 from m365_mcp.uploads.pending import PendingUploads, Uploads
 
@@ -55,8 +56,8 @@ def caller_uploads(context: Context = CurrentContext()) -> PendingUploads:
 
 def _outbox(services: Services, caller: Caller | None) -> Outbox:
     person = caller.person if caller else ANONYMOUS
-    session = caller.session_id if caller else ""
-    return services.outgoing.outbox(person, _mailbox(services, caller), _sign_in_name(), _client(), session)
+    origin = Origin(caller.session_id if caller else "", _client(), _sign_in_name())
+    return services.outgoing.outbox(person, _mailbox(services, caller), origin)
 
 
 def _mailbox(services: Services, caller: Caller | None) -> Mailbox:

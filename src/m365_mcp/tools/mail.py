@@ -10,39 +10,52 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from m365_mcp.mail import MessageRequest
-from m365_mcp.sending import delivery
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.send_strategy import Approval, Progress, SendReceipt
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
 
 
 class Accepted(BaseModel):
-    """The receipt of a message that Microsoft has accepted. Whether it reaches a mailbox, Microsoft does not tell.
+    """The receipt of a message that Microsoft has accepted, or that waits for the person's approval.
+
+    Whether an accepted message reaches a mailbox, Microsoft does not tell.
 
     Attributes:
         message_id: this message's id; its header x-m365-mcp-id has it too.
-        accepted_at: when Microsoft accepted it: UTC, ISO 8601.
+        accepted_at: when Microsoft accepted it: UTC, ISO 8601; None if it has not.
         recipients: every address that the message goes to, as the server understood it.
         duplicate_of: `message_id` of the earlier call that sent the message, when this call is a repeat.
         warnings: what the server changed or found unusual.
         saved_to_sent_items: whether a copy of the mail that was sent is in Sent Items; None when it is not known.
         request_id: Microsoft's id of the request, for support staff.
+        approval_url: the page where the person sends or discards a message that waits.
+        expires_at: until when it waits: UTC, ISO 8601.
+        rule: the id of the policy that has it wait.
     """
 
     status: str
     message_id: str
-    accepted_at: str
+    accepted_at: str | None
     recipients: list[str]
     duplicate_of: str | None
     warnings: list[str] = Field(description="Tell the person.")
     saved_to_sent_items: bool | None
     request_id: str | None
+    approval_url: str | None = None
+    expires_at: str | None = None
+    rule: str | None = None
+
+
+APPROVAL_FIELDS = frozenset(("approval_url", "expires_at", "rule"))
+_NEEDED = "Nothing was sent yet. Ask the person to open {url} and press Send there; do not open it yourself."
+_DECLINED = "The person has discarded this message on the approval page. Nothing was sent; do not call again unasked."
 
 
 class Receipt(Accepted):
     """The receipt of a sent message."""
 
-    status: Literal["sent", "already_sent"] = Field(
+    status: Literal["sent", "already_sent", "approval_needed", "declined"] = Field(
         description="'already_sent': an earlier call sent it, this one nothing."
     )
 
@@ -94,32 +107,42 @@ async def send_mail(
     return receipt_of(sent, message.addresses, message.warnings)
 
 
-def receipt_of(sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> Receipt:
+def receipt_of(sent: SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> Receipt:
     """Return the receipt of a send to these addresses."""
     return Receipt(status=sent_status(sent), **accepted_fields(sent, addresses, warnings))
 
 
-def sent_status(sent: delivery.SendReceipt) -> Literal["sent", "already_sent"]:
+def sent_status(sent: SendReceipt) -> Literal["sent", "already_sent", "approval_needed", "declined"]:
     """Return the status of a send: a repeat must not look like a second mail."""
+    if sent.approval is not None:
+        return sent.approval.status
     return "already_sent" if sent.is_repeat else "sent"
 
 
-def accepted_fields(
-    sent: delivery.SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()
-) -> dict[str, Any]:
+def accepted_fields(sent: SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> dict[str, Any]:
     """Return the fields of `Accepted` without `status`."""
+    asked = sent.approval
     return {
+        **(_approval_fields(asked) if asked else {}),
         "message_id": sent.message_id,
         "accepted_at": sent.accepted_at,
         "recipients": list(addresses),
         "duplicate_of": sent.message_id if sent.is_repeat else None,
-        "warnings": list(warnings),
+        "warnings": [*([_what_to_do(asked)] if asked else []), *warnings],
         "saved_to_sent_items": sent.is_saved,
         "request_id": sent.request_id,
     }
 
 
-def progress_to(context: Context) -> delivery.Progress:
+def _approval_fields(asked: Approval) -> dict[str, Any]:
+    return {"approval_url": asked.url, "expires_at": asked.expires_at, "rule": asked.rule}
+
+
+def _what_to_do(asked: Approval) -> str:
+    return _DECLINED if asked.status == "declined" else _NEEDED.format(url=asked.url)
+
+
+def progress_to(context: Context) -> Progress:
     """Return a function that reports progress to the MCP client."""
 
     async def report(text: str) -> None:

@@ -23,7 +23,7 @@ from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
 
 _log = logs.get(__name__)
 _FAULT_WHILE_SENDING = "This server has a fault, and it is not known whether the message was sent."
-_SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS)) if sends_mail(tool))
+_SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS), may_ask=True) if sends_mail(tool))
 
 
 def explained(function: Any) -> Any:

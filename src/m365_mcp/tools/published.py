@@ -20,6 +20,7 @@ from pydantic import ValidationError as PydanticValidationError
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.tools.mail import APPROVAL_FIELDS
 from m365_mcp.tools.names import ARGUMENTS, MAX_NAMED, is_quotable
 from m365_mcp.tools.outcome import explained
 from m365_mcp.tools.reading import read_arguments
@@ -93,6 +94,7 @@ def switched_off(outgoing: Outgoing) -> frozenset[str]:
         "bcc": outgoing.rules.allow_bcc,
         "from_": outgoing.rules.allow_from,
         "preview": outgoing.shows_previews,
+        **dict.fromkeys(APPROVAL_FIELDS, outgoing.may_ask),
     }
     return frozenset(name for name, is_allowed in allowed.items() if not is_allowed)
 

@@ -20,7 +20,7 @@ from m365_mcp.tools.mail import Accepted, accepted_fields, progress_to
 class ScheduleReceipt(Accepted):
     """The receipt of a scheduled message."""
 
-    status: Literal["scheduled", "already_scheduled"] = Field(
+    status: Literal["scheduled", "already_scheduled", "approval_needed", "declined"] = Field(
         description="'already_scheduled': an earlier call did it, this one nothing."
     )
     send_at: str
@@ -96,7 +96,7 @@ async def schedule_mail(
     )
     return ScheduleReceipt(
         **accepted_fields(sent, message.addresses, message.warnings),
-        status="already_scheduled" if sent.is_repeat else "scheduled",
+        status=sent.approval.status if sent.approval else "already_scheduled" if sent.is_repeat else "scheduled",
         send_at=when.isoformat(),
         scheduled_id=sent.draft_id,
     )

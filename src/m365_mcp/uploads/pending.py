@@ -14,9 +14,9 @@ from typing import Any
 from m365_mcp.errors import AttachmentsMissing, M365Error
 from m365_mcp.graph.drafts import announcing
 from m365_mcp.mail import Message, MessageRequest, notes_on_names, warnings_of
-from m365_mcp.sending.delivery import Progress, SendReceipt, no_progress
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
+from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
 from m365_mcp.sending.strategies import ExistingDraftSend
 from m365_mcp.uploads.files import ExpectedFile, parse_files
 from m365_mcp.uploads.links import LINK_SECONDS, UploadBatch, UploadBatches, UploadLink, UploadLinks, key_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -11,8 +12,10 @@ from starlette.responses import Response
 
 from m365_mcp.auth.consent import ConsentRequest
 from m365_mcp.errors import M365Error
+from m365_mcp.sending.approvals import ShownMail
+from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.settings import Settings
-from m365_mcp.web.pages import consent_page, error_page
+from m365_mcp.web.pages import approval_page, consent_page, error_page
 from m365_mcp.web.pages.languages import language_of
 from m365_mcp.web.pages.product import Product
 from m365_mcp.web.pages.rendering import Renderer
@@ -50,6 +53,39 @@ class Pages:
         return self._render(
             request, "error.html", script="copy.js", status=status, headers={**headers, **error_page.HEADERS}, **shown
         )
+
+    def approval(self, request: Request, shown: ShownMail, token: str, now: float) -> Response:
+        """Return the question whether to send a mail that waits.
+
+        Args:
+            request: the request to answer.
+            shown: the mail.
+            token: what the form carries.
+            now: epoch seconds.
+        """
+        return self._render(
+            request,
+            "approval.html",
+            sources="frame-src 'self'; form-action 'self'",
+            **approval_page.values(shown, self.product.base_path, now),
+            token=token,
+        )
+
+    def approval_body(self, request: Request, shown: ShownMail) -> Response:
+        """Return the text of a mail as a document of its own, which can do nothing."""
+        is_text = shown.content_type == "Text"
+        return self._render(
+            request, "mail_body.html", headers=approval_page.BODY_HEADERS, is_text=is_text, body=shown.body
+        )
+
+    def approvals(self, request: Request, waiting: Sequence[HeldMail], now: float) -> Response:
+        """Return the list of what waits for the person at the browser."""
+        rows = [approval_page.row(mail, self.product.base_path, now) for mail in waiting]
+        return self._render(request, "approvals.html", rows=rows)
+
+    def approval_done(self, request: Request, mail: HeldMail, *, was_sent: bool) -> Response:
+        """Return what became of a mail that the person has decided."""
+        return self._render(request, "approval_done.html", was_sent=was_sent, addresses=mail.addresses)
 
     def upload(self, request: Request, name: str, size: int | None, seconds_left: float) -> Response:
         """Return the page that uploads one file to the page's own address.

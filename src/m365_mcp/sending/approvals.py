@@ -1,0 +1,196 @@
+"""What a person sees of their held mail, and what happens when they send or discard it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from m365_mcp.auth.graph_token_provider import GraphTokenProvider
+from m365_mcp.errors import ApprovalOver, ApprovalUnknown, ApprovalVoid, M365Error, SignInNeeded
+from m365_mcp.graph.attachments import list_attachments
+from m365_mcp.graph.client import GraphClient
+from m365_mcp.mail import Message, Recipient
+from m365_mcp.person import PersonId
+from m365_mcp.sending.draft_inspection import draft_digest, own_keys
+from m365_mcp.sending.held_mail import HeldMail
+from m365_mcp.sending.ledger_entry import Entry
+from m365_mcp.sending.origin import Origin
+from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
+from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
+from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend
+
+PATH = "/approvals"
+_CID = re.compile(r"\bcid:([\w.+@-]{1,255})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ShownMail:
+    """A held mail as its sender sees it.
+
+    Attributes:
+        mail: the record.
+        sender: the mailbox that sends it.
+        people: the recipients by field, as for `reply_to`.
+        outside: the recipients that are outside the company, as `Recipient.key`.
+        files: name and bytes of each attachment.
+        content_type: HTML or Text.
+        body: the text; images in it are data: addresses.
+        send_at: when Exchange sends it, ISO 8601; None: at once.
+        digest: of a draft, what the approval binds; empty for a composed message, which cannot change.
+    """
+
+    mail: HeldMail
+    sender: Recipient
+    subject: str
+    people: Mapping[str, tuple[Recipient, ...]]
+    outside: frozenset[str]
+    files: tuple[tuple[str, int], ...]
+    content_type: str
+    body: str = field(repr=False)
+    send_at: str | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Approvals:
+    """Shows, sends and discards the held mail of signed-in people.
+
+    Attributes:
+        outgoing: what all outboxes share.
+        tokens: provides Graph tokens for the sessions that the mail comes from.
+        graph: the client of Microsoft Graph.
+    """
+
+    outgoing: Outgoing
+    tokens: GraphTokenProvider
+    graph: GraphClient
+
+    async def find(self, mail_id: str) -> HeldMail | None:
+        """Return a held mail, whoever's it is; None if there is none. Raises StorageUnavailable."""
+        return await self.outgoing.delivery.held.find(mail_id)
+
+    async def of(self, person: PersonId) -> tuple[HeldMail, ...]:
+        """Return what waits for a person. Raises StorageUnavailable."""
+        return await self.outgoing.delivery.held.of(person)
+
+    async def outcome(self, mail: HeldMail) -> Entry:
+        """Return what the ledger has about a mail. Raises ApprovalUnknown if it has nothing, StorageUnavailable."""
+        found = await self.outgoing.delivery.ledger.find(mail.names)
+        if found is None or found.entry.message_id != mail.id:
+            raise ApprovalUnknown
+        return found.entry
+
+    async def show(self, mail: HeldMail) -> ShownMail:
+        """Return what the person reads before they decide.
+
+        Raises:
+            ApprovalOver: it does not wait any more, or the connection that it comes from has ended.
+            M365Error: Graph does not tell now what is in the draft.
+        """
+        entry = await self.outcome(mail)
+        if entry.state != "held" or entry.is_over(self.outgoing.delivery.ledger.clock()):
+            raise ApprovalOver
+        outbox = await self._outbox(mail)
+        message = mail.content
+        return await (_shown_draft(mail, outbox) if message is None else _shown_message(mail, message, outbox))
+
+    async def approve(self, mail: HeldMail, digest: str) -> SendReceipt:
+        """Send a mail that the person has read and approved, once.
+
+        Args:
+            digest: what the page had shown of a draft.
+
+        Raises:
+            ApprovalOver: see `show`.
+            ApprovalVoid: the draft has changed since.
+            PolicyDenied, PolicyFailed: the policies of now do not permit it.
+            OutcomeUnknown, M365Error: see `Delivery.send`.
+        """
+        outbox = await self._outbox(mail)
+        if mail.draft_id is not None and (await _shown_draft(mail, outbox)).digest != digest:
+            raise ApprovalVoid
+        return await self.outgoing.delivery.send_held(mail, _strategy(mail, outbox, digest))
+
+    async def decline(self, mail: HeldMail) -> None:
+        """Discard a mail; a draft that a reply or forward had made goes to Deleted Items. Raises ApprovalOver."""
+        await self.outgoing.delivery.decline(mail)
+        if mail.way in ("reply", "forward") and mail.draft_id is not None:
+            with suppress(M365Error):  # a draft that stays in the folder reaches no recipient
+                await (await self._outbox(mail)).drafts.delete(mail.draft_id)
+
+    async def _outbox(self, mail: HeldMail) -> Outbox:
+        """Return the outgoing mail of the session that the mail comes from."""
+        try:
+            caller = await self.tokens.caller(mail.session_id)
+        except SignInNeeded as error:
+            raise ApprovalOver("The connection that this mail comes from has ended, so it was discarded.") from error
+        origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
+        return Outbox(self.outgoing, mail.person, mailbox_of(self.graph, self.tokens, caller), origin, is_approved=True)
+
+
+def _strategy(mail: HeldMail, outbox: Outbox, digest: str) -> SendStrategy:
+    message = mail.content
+    if message is None:
+        inspection = replace(outbox.inspection, way=mail.way, approved=digest)
+        return ExistingDraftSend(outbox.drafts, str(mail.draft_id), mail.id, inspection, way=mail.way)
+    actions = ("Send", "Schedule") if mail.way == "deferred" else ("Send",)
+    permit = partial(outbox.policy.message, message, *actions)
+    if mail.way == "direct":
+        return DirectSend(outbox.mailbox, message, permit)
+    return (DeferredSend if mail.way == "deferred" else DraftSend)(outbox.drafts, message, permit)
+
+
+async def _shown_message(mail: HeldMail, message: Message, outbox: Outbox) -> ShownMail:
+    images = {file.content_id: file for file in message.attachments if file.content_id}
+
+    def as_data(found: re.Match[str]) -> str:
+        file = images.get(found[1])
+        if file is None or not file.content_type.startswith("image/"):
+            return found[0]
+        return f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"
+
+    people = {"to": message.to, "cc": message.cc, "bcc": message.bcc, "reply_to": message.reply_to}
+    return ShownMail(
+        mail,
+        message.from_ or Recipient(mail.sign_in_name),
+        message.subject,
+        people,
+        await _outside(people, outbox),
+        tuple((file.name, file.size) for file in message.attachments if not file.content_id),
+        message.content_type,
+        _CID.sub(as_data, message.body),
+        message.send_at.isoformat() if message.send_at else None,
+    )
+
+
+async def _shown_draft(mail: HeldMail, outbox: Outbox) -> ShownMail:
+    item = await outbox.drafts.find(str(mail.draft_id))
+    if not item.is_draft:
+        raise ApprovalOver
+    attached = await list_attachments(outbox.mailbox, item.id)
+    body = await outbox.drafts.body(item.id)
+    people = {"to": item.to, "cc": item.cc, "bcc": item.bcc, "reply_to": item.reply_to}
+    return ShownMail(
+        mail,
+        item.from_ or Recipient(mail.sign_in_name),
+        item.subject,
+        people,
+        await _outside(people, outbox),
+        tuple((one.name, one.size) for one in attached),
+        "Text" if body[0].lower() == "text" else "HTML",
+        body[1],
+        item.send_at,
+        draft_digest(item, attached, body),
+    )
+
+
+async def _outside(people: Mapping[str, tuple[Recipient, ...]], outbox: Outbox) -> frozenset[str]:
+    """Return the addresses that the policies count as external."""
+    addressed = [one for group in people.values() for one in group]
+    own = await own_keys(outbox.drafts)
+    external = outbox.outgoing.policies.internal.external({one.domain for one in addressed}, own)
+    return frozenset(one.key for one in addressed if one.domain in external)

@@ -1,0 +1,231 @@
+"""Mail that waits for the person's approval: the exact message, encrypted in the store until the approval or its end.
+
+The ledger decides what becomes of a held message (`held` → `sending` or `declined`), so that it is sent once. These
+records have only what is shown and sent. They end with the approval time; a decision removes the content before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from m365_mcp.errors import StorageUnavailable, TooManyHeld
+from m365_mcp.mail import Message
+from m365_mcp.person import PersonId
+from m365_mcp.sending.ledger_entry import Reservation
+from m365_mcp.sending.message_json import message_as_json, message_from_json
+from m365_mcp.sending.send_request import SendRequest
+from m365_mcp.storage.records import ABSENT, Records
+
+COLLECTION = "m365-held"
+PEOPLE = "m365-held-by-person"
+MAX_HELD = 20  # messages of one person
+MAX_HELD_BYTES = 16_000_000  # of all messages of one person together, as JSON
+_TRIES = 10
+
+Way = Literal["direct", "draft", "deferred", "existing", "reply", "forward"]
+
+
+class ApprovalNeeded(Exception):
+    """A policy permits the message, and the person is to be asked first. `Delivery` then holds the message.
+
+    Args:
+        rule: the id of the policy.
+    """
+
+    def __init__(self, rule: str) -> None:
+        self.rule = rule
+        super().__init__(rule)
+
+
+@dataclass(frozen=True)
+class HeldContent:
+    """What is to be sent.
+
+    Attributes:
+        way: how: a composed message by one of the first three ways, else a draft in the mailbox.
+        message: the composed message; None for a draft.
+        draft_id: Graph's id of the draft; None for a composed message.
+    """
+
+    way: Way
+    message: Message | None = None
+    draft_id: str | None = None
+
+
+class HeldMail(BaseModel):
+    """The record of one held message.
+
+    Attributes:
+        id: our id of the message.
+        person: tenant and object id of the sender.
+        session_id: see `Origin`, as for `client` and `sign_in_name`.
+        rule: the id of the policy that has it wait.
+        held_at: epoch seconds, as for `expires_at`.
+        names: the keys of its records in the ledger.
+        window_seconds: how long the ledger recognises a repeat after the decision.
+        way: see `HeldContent`, as for `draft_id`.
+        subject: for the list of what waits; empty after the decision.
+        addresses: the recipients.
+        message: the composed message as JSON; None for a draft, and after the decision.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    id: str
+    person: PersonId
+    session_id: str
+    client: str
+    sign_in_name: str
+    rule: str
+    held_at: float
+    expires_at: float
+    names: tuple[str, ...]
+    window_seconds: float
+    way: Way
+    draft_id: str | None = None
+    subject: str = ""
+    addresses: tuple[str, ...] = ()
+    message: dict[str, Any] | None = None
+
+    @property
+    def content(self) -> Message | None:
+        """The composed message; None for a draft, and after the decision."""
+        return None if self.message is None else message_from_json(self.message)
+
+
+def new_held_mail(
+    request: SendRequest,
+    addresses: tuple[str, ...],
+    reservation: Reservation,
+    content: HeldContent,
+    rule: str,
+    times: tuple[float, float],
+) -> HeldMail:
+    """Return the record of a message that is held.
+
+    Args:
+        request: its sender, and the call.
+        addresses: the recipients.
+        reservation: its records in the ledger.
+        content: what is to be sent.
+        rule: the id of the policy that has it wait.
+        times: from when until when it waits, in epoch seconds.
+    """
+    message, origin = content.message, request.origin
+    return HeldMail(
+        id=reservation.entry.message_id,
+        person=request.person,
+        session_id=origin.session_id,
+        client=origin.client,
+        sign_in_name=origin.sign_in_name,
+        rule=rule,
+        held_at=times[0],
+        expires_at=times[1],
+        names=reservation.names,
+        window_seconds=reservation.seconds,
+        way=content.way,
+        draft_id=content.draft_id,
+        subject=message.subject if message else "",
+        addresses=addresses,
+        message=message and message_as_json(message),
+    )
+
+
+class _Waiting(BaseModel):
+    """What waits of one person: the id of each message, its end in epoch seconds, and its bytes."""
+
+    mail: dict[str, tuple[float, int]] = {}
+
+
+@dataclass(frozen=True)
+class HeldMails:
+    """The held messages of all people, shared by all replicas.
+
+    Attributes:
+        records: the store.
+        clock: returns epoch seconds.
+    """
+
+    records: Records
+    clock: Callable[[], float]
+
+    async def hold(self, mail: HeldMail, seconds: float) -> None:
+        """Store a message for so many seconds.
+
+        Raises:
+            TooManyHeld: so much of the person's mail waits already.
+            StorageUnavailable: it may be stored; nobody is asked for it.
+        """
+        size = len(mail.model_dump_json())
+        await self._change(mail.person, lambda waiting: _with(waiting, mail, size))
+        if await self.records.compare_and_swap(COLLECTION, mail.id, ABSENT, mail.model_dump(), seconds) is None:
+            raise StorageUnavailable
+
+    async def find(self, mail_id: str) -> HeldMail | None:
+        """Return a held message, or one that was held a while ago; None if there is none. Raises StorageUnavailable."""
+        return _parse((await self.records.read(COLLECTION, mail_id)).value)
+
+    async def of(self, person: PersonId) -> tuple[HeldMail, ...]:
+        """Return what waits for a person, the first that ends first. Raises StorageUnavailable."""
+        waiting = _read(await self._read(person), self.clock())
+        found = [await self.find(mail_id) for mail_id in sorted(waiting.mail, key=lambda one: waiting.mail[one])]
+        return tuple(mail for mail in found if mail is not None)
+
+    async def close(self, mail: HeldMail, seconds: float) -> None:
+        """Remove the content of a message that is decided; what is left tells its outcome for so many seconds."""
+        stored = await self.records.read(COLLECTION, mail.id)
+        if stored.version is not None:
+            without = mail.model_copy(update={"message": None, "subject": "", "addresses": ()})
+            await self.records.compare_and_swap(COLLECTION, mail.id, stored, without.model_dump(), seconds)
+        await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
+
+    async def _read(self, person: PersonId) -> Mapping[str, Any] | None:
+        return (await self.records.read(PEOPLE, person.record_key("held"))).value
+
+    async def _change(self, person: PersonId, step: Callable[[_Waiting], _Waiting]) -> None:
+        key, now = person.record_key("held"), self.clock()
+        for _ in range(_TRIES):
+            stored = await self.records.read(PEOPLE, key)
+            changed = step(_read(stored.value, now))
+            seconds = max((end - now for end, _ in changed.mail.values()), default=1.0)
+            if await self.records.compare_and_swap(PEOPLE, key, stored, changed.model_dump(), seconds) is not None:
+                return
+        raise StorageUnavailable
+
+
+def _with(waiting: _Waiting, mail: HeldMail, size: int) -> _Waiting:
+    others = sum(bytes_ for _, bytes_ in waiting.mail.values())
+    if len(waiting.mail) >= MAX_HELD or others + size > MAX_HELD_BYTES:
+        raise TooManyHeld
+    return _Waiting(mail={**waiting.mail, mail.id: (mail.expires_at, size)})
+
+
+def _without(waiting: _Waiting, mail_id: str) -> _Waiting:
+    return _Waiting(mail={known: value for known, value in waiting.mail.items() if known != mail_id})
+
+
+def _read(value: Mapping[str, Any] | None, now: float) -> _Waiting:
+    try:
+        waiting = _Waiting.model_validate(value or {})
+    except ValidationError:
+        waiting = _Waiting()
+    return _Waiting(mail={known: value for known, value in waiting.mail.items() if value[0] > now})
+
+
+def _parse(value: Mapping[str, Any] | None) -> HeldMail | None:
+    if value is None:
+        return None
+    try:
+        return HeldMail.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def as_time(seconds: float) -> str:
+    """Return epoch seconds as UTC, ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,72 @@
+"""Mail that waits for approval, as a model and a person meet it: a real server, a real store, and a restart between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from m365_mcp.commands.demo.sign_in import read_form
+from tests.e2e.grants import start_server
+from tests.e2e.person import Assistant, PersonAtBrowser, done, refused
+from tests.e2e.programs import Redis, Simulator
+
+ADA, MARIE = "ada@contoso.example", "marie@fabrikam.example"
+MAIL: dict[str, Any] = {"to": [MARIE], "subject": "Lunch?", "body": "At noon?"}
+
+
+async def decide(person: PersonAtBrowser, url: str, decision: str) -> httpx2.Response:
+    """Open the page of a mail, sign in with Microsoft, and press a button."""
+    async with person.open() as http:
+        page = await http.get(url)
+        while "approvals" not in str(page.url) or "Location" in page.headers:
+            if "Location" in page.headers:
+                page = await http.get(page.headers["Location"])
+                continue
+            form = read_form(str(page.url), page.text)
+            known = {("action", "accept"), ("username", person.username)}
+            name, value = next(button for button in form.buttons if button in known)
+            page = await http.post(form.action, data={**form.fields, name: value})
+        return await http.post(url, data={**read_form(url, page.text).fields, "decision": decision})
+
+
+async def test_l1_held_mail_outlives_a_restart_and_its_sender_sends_it(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """The model gets a link and hears what became of it; another process sends what the first one held."""
+    options = {"M365_SEND_APPROVAL": "external", "M365_INTERNAL_DOMAINS": "contoso.example"}
+    server = start_server(tmp_path, simulator, REDIS_URL=shared_redis.url, **options)
+    person = PersonAtBrowser(simulator.ready["ca_file"])
+    ada = Assistant(server.url, person)
+    grace = Assistant(server.url, PersonAtBrowser(simulator.ready["ca_file"], "grace@contoso.example"))
+
+    inside = await done(ada, "send_mail", **{**MAIL, "to": ["grace@contoso.example"]})
+    held, again = await done(ada, "send_mail", **MAIL), await done(ada, "send_mail", **MAIL)
+    waits = await done(ada, "get_send_status", message_id=held["message_id"])
+    foreign = await refused(grace, "get_send_status", message_id=held["message_id"])
+    server.program.end()
+    server.start()
+    before = len(simulator.outbox)
+    page = await decide(person, held["approval_url"], "send")
+    sent = await done(ada, "get_send_status", message_id=held["message_id"])
+    repeat = await done(ada, "send_mail", **MAIL)
+
+    assert inside["status"] == "sent"
+    assert (held["status"], held["accepted_at"], held["rule"]) == (
+        "approval_needed",
+        None,
+        "setting:M365_SEND_APPROVAL",
+    )
+    assert held["approval_url"] == f"{server.url}/approvals/{held['message_id']}"
+    assert held["approval_url"] in held["warnings"][0]
+    assert again == held
+    assert (waits["status"], waits["approval_url"]) == ("approval_needed", held["approval_url"])
+    assert foreign.startswith("approval_unknown: ")
+    assert before == 1
+    assert page.status_code == 200
+    assert [mail["to"][0]["address"] for mail in simulator.outbox] == ["grace@contoso.example", MARIE]
+    assert (sent["status"], sent["approval_url"]) == ("already_sent", None)
+    assert (repeat["status"], repeat["message_id"]) == ("already_sent", held["message_id"])
+    assert MARIE not in server.log
+    assert "Lunch" not in server.log
