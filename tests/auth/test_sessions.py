@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from m365_mcp.auth.mcp_tokens import REFRESH_SECONDS
 from m365_mcp.auth.session import Session, Upstream
+from m365_mcp.auth.session_endings import COLLECTION as ENDINGS
 from m365_mcp.auth.sessions import COLLECTION, Sessions, session_id_of
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
@@ -33,7 +34,7 @@ class Seen:
     async def compare_and_swap(
         self, collection: str, key: str, old: str | None, new: str | None, seconds: float
     ) -> bool:
-        if self.lost and collection == COLLECTION:
+        if self.lost and collection != ENDINGS:
             self.lost -= 1
             return False
         self.written.append((collection, key, new is not None, seconds))

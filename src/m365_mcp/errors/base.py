@@ -21,8 +21,7 @@
         RateLimited              rate_limited
         ServerBusy               server_busy
         TooManyRequests          too_many_requests
-        StoreNearlyFull          store_nearly_full
-        AuditUnavailable         audit_unavailable           see `errors.audit`
+        StoreNearlyFull          store_nearly_full           and AuditUnavailable, see `errors.audit`
       OutcomeUnknown             outcome_unknown             it may have been sent
       InternalError              internal_error              a fault in this server
       SettingsMistake            settings_mistake            the server cannot start
@@ -215,7 +214,7 @@ class GraphUnavailable(Unavailable):
 
     code = "graph_unavailable"
     sentence = "Microsoft Graph could not be reached."
-    for_person = "Try again in a moment."  # the sign-in is good
+    for_person = "Try again in a moment."
 
 
 class Throttled(Unavailable):
