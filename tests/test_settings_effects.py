@@ -67,6 +67,7 @@ PROOF = {
     "mcp_log_format": f"{_TUNED}::test_log_has_the_chosen_format_and_level",
     "ssl_cert_file": f"{_TUNED}::test_private_authority_is_trusted_when_it_is_named",
     "m365_send_mode": f"{_TUNED}::test_send_mode_draft_sends_a_draft",
+    "m365_send_level": "e2e/test_send_level.py::test_level_draft_leaves_a_reply_as_a_draft_and_asks_for_no_mail_send",
     "m365_toolsets": (
         "e2e/test_toolsets.py::test_toolset_brings_its_tools_asks_for_its_permissions_and_names_what_is_missing"
     ),
@@ -88,6 +89,14 @@ PROOF = {
     "m365_internal_domains": "sending/test_policies.py::test_internal_domains_are_those_of_the_setting",
     "m365_policy_timezone": "sending/test_policies.py::test_hours_are_those_of_the_chosen_time_zone",
     "m365_send_throttled_seconds": f"{_TUNED}::test_throttled_message_is_offered_again_for_the_chosen_time",
+    "m365_audit": "audit/test_records.py::test_h7_send_is_one_record_with_who_what_and_where_to",
+    "m365_audit_authorization": "audit/test_opening.py::test_collector_and_spool_are_those_of_the_settings",
+    "m365_audit_spool": "audit/test_opening.py::test_collector_and_spool_are_those_of_the_settings",
+    "m365_audit_spool_mb": "audit/test_outputs.py::test_full_spool_stops_sends_where_records_are_required",
+    "m365_audit_required": "audit/test_outputs.py::test_nothing_is_sent_without_the_required_record",
+    "m365_audit_key_file": "audit/test_outputs.py::test_signed_records_of_two_replicas_bear_witness_to_each_other",
+    "m365_audit_ip": "audit/test_records.py::test_address_of_a_sign_in_can_be_left_out",
+    "m365_audit_content": "audit/test_records.py::test_content_is_recorded_as_far_as_the_operator_asks",
     "m365_send_approval": "sending/test_approvals.py::test_only_mail_with_an_address_outside_waits",
     "m365_approval_minutes": "sending/test_approvals.py::test_l1_mail_that_waited_too_long_asks_anew",
     "m365_approval_proof": "web/test_approvals.py::test_l4_fresh_sign_in_is_for_one_mail",

@@ -23,6 +23,7 @@ from m365_mcp.errors import StorageUnavailable
 from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
+from m365_mcp.tools.attachments import attach_files
 from m365_mcp.tools.caller import SERVICES
 from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
@@ -60,18 +61,20 @@ def build_server(container: Container) -> FastMCP[Any]:
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
         yield {SERVICES: container.services}
 
+    toolsets, level = container.settings.m365_toolsets, container.settings.m365_send_level
     may_ask = container.services.outgoing.may_ask
+    tools = tools_for(toolsets, level, may_ask=may_ask)
     server: FastMCP[Any] = FastMCP(
         name=container.settings.mcp_product_name,
-        instructions=instructions_for(container.settings.m365_toolsets, may_ask=may_ask),
+        instructions=instructions_for(toolsets, level, may_ask=may_ask),
         version=__version__,
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(container.metrics)],
+        middleware=[ToolOutcome(container.metrics, tools, container.audit.record)],
         mask_error_details=True,
     )
-    for function in tools_for(container.settings.m365_toolsets, may_ask=may_ask):
+    for function in tools:
         server.add_tool(publish(function, switched_off(container.services.outgoing)))
     return server
 
@@ -99,13 +102,12 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner), container.policy_watcher.running():
+            async with inner.lifespan(inner), container.policy_watcher.running(), container.audit.running():
                 _allow_large_messages(inner)
                 yield
         finally:
             await container.close()
 
-    records = container.auth.sign_in_records
     edge = [
         # The first sees a request first and its answer last.
         Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted_hosts(container.settings.mcp_trusted_proxies)),
@@ -115,12 +117,18 @@ def assemble(container: Container) -> Starlette:
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
         Middleware(RequestHeaders, mcp_path=MCP_PATH),
-        Middleware(SignInTrail, log=SignInLog(container.metrics), records=records),
+        _sign_in_trail(container),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
     routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
     return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
+
+
+def _sign_in_trail(container: Container) -> Middleware:
+    """Return what sees every sign-in, for the log and for the audit trail."""
+    log, records = SignInLog(container.metrics, container.audit.record), container.auth.sign_in_records
+    return Middleware(SignInTrail, log=log, records=records, notes_addresses=container.audit.notes_addresses)
 
 
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
@@ -158,7 +166,9 @@ def approval_pages(container: Container) -> ApprovalPages:
 
 
 def _upload_routes(container: Container) -> list[Route]:
-    if "attachments" not in container.settings.m365_toolsets:
+    if attach_files not in tools_for(
+        container.settings.m365_toolsets, container.settings.m365_send_level, may_ask=False
+    ):
         return []
     known, outgoing = container.services, container.services.outgoing
     receiver = UploadReceiver(

@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, audit, simulator, version. It reads the settings once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
+audit = App(name="audit", help="Verify the audit trail.")
+app.command(audit)
 
 
 @app.command
@@ -76,7 +78,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
 
 @app.command
 def doctor() -> None:
-    """Check the settings, the store, Entra ID and Graph, and print what to change.
+    """Check the settings, the store, Entra ID and Graph, and print what to change and what may leave.
 
     Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
     """
@@ -97,6 +99,53 @@ def check_policies() -> None:
     from m365_mcp.commands.policy import check
 
     check(chosen, Console())
+
+
+@policy.command(name="explain")
+def explain_policies(file: Path, *, person: str | None = None, client: str | None = None) -> None:
+    """Print what the policies decide of one message, by which rule and why, and what they were told of it.
+
+    Example: `m365-mcp policy explain message.yaml --person ada@contoso.example`
+
+    Args:
+        file: the message, in YAML or JSON; docs/policy.md says how it is written.
+        person: address of the person who sends, in place of what the file says.
+        client: client id of the MCP client, in place of what the file says.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy import explain
+
+    explain(chosen, Console(), file, person, client)
+
+
+@policy.command(name="test")
+def decide_cases(file: Path | None = None) -> None:
+    """Decide the cases of a file, and print which are not decided as expected.
+
+    Example: `m365-mcp policy test cases.yaml` (exit code 0 when every case is met, 1 when one is not)
+
+    Args:
+        file: the cases, in YAML or JSON. Left out: the file beside `M365_POLICY_FILE` whose name ends in .cases.yaml.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy import decide_cases as decide
+
+    sys.exit(decide(chosen, Console(), file))
+
+
+@audit.command(name="verify")
+def verify_audit(*files: Path, public_key: Path | None = None) -> None:
+    """Find records of the audit trail that were changed, removed, moved or cut off.
+
+    Example: `m365-mcp audit verify audit-1.ndjson audit-2.ndjson --public-key audit.pub.pem` (exit code 0 or 1)
+
+    Args:
+        files: files of the audit trail, of all replicas, the oldest first.
+        public_key: PEM file with the public half of the key in M365_AUDIT_KEY_FILE.
+    """
+    from m365_mcp.commands.audit import verify
+
+    sys.exit(verify(files, public_key, Console()))
 
 
 @sessions.command(name="list")

@@ -13,9 +13,13 @@ import pytest
 from key_value.aio.stores.memory import MemoryStore
 
 from m365_mcp.errors import PolicyDenied, PolicyFailed, PolicyUnavailable, SettingsMistake, StorageUnavailable
+from m365_mcp.graph.drafts import Drafts
+from m365_mcp.mail import ReplyKind, ReplyRequest
 from m365_mcp.policy.policy_set import PolicySet
+from m365_mcp.policy.setting_rules import policies_of
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
+from m365_mcp.sending.replying import Replies
 from m365_mcp.sending.scheduling import Schedule
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.storage.counters import Change, LocalCounters
@@ -38,6 +42,19 @@ def under(outbox: Outbox, text: str) -> Outbox:
     """Return the outbox with these policies of the company in force."""
     policies = replace(outbox.outgoing.policies, policies=PolicySet(of_company=text))
     return replace(outbox, outgoing=replace(outbox.outgoing, policies=policies))
+
+
+def at_level(outbox: Outbox, level: Any) -> Outbox:
+    """Return the outbox of a server with this M365_SEND_LEVEL."""
+    rules = replace(outbox.rules, level=level)
+    policies = replace(outbox.outgoing.policies, policies=PolicySet(policies_of(rules)))
+    return replace(outbox, outgoing=replace(outbox.outgoing, rules=rules, policies=policies))
+
+
+async def attach(drafts: Drafts, draft_id: str, name: str) -> None:
+    """Put a file into a draft, as an upload does."""
+    file = {"@odata.type": "#microsoft.graph.fileAttachment", "name": name, "contentBytes": "aGk="}
+    await drafts.attach(draft_id, file)
 
 
 async def schedule(one: Post) -> object:
@@ -86,6 +103,79 @@ async def test_g13_forbidden_message_leaves_by_no_way(way: str, mode: str, tmp_p
     )
     assert sent == []
     assert kept == (1 if way == "send_draft" else 0)  # what the person knows stays
+
+
+@pytest.mark.parametrize("level", ["draft", "off"])
+@pytest.mark.parametrize("way", WAYS)
+async def test_level_forbids_every_way_out_even_if_a_tool_got_through(way: str, level: str) -> None:
+    """The level is a policy too: below `send` nothing leaves, whichever code calls."""
+    async with post() as one:
+        lowered = replace(one, ada=at_level(one.ada, level))
+        before = len(await one.world.sent())
+        asked = way in ("reply", "forward")  # Grace sends the original first
+        with pytest.raises(PolicyDenied) as caught:
+            await WAYS[way](lowered)
+        sent = len(await one.world.sent())
+
+    assert caught.value.sentence == "The setting M365_SEND_LEVEL of this server does not allow this message."
+    assert "Outlook" in caught.value.explain()
+    assert sent - before == int(asked)
+
+
+async def test_h18_level_holds_for_a_draft_that_waits_for_files() -> None:
+    """A draft that attach_files began before the level was lowered stays in the mailbox."""
+    async with post() as one:
+        uploads = one.world.container.services.uploads
+        opened = await uploads.for_person(one.ada, "session").begin(to_grace(), [{"name": "a.txt"}])
+        async with uploads.links.reserved(opened.links[0].url.rpartition("/")[2]) as link:
+            await link.update(state="done", size=2)
+        await attach(one.ada.drafts, opened.draft_id, "a.txt")
+        lowered = uploads.for_person(at_level(one.ada, "draft"), "session")
+        with pytest.raises(PolicyDenied, match="M365_SEND_LEVEL"):
+            await lowered.send(opened.draft_id)
+        assert await one.world.sent() == []
+        assert await one.drafts_left() == 1
+
+        await uploads.for_person(one.ada, "session").send(opened.draft_id)
+        assert len(await one.world.sent()) == 1
+
+
+@pytest.mark.parametrize("level", ["draft", "off"])
+async def test_level_holds_for_mail_that_waits_for_approval(level: str) -> None:
+    """Mail that was held before the level was lowered is not sent, although the person presses Send."""
+    async with post(m365_send_approval="all") as one:
+        await send(one.ada)
+        approvals = one.world.container.approvals
+        [mail] = await approvals.of(one.ada.person)
+        lowered = replace(approvals, outgoing=at_level(one.ada, level).outgoing)
+        with pytest.raises(PolicyDenied, match="M365_SEND_LEVEL"):
+            await lowered.approve(mail, "")
+
+        assert await one.world.sent() == []
+
+
+async def test_level_off_forbids_drafts_too() -> None:
+    """Where the tools only read, no draft is made; at level draft it is."""
+    async with post() as one:
+        for level, is_denied in (("off", True), ("draft", False)):
+            ada = at_level(one.ada, level)
+            with pytest.raises(PolicyDenied) if is_denied else nullcontext():
+                await OwnDrafts(ada).create(await ada.compose(to_grace()))
+        assert await one.drafts_left() == 1
+
+
+@pytest.mark.parametrize("condition", ["resource.isReply", "resource.isForward"])
+async def test_reply_that_may_not_be_drafted_is_deleted(condition: str) -> None:
+    """At level draft, `Draft` is asked once the recipients of a reply are known; a denied draft is deleted."""
+    async with post() as one:
+        original = await one.ask()
+        ada = under(one.ada, forbid(condition, "Draft"))
+        answers: dict[ReplyKind, tuple[str, ...]] = {"reply": (), "forward": (MARIE,)}
+        for kind, to in answers.items():
+            reply = await ada.compose_reply(ReplyRequest(kind=kind, original=original, body="Hi", to=to))
+            with pytest.raises(PolicyDenied) if condition.lower().endswith(kind) else nullcontext():
+                await Replies(ada).leave(reply)
+        assert await one.drafts_left() == 1
 
 
 async def test_h4_h18_draft_and_upload_are_decided_when_they_are_sent() -> None:

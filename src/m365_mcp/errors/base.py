@@ -2,8 +2,8 @@
 
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
+        …                                                    see `errors.composing`, `.uploads` and `.sign_in`
         MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
-        …                                                    see `errors.composing`, `uploads` and `sign_in`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
@@ -22,6 +22,7 @@
         ServerBusy               server_busy
         TooManyRequests          too_many_requests
         StoreNearlyFull          store_nearly_full
+        AuditUnavailable         audit_unavailable           see `errors.audit`
       OutcomeUnknown             outcome_unknown             it may have been sent
       InternalError              internal_error              a fault in this server
       SettingsMistake            settings_mistake            the server cannot start
@@ -214,6 +215,7 @@ class GraphUnavailable(Unavailable):
 
     code = "graph_unavailable"
     sentence = "Microsoft Graph could not be reached."
+    for_person = "Try again in a moment."  # the sign-in is good
 
 
 class Throttled(Unavailable):
@@ -222,6 +224,7 @@ class Throttled(Unavailable):
     code = "throttled"
     sentence = "Microsoft asks this server to slow down."
     advice = "Wait for the time given, then try again once."
+    for_person = "Try again in a moment."
 
 
 class RateLimited(Unavailable):

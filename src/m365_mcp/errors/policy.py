@@ -13,7 +13,13 @@ from m365_mcp.errors.base import M365Error, Unavailable
 
 
 class PolicyDenied(M365Error):
-    """A policy forbids the message; nothing was sent."""
+    """A policy forbids the message; nothing was sent.
+
+    Attributes:
+        rule: the id of the policy.
+    """
+
+    rule: str | None = None
 
     code = "policy_denied"
     sentence = "A policy of this organization does not allow this message."
@@ -27,7 +33,13 @@ class PolicyDenied(M365Error):
 
 
 class PolicyFailed(M365Error):
-    """A policy could not be evaluated for the message; nothing was sent."""
+    """A policy could not be evaluated for the message; nothing was sent.
+
+    Attributes:
+        rule: the id of the policy.
+    """
+
+    rule: str | None = None
 
     code = "policy_error"
     sentence = "A policy of this organization could not be evaluated, so the message was not sent."

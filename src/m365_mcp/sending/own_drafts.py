@@ -13,6 +13,7 @@ from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message
 from m365_mcp.sending.draft_inspection import require_own
+from m365_mcp.sending.dry_run import DryRun, dry_run_of_draft
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
@@ -45,10 +46,20 @@ class OwnDrafts:
         item = await self._find_or_placeholder(draft_id)
         key = f"draft {draft_id}"
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
-        request = SendRequest(self.outbox.person, fingerprint, idempotency_key=key, message_id=item.message_id)
         strategy = ExistingDraftSend(self.outbox.drafts, item.id, item.message_id, self.outbox.inspection)
+        request = SendRequest(
+            self.outbox.person,
+            fingerprint,
+            idempotency_key=key,
+            message_id=item.message_id,
+            content=strategy.content,
+        )
         receipt = await self.outbox.deliver(request, item.addresses, strategy, progress)
         return strategy.inspected or item, receipt
+
+    async def dry_run(self, draft_id: str) -> DryRun:
+        """Return what would become of a draft. Raises M365Error if it could not be sent; see `dry_run_of_draft`."""
+        return await dry_run_of_draft(self.outbox.inspection, draft_id)
 
     async def _find_or_placeholder(self, draft_id: str) -> Item:
         try:

@@ -77,15 +77,22 @@ class PolicyCheck:
         await self._require(actions, facts)
 
     async def draft(
-        self, item: Item, attached: Sequence[Attached], *actions: str, is_reply: bool = False, is_forward: bool = False
+        self,
+        item: Item,
+        attached: Sequence[Attached],
+        *actions: str,
+        is_reply: bool = False,
+        is_forward: bool = False,
+        body: tuple[str, str] | None = None,
     ) -> None:
         """Return if the policies permit `actions` on a draft in the mailbox. Raises as `message` does.
 
         Args:
             attached: its attachments.
+            body: its content type and content, if they are not those in the mailbox.
         """
         own = await self._own(item.from_)
-        content_type, content = await self._body(item)
+        content_type, content = body or await self._body(item)
         facts = MessageFacts(
             (*item.to, *item.cc, *item.bcc),
             reply_to=item.reply_to,

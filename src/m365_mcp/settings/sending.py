@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 
 from m365_mcp.settings import checks
 from m365_mcp.settings.checks import CommaSeparated
-from m365_mcp.settings.permissions import BASIC, PERMISSIONS
+from m365_mcp.settings.permissions import BASIC, PERMISSIONS, PROFILE, READING
 
 
 class SendingSettings(BaseSettings):
@@ -20,6 +20,11 @@ class SendingSettings(BaseSettings):
         "direct",
         description="direct: send in one request; needs Mail.Send only. draft: create a draft, send it, and look it up "
         "when Graph's answer is unclear; needs Mail.ReadWrite too.",
+    )
+    m365_send_level: Literal["send", "draft", "off"] = Field(
+        "send",
+        description="What the tools may do. send: send mail. draft: only leave drafts, which the person sends in "
+        "Outlook; needs no Mail.Send. off: only read.",
     )
     m365_toolsets: Annotated[CommaSeparated, AfterValidator(checks.check_toolsets)] = Field(
         (),
@@ -116,11 +121,12 @@ class SendingSettings(BaseSettings):
     @property
     def graph_permissions(self) -> tuple[str, ...]:
         """The delegated Graph permissions that the chosen settings need, and no others."""
-        needed = [*BASIC]
+        needed = [*BASIC] if self.m365_send_level == "send" else [PROFILE]
+        of_toolsets = READING if self.m365_send_level == "off" else PERMISSIONS
         for toolset in self.m365_toolsets:
-            needed += PERMISSIONS[toolset]
-        if self.m365_send_mode == "draft":
+            needed += of_toolsets[toolset]
+        if self.m365_send_level == "send" and self.m365_send_mode == "draft":
             needed += ["Mail.ReadWrite"]
-        if self.m365_send_from:
+        if self.m365_send_level == "send" and self.m365_send_from:
             needed += ["Mail.Send.Shared"]
         return tuple(dict.fromkeys(needed))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
 from fastmcp.exceptions import FastMCPError, NotFoundError, ToolError
+from fastmcp.server.dependencies import get_access_token
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp_types import CallToolRequestParams
 
 from m365_mcp import logs
-from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown
+from m365_mcp.audit.events import RefusedCall
+from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown, RecipientNotAllowed
 from m365_mcp.metrics import Metrics
-from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
+from m365_mcp.person import ANONYMOUS, PersonId
+from m365_mcp.tools import TOOLSETS, Tool, name_of, sends_mail, tools_for
 
 _log = logs.get(__name__)
 _FAULT_WHILE_SENDING = "This server has a fault, and it is not known whether the message was sent."
-_SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS), may_ask=True) if sends_mail(tool))
 
 
 def explained(function: Any) -> Any:
@@ -39,10 +42,23 @@ def explained(function: Any) -> Any:
 
 
 class ToolOutcome(Middleware):
-    """Gives every failed call a code, a sentence and advice, and counts every call."""
+    """Gives every failed call a code, a sentence and advice, and counts every call.
 
-    def __init__(self, metrics: Metrics) -> None:
+    Args:
+        metrics: counts the calls.
+        tools: the tools of the server; the error of one that sends says whether something was sent.
+        observe: is told of calls that were refused because of whom the message was for.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        tools: Sequence[Tool] = tools_for(tuple(TOOLSETS), may_ask=True),
+        observe: Callable[[RefusedCall], None] | None = None,
+    ) -> None:
         self._metrics = metrics
+        self._senders = frozenset(name_of(tool) for tool in tools if sends_mail(tool))
+        self._observe = observe
 
     async def on_call_tool(
         self, context: MiddlewareContext[CallToolRequestParams], call_next: CallNext[CallToolRequestParams, ToolResult]
@@ -57,7 +73,9 @@ class ToolOutcome(Middleware):
         except FastMCPError as failure:
             error = _explain(failure)
             self._count(tool, error.code, error.reference)
-            raise ToolError(_as_text(tool, error), log_level=logging.DEBUG) from failure
+            if isinstance(error, RecipientNotAllowed) and self._observe is not None:
+                self._observe(_refused(tool, error))
+            raise ToolError(_as_text(error, sends=tool in self._senders), log_level=logging.DEBUG) from failure
         except asyncio.CancelledError:
             self._count(tool, "cancelled")  # the client disconnected; a send that has begun still finishes
             raise
@@ -69,6 +87,14 @@ class ToolOutcome(Middleware):
         _log.info("tool_called", tool=tool, outcome=outcome, reference=reference)
 
 
+def _refused(tool: str, error: RecipientNotAllowed) -> RefusedCall:
+    token = get_access_token()
+    claims = token.claims if token else {}
+    person = PersonId(claims["tid"], claims["oid"]) if claims else ANONYMOUS
+    client = token.client_id if token else ""
+    return RefusedCall(tool, error.code, person, client, str(claims.get("session", "")), error.addresses)
+
+
 def _explain(failure: FastMCPError) -> M365Error:
     cause = failure.__cause__
     if isinstance(cause, M365Error):
@@ -76,9 +102,9 @@ def _explain(failure: FastMCPError) -> M365Error:
     return InternalError()
 
 
-def _as_text(tool: str, error: M365Error) -> str:
-    if isinstance(error, InternalError) and tool in _SENDERS:
+def _as_text(error: M365Error, *, sends: bool) -> str:
+    if isinstance(error, InternalError) and sends:
         error = InternalError(_FAULT_WHILE_SENDING, advice=OutcomeUnknown.advice)
-    nothing_sent = tool in _SENDERS and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
+    nothing_sent = sends and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
     effect = " Nothing was sent." if nothing_sent else ""
     return error.explain().replace(" What to do:", f"{effect} What to do:", 1)

@@ -13,7 +13,7 @@ from m365_mcp.sending.replying import Replies
 from m365_mcp.tools import arguments
 from m365_mcp.tools.call_limits import PersonCalls
 from m365_mcp.tools.caller import caller_calls, caller_outbox
-from m365_mcp.tools.mail import Receipt, progress_to, receipt_of
+from m365_mcp.tools.mail import Receipt, progress_to, receipt_of, receipt_of_dry_run
 
 
 class ListedMessage(BaseModel):
@@ -76,6 +76,7 @@ async def reply(
     as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
+    dry_run: arguments.DryRun = False,
     outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> Receipt:
@@ -95,6 +96,8 @@ async def reply(
             as_written=as_written,
         )
     )
+    if dry_run:
+        return receipt_of_dry_run(await Replies(outbox).dry_run(composed))
     sent = await Replies(outbox).send(
         composed, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
@@ -113,6 +116,7 @@ async def forward(
     as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
+    dry_run: arguments.DryRun = False,
     outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> Receipt:
@@ -134,6 +138,8 @@ async def forward(
             as_written=as_written,
         )
     )
+    if dry_run:
+        return receipt_of_dry_run(await Replies(outbox).dry_run(composed))
     sent = await Replies(outbox).send(
         composed, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )

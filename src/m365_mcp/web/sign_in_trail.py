@@ -28,7 +28,8 @@ from m365_mcp.errors import (
     StorageUnavailable,
     request_error,
 )
-from m365_mcp.web.error_override import AUTHORIZE, PAGES
+from m365_mcp.web.client_address import client_ip
+from m365_mcp.web.error_override import AUTHORIZE, PAGES, is_for_a_person
 from m365_mcp.web.oauth_requests import MAX_OAUTH_BODY
 
 _STEPS: dict[str, Step] = {
@@ -49,15 +50,23 @@ class SignInTrail:
         log: writes the events.
         records: FastMCP's records of sign-ins.
         clock: returns epoch seconds; for tests.
+        notes_addresses: whether events have the IP address of the caller; it is in no log.
     """
 
     def __init__(
-        self, app: ASGIApp, log: SignInLog, records: SignInRecords, clock: Callable[[], float] = time.time
+        self,
+        app: ASGIApp,
+        log: SignInLog,
+        records: SignInRecords,
+        clock: Callable[[], float] = time.time,
+        *,
+        notes_addresses: bool = False,
     ) -> None:
         self._app = app
         self._log = log
         self._records = records
         self._clock = clock
+        self._notes_addresses = notes_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -65,7 +74,8 @@ class SignInTrail:
         if step is None or scope["method"] not in ("GET", "POST"):
             await self._app(scope, receive, send)
             return
-        with following(Attempt(step)) as attempt:
+        address = client_ip(scope) if self._notes_addresses else None
+        with following(Attempt(step, address=address)) as attempt:
             exchange = _Exchange(scope, receive, send, lambda: self._follow(attempt, exchange))
             if step == "callback":
                 # FastMCP deletes the transaction of a sign-in that succeeds, so it is read before.
@@ -101,6 +111,7 @@ class SignInTrail:
             with contextlib.suppress(StorageUnavailable):
                 await self._records.add_code(attempt, fields.get("code", ""))
         if refusal is not None:
+            attempt.page_reference = request_error.reference() if exchange.shows_page else None
             declined = attempt.step == "consent" and refusal == "access_denied"
             return attempt.refused(PersonDeclined() if declined else refusal, self._clock())
         return attempt.completed(self._clock()) if attempt.step == "token" else None
@@ -124,6 +135,7 @@ class _Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, at_end: Callable[[], Awaitable[None]]) -> None:
         self._path = scope["path"]
+        self._is_for_a_person = is_for_a_person(scope)
         self._headers = Headers(scope=scope)
         self._receive = receive
         self._send = send
@@ -162,6 +174,11 @@ class _Exchange:
         if "json" in self._headers.get("content-type", ""):
             return _registration(_json(self._body))
         return {**self.query, **_first_values(self._body.decode("latin-1"))}
+
+    @property
+    def shows_page(self) -> bool:
+        """Whether `error_override` makes a page of the response."""
+        return self._is_for_a_person and self._status >= 400
 
     @property
     def answer_query(self) -> Mapping[str, str]:
