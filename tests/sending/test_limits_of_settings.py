@@ -108,3 +108,19 @@ async def test_scheduled_message_found_unsent_does_not_count() -> None:
         await send(one.ada)
         with pytest.raises(RateLimited):
             await schedule(one)
+
+
+async def test_mail_that_waits_for_approval_counts_when_it_leaves() -> None:
+    """Three messages may wait though one may leave; the second that the person approves is over the limit."""
+    async with post(m365_send_approval="all", m365_send_person_hourly=1) as one:
+        approvals = one.world.container.approvals
+        for number in range(3):
+            await send(one.ada, subject=f"Number {number}")
+        first, second, _ = await approvals.of(one.ada.person)
+        await approvals.approve(first, (await approvals.show(first)).digest)
+        with pytest.raises(RateLimited):
+            await approvals.approve(second, (await approvals.show(second)).digest)
+        with pytest.raises(RateLimited):
+            await send(one.ada, subject="Another")
+
+        assert await left(one) == 1

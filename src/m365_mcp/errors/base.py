@@ -2,8 +2,7 @@
 
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
-        …                                                    see `errors.composing`, `.uploads` and `.sign_in`
-        MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
+        …                                                    see `errors.composing`, `.mailbox`, `.uploads`, `.sign_in`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
@@ -11,9 +10,9 @@
       AdministratorNeeded        administrator_needed        a setting at Microsoft; see `errors.microsoft`
       MessageRefused             message_refused             Graph refused this message
       PolicyDenied               policy_denied               see `errors.policy` and `errors.approval`
-      AlreadySent                already_sent                the message has left already
+      AlreadySent                already_sent                it has left already; see `errors.mailbox`
       ReadRefused                read_refused                Graph refused to return data
-      Unavailable                unavailable                 try again later
+      Unavailable                unavailable                 try again later; see also `errors.audit` and `.policy`
         StorageUnavailable       storage_unavailable
         EntraUnavailable         entra_unavailable
         GraphUnavailable         graph_unavailable
