@@ -49,7 +49,7 @@ _RAISERS = [
         for path in sorted((SOURCES / name).rglob("*.py"))
     ),
     *(SOURCES / "graph" / f"{name}.py" for name in ("attachments", "decipher", "upload_session")),
-    *(SOURCES / "sending" / f"{name}.py" for name in ("approvals", "delivery", "draft_inspection", "person_limits")),
+    *(SOURCES / "sending" / f"{name}.py" for name in ("approvals", "delivery", "draft_inspection", "mailbox_slots")),
 ]
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,7 +24,8 @@ OWN, INTERNAL = frozenset({"ada@contoso.example"}), InternalDomains(("contoso.ex
 DOMAINS = ("contoso.example", "mail.contoso.example", "fabrikam.example", "evil.example", "größe.example")
 EXTENSIONS = ("exe", "pdf", "xlsx", "größe", "")
 CLIENTS = ("claude", "", "https://client.example/metadata.json", "setting:M365_SEND_LEVEL", '"; permit(')
-LEVELS, APPROVALS = ("send", "draft", "off"), ("off", "external", "all")
+LEVELS: tuple[Literal["send", "draft", "off"], ...] = ("send", "draft", "off")
+APPROVALS: tuple[Literal["off", "external", "all"], ...] = ("off", "external", "all")
 PERMITTED, WAITS, DENIED = range(3)  # from the loosest outcome to the strictest
 SETTING = "setting:"
 # Conditions of a company's policies: some hold for many messages, some for few, and some cannot be evaluated.

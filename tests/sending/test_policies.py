@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from key_value.aio.stores.memory import MemoryStore
 
-from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
+from m365_mcp.errors import PolicyDenied, PolicyFailed, PolicyUnavailable, SettingsMistake, StorageUnavailable
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.mail import ReplyKind, ReplyRequest
 from m365_mcp.policy.policy_set import PolicySet
@@ -20,6 +21,9 @@ from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
 from m365_mcp.sending.replying import Replies
 from m365_mcp.sending.scheduling import Schedule
+from m365_mcp.sending.send_limits import SendLimits
+from m365_mcp.storage.counters import Change, LocalCounters
+from m365_mcp.storage.sliding_counts import SlidingCounts
 from m365_mcp.uploads.pending import PendingUploads
 from tests.inprocess import GRACE
 from tests.sending.test_outbox import FILE, MARIE, Post, post, send, to_grace
@@ -248,6 +252,69 @@ async def test_hours_are_those_of_the_chosen_time_zone(zone: str, is_denied: boo
             await send(ada)
 
         assert len(await one.world.sent()) == int(not is_denied)
+
+
+# How many messages to two people leave before each condition holds, after one of Grace's to one person.
+COUNTS = {
+    "context.personMessagesHour >= 2": 2,
+    "context.personMessagesDay >= 1": 1,
+    "context.personRecipientsHour + 2 > 6": 3,
+    "context.personRecipientsDay >= 4": 2,
+    "context.companyMessagesHour >= 3": 2,
+    "context.companyMessagesDay >= 2": 1,
+    "context.companyRecipientsHour >= 2": 1,
+    "context.companyRecipientsDay >= 5": 2,
+}
+
+
+@pytest.mark.parametrize("condition", COUNTS)
+async def test_g22_policy_knows_what_left_before_this_message(condition: str) -> None:
+    """G22: counts of the person, and of everybody, do not include the message that is decided nor refused ones."""
+    async with post() as one:
+        await send(one.grace, to=[MARIE])
+        ada = under(one.ada, forbid(condition))
+        for number in range(COUNTS[condition]):
+            await send(ada, to=[GRACE, MARIE], subject=f"Number {number}")
+        for _ in range(3):
+            with pytest.raises(PolicyDenied):
+                await send(ada, to=[GRACE, MARIE], subject="One too many")
+
+        assert len(await one.world.sent()) == 1 + COUNTS[condition]
+
+
+async def test_draft_is_decided_by_what_has_left() -> None:
+    """What only goes to the Drafts folder is not counted, and a policy may forbid it after too many messages."""
+    async with post() as one:
+        drafts = OwnDrafts(under(one.ada, forbid("context.personMessagesDay >= 1", "Draft")))
+        for _ in range(2):
+            await drafts.create(await one.ada.compose(to_grace()))
+        await send(one.ada)
+        with pytest.raises(PolicyDenied):
+            await drafts.create(await one.ada.compose(to_grace()))
+
+
+class NoCounts(LocalCounters):
+    """Counters of a store that does not respond."""
+
+    async def add(self, changes: Sequence[Change]) -> list[dict[str, int]]:
+        raise StorageUnavailable(retry_after=7)
+
+
+@pytest.mark.parametrize(("condition", "is_refused"), [("context.personMessagesDay > 9", True), ("false", False)])
+async def test_policy_whose_counts_cannot_be_read_refuses(condition: str, is_refused: bool) -> None:
+    """The error says that nothing is known and when to try again; policies without counts do not ask."""
+    async with post() as one:
+        ada = under(one.ada, forbid(condition, "Draft"))
+        counts = SlidingCounts(NoCounts(MemoryStore()))
+        ada = replace(
+            ada, outgoing=replace(ada.outgoing, delivery=replace(ada.outgoing.delivery, limits=SendLimits(counts)))
+        )
+        message = await ada.compose(to_grace())
+        with pytest.raises(PolicyUnavailable) if is_refused else nullcontext() as caught:
+            await OwnDrafts(ada).create(message)
+
+        assert caught is None or (caught.value.code, caught.value.retry_after) == ("policy_unavailable", 7)
+        assert await one.drafts_left() == int(not is_refused)
 
 
 async def test_repeat_of_a_sent_message_is_answered_whatever_the_policies_say_now() -> None:

@@ -25,11 +25,14 @@ from m365_mcp.errors import (
     ConsentMissing,
     FileIsProgram,
     Filled,
+    GraphUnavailable,
     InternalError,
     M365Error,
     PermissionMissing,
+    ServerBusy,
     SettingsMistake,
     StorageUnavailable,
+    Throttled,
     TooManyRequests,
 )
 from m365_mcp.uploads.receiver import _another_size
@@ -507,6 +510,21 @@ def test_f18_script_gets_a_line_for_it_where_the_person_cannot_act() -> None:
 
     assert "M365_TOOLSETS" not in text
     assert re.search(r"Send this to your IT support: permission_missing · [\d-]+ [\d:]+ UTC · ref [0-9a-f]{6}$", text)
+
+
+@pytest.mark.parametrize("kind", [GraphUnavailable, Throttled, ServerBusy])
+@pytest.mark.parametrize(("language", "advice"), [("en", "connect again"), ("zh-Hant", "重新連線")])
+def test_f8_outage_that_a_new_sign_in_does_not_change_asks_nobody_to_connect_again(
+    kind: type[M365Error], language: str, advice: str
+) -> None:
+    """F8: on every page, whoever waits for Microsoft Graph or for this server is told to try again in a moment."""
+    page = main_of(shown(kind(), language))
+
+    assert advice not in page
+    assert OURS_LATER[language] in page
+
+
+OURS_LATER = {"en": "Try again in a moment.", "zh-Hant": "請稍候再試。"}
 
 
 def test_f18_outage_offers_another_try_and_a_fault_of_ours_does_not() -> None:

@@ -61,7 +61,7 @@ from m365_mcp.errors.microsoft import (
     PersonNotAllowed,
     TokenVersionMistake,
 )
-from m365_mcp.errors.policy import PolicyDenied, PolicyFailed
+from m365_mcp.errors.policy import PolicyDenied, PolicyFailed, PolicyUnavailable
 from m365_mcp.errors.sign_in import (
     AddressForClients,
     AuthorizationRequestInvalid,
@@ -148,6 +148,7 @@ __all__ = [
     "PersonNotAllowed",
     "PolicyDenied",
     "PolicyFailed",
+    "PolicyUnavailable",
     "RateLimited",
     "ReadRefused",
     "RecipientNotAllowed",

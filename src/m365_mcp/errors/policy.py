@@ -3,11 +3,13 @@
 M365Error
   PolicyDenied             policy_denied            a policy forbids the message; the sentence names it
   PolicyFailed             policy_error             a policy could not be evaluated, so the message does not leave
+  Unavailable
+    PolicyUnavailable      policy_unavailable       what a policy needs to know cannot be looked up at the moment
 """
 
 from __future__ import annotations
 
-from m365_mcp.errors.base import M365Error
+from m365_mcp.errors.base import M365Error, Unavailable
 
 
 class PolicyDenied(M365Error):
@@ -45,3 +47,11 @@ class PolicyFailed(M365Error):
     title = "This mail was not sent"
     status = 403
     needs_administrator = True
+
+
+class PolicyUnavailable(Unavailable):
+    """What a policy needs to know cannot be looked up; nothing was sent."""
+
+    code = "policy_unavailable"
+    sentence = "What a policy of this organization needs to know cannot be looked up at the moment."
+    advice = "Wait for the time given, then try again once."

@@ -11,7 +11,7 @@ from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
 from m365_mcp.mail import MailRules
 from m365_mcp.person import PersonId
-from m365_mcp.policy.facts import Circumstances, InternalDomains, MessageFacts, requests_of
+from m365_mcp.policy.facts import NO_COUNTS, Circumstances, InternalDomains, MessageFacts, SendCounts, requests_of
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
 from m365_mcp.policy.setting_rules import policies_of
 
@@ -35,31 +35,45 @@ class PolicyDecisionPoint:
     time_zone: tzinfo = UTC
     now: Callable[[tzinfo], datetime] = datetime.now
 
-    def require(self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str) -> None:
+    def require(
+        self,
+        person: PersonId,
+        actions: tuple[str, ...],
+        message: MessageFacts,
+        client: str,
+        counts: SendCounts = NO_COUNTS,
+    ) -> None:
         """Return if the policies permit each of `actions` on the message.
+
+        Args:
+            counts: what has left before, if a policy mentions one of `COUNT_NAMES`.
 
         Raises:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
         """
-        verdict = self._decide(person, actions, message, client)
+        verdict = self._decide(person, actions, message, client, counts)
         if not verdict.is_permitted:
             _log.info("policy_denied", policies=[policy.id for policy in (*verdict.failed, *verdict.forbidden_by)])
             raise error_of(verdict)
 
-    def who_asks(self, person: PersonId, message: MessageFacts, client: str) -> Policy | None:
+    def who_asks(
+        self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
+    ) -> Policy | None:
         """Return the policy that has a permitted message wait for the person's approval; None: it may leave unasked.
 
         Raises:
             PolicyFailed: a policy could not be evaluated.
         """
-        verdict = self._decide(person, ("SendUnasked",), message, client)
+        verdict = self._decide(person, ("SendUnasked",), message, client, counts)
         if verdict.failed:
             raise error_of(verdict)
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
 
-    def _decide(self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str) -> Verdict:
-        circumstances = Circumstances(client, self.now(self.time_zone))
+    def _decide(
+        self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str, counts: SendCounts
+    ) -> Verdict:
+        circumstances = Circumstances(client, self.now(self.time_zone), counts)
         return self.policies.decide(*requests_of(person, actions, message, circumstances))
 
 

@@ -12,11 +12,13 @@ from typing import Any
 from m365_mcp import logs
 from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, as_time, new_held_mail
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Entry, Reservation
-from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
+from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import (
     DEFAULT_TERMS,
@@ -40,7 +42,7 @@ class Delivery:
     Attributes:
         ledger: the entries of recent sends.
         slots: limits the concurrent requests for a mailbox.
-        rate_limit: limits the messages to one address.
+        limits: counts what leaves, and refuses what goes over a limit.
         metrics: counts the outcomes.
         throttled_seconds: how long this server retries a throttled message; 0 for no retry.
         approval: where and how long a message waits for the person.
@@ -48,7 +50,7 @@ class Delivery:
 
     ledger: Ledger
     slots: MailboxSlots
-    rate_limit: RecipientRateLimit
+    limits: SendLimits
     metrics: Metrics
     throttled_seconds: float = 0.0
     approval: ApprovalTerms = DEFAULT_TERMS
@@ -148,18 +150,28 @@ class Delivery:
         progress: Progress,
     ) -> SendReceipt:
         try:
-            async with self.rate_limit.counting(request.person, addresses), self.slots.slot(request.person):
-                request_id = await self._send_with_retries(running, strategy, progress)
+            async with self.limits.counting(request.person, addresses):
+                return await self._send_or_reconcile(running, strategy, progress, request.person)
         except ApprovalNeeded as needed:
             return await self._hold(running.reservation, request, addresses, strategy, needed.rule)
-        except OutcomeUnknown as error:
-            return await self._reconciled_or_unknown(running.reservation, strategy, error)
+        except OutcomeUnknown:
+            raise
         except M365Error:
             await self._store_outcome(running.reservation, "failed")
             raise
         except BaseException:
             await self._store_outcome(running.reservation, "unknown")
             raise
+
+    async def _send_or_reconcile(
+        self, running: _RunningSend, strategy: SendStrategy, progress: Progress, person: PersonId
+    ) -> SendReceipt:
+        """Send the message, and store the outcome unless it was refused, as `send` raises it."""
+        try:
+            async with self.slots.slot(person):
+                request_id = await self._send_with_retries(running, strategy, progress)
+        except OutcomeUnknown as error:
+            return await self._reconciled_or_unknown(running.reservation, strategy, error)
         return await self._sent(running.reservation, request_id)
 
     async def _hold(
@@ -210,8 +222,8 @@ class Delivery:
         reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled:
             return await self._sent(reservation, error.reference)
-        await self._store_outcome(reservation, "unknown" if reconciled is None else "failed")
         if reconciled is None:
+            await self._store_outcome(reservation, "unknown")
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
         raise GraphUnavailable("Microsoft Graph did not send the message.", reference=error.reference) from error
 

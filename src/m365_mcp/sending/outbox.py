@@ -107,6 +107,7 @@ class Outbox:
             self.sign_in_name,
             self.origin.client,
             self.drafts,
+            self.outgoing.delivery.limits,
             self.run,
             self.is_approved,
         )

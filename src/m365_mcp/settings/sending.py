@@ -48,6 +48,26 @@ class SendingSettings(BaseSettings):
     m365_send_hourly_limit: int = Field(
         50, ge=0, description="Maximum messages per sender to the same address per hour; 0: no limit."
     )
+    m365_send_person_hourly: int = Field(60, ge=0, description="Maximum messages per sender per hour; 0: no limit.")
+    m365_send_person_daily: int = Field(300, ge=0, description="Maximum messages per sender per day; 0: no limit.")
+    m365_send_person_recipients_hourly: int = Field(
+        1000, ge=0, description="Maximum recipients per sender per hour, over all messages; 0: no limit."
+    )
+    m365_send_person_recipients_daily: int = Field(
+        3000, ge=0, description="Maximum recipients per sender per day, over all messages; 0: no limit."
+    )
+    m365_send_total_hourly: int = Field(
+        0, ge=0, description="Maximum messages of all people of this server per hour; 0: no limit."
+    )
+    m365_send_total_daily: int = Field(
+        0, ge=0, description="Maximum messages of all people of this server per day; 0: no limit."
+    )
+    m365_send_total_recipients_hourly: int = Field(
+        0, ge=0, description="Maximum recipients of all people's messages per hour; 0: no limit."
+    )
+    m365_send_total_recipients_daily: int = Field(
+        0, ge=0, description="Maximum recipients of all people's messages per day; 0: no limit."
+    )
     m365_send_bcc: bool = Field(False, description="Whether people may send blind copies.")
     m365_send_from: bool = Field(
         False, description="Whether people may send from a shared mailbox; needs Mail.Send.Shared."

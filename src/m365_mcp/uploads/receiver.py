@@ -12,8 +12,8 @@ from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import MailRules
 from m365_mcp.metrics import Metrics
+from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import mailbox_of
-from m365_mcp.sending.person_limits import MailboxSlots
 from m365_mcp.uploads.files import check_size
 from m365_mcp.uploads.links import ReservedLink, UploadLink, UploadLinks
 from m365_mcp.uploads.slots import UploadSlots
