@@ -205,6 +205,9 @@ def test_child_processes_inherit_none_of_our_settings() -> None:
 FORMS = {
     "AZURE_CLIENT_CERTIFICATE_PATH",
     "AZURE_FEDERATED_TOKEN_FILE",
+    "M365_AUDIT_AUTHORIZATION",
+    "M365_AUDIT_KEY_FILE",
+    "M365_AUDIT_SPOOL",
     "M365_INTERNAL_DOMAINS",
     "M365_POLICY_FILE",
     "M365_SEND_ALLOWED_DOMAINS",

@@ -2,12 +2,23 @@
 
 from m365_mcp import errors
 from m365_mcp.commands.reference import every_error
-from m365_mcp.errors import approval, base, client_metadata, composing, mailbox, microsoft, policy, sign_in, uploads
+from m365_mcp.errors import (
+    approval,
+    audit,
+    base,
+    client_metadata,
+    composing,
+    mailbox,
+    microsoft,
+    policy,
+    sign_in,
+    uploads,
+)
 
 
 def test_every_error_explains_itself() -> None:
     """Sentence and advice are sentences, and the error stands in the tree at the top of the module."""
-    modules = (approval, base, client_metadata, composing, mailbox, microsoft, policy, sign_in, uploads)
+    modules = (approval, audit, base, client_metadata, composing, mailbox, microsoft, policy, sign_in, uploads)
     words = " ".join(str(module.__doc__) for module in modules).split()
     kinds = every_error()
 

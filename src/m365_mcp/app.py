@@ -71,7 +71,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(container.metrics, tools)],
+        middleware=[ToolOutcome(container.metrics, tools, container.audit.record)],
         mask_error_details=True,
     )
     for function in tools:
@@ -102,13 +102,12 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner), container.policy_watcher.running():
+            async with inner.lifespan(inner), container.policy_watcher.running(), container.audit.running():
                 _allow_large_messages(inner)
                 yield
         finally:
             await container.close()
 
-    records = container.auth.sign_in_records
     edge = [
         # The first sees a request first and its answer last.
         Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted_hosts(container.settings.mcp_trusted_proxies)),
@@ -118,12 +117,18 @@ def assemble(container: Container) -> Starlette:
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
         Middleware(RequestHeaders, mcp_path=MCP_PATH),
-        Middleware(SignInTrail, log=SignInLog(container.metrics), records=records),
+        _sign_in_trail(container),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
     routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
     return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
+
+
+def _sign_in_trail(container: Container) -> Middleware:
+    """Return what sees every sign-in, for the log and for the audit trail."""
+    log, records = SignInLog(container.metrics, container.audit.record), container.auth.sign_in_records
+    return Middleware(SignInTrail, log=log, records=records, notes_addresses=container.audit.notes_addresses)
 
 
 def _limits(container: Container, inner: ASGIApp) -> ASGIApp:

@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, audit, simulator, version. It reads the settings once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
+audit = App(name="audit", help="Verify the audit trail.")
+app.command(audit)
 
 
 @app.command
@@ -129,6 +131,21 @@ def decide_cases(file: Path | None = None) -> None:
     from m365_mcp.commands.policy import decide_cases as decide
 
     sys.exit(decide(chosen, Console(), file))
+
+
+@audit.command(name="verify")
+def verify_audit(*files: Path, public_key: Path | None = None) -> None:
+    """Find records of the audit trail that were changed, removed, moved or cut off.
+
+    Example: `m365-mcp audit verify audit-1.ndjson audit-2.ndjson --public-key audit.pub.pem` (exit code 0 or 1)
+
+    Args:
+        files: files of the audit trail, of all replicas, the oldest first.
+        public_key: PEM file with the public half of the key in M365_AUDIT_KEY_FILE.
+    """
+    from m365_mcp.commands.audit import verify
+
+    sys.exit(verify(files, public_key, Console()))
 
 
 @sessions.command(name="list")

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import httpx2
 
 from m365_mcp import retries
+from m365_mcp.audit.opening import open_audit
+from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.browser_proof import BrowserProofs, ProofClient
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.opening import open_client_metadata
@@ -67,6 +69,7 @@ class Container:
     metrics: Metrics
     readiness: health.Readiness
     pages: Pages
+    audit: AuditTrail
 
     @property
     def policy_watcher(self) -> PolicyWatcher:
@@ -88,6 +91,7 @@ class Container:
         """Give back connections."""
         self.services.outgoing.composer.close()
         await self.services.outgoing.delivery.finish()
+        await self.audit.close()
         await self.http.aclose()
         await self.graph_http.aclose()
         await self.sign_ins.close()
@@ -102,6 +106,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
     encryption_keys = [key.get_secret_value() for key in settings.storage_encryption_key]
     cipher = make_cipher(encryption_keys, settings.signing_secrets)
     storage = open_storage(settings, cipher)
+    audit = open_audit(settings, storage.records, metrics)
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
     endpoint = TokenEndpoint(
         settings.authority,
@@ -112,7 +117,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         metrics,
     )
     scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
-    sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics)
+    sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics, audit)
     on_behalf_of = OnBehalfOf(
         endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
     )
@@ -126,24 +131,30 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         sign_ins,
         EntraProxy(settings, sign_ins, scopes, pages.consent),
         build_browser_proofs(settings, endpoint, keys, cipher),
-        build_services(settings, storage, metrics, tokens, graph),
+        build_services(settings, storage, metrics, tokens, graph, audit),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
         pages,
+        audit,
     )
 
 
 def build_services(
-    settings: Settings, storage: Storage, metrics: Metrics, tokens: GraphTokenProvider, graph: GraphClient
+    settings: Settings,
+    storage: Storage,
+    metrics: Metrics,
+    tokens: GraphTokenProvider,
+    graph: GraphClient,
+    audit: AuditTrail,
 ) -> Services:
     """Build what the tools use."""
-    outgoing = build_outgoing(settings, storage, metrics)
+    outgoing = build_outgoing(settings, storage, metrics, audit)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
     uploads = Uploads(links, batches, settings.mcp_server_base_url)
     return Services(tokens, graph, outgoing, uploads, CallLimits(SlidingCounts(storage.counters)))
 
 
-def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Outgoing:
+def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Outgoing:
     """Build what outgoing messages go through."""
     windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
     delivery = Delivery(
@@ -153,6 +164,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         metrics,
         settings.m365_send_throttled_seconds,
         ApprovalTerms(f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0),
+        audit,
     )
     rules = mail_rules(settings)
     return Outgoing(
@@ -160,7 +172,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics) -> Ou
         Composer(),
         delivery,
         settings.m365_send_mode == "draft",
-        _decision_point(settings, rules),
+        _decision_point(settings, rules, audit),
         settings.m365_show_previews,
     )
 
@@ -182,10 +194,11 @@ def send_limits(settings: Settings, storage: Storage) -> SendLimits:
     return SendLimits(SlidingCounts(storage.counters), most, secret)
 
 
-def _decision_point(settings: Settings, rules: MailRules) -> PolicyDecisionPoint:
+def _decision_point(settings: Settings, rules: MailRules, audit: AuditTrail) -> PolicyDecisionPoint:
     internal = InternalDomains(settings.m365_internal_domains)
     policies = read_policies(rules, settings.m365_policy_file)
-    return PolicyDecisionPoint(policies, internal, ZoneInfo(settings.m365_policy_timezone))
+    time_zone = ZoneInfo(settings.m365_policy_timezone)
+    return PolicyDecisionPoint(policies, internal, time_zone, observe=audit.record)
 
 
 def mail_rules(settings: Settings) -> MailRules:
@@ -203,11 +216,16 @@ def mail_rules(settings: Settings) -> MailRules:
 
 
 def build_sign_ins(
-    settings: Settings, storage: Storage, endpoint: TokenEndpoint, keys: SigningKeys, metrics: Metrics
+    settings: Settings,
+    storage: Storage,
+    endpoint: TokenEndpoint,
+    keys: SigningKeys,
+    metrics: Metrics,
+    audit: AuditTrail,
 ) -> SignIns:
     """Build what people sign in with and stay signed in by."""
     verifier = EntraTokenVerifier(_expected_token(settings), keys)
-    sessions = Sessions(storage.records, metrics, settings.mcp_refresh_grace_seconds)
+    sessions = Sessions(storage.records, metrics, settings.mcp_refresh_grace_seconds, observe=audit.record)
     step_ups = StepUps(storage.records)
     scope = f"api://{settings.azure_client_id}/{settings.mcp_scope_name} openid profile offline_access"
     return SignIns(

@@ -46,6 +46,10 @@ class Metrics:
         self.policies = Gauge(
             "m365_mcp_policies", "The policies in force, by their digest.", ["digest"], registry=self.registry
         )
+        self.audit_records = count("audit_records", "Records of the audit trail: written, or lost.", "outcome")
+        self.audit_spool_bytes = Gauge(
+            "m365_mcp_audit_spool_bytes", "Records that the audit collector does not have yet.", registry=self.registry
+        )
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

@@ -180,6 +180,7 @@ class EntraProxy(CallbackEndpoint):
         begun = await self._sessions.begin(authorization_code.code, new_session(new, self._sessions.clock()))
         if begun is None:
             raise TokenError("invalid_grant", "The authorization code was redeemed before.")
+        sign_in_events.current().person, sign_in_events.current().session = begun.person, begun.id
         tokens = self._tokens.issue(begun, begun.current)
         if "refresh_token" not in client.grant_types:  # RFC 7591 section 2: it could not use one
             tokens.refresh_token = None

@@ -24,6 +24,25 @@ _log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
+class SessionEnd:
+    """A session that ended before it expired.
+
+    Attributes:
+        session_id: its id.
+        reason: why it ended.
+        session: the session; None if its record cannot be read.
+    """
+
+    session_id: str
+    reason: EndReason
+    session: Session | None
+
+
+def _ignore(_: SessionEnd) -> None:
+    return
+
+
+@dataclass(frozen=True)
 class Sessions:
     """All sessions of this server, shared by its replicas.
 
@@ -32,12 +51,14 @@ class Sessions:
         metrics: counts sessions.
         grace: seconds in which a second use of a refresh token or a code does not count as theft.
         clock: epoch seconds; for tests.
+        observe: is told of every session that ends before it expires.
     """
 
     records: Records
     metrics: Metrics
     grace: float
     clock: Callable[[], float] = time.time
+    observe: Callable[[SessionEnd], None] = _ignore
 
     async def find(self, session_id: str) -> Session | None:
         """Return the session, or None when it has ended. Raises StorageUnavailable."""
@@ -157,6 +178,7 @@ class Sessions:
                 aadsts = None if refusal is None else aadsts_of(refusal)
                 number = {} if aadsts is None else {"aadsts": aadsts}
                 _log.info("session_ended", reason=reason, object_id=session and session.object_id, **number)
+                self.observe(SessionEnd(session_id, reason, session))
                 return True
         raise StorageUnavailable
 

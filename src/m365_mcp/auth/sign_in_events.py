@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from m365_mcp import logs
 from m365_mcp.errors import M365Error
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 
 # The step of a sign-in, by the endpoint that answered.
 Step = Literal["register", "authorize", "consent", "callback", "token"]
@@ -50,6 +51,9 @@ class SignInEvent:
         host: the host of the request, if this server does not serve it.
         origin: the origin of the page that sent the request, if it is not allowed.
         ref: the reference on the page that tells a person of the refusal.
+        person: who signed in; None before that is known. This and what follows is for the audit and not for the log.
+        session: the id of the session that began.
+        address: the IP address of the browser, or of the caller where no browser was seen.
     """
 
     outcome: Outcome
@@ -66,6 +70,12 @@ class SignInEvent:
     host: str | None = None
     origin: str | None = None
     ref: str | None = None
+    person: PersonId | None = None
+    session: str | None = None
+    address: str | None = None
+
+
+_NOT_LOGGED = ("person", "session", "address")
 
 
 @dataclass
@@ -82,6 +92,10 @@ class Attempt:
         cause: why the redirect URI was refused.
         refused_caller: the host or the origin that was refused, cleaned.
         page_reference: the reference on the page of a refusal, if the answer is a page.
+        person: who signed in.
+        session: the id of the session that began.
+        address: the IP address of the caller, if it may be recorded.
+        browser: the IP address of the browser that came back from Entra ID, if it may be recorded.
     """
 
     step: Step
@@ -93,6 +107,10 @@ class Attempt:
     cause: RedirectCause | None = None
     refused_caller: Mapping[str, str | None] = field(default_factory=dict)
     page_reference: str | None = None
+    person: PersonId | None = None
+    session: str | None = None
+    address: str | None = None
+    browser: str | None = None
 
     def begun(self) -> SignInEvent:
         """Return the event of a sign-in that has begun."""
@@ -133,13 +151,16 @@ class Attempt:
             code,
             aadsts,
             self.cause,
-            _host_of_url(self.client_id) or clean(self.client_id, MAX_ID),
+            clean_client_id(self.client_id),
             clean(self.client_name, MAX_NAME),
             host_of(self.redirect_uri),
             seconds,
             advice,
             ref=self.page_reference if outcome == "refused" else None,
             **self.refused_caller,
+            person=self.person,
+            session=self.session,
+            address=self.browser or self.address,
         )
 
 
@@ -183,16 +204,28 @@ def reference_of(transaction_id: str) -> str:
     return hashlib.sha256(f"sign-in:{transaction_id}".encode()).hexdigest()[:16]
 
 
+def _ignore(_: SignInEvent) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class SignInLog:
-    """Writes the events of sign-ins."""
+    """Writes the events of sign-ins.
+
+    Attributes:
+        metrics: counts them.
+        observe: is told of every event.
+    """
 
     metrics: Metrics
+    observe: Callable[[SignInEvent], None] = _ignore
 
     def write(self, event: SignInEvent) -> None:
         """Write one event to the log and count it."""
         self.metrics.sign_ins.labels(event.outcome, event.code or "").inc()
-        fields = {name: value for name, value in asdict(event).items() if value is not None}
+        self.observe(event)
+        found = asdict(event).items()
+        fields = {name: value for name, value in found if value is not None and name not in _NOT_LOGGED}
         log = _log.warning if event.advice else _log.info
         log("sign_in", **fields)
 
@@ -218,5 +251,7 @@ def host_of(uri: str | None) -> str | None:
     return clean(host or (f"{parts.scheme}:" if parts.scheme else None), MAX_ID)
 
 
-def _host_of_url(client_id: str | None) -> str | None:
-    return host_of(client_id) if client_id is not None and "://" in client_id else None
+def clean_client_id(client_id: str | None) -> str | None:
+    """Return a client id as one short line; of the URL of a metadata document only the host."""
+    is_url = client_id is not None and "://" in client_id
+    return (host_of(client_id) if is_url else None) or clean(client_id, MAX_ID)

@@ -52,10 +52,12 @@ def describe_code(attempt: Attempt, found: Any) -> None:
     attempt.client_id, attempt.redirect_uri = found.client_id, found.redirect_uri
     known = found.idp_tokens.get(_FIELD, {})  # a code that another version has issued has none
     attempt.sign_in, attempt.began_at = known.get("reference"), known.get("began_at")
+    attempt.browser = known.get("address")
 
 
 def with_sign_in(tokens: Mapping[str, Any], attempt: Attempt) -> dict[str, Any]:
     """Return Entra's token response with the sign-in that it belongs to, if that is known."""
     if attempt.sign_in is None:
         return dict(tokens)
-    return {**tokens, _FIELD: {"reference": attempt.sign_in, "began_at": attempt.began_at}}
+    address = {} if attempt.address is None else {"address": attempt.address}
+    return {**tokens, _FIELD: {"reference": attempt.sign_in, "began_at": attempt.began_at, **address}}

@@ -38,6 +38,7 @@ _HEADINGS = {
     "azure_cloud": "Other clouds",
     "mcp_product_name": "What people see",
     "m365_send_mode": "What may be sent",
+    "m365_audit": "What is recorded",
 }
 # Arguments that a model knows by their names, so that the schemas do not describe them.
 _WELL_KNOWN = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from m365_mcp.audit.events import OperatorCommand
 from m365_mcp.auth.session import Session
-from m365_mcp.auth.sessions import Sessions
-from m365_mcp.container import build_container
+from m365_mcp.container import Container, build_container
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.settings import Settings
 
@@ -21,7 +23,8 @@ async def show(settings: Settings, console: Console, person: str | None) -> None
     """Print one line per session. Raises M365Error."""
     table = Table("Person", "Object id", "MCP client", "Signed in", "Last refresh", title="Sessions")
     count = 0
-    async with _open_sessions(settings) as sessions:
+    async with _open(settings) as container:
+        sessions = container.sign_ins.sessions
         with console.status("Reading the store…"):
             async for session in sessions.all():
                 if _belongs_to(session, person):
@@ -36,17 +39,19 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
     if everybody == (person is not None):
         raise InvalidArgument("Name one person, or use --all.", advice="m365-mcp sessions end --help shows examples.")
     ended = 0
-    async with _open_sessions(settings) as sessions:
+    async with _open(settings) as container:
+        sessions = container.sign_ins.sessions
         with console.status("Ending sessions…"):
             # Collect the ids first: a store may list records incompletely while they are deleted.
             found = [session.id async for session in sessions.all() if _belongs_to(session, person)]
             for session_id in found:
                 ended += await sessions.end(session_id, "by_operator")
+        container.audit.record(OperatorCommand("sessions end", _operator(), ended, everybody))
     console.print(f"{ended} session(s) ended")
 
 
 @asynccontextmanager
-async def _open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
+async def _open(settings: Settings) -> AsyncIterator[Container]:
     # Sessions can be ended wherever the store is reached, also where the file of policies is missing or has a mistake.
     container = build_container(settings.model_copy(update={"m365_policy_file": None}))
     try:
@@ -55,9 +60,17 @@ async def _open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
                 "Only the server process can reach sessions in memory.",
                 advice="Set REDIS_URL or MCP_DATA_DIR; a restart of the server ends all sessions in memory.",
             )
-        yield container.sign_ins.sessions
+        yield container
     finally:
         await container.close()
+
+
+def _operator() -> str:
+    """Return the name of the operating system's user who runs this command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        return f"uid {os.getuid()}"
 
 
 def _belongs_to(session: Session, person: str | None) -> bool:

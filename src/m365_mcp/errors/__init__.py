@@ -2,8 +2,8 @@
 
 `composing` has the errors of a message that must change, `microsoft` those that a setting at
 Microsoft causes, `mailbox` those of a message in the mailbox, `sign_in` those of a sign-in in a browser, `uploads`
-those of a file upload, and `client_metadata` those of a client's metadata document. `request_error` remembers the error
-of the HTTP request that is being answered.
+those of a file upload, `client_metadata` those of a client's metadata document, and `audit` the one of a send without a
+record. `request_error` remembers the error of the HTTP request that is being answered.
 """
 
 from m365_mcp.errors.approval import (
@@ -13,6 +13,7 @@ from m365_mcp.errors.approval import (
     ApprovalVoid,
     TooManyHeld,
 )
+from m365_mcp.errors.audit import AuditUnavailable
 from m365_mcp.errors.base import (
     DEFAULT_WAIT_SECONDS,
     AssertionRefused,
@@ -108,6 +109,7 @@ __all__ = [
     "ApprovalVoid",
     "AssertionRefused",
     "AttachmentsMissing",
+    "AuditUnavailable",
     "AuthorizationRequestInvalid",
     "AuthorizationRequestTooLarge",
     "BodyFormMismatch",

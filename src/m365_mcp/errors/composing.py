@@ -69,8 +69,9 @@ class BodyTooComplex(InvalidArgument):
 
 
 class RecipientNotAllowed(InvalidArgument):
-    """An address is outside the allowed domains; the sentence names the entry, not the address."""
+    """An address is outside the allowed domains; the sentence names the entry, and only `addresses` the address."""
 
+    addresses: tuple[str, ...] = ()
     code = "recipient_not_allowed"
     sentence = "The operator does not allow mail to the domain of an address."
     advice = (

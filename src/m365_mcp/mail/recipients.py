@@ -133,8 +133,10 @@ def _check_domains(entries: Sequence[_Entry], rules: MailRules) -> None:
 
 
 def _refuse_where(entries: Iterable[_Entry], condition: Callable[[Recipient], bool], fault: str) -> None:
-    outside = [entry.where for entry in entries if condition(entry.recipient)]
+    outside = [entry for entry in entries if condition(entry.recipient)]
     if outside:
         verb = "is" if len(outside) == 1 else "are"
-        which = named(outside, _MAX_NAMED_ENTRIES)
-        raise RecipientNotAllowed(f"{len(outside)} of the addresses {verb} {fault}: {which}.")
+        which = named([entry.where for entry in outside], _MAX_NAMED_ENTRIES)
+        error = RecipientNotAllowed(f"{len(outside)} of the addresses {verb} {fault}: {which}.")
+        error.addresses = tuple(entry.recipient.address for entry in outside)
+        raise error

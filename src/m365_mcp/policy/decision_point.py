@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from typing import Any
 
 from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
@@ -19,6 +20,31 @@ VARIABLE = "M365_POLICY_FILE"
 _log = logs.get(__name__)
 
 
+@dataclass(frozen=True)
+class PolicyRefusal:
+    """One decision that denies.
+
+    Attributes:
+        person: who wanted to send.
+        client: the client id of the MCP client.
+        actions: what was asked for.
+        policies: the ids of the policies that forbid it, or of those that could not be evaluated.
+        code: the code of the error.
+        message: what the policies were told of the message.
+    """
+
+    person: PersonId
+    client: str
+    actions: tuple[str, ...]
+    policies: tuple[str, ...]
+    code: str
+    message: MessageFacts
+
+
+def _ignore(_: Any) -> None:
+    return
+
+
 @dataclass
 class PolicyDecisionPoint:
     """The policies in force.
@@ -28,12 +54,14 @@ class PolicyDecisionPoint:
         internal: the company's domains.
         time_zone: in which the policies tell hours and weekdays.
         now: returns the time; for tests.
+        observe: is told of every decision that denies.
     """
 
     policies: PolicySet
     internal: InternalDomains = field(default_factory=InternalDomains)
     time_zone: tzinfo = UTC
     now: Callable[[tzinfo], datetime] = datetime.now
+    observe: Callable[[PolicyRefusal], None] = _ignore
 
     def require(
         self,
@@ -54,8 +82,7 @@ class PolicyDecisionPoint:
         """
         verdict = self._decide(person, actions, message, client, counts)
         if not verdict.is_permitted:
-            _log.info("policy_denied", policies=[policy.id for policy in (*verdict.failed, *verdict.forbidden_by)])
-            raise error_of(verdict)
+            raise self._refusal(verdict, person, actions, message, client)
 
     def who_asks(
         self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
@@ -65,10 +92,21 @@ class PolicyDecisionPoint:
         Raises:
             PolicyFailed: a policy could not be evaluated.
         """
-        verdict = self._decide(person, ("SendUnasked",), message, client, counts)
+        actions = ("SendUnasked",)
+        verdict = self._decide(person, actions, message, client, counts)
         if verdict.failed:
-            raise error_of(verdict)
+            raise self._refusal(verdict, person, actions, message, client)
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
+
+    def _refusal(
+        self, verdict: Verdict, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str
+    ) -> PolicyDenied | PolicyFailed:
+        """Return the error of a verdict that denies, and tell of it."""
+        policies = tuple(policy.id for policy in (*verdict.failed, *verdict.forbidden_by))
+        error = error_of(verdict)
+        _log.info("policy_denied", policies=list(policies))
+        self.observe(PolicyRefusal(person, client, actions, policies, error.code, message))
+        return error
 
     def _decide(
         self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str, counts: SendCounts

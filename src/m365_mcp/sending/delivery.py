@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from m365_mcp import logs
-from m365_mcp.errors import GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
+from m365_mcp.errors import AuditUnavailable, GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.retries import RetryPolicy, retry
-from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, as_time, new_held_mail
+from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, new_held_mail
 from m365_mcp.sending.ledger import Ledger
-from m365_mcp.sending.ledger_entry import Entry, Reservation
+from m365_mcp.sending.ledger_entry import Reservation
 from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver, event_of
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import (
     DEFAULT_TERMS,
-    Approval,
     ApprovalTerms,
     Progress,
     SendReceipt,
@@ -46,6 +46,7 @@ class Delivery:
         metrics: counts the outcomes.
         throttled_seconds: how long this server retries a throttled message; 0 for no retry.
         approval: where and how long a message waits for the person.
+        observer: is told of every send.
     """
 
     ledger: Ledger
@@ -54,6 +55,7 @@ class Delivery:
     metrics: Metrics
     throttled_seconds: float = 0.0
     approval: ApprovalTerms = DEFAULT_TERMS
+    observer: SendObserver = field(default_factory=NoObserver)
     _running: set[asyncio.Task[SendReceipt]] = field(default_factory=set, init=False, repr=False)
 
     async def send(
@@ -70,9 +72,11 @@ class Delivery:
         Raises:
             OutcomeUnknown: Graph may have sent the message; a repeat raises the same and sends nothing.
             IdempotencyKeyReused: the caller used the key for another message.
+            AuditUnavailable: the operator requires a record of the send, and it could not be written.
             M365Error: Graph did not send the message.
         """
-        return await self._finish(self._send(request, addresses, strategy, progress))
+        observed = ObservedSend(self.observer, SendEvent(request, addresses))
+        return await self._finish(observed.run(self._send(observed, strategy, progress)))
 
     async def send_held(self, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
         """Send a held message that its sender has approved, once.
@@ -81,7 +85,8 @@ class Delivery:
             ApprovalOver: it does not wait any more; nothing was sent.
             OutcomeUnknown, M365Error: see `send`.
         """
-        return await self._finish(self._send_held(mail, strategy))
+        observed = ObservedSend(self.observer, event_of(mail))
+        return await self._finish(observed.run(self._send_held(observed, mail, strategy)))
 
     async def decline(self, mail: HeldMail) -> None:
         """Discard a held message; an equal one asks the person anew after the window of equal messages.
@@ -94,6 +99,7 @@ class Delivery:
         await self.ledger.decide(mail.names, mail.id, "declined", seconds)
         await self.held.close(mail, seconds)
         self.metrics.sends.labels("declined").inc()
+        self.observer.end(event_of(mail, "declined"))
 
     @property
     def held(self) -> HeldMails:
@@ -116,44 +122,42 @@ class Delivery:
         """Wait until no send is running."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _send(
-        self, request: SendRequest, addresses: tuple[str, ...], strategy: SendStrategy, progress: Progress
-    ) -> SendReceipt:
+    async def _send(self, observed: ObservedSend, strategy: SendStrategy, progress: Progress) -> SendReceipt:
+        request = observed.event.request
         waiting = await self.ledger.find_held(request)
         if waiting is not None:
             return self._repeat(waiting)
         reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
+        observed.reserved(reservation.entry.message_id)
         if not reservation.is_ours and reservation.entry.state == "unknown":
-            reservation = await self._reconcile(reservation, strategy)
+            reservation = await self._reconcile(observed, reservation, strategy)
             if reservation.entry.state == "failed":
                 reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
+                observed.reserved(reservation.entry.message_id)
         if not reservation.is_ours:
             return self._repeat(reservation)
         async with self.ledger.holding_lease(reservation):
-            return await self._perform(_RunningSend(reservation), request, addresses, strategy, progress)
+            return await self._perform(_RunningSend(reservation), observed, strategy, progress)
 
-    async def _send_held(self, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
+    async def _send_held(self, observed: ObservedSend, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
+        await observed.begin()  # first, so that the mail still waits if the send cannot be recorded
         reservation = await self.ledger.decide(mail.names, mail.id, "sending", mail.window_seconds)
-        request = SendRequest(mail.person, reservation.entry.request_fingerprint or "", message_id=mail.id)
         async with self.ledger.holding_lease(reservation):
-            receipt = await self._perform(_RunningSend(reservation), request, mail.addresses, strategy, no_progress)
+            receipt = await self._perform(_RunningSend(reservation), observed, strategy, no_progress)
         with suppress(StorageUnavailable):  # then the content stays until its time is over
             await self.held.close(mail, mail.window_seconds)
         return receipt
 
     async def _perform(
-        self,
-        running: _RunningSend,
-        request: SendRequest,
-        addresses: tuple[str, ...],
-        strategy: SendStrategy,
-        progress: Progress,
+        self, running: _RunningSend, observed: ObservedSend, strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
+        person = observed.event.request.person
         try:
-            async with self.limits.counting(request.person, addresses):
-                return await self._send_or_reconcile(running, strategy, progress, request.person)
+            await observed.begin()
+            async with self.limits.counting(person, observed.event.addresses):
+                return await self._send_or_reconcile(running, strategy, progress, person)
         except ApprovalNeeded as needed:
-            return await self._hold(running.reservation, request, addresses, strategy, needed.rule)
+            return await self._hold(running.reservation, observed, strategy, needed.rule)
         except OutcomeUnknown:
             raise
         except M365Error:
@@ -175,16 +179,12 @@ class Delivery:
         return await self._sent(running.reservation, request_id)
 
     async def _hold(
-        self,
-        reservation: Reservation,
-        request: SendRequest,
-        addresses: tuple[str, ...],
-        strategy: SendStrategy,
-        rule: str,
+        self, reservation: Reservation, observed: ObservedSend, strategy: SendStrategy, rule: str
     ) -> SendReceipt:
         """Keep the message for the person's approval. Raises TooManyHeld, StorageUnavailable; nothing was sent."""
         now = self.ledger.clock()
         until = now + self.approval.seconds
+        request, addresses = observed.event.request, observed.event.addresses
         mail = new_held_mail(request, addresses, reservation, strategy.to_hold(), rule, (now, until))
         try:
             await self.held.hold(mail, self.approval.seconds + reservation.seconds)
@@ -192,6 +192,7 @@ class Delivery:
             await self._store_outcome(reservation, "failed")
             raise
         self.metrics.sends.labels("held").inc()
+        observed.held(rule)
         return self._repeat(await self.ledger.hold(reservation, until, rule))
 
     async def _send_with_retries(self, running: _RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
@@ -227,8 +228,12 @@ class Delivery:
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
         raise GraphUnavailable("Microsoft Graph did not send the message.", reference=error.reference) from error
 
-    async def _reconcile(self, reservation: Reservation, strategy: SendStrategy) -> Reservation:
-        """Look up the outcome of an earlier call's message, and store it."""
+    async def _reconcile(self, observed: ObservedSend, reservation: Reservation, strategy: SendStrategy) -> Reservation:
+        """Look up the outcome of an earlier call's message, and store it; the strategy may send its draft once more."""
+        try:
+            await observed.begin()
+        except AuditUnavailable:
+            return reservation
         reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled is None:
             return reservation
@@ -267,7 +272,7 @@ class Delivery:
     def _repeat(self, reservation: Reservation) -> SendReceipt:
         entry = reservation.entry
         if entry.state in ("held", "declined"):
-            return SendReceipt(entry.message_id, None, None, approval=self._approval(entry))
+            return SendReceipt(entry.message_id, None, None, approval=self.approval.of(entry))
         self.metrics.sends.labels("repeat").inc()
         if entry.state != "sent" or entry.receipt is None:
             raise OutcomeUnknown(_EARLIER)
@@ -275,12 +280,6 @@ class Delivery:
         return SendReceipt(
             entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id, is_saved=entry.is_saved
         )
-
-    def _approval(self, entry: Entry) -> Approval:
-        if entry.state == "declined":
-            return Approval("declined", None, None, entry.rule)
-        url = self.approval.page_of(entry.message_id)
-        return Approval("approval_needed", url, as_time(entry.held_until or 0.0), entry.rule)
 
 
 @dataclass

@@ -23,6 +23,7 @@ from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.origin import NOWHERE, Origin
 from m365_mcp.sending.policy_check import PolicyCheck
+from m365_mcp.sending.send_events import content_of
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, SendStrategy, no_progress
 from m365_mcp.sending.strategies import DirectSend, DraftSend
@@ -154,6 +155,7 @@ class Outbox:
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
             save_to_sent=message.save_to_sent,
+            content=partial(content_of, message),
         )
         return await self.deliver(request, message.addresses, self._strategy(message), progress)
 

@@ -46,8 +46,14 @@ class OwnDrafts:
         item = await self._find_or_placeholder(draft_id)
         key = f"draft {draft_id}"
         fingerprint = hashlib.sha256(key.encode()).hexdigest()
-        request = SendRequest(self.outbox.person, fingerprint, idempotency_key=key, message_id=item.message_id)
         strategy = ExistingDraftSend(self.outbox.drafts, item.id, item.message_id, self.outbox.inspection)
+        request = SendRequest(
+            self.outbox.person,
+            fingerprint,
+            idempotency_key=key,
+            message_id=item.message_id,
+            content=strategy.content,
+        )
         receipt = await self.outbox.deliver(request, item.addresses, strategy, progress)
         return strategy.inspected or item, receipt
 

@@ -25,7 +25,7 @@ from m365_mcp.sending.draft_inspection import own_keys
 from m365_mcp.sending.dry_run import DryRun, decision_of
 from m365_mcp.sending.held_mail import Way
 from m365_mcp.sending.outbox import Outbox
-from m365_mcp.sending.send_request import SendRequest, new_message_id
+from m365_mcp.sending.send_request import SendContent, SendRequest, new_message_id
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
 from m365_mcp.sending.strategies import ExistingDraftSend
 
@@ -82,6 +82,7 @@ class Replies:
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
             message_id=message_id,
+            content=partial(_content_of, reply, item),
         )
         try:
             receipt = await self.outbox.deliver(request, item.addresses, strategy, progress)
@@ -178,6 +179,12 @@ class Replies:
 
 def _attached(reply: Reply) -> tuple[Attached, ...]:
     return tuple(Attached(file.name, is_file=True, size=file.size) for file in reply.attachments)
+
+
+def _content_of(reply: Reply, item: Item) -> SendContent:
+    """Return our part of a reply, for a record of the send; of a forward, the original's files are not known here."""
+    sizes = tuple(file.size for file in reply.attachments) if reply.kind != "forward" else None
+    return SendContent(item.subject, reply.body.content, sizes)
 
 
 def _text_with_quote(draft: ReplyDraft, reply: Reply) -> tuple[dict[str, str], tuple[Note, ...]]:

@@ -12,6 +12,7 @@ from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message
 from m365_mcp.sending.draft_inspection import require_own
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.send_events import content_of
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
 from m365_mcp.sending.strategies import DeferredSend
@@ -44,6 +45,7 @@ class Schedule:
             composed_fingerprint=message.composed_fingerprint(),
             idempotency_key=idempotency_key,
             allow_duplicate=allow_duplicate,
+            content=partial(content_of, message),
         )
         permit = partial(self.outbox.policy.message, message, "Send", "Schedule")
         return await self.outbox.deliver(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from m365_mcp.person import PersonId
 from m365_mcp.sending.origin import NOWHERE, Origin
@@ -12,6 +13,30 @@ from m365_mcp.sending.origin import NOWHERE, Origin
 def new_message_id() -> str:
     """Return a new, unique id for a message: 32 hexadecimal digits."""
     return secrets.token_hex(16)
+
+
+@dataclass(frozen=True)
+class SendContent:
+    """What a message contains, for a record of the send.
+
+    Attributes:
+        subject: the subject; None if it is not known.
+        body: the body as the caller's part of it leaves; None if it is not known.
+        attachments: the sizes of the attached files in bytes; None if they are not known.
+        addresses: the addresses of all recipients, where they are known better than when the send began.
+    """
+
+    subject: str | None = None
+    body: str | None = None
+    attachments: tuple[int, ...] | None = None
+    addresses: tuple[str, ...] | None = None
+
+    @property
+    def size(self) -> int | None:
+        """The bytes of the body and of the attached files; None if they are not known."""
+        if self.body is None or self.attachments is None:
+            return None
+        return len(self.body.encode("utf-8", "replace")) + sum(self.attachments)
 
 
 @dataclass(frozen=True)
@@ -27,6 +52,7 @@ class SendRequest:
         composed_fingerprint: the fingerprint of v0.1.0; None when it is equal to `fingerprint`.
         save_to_sent: whether Graph stores a copy in Sent Items; of a draft it always does.
         origin: where the send comes from.
+        content: returns what the message contains, for a record of the send; nobody calls it without one.
     """
 
     person: PersonId
@@ -37,6 +63,7 @@ class SendRequest:
     composed_fingerprint: str | None = None
     save_to_sent: bool = True
     origin: Origin = NOWHERE
+    content: Callable[[], SendContent] = field(default=SendContent, repr=False, compare=False)
 
     @property
     def stored_fingerprint(self) -> str:

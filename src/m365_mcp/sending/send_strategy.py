@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from m365_mcp.sending.held_mail import HeldContent
+from m365_mcp.sending.held_mail import HeldContent, as_time
+from m365_mcp.sending.ledger_entry import Entry
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class ApprovalTerms:
     def page_of(self, message_id: str) -> str:
         """Return the address of the page of a message."""
         return f"{self.url}/{message_id}"
+
+    def of(self, entry: Entry) -> Approval:
+        """Return what a caller hears of a message that waits, or that the person has discarded."""
+        if entry.state == "declined":
+            return Approval("declined", None, None, entry.rule)
+        return Approval("approval_needed", self.page_of(entry.message_id), as_time(entry.held_until or 0.0), entry.rule)
 
 
 DEFAULT_TERMS = ApprovalTerms()

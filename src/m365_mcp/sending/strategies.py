@@ -15,6 +15,7 @@ from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import Message
 from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.held_mail import HeldContent, Way
+from m365_mcp.sending.send_request import SendContent
 from m365_mcp.sending.send_strategy import RecordDraft
 
 # Pauses between polls until Graph has moved a sent message out of the Drafts folder, in seconds.
@@ -143,6 +144,12 @@ class ExistingDraftSend:
     poll_pauses: tuple[float, ...] = POLL_PAUSES
     has_started: bool = field(default=False, init=False)
     inspected: Item | None = field(default=None, init=False)
+
+    def content(self) -> SendContent:
+        """Return what is known of the draft, for a record of the send."""
+        if self.inspected is None:
+            return SendContent()
+        return SendContent(self.inspected.subject, addresses=self.inspected.addresses)
 
     async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
         """Send the draft; see `send_strategy.SendStrategy`. The id in the draft overrides the id in the ledger."""

@@ -1,8 +1,8 @@
 """The settings: read once from the environment and `.env`, checked, and passed on to every component that needs them.
 
 Only this package reads the environment. It reports every mistake at once, each with the name of its variable.
-`server` has the settings of the server itself, `clients` those of MCP clients, `product` those of its pages, and
-`sending` the settings about mail.
+`server` has the settings of the server itself, `clients` those of MCP clients, `product` those of its pages, `sending`
+the settings about mail, and `audit` those of the audit trail.
 `checks`, `identity`, `addresses` and `redis_url` have the rules for values, and `environment` what can be wrong with
 the whole.
 """
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from m365_mcp.errors import SettingsMistake
 from m365_mcp.settings import environment
+from m365_mcp.settings.audit import AuditSettings
 from m365_mcp.settings.checks import EMPTY_DOMAINS
 from m365_mcp.settings.clients import ClientSettings
 from m365_mcp.settings.environment import ignore_dotenv as ignore_dotenv
@@ -25,8 +26,8 @@ from m365_mcp.settings.server import DEFAULT_REDIS_URL as DEFAULT_REDIS_URL
 from m365_mcp.settings.server import NOT_SET, ServerSettings
 
 
-class Settings(SendingSettings, ProductSettings, ClientSettings, ServerSettings):
-    """All settings: those of the server, of its clients, of its pages, and about mail."""
+class Settings(AuditSettings, SendingSettings, ProductSettings, ClientSettings, ServerSettings):
+    """All settings: those of the server, of its clients, of its pages, about mail, and of the audit trail."""
 
 
 def load(**overrides: Any) -> Settings:

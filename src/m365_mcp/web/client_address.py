@@ -61,6 +61,12 @@ def _client(scope: Scope) -> IPv4Address | IPv6Address | None:
     return address
 
 
+def client_ip(scope: Scope) -> str | None:
+    """Return the whole address of the client as text; None when the server does not see one."""
+    address = _client(scope)
+    return None if address is None else str(address)
+
+
 def trusted_hosts(trusted_proxies: tuple[str, ...]) -> list[str]:
     """Return the proxies for uvicorn's ProxyHeadersMiddleware, which does not read IPv4 addresses in IPv6 ones."""
     networks = [ip_network(entry) for entry in trusted_proxies]

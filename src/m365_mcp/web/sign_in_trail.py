@@ -28,6 +28,7 @@ from m365_mcp.errors import (
     StorageUnavailable,
     request_error,
 )
+from m365_mcp.web.client_address import client_ip
 from m365_mcp.web.error_override import AUTHORIZE, PAGES, is_for_a_person
 from m365_mcp.web.oauth_requests import MAX_OAUTH_BODY
 
@@ -49,15 +50,23 @@ class SignInTrail:
         log: writes the events.
         records: FastMCP's records of sign-ins.
         clock: returns epoch seconds; for tests.
+        notes_addresses: whether events have the IP address of the caller; it is in no log.
     """
 
     def __init__(
-        self, app: ASGIApp, log: SignInLog, records: SignInRecords, clock: Callable[[], float] = time.time
+        self,
+        app: ASGIApp,
+        log: SignInLog,
+        records: SignInRecords,
+        clock: Callable[[], float] = time.time,
+        *,
+        notes_addresses: bool = False,
     ) -> None:
         self._app = app
         self._log = log
         self._records = records
         self._clock = clock
+        self._notes_addresses = notes_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -65,7 +74,8 @@ class SignInTrail:
         if step is None or scope["method"] not in ("GET", "POST"):
             await self._app(scope, receive, send)
             return
-        with following(Attempt(step)) as attempt:
+        address = client_ip(scope) if self._notes_addresses else None
+        with following(Attempt(step, address=address)) as attempt:
             exchange = _Exchange(scope, receive, send, lambda: self._follow(attempt, exchange))
             if step == "callback":
                 # FastMCP deletes the transaction of a sign-in that succeeds, so it is read before.

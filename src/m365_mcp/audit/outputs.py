@@ -1,0 +1,87 @@
+"""Where the lines of the audit trail go: standard output, or a file. `http_output` has the HTTP collector.
+
+Only the thread of the writer uses an output, so it may block.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class Output(Protocol):
+    """Takes lines, in order."""
+
+    def resume(self) -> None:
+        """Begin to send what an earlier process has left; returns at once."""
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Store the lines, so that they outlive this process. Raises OSError; then it has stored none of them."""
+
+    def close(self) -> None:
+        """Give back what is open."""
+
+
+class StandardOutput:
+    """Writes to standard output, for a container engine that collects it."""
+
+    def resume(self) -> None:
+        """Return: an earlier process has left nothing."""
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Write the lines at once."""
+        sys.stdout.buffer.write(b"".join(lines))
+        sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        """Leave standard output open."""
+
+
+@dataclass
+class FileOutput:
+    """Appends to a file, and returns only when the disk has the lines.
+
+    Several processes may append to one file: each write is one call, and every line names its chain.
+
+    Attributes:
+        path: the file; it is made if it is missing, readable by its owner only.
+    """
+
+    path: Path
+    _file: int | None = field(default=None, init=False, repr=False)
+    _is_torn: bool = field(default=False, init=False)
+
+    def resume(self) -> None:
+        """Return: an earlier process has left nothing."""
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append the lines and wait for the disk. Raises OSError; a torn line is ended before the next write."""
+        if self._file is None:
+            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            self._is_torn = _ends_in_a_line(self._file)
+        content = (b"\n" if self._is_torn else b"") + b"".join(lines)
+        try:
+            written = os.write(self._file, content)
+            self._is_torn = written != len(content)
+            os.fsync(self._file)
+        except OSError:
+            self.close()  # the folder may have been replaced, as a volume that was mounted again
+            raise
+        if self._is_torn:
+            raise OSError("the disk took a part of the lines only")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _ends_in_a_line(file: int) -> bool:
+    """Return whether the last line of a file has no end, because a process died while it wrote."""
+    size = os.fstat(file).st_size
+    return size > 0 and os.pread(file, 1, size - 1) != b"\n"

@@ -1,0 +1,102 @@
+"""The spool: a folder with the lines that the collector does not have yet, one file for each write.
+
+The files outlive the process. Their names sort by time, so the oldest lines are sent first.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client import Gauge
+
+BLOCK = 4096  # bytes that a small file takes on most disks
+BATCH_BYTES = 512 * 1024  # what one request takes at most; a bigger file is sent alone
+_END = ".ndjson"
+_counter = itertools.count()
+
+
+@dataclass
+class Spool:
+    """A bounded folder of lines.
+
+    Attributes:
+        folder: the folder; it is made if it is missing.
+        max_bytes: how much may be in it.
+        size: shows how many bytes are in it.
+    """
+
+    folder: Path
+    max_bytes: int
+    size: Gauge
+    _bytes: int = field(default=-1, init=False)  # below 0: not measured yet
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Store the lines and wait for the disk. Raises OSError; ENOSPC if the spool is full."""
+        content = b"".join(lines)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        needed = _on_disk(len(content))
+        if not self._has_room(needed):
+            raise OSError(errno.ENOSPC, "the spool is full")
+        name = f"{time.time_ns():020}-{os.getpid()}-{next(_counter):08}"
+        unfinished = self.folder / f"{name}.part"
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(self.folder / f"{name}{_END}")
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+        self._change(needed)
+
+    def batch(self) -> list[Path]:
+        """Return the oldest files, as many as one request takes. Raises OSError."""
+        chosen: list[Path] = []
+        total = 0
+        for file in self._files():
+            total += file.stat().st_size
+            if chosen and total > BATCH_BYTES:
+                break
+            chosen.append(file)
+        return chosen
+
+    def remove(self, files: Sequence[Path]) -> None:
+        """Remove files whose lines the collector has. Raises OSError."""
+        freed = 0
+        for file in files:
+            try:
+                freed += _on_disk(file.stat().st_size)
+                file.unlink()
+            except FileNotFoundError:  # another process has sent it, too
+                continue
+        self._change(-freed)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob(f"*{_END}"))
+
+    def _has_room(self, needed: int) -> bool:
+        """Return whether so many bytes fit; the folder is measured only when it seems to be full, and at first."""
+        if self._bytes < 0 or self._bytes + needed > self.max_bytes:
+            measured = sum(_on_disk(entry.stat().st_size) for entry in self._files())
+            with self._lock:
+                self._bytes = measured
+            self.size.set(measured)
+        return self._bytes + needed <= self.max_bytes
+
+    def _change(self, difference: int) -> None:
+        with self._lock:
+            self._bytes = max(0, self._bytes + difference)
+            self.size.set(self._bytes)
+
+
+def _on_disk(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK

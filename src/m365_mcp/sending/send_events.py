@@ -1,0 +1,141 @@
+"""The event of one call that sends a message, and who is told of it; `delivery` makes one for each call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal, Protocol
+
+from m365_mcp.errors import M365Error, OutcomeUnknown, PolicyDenied, PolicyFailed
+from m365_mcp.mail import Message
+from m365_mcp.sending.held_mail import HeldMail
+from m365_mcp.sending.origin import Origin
+from m365_mcp.sending.send_request import SendContent, SendRequest
+from m365_mcp.sending.send_strategy import SendReceipt
+
+# `begun` comes before Graph gets the message, and only where the operator requires a record of every send. `held` and
+# `declined` are of a message that waits for the person's approval.
+Outcome = Literal["begun", "sent", "not_sent", "unknown", "repeat", "held", "declined"]
+
+
+@dataclass(frozen=True)
+class SendEvent:
+    """One call that sends a message, and its outcome.
+
+    Attributes:
+        request: who sends, with which client, and what.
+        addresses: the addresses of all recipients.
+        outcome: what happened.
+        is_approved: whether the person has approved the message on a page of this server.
+        message_id: our id of the message; None if none was chosen yet.
+        request_id: Microsoft's id of the request.
+        code: why the message was not sent, or why that is not known: a code of ours.
+        policy: the id of the policy that forbids the message, or has it wait.
+        seconds: the time since the call.
+    """
+
+    request: SendRequest
+    addresses: tuple[str, ...]
+    outcome: Outcome = "begun"
+    is_approved: bool = False
+    message_id: str | None = None
+    request_id: str | None = None
+    code: str | None = None
+    policy: str | None = None
+    seconds: float = 0.0
+
+
+def event_of(mail: HeldMail, outcome: Outcome = "begun") -> SendEvent:
+    """Return the event of a held message that the person has approved or, with the outcome `declined`, discarded."""
+    message = mail.content
+    content = SendContent if message is None else partial(content_of, message)
+    origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
+    request = SendRequest(mail.person, "", message_id=mail.id, origin=origin, content=content)
+    is_approved = outcome != "declined"
+    return SendEvent(request, mail.addresses, outcome, is_approved, message_id=mail.id, policy=mail.rule)
+
+
+def content_of(message: Message) -> SendContent:
+    """Return what a composed message contains, for a record of the send."""
+    return SendContent(message.subject, message.body, tuple(file.size for file in message.attachments))
+
+
+class SendObserver(Protocol):
+    """Is told of every send."""
+
+    async def begin(self, event: SendEvent) -> None:
+        """Return if the message may be sent. Raises AuditUnavailable if the send must be recorded and cannot be."""
+
+    def end(self, event: SendEvent) -> None:
+        """Take the outcome of a send; returns at once and raises nothing."""
+
+
+class NoObserver:
+    """Ignores every send."""
+
+    async def begin(self, _: SendEvent) -> None:
+        """Return."""
+
+    def end(self, _: SendEvent) -> None:
+        """Return."""
+
+
+@dataclass
+class ObservedSend:
+    """A call that sends a message, while it runs.
+
+    Attributes:
+        observer: is told of the outcome.
+        event: what is known so far.
+    """
+
+    observer: SendObserver
+    event: SendEvent
+    _began_at: float = field(default_factory=time.monotonic, init=False)
+    _has_begun: bool = field(default=False, init=False)
+    _rule: str | None = field(default=None, init=False)
+
+    def reserved(self, message_id: str) -> None:
+        """Note our id of the message."""
+        self.event = replace(self.event, message_id=message_id)
+
+    def held(self, rule: str) -> None:
+        """Note that the message waits for the person's approval because of this policy."""
+        self._rule = rule
+
+    async def begin(self) -> None:
+        """Return if the message may be sent; the observer is asked once. Raises AuditUnavailable."""
+        if not self._has_begun:
+            await self.observer.begin(self.event)
+            self._has_begun = True
+
+    async def run(self, sending: Awaitable[SendReceipt]) -> SendReceipt:
+        """Return what `sending` returns, and tell the observer how it ended."""
+        try:
+            receipt = await sending
+        except BaseException as error:
+            self._failed(error)
+            raise
+        if receipt.approval is None:
+            self._end("repeat" if receipt.is_repeat else "sent", request_id=receipt.request_id)
+        else:
+            self._end("held" if self._rule else "repeat", policy=self._rule)
+        return receipt
+
+    def _failed(self, error: BaseException) -> None:
+        """Tell that Graph did not accept the message, or that this is not known."""
+        if not isinstance(error, M365Error):
+            self._end("unknown", code="internal_error")
+            return
+        outcome: Outcome = "unknown" if isinstance(error, OutcomeUnknown) else "not_sent"
+        policy = error.rule if isinstance(error, PolicyDenied | PolicyFailed) else None
+        self._end(outcome, request_id=error.reference, code=error.code, policy=policy)
+
+    def _end(
+        self, outcome: Outcome, *, request_id: str | None = None, code: str | None = None, policy: str | None = None
+    ) -> None:
+        seconds = time.monotonic() - self._began_at
+        changed = replace(self.event, outcome=outcome, request_id=request_id, code=code, seconds=seconds)
+        self.observer.end(replace(changed, policy=policy or self.event.policy))
