@@ -46,6 +46,8 @@ def decided(condition: str, **call: Any) -> Decision:
         (f'principal == Person::"{ID}"', {"person": {"id": ID.upper()}}),
         ('context.client == "claude"', {"client": "claude"}),
         ("context.hour == 5", {"hour": 5}),
+        ("context.personMessagesHour == 5", {"counts": {"personMessagesHour": 5}}),
+        ("context.companyRecipientsDay > 6", {"counts": {"companyRecipientsDay": 7}}),
         ("context.weekday == 7", {"weekday": 7}),
         ('action == Action::"Draft"', {"action": "Draft"}),
         ('action == Action::"Schedule"', {"action": "Schedule"}),
@@ -96,6 +98,7 @@ def test_policy_that_cannot_be_evaluated_is_the_reason() -> None:
             b"cases: [{name: a, expect: no, message: {}}]",
             "cases.1.expect: Input should be 'permitted', 'approval_needed' or 'denied'",
         ),
+        (b"cases: [{name: a, expect: denied, message: {}, counts: {hour: 1}}]", "must be one of personMessagesHour"),
         (b"cases: [{name: a, expect: denied, message: {}, hour: 24}]", "cases.1.hour: Input should be less than"),
         (
             b"cases: [{name: a, expect: denied, message: {}, person: {id: ada}}]",

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from m365_mcp.container import mail_rules
 from m365_mcp.errors import InvalidArgument
-from m365_mcp.policy.cases import Decision, WrittenCall, WrittenPerson, read_call, read_cases
+from m365_mcp.policy.cases import Decision, WrittenPerson, read_call, read_cases
 from m365_mcp.policy.decision_point import read_policies
 from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.policy_set import PolicySet
@@ -45,7 +45,7 @@ def explain(settings: Settings, console: Console, file: Path, person: str | None
     for name, text in _explanation(decision):
         table.add_row(name, text)
     console.print(table)
-    console.print(_told(decision, call))
+    console.print(_told(decision))
 
 
 def decide_cases(settings: Settings, console: Console, file: Path | None) -> int:
@@ -103,10 +103,10 @@ def _written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _told(decision: Decision, call: WrittenCall) -> Table:
+def _told(decision: Decision) -> Table:
     table = Table("Attribute", "Value", title="What the policies were told")
     for name, value in decision.facts.as_cedar().items():
         table.add_row(name, escape(_written(value)))
-    for name, value in (("client", call.client), ("hour", call.hour), ("weekday", call.weekday)):
-        table.add_row(f"context.{name}", escape(str(value)))
+    for name, value in decision.circumstances.as_cedar().items():
+        table.add_row(f"context.{name}", escape(_written(value)))
     return table

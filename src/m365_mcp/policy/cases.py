@@ -5,13 +5,13 @@ A file is YAML or JSON. What it does not say has a default, so that a case is a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from m365_mcp.errors import InvalidArgument, M365Error
 from m365_mcp.mail import Recipient
@@ -19,7 +19,15 @@ from m365_mcp.mail.addresses import comparable_domain
 from m365_mcp.mail.recipient import read_recipient
 from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import error_of
-from m365_mcp.policy.facts import AttachedFile, Circumstances, InternalDomains, MessageFacts, requests_of
+from m365_mcp.policy.facts import (
+    COUNT_NAMES,
+    AttachedFile,
+    Circumstances,
+    InternalDomains,
+    MessageFacts,
+    SendCounts,
+    requests_of,
+)
 from m365_mcp.policy.links import link_domains
 from m365_mcp.policy.policy_set import PolicySet, Verdict
 
@@ -28,6 +36,16 @@ _MONDAY = datetime(2026, 11, 23)  # noqa: DTZ001 - the policies see hour and wee
 _GUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Model = TypeVar("Model", bound=BaseModel)
 Action = Literal["Send", "Schedule", "Draft"]
+_COUNTS = dict(zip(COUNT_NAMES, (one.name for one in fields(SendCounts)), strict=True))
+
+
+def _check_count(name: str) -> str:
+    if name not in _COUNTS:
+        raise ValueError(f"must be one of {', '.join(_COUNTS)}")
+    return name
+
+
+CountName = Annotated[str, AfterValidator(_check_count)]
 Word = Literal["permitted", "approval_needed", "denied"]
 
 
@@ -70,13 +88,18 @@ class WrittenPerson(_Written):
 
 
 class WrittenCall(_Written):
-    """A message, who sends it, with which client, and when."""
+    """A message, who sends it, with which client, and when.
+
+    Attributes:
+        counts: what has left before, by the names of the policies (`personMessagesHour`); the rest is 0.
+    """
 
     message: WrittenMessage
     person: WrittenPerson = WrittenPerson()
     client: str = ""
     hour: int = Field(10, ge=0, le=23)
     weekday: int = Field(3, ge=1, le=7)
+    counts: dict[CountName, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     action: Action = "Send"
 
     def decide(self, policies: PolicySet, internal: InternalDomains) -> Decision:
@@ -84,16 +107,17 @@ class WrittenCall(_Written):
         at = _MONDAY + timedelta(days=self.weekday - 1, hours=self.hour)
         person = PersonId(*self.person.id.lower().split(":")) if self.person.id else NOBODY
         facts = self._facts(internal)
-        circumstances = Circumstances(self.client, at)
+        counts = SendCounts(**{_COUNTS[name]: number for name, number in self.counts.items()})
+        circumstances = Circumstances(self.client, at, counts)
 
         def asked(*actions: str) -> Verdict:
             return policies.decide(*requests_of(person, actions, facts, circumstances))
 
         verdict = asked("Send", "Schedule") if self.action == "Schedule" else asked(self.action)
         if not verdict.is_permitted or self.action == "Draft":
-            return Decision(facts, verdict)
+            return Decision(facts, circumstances, verdict)
         unasked = asked("SendUnasked")
-        return Decision(facts, unasked, is_asked=not unasked.failed)
+        return Decision(facts, circumstances, unasked, is_asked=not unasked.failed)
 
     def _facts(self, internal: InternalDomains) -> MessageFacts:
         message = self.message
@@ -142,6 +166,7 @@ class Decision:
     """
 
     facts: MessageFacts
+    circumstances: Circumstances
     verdict: Verdict
     is_asked: bool = False
 
