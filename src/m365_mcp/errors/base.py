@@ -24,7 +24,6 @@
         ServerBusy               server_busy
         TooManyRequests          too_many_requests
         StoreNearlyFull          store_nearly_full
-        AuditUnavailable         audit_unavailable           see `errors.audit`
       OutcomeUnknown             outcome_unknown             it may have been sent
       InternalError              internal_error              a fault in this server
       SettingsMistake            settings_mistake            the server cannot start
