@@ -5,6 +5,7 @@ from __future__ import annotations
 from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
 
+from m365_mcp.storage.counters import LocalCounters
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import GuardedStore
 from m365_mcp.storage.leases import Leases
@@ -17,6 +18,10 @@ def make_records() -> Records:
         LocalBackend(GuardedStore(MemoryStore(max_entries_per_collection=100_000)), LISTED_COLLECTIONS),
         RecordCipher(Fernet(Fernet.generate_key())),
     )
+
+
+def make_counters() -> LocalCounters:
+    return LocalCounters(GuardedStore(MemoryStore(max_entries_per_collection=100_000)))
 
 
 def make_leases(records: Records | None = None) -> Leases:

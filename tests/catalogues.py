@@ -1,8 +1,9 @@
 """The catalogues of the pages' texts: what has to be translated, and `python -m tests.catalogues`, which updates them.
 
 A text is in a template (`_("…")`), in the class of an error that a page can show (`title`, `sentence`, `for_person`,
-`for_administrator`, `advice`), where the code raises such an error, or in a meaning of Entra's refusals. A new language
-is one more folder in `src/m365_mcp/locale`, with an empty .po file to begin with.
+`for_administrator`, `advice`), where the code raises such an error, in a meaning of Entra's refusals, or in the form of
+a sentence with values (`Filled("…")`). A new language is one more folder in `src/m365_mcp/locale`, with an empty .po
+file to begin with.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from m365_mcp.entra import meanings
 from m365_mcp.entra.meaning import Meaning
 from m365_mcp.errors import (
     DraftUnknown,
+    Filled,
     InvalidArgument,
     M365Error,
     SettingsMistake,
@@ -38,8 +40,8 @@ _OPTIONS = {"newstyle_gettext": "true", "trimmed": "true"}
 # Errors of the tools' arguments, and of the start of the server: no browser meets them.
 _OF_TOOLS = (DraftUnknown, InvalidArgument, SettingsMistake, TooManyHeld)
 _MODULES_OF_TOOLS = (composing.__name__,)
-# Where errors that a page can show are raised. A sentence with a value in it (an f-string) is not translated: in
-# another language its class's sentence stands there, which says the same without the value.
+# Where errors that a page can show are raised. A sentence with a value in it is a `Filled`, or is not translated: in
+# another language the sentence of an f-string's class stands there, which says the same without the value.
 _RAISERS = [
     *(
         path
@@ -47,7 +49,7 @@ _RAISERS = [
         for path in sorted((SOURCES / name).rglob("*.py"))
     ),
     *(SOURCES / "graph" / f"{name}.py" for name in ("attachments", "decipher", "upload_session")),
-    *(SOURCES / "sending" / f"{name}.py" for name in ("approvals", "delivery", "draft_inspection", "person_limits")),
+    *(SOURCES / "sending" / f"{name}.py" for name in ("approvals", "delivery", "draft_inspection", "mailbox_slots")),
 ]
 
 
@@ -70,7 +72,7 @@ def texts() -> Catalog:
     for template in sorted(TEMPLATES.glob("*.html")):
         for _, message, comments, _ in extract_from_file("jinja2.ext:babel_extract", template, options=_OPTIONS):
             catalogue.add(message, locations=[(template.name, 1)], auto_comments=comments)
-    found = [*_texts_of_pages(), *_texts_of_classes(), *_texts_of_meanings(), *_texts_of_raisers()]
+    found = [*_texts_of_pages(), *_texts_of_classes(), *_texts_of_meanings(), *_texts_of_raisers(), *_forms()]
     for text, place in found:
         catalogue.add(text, locations=[(place, 1)])
     return catalogue
@@ -117,6 +119,16 @@ def _texts_of_raisers() -> Iterator[tuple[str, str]]:
                 text = constants.get(given.id) if isinstance(given, ast.Name) else given
                 if isinstance(text, ast.Constant) and isinstance(text.value, str):
                     yield text.value, code
+
+
+def _forms() -> Iterator[tuple[str, str]]:
+    """Find the form of every sentence with values."""
+    for path in sorted(SOURCES.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == Filled.__name__:
+                form = node.args[0]
+                if isinstance(form, ast.Constant):
+                    yield str(form.value), path.name
 
 
 def _given(node: ast.AST, shown: Mapping[str, type[M365Error]]) -> Iterator[tuple[ast.expr, str]]:

@@ -46,7 +46,7 @@ def document(client_id: str, **changes: Any) -> Answer:
         "token_endpoint_auth_method": "none",
         **changes,
     }
-    return Answer(body=json.dumps(content).encode(), headers={"Content-Type": "application/json"})
+    return Answer(body=json.dumps(content, ensure_ascii=False).encode(), headers={"Content-Type": "application/json"})
 
 
 class DocumentHost:

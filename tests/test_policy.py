@@ -103,7 +103,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
-    """What FastMCP and Starlette call records errors, and so do the limits before it; two at the edge read them."""
+    """What FastMCP and Starlette call records errors, and so do the limits before it; three at the edge read them."""
     recorders = [path for path in PRODUCT if any("request_error" in name for name in imports_of(path))]
 
     assert places(recorders) == [
@@ -120,6 +120,7 @@ def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
         "web/error_override.py",
         "web/oauth_requests.py",
         "web/origins.py",
+        "web/pages/error_page.py",
         "web/rate_limits.py",
         "web/redirect_uris.py",
         "web/sign_in_trail.py",

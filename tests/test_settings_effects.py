@@ -22,6 +22,7 @@ from tests.ids import IDS
 ROOT = Path(__file__).parent
 _HERE = "test_settings_effects.py"
 _TUNED = "e2e/test_settings_effects.py"
+_AMOUNTS = ("hourly", "daily", "recipients_hourly", "recipients_daily")
 # The test that runs each setting away from its default (an id, or a secret, has none) and sees what changes.
 PROOF = {
     "azure_client_id": f"{_HERE}::test_sign_in_at_entra_follows_the_settings",
@@ -66,6 +67,7 @@ PROOF = {
     "mcp_log_format": f"{_TUNED}::test_log_has_the_chosen_format_and_level",
     "ssl_cert_file": f"{_TUNED}::test_private_authority_is_trusted_when_it_is_named",
     "m365_send_mode": f"{_TUNED}::test_send_mode_draft_sends_a_draft",
+    "m365_send_level": "e2e/test_send_level.py::test_level_draft_leaves_a_reply_as_a_draft_and_asks_for_no_mail_send",
     "m365_toolsets": (
         "e2e/test_toolsets.py::test_toolset_brings_its_tools_asks_for_its_permissions_and_names_what_is_missing"
     ),
@@ -76,6 +78,10 @@ PROOF = {
     ),
     "m365_send_max_recipients": f"{_TUNED}::test_more_recipients_than_the_operator_allows_are_refused",
     "m365_send_hourly_limit": f"{_TUNED}::test_one_address_gets_as_many_mails_an_hour_as_the_operator_allows",
+    **dict.fromkeys(
+        (f"m365_send_{whose}_{what}" for whose in ("person", "total") for what in _AMOUNTS),
+        "sending/test_limits_of_settings.py::test_g22_setting_limits_what_leaves",
+    ),
     "m365_send_bcc": "e2e/test_arguments.py::test_every_argument_of_a_writing_tool_arrives_in_its_own_place",
     "m365_send_from": "e2e/test_arguments.py::test_every_argument_of_a_writing_tool_arrives_in_its_own_place",
     "m365_send_blocked_extensions": f"{_TUNED}::test_only_the_chosen_extensions_are_blocked",

@@ -23,6 +23,7 @@ from m365_mcp.errors import StorageUnavailable
 from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
+from m365_mcp.tools.attachments import attach_files
 from m365_mcp.tools.caller import SERVICES
 from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
@@ -60,18 +61,20 @@ def build_server(container: Container) -> FastMCP[Any]:
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
         yield {SERVICES: container.services}
 
+    toolsets, level = container.settings.m365_toolsets, container.settings.m365_send_level
     may_ask = container.services.outgoing.may_ask
+    tools = tools_for(toolsets, level, may_ask=may_ask)
     server: FastMCP[Any] = FastMCP(
         name=container.settings.mcp_product_name,
-        instructions=instructions_for(container.settings.m365_toolsets, may_ask=may_ask),
+        instructions=instructions_for(toolsets, level, may_ask=may_ask),
         version=__version__,
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(container.metrics, container.audit.record)],
+        middleware=[ToolOutcome(container.metrics, tools, container.audit.record)],
         mask_error_details=True,
     )
-    for function in tools_for(container.settings.m365_toolsets, may_ask=may_ask):
+    for function in tools:
         server.add_tool(publish(function, switched_off(container.services.outgoing)))
     return server
 
@@ -163,7 +166,9 @@ def approval_pages(container: Container) -> ApprovalPages:
 
 
 def _upload_routes(container: Container) -> list[Route]:
-    if "attachments" not in container.settings.m365_toolsets:
+    if attach_files not in tools_for(
+        container.settings.m365_toolsets, container.settings.m365_send_level, may_ask=False
+    ):
         return []
     known, outgoing = container.services, container.services.outgoing
     receiver = UploadReceiver(

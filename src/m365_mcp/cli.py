@@ -78,7 +78,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
 
 @app.command
 def doctor() -> None:
-    """Check the settings, the store, Entra ID and Graph, and print what to change.
+    """Check the settings, the store, Entra ID and Graph, and print what to change and what may leave.
 
     Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
     """
@@ -99,6 +99,38 @@ def check_policies() -> None:
     from m365_mcp.commands.policy import check
 
     check(chosen, Console())
+
+
+@policy.command(name="explain")
+def explain_policies(file: Path, *, person: str | None = None, client: str | None = None) -> None:
+    """Print what the policies decide of one message, by which rule and why, and what they were told of it.
+
+    Example: `m365-mcp policy explain message.yaml --person ada@contoso.example`
+
+    Args:
+        file: the message, in YAML or JSON; docs/policy.md says how it is written.
+        person: address of the person who sends, in place of what the file says.
+        client: client id of the MCP client, in place of what the file says.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy import explain
+
+    explain(chosen, Console(), file, person, client)
+
+
+@policy.command(name="test")
+def decide_cases(file: Path | None = None) -> None:
+    """Decide the cases of a file, and print which are not decided as expected.
+
+    Example: `m365-mcp policy test cases.yaml` (exit code 0 when every case is met, 1 when one is not)
+
+    Args:
+        file: the cases, in YAML or JSON. Left out: the file beside `M365_POLICY_FILE` whose name ends in .cases.yaml.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy import decide_cases as decide
+
+    sys.exit(decide(chosen, Console(), file))
 
 
 @audit.command(name="verify")

@@ -37,13 +37,16 @@ from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
+from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing
-from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
+from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
 from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
 from m365_mcp.storage.opening import Storage, open_storage
+from m365_mcp.storage.sliding_counts import SlidingCounts
+from m365_mcp.tools.call_limits import CallLimits
 from m365_mcp.tools.caller import Services
 from m365_mcp.uploads.links import UploadBatches, UploadLinks
 from m365_mcp.uploads.pending import Uploads
@@ -147,7 +150,8 @@ def build_services(
     """Build what the tools use."""
     outgoing = build_outgoing(settings, storage, metrics, audit)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
-    return Services(tokens, graph, outgoing, Uploads(links, batches, settings.mcp_server_base_url))
+    uploads = Uploads(links, batches, settings.mcp_server_base_url)
+    return Services(tokens, graph, outgoing, uploads, CallLimits(SlidingCounts(storage.counters)))
 
 
 def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Outgoing:
@@ -156,7 +160,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit
     delivery = Delivery(
         Ledger(storage.records, storage.leases, windows),
         MailboxSlots(storage.leases),
-        RecipientRateLimit(storage.records, settings.m365_send_hourly_limit),
+        send_limits(settings, storage),
         metrics,
         settings.m365_send_throttled_seconds,
         ApprovalTerms(f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0),
@@ -171,6 +175,23 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit
         _decision_point(settings, rules, audit),
         settings.m365_show_previews,
     )
+
+
+def send_limits(settings: Settings, storage: Storage) -> SendLimits:
+    """Return the operator's limits on how much leaves."""
+    most = {
+        "M365_SEND_HOURLY_LIMIT": settings.m365_send_hourly_limit,
+        "M365_SEND_PERSON_HOURLY": settings.m365_send_person_hourly,
+        "M365_SEND_PERSON_DAILY": settings.m365_send_person_daily,
+        "M365_SEND_PERSON_RECIPIENTS_HOURLY": settings.m365_send_person_recipients_hourly,
+        "M365_SEND_PERSON_RECIPIENTS_DAILY": settings.m365_send_person_recipients_daily,
+        "M365_SEND_TOTAL_HOURLY": settings.m365_send_total_hourly,
+        "M365_SEND_TOTAL_DAILY": settings.m365_send_total_daily,
+        "M365_SEND_TOTAL_RECIPIENTS_HOURLY": settings.m365_send_total_recipients_hourly,
+        "M365_SEND_TOTAL_RECIPIENTS_DAILY": settings.m365_send_total_recipients_daily,
+    }
+    secret = derive(settings.signing_secrets[0], "counted addresses")
+    return SendLimits(SlidingCounts(storage.counters), most, secret)
 
 
 def _decision_point(settings: Settings, rules: MailRules, audit: AuditTrail) -> PolicyDecisionPoint:
@@ -189,6 +210,7 @@ def mail_rules(settings: Settings) -> MailRules:
         allow_bcc=settings.m365_send_bcc,
         allow_from=settings.m365_send_from,
         blocked_extensions=DEFAULT_BLOCKED if blocked is None else frozenset(blocked),
+        level=settings.m365_send_level,
         approval=settings.m365_send_approval,
     )
 

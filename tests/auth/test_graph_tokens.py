@@ -12,6 +12,7 @@ import pytest
 
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.session import Session
+from m365_mcp.auth.session_endings import BY_CLIENT
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.entra.on_behalf_of import Caller, GraphTokenCache, OnBehalfOf, RejectedTokens
 from m365_mcp.errors import (
@@ -157,14 +158,30 @@ async def test_fresh_assertion_that_is_refused_is_an_outage() -> None:
         assert await one.stored() is not None
 
 
-@pytest.mark.parametrize("session_id", ["s1", "nobody"])
-async def test_refused_assertion_of_an_ended_session_needs_a_sign_in(session_id: str) -> None:
-    """Without a session there is nothing to renew."""
+@pytest.mark.parametrize(("session_id", "sentence"), [("s1", BY_CLIENT), ("nobody", AssertionRefused.sentence)])
+async def test_f2_refused_assertion_of_an_ended_session_needs_a_sign_in(session_id: str, sentence: str) -> None:
+    """Without a session there is nothing to renew, and the call hears why it has ended, where that is known."""
     async with world(BAD_ASSERTION) as one:
         begun, provider = await one.begin(3600), one.provider()
         await provider.refresher.sessions.end("s1", "by_client")
-        with pytest.raises(AssertionRefused):
+        with pytest.raises(SignInNeeded) as caught:
             await provider.token(Caller(ADA, begun.upstream.access_token, session_id))
+
+    assert caught.value.sentence == sentence
+
+
+async def test_f2_call_whose_refresh_is_refused_says_what_the_refresh_was_told() -> None:
+    """Entra refuses the assertion and then its refresh: the call and an upload name the number of the refresh."""
+    async with world(BAD_ASSERTION) as one:
+        begun, provider = await one.begin(3600), one.provider()
+        one.entra.answer = lambda: REVOKED
+        with pytest.raises(SignInNeeded) as called:
+            await provider.token(caller(begun))
+        with pytest.raises(SignInNeeded) as uploaded:
+            await provider.caller("s1")
+
+    assert called.value.reference == uploaded.value.reference == "AADSTS50173"
+    assert called.value.explain() == uploaded.value.explain()
 
 
 @pytest.mark.parametrize(

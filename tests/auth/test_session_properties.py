@@ -114,8 +114,9 @@ class OneSession(RuleBasedStateMachine):
         try:
             self.run(self.replicas[replica].rotate("s1", self.stored, UPSTREAM))
         except StorageUnavailable:
-            # A used token that is late ends the session, and that write may be the one that was cut.
-            self.is_over = self.is_over or (not welcome and dies == "after")
+            # A used token that is late ends the session: by two writes, and each may be the one that was cut.
+            is_gone = self.run(self.replicas[replica].find("s1")) is None
+            self.is_over = self.is_over or (not welcome and is_gone)
             if welcome and unused and dies == "after":
                 self.used_at[self.stored] = float(int(self.now))
         else:

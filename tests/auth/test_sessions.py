@@ -33,7 +33,7 @@ class Seen:
     async def compare_and_swap(
         self, collection: str, key: str, old: str | None, new: str | None, seconds: float
     ) -> bool:
-        if self.lost:
+        if self.lost and collection == COLLECTION:
             self.lost -= 1
             return False
         self.written.append((collection, key, new is not None, seconds))

@@ -14,7 +14,9 @@ from mcp.shared.auth import OAuthClientInformationFull
 from pydantic import AnyUrl
 
 from m365_mcp.auth.callbacks import MAX_TRIES
+from m365_mcp.auth.mcp_tokens import EndedRefreshToken
 from m365_mcp.auth.registrations import StrictClient
+from m365_mcp.auth.session_endings import BY_OPERATOR
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.person import PersonId
 from m365_simulator.app import CLIENT_ID, TENANT_ID
@@ -377,7 +379,7 @@ async def test_code_is_redeemed_once() -> None:
 
 
 async def test_refresh_token_is_read_for_its_own_client_only() -> None:
-    """The token of another client, an access token and rubbish are no refresh token; nor is one of an ended session."""
+    """The token of another client, an access token and rubbish are none; one of an ended session says why it ended."""
     async with running() as world:
         tokens = await world.sign_in()
         auth, client = world.container.auth, await client_of(world, tokens.client_id)
@@ -391,15 +393,20 @@ async def test_refresh_token_is_read_for_its_own_client_only() -> None:
         refused = await auth.load_access_token(tokens.refresh)
         [session] = [one async for one in world.container.sign_ins.sessions.all()]
         await world.container.sign_ins.sessions.end(session.id, "by_operator")
-        nothing += [await auth.load_refresh_token(client, tokens.refresh)]
-        ended = await auth.load_access_token(tokens.access)
+        ended = [await auth.load_refresh_token(client, tokens.refresh), await auth.load_access_token(tokens.access)]
+        others = await auth.load_refresh_token(other, tokens.refresh)
 
     expires_at = jwt.decode(tokens.refresh, options={"verify_signature": False})["exp"]
     assert found is not None
     assert (found.token, found.client_id, found.scopes) == (tokens.refresh, tokens.client_id, ["mcp-access"])
     assert found.expires_at == expires_at
-    assert nothing == [None] * 4
-    assert refused is ended is None
+    assert nothing == [None] * 3
+    assert refused is None
+    assert others is None
+    told, no_access = ended
+    assert isinstance(told, EndedRefreshToken)
+    assert BY_OPERATOR in told.why
+    assert no_access is None
 
 
 async def test_refresh_token_is_exchanged_for_the_next_pair() -> None:
@@ -420,7 +427,9 @@ async def test_refresh_token_is_exchanged_for_the_next_pair() -> None:
 
     claims = jwt.decode(second.access_token, options={"verify_signature": False})
     assert claims["jti"] == f"{session.id}.2"
-    assert errors == [("invalid_grant", "The sign-in has ended; sign in again.")] * 2
+    assert [error for error, _ in errors] == ["invalid_grant"] * 2
+    assert BY_OPERATOR in str(errors[0][1])
+    assert errors[1][1] == "The sign-in has ended; sign in again."
 
 
 async def revoke(world: World, **form: str) -> httpx2.Response:

@@ -17,6 +17,7 @@ import pytest
 import redis as redis_py
 import trustme
 
+from m365_mcp.auth.client_metadata.documents import LENT_PLACES
 from m365_mcp.web.oauth_requests import MAX_STATE
 from tests.chaos.light_client import CALLBACK, Call, LightClient
 from tests.chaos.tally import Tally
@@ -35,6 +36,9 @@ STORED_MB = 42  # of records that are there already
 BEGUN = 600  # authorization requests: without limits, half of them fill what is left
 # What a client sends with an assertion; that of a stranger must not be stored.
 ASSERTED = {"/token": {"grant_type": "refresh_token", "refresh_token": "x"}, "/revoke": {"token": "x"}}
+LENT = 800  # documents of strangers; if each were kept, they would take 16 MB
+LARGEST = 2200  # characters of two bytes, which the store keeps as six: such a document has nearly 5 KB
+ROOM_MB = 8  # for them, below the share of anonymous requests
 OTHERS, SAME = ("127.0.1.2", "127.0.1.3", "127.0.1.4"), ("127.0.0.1",)
 ROUNDS = 6
 EACH_ITS_OWN = httpx2.Limits(max_keepalive_connections=0)  # a connection, so that none is closed while it is idle
@@ -192,3 +196,40 @@ async def test_h3_flood_harms_nobody_who_is_signed_in(
     assert statuses["/authorize", 503] + statuses["/authorize", 429] > BEGUN / 2
     assert statuses["/register", 503] > 0
     assert statuses["/consent", 429] > 0
+
+
+@pytest.mark.full
+async def test_f3_documents_of_strangers_stop_no_sign_in(
+    redis: Redis, server: Server, host: DocumentHost, simulator: Simulator
+) -> None:
+    """F3: ever new documents, each as large in the store as one can be, take a fixed share; a new person signs in."""
+    urls = iter([host.url(f"/{number}.json") for number in range(LENT)])
+    query = {"response_type": "code", "redirect_uri": CALLBACK, "code_challenge": "c" * 43, "state": "s"}
+    statuses = Counter[int]()
+    address = httpx2.AsyncHTTPTransport(local_address=OTHERS[0], limits=EACH_ITS_OWN)
+    base_url = server.url.replace("localhost", "127.0.0.1")
+
+    async def begin(stranger: httpx2.AsyncClient) -> None:
+        for url in urls:
+            host.answers[httpx2.URL(url).path] = document(url, note="é" * LARGEST)
+            reply = await stranger.get(
+                "/authorize", params={**query, "code_challenge_method": "S256", "client_id": url}
+            )
+            statuses[reply.status_code] += 1
+
+    with redis_py.Redis.from_url(redis.url) as admin:
+        admin.delete(*(f"stored-{number}" for number in range(ROOM_MB)))
+        before = admin.info("memory")["used_memory"]
+        async with httpx2.AsyncClient(transport=address, base_url=base_url, timeout=60) as stranger:
+            await asyncio.gather(begin(stranger), begin(stranger))
+        taken = admin.info("memory")["used_memory"] - before
+        lent = admin.keys("m365-client-metadata-lent:*")
+    async with httpx2.AsyncClient(trust_env=False, timeout=60, limits=EACH_ITS_OWN) as http:
+        person = PersonAtBrowser(simulator.ready["ca_file"], "ada@contoso.example")
+        client = LightClient(http, server.url, person, Tally())
+        await client.sign_in()
+
+        assert await client.refresh() == "done"
+    assert statuses == {302: LENT}
+    assert 0 < len(lent) <= LENT_PLACES
+    assert taken < ROOM_MB * 1024 * 1024 / 2

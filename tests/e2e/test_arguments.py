@@ -62,6 +62,7 @@ SAMPLES: dict[str, Any] = {
     "as_written": True,
     "idempotency_key": "a-key-of-its-own",
     "allow_duplicate": True,
+    "dry_run": False,  # what it does is below
 }
 # What a message shows of each argument: when it was given, and when it was left out.
 _MENU = ("menu.txt", "text/x-menu", "menu-1", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
@@ -298,10 +299,80 @@ async def test_allow_duplicate_sends_a_second_copy(writer: Writer, tool: str) ->
     assert copy["message_id"] != first["message_id"]
 
 
+@pytest.mark.parametrize("tool", LEDGERED)
+@pytest.mark.parametrize("written", [True, "true", " TRUE "], ids=repr)
+async def test_k8_dry_run_sends_nothing_and_tells_what_the_same_call_then_sends(
+    writer: Writer, shared_simulator: Simulator, tool: str, written: Any
+) -> None:
+    """K8: however a client writes it, nothing leaves, no draft is made and nothing is remembered; the form is right."""
+    given = {name: SAMPLES[name] for name in ARGUMENTS[tool] if name != "allow_duplicate"}
+    given |= {"body": body_of(given)}
+    before = len(shared_simulator.outbox)
+    shared_simulator.control("DELETE", "requests")
+
+    dry = (await writer.call(tool, **{**given, "dry_run": written}))["structuredContent"]
+    written_to = [
+        one["method"] for one in shared_simulator.control("GET", "requests") if one["path"].startswith("/v1.0/")
+    ]
+    unsent = len(shared_simulator.outbox)
+    mail = await writer.send(tool, **given)
+
+    assert (dry["status"], dry["message_id"], dry["dry_run"]["decision"]) == ("dry_run", None, "permitted")
+    assert set(written_to) <= {"GET"}
+    assert unsent == before
+    assert shown_of(dry["dry_run"]) == shown_of_mail(mail)
+    assert sorted(dry["recipients"]) == sorted(one["address"] for field in ("to", "cc", "bcc") for one in mail[field])
+
+
+def shown_of(form: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dry run and the mail have in common."""
+    attachments = sorted((one["name"], one["size"]) for one in form["attachments"])
+    names = ("to", "cc", "bcc", "reply_to", "subject", "content_type")
+    return {**{name: form[name] for name in names}, "attachments": attachments}
+
+
+def shown_of_mail(mail: dict[str, Any]) -> dict[str, Any]:
+    """Return the same of a mail in the outbox."""
+    fields = shown(mail)
+    attachments = sorted((one["name"], one["size"]) for one in mail["attachments"])
+    content_type = {"html": "HTML", "text": "Text"}[mail["body"]["contentType"].lower()]
+    names = ("to", "cc", "bcc", "reply_to", "subject")
+    return {**{name: fields[name] for name in names}, "content_type": content_type, "attachments": attachments}
+
+
+@pytest.mark.parametrize("tool", SENT_BY)
+async def test_dry_run_of_a_draft_leaves_it_where_it_is(writer: Writer, shared_simulator: Simulator, tool: str) -> None:
+    """send_draft and send_with_attachments tell what they would send; the same draft can be sent afterwards."""
+    given = {name: SAMPLES[name] for name in ARGUMENTS[tool]}
+    result = (await writer.call(tool, **{**given, "body": body_of(given)}))["structuredContent"]
+    for file in result.get("files", []):
+        await _put(file["upload_url"])
+    before = len(shared_simulator.outbox)
+
+    dry = await writer.call(SENT_BY[tool], draft_id=result["draft_id"], dry_run="True")
+    unsent = len(shared_simulator.outbox)
+    sent = await writer.call(SENT_BY[tool], draft_id=result["draft_id"], dry_run="")
+
+    assert (dry["structuredContent"]["status"], unsent) == ("dry_run", before)
+    assert sent["structuredContent"]["status"] == "sent"
+    assert shown_of(dry["structuredContent"]["dry_run"]) == shown_of_mail(shared_simulator.outbox[-1])
+
+
+async def test_k8_dry_run_that_is_no_boolean_sends_nothing(writer: Writer, shared_simulator: Simulator) -> None:
+    """K8: a value that cannot be read is refused, and never taken for false."""
+    before = len(shared_simulator.outbox)
+    given = {name: SAMPLES[name] for name in REQUIRED["send_mail"]}
+
+    refusals = [await writer.call("send_mail", **given, dry_run=value) for value in ("maybe", 2, ["x"], {"a": 1})]
+
+    assert all(one["isError"] and "'dry_run'" in one["content"][0]["text"] for one in refusals)
+    assert len(shared_simulator.outbox) == before
+
+
 def test_every_argument_of_a_writing_tool_has_a_sample() -> None:
     """A new argument of any of the six tools needs a value here, and a place where it is looked for."""
     known = {"send_mail", "create_draft", "attach_files", "schedule_mail", "reply", "forward"}
-    elsewhere = {"as_written", "body", "message_id", "reply_all", "idempotency_key", "allow_duplicate"}
+    elsewhere = {"as_written", "body", "message_id", "reply_all", "idempotency_key", "allow_duplicate", "dry_run"}
 
     assert set(WRITING) == known
     assert {name for tool in WRITING for name in ARGUMENTS[tool]} == set(SAMPLES)

@@ -202,6 +202,35 @@ def test_doctor_finds_nothing_wrong_with_a_good_setup(simulator: Simulator, tmp_
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> None:
+    """The level, the permissions, the policies with their digest, the domains and the limits, in 80 columns."""
+    (tmp_path / "p.cedar").write_text('@id("no-bcc") forbid(principal, action, resource) when { resource.hasBcc };')
+    chosen = {
+        "M365_SEND_LEVEL": "draft",
+        "M365_TOOLSETS": "drafts",
+        "M365_POLICY_FILE": "p.cedar",
+        "M365_SEND_ALLOWED_DOMAINS": "none",
+        "M365_SEND_HOURLY_LIMIT": "0",
+    }
+    run_with = {**simulator.settings, **chosen, "MCP_DATA_DIR": str(tmp_path), "COLUMNS": "80"}
+
+    ran = run("doctor", folder=tmp_path, **run_with)
+    checked = run("policy", "check", folder=tmp_path, **run_with)
+    plain = run("doctor", folder=tmp_path, **simulator.settings, MCP_DATA_DIR=str(tmp_path))
+
+    shown = re.sub(r"[\s│]+", " ", ran.stdout)
+    digest = re.findall(r"digest (\w{12})", checked.stdout)[0]
+    assert ran.returncode == 0
+    assert "M365_SEND_LEVEL draft: the tools leave drafts, and send nothing" in shown
+    assert "Permissions User.Read, Mail.ReadWrite" in shown
+    assert f"6 policies: 5 of the settings, 1 of p.cedar; digest {digest}" in shown
+    assert "M365_SEND_ALLOWED_DOMAINS none: no message leaves" in shown
+    assert "M365_SEND_HOURLY_LIMIT no limit" in shown
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+    assert re.search(r"M365_SEND_ALLOWED_DOMAINS +│ unset: every domain", plain.stdout)
+    assert re.search(r"3 policies: 3 of the settings, no file; digest \w{12}", plain.stdout)
+
+
 def test_doctor_says_what_to_change(simulator: Simulator, tmp_path: Path) -> None:
     """A Redis that is away and a tenant that does not exist are both named, with the variable."""
     wrong = {
@@ -288,6 +317,49 @@ def test_simulator_listens_where_it_is_told(tmp_path: Path) -> None:
 
     assert elsewhere == [False, False]
     assert code == 0
+
+
+def test_policy_test_prints_a_table_and_fails_where_a_case_does(tmp_path: Path) -> None:
+    """The cases beside the policies are decided as expected (0), one is not (1), or cannot be read (1, a sentence)."""
+    (tmp_path / "p.cedar").write_text('@id("no-bcc") forbid(principal, action, resource) when { resource.hasBcc };')
+    cases, chosen = tmp_path / "p.cases.yaml", {**VARIABLES, "M365_POLICY_FILE": "p.cedar", "COLUMNS": "80"}
+    good = "cases: [{name: Blind copy, message: {bcc: [a@contoso.example]}, expect: denied, rule: no-bcc}]"
+
+    cases.write_text(good)
+    met = run("policy", "test", folder=tmp_path, **chosen)
+    cases.write_text(good.replace("bcc: [a@", "cc: [a@"))
+    failed = run("policy", "test", folder=tmp_path, **chosen)
+    cases.write_text(good.replace("expect", "expected"))
+    mistaken = run("policy", "test", folder=tmp_path, **chosen)
+    none = run("policy", "test", folder=tmp_path, **VARIABLES)
+
+    assert (met.returncode, failed.returncode, mistaken.returncode, none.returncode) == (0, 1, 1, 1)
+    assert "1 cases, 0 failed" in met.stdout
+    assert re.search(r"denied by no-bcc.*permitted.*FAILED", failed.stdout)
+    assert "cases.1.expected: is not known" in " ".join(mistaken.stderr.split())
+    assert "No file of cases is named." in none.stderr
+    assert max(map(len, failed.stdout.splitlines())) <= 80
+
+
+def test_policy_explain_prints_decision_rule_reason_and_advice(tmp_path: Path) -> None:
+    """One message in JSON, with the person and the client of the command line, and what the policies were told."""
+    policy = (
+        '@id("out") @advice("Ask [Grace].") forbid(principal, action, resource) when { resource.externalCount > 0 };'
+    )
+    (tmp_path / "p.cedar").write_text(policy)
+    (tmp_path / "m.json").write_text(json.dumps({"message": {"to": ["eve@fabrikam.example"]}}))
+    chosen = {**VARIABLES, "M365_POLICY_FILE": "p.cedar"}
+
+    outside = run("policy", "explain", "m.json", "--person", "ada@contoso.example", folder=tmp_path, **chosen)
+    inside = run("policy", "explain", "m.json", "--person", "ada@fabrikam.example", folder=tmp_path, **chosen)
+
+    assert (outside.returncode, inside.returncode) == (0, 0)
+    assert re.search(r"Decision +│ denied", outside.stdout)
+    assert re.search(r"Rule +│ out ", outside.stdout)
+    assert "policy_denied: The policy 'out' of this organization does not allow this message." in outside.stdout
+    assert "Ask [Grace]." in outside.stdout
+    assert re.search(r"externalDomains +│ fabrikam.example", outside.stdout)
+    assert re.search(r"Decision +│ permitted", inside.stdout)
 
 
 def test_policy_check_prints_the_policies_or_the_mistake(tmp_path: Path) -> None:

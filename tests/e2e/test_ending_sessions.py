@@ -118,7 +118,7 @@ async def test_operator_sees_the_sessions_on_disk(simulator: Simulator, tmp_path
 async def test_c12_disabled_person_is_out_within_one_token_life_and_told_why(
     ada: Assistant, server: Server, simulator: Simulator
 ) -> None:
-    """C12: Graph challenges the token at once; the tool says why, the next request is 401, and only that."""
+    """C12, F2: Graph challenges the token at once; the tool, the 401 and the refused refresh say why."""
     assert not (await ada.call("get_my_profile")).is_error
     grant = await grant_of(ada)
     simulator.control("PATCH", "people/ada", enabled=False)
@@ -131,6 +131,11 @@ async def test_c12_disabled_person_is_out_within_one_token_life_and_told_why(
     assert dead.status_code == 401
     assert 'error="invalid_token"' in dead.headers["WWW-Authenticate"]
     assert refused.json()["error"] == "invalid_grant"
+    why = "sign_in_needed: The Microsoft account is disabled."
+    assert why in dead.headers["WWW-Authenticate"]
+    for reply in (dead, refused):
+        assert reply.json()["error_description"].startswith(why)
+        assert "AADSTS50057" in reply.json()["error_description"]
 
 
 async def test_f7_step_up_is_told_in_words_and_asked_for_at_the_next_sign_in(

@@ -6,8 +6,9 @@ import pytest
 
 from m365_mcp.graph.people import Person
 from m365_mcp.tools.people import describe
+from tests.e2e.grants import call_tool, grant_of
 from tests.e2e.person import Assistant, done, refused
-from tests.e2e.programs import Simulator
+from tests.e2e.programs import Server, Simulator
 
 GRACE = {
     "name": "Grace Hopper",
@@ -50,6 +51,18 @@ async def test_namesake_beyond_what_is_shown_still_counts(writer: Assistant, sim
     assert found["status"] == "ask"
     assert len(found["people"]) == 1
     assert "1 more" in found["advice"]
+
+
+async def test_g22_person_looks_people_up_so_often_an_hour(writer: Assistant, full_server: Server) -> None:
+    """G22: of 121 calls the last is refused, with the time to wait; another tool that reads works on."""
+    access = (await grant_of(writer)).access
+    replies = [await call_tool(full_server.url, access, "find_people", query="grace") for _ in range(121)]
+    results = [reply.json()["result"] for reply in replies]
+
+    assert [result["isError"] for result in results] == [False] * 120 + [True]
+    said = results[-1]["content"][0]["text"]
+    assert said.startswith("rate_limited: You have reached the limit of 120 calls of find_people an hour. ")
+    assert (await done(writer, "list_messages"))["messages"] == []
 
 
 async def test_name_that_is_only_alike_is_not_taken_for_the_one_that_was_meant(writer: Assistant) -> None:

@@ -184,7 +184,8 @@ async def test_h22_rolling_restart_under_load_sends_each_mail_once(
     tmp_path: Path, simulator: Simulator, shared_redis: Redis
 ) -> None:
     """H22: replicas are drained and replaced while mails are sent: none double, none lost, none unclear."""
-    changes: dict[str, Any] = {"MCP_SHUTDOWN_DELAY_SECONDS": "1", "M365_SEND_HOURLY_LIMIT": "0"}
+    no_limits = {"M365_SEND_HOURLY_LIMIT": "0", "M365_SEND_PERSON_HOURLY": "0", "M365_SEND_PERSON_DAILY": "0"}
+    changes: dict[str, Any] = {"MCP_SHUTDOWN_DELAY_SECONDS": "1", **no_limits}
     replicas = start_replicas(tmp_path, simulator, shared_redis.url, **changes)
     lab = Lab(replicas, simulator, "direct")
     people = [await lab.person(number) for number in range(5)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ TUNED = {
     "M365_SEND_REPEAT_MINUTES": "5",
     "M365_SEND_MAX_RECIPIENTS": "2",
     "M365_SEND_HOURLY_LIMIT": "3",
+    "M365_SEND_PERSON_HOURLY": "9",
     "M365_SEND_BLOCKED_EXTENSIONS": "Xyz,abc",
     "M365_SEND_THROTTLED_SECONDS": "30",
 }
@@ -122,6 +124,29 @@ async def test_one_address_gets_as_many_mails_an_hour_as_the_operator_allows(ada
 
     assert [is_sent for is_sent, _ in results][:3] == [True] * 3
     assert [said for is_sent, said in results if not is_sent and said.startswith("rate_limited: ")]
+
+
+async def test_g22_client_reads_which_limit_is_reached_and_how_long_to_wait(
+    ada: Tuned, shared_simulator: Simulator
+) -> None:
+    """M365_SEND_PERSON_HOURLY: the tenth message is refused with code, sentence, advice and seconds."""
+    mails = [{"to": [f"person{number}@contoso.example"], "subject": f"Number {number}"} for number in range(10)]
+    before = len(shared_simulator.outbox)
+    results = [await ada.send(**one) for one in mails]
+    repeat, _ = await ada.send(**mails[0])
+
+    assert [is_sent for is_sent, _ in results] == [True] * 9 + [False]
+    text = results[-1][1]
+    assert text.startswith(
+        "rate_limited: You have reached the limit of 9 messages an hour for one person. Nothing was sent. "
+        "What to do: Do not try other ways to send it; try again in "
+    )
+    assert "The operator sets M365_SEND_PERSON_HOURLY." in text
+    seconds = re.search(r"Retry after (\d+) seconds\.", text)
+    assert seconds
+    assert 60 * 60 < int(seconds[1]) <= 70 * 60
+    assert repeat
+    assert len(shared_simulator.outbox) == before + 9
 
 
 @pytest.mark.parametrize(("name", "sends"), [("a.xyz", False), ("a.ABC", False), ("a.exe", True), ("a.txt", True)])

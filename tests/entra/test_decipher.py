@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m365_mcp.entra.decipher import aadsts_codes, decipher
+from m365_mcp.entra.decipher import _BY_ERROR, _BY_SUBERROR, aadsts_codes, decipher
 from m365_mcp.errors import (
     AppRegistrationMistake,
     ClientSecretExpired,
@@ -57,6 +57,34 @@ def test_reference_is_the_number_and_never_the_text() -> None:
     assert error.reference == "AADSTS50173"
     assert "ada@contoso.example" not in error.explain()
     assert aadsts_codes(body) == [50173]
+
+
+def texts(error: M365Error) -> str:
+    return " ".join(filter(None, (error.explain(), error.person_advice, error.administrator_advice)))
+
+
+# Every `error` and `suberror` that is known, unknown ones, and none.
+WITHOUT_NUMBER = [{}, {"error": "odd"}, *({"error": error} for error in _BY_ERROR)]
+WITHOUT_NUMBER += [{"error": "odd", "suberror": suberror} for suberror in (*_BY_SUBERROR, "odd")]
+
+
+@pytest.mark.parametrize("body", WITHOUT_NUMBER, ids=str)
+def test_f7_refusal_without_a_number_sends_nobody_to_look_one_up(body: dict[str, Any]) -> None:
+    """F7: no text for anybody speaks of a number that is not there."""
+    error = decipher(400, body)
+
+    assert error.reference is None
+    assert "number" not in texts(error).replace("Microsoft gave no number", "")
+    assert "login.microsoftonline.com/error" not in texts(error)
+
+
+def test_f7_refusal_with_an_unknown_number_says_where_to_look_it_up() -> None:
+    """F7: with a number, the advice is to look it up."""
+    error = decipher(400, {"error": "odd", "error_codes": [9999991]})
+
+    assert error.reference == "AADSTS9999991"
+    assert "https://login.microsoftonline.com/error" in error.explain()
+    assert "https://login.microsoftonline.com/error" in error.administrator_advice
 
 
 def test_retry_after_of_entra_is_passed_on() -> None:

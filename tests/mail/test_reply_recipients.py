@@ -79,4 +79,4 @@ def test_k12_no_reply_goes_to_oneself_alone(
         choose_recipients(original(sender, to=to), ReplyRecipients(proposed), OWN, to_all=False)
 
     assert "reply_all=true" in caught.value.advice
-    assert "send_mail" in caught.value.advice
+    assert "Write a new mail" in caught.value.advice

@@ -27,13 +27,15 @@ from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.held_mail import HeldContent
 from m365_mcp.sending.ledger import START_SECONDS, Ledger, RepeatWindows
 from m365_mcp.sending.ledger_entry import Entry
-from m365_mcp.sending.person_limits import HOUR, SLOTS, MailboxSlots, RecipientRateLimit
+from m365_mcp.sending.mailbox_slots import SLOTS, MailboxSlots
+from m365_mcp.sending.send_limits import HOUR, SendLimits
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import RecordDraft, SendReceipt
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
+from m365_mcp.storage.sliding_counts import SlidingCounts
 from tests.auth.test_session_properties import CrashingBackend
-from tests.backends import make_records
+from tests.backends import make_counters, make_records
 
 ADA, GRACE = PersonId("t", "ada"), PersonId("t", "grace")
 TO = ("grace@contoso.example",)
@@ -42,21 +44,23 @@ TO = ("grace@contoso.example",)
 class World:
     """Replicas over one store, and a Graph that counts accepted messages."""
 
-    def __init__(self, hourly: int = 0) -> None:
+    def __init__(self, hourly: int = 0, **most: int) -> None:
         self.now = 1_000_000.0
         self.accepted: Counter[str] = Counter()
         self.running = self.most_running = 0
         records = make_records()
         self.backend = CrashingBackend(records._backend)
         self.records = Records(self.backend, records._cipher)
-        self.hourly = hourly
+        self.counters = make_counters()
+        self.most = {"M365_SEND_HOURLY_LIMIT": hourly, **most}
 
     def replica(self) -> Delivery:
         clock = lambda: self.now  # noqa: E731
         leases = Leases(self.records)
         ledger = Ledger(self.records, leases, RepeatWindows(), clock)
         slots = MailboxSlots(leases, wait_seconds=20)
-        return Delivery(ledger, slots, RecipientRateLimit(self.records, self.hourly, clock), Metrics())
+        limits = SendLimits(SlidingCounts(self.counters, clock), self.most)
+        return Delivery(ledger, slots, limits, Metrics())
 
     async def graph(self, message_id: str) -> str:
         """Accept a message."""
@@ -391,11 +395,11 @@ async def test_g24_one_address_is_not_flooded() -> None:
     with pytest.raises(RateLimited) as refused:
         await replica.send(request("4"), TO, Direct(world.graph))
     await replica.send(request("5"), ("linus@contoso.example",), Direct(world.graph))
-    world.now += HOUR
+    world.now += HOUR.kept_seconds
     await replica.send(request("4"), TO, Direct(world.graph))
 
     assert refused.value.retry_after is not None
-    assert 0 < refused.value.retry_after <= HOUR
+    assert 0 < refused.value.retry_after <= HOUR.kept_seconds
     assert world.accepted.total() == 5
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from key_value.aio.stores.memory import MemoryStore
 
-from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
+from m365_mcp.errors import PolicyDenied, PolicyFailed, PolicyUnavailable, SettingsMistake, StorageUnavailable
+from m365_mcp.graph.drafts import Drafts
+from m365_mcp.mail import ReplyKind, ReplyRequest
 from m365_mcp.policy.policy_set import PolicySet
+from m365_mcp.policy.setting_rules import policies_of
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
+from m365_mcp.sending.replying import Replies
 from m365_mcp.sending.scheduling import Schedule
+from m365_mcp.sending.send_limits import SendLimits
+from m365_mcp.storage.counters import Change, LocalCounters
+from m365_mcp.storage.sliding_counts import SlidingCounts
 from m365_mcp.uploads.pending import PendingUploads
 from tests.inprocess import GRACE
 from tests.sending.test_outbox import FILE, MARIE, Post, post, send, to_grace
@@ -34,6 +42,19 @@ def under(outbox: Outbox, text: str) -> Outbox:
     """Return the outbox with these policies of the company in force."""
     policies = replace(outbox.outgoing.policies, policies=PolicySet(of_company=text))
     return replace(outbox, outgoing=replace(outbox.outgoing, policies=policies))
+
+
+def at_level(outbox: Outbox, level: Any) -> Outbox:
+    """Return the outbox of a server with this M365_SEND_LEVEL."""
+    rules = replace(outbox.rules, level=level)
+    policies = replace(outbox.outgoing.policies, policies=PolicySet(policies_of(rules)))
+    return replace(outbox, outgoing=replace(outbox.outgoing, rules=rules, policies=policies))
+
+
+async def attach(drafts: Drafts, draft_id: str, name: str) -> None:
+    """Put a file into a draft, as an upload does."""
+    file = {"@odata.type": "#microsoft.graph.fileAttachment", "name": name, "contentBytes": "aGk="}
+    await drafts.attach(draft_id, file)
 
 
 async def schedule(one: Post) -> object:
@@ -82,6 +103,79 @@ async def test_g13_forbidden_message_leaves_by_no_way(way: str, mode: str, tmp_p
     )
     assert sent == []
     assert kept == (1 if way == "send_draft" else 0)  # what the person knows stays
+
+
+@pytest.mark.parametrize("level", ["draft", "off"])
+@pytest.mark.parametrize("way", WAYS)
+async def test_level_forbids_every_way_out_even_if_a_tool_got_through(way: str, level: str) -> None:
+    """The level is a policy too: below `send` nothing leaves, whichever code calls."""
+    async with post() as one:
+        lowered = replace(one, ada=at_level(one.ada, level))
+        before = len(await one.world.sent())
+        asked = way in ("reply", "forward")  # Grace sends the original first
+        with pytest.raises(PolicyDenied) as caught:
+            await WAYS[way](lowered)
+        sent = len(await one.world.sent())
+
+    assert caught.value.sentence == "The setting M365_SEND_LEVEL of this server does not allow this message."
+    assert "Outlook" in caught.value.explain()
+    assert sent - before == int(asked)
+
+
+async def test_h18_level_holds_for_a_draft_that_waits_for_files() -> None:
+    """A draft that attach_files began before the level was lowered stays in the mailbox."""
+    async with post() as one:
+        uploads = one.world.container.services.uploads
+        opened = await uploads.for_person(one.ada, "session").begin(to_grace(), [{"name": "a.txt"}])
+        async with uploads.links.reserved(opened.links[0].url.rpartition("/")[2]) as link:
+            await link.update(state="done", size=2)
+        await attach(one.ada.drafts, opened.draft_id, "a.txt")
+        lowered = uploads.for_person(at_level(one.ada, "draft"), "session")
+        with pytest.raises(PolicyDenied, match="M365_SEND_LEVEL"):
+            await lowered.send(opened.draft_id)
+        assert await one.world.sent() == []
+        assert await one.drafts_left() == 1
+
+        await uploads.for_person(one.ada, "session").send(opened.draft_id)
+        assert len(await one.world.sent()) == 1
+
+
+@pytest.mark.parametrize("level", ["draft", "off"])
+async def test_level_holds_for_mail_that_waits_for_approval(level: str) -> None:
+    """Mail that was held before the level was lowered is not sent, although the person presses Send."""
+    async with post(m365_send_approval="all") as one:
+        await send(one.ada)
+        approvals = one.world.container.approvals
+        [mail] = await approvals.of(one.ada.person)
+        lowered = replace(approvals, outgoing=at_level(one.ada, level).outgoing)
+        with pytest.raises(PolicyDenied, match="M365_SEND_LEVEL"):
+            await lowered.approve(mail, "")
+
+        assert await one.world.sent() == []
+
+
+async def test_level_off_forbids_drafts_too() -> None:
+    """Where the tools only read, no draft is made; at level draft it is."""
+    async with post() as one:
+        for level, is_denied in (("off", True), ("draft", False)):
+            ada = at_level(one.ada, level)
+            with pytest.raises(PolicyDenied) if is_denied else nullcontext():
+                await OwnDrafts(ada).create(await ada.compose(to_grace()))
+        assert await one.drafts_left() == 1
+
+
+@pytest.mark.parametrize("condition", ["resource.isReply", "resource.isForward"])
+async def test_reply_that_may_not_be_drafted_is_deleted(condition: str) -> None:
+    """At level draft, `Draft` is asked once the recipients of a reply are known; a denied draft is deleted."""
+    async with post() as one:
+        original = await one.ask()
+        ada = under(one.ada, forbid(condition, "Draft"))
+        answers: dict[ReplyKind, tuple[str, ...]] = {"reply": (), "forward": (MARIE,)}
+        for kind, to in answers.items():
+            reply = await ada.compose_reply(ReplyRequest(kind=kind, original=original, body="Hi", to=to))
+            with pytest.raises(PolicyDenied) if condition.lower().endswith(kind) else nullcontext():
+                await Replies(ada).leave(reply)
+        assert await one.drafts_left() == 1
 
 
 async def test_h4_h18_draft_and_upload_are_decided_when_they_are_sent() -> None:
@@ -158,6 +252,69 @@ async def test_hours_are_those_of_the_chosen_time_zone(zone: str, is_denied: boo
             await send(ada)
 
         assert len(await one.world.sent()) == int(not is_denied)
+
+
+# How many messages to two people leave before each condition holds, after one of Grace's to one person.
+COUNTS = {
+    "context.personMessagesHour >= 2": 2,
+    "context.personMessagesDay >= 1": 1,
+    "context.personRecipientsHour + 2 > 6": 3,
+    "context.personRecipientsDay >= 4": 2,
+    "context.companyMessagesHour >= 3": 2,
+    "context.companyMessagesDay >= 2": 1,
+    "context.companyRecipientsHour >= 2": 1,
+    "context.companyRecipientsDay >= 5": 2,
+}
+
+
+@pytest.mark.parametrize("condition", COUNTS)
+async def test_g22_policy_knows_what_left_before_this_message(condition: str) -> None:
+    """G22: counts of the person, and of everybody, do not include the message that is decided nor refused ones."""
+    async with post() as one:
+        await send(one.grace, to=[MARIE])
+        ada = under(one.ada, forbid(condition))
+        for number in range(COUNTS[condition]):
+            await send(ada, to=[GRACE, MARIE], subject=f"Number {number}")
+        for _ in range(3):
+            with pytest.raises(PolicyDenied):
+                await send(ada, to=[GRACE, MARIE], subject="One too many")
+
+        assert len(await one.world.sent()) == 1 + COUNTS[condition]
+
+
+async def test_draft_is_decided_by_what_has_left() -> None:
+    """What only goes to the Drafts folder is not counted, and a policy may forbid it after too many messages."""
+    async with post() as one:
+        drafts = OwnDrafts(under(one.ada, forbid("context.personMessagesDay >= 1", "Draft")))
+        for _ in range(2):
+            await drafts.create(await one.ada.compose(to_grace()))
+        await send(one.ada)
+        with pytest.raises(PolicyDenied):
+            await drafts.create(await one.ada.compose(to_grace()))
+
+
+class NoCounts(LocalCounters):
+    """Counters of a store that does not respond."""
+
+    async def add(self, changes: Sequence[Change]) -> list[dict[str, int]]:
+        raise StorageUnavailable(retry_after=7)
+
+
+@pytest.mark.parametrize(("condition", "is_refused"), [("context.personMessagesDay > 9", True), ("false", False)])
+async def test_policy_whose_counts_cannot_be_read_refuses(condition: str, is_refused: bool) -> None:
+    """The error says that nothing is known and when to try again; policies without counts do not ask."""
+    async with post() as one:
+        ada = under(one.ada, forbid(condition, "Draft"))
+        counts = SlidingCounts(NoCounts(MemoryStore()))
+        ada = replace(
+            ada, outgoing=replace(ada.outgoing, delivery=replace(ada.outgoing.delivery, limits=SendLimits(counts)))
+        )
+        message = await ada.compose(to_grace())
+        with pytest.raises(PolicyUnavailable) if is_refused else nullcontext() as caught:
+            await OwnDrafts(ada).create(message)
+
+        assert caught is None or (caught.value.code, caught.value.retry_after) == ("policy_unavailable", 7)
+        assert await one.drafts_left() == int(not is_refused)
 
 
 async def test_repeat_of_a_sent_message_is_answered_whatever_the_policies_say_now() -> None:

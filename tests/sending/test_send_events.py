@@ -37,7 +37,7 @@ class Listener:
 
 async def forbidden(_: str) -> str:
     error = PolicyDenied()
-    error.policy = "no-secrets"
+    error.rule = "no-secrets"
     raise error
 
 

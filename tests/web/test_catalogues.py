@@ -40,6 +40,23 @@ def test_f18_compiled_catalogue_is_up_to_date(path: Path) -> None:
     assert path.with_suffix(".mo").read_bytes() == compiled(read(path)), "Run `make translations`."
 
 
+# Values that are written in the language of the page, and those of other scripts or of digits.
+IN_THE_LANGUAGE = ("advice", "noun", "sentence", "time", "wrong")
+CHINESE = "[\u3000-\u9fff\uff00-\uffef]"
+
+
+@pytest.mark.parametrize(
+    "path", [one for one in CATALOGUES if one.parents[1].name.startswith("zh")], ids=lambda path: path.parents[1].name
+)
+def test_f18_no_blank_stands_between_chinese_words(path: Path) -> None:
+    """T4: neither in a text nor beside a value that is Chinese, too, such as 下午5:29; beside Latin letters it may."""
+    for message in read(path):
+        for text in strings(message.string) if message.id else []:
+            filled = re.sub(rf"%%?\((?:{'|'.join(IN_THE_LANGUAGE)})\)s", "中", text)
+
+            assert re.findall(f"{CHINESE} {CHINESE}", filled) == [], text
+
+
 def test_f18_there_is_a_catalogue() -> None:
     """Traditional Chinese is there, so that the tests above are about something."""
     assert "zh_Hant" in [path.parents[1].name for path in CATALOGUES]

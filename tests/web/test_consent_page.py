@@ -98,6 +98,31 @@ async def test_f18_page_says_what_the_toolsets_can_do(changes: dict[str, Any], c
     assert re.findall(r"It cannot [a-z ,]+ files", shown) == [cannot]
 
 
+@pytest.mark.parametrize(
+    ("level", "can", "hidden"),
+    [
+        (
+            "draft",
+            ["Write drafts of replies", "and discard them", "and cancel it", "Attach files"],
+            ["send or discard"],
+        ),
+        ("off", ["See scheduled mail", "See who wrote"], ["Write drafts", "cancel it", "Attach files", "Reply to"]),
+    ],
+)
+async def test_f18_page_tells_the_truth_below_the_level_send(level: str, can: list[str], hidden: list[str]) -> None:
+    """F18: where nothing is sent, the page asks about the account, and says that mail cannot be sent."""
+    async with opened(m365_toolsets=EVERYTHING, m365_send_from=True, m365_send_level=level) as http:
+        page = await consent(http)
+        landing = text_of(await http.get("/"))
+
+    shown = text_of(page)
+    assert "<h1>Allow <bdi>Claude</bdi> to use your account?</h1>" in page.text
+    assert [words for words in (*can, "It cannot send mail") if words not in shown] == []
+    assert [words for words in (*hidden, "Send mail", "shared mailboxes", "send mail as you") if words in shown] == []
+    assert "Let your assistant use your Microsoft 365 account" in landing
+    assert "Send the meeting notes" not in landing
+
+
 async def test_f18_form_is_the_one_that_fastmcp_expects() -> None:
     """The CSRF token, its cookie and the transaction come from FastMCP: Allow goes to Entra ID, Cancel back."""
     async with opened() as http:

@@ -13,20 +13,30 @@ from starlette.requests import Request
 from structlog.testing import capture_logs
 
 from m365_mcp import settings
+from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
+from m365_mcp.auth.client_metadata.failures import error_of
+from m365_mcp.auth.client_metadata.fetcher import DocumentInvalid, FetchFailed, HostRefused
 from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.commands.reference import every_error
 from m365_mcp.errors import (
     AuthorizationRequestTooLarge,
+    ClientMetadataInvalid,
     ClientSecretExpired,
     ConsentMissing,
     FileIsProgram,
+    Filled,
+    GraphUnavailable,
     InternalError,
     M365Error,
     PermissionMissing,
+    ServerBusy,
     SettingsMistake,
     StorageUnavailable,
+    Throttled,
     TooManyRequests,
 )
+from m365_mcp.uploads.receiver import _another_size
+from m365_mcp.web.oauth_requests import _too_large
 from m365_mcp.web.pages import Pages
 from m365_mcp.web.pages.error_page import explain
 from m365_mcp.web.pages.languages import language_of
@@ -276,6 +286,29 @@ async def test_f18_line_for_it_names_the_redirect_uri_and_the_log_its_host(visit
     assert f"ref {logged['ref']} " in line
 
 
+@pytest.mark.parametrize("visit", [unlisted_redirect, unknown_client, expired_consent, foreign_callback])
+async def test_t3_reference_on_the_page_is_in_the_line_of_the_sign_in(visit: Visit) -> None:
+    """T3: whoever has the line of a page finds the sign-in that it belongs to, and its page in the log."""
+    with capture_logs() as logs:
+        async with opened() as http:
+            page = await visit(http)
+
+    (reference,) = set(re.findall("ref ([0-9a-f]{6})", page.text))
+    (shown_page,) = (one for one in logs if one["event"] == "error_page")
+    refused = [one for one in logs if one["event"] == "sign_in" and one["outcome"] == "refused"]
+    assert shown_page["ref"] == reference
+    assert [one.get("ref") for one in refused] == [reference]
+
+
+async def test_t3_program_gets_no_page_and_its_line_no_reference() -> None:
+    """T3: a refusal in JSON leaves its line without a reference, because nobody has one to look for."""
+    with capture_logs() as logs:
+        async with opened({"Accept": "application/json"}) as http:
+            await unlisted_redirect(http)
+
+    assert [one.get("ref") for one in logs if one.get("outcome") == "refused"] == [None]
+
+
 async def test_f18_page_of_an_unregistered_redirect_uri_shows_it() -> None:
     """F18: the person sees which address their assistant has to register."""
     async with opened() as http:
@@ -383,6 +416,55 @@ def test_f18_sentence_without_a_translation_gives_way_to_the_one_of_its_kind() -
     assert "A sentence of the moment." in shown(ConsentMissing("A sentence of the moment."))
 
 
+FAILURES: list[tuple[FetchFailed, str]] = [
+    (HostRefused("host_refused"), "此伺服器不會從 client.example.com 取得用戶端的中繼資料文件。"),
+    (DocumentInvalid("not_client_metadata", member="redirect_uris"), "其成員 redirect_uris 無效。"),
+    (DocumentInvalid("client_id_differs"), "其 client_id 與其所在的 URL 不同。"),
+    (DocumentInvalid("too_large"), "內容太大。"),
+    (FetchFailed("http_404", 404), "client.example.com 以狀態碼 404 回應，而未提供 MCP 用戶端的中繼資料文件。"),
+    (FetchFailed("html_page"), "client.example.com 以網頁回應，而未提供 MCP 用戶端的中繼資料文件。"),
+    (FetchFailed("proxy_407"), "不允許連線到 client.example.com（狀態碼 407）。"),
+    (FetchFailed("proxy"), "不允許連線到 client.example.com。"),
+    (FetchFailed("special_purpose_address"), "client.example.com 的位址屬於私人網路"),
+    (FetchFailed("timeout"), "無法從 client.example.com 取得 MCP 用戶端的中繼資料文件。"),
+]
+
+
+@pytest.mark.parametrize(("failure", "said"), FAILURES, ids=[str(failure) for failure, _ in FAILURES])
+def test_f6_chinese_page_of_a_bad_document_names_what_the_english_one_names(failure: FetchFailed, said: str) -> None:
+    """F6: host, member and status stand in the sentence of either language, and the page is Chinese throughout."""
+    error = error_of(failure, "client.example.com", CLIENT_METADATA.noun)
+    english, chinese = main_of(shown(error)), main_of(shown(error, "zh-Hant"))
+
+    assert error.sentence in english
+    assert said in chinese
+    named = {"client.example.com", failure.member or "", str(failure.status or "")}
+    assert [one for one in named if (one in english) != (one in chinese)] == []
+    assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", chinese) == []
+
+
+def test_f6_markup_in_a_value_is_text_in_every_language() -> None:
+    """F6: what a stranger has chosen is escaped, and a placeholder in it is filled no second time."""
+    error = ClientMetadataInvalid(Filled("its member %(member)s is not valid", member="<b>%(x)s</b>"))
+    for language in ("en", "zh-Hant"):
+        page = bytes(OURS.error(request_in(language), error, status=400, headers={}).body).decode()
+
+        assert "&lt;b&gt;%(x)s&lt;/b&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (AuthorizationRequestTooLarge(_too_large(b"state=" + b"x" * 9000)), "授權要求的參數 state 超過 8192 位元組。"),
+        (_another_size(10, 1234), "檔案大小為 10 位元組，而預先告知的大小為 1,234 位元組。"),
+    ],
+    ids=["parameter", "size"],
+)
+def test_f6_every_sentence_with_values_keeps_them_in_chinese(error: M365Error, said: str) -> None:
+    """F6: the parameter that is too long, and the sizes of a file."""
+    assert said in main_of(shown(error, "zh-Hant"))
+
+
 @pytest.mark.parametrize("kind", [M365Error, *every_error()], ids=lambda kind: kind.code)
 @pytest.mark.parametrize("in_a_script", [False, True])
 def test_f18_no_error_leaves_a_sentence_in_english(kind: type[M365Error], in_a_script: bool) -> None:
@@ -428,6 +510,21 @@ def test_f18_script_gets_a_line_for_it_where_the_person_cannot_act() -> None:
 
     assert "M365_TOOLSETS" not in text
     assert re.search(r"Send this to your IT support: permission_missing · [\d-]+ [\d:]+ UTC · ref [0-9a-f]{6}$", text)
+
+
+@pytest.mark.parametrize("kind", [GraphUnavailable, Throttled, ServerBusy])
+@pytest.mark.parametrize(("language", "advice"), [("en", "connect again"), ("zh-Hant", "重新連線")])
+def test_f8_outage_that_a_new_sign_in_does_not_change_asks_nobody_to_connect_again(
+    kind: type[M365Error], language: str, advice: str
+) -> None:
+    """F8: on every page, whoever waits for Microsoft Graph or for this server is told to try again in a moment."""
+    page = main_of(shown(kind(), language))
+
+    assert advice not in page
+    assert OURS_LATER[language] in page
+
+
+OURS_LATER = {"en": "Try again in a moment.", "zh-Hant": "請稍候再試。"}
 
 
 def test_f18_outage_offers_another_try_and_a_fault_of_ours_does_not() -> None:

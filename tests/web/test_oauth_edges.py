@@ -7,10 +7,12 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx2
 import pytest
+from starlette.responses import JSONResponse
 
 from m365_mcp.commands.demo.sign_in import read_form
-from m365_mcp.web.error_descriptions import one_sentence
+from m365_mcp.web.error_descriptions import ErrorDescriptions, one_sentence
 from tests.web.apps import CALLBACK, authorize, consent, opened, register
 
 PROGRAM = {"Accept": "application/json"}
@@ -169,6 +171,28 @@ async def test_f4_sentence_in_a_redirect_is_one_line() -> None:
     assert (answer.status_code, told["state"], told["error"]) == (302, ["a b&ä"], ["unsupported_response_type"])
     assert is_one_line(told["error_description"][0])
     assert [is_one_line(each.json()["error_description"]) for each in (direct, unknown)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "sent", "answered"),
+    [
+        ("/token", "invalid_client", 400, 401),
+        ("/token", "invalid_client", 401, 401),
+        ("/token", "invalid_client", 503, 503),
+        ("/token", "invalid_grant", 401, 401),
+        ("/token", "invalid_scope", 400, 400),
+        ("/authorize", "invalid_client", 400, 400),
+    ],
+)
+async def test_t1_client_that_is_refused_late_is_refused_like_one_that_is_refused_early(
+    path: str, error: str, sent: int, answered: int
+) -> None:
+    """T1: an assertion that another request used first is `invalid_client` with 401, whoever finds it out."""
+    app = ErrorDescriptions(JSONResponse({"error": error, "error_description": "x"}, sent))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://a") as http:
+        answer = await http.post(path)
+
+    assert (answer.status_code, answer.json()["error"]) == (answered, error)
 
 
 async def test_f4_answer_without_an_error_stays_as_it_is() -> None:

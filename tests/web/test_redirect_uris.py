@@ -85,3 +85,18 @@ async def test_h21_ordinary_uris_pass(program: httpx2.AsyncClient) -> None:
     begun = await authorize(program, client_id, redirect_uri=uri)
 
     assert begun.status_code == 302
+
+
+@pytest.mark.parametrize("member", ["client_uri", "jwks_uri", "logo_uri", "policy_uri", "tos_uri"])
+@pytest.mark.parametrize("uri", ["https://exa\nmple.com/", "https://example.com/\t", "\x00https://example.com/"])
+async def test_t2_registration_with_a_control_character_in_a_uri_is_refused(
+    program: httpx2.AsyncClient, member: str, uri: str
+) -> None:
+    """T2: no URI of the client is registered as another one than it sent, and the answer names the member."""
+    body = {"token_endpoint_auth_method": "none", "redirect_uris": [CALLBACK], "client_name": "Claude"}
+    answer = await program.post("/register", json={**body, member: uri})
+    good = await program.post("/register", json={**body, "client_uri": "https://example.com/my app"})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+    assert answer.json()["error_description"] == f"{member} has a control character in it."
+    assert good.status_code == 201

@@ -33,13 +33,13 @@ class GraphTokenProvider:
         """Return the person of a session, for a request that has no access token of ours, such as an upload.
 
         Raises:
-            SignInNeeded: the session has ended.
+            SignInNeeded: the session has ended, and why.
             M365Error: it cannot be found out now.
         """
         session = await self.refresher.sessions.find(session_id)
         session = None if session is None else await self.refresher.fresh(session)
         if session is None:
-            raise SignInNeeded
+            raise await self.refresher.sessions.ending(session_id) or SignInNeeded()
         return Caller(session.person, session.upstream.access_token, session.id)
 
     async def token(self, caller: Caller, refused: RejectedTokens | None = None) -> GraphToken:
@@ -64,12 +64,15 @@ class GraphTokenProvider:
     async def _token(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:
         try:
             return await self.on_behalf_of.graph_token(caller, refused)
-        except AssertionRefused:
+        except AssertionRefused as refusal:
             # The assertion expired between check and use, or its key was withdrawn; try once with a refreshed one.
             session = await self.refresher.sessions.find(caller.session_id)
             renewed = None if session is None else await self.refresher.renew_from(session, caller.assertion)
             if renewed is None:
-                raise
+                ending = await self.refresher.sessions.ending(caller.session_id)  # it says more than this refusal
+                if ending is None:
+                    raise
+                raise ending from refusal
             return await self._token_after_refresh(replace(caller, assertion=renewed.upstream.access_token), refused)
 
     async def _token_after_refresh(self, caller: Caller, refused: RejectedTokens | None) -> GraphToken:

@@ -31,7 +31,7 @@ from m365_mcp.auth.callback_endpoint import CallbackEndpoint
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
 from m365_mcp.auth.client_secrets import issue_secret
 from m365_mcp.auth.consent import ConsentPage
-from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
+from m365_mcp.auth.mcp_tokens import EndedRefreshToken, McpTokens, Reference, assertion_of
 from m365_mcp.auth.registration_store import RegistrationStore
 from m365_mcp.auth.registrations import keep_allowed_uris, limit_metadata, restricted
 from m365_mcp.auth.revocation import Revocation
@@ -41,10 +41,12 @@ from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.errors import SignInNeeded
-from m365_mcp.errors.request_error import recorded
+from m365_mcp.errors.request_error import note, recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
+
+_ENDED = "The sign-in has ended; sign in again."
 
 
 class EntraProxy(CallbackEndpoint):
@@ -192,13 +194,25 @@ class EntraProxy(CallbackEndpoint):
             return None
         session = await self._sessions.find(reference.session_id)
         if session is None:
-            return None
+            return await self._ended(reference, refresh_token)
         await self._keep_client(client)
         return RefreshToken(
             token=refresh_token,
             client_id=reference.client_id,
             scopes=list(session.scopes),
             expires_at=reference.expires_at,
+        )
+
+    async def _ended(self, reference: Reference, refresh_token: str) -> EndedRefreshToken | None:
+        ending = await self._sessions.ending(reference.session_id)
+        if ending is None:
+            return None
+        return EndedRefreshToken(
+            token=refresh_token,
+            client_id=reference.client_id,
+            scopes=self.required_scopes,
+            expires_at=reference.expires_at,
+            why=ending.explain(),
         )
 
     @recorded
@@ -211,16 +225,19 @@ class EntraProxy(CallbackEndpoint):
             TokenError: `invalid_grant`: the sign-in has ended, or the token was used before the grace time.
             M365Error: the client can use the same refresh token again.
         """
+        if isinstance(refresh_token, EndedRefreshToken):
+            raise TokenError("invalid_grant", refresh_token.why)
         reference = self._tokens.read(refresh_token.token, "refresh")
-        pair = None
-        if reference is not None:
-            await self._sign_ins.use_assertion(client)
-            try:
-                pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
-            except SignInNeeded as ended:
-                raise TokenError("invalid_grant", ended.explain()) from ended
+        if reference is None:
+            raise TokenError("invalid_grant", _ENDED)
+        await self._sign_ins.use_assertion(client)
+        try:
+            pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+        except SignInNeeded as ended:
+            raise TokenError("invalid_grant", ended.explain()) from ended
         if pair is None:
-            raise TokenError("invalid_grant", "The sign-in has ended; sign in again.")
+            ending = await self._sessions.ending(reference.session_id)
+            raise TokenError("invalid_grant", _ENDED if ending is None else ending.explain())
         return self._tokens.issue(*pair)
 
     @recorded
@@ -236,7 +253,12 @@ class EntraProxy(CallbackEndpoint):
             return None
         session = await self._sessions.find(reference.session_id)
         session = None if session is None else await self._sign_ins.refresher.fresh(session)
-        return None if session is None else assertion_of(session, reference.expires_at)
+        if session is None:
+            ending = await self._sessions.ending(reference.session_id)
+            if ending is not None:
+                note(ending)  # the response says why; see `web.error_override`
+            return None
+        return assertion_of(session, reference.expires_at)
 
     async def has_grant(self, fields: Mapping[str, str]) -> bool:
         """Return whether a form for /token or /revoke has a code that we know, or a token of a session that lives.

@@ -126,7 +126,7 @@ class SessionRefresher:
             self._failures[session.id] = failure
             raise failure from error
         except SignInNeeded:
-            return None  # FastMCP's own response, `invalid_token`, is the right one here
+            return None  # the session has ended, and `Sessions.ending` says why
         except M365Error as error:
             self._failures[session.id] = error
             raise
@@ -177,7 +177,7 @@ class SessionRefresher:
         reason: EndReason = "step_up" if isinstance(error, StepUpNeeded) else "ended_by_microsoft"
         if isinstance(error, StepUpNeeded):
             await self.step_ups.remember(session.person, error.claims)
-        await self.sessions.end(session.id, reason, aadsts_of(error))
+        await self.sessions.end(session.id, reason, error)
 
     async def new_pair(self, session_id: str, number: int) -> tuple[Session, TokenPair] | None:
         """Return the pair for the refresh token of pair `number`: a new one, or the pair of its first use.

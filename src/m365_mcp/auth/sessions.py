@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from m365_mcp import logs
 from m365_mcp.auth.mcp_tokens import REFRESH_SECONDS
 from m365_mcp.auth.session import RefreshDecision, Session, TokenPair, Upstream, read_session
-from m365_mcp.errors import StorageUnavailable
+from m365_mcp.auth.session_endings import SessionEndings
+from m365_mcp.auth.sign_in_events import aadsts_of
+from m365_mcp.errors import M365Error, SignInNeeded, StorageUnavailable
 from m365_mcp.metrics import EndReason, Metrics
 from m365_mcp.storage.records import ABSENT, Records, Versioned
 
@@ -151,17 +153,21 @@ class Sessions:
         self.metrics.refreshes.labels("new" if pair is None else "replayed").inc()
         return session, pair or session.current
 
-    async def end(self, session_id: str, reason: EndReason, aadsts: int | None = None) -> bool:
+    async def end(self, session_id: str, reason: EndReason, refusal: M365Error | None = None) -> bool:
         """End the session on all replicas at once; return whether it existed.
 
         Args:
             session_id: the session.
             reason: why it ends.
-            aadsts: Microsoft's number, if Microsoft has ended it.
+            refusal: Microsoft's refusal, if Microsoft has ended it.
 
         Raises:
             StorageUnavailable: the session may or may not have ended.
         """
+        if (await self.records.read(COLLECTION, session_id)).version is None:
+            return False
+        # First, so that nobody meets a session that has ended and finds no reason.
+        await self._endings.remember(session_id, reason, refusal)
         for _ in range(_TRIES):
             stored = await self.records.read(COLLECTION, session_id)
             if stored.version is None:
@@ -169,11 +175,20 @@ class Sessions:
             if await self.records.compare_and_swap(COLLECTION, session_id, stored, None):
                 self.metrics.sessions_ended.labels(reason).inc()
                 session = read_session(stored.value)
+                aadsts = None if refusal is None else aadsts_of(refusal)
                 number = {} if aadsts is None else {"aadsts": aadsts}
                 _log.info("session_ended", reason=reason, object_id=session and session.object_id, **number)
                 self.observe(SessionEnd(session_id, reason, session))
                 return True
         raise StorageUnavailable
+
+    async def ending(self, session_id: str) -> SignInNeeded | None:
+        """Return why the session has ended; None when it has not, or not lately. Raises StorageUnavailable."""
+        return await self._endings.find(session_id)
+
+    @property
+    def _endings(self) -> SessionEndings:
+        return SessionEndings(self.records)
 
     async def all(self) -> AsyncIterator[Session]:
         """Iterate over all sessions. Raises StorageUnavailable."""

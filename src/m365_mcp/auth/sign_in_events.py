@@ -50,6 +50,7 @@ class SignInEvent:
         advice: what the operator or an administrator has to change.
         host: the host of the request, if this server does not serve it.
         origin: the origin of the page that sent the request, if it is not allowed.
+        ref: the reference on the page that tells a person of the refusal.
         person: who signed in; None before that is known. This and what follows is for the audit and not for the log.
         session: the id of the session that began.
         address: the IP address of the browser, or of the caller where no browser was seen.
@@ -68,6 +69,7 @@ class SignInEvent:
     advice: str | None = None
     host: str | None = None
     origin: str | None = None
+    ref: str | None = None
     person: PersonId | None = None
     session: str | None = None
     address: str | None = None
@@ -89,6 +91,7 @@ class Attempt:
         redirect_uri: where the client wants the browser to return to.
         cause: why the redirect URI was refused.
         refused_caller: the host or the origin that was refused, cleaned.
+        page_reference: the reference on the page of a refusal, if the answer is a page.
         person: who signed in.
         session: the id of the session that began.
         address: the IP address of the caller, if it may be recorded.
@@ -103,6 +106,7 @@ class Attempt:
     redirect_uri: str | None = None
     cause: RedirectCause | None = None
     refused_caller: Mapping[str, str | None] = field(default_factory=dict)
+    page_reference: str | None = None
     person: PersonId | None = None
     session: str | None = None
     address: str | None = None
@@ -152,6 +156,7 @@ class Attempt:
             host_of(self.redirect_uri),
             seconds,
             advice,
+            ref=self.page_reference if outcome == "refused" else None,
             **self.refused_caller,
             person=self.person,
             session=self.session,

@@ -1,4 +1,4 @@
-"""Runs every check and prints, for each failure, the cause and the fix."""
+"""Runs every check and prints, for each failure, the cause and the fix; then what may leave."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import httpx2
 from rich.console import Console
 from rich.table import Table
 
+from m365_mcp.commands.in_force import in_force
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import AppRegistrationMistake, EntraUnavailable, GraphUnavailable, M365Error
 from m365_mcp.settings import Settings
@@ -22,7 +23,7 @@ _TITLES = {
 
 
 async def examine(settings: Settings, console: Console) -> int:
-    """Print one line per check and return 0 when all pass, else 1."""
+    """Print one line per check and what may leave; return 0 when all checks pass, else 1."""
     container = build_container(settings)
     try:
         table = Table("Check", "Result", "What to do", title="m365-mcp doctor", show_lines=True)
@@ -37,6 +38,7 @@ async def examine(settings: Settings, console: Console) -> int:
     finally:
         await container.close()
     console.print(table)
+    console.print(in_force(settings, container.services.outgoing.policies.policies))
     return 1 if failed else 0
 
 

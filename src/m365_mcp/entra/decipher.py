@@ -81,9 +81,9 @@ def _meaning(body: Mapping[str, Any]) -> Meaning:
     suberror = str(body.get("suberror"))
     if suberror in _BY_SUBERROR:
         return _BY_SUBERROR[suberror]
-    if number is None or error in _UNAMBIGUOUS:
-        return _BY_ERROR.get(error, meanings.UNKNOWN)
-    return meanings.UNKNOWN
+    if number is None:
+        return _BY_ERROR.get(error, meanings.WITHOUT_NUMBER)
+    return _BY_ERROR[error] if error in _UNAMBIGUOUS else meanings.UNKNOWN
 
 
 def aadsts_number(body: Mapping[str, Any]) -> int | None:

@@ -49,8 +49,9 @@ PERMISSION_NOT_LISTED = Meaning(
     "operator",
     "The app registration does not list a permission that this server asks for.",
     for_administrator=(
-        "Under API permissions of the app registration, add the delegated Microsoft Graph permissions Mail.Send, "
-        "User.Read and those that M365_TOOLSETS and M365_SEND_MODE need. Then choose 'Grant admin consent'."
+        "Under API permissions of the app registration, add the delegated Microsoft Graph permissions User.Read, "
+        "Mail.Send (only where M365_SEND_LEVEL is send) and those that M365_TOOLSETS and M365_SEND_MODE need. Then "
+        "choose 'Grant admin consent'."
     ),
 )
 SERVICE_MISSING = Meaning(
@@ -255,11 +256,19 @@ FORM = Meaning(
     "operator",
     "Microsoft does not accept the form of this server's request.",
     for_administrator=(
-        "Check that no proxy between this server and Microsoft changes requests. If there is none, give the number to "
-        "the people who make this server."
+        "Check that no proxy between this server and Microsoft changes requests. If there is none, tell the people who "
+        "make this server."
     ),
 )
 UNKNOWN = Meaning(MicrosoftRefused, "administrator", for_person="Go back to your assistant and connect once more.")
+WITHOUT_NUMBER = Meaning(
+    MicrosoftRefused,
+    "administrator",
+    for_person="Go back to your assistant and connect once more.",
+    for_administrator=(
+        "Microsoft gave no number. Look for the time of the refusal in the sign-in log of Microsoft Entra; it says why."
+    ),
+)
 
 # A passing fault; the same callback, opened again, would only repeat it.
 PASSING = Meaning(

@@ -47,6 +47,7 @@ from m365_mcp.errors.composing import (
     MessageTooLarge,
     RecipientNotAllowed,
 )
+from m365_mcp.errors.filled import Filled
 from m365_mcp.errors.mailbox import AlreadySent, MessageMissing
 from m365_mcp.errors.microsoft import (
     AdministratorNeeded,
@@ -61,7 +62,7 @@ from m365_mcp.errors.microsoft import (
     PersonNotAllowed,
     TokenVersionMistake,
 )
-from m365_mcp.errors.policy import PolicyDenied, PolicyFailed
+from m365_mcp.errors.policy import PolicyDenied, PolicyFailed, PolicyUnavailable
 from m365_mcp.errors.sign_in import (
     AddressForClients,
     AuthorizationRequestInvalid,
@@ -127,6 +128,7 @@ __all__ = [
     "FileIsProgram",
     "FileRefused",
     "FileTooLarge",
+    "Filled",
     "GraphUnavailable",
     "HostNotServed",
     "IdempotencyKeyReused",
@@ -148,6 +150,7 @@ __all__ = [
     "PersonNotAllowed",
     "PolicyDenied",
     "PolicyFailed",
+    "PolicyUnavailable",
     "RateLimited",
     "ReadRefused",
     "RecipientNotAllowed",

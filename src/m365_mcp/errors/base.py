@@ -2,10 +2,8 @@
 
     M365Error
       InvalidArgument            invalid_argument            the call itself must change
-        …                                                    errors of composing; see `errors.composing`
+        …                                                    see `errors.composing`, `.uploads` and `.sign_in`
         MessageMissing           message_missing             see `errors.mailbox`, as for AlreadySent
-        …                                                    errors of uploads; see `errors.uploads`
-        …                                                    errors of a sign-in in a browser; see `errors.sign_in`
       SignInNeeded               sign_in_needed              the person must sign in again
         PersonDeclined           person_declined
         StepUpNeeded             step_up_needed
@@ -216,6 +214,7 @@ class GraphUnavailable(Unavailable):
 
     code = "graph_unavailable"
     sentence = "Microsoft Graph could not be reached."
+    for_person = "Try again in a moment."  # the sign-in is good
 
 
 class Throttled(Unavailable):
@@ -224,14 +223,16 @@ class Throttled(Unavailable):
     code = "throttled"
     sentence = "Microsoft asks this server to slow down."
     advice = "Wait for the time given, then try again once."
+    for_person = "Try again in a moment."
 
 
 class RateLimited(Unavailable):
-    """The person has sent as many messages to one address as the operator allows in an hour."""
+    """The person, or everybody together, has done as much in an hour or a day as the operator allows."""
 
     code = "rate_limited"
-    sentence = "You have sent the maximum number of messages per hour to one of the recipients."
-    advice = "Wait for the time given, or put everything into one message. The operator sets M365_SEND_HOURLY_LIMIT."
+    sentence = "A limit of this server for an hour or a day is reached."
+    advice = "Wait for the time given, then try again once."
+    for_person = "Nothing was sent. Ask your assistant to send the message again later."
 
 
 class ServerBusy(Unavailable):

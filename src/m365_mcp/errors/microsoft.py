@@ -36,12 +36,13 @@ class ConsentMissing(AdministratorNeeded):
     sentence = "This application has no consent to send mail and read your profile on your behalf."
     advice = (
         "An administrator opens the app registration in the Azure portal, goes to API permissions, and "
-        "chooses 'Grant admin consent' for Mail.Send, User.Read and the permissions that M365_TOOLSETS and "
-        "M365_SEND_MODE need. Then try again."
+        "chooses 'Grant admin consent' for User.Read, Mail.Send (only where M365_SEND_LEVEL is send) and the "
+        "permissions that M365_TOOLSETS and M365_SEND_MODE need. Then try again."
     )
     for_administrator = (
         "Open the app registration in the Azure portal, go to API permissions, and choose 'Grant admin consent' for "
-        "Mail.Send, User.Read and the permissions that M365_TOOLSETS and M365_SEND_MODE need."
+        "User.Read, Mail.Send (only where M365_SEND_LEVEL is send) and the permissions that M365_TOOLSETS and "
+        "M365_SEND_MODE need."
     )
 
 
@@ -130,12 +131,14 @@ class PermissionMissing(AdministratorNeeded):
     code = "permission_missing"
     sentence = "Microsoft Graph refused the request because a permission is missing."
     advice = (
-        "An administrator grants admin consent in the app registration for Mail.Send, User.Read and the permissions "
-        "that M365_TOOLSETS and M365_SEND_MODE need, and checks that the account has an Exchange Online licence."
+        "An administrator grants admin consent in the app registration for User.Read, Mail.Send (only where "
+        "M365_SEND_LEVEL is send) and the permissions that M365_TOOLSETS and M365_SEND_MODE need, and checks that the "
+        "account has an Exchange Online licence."
     )
     for_administrator = (
-        "Grant admin consent in the app registration for Mail.Send, User.Read and the permissions that M365_TOOLSETS "
-        "and M365_SEND_MODE need, and check that the account has an Exchange Online licence."
+        "Grant admin consent in the app registration for User.Read, Mail.Send (only where M365_SEND_LEVEL is "
+        "send) and the permissions that M365_TOOLSETS and M365_SEND_MODE need, and check that the account has an "
+        "Exchange Online licence."
     )
 
 

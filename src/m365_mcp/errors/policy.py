@@ -3,17 +3,24 @@
 M365Error
   PolicyDenied             policy_denied            a policy forbids the message; the sentence names it
   PolicyFailed             policy_error             a policy could not be evaluated, so the message does not leave
+  Unavailable
+    PolicyUnavailable      policy_unavailable       what a policy needs to know cannot be looked up at the moment
 """
 
 from __future__ import annotations
 
-from m365_mcp.errors.base import M365Error
+from m365_mcp.errors.base import M365Error, Unavailable
 
 
 class PolicyDenied(M365Error):
-    """A policy forbids the message; nothing was sent. `policy` is its id."""
+    """A policy forbids the message; nothing was sent.
 
-    policy: str | None = None
+    Attributes:
+        rule: the id of the policy.
+    """
+
+    rule: str | None = None
+
     code = "policy_denied"
     sentence = "A policy of this organization does not allow this message."
     advice = (
@@ -26,12 +33,25 @@ class PolicyDenied(M365Error):
 
 
 class PolicyFailed(M365Error):
-    """A policy could not be evaluated for the message; nothing was sent. `policy` is its id."""
+    """A policy could not be evaluated for the message; nothing was sent.
 
-    policy: str | None = None
+    Attributes:
+        rule: the id of the policy.
+    """
+
+    rule: str | None = None
+
     code = "policy_error"
     sentence = "A policy of this organization could not be evaluated, so the message was not sent."
     advice = "Tell the people who run this server: the policy has a mistake, and only they can correct it."
     title = "This mail was not sent"
     status = 403
     needs_administrator = True
+
+
+class PolicyUnavailable(Unavailable):
+    """What a policy needs to know cannot be looked up; nothing was sent."""
+
+    code = "policy_unavailable"
+    sentence = "What a policy of this organization needs to know cannot be looked up at the moment."
+    advice = "Wait for the time given, then try again once."

@@ -8,6 +8,7 @@ with that error instead. An error that our own code handles never gets there, so
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,7 @@ class Record:
 
     def __init__(self) -> None:
         self.error: M365Error | None = None
+        self.reference = _new_reference()  # what a page and the log call this error, so that one is found by the other
 
 
 _current: ContextVar[Record | None] = ContextVar("m365_mcp_request_error", default=None)
@@ -39,6 +41,16 @@ def recording() -> Iterator[Record]:
         yield record
     finally:
         _current.reset(token)
+
+
+def reference() -> str:
+    """Return the reference of the error of the current request; a new one outside of a request."""
+    record = _current.get()
+    return _new_reference() if record is None else record.reference
+
+
+def _new_reference() -> str:
+    return secrets.token_hex(3)
 
 
 def recorded(function: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -24,6 +24,7 @@ InvalidArgument                    invalid_argument
 from __future__ import annotations
 
 from m365_mcp.errors.base import InvalidArgument
+from m365_mcp.errors.filled import Filled
 
 
 class SignInExpired(InvalidArgument):
@@ -93,7 +94,7 @@ class AuthorizationRequestTooLarge(AuthorizationRequestInvalid):
     def __init__(self, detail: str | None = None) -> None:
         super().__init__()
         if detail is not None:
-            self.for_administrator = f"{detail} {self.advice}"
+            self.for_administrator = Filled("%(sentence)s %(advice)s", sentence=detail, advice=Filled(self.advice))
 
 
 class PageUnknown(InvalidArgument):

@@ -22,16 +22,18 @@ _ACTIONS: dict[ReplyKind, str] = {
     "forward": "createForward",
 }
 _ORIGINAL_QUERY = "$select=isDraft,parentFolderId,from,sender,toRecipients,ccRecipients"
+_EXPECTED_QUERY = "$select=subject,from,toRecipients,ccRecipients,replyTo,body"
 _ID_ADVICE = "Call list_messages for the ids. The message may have been deleted or moved since the last list."
 
 
 @dataclass(frozen=True)
 class ReplyDraft:
-    """The draft of a reply as Graph created it: recipients, subject, and the quoted message as its text."""
+    """The draft of a reply as Graph created it: recipients, subject, the quoted message as its text, and its link."""
 
     item: Item
     content_type: str
     content: str
+    web_link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,24 @@ class ReplyDrafts:
         with _advising():
             created = await self.drafts.make(f"{item_path(original)}/{action}", action, body)
         text = created.get("body") or {}
-        return ReplyDraft(read_item(created), str(text.get("contentType") or "text"), str(text.get("content") or ""))
+        content_type, content = str(text.get("contentType") or "text"), str(text.get("content") or "")
+        return ReplyDraft(read_item(created), content_type, content, created.get("webLink"))
+
+    async def expected(self, original: str, kind: ReplyKind) -> ReplyDraft:
+        """Return the draft that `begin` would create, read from the original, which must be there; create none.
+
+        It lacks what Graph writes above the quoted message: who wrote it, when, and to whom.
+
+        Raises:
+            MessageMissing: there is no message `original`.
+            M365Error: Graph does not return the message.
+        """
+        with _advising():
+            path = f"{item_path(original)}?{_EXPECTED_QUERY}"
+            found = read_message(await self.drafts.mailbox.read(path, "getOriginal", IMMUTABLE))
+        body = found.get("body") or {}
+        content_type, content = str(body.get("contentType") or "text"), str(body.get("content") or "")
+        return ReplyDraft(_expected_item(read_item(found), kind), content_type, content)
 
     async def list(self, folder: Folder, top: int, *, previews: bool) -> tuple[MessageSummary, ...]:
         """Return the newest messages of a folder. Raises M365Error."""
@@ -103,6 +122,19 @@ class ReplyDrafts:
         if response.status != 200:
             raise decipher(response, changes_something=False)
         return tuple(_read_summary(found) for found in response.json.get("value", ()))
+
+
+def _expected_item(original: Item, kind: ReplyKind) -> Item:
+    """Return subject and recipients as Graph chooses them; replies go to `replyTo` (RFC 5322 section 3.6.3)."""
+    prefix = "FW: " if kind == "forward" else "RE: "
+    has_prefix = original.subject.upper().startswith(prefix)
+    subject = original.subject if has_prefix else f"{prefix}{original.subject}"
+    if kind == "forward":
+        return Item(original.id, subject, is_draft=True)
+    wrote = original.reply_to or ((original.from_,) if original.from_ else ())
+    if kind == "reply":
+        return Item(original.id, subject, is_draft=True, to=wrote)
+    return Item(original.id, subject, is_draft=True, to=(*wrote, *original.to), cc=original.cc)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from m365_mcp.mail.recipients import check_recipients
 from m365_mcp.mail.replies import Reply, ReplyKind, ReplyRequest, compose_reply
 from m365_mcp.mail.reply_recipients import Original, ReplyRecipients, choose_recipients
 from m365_mcp.mail.report import warnings_of
-from m365_mcp.mail.rules import DEFAULT_BLOCKED, MAX_RECIPIENTS, MAX_REQUEST_BYTES, MailRules
+from m365_mcp.mail.rules import DEFAULT_BLOCKED, MAX_RECIPIENTS, MAX_REQUEST_BYTES, MailRules, SendLevel
 from m365_mcp.mail.send_at import read_send_at
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "ReplyKind",
     "ReplyRecipients",
     "ReplyRequest",
+    "SendLevel",
     "check_attachment_name",
     "check_attachment_start",
     "check_from",

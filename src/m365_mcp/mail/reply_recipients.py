@@ -12,7 +12,8 @@ from m365_mcp.mail.recipient import Recipient
 from m365_mcp.mail.report import Note, Weight
 
 _WRITE_OTHERWISE = (
-    "Use send_mail or forward and name the recipients. If others are in cc of the message, reply with reply_all=true."
+    "Write a new mail, or use forward, and name the recipients. If others are in cc of the message, reply with "
+    "reply_all=true."
 )
 _TO_FIRST_RECIPIENTS = Note(
     Weight.DETAIL, "The message is the person's own, so the reply goes to those whom the message went to."

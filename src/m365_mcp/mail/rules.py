@@ -33,6 +33,9 @@ DISTRUSTED = words(
 )
 
 
+SendLevel = Literal["send", "draft", "off"]
+
+
 @dataclass(frozen=True)
 class MailRules:
     """The operator's choices about mail.
@@ -43,6 +46,7 @@ class MailRules:
         allow_bcc: whether a message may have blind copies.
         allow_from: whether another mailbox than the person's own may send a message.
         blocked_extensions: file name extensions that are refused, lower case, without a dot; empty refuses none.
+        level: whether the tools may send mail, only leave drafts, or only read.
         approval: which mail waits for the person's approval: none, what has an address outside, or all.
         max_inline_attachment_bytes: the largest total size of the attachments inside a call, before base64.
     """
@@ -52,5 +56,6 @@ class MailRules:
     allow_bcc: bool = False
     allow_from: bool = False
     blocked_extensions: frozenset[str] = DEFAULT_BLOCKED
+    level: SendLevel = "send"
     approval: Literal["off", "external", "all"] = "off"
     max_inline_attachment_bytes: int = MAX_INLINE_ATTACHMENT_BYTES

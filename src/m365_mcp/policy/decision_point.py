@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any
 
 from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
 from m365_mcp.mail import MailRules
 from m365_mcp.person import PersonId
-from m365_mcp.policy.facts import Circumstances, InternalDomains, MessageFacts, requests_of
+from m365_mcp.policy.facts import NO_COUNTS, Circumstances, InternalDomains, MessageFacts, SendCounts, requests_of
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
 from m365_mcp.policy.setting_rules import policies_of
 
@@ -41,7 +40,7 @@ class PolicyRefusal:
     message: MessageFacts
 
 
-def _ignore(_: Any) -> None:
+def _ignore(_: PolicyRefusal) -> None:
     return
 
 
@@ -63,25 +62,37 @@ class PolicyDecisionPoint:
     now: Callable[[tzinfo], datetime] = datetime.now
     observe: Callable[[PolicyRefusal], None] = _ignore
 
-    def require(self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str) -> None:
+    def require(
+        self,
+        person: PersonId,
+        actions: tuple[str, ...],
+        message: MessageFacts,
+        client: str,
+        counts: SendCounts = NO_COUNTS,
+    ) -> None:
         """Return if the policies permit each of `actions` on the message.
+
+        Args:
+            counts: what has left before, if a policy mentions one of `COUNT_NAMES`.
 
         Raises:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
         """
-        verdict = self._decide(person, actions, message, client)
+        verdict = self._decide(person, actions, message, client, counts)
         if not verdict.is_permitted:
             raise self._refusal(verdict, person, actions, message, client)
 
-    def who_asks(self, person: PersonId, message: MessageFacts, client: str) -> Policy | None:
+    def who_asks(
+        self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
+    ) -> Policy | None:
         """Return the policy that has a permitted message wait for the person's approval; None: it may leave unasked.
 
         Raises:
             PolicyFailed: a policy could not be evaluated.
         """
         actions = ("SendUnasked",)
-        verdict = self._decide(person, actions, message, client)
+        verdict = self._decide(person, actions, message, client, counts)
         if verdict.failed:
             raise self._refusal(verdict, person, actions, message, client)
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
@@ -91,22 +102,28 @@ class PolicyDecisionPoint:
     ) -> PolicyDenied | PolicyFailed:
         """Return the error of a verdict that denies, and tell of it."""
         policies = tuple(policy.id for policy in (*verdict.failed, *verdict.forbidden_by))
-        error = _error_of(verdict)
-        error.policy = policies[0]
+        error = error_of(verdict)
         _log.info("policy_denied", policies=list(policies))
         self.observe(PolicyRefusal(person, client, actions, policies, error.code, message))
         return error
 
-    def _decide(self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str) -> Verdict:
-        circumstances = Circumstances(client, self.now(self.time_zone))
+    def _decide(
+        self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str, counts: SendCounts
+    ) -> Verdict:
+        circumstances = Circumstances(client, self.now(self.time_zone), counts)
         return self.policies.decide(*requests_of(person, actions, message, circumstances))
 
 
-def _error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+def error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+    """Return the error for a verdict that permits nothing; it names the first policy."""
+    error: PolicyDenied | PolicyFailed
+    policy = (*verdict.failed, *verdict.forbidden_by)[0]
     if verdict.failed:
-        return PolicyFailed(f"The policy {verdict.failed[0].id!r} could not be evaluated, so nothing was sent.")
-    policy = verdict.forbidden_by[0]
-    return PolicyDenied(_sentence(policy), advice=policy.advice)
+        error = PolicyFailed(f"The policy {policy.id!r} could not be evaluated, so nothing was sent.")
+    else:
+        error = PolicyDenied(_sentence(policy), advice=policy.advice)
+    error.rule = policy.id
+    return error
 
 
 def _sentence(policy: Policy) -> str:

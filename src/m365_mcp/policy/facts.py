@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -122,11 +122,39 @@ def _extension(name: str) -> str:
 
 
 @dataclass(frozen=True)
+class SendCounts:
+    """What has left in the past hour and day, without the message that is decided: of the person, and of all people."""
+
+    person_messages_hour: int = 0
+    person_messages_day: int = 0
+    person_recipients_hour: int = 0
+    person_recipients_day: int = 0
+    company_messages_hour: int = 0
+    company_messages_day: int = 0
+    company_recipients_hour: int = 0
+    company_recipients_day: int = 0
+
+    def as_cedar(self) -> dict[str, int]:
+        """Return the counts by their names in the policies."""
+        return {_camel_case(one.name): getattr(self, one.name) for one in fields(self)}
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+NO_COUNTS = SendCounts()
+COUNT_NAMES = tuple(NO_COUNTS.as_cedar())
+
+
+@dataclass(frozen=True)
 class Circumstances:
-    """The call: its client, and when it is made in the time zone of the policies."""
+    """The call: its client, when it is made in the time zone of the policies, and what has left before."""
 
     client: str
     at: datetime
+    counts: SendCounts = NO_COUNTS
 
     def as_cedar(self) -> dict[str, Any]:
         """Return the context of a request, in Cedar's JSON."""
@@ -135,6 +163,7 @@ class Circumstances:
             "clientVerified": self.client.startswith("https://"),  # only a metadata document has a URL for its id
             "hour": self.at.hour,
             "weekday": self.at.isoweekday(),
+            **self.counts.as_cedar(),
         }
 
 

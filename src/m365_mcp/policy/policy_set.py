@@ -113,9 +113,9 @@ class PolicySet:
                 forbidden |= {name: self._policies[name] for name in result.diagnostics.reasons}
             if not result.allowed and not result.diagnostics.reasons and not failed:
                 failed["?"] = Policy("default", None)  # a request that Cedar did not evaluate is no permission
-        return Verdict(
-            tuple(sorted(forbidden.values(), key=lambda policy: policy.is_of_setting)), tuple(failed.values())
-        )
+        # Cedar names them in any order; the one that the caller is told is always the same.
+        ordered = sorted(forbidden, key=lambda name: (self._policies[name].is_of_setting, int(name[len("policy") :])))
+        return Verdict(tuple(forbidden[name] for name in ordered), tuple(failed.values()))
 
 
 def _position(item: tuple[str, Any]) -> int:

@@ -13,7 +13,13 @@ def policies_of(rules: MailRules) -> str:
     return "\n".join(_policies(rules))
 
 
+_OFF_ADVICE = "Tell the person that this server only reads; they can write the mail in Outlook."
+_DRAFT_ADVICE = "Tell the person that this server leaves drafts only; they can send the draft in Outlook."
+
+
 def _policies(rules: MailRules) -> Iterator[str]:
+    if rules.level != "send":
+        yield _of_level(is_off=rules.level == "off")
     if rules.allowed_domains is not None:
         # Cedar has no type for an empty set, so that a list without an entry forbids without a condition.
         domains = f" unless {{ {_set(rules.allowed_domains)}.containsAll(resource.domains) }}"
@@ -30,6 +36,13 @@ def _policies(rules: MailRules) -> Iterator[str]:
     if rules.approval != "off":
         condition = " when { resource.externalCount > 0 }" if rules.approval == "external" else ""
         yield _forbid("M365_SEND_APPROVAL", condition, "SendUnasked")
+
+
+def _of_level(*, is_off: bool) -> str:
+    advice = json.dumps(_OFF_ADVICE if is_off else _DRAFT_ADVICE)
+    actions = ["Send", "Schedule", *(["Draft"] if is_off else [])]
+    forbidden = ", ".join(f'Action::"{action}"' for action in actions)
+    return f'@id("setting:M365_SEND_LEVEL")\n@advice({advice})\nforbid(principal, action in [{forbidden}], resource);\n'
 
 
 def _forbid(variable: str, condition: str, action: str = "Send") -> str:

@@ -12,12 +12,14 @@ from typing import Any
 from m365_mcp import logs
 from m365_mcp.errors import AuditUnavailable, GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, as_time, new_held_mail
 from m365_mcp.sending.ledger import Ledger
-from m365_mcp.sending.ledger_entry import Entry, Reservation
-from m365_mcp.sending.person_limits import MailboxSlots, RecipientRateLimit
+from m365_mcp.sending.ledger_entry import Entry, Reservation, RunningSend
+from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver, event_of
+from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import (
     DEFAULT_TERMS,
@@ -41,7 +43,7 @@ class Delivery:
     Attributes:
         ledger: the entries of recent sends.
         slots: limits the concurrent requests for a mailbox.
-        rate_limit: limits the messages to one address.
+        limits: counts what leaves, and refuses what goes over a limit.
         metrics: counts the outcomes.
         throttled_seconds: how long this server retries a throttled message; 0 for no retry.
         approval: where and how long a message waits for the person.
@@ -50,7 +52,7 @@ class Delivery:
 
     ledger: Ledger
     slots: MailboxSlots
-    rate_limit: RecipientRateLimit
+    limits: SendLimits
     metrics: Metrics
     throttled_seconds: float = 0.0
     approval: ApprovalTerms = DEFAULT_TERMS
@@ -136,35 +138,45 @@ class Delivery:
         if not reservation.is_ours:
             return self._repeat(reservation)
         async with self.ledger.holding_lease(reservation):
-            return await self._perform(_RunningSend(reservation), observed, strategy, progress)
+            return await self._perform(RunningSend(reservation), observed, strategy, progress)
 
     async def _send_held(self, observed: ObservedSend, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
         await observed.begin()  # first, so that the mail still waits if the send cannot be recorded
         reservation = await self.ledger.decide(mail.names, mail.id, "sending", mail.window_seconds)
         async with self.ledger.holding_lease(reservation):
-            receipt = await self._perform(_RunningSend(reservation), observed, strategy, no_progress)
+            receipt = await self._perform(RunningSend(reservation), observed, strategy, no_progress)
         with suppress(StorageUnavailable):  # then the content stays until its time is over
             await self.held.close(mail, mail.window_seconds)
         return receipt
 
     async def _perform(
-        self, running: _RunningSend, observed: ObservedSend, strategy: SendStrategy, progress: Progress
+        self, running: RunningSend, observed: ObservedSend, strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
         person = observed.event.request.person
         try:
             await observed.begin()
-            async with self.rate_limit.counting(person, observed.event.addresses), self.slots.slot(person):
-                request_id = await self._send_with_retries(running, strategy, progress)
+            async with self.limits.counting(person, observed.event.addresses):
+                return await self._send_or_reconcile(running, strategy, progress, person)
         except ApprovalNeeded as needed:
             return await self._hold(running.reservation, observed, strategy, needed.rule)
-        except OutcomeUnknown as error:
-            return await self._reconciled_or_unknown(running.reservation, strategy, error)
+        except OutcomeUnknown:
+            raise
         except M365Error:
             await self._store_outcome(running.reservation, "failed")
             raise
         except BaseException:
             await self._store_outcome(running.reservation, "unknown")
             raise
+
+    async def _send_or_reconcile(
+        self, running: RunningSend, strategy: SendStrategy, progress: Progress, person: PersonId
+    ) -> SendReceipt:
+        """Send the message, and store the outcome unless it was refused, as `send` raises it."""
+        try:
+            async with self.slots.slot(person):
+                request_id = await self._send_with_retries(running, strategy, progress)
+        except OutcomeUnknown as error:
+            return await self._reconciled_or_unknown(running.reservation, strategy, error)
         return await self._sent(running.reservation, request_id)
 
     async def _hold(
@@ -184,7 +196,7 @@ class Delivery:
         observed.held(rule)
         return self._repeat(await self.ledger.hold(reservation, until, rule))
 
-    async def _send_with_retries(self, running: _RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
+    async def _send_with_retries(self, running: RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
         """Send the message; retry as long as the operator allows while Graph throttles it and so does not accept it."""
 
         async def record_draft(draft_id: str) -> None:
@@ -212,8 +224,8 @@ class Delivery:
         reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled:
             return await self._sent(reservation, error.reference)
-        await self._store_outcome(reservation, "unknown" if reconciled is None else "failed")
         if reconciled is None:
+            await self._store_outcome(reservation, "unknown")
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
         raise GraphUnavailable("Microsoft Graph did not send the message.", reference=error.reference) from error
 
@@ -275,13 +287,6 @@ class Delivery:
             return Approval("declined", None, None, entry.rule)
         url = self.approval.page_of(entry.message_id)
         return Approval("approval_needed", url, as_time(entry.held_until or 0.0), entry.rule)
-
-
-@dataclass
-class _RunningSend:
-    """A running send with its current reservation, which changes when the ledger stores a draft."""
-
-    reservation: Reservation
 
 
 def _when_throttled(error: Exception) -> bool | float:

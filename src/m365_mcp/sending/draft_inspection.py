@@ -46,13 +46,26 @@ class DraftInspection:
         """Return the draft, if it may be sent.
 
         Raises:
+            PolicyDenied, PolicyFailed: the policies do not permit the draft to leave.
+            ApprovalVoid: the draft differs from what the person has approved.
+            ApprovalNeeded: the person is to be asked first.
+            M365Error: see `examine`.
+        """
+        item, attached = await self.examine(draft_id)
+        is_reply, is_forward = self.way == "reply", self.way == "forward"
+        await self.policy.draft(item, attached, "Send", is_reply=is_reply, is_forward=is_forward)
+        if self.approved is not None and self.approved != draft_digest(item, attached, await self.drafts.body(item.id)):
+            raise ApprovalVoid
+        return item
+
+    async def examine(self, draft_id: str) -> tuple[Item, tuple[Attached, ...]]:
+        """Return the draft and its attachments, if the rules allow it; the policies are not asked.
+
+        Raises:
             MessageMissing: the mailbox has no such draft, or the person has moved it out of the Drafts folder.
             AlreadySent: the draft was sent.
             InvalidArgument, RecipientNotAllowed: the rules do not allow the draft; the error names the field.
-            PolicyDenied, PolicyFailed: the policies do not permit the draft to leave.
             AttachmentsMissing: a file that attach_files announced is not in the draft.
-            ApprovalVoid: the draft differs from what the person has approved.
-            ApprovalNeeded: the person is to be asked first.
         """
         item = require_own(await self.drafts.find(draft_id))
         if not item.is_draft:
@@ -63,11 +76,7 @@ class DraftInspection:
         check_item(item, self.rules, await self.own_keys((item,)))
         attached = await list_attachments(self.drafts.mailbox, item.id)
         check_attachments(attached, item.files or self.announced, self.rules)
-        is_reply, is_forward = self.way == "reply", self.way == "forward"
-        await self.policy.draft(item, attached, "Send", is_reply=is_reply, is_forward=is_forward)
-        if self.approved is not None and self.approved != draft_digest(item, attached, await self.drafts.body(item.id)):
-            raise ApprovalVoid
-        return item
+        return item, attached
 
     async def own_keys(self, items: Sequence[Item]) -> frozenset[str]:
         """Return the person's addresses as `Recipient.key`; none if the rules do not need them for `items`."""
@@ -76,7 +85,9 @@ class DraftInspection:
         return await own_keys(self.drafts)
 
     def is_allowed(self, item: Item, own: frozenset[str]) -> bool:
-        """Return whether the rules allow sender, recipients and reply-to addresses of a message."""
+        """Return whether the rules allow this server to send at all, and sender and addresses of the message."""
+        if self.rules.level != "send":
+            return False
         try:
             check_item(item, self.rules, own)
         except InvalidArgument:
@@ -107,7 +118,7 @@ def require_own(item: Item) -> Item:
     if item.message_id is None:
         raise InvalidArgument(
             "This server did not create this message, and it changes only its own messages.",
-            advice="Use the id that create_draft or schedule_mail returned; other messages can be changed in Outlook.",
+            advice="Use an id that this server gave to a draft or a scheduled mail; others can be changed in Outlook.",
         )
     return item
 

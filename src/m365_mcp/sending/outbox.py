@@ -108,6 +108,7 @@ class Outbox:
             self.sign_in_name,
             self.origin.client,
             self.drafts,
+            self.outgoing.delivery.limits,
             self.run,
             self.is_approved,
         )

@@ -13,6 +13,7 @@ from m365_mcp.graph.drafts import Draft
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message
 from m365_mcp.sending.draft_inspection import require_own
+from m365_mcp.sending.dry_run import DryRun, dry_run_of_draft
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
@@ -55,6 +56,10 @@ class OwnDrafts:
         )
         receipt = await self.outbox.deliver(request, item.addresses, strategy, progress)
         return strategy.inspected or item, receipt
+
+    async def dry_run(self, draft_id: str) -> DryRun:
+        """Return what would become of a draft. Raises M365Error if it could not be sent; see `dry_run_of_draft`."""
+        return await dry_run_of_draft(self.outbox.inspection, draft_id)
 
     async def _find_or_placeholder(self, draft_id: str) -> Item:
         try:

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from m365_mcp.errors import PolicyUnavailable, StorageUnavailable
 from m365_mcp.graph.attachments import Attached
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message, Recipient
 from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
-from m365_mcp.policy.facts import AttachedFile, MessageFacts
+from m365_mcp.policy.facts import COUNT_NAMES, NO_COUNTS, AttachedFile, MessageFacts, SendCounts
 from m365_mcp.policy.links import link_domains
 from m365_mcp.sending.held_mail import ApprovalNeeded
+from m365_mcp.sending.send_limits import SendLimits
 
 # What the person's own addresses decide, always and where the operator has not named the company's domains.
 _ABOUT_OWN = ("toSelfOnly", "hasOtherReplyTo")
@@ -38,6 +40,7 @@ class PolicyCheck:
         sign_in_name: the person's sign-in name, or an empty text.
         client: the client id of the MCP client.
         drafts: the person's drafts.
+        limits: knows how much has left.
         run: runs work that takes processor time off the event loop; see `Composer.run`.
         is_approved: whether the person has approved the message, so that no policy has it wait.
     """
@@ -47,6 +50,7 @@ class PolicyCheck:
     sign_in_name: str
     client: str
     drafts: Drafts
+    limits: SendLimits
     run: Run
     is_approved: bool = False
 
@@ -55,6 +59,7 @@ class PolicyCheck:
 
         Raises:
             PolicyDenied, PolicyFailed: see `PolicyDecisionPoint.require`.
+            PolicyUnavailable: what a policy needs to know cannot be looked up.
             ApprovalNeeded: the message may leave, and the person is to be asked first.
         """
         own = await self._own(message.from_)
@@ -69,18 +74,25 @@ class PolicyCheck:
             content_type=message.content_type,
             is_shared=_is_shared(message.from_, own),
         )
-        self._require(actions, facts)
+        await self._require(actions, facts)
 
     async def draft(
-        self, item: Item, attached: Sequence[Attached], *actions: str, is_reply: bool = False, is_forward: bool = False
+        self,
+        item: Item,
+        attached: Sequence[Attached],
+        *actions: str,
+        is_reply: bool = False,
+        is_forward: bool = False,
+        body: tuple[str, str] | None = None,
     ) -> None:
         """Return if the policies permit `actions` on a draft in the mailbox. Raises as `message` does.
 
         Args:
             attached: its attachments.
+            body: its content type and content, if they are not those in the mailbox.
         """
         own = await self._own(item.from_)
-        content_type, content = await self._body(item)
+        content_type, content = body or await self._body(item)
         facts = MessageFacts(
             (*item.to, *item.cc, *item.bcc),
             reply_to=item.reply_to,
@@ -95,14 +107,27 @@ class PolicyCheck:
             is_forward=is_forward,
             is_shared=_is_shared(item.from_, own),
         )
-        self._require(actions, facts)
+        await self._require(actions, facts)
 
-    def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
-        self.decision_point.require(self.person, actions, facts, self.client)
+    async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
+        counts = await self._counts()
+        self.decision_point.require(self.person, actions, facts, self.client, counts)
         if "Send" in actions and not self.is_approved:
-            policy = self.decision_point.who_asks(self.person, facts, self.client)
+            policy = self.decision_point.who_asks(self.person, facts, self.client, counts)
             if policy is not None:
                 raise ApprovalNeeded(policy.id)
+
+    async def _counts(self) -> SendCounts:
+        """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""
+        if not self.decision_point.policies.mentions(*COUNT_NAMES):
+            return NO_COUNTS
+        try:
+            return await self.limits.before_this(self.person)
+        except StorageUnavailable as error:
+            raise PolicyUnavailable(
+                "A policy needs to know how much was sent, and the counts cannot be read.",
+                retry_after=error.retry_after,
+            ) from error
 
     async def _body(self, item: Item) -> tuple[str, str]:
         """Return the content type and the content of a draft, if a policy needs them; Graph is asked for them."""

@@ -22,6 +22,7 @@ from m365_mcp.mail import (
 )
 from m365_mcp.mail.report import Note, warnings_of
 from m365_mcp.sending.draft_inspection import own_keys
+from m365_mcp.sending.dry_run import DryRun, decision_of
 from m365_mcp.sending.held_mail import Way
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendContent, SendRequest, new_message_id
@@ -35,6 +36,17 @@ class SentReply:
 
     addresses: tuple[str, ...]
     receipt: SendReceipt
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DraftedReply:
+    """A reply that waits in the Drafts folder: Graph's id and link, our id, its addresses, and warnings."""
+
+    id: str
+    web_link: str | None
+    message_id: str
+    addresses: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -58,8 +70,9 @@ class Replies:
             RecipientNotAllowed: a recipient is outside the allowed domains; this method deletes the draft.
         """
         message_id = new_message_id()
-        item, notes = await self._create_draft(reply, message_id)
-        permit = partial(self._permit, reply, item)
+        draft, notes = await self._create_draft(reply, message_id)
+        item = draft.item
+        permit = partial(self._permit, reply, item, "Send")
         way: Way = "forward" if reply.kind == "forward" else "reply"
         strategy = ExistingDraftSend(self.outbox.drafts, item.id, message_id, permit=permit, way=way)
         request = SendRequest(
@@ -81,14 +94,47 @@ class Replies:
             await strategy.discard()
         return SentReply(item.addresses, receipt, warnings_of((*reply.notes, *notes)))
 
-    async def _permit(self, reply: Reply, item: Item) -> None:
-        """Return if the policies permit the reply, with the original's attachments if it is a forward."""
-        is_forward = reply.kind == "forward"
-        ours = [Attached(file.name, is_file=True, size=file.size) for file in reply.attachments]
-        attached = await list_attachments(self.outbox.mailbox, item.id) if is_forward else ours
-        await self.outbox.policy.draft(item, attached, "Send", is_reply=not is_forward, is_forward=is_forward)
+    async def leave(self, reply: Reply) -> DraftedReply:
+        """Leave a reply in the Drafts folder. It sends nothing; a draft that is not permitted is deleted.
 
-    async def _create_draft(self, reply: Reply, message_id: str) -> tuple[Item, tuple[Note, ...]]:
+        Raises:
+            PolicyDenied, PolicyFailed: the policies do not permit the draft.
+            MessageMissing, InvalidArgument, RecipientNotAllowed: see `send`.
+        """
+        message_id = new_message_id()
+        draft, notes = await self._create_draft(reply, message_id)
+        item = draft.item
+        try:
+            await self._permit(reply, item, "Draft")
+        except M365Error:
+            await ExistingDraftSend(self.outbox.drafts, item.id, message_id).discard()
+            raise
+        warnings = warnings_of((*reply.notes, *notes))
+        return DraftedReply(item.id, draft.web_link, message_id, item.addresses, warnings)
+
+    async def dry_run(self, reply: Reply) -> DryRun:
+        """Return what would become of a reply; create no draft. Raises as `send` before it asks the policies."""
+        drafts, is_forward = self.outbox.drafts, reply.kind == "forward"
+        original = await self._original(reply)
+        draft = await ReplyDrafts(drafts).expected(reply.original, reply.kind)
+        item, chosen = await self._addressed(draft.item, reply, original)
+        body, notes = await self.outbox.run(partial(_text_with_quote, draft, reply))
+        quoted = await list_attachments(self.outbox.mailbox, reply.original) if is_forward else ()
+        attached = (*quoted, *_attached(reply))
+        written = (body["contentType"], body["content"])
+        permit = self.outbox.policy.draft(
+            item, attached, "Send", is_reply=not is_forward, is_forward=is_forward, body=written
+        )
+        warnings, decision = warnings_of((*reply.notes, *chosen, *notes)), await decision_of(permit)
+        return DryRun(item, written[0], len(written[1].encode()), attached, warnings, decision)
+
+    async def _permit(self, reply: Reply, item: Item, action: str) -> None:
+        """Return if the policies permit `action` on the reply, with the original's attachments if it is a forward."""
+        is_forward = reply.kind == "forward"
+        attached = await list_attachments(self.outbox.mailbox, item.id) if is_forward else _attached(reply)
+        await self.outbox.policy.draft(item, attached, action, is_reply=not is_forward, is_forward=is_forward)
+
+    async def _create_draft(self, reply: Reply, message_id: str) -> tuple[ReplyDraft, tuple[Note, ...]]:
         """Create the draft and complete it; delete it when the rules do not allow the reply."""
         drafts = self.outbox.drafts
         async with self.outbox.slot():
@@ -106,24 +152,33 @@ class Replies:
 
     async def _complete(
         self, draft: ReplyDraft, reply: Reply, original: Original | None, message_id: str
-    ) -> tuple[Item, tuple[Note, ...]]:
+    ) -> tuple[ReplyDraft, tuple[Note, ...]]:
         """Give the draft its recipients, its text and its files; return it, and notes for the report."""
-        chosen = await self._choose_recipients(draft.item, reply, original)
-        item = replace(draft.item, to=chosen.to, cc=chosen.cc, bcc=(*draft.item.bcc, *reply.bcc))
-        check_recipients(self.outbox.rules, to=item.to, cc=item.cc, bcc=item.bcc)
+        item, chosen = await self._addressed(draft.item, reply, original)
         # Composing takes processor time, and an original may be any size.
         body, notes = await self.outbox.run(partial(_text_with_quote, draft, reply))
         changes = {"body": body, **_changed_recipients(draft.item, item)}
         await self.outbox.drafts.change(item.id, marked(changes, message_id))
         for attachment in reply.attachments:
             await self.outbox.drafts.attach(item.id, attachment.as_graph())
-        return item, (*chosen.notes, *notes)
+        return replace(draft, item=item), (*chosen, *notes)
+
+    async def _addressed(self, draft: Item, reply: Reply, original: Original | None) -> tuple[Item, tuple[Note, ...]]:
+        """Return the draft with the recipients of the reply, and notes for the report. Raises M365Error."""
+        chosen = await self._choose_recipients(draft, reply, original)
+        item = replace(draft, to=chosen.to, cc=chosen.cc, bcc=(*draft.bcc, *reply.bcc))
+        check_recipients(self.outbox.rules, to=item.to, cc=item.cc, bcc=item.bcc)
+        return item, chosen.notes
 
     async def _choose_recipients(self, draft: Item, reply: Reply, original: Original | None) -> ReplyRecipients:
         if original is None:
             return ReplyRecipients(reply.to, reply.cc)
         proposed, own = ReplyRecipients(draft.to, draft.cc), await own_keys(self.outbox.drafts)
         return choose_recipients(original, proposed, own, to_all=reply.kind == "reply_all")
+
+
+def _attached(reply: Reply) -> tuple[Attached, ...]:
+    return tuple(Attached(file.name, is_file=True, size=file.size) for file in reply.attachments)
 
 
 def _content_of(reply: Reply, item: Item) -> SendContent:

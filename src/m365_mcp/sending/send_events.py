@@ -130,7 +130,7 @@ class ObservedSend:
             self._end("unknown", code="internal_error")
             return
         outcome: Outcome = "unknown" if isinstance(error, OutcomeUnknown) else "not_sent"
-        policy = error.policy if isinstance(error, PolicyDenied | PolicyFailed) else None
+        policy = error.rule if isinstance(error, PolicyDenied | PolicyFailed) else None
         self._end(outcome, request_id=error.reference, code=error.code, policy=policy)
 
     def _end(

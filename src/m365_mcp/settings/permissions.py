@@ -5,7 +5,9 @@ Source: Microsoft Graph permissions reference.
 
 from __future__ import annotations
 
-BASIC = ("Mail.Send", "User.Read")
+SEND = "Mail.Send"
+PROFILE = "User.Read"
+BASIC = (SEND, PROFILE)
 # What each toolset needs besides.
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "drafts": ("Mail.ReadWrite",),
@@ -13,4 +15,12 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "replies": ("Mail.ReadWrite",),
     "schedule": ("Mail.ReadWrite",),
     "people": ("People.Read", "User.ReadBasic.All"),
+}
+# What the reading tools of a toolset need, where no other tool is offered.
+READING: dict[str, tuple[str, ...]] = {
+    "drafts": (),
+    "attachments": (),
+    "replies": ("Mail.Read",),
+    "schedule": ("Mail.Read",),
+    "people": PERMISSIONS["people"],
 }

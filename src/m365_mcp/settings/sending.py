@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 
 from m365_mcp.settings import checks
 from m365_mcp.settings.checks import CommaSeparated
-from m365_mcp.settings.permissions import BASIC, PERMISSIONS
+from m365_mcp.settings.permissions import BASIC, PERMISSIONS, PROFILE, READING
 
 
 class SendingSettings(BaseSettings):
@@ -20,6 +20,11 @@ class SendingSettings(BaseSettings):
         "direct",
         description="direct: send in one request; needs Mail.Send only. draft: create a draft, send it, and look it up "
         "when Graph's answer is unclear; needs Mail.ReadWrite too.",
+    )
+    m365_send_level: Literal["send", "draft", "off"] = Field(
+        "send",
+        description="What the tools may do. send: send mail. draft: only leave drafts, which the person sends in "
+        "Outlook; needs no Mail.Send. off: only read.",
     )
     m365_toolsets: Annotated[CommaSeparated, AfterValidator(checks.check_toolsets)] = Field(
         (),
@@ -42,6 +47,26 @@ class SendingSettings(BaseSettings):
     )
     m365_send_hourly_limit: int = Field(
         50, ge=0, description="Maximum messages per sender to the same address per hour; 0: no limit."
+    )
+    m365_send_person_hourly: int = Field(60, ge=0, description="Maximum messages per sender per hour; 0: no limit.")
+    m365_send_person_daily: int = Field(300, ge=0, description="Maximum messages per sender per day; 0: no limit.")
+    m365_send_person_recipients_hourly: int = Field(
+        1000, ge=0, description="Maximum recipients per sender per hour, over all messages; 0: no limit."
+    )
+    m365_send_person_recipients_daily: int = Field(
+        3000, ge=0, description="Maximum recipients per sender per day, over all messages; 0: no limit."
+    )
+    m365_send_total_hourly: int = Field(
+        0, ge=0, description="Maximum messages of all people of this server per hour; 0: no limit."
+    )
+    m365_send_total_daily: int = Field(
+        0, ge=0, description="Maximum messages of all people of this server per day; 0: no limit."
+    )
+    m365_send_total_recipients_hourly: int = Field(
+        0, ge=0, description="Maximum recipients of all people's messages per hour; 0: no limit."
+    )
+    m365_send_total_recipients_daily: int = Field(
+        0, ge=0, description="Maximum recipients of all people's messages per day; 0: no limit."
     )
     m365_send_bcc: bool = Field(False, description="Whether people may send blind copies.")
     m365_send_from: bool = Field(
@@ -96,11 +121,12 @@ class SendingSettings(BaseSettings):
     @property
     def graph_permissions(self) -> tuple[str, ...]:
         """The delegated Graph permissions that the chosen settings need, and no others."""
-        needed = [*BASIC]
+        needed = [*BASIC] if self.m365_send_level == "send" else [PROFILE]
+        of_toolsets = READING if self.m365_send_level == "off" else PERMISSIONS
         for toolset in self.m365_toolsets:
-            needed += PERMISSIONS[toolset]
-        if self.m365_send_mode == "draft":
+            needed += of_toolsets[toolset]
+        if self.m365_send_level == "send" and self.m365_send_mode == "draft":
             needed += ["Mail.ReadWrite"]
-        if self.m365_send_from:
+        if self.m365_send_level == "send" and self.m365_send_from:
             needed += ["Mail.Send.Shared"]
         return tuple(dict.fromkeys(needed))

@@ -193,7 +193,7 @@ class ServerSettings(BaseSettings):
         # Files and portals put white space around values; what is empty then counts as unset.
         values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         values = {name: value for name, value in values.items() if value != "" or name in KEPT_EMPTY}
-        for name in ("azure_cloud", "mcp_cimd", "mcp_log_level", "mcp_log_format", "m365_send_mode"):
+        for name in ("azure_cloud", "mcp_cimd", "mcp_log_level", "mcp_log_format", "m365_send_mode", "m365_send_level"):
             if isinstance(values.get(name), str):
                 values[name] = values[name].lower()
         # Without a public URL, the address is this machine with the chosen port.

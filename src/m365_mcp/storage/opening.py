@@ -21,6 +21,7 @@ from platformdirs import user_data_path
 from m365_mcp import logs
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.storage import redis_client
+from m365_mcp.storage.counters import Counters, LocalCounters, RedisCounters
 from m365_mcp.storage.encrypted_store import EncryptedStore
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard, GuardedStore
@@ -44,6 +45,7 @@ class Storage:
         records: our own encrypted records, which change by compare-and-swap only.
         leases: the right of one replica to do a piece of work.
         numbers: numbers that all replicas count together.
+        counters: counters that all replicas change together.
         reserve: the part of the store that anonymous requests may not fill.
         close: closes the connections.
     """
@@ -53,6 +55,7 @@ class Storage:
     records: Records
     leases: Leases
     numbers: Numbers
+    counters: Counters
     reserve: Reserve
     close: Callable[[], Awaitable[None]]
 
@@ -79,8 +82,9 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
     guard = Guard(redis_client.MAX_CONNECTIONS)
     records = Records(RedisBackend(client, guard), cipher)
     client_storage = EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher)
-    numbers, reserve = RedisNumbers(client, guard), Reserve(RedisMemory(client, guard))
-    return Storage("redis", client_storage, records, Leases(records), numbers, reserve, client.aclose)
+    numbers, counters = RedisNumbers(client, guard), RedisCounters(client, guard)
+    reserve = Reserve(RedisMemory(client, guard))
+    return Storage("redis", client_storage, records, Leases(records), numbers, counters, reserve, client.aclose)
 
 
 def _in_memory(cipher: RecordCipher) -> Storage:
@@ -90,8 +94,8 @@ def _in_memory(cipher: RecordCipher) -> Storage:
 
 def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> Storage:
     records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher)
-    flows, numbers, reserve = EncryptedStore(store, cipher), LocalNumbers(store), Reserve(unlimited)
-    return Storage(kind, flows, records, Leases(records), numbers, reserve, _nothing_to_close)
+    flows, numbers, counters = EncryptedStore(store, cipher), LocalNumbers(store), LocalCounters(store)
+    return Storage(kind, flows, records, Leases(records), numbers, counters, Reserve(unlimited), _nothing_to_close)
 
 
 def _on_disk(settings: Settings, cipher: RecordCipher) -> Storage:

@@ -95,8 +95,8 @@ Top = Annotated[int, Field(ge=1, le=50)]
 DraftId = Annotated[str, Field(description="From create_draft.")]
 UploadDraftId = Annotated[str, Field(description="From attach_files.")]
 OriginalId = Annotated[str, Field(description="From list_messages.")]
+ScheduledId = Annotated[str, Field(description="From list_scheduled, or the receipt.")]
 HeldMessageId = Annotated[str, Field(description="message_id of a result.", min_length=1, max_length=64)]
-ScheduledId = Annotated[str, Field(description="From schedule_mail or list_scheduled.")]
 ReplyAll = Annotated[bool, Field(description="Also to all other people on the message.")]
 Folder = Literal["inbox", "sentitems"]
 SendAt = Annotated[
@@ -108,3 +108,4 @@ AsWritten = Annotated[
     Field(description="After body_form, empty_subject or empty_body: send it exactly so."),
 ]
 AllowDuplicate = Annotated[bool, Field(description="Send an equal mail again on purpose.")]
+DryRun = Annotated[bool, Field(description="Only tell whether and how it would leave.")]

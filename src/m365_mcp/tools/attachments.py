@@ -1,6 +1,7 @@
 """attach_files and send_with_attachments: a draft with an upload link for each file, and the draft sent with them."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,8 +14,9 @@ from pydantic import BaseModel, Field
 from m365_mcp.mail import MessageRequest
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_uploads
-from m365_mcp.tools.mail import Receipt, accepted_fields, progress_to, sent_status
+from m365_mcp.tools.mail import Receipt, accepted_fields, dry_run_fields, progress_to, sent_status
 from m365_mcp.uploads.pending import PendingUpload, PendingUploads, SentUpload
+from m365_mcp.uploads.receiver import ReceivedFile
 
 _LINK: dict[str, Any] = {
     "type": "object",
@@ -82,8 +84,8 @@ async def attach_files(
     """Start a mail with files that are too large for a call: create a draft and a link for each file.
 
     It sends nothing. Run each file's command where the file is, or give the person the upload_url, a page to drop the
-    file on. A link works for 15 minutes, for one upload and without a sign-in: show it to no other person. Then call
-    send_with_attachments. A draft that is not sent stays in the person's Drafts folder until they delete it.
+    file on. A link works for 15 minutes, for one upload and without a sign-in: show it to no other person. When every
+    file has arrived, the draft can be sent. Until then it stays in the person's Drafts folder.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
@@ -104,6 +106,7 @@ async def attach_files(
 )
 async def send_with_attachments(
     draft_id: arguments.UploadDraftId,
+    dry_run: arguments.DryRun = False,
     uploads: PendingUploads = Depends(caller_uploads),
     context: Context = CurrentContext(),
 ) -> ReceiptWithFiles:
@@ -113,6 +116,9 @@ async def send_with_attachments(
     and the error names it by its number in 'files'. A repeat sends nothing and returns the first receipt. After
     'outcome_unknown' the person must look in Sent Items before you try again.
     """
+    if dry_run:
+        found, files = await uploads.dry_run(draft_id)
+        return ReceiptWithFiles(status="dry_run", **dry_run_fields(found), files=_received(files))
     return _receipt(await uploads.send(draft_id, progress_to(context)))
 
 
@@ -135,8 +141,12 @@ def _receipt(sent: SentUpload) -> ReceiptWithFiles:
     return ReceiptWithFiles(
         status=sent_status(sent.receipt),
         **accepted_fields(sent.receipt, sent.addresses, sent.batch.warnings),
-        files=[{"name": file.name, "size": file.size, "sha256": file.sha256} for file in sent.files],
+        files=_received(sent.files),
     )
+
+
+def _received(files: Sequence[ReceivedFile]) -> list[dict[str, Any]]:
+    return [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in files]
 
 
 def curl_command(name: str, url: str) -> str:

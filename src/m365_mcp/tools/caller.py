@@ -19,6 +19,7 @@ from m365_mcp.graph.mailbox import Mailbox, TokenSource
 from m365_mcp.person import ANONYMOUS, PersonId
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
+from m365_mcp.tools.call_limits import CallLimits, PersonCalls
 from m365_mcp.uploads.pending import PendingUploads, Uploads
 
 SERVICES = "services"
@@ -32,12 +33,20 @@ class Services:
     graph: GraphClient
     outgoing: Outgoing
     uploads: Uploads
+    calls: CallLimits
 
 
 def caller_mailbox(context: Context = CurrentContext()) -> Mailbox:
     """Return the mailbox of the caller."""
     services: Services = context.lifespan_context[SERVICES]
     return _mailbox(services, _caller())
+
+
+def caller_calls(context: Context = CurrentContext()) -> PersonCalls:
+    """Return what counts the calls of the caller."""
+    services: Services = context.lifespan_context[SERVICES]
+    caller = _caller()
+    return PersonCalls(services.calls, caller.person if caller else None)
 
 
 def caller_outbox(context: Context = CurrentContext()) -> Outbox:

@@ -13,7 +13,7 @@ from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
-from m365_mcp.tools.mail import Receipt, progress_to, receipt_of
+from m365_mcp.tools.mail import Receipt, progress_to, receipt_of, receipt_of_dry_run
 
 
 class CreatedDraft(BaseModel):
@@ -60,8 +60,7 @@ async def create_draft(
 ) -> CreatedDraft:
     """Create an email in the signed-in person's Drafts folder, for review in Outlook. It sends nothing.
 
-    Give the person `web_link`. They can change and send it themselves, or have you call send_draft. A second call
-    creates another draft.
+    Give the person `web_link`: they can change the draft, send it or delete it there. A second call creates another.
     """
     request = MessageRequest(
         to=to, subject=subject, body=body, cc=cc, bcc=bcc, reply_to=reply_to, from_=from_, content_type=content_type,
@@ -90,13 +89,18 @@ async def create_draft(
     ),
 )
 async def send_draft(
-    draft_id: arguments.DraftId, outbox: Outbox = Depends(caller_outbox), context: Context = CurrentContext()
+    draft_id: arguments.DraftId,
+    dry_run: arguments.DryRun = False,
+    outbox: Outbox = Depends(caller_outbox),
+    context: Context = CurrentContext(),
 ) -> Receipt:
     """Send a draft of create_draft, with every change that the person has made in it.
 
     It leaves immediately: call it only after the person has agreed. Do not repeat the call after a receipt (a repeat
     sends nothing and returns the first one). Only after 'outcome_unknown' is it not known whether it was sent.
     """
+    if dry_run:
+        return receipt_of_dry_run(await OwnDrafts(outbox).dry_run(draft_id))
     item, sent = await OwnDrafts(outbox).send(draft_id, progress_to(context))
     return receipt_of(sent, item.addresses)
 

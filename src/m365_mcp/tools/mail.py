@@ -1,15 +1,16 @@
 """send_mail: compose a message from the arguments, send it through the caller's outbox, return a receipt."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastmcp import Context
 from fastmcp.dependencies import CurrentContext, Depends
 from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from m365_mcp.mail import MessageRequest
+from m365_mcp.sending.dry_run import DryRun, dry_run_of_message
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_strategy import Approval, Progress, SendReceipt
 from m365_mcp.tools import arguments
@@ -32,10 +33,12 @@ class Accepted(BaseModel):
         approval_url: the page where the person sends or discards a message that waits.
         expires_at: until when it waits: UTC, ISO 8601.
         rule: the id of the policy that has it wait.
+        dry_run: the decision and the mail as it would leave, where the call was a dry run; then `message_id` and
+            `accepted_at` are None.
     """
 
     status: str
-    message_id: str
+    message_id: str | None
     accepted_at: str | None
     recipients: list[str]
     duplicate_of: str | None
@@ -45,6 +48,7 @@ class Accepted(BaseModel):
     approval_url: str | None = None
     expires_at: str | None = None
     rule: str | None = None
+    dry_run: Annotated[dict[str, Any] | None, WithJsonSchema({"type": ["object", "null"]})] = None
 
 
 APPROVAL_FIELDS = frozenset(("approval_url", "expires_at", "rule"))
@@ -55,7 +59,7 @@ _DECLINED = "The person has discarded this message on the approval page. Nothing
 class Receipt(Accepted):
     """The receipt of a sent message."""
 
-    status: Literal["sent", "already_sent", "approval_needed", "declined"] = Field(
+    status: Literal["sent", "already_sent", "approval_needed", "declined", "dry_run"] = Field(
         description="'already_sent': an earlier call sent it, this one nothing."
     )
 
@@ -85,6 +89,7 @@ async def send_mail(
     as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
+    dry_run: arguments.DryRun = False,
     outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> Receipt:
@@ -101,6 +106,8 @@ async def send_mail(
         save_to_sent=save_to_sent, as_written=as_written,
     )  # fmt: skip
     message = await outbox.compose(request)
+    if dry_run:
+        return receipt_of_dry_run(await dry_run_of_message(outbox, message, "Send"))
     sent = await outbox.send(
         message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress_to(context)
     )
@@ -110,6 +117,11 @@ async def send_mail(
 def receipt_of(sent: SendReceipt, addresses: Sequence[str], warnings: Sequence[str] = ()) -> Receipt:
     """Return the receipt of a send to these addresses."""
     return Receipt(status=sent_status(sent), **accepted_fields(sent, addresses, warnings))
+
+
+def receipt_of_dry_run(found: DryRun) -> Receipt:
+    """Return the receipt of a dry run: nothing was sent."""
+    return Receipt(status="dry_run", **dry_run_fields(found))
 
 
 def sent_status(sent: SendReceipt) -> Literal["sent", "already_sent", "approval_needed", "declined"]:
@@ -131,6 +143,47 @@ def accepted_fields(sent: SendReceipt, addresses: Sequence[str], warnings: Seque
         "warnings": [*([_what_to_do(asked)] if asked else []), *warnings],
         "saved_to_sent_items": sent.is_saved,
         "request_id": sent.request_id,
+    }
+
+
+def dry_run_fields(found: DryRun) -> dict[str, Any]:
+    """Return the fields of `Accepted` without `status` for a dry run."""
+    return {
+        "message_id": None,
+        "accepted_at": None,
+        "recipients": list(found.item.addresses),
+        "duplicate_of": None,
+        "warnings": list(found.warnings),
+        "saved_to_sent_items": None,
+        "request_id": None,
+        "dry_run": {**_decision(found), **_form(found)},
+    }
+
+
+def _decision(found: DryRun) -> dict[str, Any]:
+    refusal = found.decision.refusal
+    if refusal is None:
+        asked_by = found.decision.asked_by
+        return {"decision": "approval_needed", "rule": asked_by} if asked_by else {"decision": "permitted"}
+    return {
+        "decision": "denied",
+        "code": refusal.code,
+        "rule": refusal.rule,
+        "sentence": refusal.sentence,
+        "advice": refusal.advice,
+    }
+
+
+def _form(found: DryRun) -> dict[str, Any]:
+    item = found.item
+    addressed = {"to": item.to, "cc": item.cc, "bcc": item.bcc, "reply_to": item.reply_to}
+    return {
+        **{name: [recipient.address for recipient in recipients] for name, recipients in addressed.items()},
+        "from_": item.from_.address if item.from_ else None,
+        "subject": item.subject,
+        "content_type": found.content_type,
+        "body_bytes": found.body_bytes,
+        "attachments": [{"name": one.name, "size": one.size} for one in found.attachments],
     }
 
 

@@ -48,6 +48,7 @@ MEANINGS: dict[str, str] = {
     "idempotency_key": "key request_id client_request_id idempotency_id idempotency_token dedupe_key deduplication_key "
     "unique_id transaction_id",
     "allow_duplicate": "allow_duplicates allow_repeat allow_resend resend send_again send_anyway duplicate",
+    "dry_run": "dryrun simulate simulation simulate_only preview preview_only check_only validate_only test_run",
     "reply_all": "reply_to_all to_all answer_all is_reply_all all everyone",
     "message_id": "id original_id original_message_id reply_to_id reply_to_message_id in_reply_to email_id "
     "mail_id item_id",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -19,11 +19,10 @@ from m365_mcp.audit.events import RefusedCall
 from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown, RecipientNotAllowed
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import ANONYMOUS, PersonId
-from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
+from m365_mcp.tools import TOOLSETS, Tool, name_of, sends_mail, tools_for
 
 _log = logs.get(__name__)
 _FAULT_WHILE_SENDING = "This server has a fault, and it is not known whether the message was sent."
-_SENDERS = frozenset(tool.__name__ for tool in tools_for(tuple(TOOLSETS), may_ask=True) if sends_mail(tool))
 
 
 def explained(function: Any) -> Any:
@@ -47,12 +46,19 @@ class ToolOutcome(Middleware):
 
     Args:
         metrics: counts the calls.
+        tools: the tools of the server; the error of one that sends says whether something was sent.
         observe: is told of calls that were refused because of whom the message was for.
     """
 
-    def __init__(self, metrics: Metrics, observe: Callable[[RefusedCall], None] | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        tools: Sequence[Tool] = tools_for(tuple(TOOLSETS), may_ask=True),
+        observe: Callable[[RefusedCall], None] | None = None,
+    ) -> None:
         self._metrics = metrics
         self._observe = observe
+        self._senders = frozenset(name_of(tool) for tool in tools if sends_mail(tool))
 
     async def on_call_tool(
         self, context: MiddlewareContext[CallToolRequestParams], call_next: CallNext[CallToolRequestParams, ToolResult]
@@ -69,7 +75,7 @@ class ToolOutcome(Middleware):
             self._count(tool, error.code, error.reference)
             if isinstance(error, RecipientNotAllowed) and self._observe is not None:
                 self._observe(_refused(tool, error))
-            raise ToolError(_as_text(tool, error), log_level=logging.DEBUG) from failure
+            raise ToolError(_as_text(error, sends=tool in self._senders), log_level=logging.DEBUG) from failure
         except asyncio.CancelledError:
             self._count(tool, "cancelled")  # the client disconnected; a send that has begun still finishes
             raise
@@ -96,9 +102,9 @@ def _explain(failure: FastMCPError) -> M365Error:
     return InternalError()
 
 
-def _as_text(tool: str, error: M365Error) -> str:
-    if isinstance(error, InternalError) and tool in _SENDERS:
+def _as_text(error: M365Error, *, sends: bool) -> str:
+    if isinstance(error, InternalError) and sends:
         error = InternalError(_FAULT_WHILE_SENDING, advice=OutcomeUnknown.advice)
-    nothing_sent = tool in _SENDERS and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
+    nothing_sent = sends and not isinstance(error, OutcomeUnknown | InternalError | AlreadySent)
     effect = " Nothing was sent." if nothing_sent else ""
     return error.explain().replace(" What to do:", f"{effect} What to do:", 1)

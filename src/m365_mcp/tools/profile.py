@@ -29,7 +29,7 @@ class MyProfile(BaseModel):
 async def get_my_profile(mailbox: Mailbox = Depends(caller_mailbox)) -> MyProfile:
     """Tell who is signed in: display name, mail address and sign-in name.
 
-    Use it to answer "what is my address?", or before send_mail when it matters which mailbox the server uses.
+    Use it to answer "what is my address?", or when it matters which mailbox the server uses.
     """
     profile = await mailbox.profile()
     return MyProfile(displayName=profile.display_name, mail=profile.mail, userPrincipalName=profile.user_principal_name)

@@ -9,18 +9,20 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.mail import MessageRequest, read_send_at
+from m365_mcp.mail import Message, MessageRequest, read_send_at
+from m365_mcp.sending.dry_run import DryRun, dry_run_of_message
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.scheduling import Schedule, ScheduledItem
+from m365_mcp.sending.send_strategy import SendReceipt
 from m365_mcp.tools import arguments
 from m365_mcp.tools.caller import caller_outbox
-from m365_mcp.tools.mail import Accepted, accepted_fields, progress_to
+from m365_mcp.tools.mail import Accepted, accepted_fields, dry_run_fields, progress_to
 
 
 class ScheduleReceipt(Accepted):
     """The receipt of a scheduled message."""
 
-    status: Literal["scheduled", "already_scheduled", "approval_needed", "declined"] = Field(
+    status: Literal["scheduled", "already_scheduled", "approval_needed", "declined", "dry_run"] = Field(
         description="'already_scheduled': an earlier call did it, this one nothing."
     )
     send_at: str
@@ -76,6 +78,7 @@ async def schedule_mail(
     as_written: arguments.AsWritten = False,
     idempotency_key: arguments.IdempotencyKey = None,
     allow_duplicate: arguments.AllowDuplicate = False,
+    dry_run: arguments.DryRun = False,
     outbox: Outbox = Depends(caller_outbox),
     context: Context = CurrentContext(),
 ) -> ScheduleReceipt:
@@ -91,15 +94,12 @@ async def schedule_mail(
         as_written=as_written,
     )  # fmt: skip
     message, progress = await outbox.compose(request), progress_to(context)
+    if dry_run:
+        return _receipt_of_dry_run(await dry_run_of_message(outbox, message, "Send", "Schedule"), when)
     sent = await Schedule(outbox).add(
         message, idempotency_key=idempotency_key, allow_duplicate=allow_duplicate, progress=progress
     )
-    return ScheduleReceipt(
-        **accepted_fields(sent, message.addresses, message.warnings),
-        status=sent.approval.status if sent.approval else "already_scheduled" if sent.is_repeat else "scheduled",
-        send_at=when.isoformat(),
-        scheduled_id=sent.draft_id,
-    )
+    return _receipt(sent, message, when)
 
 
 @tool(
@@ -112,7 +112,7 @@ async def schedule_mail(
     ),
 )
 async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMails:
-    """List the mails scheduled with schedule_mail that have not left yet; none that the person scheduled in Outlook."""
+    """List the mails that this server scheduled and that have not left yet; none that was scheduled in Outlook."""
     return ScheduledMails(scheduled=[_scheduled_mail(one) for one in await Schedule(outbox).list(datetime.now(UTC))])
 
 
@@ -128,12 +128,25 @@ async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMa
 async def cancel_scheduled(
     scheduled_id: arguments.ScheduledId, outbox: Outbox = Depends(caller_outbox)
 ) -> CancelledMail:
-    """Cancel a mail scheduled with schedule_mail, before it leaves.
+    """Cancel a mail that this server scheduled, before it leaves.
 
     'already_sent' means that the mail has left; 'message_missing' means that it was cancelled before.
     """
     item = await Schedule(outbox).cancel(scheduled_id)
     return CancelledMail(status="cancelled", subject=item.subject, recipients=list(item.addresses))
+
+
+def _receipt(sent: SendReceipt, message: Message, when: datetime) -> ScheduleReceipt:
+    return ScheduleReceipt(
+        **accepted_fields(sent, message.addresses, message.warnings),
+        status=sent.approval.status if sent.approval else "already_scheduled" if sent.is_repeat else "scheduled",
+        send_at=when.isoformat(),
+        scheduled_id=sent.draft_id,
+    )
+
+
+def _receipt_of_dry_run(found: DryRun, when: datetime) -> ScheduleReceipt:
+    return ScheduleReceipt(status="dry_run", **dry_run_fields(found), send_at=when.isoformat(), scheduled_id=None)
 
 
 def _scheduled_mail(scheduled: ScheduledItem) -> ScheduledMail:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from m365_mcp.errors import FileTooLarge, InvalidArgument
+from m365_mcp.errors import FileTooLarge, Filled, InvalidArgument
 from m365_mcp.mail import MailRules, check_attachment_name
 
 MAX_FILE_BYTES = 150_000_000  # Graph, "Attach large files to Outlook messages"
@@ -62,4 +62,10 @@ def _parse_file(where: str, entry: Mapping[str, Any], rules: MailRules) -> Expec
 def check_size(size: int) -> None:
     """Raise FileTooLarge when `size` bytes are more than Graph accepts for one file."""
     if size > MAX_FILE_BYTES:
-        raise FileTooLarge(f"The file has {size:,} bytes; the limit for an attachment is {MAX_FILE_BYTES:,} bytes.")
+        raise FileTooLarge(
+            Filled(
+                "The file has %(size)s bytes; the limit for an attachment is %(limit)s bytes.",
+                size=f"{size:,}",
+                limit=f"{MAX_FILE_BYTES:,}",
+            )
+        )

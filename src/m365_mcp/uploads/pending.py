@@ -14,6 +14,8 @@ from typing import Any
 from m365_mcp.errors import AttachmentsMissing, M365Error
 from m365_mcp.graph.drafts import announcing
 from m365_mcp.mail import Message, MessageRequest, notes_on_names, warnings_of
+from m365_mcp.sending.draft_inspection import DraftInspection
+from m365_mcp.sending.dry_run import DryRun, dry_run_of_draft
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
@@ -146,14 +148,23 @@ class PendingUploads:
         batch = await self.uploads.batches.find(self.outbox.person, draft_id)
         files = await self._received_files(batch)
         fingerprint = hashlib.sha256(draft_id.encode()).hexdigest()
-        inspection = replace(self.outbox.inspection, announced=tuple(file.name for file in files))
-        strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, inspection)
+        strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, self._inspection(files))
         key = f"draft {fingerprint}"  # longer than any key that a caller may give, so the two never collide
         request = SendRequest(self.outbox.person, fingerprint, idempotency_key=key, content=strategy.content)
         addresses = await self._addresses(batch)
         receipt = await self.outbox.deliver(request, addresses, strategy, progress)
         sent_to = strategy.inspected.addresses if strategy.inspected else addresses
         return SentUpload(batch, sent_to, replace(receipt, message_id=batch.message_id), files)
+
+    async def dry_run(self, draft_id: str) -> tuple[DryRun, tuple[ReceivedFile, ...]]:
+        """Return what would become of the draft, and its files. Raises as `send` before it asks the policies."""
+        batch = await self.uploads.batches.find(self.outbox.person, draft_id)
+        files = await self._received_files(batch)
+        found = await dry_run_of_draft(self._inspection(files), draft_id)
+        return replace(found, warnings=batch.warnings), files
+
+    def _inspection(self, files: Sequence[ReceivedFile]) -> DraftInspection:
+        return replace(self.outbox.inspection, announced=tuple(file.name for file in files))
 
     async def _addresses(self, batch: UploadBatch) -> tuple[str, ...]:
         """Return the draft's recipients as they are now; those of the announcement if Graph does not return them.

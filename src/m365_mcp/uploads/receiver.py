@@ -6,14 +6,14 @@ import contextlib
 from dataclasses import dataclass, field
 
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
-from m365_mcp.errors import M365Error, SignInNeeded, StorageUnavailable, UploadBrokenOff, UploadIncomplete
+from m365_mcp.errors import Filled, M365Error, SignInNeeded, StorageUnavailable, UploadBrokenOff, UploadIncomplete
 from m365_mcp.graph.attachments import DraftAttachments
 from m365_mcp.graph.client import GraphClient
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.mail import MailRules
 from m365_mcp.metrics import Metrics
+from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import mailbox_of
-from m365_mcp.sending.person_limits import MailboxSlots
 from m365_mcp.uploads.files import check_size
 from m365_mcp.uploads.links import ReservedLink, UploadLink, UploadLinks
 from m365_mcp.uploads.slots import UploadSlots
@@ -68,7 +68,7 @@ class UploadReceiver:
         link = await self.links.find(secret)
         check_size(incoming.size)
         if link.size not in (None, incoming.size):
-            raise UploadIncomplete(f"The file has {incoming.size:,} bytes; the announced size is {link.size:,} bytes.")
+            raise _another_size(incoming.size, link.size or 0)
         with self.upload_slots.slot(link.person):
             mailbox = await self._mailbox(link)
             async with self.links.reserved(secret) as reserved:
@@ -97,3 +97,13 @@ class UploadReceiver:
         await reserved.update(state="done", size=incoming.size, sha256=incoming.sha256)
         self.metrics.uploads.labels("done").inc()
         return ReceivedFile(link.name, incoming.size, incoming.sha256)
+
+
+def _another_size(found: int, expected: int) -> UploadIncomplete:
+    return UploadIncomplete(
+        Filled(
+            "The file has %(found)s bytes; the announced size is %(expected)s bytes.",
+            found=f"{found:,}",
+            expected=f"{expected:,}",
+        )
+    )

@@ -1,8 +1,9 @@
-"""Brings the sentences of the MCP SDK's OAuth errors into the characters that OAuth allows.
+"""Brings the MCP SDK's OAuth errors into the form that OAuth allows: the characters of their sentences, and the status.
 
 RFC 6749 sections 4.1.2.1 and 5.2 allow ASCII without line breaks, quotation marks and backslashes in
 `error_description`. The SDK 2.3 writes one line for each mistake, `place: sentence`, with an empty place for the whole
-body, and repeats text of the request.
+body, and repeats text of the request. It answers `invalid_client` with 401 while it authenticates the client, and with
+400 where the provider finds out later, for one reason and the other: RFC 6749 section 5.2 says 401.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ class ErrorDescriptions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         respells = scope["type"] == "http" and scope["path"] in PATHS
-        await self._app(scope, receive, _Respelling(send).send if respells else send)
+        await self._app(scope, receive, _Respelling(scope["path"], send).send if respells else send)
 
 
 class _Respelling:
     """Passes one response on, and holds a JSON error back until its whole body is known."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, path: str, send: Send) -> None:
+        self._path = path
         self._send = send
         self._start: Message | None = None
         self._body = bytearray()
@@ -55,11 +57,14 @@ class _Respelling:
             await self._send_error(self._start)
 
     async def _send_error(self, start: Message) -> None:
-        body = _respell_json(bytes(self._body))
+        error: Any = json.loads(self._body)
+        body = _respell_json(error, bytes(self._body))
         headers = MutableHeaders(raw=list(start["headers"]))
         headers["content-length"] = str(len(body))
+        refuses_client = isinstance(error, dict) and error.get("error") == "invalid_client" and self._path == "/token"
+        status = 401 if refuses_client and start["status"] == 400 else start["status"]
         self._start = None
-        await self._send({**start, "headers": headers.raw})
+        await self._send({**start, "status": status, "headers": headers.raw})
         await self._send({"type": "http.response.body", "body": body})
 
 
@@ -70,8 +75,7 @@ def one_sentence(text: str) -> str:
     return _NOT_ALLOWED.sub("?", plain.replace('"', "'").replace("\\", "/"))
 
 
-def _respell_json(body: bytes) -> bytes:
-    error: Any = json.loads(body)
+def _respell_json(error: Any, body: bytes) -> bytes:
     if not isinstance(error, dict) or not isinstance(error.get(NAME), str):
         return body
     return json.dumps({**error, NAME: one_sentence(error[NAME])}).encode()

@@ -1,8 +1,8 @@
 """Replaces an error response that the framework made up with the error that really happened; see `request_error`.
 
 A person's browser gets one of our pages for every error, also where nothing was recorded. A program keeps the
-framework's response, unless the recorded error is temporary. Successful responses pass unchanged. It runs behind
-`RequestPaths`, so that a path has one form.
+framework's response, unless the recorded error is temporary or says why a sign-in has ended. Successful responses pass
+unchanged. It runs behind `RequestPaths`, so that a path has one form.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from m365_mcp.errors import (
     RequestRefused,
     SignInElsewhere,
     SignInExpired,
+    SignInNeeded,
     Unavailable,
     request_error,
 )
 from m365_mcp.metrics import Metrics
 from m365_mcp.web.pages import Pages
-from m365_mcp.web.responses import error_as_json, is_for_programs, retry_header
+from m365_mcp.web.responses import challenge, error_as_json, is_for_programs, retry_header
 
 AUTHORIZE = "/authorize"
 # Paths that only a person's browser visits. Everywhere else the Accept header tells it from a program.
@@ -67,6 +68,12 @@ class ErrorOverride:
                     raise
 
 
+def is_for_a_person(scope: Scope) -> bool:
+    """Return whether a person's browser sent the request, so that an error is told on a page."""
+    accepts_html = "text/html" in Headers(scope=scope).get("accept", "")
+    return scope["path"] in PAGES or (accepts_html and scope["method"] in ("GET", "HEAD", "POST"))
+
+
 class _ResponseFilter:
     """Passes the messages of one response on, or sends another response instead."""
 
@@ -96,11 +103,13 @@ class _ResponseFilter:
         if status < 400:
             return None
         error = self._record.error
-        if self._is_for_a_person():
+        if is_for_a_person(self._scope):
             shown = error or self._error_of(status, headers)
             response = self._page(shown, status if error is None else shown.status)
         elif error is not None and is_for_programs(error):
             shown, response = error, error_as_json(error)
+        elif isinstance(error, SignInNeeded) and status == 401 and "www-authenticate" in headers:
+            shown, response = error, challenge(error, headers["www-authenticate"])
         else:
             return None
         self._parent.metrics.http_refusals.labels(shown.code).inc()
@@ -108,10 +117,6 @@ class _ResponseFilter:
         kept = [(name, value) for name, value in headers.raw if name.decode("latin-1").lower().startswith(_KEPT)]
         response.raw_headers.extend(header for header in kept if header[0] not in sent - {b"set-cookie"})
         return response
-
-    def _is_for_a_person(self) -> bool:
-        accepts_html = "text/html" in Headers(scope=self._scope).get("accept", "")
-        return self._scope["path"] in PAGES or (accepts_html and self._scope["method"] in ("GET", "HEAD", "POST"))
 
     def _page(self, error: M365Error, status: int) -> Response:
         return self._parent.pages.error(Request(self._scope), error, status=status, headers=retry_header(error))

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.errors import AuthorizationRequestTooLarge, request_error
+from m365_mcp.errors import AuthorizationRequestTooLarge, Filled, request_error
 from m365_mcp.web.bodies import SERVED_CODINGS, WRONG_CODING, is_coded, limited, replay, too_large
 from m365_mcp.web.responses import json_error
 
@@ -111,13 +111,24 @@ def _refuse_large() -> Response:
 def _too_large(encoded: bytes) -> str | None:
     """Return a sentence about the first parameter of an authorization request that is too large, or None."""
     if len(encoded) > MAX_AUTHORIZATION:
-        return f"The authorization request is longer than {MAX_AUTHORIZATION} bytes."
+        return Filled("The authorization request is longer than %(limit)s bytes.", limit=str(MAX_AUTHORIZATION))
     for name, values in parse_qs(encoded.decode("latin-1"), encoding="latin-1").items():
         limit = MAX_PARAMETERS.get(name, MAX_PARAMETER)
         if any(len(value) > limit for value in values):
-            named = f"parameter {name}" if name in MAX_PARAMETERS else "longest parameter"
-            return f"The {named} of the authorization request is longer than {limit} bytes."
+            return _too_long(name, limit)
     return None
+
+
+def _too_long(name: str, limit: int) -> Filled:
+    if name not in MAX_PARAMETERS:  # a stranger chose it
+        return Filled(
+            "The longest parameter of the authorization request has more than %(limit)s bytes.", limit=str(limit)
+        )
+    return Filled(
+        "The parameter %(name)s of the authorization request is longer than %(limit)s bytes.",
+        name=name,
+        limit=str(limit),
+    )
 
 
 def _refuse_size(sentence: str) -> Response:

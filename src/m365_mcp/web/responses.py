@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 from starlette.responses import JSONResponse, Response
 
 from m365_mcp.errors import AdministratorNeeded, ClientMetadataInvalid, M365Error
+from m365_mcp.web.error_descriptions import one_sentence
 
+_DESCRIPTION = re.compile(r'(\berror_description=)"[^"]*"')
 OPERATOR_SECONDS = 60  # when an operator has to change a setting first
 
 
@@ -36,6 +39,12 @@ def error_as_json(error: M365Error) -> Response:
     status = 503 if isinstance(error, AdministratorNeeded) else error.status
     headers = {"Retry-After": _seconds(error)} if status == 503 else retry_header(error)
     return json_error(status, "temporarily_unavailable", error.explain(), headers)
+
+
+def challenge(error: M365Error, framework_challenge: str) -> Response:
+    """Return the 401 of a program whose sign-in has ended, with the framework's challenge (RFC 6750 section 3)."""
+    told = _DESCRIPTION.sub(f'\\1"{one_sentence(error.explain())}"', framework_challenge)
+    return json_error(401, "invalid_token", error.explain(), {"WWW-Authenticate": told})
 
 
 def retry_header(error: M365Error) -> dict[str, str]:

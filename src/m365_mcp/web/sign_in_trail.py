@@ -29,7 +29,7 @@ from m365_mcp.errors import (
     request_error,
 )
 from m365_mcp.web.client_address import client_ip
-from m365_mcp.web.error_override import AUTHORIZE, PAGES
+from m365_mcp.web.error_override import AUTHORIZE, PAGES, is_for_a_person
 from m365_mcp.web.oauth_requests import MAX_OAUTH_BODY
 
 _STEPS: dict[str, Step] = {
@@ -111,6 +111,7 @@ class SignInTrail:
             with contextlib.suppress(StorageUnavailable):
                 await self._records.add_code(attempt, fields.get("code", ""))
         if refusal is not None:
+            attempt.page_reference = request_error.reference() if exchange.shows_page else None
             declined = attempt.step == "consent" and refusal == "access_denied"
             return attempt.refused(PersonDeclined() if declined else refusal, self._clock())
         return attempt.completed(self._clock()) if attempt.step == "token" else None
@@ -134,6 +135,7 @@ class _Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, at_end: Callable[[], Awaitable[None]]) -> None:
         self._path = scope["path"]
+        self._is_for_a_person = is_for_a_person(scope)
         self._headers = Headers(scope=scope)
         self._receive = receive
         self._send = send
@@ -172,6 +174,11 @@ class _Exchange:
         if "json" in self._headers.get("content-type", ""):
             return _registration(_json(self._body))
         return {**self.query, **_first_values(self._body.decode("latin-1"))}
+
+    @property
+    def shows_page(self) -> bool:
+        """Whether `error_override` makes a page of the response."""
+        return self._is_for_a_person and self._status >= 400
 
     @property
     def answer_query(self) -> Mapping[str, str]:

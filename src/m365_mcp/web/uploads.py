@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from m365_mcp.errors import LengthNeeded, M365Error, UploadBrokenOff
+from m365_mcp.errors import LengthNeeded, M365Error, Unavailable, UploadBrokenOff
 from m365_mcp.errors.request_error import note
 from m365_mcp.uploads.pending import PATH
 from m365_mcp.uploads.receiver import UploadReceiver
@@ -42,11 +42,21 @@ def upload_route(receiver: UploadReceiver, pages: Pages) -> Route:
         try:
             return await (show_page if shows_page else receive)(request)
         except M365Error as error:
+            if isinstance(error, Unavailable):
+                _advise_to_wait(error, shows_page=shows_page)
             if shows_page:
                 note(error)  # a browser gets a page
             return _refusal(request, error)
 
     return Route(f"{PATH}/{{token}}", respond, methods=["GET", "PUT", "POST"])
+
+
+def _advise_to_wait(error: Unavailable, *, shows_page: bool) -> None:
+    """Say what helps after an outage: here a new connection of the assistant does not, and the link goes on working."""
+    if shows_page:
+        error.for_person = "Wait a moment, then reload this page."
+    else:
+        error.for_person = "Wait a moment, then choose the file again. The link still works."
 
 
 def _refusal(request: Request, error: M365Error) -> Response:

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
-from m365_mcp.auth.client_metadata.documents import Documents
+from m365_mcp.auth.client_metadata.documents import LENT_PLACES, Documents
 from m365_mcp.auth.client_metadata.fetcher import Fetcher
 from m365_mcp.auth.client_metadata.hosts import HostRules
 from m365_mcp.errors import ClientMetadataInvalid, ClientMetadataUnavailable
@@ -32,11 +32,13 @@ class Noting(Records):
     def __init__(self, inner: Records) -> None:
         super().__init__(inner._backend, inner._cipher)
         self.stored: list[tuple[str, float]] = []
+        self.keys_stored: set[str] = set()
 
     async def compare_and_swap(
         self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float = 0
     ) -> Versioned | None:
         self.stored.append((collection, seconds))
+        self.keys_stored.add(key)
         return await super().compare_and_swap(collection, key, stored, value, seconds)
 
 
@@ -79,6 +81,10 @@ async def kept(host: Host, http: httpx2.AsyncClient) -> Documents:
     assert await documents.get(URL)
     await documents.keep(URL)
     return documents
+
+
+def place_of(url: str) -> str:
+    return str(int(hashlib.sha256(url.encode()).hexdigest(), 16) % LENT_PLACES)
 
 
 async def found(documents: Documents) -> Any:
@@ -193,9 +199,9 @@ async def test_f1_running_sign_in_goes_on_at_every_replica(host: Host, http: htt
 
     assert await found(second) == URL
     await second.keep(URL)
-    key = hashlib.sha256(URL.encode()).hexdigest()
-    lent = await host.records.read(LENT, key)
-    assert await host.records.compare_and_swap(LENT, key, lent, None)
+    place = place_of(URL)
+    lent = await host.records.read(LENT, place)
+    assert await host.records.compare_and_swap(LENT, place, lent, None)
     host.now += HOUR + 1
     assert await found(host.replica(http)) == URL
 
@@ -213,6 +219,24 @@ async def test_f1_document_of_a_sign_in_is_lent_for_that_time_only(host: Host, h
         await documents.lend(URL)
 
     assert noting.stored == [(LENT, 1800.0), (CLIENT_METADATA.name, 30 * DAY)]
+
+
+async def test_f3_documents_that_are_lent_have_a_fixed_number_of_places(host: Host, http: httpx2.AsyncClient) -> None:
+    """F3: strangers who begin sign-ins with ever new documents fill the places, and the latest of a place stays."""
+    host.records = noting = Noting(host.records)
+    documents = host.replica(http)
+    urls = [f"https://client.example.com/{number}" for number in range(4 * LENT_PLACES)]
+    for url in urls:
+        host.body = json.dumps({"client_id": url, "redirect_uris": ["http://localhost/cb"]}).encode()
+        await documents.get(url)
+        await documents.lend(url)
+    host.status = 0
+    another = host.replica(http)
+    with pytest.raises(ClientMetadataUnavailable):  # another document has its place
+        await another.get(next(url for url in urls if place_of(url) == place_of(urls[-1])))
+
+    assert len(noting.keys_stored) <= LENT_PLACES
+    assert (await another.get(urls[-1]) or {})["client_id"] == urls[-1]
 
 
 @pytest.mark.parametrize("status", [0, 500])
@@ -261,6 +285,8 @@ async def test_f1_host_that_was_reached_is_not_called_unreachable(
         ({"redirect_uris": []}, "its member redirect_uris is not valid"),
         ({"token_endpoint_auth_method": "client_secret_post"}, "its member token_endpoint_auth_method is not valid"),
         ({"jwks": [], "logo_uri": "x"}, "its member jwks is not valid"),
+        ({"redirect_uris": ["http://local\nhost/callback"]}, "its member redirect_uris is not valid"),
+        ({"jwks_uri": "https://exa\tmple.com/keys"}, "its member jwks_uri is not valid"),
         ({"client_id": URL + "/"}, "its client_id is not the URL that it is at"),
     ],
 )
@@ -285,6 +311,11 @@ async def test_f1_invalid_document_is_told_what_is_wrong(
         {"token_endpoint_auth_method": None},
         {"token_endpoint_auth_method": "", "client_name": None, "jwks": None, "grant_types": None},
         {"logo_uri": "not a uri", "contacts": "one text", "client_uri": "", "scope": ["a"]},
+        {
+            "client_uri": "https://exa\nmple.com/",
+            "logo_uri": "https://example.com/\x00",
+            "tos_uri": "\thttps://a.example/",
+        },
         {"tos_uri": 1, "policy_uri": {}, "software_id": [], "software_version": 2},
     ],
 )

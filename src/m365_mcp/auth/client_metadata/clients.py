@@ -29,7 +29,8 @@ from m365_mcp.auth.client_metadata.assertions import UsedAssertions, read_assert
 from m365_mcp.auth.client_metadata.documents import Documents
 from m365_mcp.auth.client_metadata.fetcher import DocumentInvalid, Kind
 from m365_mcp.auth.client_metadata.hosts import is_client_id_url
-from m365_mcp.errors import ClientMetadataInvalid, ClientMetadataUnavailable
+from m365_mcp.auth.client_texts import spoilt_uris
+from m365_mcp.errors import ClientMetadataInvalid, ClientMetadataUnavailable, Filled
 from m365_mcp.errors.request_error import recorded
 from m365_mcp.settings import Settings
 
@@ -54,11 +55,12 @@ def read_document(url: str, body: bytes) -> dict[str, Any]:
 
 
 def _invalid_members(content: dict[str, Any]) -> set[str]:
+    spoilt = set(spoilt_uris(content))
     try:
         CIMDDocument.model_validate(content)
     except ValidationError as error:
-        return {str(mistake["loc"][0]) for mistake in error.errors(include_url=False, include_input=False)}
-    return set()
+        return spoilt | {str(mistake["loc"][0]) for mistake in error.errors(include_url=False, include_input=False)}
+    return spoilt
 
 
 def read_key_set(_: str, body: bytes) -> dict[str, Any]:
@@ -81,8 +83,8 @@ def _read_object(body: bytes) -> dict[str, Any]:
 
 
 _MALFORMED_KEYS = (TypeError, AttributeError, KeyError)  # FastMCP 4.2 trusts the form of the keys
-CLIENT_METADATA = Kind("m365-client-metadata", 5 * 1024, read_document, "metadata document")
-KEY_SETS = Kind("m365-client-keys", 32 * 1024, read_key_set, "set of keys")
+CLIENT_METADATA = Kind("m365-client-metadata", 5 * 1024, read_document, Filled("metadata document"))
+KEY_SETS = Kind("m365-client-keys", 32 * 1024, read_key_set, Filled("set of keys"))
 
 
 @dataclass(frozen=True)

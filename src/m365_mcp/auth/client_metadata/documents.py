@@ -3,6 +3,10 @@
 The document of a client with which somebody has signed in is in the shared store, so that every replica has it. While
 a sign-in runs, its client's document is there too, for as long as a sign-in may take. Any other is in the memory of
 this process only, so that strangers cannot fill the store with documents of their own.
+
+Anybody can begin a sign-in with a document of their own, so the store has a fixed number of places for documents that
+are lent. A URL always has the same place, and the later of two documents of one place stays there. A replica that no
+longer finds a document fetches it, as it would any other.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from m365_mcp.storage.records import ABSENT, Records, Versioned
 STALE_SECONDS = 30 * 24 * 3600.0  # how long a document is used without a fetch that succeeds
 GONE_SECONDS = 3600.0  # between the first and the second "not found", before a document counts as gone
 LENT_SECONDS = 1800.0  # longer than a sign-in takes: a transaction lives 15 minutes, and a code of ours five more
+LENT_PLACES = 64  # in the store: at most 1.4 MB, because a document of 5 KB takes up to 21 KB there
 _RECENT = 500  # documents of clients with which nobody has signed in yet
 _log = logs.get(__name__)
 
@@ -106,8 +111,10 @@ class Documents:
         """Put the document into the store for one sign-in that has begun. Raises StorageUnavailable."""
         entry = self._recent.get(url)
         if entry is not None and entry.content is not None:  # otherwise it is in the store, or is gone
-            stored = await self._records.read(self._lent, _key(url))
-            await self._records.compare_and_swap(self._lent, _key(url), stored, asdict(entry), LENT_SECONDS)
+            stored = await self._records.read(self._lent, _place(url))
+            # When another replica was faster, its document is as good, or that of a later sign-in.
+            lent = {"url": url, "entry": asdict(entry)}
+            await self._records.compare_and_swap(self._lent, _place(url), stored, lent, LENT_SECONDS)
 
     async def _find(self, url: str) -> tuple[Versioned, Entry | None]:
         stored = await self._records.read(self._kind.name, _key(url))
@@ -115,9 +122,9 @@ class Documents:
             self._recent.pop(url, None)
             return stored, Entry(**stored.value)
         if url not in self._recent:
-            lent = await self._records.read(self._lent, _key(url))
-            if lent.value is not None:
-                self._recent[url] = Entry(**lent.value)
+            lent = (await self._records.read(self._lent, _place(url))).value
+            if lent is not None and lent.get("url") == url:
+                self._recent[url] = Entry(**lent["entry"])
         return stored, self._recent.get(url)
 
     def _entry_of(self, fetched: Fetched) -> Entry:
@@ -157,6 +164,10 @@ class Documents:
     async def _store(self, url: str, stored: Versioned, entry: Entry) -> None:
         # When another replica was faster, its document is as good as this one.
         await self._records.compare_and_swap(self._kind.name, _key(url), stored, asdict(entry), STALE_SECONDS)
+
+
+def _place(url: str) -> str:
+    return str(int(_key(url), 16) % LENT_PLACES)
 
 
 def _key(url: str) -> str:

@@ -22,16 +22,20 @@ class Abilities:
         toolsets: the toolsets besides sending.
         shared: whether mail can be sent from shared mailboxes.
         previews: whether the list of messages shows their first words.
+        level: whether the tools send mail, only leave drafts, or only read.
     """
 
     toolsets: tuple[str, ...]
     shared: bool
     previews: bool
+    level: str
 
     @classmethod
     def of(cls, settings: Settings) -> Abilities:
         """Return what the settings allow."""
-        return cls(settings.m365_toolsets, settings.m365_send_from, settings.m365_show_previews)
+        return cls(
+            settings.m365_toolsets, settings.m365_send_from, settings.m365_show_previews, settings.m365_send_level
+        )
 
 
 def values(asked: ConsentRequest, abilities: Abilities) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +21,7 @@ from m365_mcp.errors import (
     RedirectNotRegistered,
     RedirectNotUsable,
     Unavailable,
+    request_error,
 )
 from m365_mcp.web.pages.languages import Language
 
@@ -60,7 +60,7 @@ class Subject:
 
 def values(request: Request, error: M365Error, language: Language, now: datetime) -> dict[str, Any]:
     """Return what the template shows, and log what the administrator needs to find it again."""
-    subject, reference = Subject.of(request, error), secrets.token_hex(3)
+    subject, reference = Subject.of(request, error), request_error.reference()
     _log_page(error, reference, subject)
     return {
         "title": language.translate(type(error).title, M365Error.title),
@@ -82,7 +82,7 @@ def explain(request: Request, error: M365Error, language: Language, now: datetim
     """Return what happened and what the person can do, for a script to show; log what their IT will look for."""
     advice = _person_advice(error, language)
     if advice is None:
-        reference = secrets.token_hex(3)
+        reference = request_error.reference()
         _log_page(error, reference, Subject.of(request, error))
         advice = language.translate(FOR_IT) % {"line": " · ".join(_line(error, now, reference))}
     return language.translate(SENTENCE_AND_ADVICE) % {"sentence": _sentence(error, language), "advice": advice}

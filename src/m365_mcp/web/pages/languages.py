@@ -13,6 +13,8 @@ from importlib.resources import files
 
 from starlette.requests import Request
 
+from m365_mcp.errors import Filled
+
 DOMAIN = "m365_mcp"
 MAX_RANGES = 20  # of an Accept-Language header; browsers send up to ten
 # The choice of a person, for the page that follows Microsoft's and has no `?lang=`.
@@ -39,8 +41,18 @@ class Language:
 
     def translate(self, *forms: str) -> str:
         """Return the first of `forms` that has a translation; without one, the first as it is."""
-        translated = (self.catalogue.gettext(form) for form in forms)
-        return next((text for text, form in zip(translated, forms, strict=True) if text != form), forms[0])
+        return next(filter(None, map(self._translation, forms)), forms[0])
+
+    def _translation(self, text: str) -> str | None:
+        form = text.form if isinstance(text, Filled) else text
+        translated = self.catalogue.gettext(form)
+        if translated == form:
+            return None
+        return translated % self._values(text) if isinstance(text, Filled) else translated
+
+    def _values(self, text: Filled) -> dict[str, str]:
+        texts = {name: value for name, value in text.values.items() if isinstance(value, Filled)}
+        return text.values | {name: self.translate(value) for name, value in texts.items()}
 
 
 ENGLISH = Language("en", "English", NullTranslations())

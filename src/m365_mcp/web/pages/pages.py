@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,7 +38,8 @@ class Pages:
 
     def landing(self, request: Request, endpoint: str, state: State) -> Response:
         """Return the page at the server's address: the MCP endpoint, and how to add it to a client."""
-        return self._render(request, "landing.html", script="copy.js", endpoint=endpoint, state=state)
+        shown: dict[str, Any] = {"endpoint": endpoint, "state": state, "sends": self._abilities.level == "send"}
+        return self._render(request, "landing.html", script="copy.js", **shown)
 
     def consent(self, request: Request, asked: ConsentRequest) -> Response:
         """Return the question whether a client may act as the person."""

@@ -1,0 +1,66 @@
+"""What is in force on a server with these settings: the part of `doctor` that says what may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.markup import escape
+from rich.table import Table
+
+from m365_mcp.policy.policy_set import PolicySet
+from m365_mcp.settings import Settings
+
+_LEVELS = {
+    "send": "send: the tools send mail",
+    "draft": "draft: the tools leave drafts, and send nothing",
+    "off": "off: the tools only read",
+}
+_APPROVALS = {
+    "off": "off: no mail waits because of this setting",
+    "external": "external: mail to somebody outside waits for approval",
+    "all": "all: every mail waits for approval",
+}
+
+
+def in_force(settings: Settings, policies: PolicySet) -> Table:
+    """Return a table of what the settings and the policies allow."""
+    table = Table("Setting", "In force", title="What may leave")
+    for variable, meaning in _rows(settings, policies):
+        table.add_row(variable, escape(meaning))
+    return table
+
+
+def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
+    yield "M365_SEND_LEVEL", _LEVELS[settings.m365_send_level]
+    yield "M365_TOOLSETS", _listed(settings.m365_toolsets, "none besides the tools that are always there")
+    yield "Permissions", _listed(settings.graph_permissions, "")
+    yield "M365_POLICY_FILE", _policies(settings, policies)
+    yield "M365_SEND_APPROVAL", _APPROVALS[settings.m365_send_approval]
+    yield "M365_SEND_ALLOWED_DOMAINS", _domains(settings.m365_send_allowed_domains)
+    yield (
+        "M365_INTERNAL_DOMAINS",
+        _listed(settings.m365_internal_domains, "unset: the domains of each person's addresses"),
+    )
+    yield "M365_SEND_MAX_RECIPIENTS", f"{settings.m365_send_max_recipients} in one message"
+    yield "M365_SEND_HOURLY_LIMIT", _hourly(settings.m365_send_hourly_limit)
+    yield "M365_SEND_BCC", "blind copies allowed" if settings.m365_send_bcc else "no blind copies"
+    yield "M365_SEND_FROM", "shared mailboxes allowed" if settings.m365_send_from else "from the own mailbox only"
+
+
+def _policies(settings: Settings, policies: PolicySet) -> str:
+    of_settings = sum(policy.is_of_setting for policy in policies.forbidding)
+    of_file = len(policies.forbidding) - of_settings
+    source = f"{of_file} of {settings.m365_policy_file}" if settings.m365_policy_file else "no file"
+    return f"{len(policies.forbidding)} policies: {of_settings} of the settings, {source}; digest {policies.digest}"
+
+
+def _domains(domains: tuple[str, ...] | None) -> str:
+    return "unset: every domain" if domains is None else _listed(domains, "none: no message leaves")
+
+
+def _listed(names: Iterable[str] | None, otherwise: str) -> str:
+    return ", ".join(names or ()) or otherwise
+
+
+def _hourly(limit: int) -> str:
+    return f"{limit} messages of a person to one address" if limit else "no limit"
