@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any
 
 from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
@@ -41,7 +40,7 @@ class PolicyRefusal:
     message: MessageFacts
 
 
-def _ignore(_: Any) -> None:
+def _ignore(_: PolicyRefusal) -> None:
     return
 
 

@@ -16,7 +16,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, new_held_mail
 from m365_mcp.sending.ledger import Ledger
-from m365_mcp.sending.ledger_entry import Reservation
+from m365_mcp.sending.ledger_entry import Reservation, RunningSend
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver, event_of
 from m365_mcp.sending.send_limits import SendLimits
@@ -137,19 +137,19 @@ class Delivery:
         if not reservation.is_ours:
             return self._repeat(reservation)
         async with self.ledger.holding_lease(reservation):
-            return await self._perform(_RunningSend(reservation), observed, strategy, progress)
+            return await self._perform(RunningSend(reservation), observed, strategy, progress)
 
     async def _send_held(self, observed: ObservedSend, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
         await observed.begin()  # first, so that the mail still waits if the send cannot be recorded
         reservation = await self.ledger.decide(mail.names, mail.id, "sending", mail.window_seconds)
         async with self.ledger.holding_lease(reservation):
-            receipt = await self._perform(_RunningSend(reservation), observed, strategy, no_progress)
+            receipt = await self._perform(RunningSend(reservation), observed, strategy, no_progress)
         with suppress(StorageUnavailable):  # then the content stays until its time is over
             await self.held.close(mail, mail.window_seconds)
         return receipt
 
     async def _perform(
-        self, running: _RunningSend, observed: ObservedSend, strategy: SendStrategy, progress: Progress
+        self, running: RunningSend, observed: ObservedSend, strategy: SendStrategy, progress: Progress
     ) -> SendReceipt:
         person = observed.event.request.person
         try:
@@ -168,7 +168,7 @@ class Delivery:
             raise
 
     async def _send_or_reconcile(
-        self, running: _RunningSend, strategy: SendStrategy, progress: Progress, person: PersonId
+        self, running: RunningSend, strategy: SendStrategy, progress: Progress, person: PersonId
     ) -> SendReceipt:
         """Send the message, and store the outcome unless it was refused, as `send` raises it."""
         try:
@@ -195,7 +195,7 @@ class Delivery:
         observed.held(rule)
         return self._repeat(await self.ledger.hold(reservation, until, rule))
 
-    async def _send_with_retries(self, running: _RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
+    async def _send_with_retries(self, running: RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
         """Send the message; retry as long as the operator allows while Graph throttles it and so does not accept it."""
 
         async def record_draft(draft_id: str) -> None:
@@ -280,13 +280,6 @@ class Delivery:
         return SendReceipt(
             entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id, is_saved=entry.is_saved
         )
-
-
-@dataclass
-class _RunningSend:
-    """A running send with its current reservation, which changes when the ledger stores a draft."""
-
-    reservation: Reservation
 
 
 def _when_throttled(error: Exception) -> bool | float:

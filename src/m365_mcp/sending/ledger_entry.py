@@ -86,3 +86,10 @@ def parse_entry(stored: Versioned) -> Entry | None:
         return Entry.model_validate(stored.value)
     except ValidationError:
         return None
+
+
+@dataclass
+class RunningSend:
+    """A running send with its current reservation, which changes when the ledger stores a draft."""
+
+    reservation: Reservation
