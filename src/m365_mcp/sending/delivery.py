@@ -97,12 +97,7 @@ class Delivery:
         return await self._finish(observed.run(self._send_held(observed, mail, strategy)))
 
     async def decline(self, mail: HeldMail) -> None:
-        """Discard a held message; an equal one asks the person anew after the window of equal messages.
-
-        Raises:
-            ApprovalOver: it does not wait any more.
-            StorageUnavailable: it may be discarded; nothing was sent.
-        """
+        """Discard a held message; an equal one asks anew after the window. Raises ApprovalOver, StorageUnavailable."""
         seconds = min(mail.window_seconds, self.ledger.windows.message)
         await self.ledger.decide(mail.names, mail.id, "declined", seconds)
         await self.held.close(mail, seconds)
