@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from m365_mcp.errors import (
     PolicyDenied,
     TooManyHeld,
 )
-from m365_mcp.sending.approvals import Approvals
+from m365_mcp.sending.approvals import MAX_SHOWN_BYTES, Approvals
 from m365_mcp.sending.held_mail import MAX_HELD
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.message_json import message_as_json, message_from_json
@@ -28,7 +29,7 @@ from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
 from m365_mcp.sending.send_strategy import Approval, SendReceipt
 from tests.inprocess import ADA
-from tests.sending.test_outbox import FILE, MARIE, Post, post, send, to_grace
+from tests.sending.test_outbox import FILE, MARIE, PICTURE, Post, post, send, to_grace
 from tests.sending.test_policies import WAYS, forbid, under
 
 GRAPH_FILE = {"name": "a.txt", "contentType": "text/plain", "contentBytes": "YQ=="}
@@ -91,6 +92,7 @@ async def test_l1_discarded_mail_is_never_sent() -> None:
         with pytest.raises(ApprovalOver):
             await approvals.approve(mail, "")
         kept = await approvals.find(mail.id)
+        content = await approvals.outgoing.delivery.held.content(mail)
         waits = await approvals.of(one.ada.person)
         later = replace(one.ada.outgoing.delivery.ledger, clock=lambda: time.time() + 3600)
         anew = await send(on(one.ada, later))
@@ -98,7 +100,7 @@ async def test_l1_discarded_mail_is_never_sent() -> None:
         assert await sent_by_ada(one) == []
     assert again.approval == Approval("declined", None, None, "setting:M365_SEND_APPROVAL")
     assert kept is not None
-    assert (kept.message, kept.subject, kept.addresses) == (None, "", ())
+    assert (content, kept.is_decided, kept.subject, kept.addresses) == (None, True, "", ())
     assert waits == ()
     assert anew.approval.status == "approval_needed"
 
@@ -276,3 +278,49 @@ async def test_l1_approved_mail_that_could_not_leave_can_be_approved_again(way: 
             await approvals.approve(mail, again.digest)
 
         assert len(await sent_by_ada(one)) == 1
+
+
+HOSTILE = 'image/png; a="><style>p{display:none}</style><h3>Lunch</h3><!--"'
+
+
+async def test_l2_pictures_change_nothing_but_themselves_on_the_page() -> None:
+    """A media type and the text around a picture are no HTML of the page; files in the text are listed, too."""
+    text = '<p>Pay to cid:logo now</p><img src="cid:logo" alt="l">'
+    async with asking() as (one, approvals):
+        await send(one.ada, body=text, attachments=[{**PICTURE, "content_type": HOSTILE}])
+        [mail] = await approvals.of(one.ada.person)
+        shown = await approvals.show(mail, with_body=True)
+        without = await approvals.show(mail)
+
+    assert "<style>" not in shown.body
+    assert "Pay to cid:logo now" in shown.body
+    assert 'src="data:image/png;base64,' in shown.body
+    assert [name for name, _ in shown.files] == ["l.png"]
+    assert without.body == ""
+
+
+async def test_l2_page_of_many_pictures_stays_small() -> None:
+    """One picture that the text shows a thousand times is shown as far as there is room."""
+    large = {**PICTURE, "content_base64": base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(1_500_000)).decode()}
+    async with asking() as (one, approvals):
+        await send(one.ada, body='<img src="cid:logo" alt="l">' * 1_000, attachments=[large])
+        [mail] = await approvals.of(one.ada.person)
+        shown = await approvals.show(mail, with_body=True)
+
+    assert len(shown.body) < 2 * MAX_SHOWN_BYTES
+
+
+async def test_l1_draft_can_wait_again_after_its_time_and_after_a_refusal() -> None:
+    """A draft keeps its id, so a new question takes the place of the old one."""
+    async with asking(m365_approval_minutes=5) as (one, approvals):
+        _, draft = await OwnDrafts(one.ada).create(await one.ada.compose(to_grace()))
+        first = (await OwnDrafts(one.ada).send(draft.id))[1]
+        later = on(one.ada, replace(one.ada.outgoing.delivery.ledger, clock=lambda: time.time() + 301))
+        second = (await OwnDrafts(later).send(draft.id))[1]
+        [mail] = await replace(approvals, outgoing=later.outgoing).of(one.ada.person)
+
+    assert (first.approval and first.approval.status, second.approval and second.approval.status) == (
+        "approval_needed",
+        "approval_needed",
+    )
+    assert mail.expires_at > time.time() + 301

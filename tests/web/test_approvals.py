@@ -74,7 +74,7 @@ def text_of(page: httpx2.Response) -> str:
 
 async def test_l1_person_reads_the_mail_and_sends_it_once() -> None:
     """The page shows who gets what and why it asks; Send sends at once, and a second press sends nothing."""
-    async with waiting() as one, one.browser() as http:
+    async with waiting() as one, one.browser() as http, one.browser() as stranger:
         page = await reach(http, one.url)
         form = {**form_of(page), "decision": "send"}
         before = await one.sent()
@@ -82,6 +82,7 @@ async def test_l1_person_reads_the_mail_and_sends_it_once() -> None:
         again = await http.post(one.url, data=form)
         after = await one.sent()
         reload = await http.get(one.url)
+        asked = await stranger.get(one.url)
 
     shown = text_of(page)
     assert page.status_code == 200
@@ -93,6 +94,7 @@ async def test_l1_person_reads_the_mail_and_sends_it_once() -> None:
     assert (done.status_code, "Sent" in text_of(done)) == (200, True)
     assert [mail["to"][0]["address"] for mail in after] == [MARIE]
     assert (again.status_code, reload.status_code) == (410, 410)
+    assert "login_hint" not in asked.headers["Location"]  # recipients know the id from the header of the mail
 
 
 async def test_l1_discarded_mail_stays_here() -> None:
@@ -134,12 +136,22 @@ async def test_l4_form_of_another_site_sends_nothing() -> None:
     """Without the token of the page the form does nothing, whatever cookies the browser adds."""
     async with waiting() as one, one.browser() as http:
         form = form_of(await reach(http, one.url))
-        forged = [{**form, "token": ""}, {**form, "token": "0" * 64}, {"digest": ""}]
+        forged = [{**form, "token": ""}, {**form, "token": "0" * 64}, {**form, "token": "é"}, {"digest": ""}]
         answers = [await http.post(one.url, data={**fields, "decision": "send"}) for fields in forged]
         large = await http.post(one.url, data={**form, "decision": "send", "more": "x" * 5000})
-
         assert await one.sent() == []
-    assert [answer.status_code for answer in (*answers, large)] == [403] * 4
+        undecided = await http.post(one.url, data=form)
+        callback = f"{SERVER}/auth/callback?state=approval.%C3%A9"
+        odd = [
+            await http.get(callback),
+            await http.get(f"{callback}&code=x"),
+            await http.get(f"{SERVER}/approvals/{'x' * 999}"),
+        ]
+        still = await http.get(one.url)
+
+    assert [answer.status_code for answer in (*answers, large, undecided)] == [403] * 6
+    assert [answer.status_code for answer in odd] == [403, 403, 404]
+    assert still.status_code == 200
 
 
 async def test_l4_sign_in_hints_at_the_account_and_goes_back_to_the_page() -> None:

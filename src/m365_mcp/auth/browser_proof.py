@@ -137,10 +137,11 @@ class BrowserProofs:
             M365Error: the meaning of Entra's refusal.
         """
         query, sign_in = request.query_params, self._get(request, _ROUND, ROUND_SECONDS)
-        if sign_in is None or not secrets.compare_digest(str(sign_in["state"]), query.get("state", "")):
+        state = query.get("state", "").encode()
+        if sign_in is None or not secrets.compare_digest(str(sign_in["state"]).encode(), state):
             raise ApprovalNotYours
         if "code" not in query:
-            raise read_refusal(query)
+            raise read_refusal(query) if "error" in query else ApprovalNotYours()
         person = await self._redeem(query["code"], sign_in)
         page = str(sign_in["page"])
         response = RedirectResponse(f"{self._client.base_url}{page}", 302)

@@ -24,7 +24,10 @@ from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
 from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend
 
 PATH = "/approvals"
-_CID = re.compile(r"\bcid:([\w.+@-]{1,255})", re.ASCII)
+# As the sanitizer writes a picture of the mail itself.
+_CID = re.compile(r'(<img\b[^<>]*? src=")cid:([\w.+@-]{1,255})(?=")', re.ASCII)
+_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+MAX_SHOWN_BYTES = 8_000_000  # of all pictures in the text
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,12 @@ class Approvals:
             raise ApprovalUnknown
         return found.entry
 
-    async def show(self, mail: HeldMail) -> ShownMail:
+    async def show(self, mail: HeldMail, *, with_body: bool = False) -> ShownMail:
         """Return what the person reads before they decide.
+
+        Args:
+            mail: the mail.
+            with_body: whether to read a composed message's text, too.
 
         Raises:
             ApprovalOver: it does not wait any more, or the connection that it comes from has ended.
@@ -95,8 +102,16 @@ class Approvals:
         if entry.state != "held" or entry.is_over(self.outgoing.delivery.ledger.clock()):
             raise ApprovalOver
         outbox = await self._outbox(mail)
-        message = mail.content
-        return await (_shown_draft(mail, outbox) if message is None else _shown_message(mail, message, outbox))
+        if mail.draft_id is not None:
+            return await _shown_draft(mail, outbox)
+        shown = await _shown_message(mail, message := await self._content(mail), outbox)
+        return replace(shown, body=await outbox.run(partial(_with_pictures, message))) if with_body else shown
+
+    async def _content(self, mail: HeldMail) -> Message:
+        message = await self.outgoing.delivery.held.content(mail)
+        if message is None:
+            raise ApprovalOver
+        return message
 
     async def approve(self, mail: HeldMail, digest: str) -> SendReceipt:
         """Send a mail that the person has read and approved, once.
@@ -113,7 +128,8 @@ class Approvals:
         outbox = await self._outbox(mail)
         if mail.draft_id is not None and (await _shown_draft(mail, outbox)).digest != digest:
             raise ApprovalVoid
-        return await self.outgoing.delivery.send_held(mail, _strategy(mail, outbox, digest))
+        message = await self._content(mail) if mail.draft_id is None else None
+        return await self.outgoing.delivery.send_held(mail, _strategy(mail, message, outbox, digest))
 
     async def decline(self, mail: HeldMail) -> None:
         """Discard a mail; a draft that a reply or forward had made goes to Deleted Items. Raises ApprovalOver."""
@@ -132,8 +148,7 @@ class Approvals:
         return Outbox(self.outgoing, mail.person, mailbox_of(self.graph, self.tokens, caller), origin, is_approved=True)
 
 
-def _strategy(mail: HeldMail, outbox: Outbox, digest: str) -> SendStrategy:
-    message = mail.content
+def _strategy(mail: HeldMail, message: Message | None, outbox: Outbox, digest: str) -> SendStrategy:
     if message is None:
         inspection = replace(outbox.inspection, way=mail.way, approved=digest)
         return ExistingDraftSend(outbox.drafts, str(mail.draft_id), mail.id, inspection, way=mail.way)
@@ -145,14 +160,6 @@ def _strategy(mail: HeldMail, outbox: Outbox, digest: str) -> SendStrategy:
 
 
 async def _shown_message(mail: HeldMail, message: Message, outbox: Outbox) -> ShownMail:
-    images = {file.content_id: file for file in message.attachments if file.content_id}
-
-    def as_data(found: re.Match[str]) -> str:
-        file = images.get(found[1])
-        if file is None or not file.content_type.startswith("image/"):
-            return found[0]
-        return f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"
-
     people = {"to": message.to, "cc": message.cc, "bcc": message.bcc, "reply_to": message.reply_to}
     return ShownMail(
         mail,
@@ -160,11 +167,28 @@ async def _shown_message(mail: HeldMail, message: Message, outbox: Outbox) -> Sh
         message.subject,
         people,
         await _outside(people, outbox),
-        tuple((file.name, file.size) for file in message.attachments if not file.content_id),
+        tuple((file.name, file.size) for file in message.attachments),
         message.content_type,
-        _CID.sub(as_data, message.body),
+        "",
         message.send_at.isoformat() if message.send_at else None,
     )
+
+
+def _with_pictures(message: Message) -> str:
+    """Return the text of a message with its own pictures as data: addresses, as far as there is room."""
+    images = {file.content_id: file for file in message.attachments if file.content_id}
+    room = MAX_SHOWN_BYTES
+
+    def as_data(found: re.Match[str]) -> str:
+        nonlocal room
+        file = images.get(found[2])
+        kind = "" if file is None else file.content_type.partition(";")[0].strip().lower()
+        if file is None or kind not in _PICTURES or file.size > room:
+            return found[0]
+        room -= file.size
+        return f"{found[1]}data:{kind};base64,{base64.b64encode(file.content).decode()}"
+
+    return _CID.sub(as_data, message.body) if message.content_type == "HTML" else message.body
 
 
 async def _shown_draft(mail: HeldMail, outbox: Outbox) -> ShownMail:

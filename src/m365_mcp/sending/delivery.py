@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -93,7 +92,7 @@ class Delivery:
             ApprovalOver: it does not wait any more; nothing was sent.
             OutcomeUnknown, M365Error: see `send`.
         """
-        observed = ObservedSend(self.observer, event_of(mail))
+        observed = ObservedSend(self.observer, event_of(mail, strategy.to_hold().message))
         return await self._finish(observed.run(self._send_held(observed, mail, strategy)))
 
     async def decline(self, mail: HeldMail) -> None:
@@ -102,7 +101,7 @@ class Delivery:
         await self.ledger.decide(mail.names, mail.id, "declined", seconds)
         await self.held.close(mail, seconds)
         self.metrics.sends.labels("declined").inc()
-        self.observer.end(event_of(mail, "declined"))
+        self.observer.end(event_of(mail, None, "declined"))
 
     @property
     def held(self) -> HeldMails:
@@ -151,8 +150,10 @@ class Delivery:
         except Unavailable:
             await self.ledger.hold_again(mail.names, mail.id, mail.expires_at)
             raise
-        with suppress(StorageUnavailable):  # then the content stays until its time is over
+        except M365Error:
             await self.held.close(mail, mail.window_seconds)
+            raise
+        await self.held.close(mail, mail.window_seconds)
         return receipt
 
     async def _perform(
@@ -192,9 +193,10 @@ class Delivery:
         now = self.ledger.clock()
         until = now + self.approval.seconds
         request, addresses = observed.event.request, observed.event.addresses
-        mail = new_held_mail(request, addresses, reservation, strategy.to_hold(), rule, (now, until))
+        content = strategy.to_hold()
+        mail = new_held_mail(request, addresses, reservation, content, rule, (now, until))
         try:
-            await self.held.hold(mail, self.approval.seconds + reservation.seconds)
+            await self.held.hold(mail, content.message, self.approval.seconds + reservation.seconds)
         except M365Error:
             await self._store_outcome(reservation, "failed")
             raise

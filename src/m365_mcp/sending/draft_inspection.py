@@ -100,7 +100,7 @@ def draft_digest(item: Item, attached: Sequence[Attached], body: tuple[str, str]
 
     Graph can replace an attachment, which then has another id, but cannot change its content.
     """
-    people = [[one.key for one in group] for group in (item.to, item.cc, item.bcc, item.reply_to)]
+    people = [[[one.key, one.name] for one in group] for group in (item.to, item.cc, item.bcc, item.reply_to)]
     files = sorted([one.id, one.name, one.size] for one in attached)
     sender = item.from_ and item.from_.key
     content = json.dumps([people, sender, item.subject, body, files, item.send_at])

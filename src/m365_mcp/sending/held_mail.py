@@ -6,7 +6,9 @@ records have only what is shown and sent. They end with the approval time; a dec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,9 +21,10 @@ from m365_mcp.person import PersonId
 from m365_mcp.sending.ledger_entry import Reservation
 from m365_mcp.sending.message_json import message_as_json, message_from_json
 from m365_mcp.sending.send_request import SendRequest
-from m365_mcp.storage.records import ABSENT, Records
+from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 COLLECTION = "m365-held"
+CONTENTS = "m365-held-contents"  # apart, so that who only asks for a page makes nobody decrypt a large message
 PEOPLE = "m365-held-by-person"
 MAX_HELD = 20  # messages of one person
 MAX_HELD_BYTES = 16_000_000  # of all messages of one person together, as JSON
@@ -69,9 +72,9 @@ class HeldMail(BaseModel):
         names: the keys of its records in the ledger.
         window_seconds: how long the ledger recognises a repeat after the decision.
         way: see `HeldContent`, as for `draft_id`.
-        subject: for the list of what waits; empty after the decision.
+        subject: for the list of what waits; empty after the decision, as are the addresses.
         addresses: the recipients.
-        message: the composed message as JSON; None for a draft, and after the decision.
+        is_decided: whether it was sent or discarded.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -90,12 +93,7 @@ class HeldMail(BaseModel):
     draft_id: str | None = None
     subject: str = ""
     addresses: tuple[str, ...] = ()
-    message: dict[str, Any] | None = None
-
-    @property
-    def content(self) -> Message | None:
-        """The composed message; None for a draft, and after the decision."""
-        return None if self.message is None else message_from_json(self.message)
+    is_decided: bool = False
 
 
 def new_held_mail(
@@ -132,7 +130,6 @@ def new_held_mail(
         draft_id=content.draft_id,
         subject=message.subject if message else "",
         addresses=addresses,
-        message=message and message_as_json(message),
     )
 
 
@@ -154,17 +151,33 @@ class HeldMails:
     records: Records
     clock: Callable[[], float]
 
-    async def hold(self, mail: HeldMail, seconds: float) -> None:
-        """Store a message for so many seconds.
+    async def hold(self, mail: HeldMail, message: Message | None, seconds: float) -> None:
+        """Store a message for so many seconds, in place of an earlier record of the same draft.
 
         Raises:
             TooManyHeld: so much of the person's mail waits already.
-            StorageUnavailable: it may be stored; nobody is asked for it.
+            StorageUnavailable: nobody is asked for it.
         """
-        size = len(mail.model_dump_json())
+        content = None if message is None else message_as_json(message)
+        size = len(mail.model_dump_json()) + (0 if content is None else len(json.dumps(content)))
         await self._change(mail.person, lambda waiting: _with(waiting, mail, size))
-        if await self.records.compare_and_swap(COLLECTION, mail.id, ABSENT, mail.model_dump(), seconds) is None:
+        earlier = await self.records.read(COLLECTION, mail.id)
+        before = _parse(earlier.value)
+        is_free = earlier.version is None or (before is not None and before.person == mail.person)
+        if content is not None:
+            await self.records.compare_and_swap(CONTENTS, mail.id, ABSENT, content, seconds)
+        if not is_free or not await self._write(mail, earlier, seconds):
+            await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
             raise StorageUnavailable
+
+    async def _write(self, mail: HeldMail, stored: Versioned, seconds: float) -> bool:
+        written = await self.records.compare_and_swap(COLLECTION, mail.id, stored, mail.model_dump(), seconds)
+        return written is not None
+
+    async def content(self, mail: HeldMail) -> Message | None:
+        """Return the composed message; None for a draft, and after the decision. Raises StorageUnavailable."""
+        value = (await self.records.read(CONTENTS, mail.id)).value
+        return None if value is None else message_from_json(value)
 
     async def find(self, mail_id: str) -> HeldMail | None:
         """Return a held message, or one that was held a while ago; None if there is none. Raises StorageUnavailable."""
@@ -177,12 +190,19 @@ class HeldMails:
         return tuple(mail for mail in found if mail is not None)
 
     async def close(self, mail: HeldMail, seconds: float) -> None:
-        """Remove the content of a message that is decided; what is left tells its outcome for so many seconds."""
-        stored = await self.records.read(COLLECTION, mail.id)
-        if stored.version is not None:
-            without = mail.model_copy(update={"message": None, "subject": "", "addresses": ()})
-            await self.records.compare_and_swap(COLLECTION, mail.id, stored, without.model_dump(), seconds)
-        await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
+        """Remove the content of a message that is decided; what is left tells its outcome for so many seconds.
+
+        While the store is away, the content stays until its time is over.
+        """
+        with suppress(StorageUnavailable):
+            stored = await self.records.read(COLLECTION, mail.id)
+            if stored.version is not None:
+                without = mail.model_copy(update={"is_decided": True, "subject": "", "addresses": ()})
+                await self._write(without, stored, seconds)
+            content = await self.records.read(CONTENTS, mail.id)
+            if content.version is not None:
+                await self.records.compare_and_swap(CONTENTS, mail.id, content, None)
+            await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
 
     async def _read(self, person: PersonId) -> Mapping[str, Any] | None:
         return (await self.records.read(PEOPLE, person.record_key("held"))).value

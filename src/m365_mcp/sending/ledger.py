@@ -121,6 +121,13 @@ class Ledger:
         entry = parse_entry(stored)
         return None if entry is None else Reservation(names[0], stored, entry, False, self.windows.key, names)
 
+    async def settled(self, names: tuple[str, ...]) -> Reservation | None:
+        """Return the send as `find`; mark one that a process has abandoned as unknown. Raises StorageUnavailable."""
+        found = await self.find(names)
+        if found is not None and found.entry.state == "sending" and await self._is_abandoned(found):
+            return await self.update(found, state="unknown")
+        return found
+
     async def hold(self, reservation: Reservation, until: float, rule: str) -> Reservation:
         """Have a send wait for the person until then; afterwards the record stays for the window of repeats."""
         seconds = until - self.clock() + reservation.seconds

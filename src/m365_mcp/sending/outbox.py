@@ -168,7 +168,7 @@ class Outbox:
         """
         delivery = self.outgoing.delivery
         mail = await delivery.held.find(message_id)
-        found = None if mail is None or mail.person != self.person else await delivery.ledger.find(mail.names)
+        found = None if mail is None or mail.person != self.person else await delivery.ledger.settled(mail.names)
         if found is None or found.entry.message_id != message_id:
             raise ApprovalUnknown
         return found.entry

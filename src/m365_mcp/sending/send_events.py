@@ -47,10 +47,15 @@ class SendEvent:
     seconds: float = 0.0
 
 
-def event_of(mail: HeldMail, outcome: Outcome = "begun") -> SendEvent:
-    """Return the event of a held message that the person has approved or, with the outcome `declined`, discarded."""
-    message = mail.content
-    content = SendContent if message is None else partial(content_of, message)
+def event_of(mail: HeldMail, message: Message | None, outcome: Outcome = "begun") -> SendEvent:
+    """Return the event of a held message that the person has approved or, with the outcome `declined`, discarded.
+
+    Args:
+        mail: the record of the message.
+        message: the composed message, if it is known.
+        outcome: `begun` or `declined`.
+    """
+    content = partial(SendContent, mail.subject or None) if message is None else partial(content_of, message)
     origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
     request = SendRequest(mail.person, "", message_id=mail.id, origin=origin, content=content)
     is_approved = outcome != "declined"

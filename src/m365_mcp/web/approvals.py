@@ -6,6 +6,7 @@ headers: OWASP "Clickjacking Defense"; the text of the mail is a document of its
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Literal
@@ -24,6 +25,7 @@ from m365_mcp.web.pages import Pages
 from m365_mcp.web.responses import retry_header
 
 MAX_FORM_BYTES = 4096
+_ID = re.compile(r"[0-9a-f]{32}")
 Proof = Literal["browser", "sign-in"]
 
 
@@ -62,29 +64,39 @@ class ApprovalPages:
         return self._pages.approvals(request, await self._approvals.of(proof.person), self._clock())
 
     async def _page(self, request: Request) -> Response:
-        mail, proof = await self._approvals.find(request.path_params["mail_id"]), self._proofs.of(request)
+        mail, proof = await self._find(request), self._proofs.of(request)
         if request.method == "POST":
             return await self._decide(request, self._own(mail, proof), proof)
         if proof is None or (mail is not None and mail.person == proof.person and not self._is_enough(mail, proof)):
-            hint = mail.sign_in_name if mail else ""
+            # The id is in the header of a mail that has left, so that its recipients know it.
+            hint = mail.sign_in_name if mail and not mail.is_decided else ""
             return self._proofs.begin(_page_of(request), hint, is_fresh=self._is_fresh)
         shown = await self._approvals.show(self._own(mail, proof))
         return self._pages.approval(request, shown, proof.token, self._clock())
 
     async def _decide(self, request: Request, mail: HeldMail, proof: BrowserProof | None) -> Response:
         form = await _form(request)
-        if proof is None or not secrets.compare_digest(form.get("token", ""), proof.token):
+        token = form.get("token", "").encode()
+        if proof is None or not secrets.compare_digest(token, proof.token.encode()):
             raise ApprovalNotYours
         if form.get("decision") == "send":
             await self._approvals.approve(mail, form.get("digest", ""))
             return self._pages.approval_done(request, mail, was_sent=True)
+        if form.get("decision") != "discard":
+            raise ApprovalNotYours
         await self._approvals.decline(mail)
         return self._pages.approval_done(request, mail, was_sent=False)
 
     async def _body(self, request: Request) -> Response:
-        mail, proof = await self._approvals.find(request.path_params["mail_id"]), self._proofs.of(request)
-        shown = await self._approvals.show(self._own(mail, proof))
+        mail, proof = await self._find(request), self._proofs.of(request)
+        shown = await self._approvals.show(self._own(mail, proof), with_body=True)
         return self._pages.approval_body(request, shown)
+
+    async def _find(self, request: Request) -> HeldMail | None:
+        mail_id = request.path_params["mail_id"]
+        if not _ID.fullmatch(mail_id):
+            raise ApprovalUnknown
+        return await self._approvals.find(mail_id)
 
     def _own(self, mail: HeldMail | None, proof: BrowserProof | None) -> HeldMail:
         """Return the mail if it is the one of the person at the browser. Raises ApprovalNotYours, ApprovalUnknown."""
