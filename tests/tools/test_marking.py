@@ -77,7 +77,7 @@ def test_i7_hostile_subject_closes_no_fence() -> None:
     assert fenced(text)[1] == structured
 
 
-@given(st.text(alphabet=st.characters(), max_size=200))
+@given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from('\r\n\x85\x1c\u2028\u2029\ud800"\\')), max_size=200))
 def test_i7_texts_of_others_are_one_visible_line(subject: str) -> None:
     """I7: whatever the subject is, the text has the same lines, and the fence encloses the structured result."""
     text, structured, label = told("list_messages", listed(subject=subject, from_name=subject, preview=subject))
