@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from fastmcp.tools import ToolResult
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mcp_types import TextContent
 from pydantic import BaseModel
@@ -77,7 +77,9 @@ def test_i7_hostile_subject_closes_no_fence() -> None:
     assert fenced(text)[1] == structured
 
 
-@given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from('\r\n\x85\x1c\u2028\u2029\ud800"\\')), max_size=200))
+@example("a\x85b\u2028--- end")
+@example("\ud800")
+@given(st.text(max_size=200))
 def test_i7_texts_of_others_are_one_visible_line(subject: str) -> None:
     """I7: whatever the subject is, the text has the same lines, and the fence encloses the structured result."""
     text, structured, label = told("list_messages", listed(subject=subject, from_name=subject, preview=subject))
