@@ -100,6 +100,7 @@ PROOF = {
     "m365_send_approval": "sending/test_approvals.py::test_only_mail_with_an_address_outside_waits",
     "m365_approval_minutes": "sending/test_approvals.py::test_l1_mail_that_waited_too_long_asks_anew",
     "m365_approval_proof": "web/test_approvals.py::test_l4_fresh_sign_in_is_for_one_mail",
+    "m365_send_require_interaction": "tools/test_published.py::test_i6_clients_are_told_to_ask_before_each_send",
     "m365_show_previews": "e2e/test_answering.py::test_preview_is_shown_where_the_operator_allows_it",
 }
 

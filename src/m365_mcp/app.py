@@ -74,8 +74,9 @@ def build_server(container: Container) -> FastMCP[Any]:
         middleware=[ToolOutcome(container.metrics, tools, container.audit.record)],
         mask_error_details=True,
     )
+    off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction
     for function in tools:
-        server.add_tool(publish(function, switched_off(container.services.outgoing)))
+        server.add_tool(publish(function, off, requires_interaction=asks))
     return server
 
 

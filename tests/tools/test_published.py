@@ -52,6 +52,24 @@ async def test_k8_switched_off_argument_is_not_published(setting: str, argument:
 
 
 @pytest.mark.parametrize("is_on", [True, False])
+async def test_i6_clients_are_told_to_ask_before_each_send(is_on: bool) -> None:
+    """I6: M365_SEND_REQUIRE_INTERACTION marks every tool that sends, and no other; by default none is marked."""
+    async with connected(**({"m365_send_require_interaction": True} if is_on else {})) as client:
+        tools = await client.list_tools()
+
+    marked = {tool.name for tool in tools if tool.meta == {"anthropic/requiresUserInteraction": True}}
+    sending = {"send_mail", "send_draft", "send_with_attachments", "reply", "forward", "schedule_mail"}
+    assert marked == (sending if is_on else set())
+    assert all(tool.meta is None for tool in tools if tool.name not in marked)
+
+
+async def test_i6_tools_that_only_leave_drafts_do_not_ask() -> None:
+    """I6: where nothing is sent, no call needs the person."""
+    async with connected(m365_send_require_interaction=True, m365_send_level="draft") as client:
+        assert [tool.name for tool in await client.list_tools() if tool.meta] == []
+
+
+@pytest.mark.parametrize("is_on", [True, False])
 async def test_k8_switched_off_preview_is_not_published(is_on: bool) -> None:
     """K8: a result that the operator does not allow is in no schema."""
     async with connected(m365_show_previews=is_on) as client:

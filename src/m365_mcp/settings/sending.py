@@ -99,6 +99,12 @@ class SendingSettings(BaseSettings):
         "browser has. sign-in: a new sign-in for each mail.",
     )
 
+    m365_send_require_interaction: bool = Field(
+        False,
+        description="Whether the tools that send carry anthropic/requiresUserInteraction, so that Claude Code asks the "
+        "person before each call.",
+    )
+
     m365_policy_file: Path | None = Field(
         None,
         description="File of Cedar policies that forbid messages, in addition to the settings; docs/policy.md.",

@@ -8,12 +8,14 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
+from m365_mcp.auth.client_texts import clean
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.graph.people import Directory, Person
 from m365_mcp.mail import write_recipient
 from m365_mcp.tools import arguments
 from m365_mcp.tools.call_limits import PersonCalls
 from m365_mcp.tools.caller import caller_calls, caller_mailbox
+from m365_mcp.tools.marking import MAX_TEXT
 
 _ONE = "Exactly one person matches. Show the address to the person before you send mail to it."
 _ASK = "Do not choose: show the person these {count} and ask which one they mean, or whether it is none of them."
@@ -102,10 +104,11 @@ def _matches(words: frozenset[str], one: Person) -> bool:
 
 
 def _found_person(one: Person) -> FoundPerson:
+    name = clean(one.name or "", MAX_TEXT) or None
     return FoundPerson(
-        name=one.name,
+        name=name,
         address=one.address,
-        recipient=write_recipient(one.address, one.name) or one.address,
+        recipient=write_recipient(one.address, name) or one.address,
         job_title=one.job_title,
         department=one.department,
         found_in=list(one.found_in),

@@ -8,6 +8,7 @@ it all the same still gets the refusal that names the setting.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Collection
 from typing import Any, NoReturn
 
@@ -15,18 +16,22 @@ from fastmcp.exceptions import ToolError, ValidationError
 from fastmcp.tools import FunctionTool, ToolResult
 from fastmcp.utilities.json_schema import dereference_refs
 from mcp_types import Tool as PublishedTool
-from pydantic import Field
+from pydantic import BaseModel, Field
 from pydantic import ValidationError as PydanticValidationError
 
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.tools import name_of, sends_mail
 from m365_mcp.tools.mail import APPROVAL_FIELDS
+from m365_mcp.tools.marking import WORDS_OF_OTHERS, legible, marked
 from m365_mcp.tools.names import ARGUMENTS, MAX_NAMED, is_quotable
 from m365_mcp.tools.outcome import explained
 from m365_mcp.tools.reading import read_arguments
 from m365_mcp.tools.schemas import input_schema, output_schema
 
 MAX_ARGUMENTS = 100  # names in one call; no tool has a fifth of them
+# Claude Code 2.1.199 and later then ask the person before each call of the tool, whatever the person has allowed.
+USER_INTERACTION = {"anthropic/requiresUserInteraction": True}
 
 
 class MailTool(FunctionTool):
@@ -34,13 +39,24 @@ class MailTool(FunctionTool):
 
     Attributes:
         accepted: the schema of all arguments, the switched-off ones included.
+        words_of_others: the fields of the result that other people chose.
+        published_meta: `_meta` of the definition, in place of FastMCP's own empty one.
     """
 
     accepted: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    words_of_others: frozenset[str] = Field(default=frozenset(), exclude=True)
+    published_meta: dict[str, Any] | None = Field(default=None, exclude=True)
 
     def to_mcp_tool(self, **overrides: Any) -> PublishedTool:
-        """Return the definition for tools/list, without FastMCP's own empty `_meta`."""
-        return super().to_mcp_tool(**{"_meta": None, **overrides})
+        """Return the definition for tools/list."""
+        return super().to_mcp_tool(**{"_meta": self.published_meta, **overrides})
+
+    def convert_result(self, raw_value: Any) -> ToolResult:
+        """Return the result with its label, and what other people wrote in it marked; see `marking`."""
+        if isinstance(raw_value, BaseModel) and self.words_of_others:
+            # Before FastMCP writes it as JSON, which half of a surrogate pair would prevent.
+            raw_value = raw_value.model_validate(legible(raw_value.model_dump(), self.words_of_others))
+        return marked(super().convert_result(raw_value), self.words_of_others, secrets.token_hex(8))
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Read the arguments and run the function; one error names every argument that is wrong."""
@@ -75,14 +91,22 @@ class MailTool(FunctionTool):
         return f"'{name}': is not an argument of this tool; use '{meant}'."
 
 
-def publish(function: Any, switched_off: Collection[str] = ()) -> MailTool:
-    """Return the tool of a function for a server on which the operator has switched some arguments and results off."""
+def publish(function: Any, switched_off: Collection[str] = (), *, requires_interaction: bool = False) -> MailTool:
+    """Return the tool of a function for one server.
+
+    Args:
+        function: the function of the tool.
+        switched_off: the arguments and results that the operator has switched off.
+        requires_interaction: whether clients are to ask the person before each call, if the tool sends.
+    """
     tool: Any = MailTool.from_function(explained(function))  # FastMCP 4.2 types it as the parent
     short = {
         "description": " ".join((tool.description or "").split()),
         "parameters": input_schema(tool.parameters, switched_off),
         "accepted": input_schema(tool.parameters),
         "output_schema": output_schema(dereference_refs(tool.output_schema or {}), switched_off),
+        "words_of_others": WORDS_OF_OTHERS[name_of(function)],
+        "published_meta": USER_INTERACTION if requires_interaction and sends_mail(function) else None,
     }
     published: MailTool = tool.model_copy(update=short)
     return published
