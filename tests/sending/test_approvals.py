@@ -252,3 +252,27 @@ def on(outbox: Outbox, ledger: Ledger) -> Outbox:
     """Return the outbox with another ledger."""
     delivery = replace(outbox.outgoing.delivery, ledger=ledger)
     return replace(outbox, outgoing=replace(outbox.outgoing, delivery=delivery))
+
+
+@pytest.mark.parametrize("way", ["direct", "existing"])
+async def test_l1_approved_mail_that_could_not_leave_can_be_approved_again(way: str) -> None:
+    """Graph throttles, or a limit is reached: nothing was sent, the mail waits on, and a second press sends it once."""
+    async with asking() as (one, approvals):
+        if way == "direct":
+            await send(one.ada)
+        else:
+            _, draft = await OwnDrafts(one.ada).create(await one.ada.compose(to_grace()))
+            await OwnDrafts(one.ada).send(draft.id)
+        [mail] = await approvals.of(one.ada.person)
+        shown = await approvals.show(mail)
+        path = "/v1.0/me/sendMail" if way == "direct" else "/v1.0/me/messages/*/send"
+        await one.world.fault({"path": path}, {"status": 429})
+        with pytest.raises(M365Error):
+            await approvals.approve(mail, shown.digest)
+        assert await sent_by_ada(one) == []
+        again = await approvals.show(mail)
+        await approvals.approve(mail, again.digest)
+        with pytest.raises(ApprovalOver):
+            await approvals.approve(mail, again.digest)
+
+        assert len(await sent_by_ada(one)) == 1

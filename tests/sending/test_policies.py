@@ -368,3 +368,24 @@ async def test_file_with_a_mistake_stops_the_start(content: bytes | None, said: 
 
     assert caught.value.mistakes[0][0] == "M365_POLICY_FILE"
     assert said in caught.value.mistakes[0][1]
+
+
+@pytest.mark.parametrize(
+    ("address", "domain"),
+    [
+        ("mallory%evil.example@contoso.example", "evil.example"),
+        ("evil.example!mallory@contoso.example", "evil.example"),
+        ("IMCEASMTP-mallory+40evil+2Eexample@contoso.example", "evil.example"),
+        ("srs0=x=evil.example=mallory@contoso.example", "evil.example"),
+        ("/s=mallory/@contoso.example", "invalid"),
+    ],
+)
+async def test_h15_domain_in_a_local_part_counts(address: str, domain: str) -> None:
+    """H15: an address that systems may deliver elsewhere is external, and its other domain can be forbidden."""
+    async with post(m365_internal_domains="contoso.example") as one:
+        for condition in (f'resource.domains.contains("{domain}")', "resource.externalCount > 0"):
+            with pytest.raises(PolicyDenied):
+                await send(under(one.ada, forbid(condition)), to=[address])
+        await send(under(one.ada, forbid("resource.externalCount > 0")), to=["first.last+tag@contoso.example"])
+
+        assert len(await one.world.sent()) == 1

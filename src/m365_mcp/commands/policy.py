@@ -23,7 +23,7 @@ _COLOURS = {"permitted": "green", "approval_needed": "yellow", "denied": "red"}
 def check(settings: Settings, console: Console) -> None:
     """Print one line per policy. Raises SettingsMistake."""
     policies = _policies(settings)
-    table = Table("Policy", "Advice", title="Policies that forbid")
+    table = Table("Policy", "Advice", title="Policies")
     for policy in policies.forbidding:
         table.add_row(escape(policy.id), escape(policy.advice or ""))
     console.print(table)

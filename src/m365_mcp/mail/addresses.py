@@ -26,6 +26,8 @@ _PLAIN_LOCAL = re.compile(r'[^\x00-\x20"%!(),:;<>@\[\\\]\x7f]+')
 # IMCEASMTP-, IMCEAEX-, …: an address of another system in Exchange's encapsulation ([MS-OXCMAIL]). SRS0=, SRS1=: the
 # Sender Rewriting Scheme. `…#EXT#`: the sign-in name of a guest in Entra ID. `/`: X.400 through a gateway (RFC 2156).
 _ENCAPSULATED = re.compile(r"imcea\w*-|srs[01][-+=]|/|.*#ext#")
+_ENCODED = re.compile(r"\+([0-9A-Fa-f]{2})")  # how IMCEA writes a character
+_DOMAIN = re.compile(r"(?:[^\W_][\w-]*\.)+[^\W\d_][\w-]*")
 # Blanks so narrow that the text on both sides looks like one word.
 _NARROW = dict.fromkeys(map(ord, "\u2006\u2008\u2009\u200a\u202f\u205f"))
 _DOTS = re.compile(r"[.\u3002]")  # NFKC makes the other dots of UTS 46 one of these
@@ -57,6 +59,18 @@ def may_leave_domain(address: str) -> bool:
     local, _, _ = address.rpartition("@")
     plain = _as_shown(local).casefold()
     return not _PLAIN_LOCAL.fullmatch(plain) or bool(_ENCAPSULATED.match(plain))
+
+
+def domains_in_local_part(address: str) -> frozenset[str]:
+    """Return the domains that an address may mean besides its own, as `comparable_domain`; see `may_leave_domain`.
+
+    Where a system may deliver elsewhere and no domain is readable, the result is `invalid` (RFC 6761 section 6.4).
+    """
+    if not may_leave_domain(address):
+        return frozenset()
+    local = _ENCODED.sub(lambda found: chr(int(found[1], 16)), _as_shown(address.rpartition("@")[0]))
+    found = {comparable_domain(domain) for domain in _DOMAIN.findall(local)}
+    return frozenset(found or {"invalid"})
 
 
 def addresses_in(text: str) -> list[str]:

@@ -20,6 +20,7 @@ from m365_mcp.mail.addresses import (
     addresses_in,
     comparable_address,
     comparable_domain,
+    domains_in_local_part,
     read_address,
     without_mailto,
 )
@@ -54,6 +55,11 @@ class Recipient:
     def domain(self) -> str:
         """The domain in the form for comparisons; see `comparable_domain`."""
         return comparable_domain(self.address.rpartition("@")[2])
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """Every domain that the address may mean, for comparisons: its own, and those in its local part."""
+        return domains_in_local_part(self.address) | {self.domain}
 
     @property
     def key(self) -> str:

@@ -86,7 +86,7 @@ class MessageFacts:
     def as_cedar(self) -> dict[str, Any]:
         """Return the attributes of the entity `Message`, in Cedar's JSON."""
         addressed = (*self.receivers, *self.reply_to)
-        domains = {recipient.domain for recipient in addressed}
+        domains = {domain for recipient in addressed for domain in recipient.domains}
         external = self.internal.external(domains, self.own)
         keys = {recipient.key for recipient in addressed}
         return {
@@ -97,7 +97,7 @@ class MessageFacts:
             "attachmentExtensions": sorted({_extension(file.name) for file in self.attachments} - {""}),
             "linkDomains": sorted(self.link_domains),
             "recipientCount": len(addressed),
-            "externalCount": sum(recipient.domain in external for recipient in addressed),
+            "externalCount": sum(bool(recipient.domains & external) for recipient in addressed),
             "attachmentCount": len(self.attachments),
             "attachmentBytes": sum(file.size for file in self.attachments),
             "isReply": self.is_reply,

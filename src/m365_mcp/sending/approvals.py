@@ -192,5 +192,5 @@ async def _outside(people: Mapping[str, tuple[Recipient, ...]], outbox: Outbox) 
     """Return the addresses that the policies count as external."""
     addressed = [one for group in people.values() for one in group]
     own = await own_keys(outbox.drafts)
-    external = outbox.outgoing.policies.internal.external({one.domain for one in addressed}, own)
-    return frozenset(one.key for one in addressed if one.domain in external)
+    external = outbox.outgoing.policies.internal.external({domain for one in addressed for domain in one.domains}, own)
+    return frozenset(one.key for one in addressed if one.domains & external)

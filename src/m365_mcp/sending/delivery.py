@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from m365_mcp import logs
-from m365_mcp.errors import AuditUnavailable, GraphUnavailable, M365Error, OutcomeUnknown, StorageUnavailable, Throttled
+from m365_mcp.errors import (
+    AuditUnavailable,
+    GraphUnavailable,
+    M365Error,
+    OutcomeUnknown,
+    StorageUnavailable,
+    Throttled,
+    Unavailable,
+)
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.retries import RetryPolicy, retry
@@ -89,12 +97,7 @@ class Delivery:
         return await self._finish(observed.run(self._send_held(observed, mail, strategy)))
 
     async def decline(self, mail: HeldMail) -> None:
-        """Discard a held message; an equal one asks the person anew after the window of equal messages.
-
-        Raises:
-            ApprovalOver: it does not wait any more.
-            StorageUnavailable: it may be discarded; nothing was sent.
-        """
+        """Discard a held message; an equal one asks anew after the window. Raises ApprovalOver, StorageUnavailable."""
         seconds = min(mail.window_seconds, self.ledger.windows.message)
         await self.ledger.decide(mail.names, mail.id, "declined", seconds)
         await self.held.close(mail, seconds)
@@ -142,8 +145,12 @@ class Delivery:
     async def _send_held(self, observed: ObservedSend, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
         await observed.begin()  # first, so that the mail still waits if the send cannot be recorded
         reservation = await self.ledger.decide(mail.names, mail.id, "sending", mail.window_seconds)
-        async with self.ledger.holding_lease(reservation):
-            receipt = await self._perform(RunningSend(reservation), observed, strategy, no_progress)
+        try:
+            async with self.ledger.holding_lease(reservation):
+                receipt = await self._perform(RunningSend(reservation), observed, strategy, no_progress)
+        except Unavailable:
+            await self.ledger.hold_again(mail.names, mail.id, mail.expires_at)
+            raise
         with suppress(StorageUnavailable):  # then the content stays until its time is over
             await self.held.close(mail, mail.window_seconds)
         return receipt

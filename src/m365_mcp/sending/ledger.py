@@ -40,7 +40,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,6 +126,14 @@ class Ledger:
         seconds = until - self.clock() + reservation.seconds
         kept = replace(reservation, seconds=seconds)
         return await self.update(kept, state="held", held_until=until, rule=rule)
+
+    async def hold_again(self, names: tuple[str, ...], message_id: str, until: float) -> None:
+        """Have a send that was approved and certainly not made wait again, so that the person can try once more."""
+        with suppress(StorageUnavailable):  # then a repeat of the call asks the person anew
+            found = await self.find(names)
+            if found is not None and (found.entry.state, found.entry.message_id) == ("failed", message_id):
+                seconds = max(1.0, until - self.clock()) + self.windows.message
+                await self.update(replace(found, seconds=seconds), state="held", held_until=until)
 
     async def decide(self, names: tuple[str, ...], message_id: str, state: State, seconds: float) -> Reservation:
         """Take a held send for this decision of the person, once: `sending` or `declined`.
