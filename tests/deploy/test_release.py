@@ -84,7 +84,9 @@ def test_k5_list_of_licences_has_every_component(sbom: dict[str, Any]) -> None:
 
 def test_k5_checksums_are_those_of_the_files(sbom: dict[str, Any]) -> None:
     """SHA256SUMS names every other file with its SHA-256."""
-    sums = dict(reversed(line.split("  ")) for line in (DIST / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split("  ") for line in (DIST / "SHA256SUMS").read_text().splitlines()]
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in DIST.iterdir()}
 
-    assert sums == {name: digest for name, digest in files.items() if name != "SHA256SUMS"}
+    assert {name: digest for digest, name in lines} == {
+        name: digest for name, digest in files.items() if name != "SHA256SUMS"
+    }
