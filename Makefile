@@ -8,7 +8,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs translations clean
+.PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs translations dist advisories clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -66,10 +66,25 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(COMPILE) simulator/pyproject.toml -U --extra dev -o requirements/dev.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/deploy-image.in requirements/deploy-k8s.in -o requirements/deploy.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
+	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/dist.in -o requirements/dist.txt
 	@$(subst pyproject.toml,,$(COMPILE)) --no-deps requirements/other-fastmcp.in -o requirements/other-fastmcp.txt
 
+# The SBOM describes an environment that has what is pinned and nothing else; it names no folder of this machine.
+dist: .venv-dist/.done ## Wheels, source archives, SBOM (CycloneDX), licences and checksums, into dist/
+	@rm -rf dist && mkdir dist
+	@.venv-dist/tools/bin/python -m hatchling build -d dist
+	@cd simulator && ../.venv-dist/tools/bin/python -m hatchling build -d ../dist
+	@.venv-dist/tools/bin/cyclonedx-py environment .venv-dist/run --pyproject pyproject.toml --mc-type application \
+	  --spec-version 1.6 --output-reproducible --validate -o dist/sbom.cdx.json
+	@.venv-dist/tools/bin/pip-licenses --python .venv-dist/run/bin/python --from mixed --order license --format markdown \
+	  --output-file dist/licences.md
+	@cd dist && sha256sum -- * > SHA256SUMS
+
+advisories: $(VENV)/.dev ## Compare what is pinned with published vulnerabilities (ARGS=folder or files in the OSV format)
+	@$(BIN)/python -m tests.advisories $(ARGS)
+
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .venv-deploy .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-deploy .venv-bench .venv-dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # `.run` holds what the server and the simulator need, `.dev` also what the tests and checks need.
 PROJECTS = pyproject.toml simulator/pyproject.toml
@@ -109,4 +124,16 @@ $(VENV)/.dev: requirements/dev.txt $(PROJECTS) | $(VENV)/bin/python
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
 	  $(LOCKS:%=-r %) -r requirements/bench.txt
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+
+# What describes a release stands apart from what is described: `tools` runs, `run` has the pinned packages and no pip.
+.venv-dist/.done: requirements/run.txt requirements/build.txt requirements/dist.txt
+	@echo "Installing what is described, and what describes it"
+	@rm -rf .venv-dist
+	@$(PYTHON) -m venv .venv-dist/tools
+	@$(PYTHON) -m venv --without-pip .venv-dist/run
+	@.venv-dist/tools/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
+	  -r requirements/build.txt -r requirements/dist.txt
+	@.venv-dist/tools/bin/python -m pip --python .venv-dist/run/bin/python install -q --disable-pip-version-check \
+	  --require-hashes --no-deps -r requirements/run.txt
 	@touch $@

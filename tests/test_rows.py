@@ -16,6 +16,24 @@ ROWS = [
     *(f"g{number}" for number in (*range(1, 11), *range(13, 22), *range(24, 28))),
     *(f"h{number}" for number in range(1, 23)),
 ]
+# All rows of the acceptance suite: how many each of its letters has.
+SUITE = [
+    f"{letter}{number}"
+    for letter, count in {
+        "A": 23,
+        "B": 14,
+        "C": 18,
+        "S": 14,
+        "F": 13,
+        "G": 27,
+        "H": 22,
+        "I": 8,
+        "J": 5,
+        "K": 7,
+        "L": 4,
+    }.items()
+    for number in range(1, count + 1)
+]
 
 
 @cache
@@ -39,3 +57,12 @@ def test_pages_name_only_tests_that_exist() -> None:
 
     assert named
     assert named - names() == set()
+
+
+def test_page_of_threats_has_a_line_for_every_row() -> None:
+    """Each row of the acceptance suite names its tests there, or says that it has none."""
+    lines = [line.split("|")[1:-1] for line in (DOCS / "security.md").read_text().splitlines() if line.startswith("| ")]
+    rows = [(cells[0].strip().split(", "), cells[-1]) for cells in lines if re.match(r" [A-Z]\d+\b", cells[0])]
+
+    assert sorted(row for ids, _ in rows for row in ids) == sorted(SUITE)
+    assert [ids for ids, tests in rows if "`test_" not in tests and "no test" not in tests] == []
