@@ -112,6 +112,32 @@ async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, plan
     await client.aclose()
 
 
+@pytest.mark.parametrize("kind", ["hash", "list", "set", "sorted set", "stream"])
+async def test_h11_value_of_another_type_counts_as_missing_and_hides_no_other(redis: Redis, kind: str) -> None:
+    """H11: whoever can write to Redis stops nobody from listing and ending what lies beside."""
+    client = connect(redis.url)
+    await client.flushall()
+    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    await records.compare_and_swap("m365-sessions", "good", ABSENT, {"a": 1}, 60)
+    plant: dict[str, Any] = {
+        "hash": ("HSET", "f", "v"),
+        "list": ("RPUSH", "v"),
+        "set": ("SADD", "v"),
+        "sorted set": ("ZADD", "1", "v"),
+        "stream": ("XADD", "*", "f", "v"),
+    }
+    command, *values = plant[kind]
+    await client.execute_command(command, "m365-sessions:bad", *values)
+    swapped = await records.compare_and_swap("m365-sessions", "bad", ABSENT, {"a": 2}, 60)
+    found = {key: (await records.read("m365-sessions", key)).value async for key in records.keys("m365-sessions")}
+    again = await records.compare_and_swap("m365-sessions", "bad", ABSENT, {"a": 2}, 60)
+    await client.aclose()
+
+    assert swapped is None
+    assert found == {"good": {"a": 1}, "bad": None}
+    assert again is not None
+
+
 async def test_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:
     """The cipher does not decrypt a ciphertext that was copied to another key."""
     client = connect(redis.url)

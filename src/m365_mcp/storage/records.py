@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from key_value.aio.protocols import AsyncKeyValue
 from redis.asyncio import Redis
-from redis.exceptions import WatchError
+from redis.exceptions import ResponseError, WatchError
 
 from m365_mcp import logs
 from m365_mcp.storage.encryption import RecordCipher
@@ -116,7 +116,9 @@ class RedisBackend:
         async with self._guard.within_limits():
             try:
                 text = await self._client.get(f"{collection}:{key}")
-            except UnicodeDecodeError:
+            except (UnicodeDecodeError, ResponseError) as error:
+                if not _is_no_text(error):
+                    raise
                 _log.warning("record_unreadable", collection=collection)
                 await self._client.delete(f"{collection}:{key}")
                 return None
@@ -138,7 +140,11 @@ class RedisBackend:
                 else:
                     pipe.set(name, new, px=max(1, round(seconds * 1000)))
                 await pipe.execute()
-            except (WatchError, UnicodeDecodeError):  # another caller was first; or the stored value is not text
+            except WatchError:  # another caller was first
+                return False
+            except (UnicodeDecodeError, ResponseError) as error:
+                if not _is_no_text(error):
+                    raise
                 return False
         return True
 
@@ -152,6 +158,11 @@ class RedisBackend:
                 yield str(name).partition(":")[2]
             if not int(cursor):
                 return
+
+
+def _is_no_text(error: UnicodeDecodeError | ResponseError) -> bool:
+    """Return whether Redis has bytes or another type under a key, which whoever can write to it may put there."""
+    return isinstance(error, UnicodeDecodeError) or str(error).startswith("WRONGTYPE")
 
 
 _INDEX = "keys"
