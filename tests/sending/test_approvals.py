@@ -125,10 +125,12 @@ async def test_l1_repeat_and_deliberate_copy_find_what_waits(copy: bool) -> None
     async with asking() as (one, approvals):
         first = await send(one.ada)
         second = await send(one.ada, copy=copy)
+        copies = [await send(one.ada, subject="Another", copy=True) for _ in range(3)]
         key = await send(one.ada, key="k")
 
-        assert len(await approvals.of(one.ada.person)) == 2  # a key names a mail of its own
+        assert len(await approvals.of(one.ada.person)) == 3  # a key names a mail of its own
     assert second == first
+    assert copies[0] == copies[1] == copies[2]
     assert key.message_id != first.message_id
 
 

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from key_value.aio.stores.memory import MemoryStore
 
-from m365_mcp.errors import PolicyDenied, PolicyFailed, PolicyUnavailable, SettingsMistake, StorageUnavailable
+from m365_mcp.errors import (
+    InvalidArgument,
+    PolicyDenied,
+    PolicyFailed,
+    PolicyUnavailable,
+    SettingsMistake,
+    StorageUnavailable,
+)
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.mail import ReplyKind, ReplyRequest
 from m365_mcp.policy.policy_set import PolicySet
@@ -389,3 +396,16 @@ async def test_h15_domain_in_a_local_part_counts(address: str, domain: str) -> N
         await send(under(one.ada, forbid("resource.externalCount > 0")), to=["first.last+tag@contoso.example"])
 
         assert len(await one.world.sent()) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["a.xlsx", "a.XLSX", "a.xlsx ", "a.xlsx;", "a.xlsx%20", "a.xlsx::$DATA", "a\uff0exlsx", "a.\uff58lsx"]
+)
+async def test_g13_extension_counts_in_every_spelling(name: str) -> None:
+    """A file that opens as a workbook is one for the policies, however its name is written."""
+    async with post(m365_send_blocked_extensions=("none",)) as one:
+        ada = under(one.ada, forbid('resource.attachmentExtensions.contains("xlsx")'))
+        with pytest.raises((PolicyDenied, InvalidArgument)):
+            await send(ada, attachments=[{"name": name, "content_base64": "UEsDBAo="}])
+
+        assert await one.world.sent() == []

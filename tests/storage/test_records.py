@@ -127,7 +127,7 @@ async def test_h11_value_of_another_type_counts_as_missing_and_hides_no_other(re
         "stream": ("XADD", "*", "f", "v"),
     }
     command, *values = plant[kind]
-    await client.execute_command(command, "m365-sessions:bad", *values)
+    await client.execute_command(command, "m365-sessions:bad", *values)  # type: ignore[no-untyped-call]
     swapped = await records.compare_and_swap("m365-sessions", "bad", ABSENT, {"a": 2}, 60)
     found = {key: (await records.read("m365-sessions", key)).value async for key in records.keys("m365-sessions")}
     again = await records.compare_and_swap("m365-sessions", "bad", ABSENT, {"a": 2}, 60)

@@ -158,6 +158,7 @@ def held_mail() -> HeldMail:
         held_at=0.0,
         expires_at=840.0,
         names=("n",),
+        fingerprint="f",
         window_seconds=600.0,
         way="direct",
         subject="Meeting notes",

@@ -5,7 +5,7 @@ Read `composing` first. It reads recipients, body and attachments from the argum
 """
 
 from m365_mcp.mail.attachment_notes import notes_on_names
-from m365_mcp.mail.attachment_types import check_attachment_name, check_attachment_start
+from m365_mcp.mail.attachment_types import check_attachment_name, check_attachment_start, extensions_of
 from m365_mcp.mail.attachments import Attachment, InlineAttachment
 from m365_mcp.mail.body import CONTENT_TYPES, ContentType
 from m365_mcp.mail.composing import IMPORTANCES, MessageRequest, check_from, compose_message
@@ -48,6 +48,7 @@ __all__ = [
     "choose_recipients",
     "compose_message",
     "compose_reply",
+    "extensions_of",
     "notes_on_names",
     "quote_original",
     "read_quotation",

@@ -6,6 +6,7 @@ Sources: Microsoft Support, "Blocked attachments in Outlook"; Microsoft Learn, "
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 
 from m365_mcp.errors import FileIsProgram, InvalidArgument
@@ -45,6 +46,9 @@ _SCRIPTS = tuple(
 )
 
 
+_DROPPED = re.compile(r"(?:;|%20|\s)+$")
+
+
 def check_attachment_name(name: str, rules: MailRules, where: str = "The attachment") -> str:
     """Return `name`, without blanks at its ends, if the operator's rules allow a file with this name.
 
@@ -69,13 +73,18 @@ def check_attachment_name(name: str, rules: MailRules, where: str = "The attachm
         raise InvalidArgument(f"{where} has no name.", advice=_PLAIN_NAME)
     if "/" in plain or "\\" in plain:
         raise InvalidArgument(f"{where} has a path for a name.", advice=_PLAIN_NAME)
-    for part in plain.split(":"):  # on Windows, the text after a colon names a stream of the file
-        if extension_of(part) in rules.blocked_extensions:
-            raise InvalidArgument(
-                f"{where} is of a type that this server does not attach (.{extension_of(part)}).",
-                advice=FileIsProgram.advice,
-            )
+    if blocked := sorted(extensions_of(bare) & rules.blocked_extensions):
+        raise InvalidArgument(
+            f"{where} is of a type that this server does not attach (.{blocked[0]}).", advice=FileIsProgram.advice
+        )
     return bare
+
+
+def extensions_of(name: str) -> frozenset[str]:
+    """Return every extension that may decide what opens a file of this name; see `extension_of`."""
+    plain = unicodedata.normalize("NFKC", name)
+    # On Windows, the text after a colon names a stream of the file. Mail programs drop what cannot be in a name.
+    return frozenset(extension_of(_DROPPED.sub("", part)) for part in plain.split(":")) - {""}
 
 
 def extension_of(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from m365_mcp.mail import Recipient
+from m365_mcp.mail import Recipient, extensions_of
 from m365_mcp.mail.text import words
 from m365_mcp.person import PersonId
 
@@ -94,7 +94,7 @@ class MessageFacts:
             "domains": sorted(domains),
             "externalDomains": sorted(external),
             "subdomainsOf": sorted(parents_of(domains)),
-            "attachmentExtensions": sorted({_extension(file.name) for file in self.attachments} - {""}),
+            "attachmentExtensions": sorted({one for file in self.attachments for one in extensions_of(file.name)}),
             "linkDomains": sorted(self.link_domains),
             "recipientCount": len(addressed),
             "externalCount": sum(bool(recipient.domains & external) for recipient in addressed),
@@ -114,11 +114,6 @@ def parents_of(domains: Iterable[str]) -> set[str]:
     """Return every domain above each of `domains`: of a.b.example, b.example and example."""
     labels = (domain.split(".") for domain in domains)
     return {".".join(parts[start:]) for parts in labels for start in range(1, len(parts))}
-
-
-def _extension(name: str) -> str:
-    _, dot, extension = name.rstrip(". ").rpartition(".")
-    return extension.strip().lower() if dot else ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from m365_mcp.errors import (
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.retries import RetryPolicy, retry
-from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, new_held_mail
+from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, new_held_mail, waiting_copy
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Reservation, RunningSend
 from m365_mcp.sending.mailbox_slots import MailboxSlots
@@ -126,7 +126,7 @@ class Delivery:
 
     async def _send(self, observed: ObservedSend, strategy: SendStrategy, progress: Progress) -> SendReceipt:
         request = observed.event.request
-        waiting = await self.ledger.find_held(request)
+        waiting = await waiting_copy(request, self.held, self.ledger)
         if waiting is not None:
             return self._repeat(waiting)
         reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)

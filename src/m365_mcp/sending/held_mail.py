@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from m365_mcp.errors import StorageUnavailable, TooManyHeld
 from m365_mcp.mail import Message
 from m365_mcp.person import PersonId
+from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Reservation
 from m365_mcp.sending.message_json import message_as_json, message_from_json
 from m365_mcp.sending.send_request import SendRequest
@@ -70,6 +71,7 @@ class HeldMail(BaseModel):
         rule: the id of the policy that has it wait.
         held_at: epoch seconds, as for `expires_at`.
         names: the keys of its records in the ledger.
+        fingerprint: the fingerprint of its request.
         window_seconds: how long the ledger recognises a repeat after the decision.
         way: see `HeldContent`, as for `draft_id`.
         subject: for the list of what waits; empty after the decision, as are the addresses.
@@ -88,6 +90,7 @@ class HeldMail(BaseModel):
     held_at: float
     expires_at: float
     names: tuple[str, ...]
+    fingerprint: str
     window_seconds: float
     way: Way
     draft_id: str | None = None
@@ -125,6 +128,7 @@ def new_held_mail(
         held_at=times[0],
         expires_at=times[1],
         names=reservation.names,
+        fingerprint=request.fingerprint,
         window_seconds=reservation.seconds,
         way=content.way,
         draft_id=content.draft_id,
@@ -216,6 +220,21 @@ class HeldMails:
             if await self.records.compare_and_swap(PEOPLE, key, stored, changed.model_dump(), seconds) is not None:
                 return
         raise StorageUnavailable
+
+
+async def waiting_copy(request: SendRequest, held: HeldMails, ledger: Ledger) -> Reservation | None:
+    """Return an equal message that waits for the person, which a deliberate copy must not ask for a second time.
+
+    Raises:
+        StorageUnavailable: the caller must not send.
+    """
+    if not request.allow_duplicate or request.idempotency_key is not None:
+        return None
+    for mail in await held.of(request.person):
+        found = await ledger.find(mail.names) if mail.fingerprint == request.fingerprint else None
+        if found is not None and found.entry.state == "held" and not found.entry.is_over(ledger.clock()):
+            return found
+    return None
 
 
 def _with(waiting: _Waiting, mail: HeldMail, size: int) -> _Waiting:

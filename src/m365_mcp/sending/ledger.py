@@ -102,19 +102,6 @@ class Ledger:
                 return reservation
         raise StorageUnavailable
 
-    async def find_held(self, request: SendRequest) -> Reservation | None:
-        """Return the held send of the same message, which a deliberate copy must not pass by; None if there is none.
-
-        Raises:
-            StorageUnavailable: the caller must not send.
-        """
-        if not request.allow_duplicate or request.idempotency_key is not None:
-            return None
-        names = replace(request, allow_duplicate=False).names()
-        found = await self.find(names)
-        is_held = found is not None and found.entry.state == "held" and not found.entry.is_over(self.clock())
-        return found if is_held else None
-
     async def find(self, names: tuple[str, ...]) -> Reservation | None:
         """Return the send whose records have these keys; None if there is none. Raises StorageUnavailable."""
         stored = await self.records.read(COLLECTION, names[0])
