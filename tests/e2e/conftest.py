@@ -52,6 +52,13 @@ def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     assert redis.program.end() == 0
 
 
+@pytest.fixture(autouse=True)
+def nothing_was_sent(request: pytest.FixtureRequest) -> None:
+    """Have no test meet the sends of an earlier one; the servers that share a store count what one person sends."""
+    if "shared_redis" in request.fixturenames:
+        forget_sends(request.getfixturevalue("shared_redis"))
+
+
 @pytest.fixture(scope="session")
 def shared_server(
     tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, shared_redis: Redis

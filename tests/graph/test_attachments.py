@@ -211,7 +211,11 @@ async def test_attachments_are_listed_page_by_page() -> None:
 
     found = await list_attachments(graph.mailbox(), "AAMk1")
 
-    assert found == (Attached("1.txt", True, 3), Attached("2.txt", False, 3), Attached("", False))
+    assert found == (
+        Attached("1.txt", True, 3, "id-1"),
+        Attached("2.txt", False, 3, "id-2"),
+        Attached("", False, id="id-3"),
+    )
     assert graph.asked == [
         ("GET", "/me/messages/AAMk1/attachments?$select=id,name,size"),
         ("GET", "/me/messages/AAMk1/attachments?$skip=2"),
