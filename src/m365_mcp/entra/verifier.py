@@ -56,14 +56,8 @@ class EntraTokenVerifier:
         Raises:
             EntraUnavailable: the signing key is not cached and cannot be fetched now.
         """
-        try:
-            key = await self._keys.find(jwt.get_unverified_header(token).get("kid"))
-            if key is None:
-                return {}, "unknown signing key"
-            claims = self._decode(token, key)
-        except jwt.PyJWTError as error:
-            return {}, _REASONS.get(type(error).__name__, "not a token of Entra ID")
-        return claims, self._rejection_reason(claims)
+        claims, reason = await self._signed_claims(token)
+        return claims, reason or self._rejection_reason(claims)
 
     async def verify_id_token(self, token: str, nonce: str) -> tuple[dict[str, Any], str | None]:
         """Return the claims of an ID token, and a short reason to reject it (OpenID Connect Core section 3.1.3.7).
@@ -71,16 +65,20 @@ class EntraTokenVerifier:
         Raises:
             EntraUnavailable: see `verify`.
         """
+        claims, reason = await self._signed_claims(token)
+        if reason is None and claims.get("nonce") != nonce:
+            reason = "another nonce"
+        return claims, reason or self._issuer_rejection(claims)
+
+    async def _signed_claims(self, token: str) -> tuple[dict[str, Any], str | None]:
+        """Return the claims of a token whose signature, audience and times are good, else a reason to reject it."""
         try:
             key = await self._keys.find(jwt.get_unverified_header(token).get("kid"))
             if key is None:
                 return {}, "unknown signing key"
-            claims = self._decode(token, key)
+            return self._decode(token, key), None
         except jwt.PyJWTError as error:
             return {}, _REASONS.get(type(error).__name__, "not a token of Entra ID")
-        if claims.get("nonce") != nonce:
-            return claims, "another nonce"
-        return claims, self._issuer_rejection(claims)
 
     async def rejection_reason_of_received(self, token: str) -> str | None:
         """Return a short reason to reject a token that Entra's token endpoint has just returned, or None.

@@ -215,6 +215,7 @@ async def _shown_draft(mail: HeldMail, outbox: Outbox) -> ShownMail:
 async def _outside(people: Mapping[str, tuple[Recipient, ...]], outbox: Outbox) -> frozenset[str]:
     """Return the addresses that the policies count as external."""
     addressed = [one for group in people.values() for one in group]
-    own = await own_keys(outbox.drafts)
-    external = outbox.outgoing.policies.internal.external({domain for one in addressed for domain in one.domains}, own)
+    internal = outbox.outgoing.policies.internal
+    own = await own_keys(outbox.drafts) if internal.written is None else frozenset()
+    external = internal.external({domain for one in addressed for domain in one.domains}, own)
     return frozenset(one.key for one in addressed if one.domains & external)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,7 +22,7 @@ from m365_mcp.errors.request_error import note
 from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.web.pages import Pages
-from m365_mcp.web.responses import retry_header
+from m365_mcp.web.responses import json_error, retry_header
 
 MAX_FORM_BYTES = 4096
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -139,8 +139,7 @@ def _explained(respond: Callable[[Request], Awaitable[Response]]) -> Callable[[R
             return await respond(request)
         except M365Error as error:
             note(error)
-            body = {"error": error.code, "error_description": error.explain()}
-            return JSONResponse(body, error.status, {"Cache-Control": "no-store", **retry_header(error)})
+            return json_error(error.status, error.code, error.explain(), retry_header(error))
 
     return answer
 
@@ -153,7 +152,7 @@ def _page_of(request: Request) -> str:
 async def _form(request: Request) -> dict[str, str]:
     """Return the fields of a form; none of one that is too large or none of ours."""
     length = request.headers.get("content-length", "")
-    if not (length.isascii() and length.isdigit()) or int(length[:9]) > MAX_FORM_BYTES:
+    if not (length.isascii() and length.isdigit() and len(length) < 9) or int(length) > MAX_FORM_BYTES:
         return {}
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}

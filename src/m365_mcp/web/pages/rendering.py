@@ -18,12 +18,12 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from m365_mcp.auth.browser_proof import CALLBACK
 from m365_mcp.urls import escape_path
 from m365_mcp.web.pages.languages import COOKIE, Language, chosen_language, language_of, languages
 from m365_mcp.web.pages.product import Product
 from m365_mcp.web.security_headers import PAGE_HEADERS
 
-CALLBACK = "/auth/callback"
 STYLE = "look.css"
 CHOICE_SECONDS = 365 * 24 * 3600  # how long the browser remembers the language that a person chose
 
