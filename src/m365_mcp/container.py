@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import httpx2
@@ -41,6 +42,7 @@ from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_strategy import ApprovalTerms
+from m365_mcp.sending.session_end import discard_held_mail
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
 from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
@@ -117,7 +119,12 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         metrics,
     )
     scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
-    sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics, audit)
+    outgoing = build_outgoing(settings, storage, metrics, audit)
+    clean_up = partial(discard_held_mail, outgoing.delivery)
+    sessions = Sessions(
+        storage.records, metrics, settings.mcp_refresh_grace_seconds, observe=audit.record, clean_up=clean_up
+    )
+    sign_ins = build_sign_ins(settings, storage, endpoint, keys, sessions)
     on_behalf_of = OnBehalfOf(
         endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
     )
@@ -131,7 +138,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         sign_ins,
         EntraProxy(settings, sign_ins, scopes, pages.consent),
         build_browser_proofs(settings, endpoint, keys, cipher),
-        build_services(settings, storage, metrics, tokens, graph, audit),
+        build_services(settings, storage, tokens, graph, outgoing),
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
         pages,
@@ -142,13 +149,11 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
 def build_services(
     settings: Settings,
     storage: Storage,
-    metrics: Metrics,
     tokens: GraphTokenProvider,
     graph: GraphClient,
-    audit: AuditTrail,
+    outgoing: Outgoing,
 ) -> Services:
     """Build what the tools use."""
-    outgoing = build_outgoing(settings, storage, metrics, audit)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
     uploads = Uploads(links, batches, settings.mcp_server_base_url)
     return Services(tokens, graph, outgoing, uploads, CallLimits(SlidingCounts(storage.counters)))
@@ -220,12 +225,10 @@ def build_sign_ins(
     storage: Storage,
     endpoint: TokenEndpoint,
     keys: SigningKeys,
-    metrics: Metrics,
-    audit: AuditTrail,
+    sessions: Sessions,
 ) -> SignIns:
     """Build what people sign in with and stay signed in by."""
     verifier = EntraTokenVerifier(_expected_token(settings), keys)
-    sessions = Sessions(storage.records, metrics, settings.mcp_refresh_grace_seconds, observe=audit.record)
     step_ups = StepUps(storage.records)
     scope = f"api://{settings.azure_client_id}/{settings.mcp_scope_name} openid profile offline_access"
     return SignIns(

@@ -7,7 +7,7 @@ records have only what is shown and sent. They end with the approval time; a dec
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Reservation
 from m365_mcp.sending.message_json import message_as_json, message_from_json
 from m365_mcp.sending.send_request import SendRequest
-from m365_mcp.storage.records import ABSENT, Records, Versioned
+from m365_mcp.storage.records import ABSENT, Put, Records, Versioned
 
 COLLECTION = "m365-held"
 CONTENTS = "m365-held-contents"  # apart, so that who only asks for a page makes nobody decrypt a large message
@@ -190,7 +190,8 @@ class HeldMails:
     async def of(self, person: PersonId) -> tuple[HeldMail, ...]:
         """Return what waits for a person, the first that ends first. Raises StorageUnavailable."""
         waiting = _read(await self._read(person), self.clock())
-        found = [await self.find(mail_id) for mail_id in sorted(waiting.mail, key=lambda one: waiting.mail[one])]
+        ids = sorted(waiting.mail, key=lambda one: waiting.mail[one])
+        found = [_parse(stored.value) for stored in await self.records.read_many(COLLECTION, ids)]
         return tuple(mail for mail in found if mail is not None)
 
     async def close(self, mail: HeldMail, seconds: float) -> None:
@@ -207,6 +208,20 @@ class HeldMails:
             if content.version is not None:
                 await self.records.compare_and_swap(CONTENTS, mail.id, content, None)
             await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
+
+    async def erase(self, person: PersonId, mails: Sequence[HeldMail]) -> None:
+        """Remove the contents of messages of one person, whoever decides them at this moment; see `close`.
+
+        Raises:
+            StorageUnavailable: some may still be there, until their time is over.
+        """
+        ids, now = {mail.id for mail in mails}, self.clock()
+        without = [mail.model_copy(update={"is_decided": True, "subject": "", "addresses": ()}) for mail in mails]
+        left = [Put(COLLECTION, one.id, one.model_dump(), max(1.0, one.expires_at - now)) for one in without]
+        await self.records.put_all([*(Put(CONTENTS, mail_id) for mail_id in ids), *left])
+        await self._change(
+            person, lambda waiting: _Waiting(mail={one: waiting.mail[one] for one in waiting.mail if one not in ids})
+        )
 
     async def _read(self, person: PersonId) -> Mapping[str, Any] | None:
         return (await self.records.read(PEOPLE, person.record_key("held"))).value

@@ -15,9 +15,12 @@ from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.send_request import SendContent, SendRequest
 from m365_mcp.sending.send_strategy import SendReceipt
 
-# `begun` comes before Graph gets the message, and only where the operator requires a record of every send. `held` and
-# `declined` are of a message that waits for the person's approval.
-Outcome = Literal["begun", "sent", "not_sent", "unknown", "repeat", "held", "declined"]
+# `begun` comes before Graph gets the message, and only where the operator requires a record of every send. `held`,
+# `declined` and `expired` are of a message that waits for the person's approval; `cancelled` and `not_cancelled` of one
+# that Exchange was to send later.
+Outcome = Literal[
+    "begun", "sent", "not_sent", "unknown", "repeat", "held", "declined", "expired", "cancelled", "not_cancelled"
+]
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,17 @@ class SendEvent:
 
 
 def event_of(mail: HeldMail, message: Message | None, outcome: Outcome = "begun") -> SendEvent:
-    """Return the event of a held message that the person has approved or, with the outcome `declined`, discarded.
+    """Return the event of a held message that the person has approved or discarded, or whose session has ended.
 
     Args:
         mail: the record of the message.
         message: the composed message, if it is known.
-        outcome: `begun` or `declined`.
+        outcome: `begun`, `declined` or `expired`.
     """
     content = partial(SendContent, mail.subject or None) if message is None else partial(content_of, message)
     origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
     request = SendRequest(mail.person, "", message_id=mail.id, origin=origin, content=content)
-    is_approved = outcome != "declined"
+    is_approved = outcome not in ("declined", "expired")
     return SendEvent(request, mail.addresses, outcome, is_approved, message_id=mail.id, policy=mail.rule)
 
 

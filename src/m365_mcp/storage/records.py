@@ -7,7 +7,7 @@ operator may forbid scripts to the Redis user.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -38,11 +38,37 @@ class Versioned:
 ABSENT = Versioned()
 
 
+@dataclass(frozen=True)
+class Put:
+    """A record that is written whatever is stored.
+
+    Attributes:
+        collection: the first part of the address.
+        key: the second part of the address.
+        value: the new content; None deletes.
+        seconds: how long the backend stores the record.
+    """
+
+    collection: str
+    key: str
+    value: Mapping[str, Any] | None = None
+    seconds: float = 0.0
+
+
+Text = tuple[str, str, str | None, float]  # a `Put`, encrypted
+
+
 class Backend(Protocol):
     """Stores texts by collection and key; `compare_and_swap` is atomic among all users of the same backend."""
 
     async def get(self, collection: str, key: str) -> str | None:
         """Return the text, or None."""
+
+    async def get_many(self, collection: str, keys: Sequence[str]) -> list[str | None]:
+        """Return the texts under these keys in one round trip, each as `get`."""
+
+    async def put_all(self, texts: Sequence[Text]) -> None:
+        """Write all these texts in one round trip, one after the other."""
 
     async def compare_and_swap(
         self, collection: str, key: str, old: str | None, new: str | None, seconds: float
@@ -98,6 +124,28 @@ class Records:
             return None
         return Versioned(None if value is None else dict(value), text)
 
+    async def read_many(self, collection: str, keys: Sequence[str]) -> list[Versioned]:
+        """Return the records under these keys, read in one round trip. Raises StorageUnavailable."""
+        texts = await self._backend.get_many(collection, keys) if keys else []
+        return [
+            ABSENT if text is None else Versioned(self._cipher.decrypt(text, collection, key), text)
+            for key, text in zip(keys, texts, strict=True)
+        ]
+
+    async def put_all(self, puts: Sequence[Put]) -> None:
+        """Write records in one round trip, whatever is stored. Raises StorageUnavailable: any of them may be written."""
+        texts = [
+            (
+                one.collection,
+                one.key,
+                None if one.value is None else self._cipher.encrypt(one.value, one.collection, one.key),
+                one.seconds,
+            )
+            for one in puts
+        ]
+        if texts:
+            await self._backend.put_all(texts)
+
     async def keys(self, collection: str) -> AsyncIterator[str]:
         """Iterate over the keys of a collection. Raises StorageUnavailable."""
         async for key in self._backend.keys(collection):
@@ -148,6 +196,29 @@ class RedisBackend:
                 return False
         return True
 
+    async def get_many(self, collection: str, keys: Sequence[str]) -> list[str | None]:
+        """Return the texts in one pipeline; one after the other where one of them is not text."""
+        try:
+            async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.get(f"{collection}:{key}")
+                return [None if text is None else str(text) for text in await pipe.execute()]
+        except (UnicodeDecodeError, ResponseError) as error:
+            if not _is_no_text(error):
+                raise
+        return [await self.get(collection, key) for key in keys]
+
+    async def put_all(self, texts: Sequence[Text]) -> None:
+        """Write all texts in one pipeline; it is no transaction, because the keys may lie in several slots."""
+        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
+            for collection, key, text, seconds in texts:
+                name = f"{collection}:{key}"
+                if text is None:
+                    pipe.delete(name)
+                else:
+                    pipe.set(name, text, px=max(1, round(seconds * 1000)))
+            await pipe.execute()
+
     async def keys(self, collection: str) -> AsyncIterator[str]:
         """Iterate over the keys with SCAN."""
         cursor: int | str = 0
@@ -194,13 +265,27 @@ class LocalBackend:
         async with self._lock:
             if await self.get(collection, key) != old:
                 return False
-            if new is None:
-                await self._store.delete(key, collection=collection)
-            else:
-                await self._store.put(key, {"text": new}, collection=collection, ttl=seconds)
-            if collection in self._listed and (old is None) != (new is None):
-                await self._update_index(collection, key, present=new is not None)
+            await self._put((collection, key, new, seconds), is_new=old is None)
         return True
+
+    async def get_many(self, collection: str, keys: Sequence[str]) -> list[str | None]:
+        """Return the texts."""
+        return [await self.get(collection, key) for key in keys]
+
+    async def put_all(self, texts: Sequence[Text]) -> None:
+        """Write all texts under the lock of this process."""
+        async with self._lock:
+            for text in texts:
+                await self._put(text, is_new=await self.get(text[0], text[1]) is None)
+
+    async def _put(self, text: Text, *, is_new: bool) -> None:
+        collection, key, new, seconds = text
+        if new is None:
+            await self._store.delete(key, collection=collection)
+        else:
+            await self._store.put(key, {"text": new}, collection=collection, ttl=seconds)
+        if collection in self._listed and is_new != (new is None):
+            await self._update_index(collection, key, present=new is not None)
 
     async def _update_index(self, collection: str, key: str, *, present: bool) -> None:
         rest = [listed for listed in await self._index_of(collection) if listed != key]
