@@ -103,7 +103,12 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner), container.policy_watcher.running(), container.audit.running():
+            async with (
+                inner.lifespan(inner),
+                container.audit.running(),
+                container.policy_watcher.running(),
+                container.scheduled_review.running(),
+            ):
                 _allow_large_messages(inner)
                 yield
         finally:

@@ -21,7 +21,7 @@ app = App(
     version=__version__,
     help_format="markdown",
 )
-sessions = App(name="sessions", help="See who is signed in, and end sessions.")
+sessions = App(name="sessions", help="See who is signed in and what mail is scheduled; end sessions, cancel mail.")
 app.command(sessions)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
@@ -185,6 +185,45 @@ def end_sessions(
 
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(end(chosen, Console(), person, everybody=everybody))
+
+
+@sessions.command(name="scheduled")
+def list_scheduled(person: str | None = None) -> None:
+    """List the scheduled mails that have not left yet: time, message id and domains of the recipients.
+
+    Example: `m365-mcp sessions scheduled`
+
+    Example: `m365-mcp sessions scheduled ada@contoso.example`
+
+    Args:
+        person: list only this person's mails; object id or sign-in name.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.scheduled import show
+
+    logs.configure("error", chosen.mcp_log_format)
+    asyncio.run(show(chosen, Console(), person))
+
+
+@sessions.command(name="cancel")
+def cancel_scheduled(person: str, *message_ids: str) -> None:
+    """Cancel scheduled mails of one person, who keeps each as a draft; the person must have a session.
+
+    What Microsoft does not cancel now, a running server tries again until the time of the mail.
+
+    Example: `m365-mcp sessions cancel ada@contoso.example`
+
+    Example: `m365-mcp sessions cancel ada@contoso.example 0f8fad5bd9cb469fa16570867728950e`
+
+    Args:
+        person: whose mails to cancel; object id or sign-in name.
+        message_ids: cancel only these; `m365-mcp sessions scheduled` shows them.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.scheduled import cancel
+
+    logs.configure("error", chosen.mcp_log_format)
+    asyncio.run(cancel(chosen, Console(), person, message_ids))
 
 
 @app.command

@@ -35,11 +35,13 @@ from m365_mcp.policy.decision_point import PolicyDecisionPoint, read_policies
 from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.approvals import PATH, Approvals
+from m365_mcp.sending.cancelling import Cancelling
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.sending.scheduled_review import ScheduledReview
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.sending.session_end import discard_held_mail
@@ -83,6 +85,12 @@ class Container:
     def approvals(self) -> Approvals:
         """Shows, sends and discards the mail that waits for approval."""
         return Approvals(self.services.outgoing, self.services.tokens, self.services.graph)
+
+    @property
+    def scheduled_review(self) -> ScheduledReview:
+        """Decides scheduled mail anew when the policies change."""
+        cancelling = Cancelling(self.services.outgoing, self.services.tokens, self.services.graph)
+        return ScheduledReview(cancelling, self.storage.leases)
 
     @property
     def checks(self) -> tuple[health.Check, ...]:

@@ -48,7 +48,7 @@ from m365_mcp.errors.composing import (
     RecipientNotAllowed,
 )
 from m365_mcp.errors.filled import Filled
-from m365_mcp.errors.mailbox import AlreadySent, MessageMissing
+from m365_mcp.errors.mailbox import AlreadySent, MessageMissing, TooManyScheduled
 from m365_mcp.errors.microsoft import (
     AdministratorNeeded,
     AppRegistrationMistake,
@@ -174,6 +174,7 @@ __all__ = [
     "TokenVersionMistake",
     "TooManyHeld",
     "TooManyRequests",
+    "TooManyScheduled",
     "Unavailable",
     "UploadBrokenOff",
     "UploadIncomplete",

@@ -23,6 +23,7 @@ from m365_mcp.sending.draft_inspection import DraftInspection
 from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.origin import NOWHERE, Origin
 from m365_mcp.sending.policy_check import PolicyCheck
+from m365_mcp.sending.scheduled_mail import ScheduledMails
 from m365_mcp.sending.send_events import content_of
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, SendStrategy, no_progress
@@ -55,6 +56,11 @@ class Outgoing:
     def may_ask(self) -> bool:
         """Whether a message may wait for the person's approval."""
         return self.rules.approval != "off" or self.policies.policies.mentions("SendUnasked")
+
+    @property
+    def scheduled(self) -> ScheduledMails:
+        """The mail that Exchange sends later."""
+        return ScheduledMails(self.delivery.ledger.records, self.delivery.ledger.clock)
 
     def outbox(self, person: PersonId, mailbox: Mailbox, origin: Origin = NOWHERE) -> Outbox:
         """Return the outgoing mail of one person, for a call from `origin`."""

@@ -133,7 +133,7 @@ class Records:
         ]
 
     async def put_all(self, puts: Sequence[Put]) -> None:
-        """Write records in one round trip, whatever is stored. Raises StorageUnavailable: any of them may be written."""
+        """Write records in one round trip, whatever is stored. Raises StorageUnavailable: some may be written."""
         texts = [
             (
                 one.collection,

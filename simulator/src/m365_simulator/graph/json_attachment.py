@@ -1,4 +1,4 @@
-"""Turns an attachment in JSON into an Attachment; its bytes are counted, hashed and dropped (page "fileAttachment")."""
+"""Turns an attachment in JSON into an Attachment; its bytes are counted, hashed and kept (page "fileAttachment")."""
 
 import base64
 import hashlib
@@ -30,4 +30,5 @@ def attachment_of(
     name: str, content_type: str, content: bytes, is_inline: bool, content_id: str | None = None
 ) -> Attachment:
     """Return what is kept of a file."""
-    return Attachment(name, content_type, len(content), is_inline, hashlib.sha256(content).hexdigest(), content_id)
+    digest = hashlib.sha256(content).hexdigest()
+    return Attachment(name, content_type, len(content), is_inline, digest, content_id, content=content)
