@@ -159,9 +159,9 @@ def make_redis(folder: Path, *more_options: str) -> Redis:
 
 
 def forget_sends(redis: Redis) -> None:
-    """Empty the ledger and the counts, so that a message of an earlier test is no repeat and counts to no limit."""
+    """Empty ledger, counts and schedules, so that no message of an earlier test is a repeat, counts or is decided."""
     with redis_py.Redis.from_url(redis.url) as client:
-        for pattern in ("m365-sends:*", "m365-counts:*", "m365-frequency:*"):
+        for pattern in ("m365-sends:*", "m365-counts:*", "m365-frequency:*", "m365-scheduled:*"):
             for key in client.scan_iter(pattern):
                 client.delete(key)
 
