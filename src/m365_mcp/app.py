@@ -103,12 +103,7 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with (
-                inner.lifespan(inner),
-                container.audit.running(),
-                container.policy_watcher.running(),
-                container.scheduled_review.running(),
-            ):
+            async with inner.lifespan(inner), _background(container):
                 _allow_large_messages(inner)
                 yield
         finally:
@@ -129,6 +124,13 @@ def assemble(container: Container) -> Starlette:
     ]
     routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
     return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
+
+
+@asynccontextmanager
+async def _background(container: Container) -> AsyncIterator[None]:
+    """Do what goes on beside the requests, while the block runs."""
+    async with container.audit.running(), container.policy_watcher.running(), container.scheduled_review.running():
+        yield
 
 
 def _sign_in_trail(container: Container) -> Middleware:

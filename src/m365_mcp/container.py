@@ -128,11 +128,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
     )
     scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
     outgoing = build_outgoing(settings, storage, metrics, audit)
-    clean_up = partial(discard_held_mail, outgoing.delivery)
-    sessions = Sessions(
-        storage.records, metrics, settings.mcp_refresh_grace_seconds, observe=audit.record, clean_up=clean_up
-    )
-    sign_ins = build_sign_ins(settings, storage, endpoint, keys, sessions)
+    sign_ins = build_sign_ins(settings, storage, endpoint, keys, build_sessions(settings, outgoing.delivery, audit))
     on_behalf_of = OnBehalfOf(
         endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
     )
@@ -226,6 +222,13 @@ def mail_rules(settings: Settings) -> MailRules:
         level=settings.m365_send_level,
         approval=settings.m365_send_approval,
     )
+
+
+def build_sessions(settings: Settings, delivery: Delivery, audit: AuditTrail) -> Sessions:
+    """Build the sessions; when one ends, the mail that it holds goes with it."""
+    clean_up = partial(discard_held_mail, delivery)
+    grace, records = settings.mcp_refresh_grace_seconds, delivery.ledger.records
+    return Sessions(records, delivery.metrics, grace, observe=audit.record, clean_up=clean_up)
 
 
 def build_sign_ins(

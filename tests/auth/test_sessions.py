@@ -15,12 +15,12 @@ from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
 from m365_mcp.storage.records import ABSENT, Backend, Records
 from tests.auth.test_session import GRACE, START, session
-from tests.backends import make_records
+from tests.backends import OneByOne, make_records
 
 UPSTREAM = Upstream(access_token="entra-2", refresh_token="entra-refresh-2", expires_at=START + 10**9)
 
 
-class Seen:
+class Seen(OneByOne):
     """A backend that records what is written, and can lose a number of races."""
 
     def __init__(self, under: Backend) -> None:

@@ -21,11 +21,12 @@ from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.leases import Lease, Leases
 from m365_mcp.storage.records import ABSENT, Records
 from tests.auth.test_sessions import Store
+from tests.backends import OneByOne
 
 ADA = PersonId("t", "ada")
 
 
-class TimedBackend:
+class TimedBackend(OneByOne):
     """A backend whose texts expire by a clock of the test."""
 
     def __init__(self) -> None:

@@ -12,10 +12,10 @@ from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage import leases
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import ABSENT, Backend, Records
-from tests.backends import make_records
+from tests.backends import OneByOne, make_records
 
 
-class Failing:
+class Failing(OneByOne):
     """A backend that counts reads, and fails the next so many writes."""
 
     def __init__(self, under: Backend) -> None:

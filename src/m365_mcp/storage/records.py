@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from key_value.aio.protocols import AsyncKeyValue
 from redis.asyncio import Redis
@@ -38,16 +38,8 @@ class Versioned:
 ABSENT = Versioned()
 
 
-@dataclass(frozen=True)
-class Put:
-    """A record that is written whatever is stored.
-
-    Attributes:
-        collection: the first part of the address.
-        key: the second part of the address.
-        value: the new content; None deletes.
-        seconds: how long the backend stores the record.
-    """
+class Put(NamedTuple):
+    """A record that is written for so many seconds, whatever is stored; None as its value deletes it."""
 
     collection: str
     key: str
@@ -134,15 +126,10 @@ class Records:
 
     async def put_all(self, puts: Sequence[Put]) -> None:
         """Write records in one round trip, whatever is stored. Raises StorageUnavailable: some may be written."""
-        texts = [
-            (
-                one.collection,
-                one.key,
-                None if one.value is None else self._cipher.encrypt(one.value, one.collection, one.key),
-                one.seconds,
-            )
-            for one in puts
-        ]
+        texts: list[Text] = []
+        for collection, key, value, seconds in puts:
+            text = None if value is None else self._cipher.encrypt(value, collection, key)
+            texts.append((collection, key, text, seconds))
         if texts:
             await self._backend.put_all(texts)
 
