@@ -77,7 +77,9 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
     status = {"sent": _SUCCESS, "not_sent": _FAILURE, "unknown": _UNKNOWN}.get(event.outcome, _OTHER)
     origin = event.request.origin
     record = _base(_EMAIL, _SEND, at, options) | {
-        "severity_id": {"unknown": _MEDIUM, "not_sent": _LOW}.get(event.outcome, _INFORMATIONAL),
+        "severity_id": {"unknown": _MEDIUM, "not_cancelled": _MEDIUM, "not_sent": _LOW}.get(
+            event.outcome, _INFORMATIONAL
+        ),
         "status_id": status,
         "status": event.outcome,
         "duration": round(event.seconds * 1000),
