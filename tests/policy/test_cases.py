@@ -51,6 +51,8 @@ def decided(condition: str, **call: Any) -> Decision:
         ("context.weekday == 7", {"weekday": 7}),
         ('action == Action::"Draft"', {"action": "Draft"}),
         ('action == Action::"Schedule"', {"action": "Schedule"}),
+        ('action == Action::"Read"', {"action": "Read"}),
+        ('context.tool == "find_people"', {"action": "Read", "tool": "find_people"}),
     ],
 )
 def test_every_field_reaches_the_policies(condition: str, call: dict[str, Any]) -> None:
@@ -64,7 +66,8 @@ def test_every_field_reaches_the_policies(condition: str, call: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    ("action", "word"), [("Send", "approval_needed"), ("Schedule", "approval_needed"), ("Draft", "permitted")]
+    ("action", "word"),
+    [("Send", "approval_needed"), ("Schedule", "approval_needed"), ("Draft", "permitted"), ("Read", "permitted")],
 )
 def test_mail_that_would_wait_is_told_apart(action: str, word: str) -> None:
     """A policy against SendUnasked has what is sent wait; a draft waits for nobody."""

@@ -128,6 +128,7 @@ def _refusal(event: PolicyRefusal, at: int, options: Options) -> Record:
         },
     }
     record["metadata"] |= {"tenant_uid": event.person.tenant_id, "profiles": ["security_control"]}
+    _put(record["unmapped"], "tool", event.tool or None)
     if "recipients" in options.content:
         record["unmapped"]["recipients"] = facts["recipients"]
     return record

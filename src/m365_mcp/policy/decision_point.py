@@ -1,4 +1,4 @@
-"""The policy decision point (RFC 2753): says whether a message may leave, for every tool that writes."""
+"""The policy decision point (RFC 2753): says whether a message may leave, and whether a tool may read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
 from m365_mcp.mail import MailRules
 from m365_mcp.person import PersonId
-from m365_mcp.policy.facts import NO_COUNTS, Circumstances, InternalDomains, MessageFacts, SendCounts, requests_of
+from m365_mcp.policy.facts import (
+    NO_COUNTS,
+    NO_MESSAGE,
+    Circumstances,
+    InternalDomains,
+    MessageFacts,
+    SendCounts,
+    requests_of,
+)
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
 from m365_mcp.policy.setting_rules import policies_of
 
 VARIABLE = "M365_POLICY_FILE"
+READ = ("Read",)
 _log = logs.get(__name__)
 
 
@@ -30,6 +39,7 @@ class PolicyRefusal:
         policies: the ids of the policies that forbid it, or of those that could not be evaluated.
         code: the code of the error.
         message: what the policies were told of the message.
+        tool: the name of the tool that wanted to read; empty for the other actions.
     """
 
     person: PersonId
@@ -38,6 +48,7 @@ class PolicyRefusal:
     policies: tuple[str, ...]
     code: str
     message: MessageFacts
+    tool: str = ""
 
 
 def _ignore(_: PolicyRefusal) -> None:
@@ -83,6 +94,12 @@ class PolicyDecisionPoint:
         if not verdict.is_permitted:
             raise self._refusal(verdict, person, actions, message, client)
 
+    def require_read(self, person: PersonId, tool: str, client: str, counts: SendCounts = NO_COUNTS) -> None:
+        """Return if the policies permit a tool to read. Raises as `require`."""
+        verdict = self._decide(person, READ, NO_MESSAGE, client, counts, tool)
+        if not verdict.is_permitted:
+            raise self._refusal(verdict, person, READ, NO_MESSAGE, client, tool)
+
     def who_asks(
         self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
     ) -> Policy | None:
@@ -98,38 +115,51 @@ class PolicyDecisionPoint:
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
 
     def _refusal(
-        self, verdict: Verdict, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str
+        self,
+        verdict: Verdict,
+        person: PersonId,
+        actions: tuple[str, ...],
+        message: MessageFacts,
+        client: str,
+        tool: str = "",
     ) -> PolicyDenied | PolicyFailed:
         """Return the error of a verdict that denies, and tell of it."""
         policies = tuple(policy.id for policy in (*verdict.failed, *verdict.forbidden_by))
-        error = error_of(verdict)
+        error = error_of(verdict, is_reading=actions == READ)
         _log.info("policy_denied", policies=list(policies))
-        self.observe(PolicyRefusal(person, client, actions, policies, error.code, message))
+        self.observe(PolicyRefusal(person, client, actions, policies, error.code, message, tool))
         return error
 
     def _decide(
-        self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str, counts: SendCounts
+        self,
+        person: PersonId,
+        actions: tuple[str, ...],
+        message: MessageFacts,
+        client: str,
+        counts: SendCounts,
+        tool: str = "",
     ) -> Verdict:
-        circumstances = Circumstances(client, self.now(self.time_zone), counts)
+        circumstances = Circumstances(client, self.now(self.time_zone), counts, tool)
         return self.policies.decide(*requests_of(person, actions, message, circumstances))
 
 
-def error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+def error_of(verdict: Verdict, *, is_reading: bool = False) -> PolicyDenied | PolicyFailed:
     """Return the error for a verdict that permits nothing; it names the first policy."""
     error: PolicyDenied | PolicyFailed
     policy = (*verdict.failed, *verdict.forbidden_by)[0]
     if verdict.failed:
-        error = PolicyFailed(f"The policy {policy.id!r} could not be evaluated, so nothing was sent.")
+        done = "read" if is_reading else "sent"
+        error = PolicyFailed(f"The policy {policy.id!r} could not be evaluated, so nothing was {done}.")
     else:
-        error = PolicyDenied(_sentence(policy), advice=policy.advice)
+        error = PolicyDenied(_sentence(policy, "call" if is_reading else "message"), advice=policy.advice)
     error.rule = policy.id
     return error
 
 
-def _sentence(policy: Policy) -> str:
+def _sentence(policy: Policy, forbidden: str) -> str:
     if policy.is_of_setting:
-        return f"The setting {policy.id.partition(':')[2]} of this server does not allow this message."
-    return f"The policy {policy.id!r} of this organization does not allow this message."
+        return f"The setting {policy.id.partition(':')[2]} of this server does not allow this {forbidden}."
+    return f"The policy {policy.id!r} of this organization does not allow this {forbidden}."
 
 
 def read_policies(rules: MailRules, file: Path | None) -> PolicySet:

@@ -139,17 +139,24 @@ def _camel_case(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
+NO_MESSAGE = MessageFacts(())
+"""Of a call that reads: no recipients, no attachments."""
 NO_COUNTS = SendCounts()
 COUNT_NAMES = tuple(NO_COUNTS.as_cedar())
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """The call: its client, when it is made in the time zone of the policies, and what has left before."""
+    """The call: its client, when it is made in the time zone of the policies, and what has left before.
+
+    Attributes:
+        tool: the name of the tool that reads; empty for the other actions.
+    """
 
     client: str
     at: datetime
     counts: SendCounts = NO_COUNTS
+    tool: str = ""
 
     def as_cedar(self) -> dict[str, Any]:
         """Return the context of a request, in Cedar's JSON."""
@@ -158,6 +165,7 @@ class Circumstances:
             "clientVerified": self.client.startswith("https://"),  # only a metadata document has a URL for its id
             "hour": self.at.hour,
             "weekday": self.at.isoweekday(),
+            "tool": self.tool,
             **self.counts.as_cedar(),
         }
 

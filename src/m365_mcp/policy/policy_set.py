@@ -17,8 +17,11 @@ from typing import Any
 
 import cedarpy
 
+from m365_mcp.policy.policy_json import attributes_of, may_concern
+
 PERMIT = '@id("default")\npermit(principal, action, resource);\n'
 _PERMIT = "policy0"  # Cedar numbers policies in the order of the text
+ACTIONS = ("Send", "Schedule", "SendUnasked", "Draft", "Read")
 SETTING = "setting:"  # how the ids of the settings' policies begin
 _POLICY_IN_ERROR = re.compile(r"policy `(policy\d+)`")
 
@@ -78,10 +81,13 @@ class PolicySet:
     def __init__(self, of_settings: str = "", of_company: str = "") -> None:
         _parse(of_company)  # alone, so that a position in an error is one in the file
         text = f"{PERMIT}{of_settings}\n{of_company}"
-        self._policies = {name: _read(policy) for name, policy in sorted(_as_json(text).items(), key=_position)}
+        found = dict(sorted(_as_json(text).items(), key=_position))
+        self._policies = {name: _read(policy) for name, policy in found.items()}
         _check(of_company, self._policies.values())
         _validate(text, self._policies)
         self._set = cedarpy.PolicySet.from_str(text)
+        self._forbidding = {name: policy for name, policy in found.items() if name != _PERMIT}
+        self._read_by = {action: self._attributes_read(action) for action in ACTIONS}
         self.text = text
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -89,6 +95,19 @@ class PolicySet:
     def forbidding(self) -> tuple[Policy, ...]:
         """The policies that forbid something, those of settings first."""
         return tuple(policy for name, policy in self._policies.items() if name != _PERMIT)
+
+    def _attributes_read(self, action: str) -> frozenset[str] | None:
+        """Return the attributes that the policies read to decide an action; None: none can forbid it."""
+        concerned = [policy for policy in self._forbidding.values() if may_concern(policy, action)]
+        return frozenset().union(*map(attributes_of, concerned)) if concerned else None
+
+    def concerns(self, action: str) -> bool:
+        """Return whether a policy can forbid an action; if none can, nobody needs to ask."""
+        return self._read_by[action] is not None
+
+    def reads(self, action: str, *names: str) -> bool:
+        """Return whether a policy that can forbid an action reads one of these attributes."""
+        return not (self._read_by[action] or frozenset()).isdisjoint(names)
 
     def mentions(self, *names: str) -> bool:
         """Return whether a policy may need one of these attributes or entity types; true in doubt."""

@@ -109,6 +109,18 @@ class PolicyCheck:
         )
         await self._require(actions, facts)
 
+    async def reading(self, tool: str) -> None:
+        """Return if the policies permit a tool to read; costs nothing where no policy can forbid it.
+
+        Raises:
+            PolicyDenied, PolicyFailed: see `PolicyDecisionPoint.require`.
+            PolicyUnavailable: what a policy needs to know cannot be looked up.
+        """
+        policies = self.decision_point.policies
+        if policies.concerns("Read"):
+            counts = await self._read_counts() if policies.reads("Read", *COUNT_NAMES) else NO_COUNTS
+            self.decision_point.require_read(self.person, tool, self.client, counts)
+
     async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
         counts = await self._counts()
         self.decision_point.require(self.person, actions, facts, self.client, counts)
@@ -121,6 +133,9 @@ class PolicyCheck:
         """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""
         if not self.decision_point.policies.mentions(*COUNT_NAMES):
             return NO_COUNTS
+        return await self._read_counts()
+
+    async def _read_counts(self) -> SendCounts:
         try:
             return await self.limits.before_this(self.person)
         except StorageUnavailable as error:
