@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, audit, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, contacts, audit, simulator, version; reads settings once."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ app = App(
 )
 sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
+contacts = App(name="contacts", help="Delete whom a person has written to, as far as the server keeps it.")
+app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
 audit = App(name="audit", help="Verify the audit trail.")
@@ -185,6 +187,24 @@ def end_sessions(
 
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(end(chosen, Console(), person, everybody=everybody))
+
+
+@contacts.command(name="forget")
+def forget_contacts(person: str) -> None:
+    """Delete the digests of the addresses to which a person has sent mail; they are kept for `firstTimeCount` only.
+
+    Example: `m365-mcp contacts forget 22222222-3333-4444-8555-666666666666`
+
+    Example: `m365-mcp contacts forget ada@contoso.example`
+
+    Args:
+        person: whose contacts to delete; object id, or the sign-in name of somebody who has a session.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.contacts import forget
+
+    logs.configure("error", chosen.mcp_log_format)
+    asyncio.run(forget(chosen, Console(), person))
 
 
 @app.command

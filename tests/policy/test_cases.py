@@ -41,6 +41,10 @@ def decided(condition: str, **call: Any) -> Decision:
         ('resource.contentType == "Text"', {"message": {"content_type": "Text"}}),
         ("resource.attachmentBytes == 7", {"message": {"attachments": [{"name": "a.pdf", "size": 7}]}}),
         ("resource.isReply", {"message": {"is_reply": True}}),
+        (
+            "resource.firstTimeCount == 1",
+            {"message": {"to": ["A@b.example", "c@b.example"], "first_time": ["a@b.example"]}},
+        ),
         ("resource.isForward", {"message": {"is_forward": True}}),
         ("resource.toSelfOnly", {"message": {"to": ["a@b.example"]}, "person": {"addresses": ["A@b.example"]}}),
         (f'principal == Person::"{ID}"', {"person": {"id": ID.upper()}}),

@@ -65,6 +65,7 @@ class WrittenMessage(_Written):
 
     Attributes:
         links: domains that it links to, besides those in `body`.
+        first_time: those of its addresses that the person has never sent to.
     """
 
     to: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class WrittenMessage(_Written):
     from_: str | None = Field(None, alias="from")
     body: str = ""
     links: tuple[str, ...] = ()
+    first_time: tuple[str, ...] = ()
     content_type: Literal["HTML", "Text"] = "HTML"
     attachments: tuple[WrittenFile, ...] = ()
     is_reply: bool = False
@@ -139,6 +141,7 @@ class WrittenCall(_Written):
             internal=internal,
             attachments=tuple(AttachedFile(file.name, file.size) for file in message.attachments),
             link_domains=link_domains(message.body) | {comparable_domain(domain) for domain in message.links},
+            first_time=frozenset(one.key for one in _people("first_time", message.first_time)),
             content_type=message.content_type,
             is_reply=message.is_reply,
             is_forward=message.is_forward,

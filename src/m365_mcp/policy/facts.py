@@ -11,6 +11,7 @@ from m365_mcp.mail import Recipient, extensions_of
 from m365_mcp.mail.text import words
 from m365_mcp.person import PersonId
 
+FIRST_TIME = "firstTimeCount"  # the attribute that is looked up only where a policy names it
 # Where anybody can have an address: nobody is a colleague because of such a domain.
 FREE_MAIL = words(
     "163.com 126.com aol.com gmail.com gmx.de gmx.net googlemail.com hotmail.com icloud.com live.com mail.com mail.ru "
@@ -69,6 +70,7 @@ class MessageFacts:
         receivers: to, cc and bcc.
         own: the addresses of the person, as `Recipient.key`.
         link_domains: the domains that the text links to.
+        first_time: recipients whom the person has never written to, as `Recipient.key`, if a policy needs to know.
     """
 
     receivers: tuple[Recipient, ...]
@@ -78,17 +80,23 @@ class MessageFacts:
     internal: InternalDomains = field(default_factory=InternalDomains)
     attachments: tuple[AttachedFile, ...] = ()
     link_domains: frozenset[str] = frozenset()
+    first_time: frozenset[str] = frozenset()
     content_type: str = "HTML"
     is_reply: bool = False
     is_forward: bool = False
     is_shared: bool = False
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every address of to, cc, bcc and reply_to, as `Recipient.key`."""
+        return frozenset(recipient.key for recipient in (*self.receivers, *self.reply_to))
 
     def as_cedar(self) -> dict[str, Any]:
         """Return the attributes of the entity `Message`, in Cedar's JSON."""
         addressed = (*self.receivers, *self.reply_to)
         domains = {domain for recipient in addressed for domain in recipient.domains}
         external = self.internal.external(domains, self.own)
-        keys = {recipient.key for recipient in addressed}
+        keys = self.keys
         return {
             "recipients": sorted(keys),
             "domains": sorted(domains),
@@ -98,6 +106,7 @@ class MessageFacts:
             "linkDomains": sorted(self.link_domains),
             "recipientCount": len(addressed),
             "externalCount": sum(bool(recipient.domains & external) for recipient in addressed),
+            FIRST_TIME: sum(recipient.key in self.first_time for recipient in addressed),
             "attachmentCount": len(self.attachments),
             "attachmentBytes": sum(file.size for file in self.attachments),
             "isReply": self.is_reply,

@@ -17,6 +17,7 @@ from typing import Any
 
 import cedarpy
 
+from m365_mcp.policy.facts import FIRST_TIME
 from m365_mcp.policy.policy_json import attributes_of, may_concern
 
 PERMIT = '@id("default")\npermit(principal, action, resource);\n'
@@ -74,6 +75,11 @@ class PolicySet:
         of_settings: policies written from the settings, in Cedar.
         of_company: the company's own policies, in Cedar.
 
+    Attributes:
+        text: all policies.
+        digest: tells sets of policies apart.
+        counts_first_time: whether a policy about mail reads `firstTimeCount`.
+
     Raises:
         PolicyMistake: a policy of the company is not valid, permits something, or has no id of its own.
     """
@@ -88,6 +94,7 @@ class PolicySet:
         self._set = cedarpy.PolicySet.from_str(text)
         self._forbidding = {name: policy for name, policy in found.items() if name != _PERMIT}
         self._read_by = {action: self._attributes_read(action) for action in ACTIONS}
+        self.counts_first_time = any(self.reads(action, FIRST_TIME) for action in ACTIONS if action != "Read")
         self.text = text
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -122,12 +122,27 @@ class PolicyCheck:
             self.decision_point.require_read(self.person, tool, self.client, counts)
 
     async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
+        facts = replace(facts, first_time=await self.first_time(facts.keys))
         counts = await self._counts()
         self.decision_point.require(self.person, actions, facts, self.client, counts)
         if "Send" in actions and not self.is_approved:
             policy = self.decision_point.who_asks(self.person, facts, self.client, counts)
             if policy is not None:
                 raise ApprovalNeeded(policy.id)
+
+    async def first_time(self, addresses: frozenset[str]) -> frozenset[str]:
+        """Return those addresses to which the person has never sent, if a policy needs it. Raises PolicyUnavailable."""
+        if not self.decision_point.policies.counts_first_time:
+            return frozenset()
+        if self.limits.contacts is None:
+            raise PolicyUnavailable
+        try:
+            return await self.limits.contacts.first_time(self.person, addresses)
+        except StorageUnavailable as error:
+            raise PolicyUnavailable(
+                "A policy needs to know who gets mail for the first time, and this cannot be looked up.",
+                retry_after=error.retry_after,
+            ) from error
 
     async def _counts(self) -> SendCounts:
         """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""
