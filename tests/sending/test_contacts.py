@@ -75,7 +75,7 @@ async def test_recipient_is_new_until_a_mail_to_them_was_sent() -> None:
     """Every field counts, in any spelling of the address; another person's mail and dry runs teach nothing."""
     sets = Sets()
     contacts = Contacts(sets, (b"secret",))
-    everybody = {"to": [GRACE], "cc": [MARIE], "bcc": [LEE], "reply_to": [KIM]}
+    everybody: dict[str, Any] = {"to": [GRACE], "cc": [MARIE], "bcc": [LEE], "reply_to": [KIM]}
     async with post(m365_send_bcc=True) as one:
         assert await is_counted(one.ada, contacts, 4, **everybody)
         await send(keeping(one.grace, contacts, first_times(9)), to=[GRACE, MARIE])

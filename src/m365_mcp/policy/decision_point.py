@@ -18,6 +18,7 @@ from m365_mcp.policy.facts import (
     InternalDomains,
     MessageFacts,
     SendCounts,
+    Told,
     requests_of,
 )
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
@@ -35,20 +36,16 @@ class PolicyRefusal:
     Attributes:
         person: who wanted to send.
         client: the client id of the MCP client.
-        actions: what was asked for.
         policies: the ids of the policies that forbid it, or of those that could not be evaluated.
         code: the code of the error.
-        message: what the policies were told of the message.
-        tool: the name of the tool that wanted to read; empty for the other actions.
+        told: what was asked for, and what the policies were told of message and call.
     """
 
     person: PersonId
     client: str
-    actions: tuple[str, ...]
     policies: tuple[str, ...]
     code: str
-    message: MessageFacts
-    tool: str = ""
+    told: Told
 
 
 def _ignore(_: PolicyRefusal) -> None:
@@ -90,15 +87,17 @@ class PolicyDecisionPoint:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
         """
-        verdict = self._decide(person, actions, message, client, counts)
+        told = self.tell(actions, message, client, counts)
+        verdict = self._decide(person, told)
         if not verdict.is_permitted:
-            raise self._refusal(verdict, person, actions, message, client)
+            raise self._refusal(verdict, person, told)
 
     def require_read(self, person: PersonId, tool: str, client: str, counts: SendCounts = NO_COUNTS) -> None:
         """Return if the policies permit a tool to read. Raises as `require`."""
-        verdict = self._decide(person, READ, NO_MESSAGE, client, counts, tool)
+        told = self.tell(READ, NO_MESSAGE, client, counts, tool)
+        verdict = self._decide(person, told)
         if not verdict.is_permitted:
-            raise self._refusal(verdict, person, READ, NO_MESSAGE, client, tool)
+            raise self._refusal(verdict, person, told)
 
     def who_asks(
         self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
@@ -108,39 +107,33 @@ class PolicyDecisionPoint:
         Raises:
             PolicyFailed: a policy could not be evaluated.
         """
-        actions = ("SendUnasked",)
-        verdict = self._decide(person, actions, message, client, counts)
+        told = self.tell(("SendUnasked",), message, client, counts)
+        verdict = self._decide(person, told)
         if verdict.failed:
-            raise self._refusal(verdict, person, actions, message, client)
+            raise self._refusal(verdict, person, told)
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
 
-    def _refusal(
-        self,
-        verdict: Verdict,
-        person: PersonId,
-        actions: tuple[str, ...],
-        message: MessageFacts,
-        client: str,
-        tool: str = "",
-    ) -> PolicyDenied | PolicyFailed:
+    def _refusal(self, verdict: Verdict, person: PersonId, told: Told) -> PolicyDenied | PolicyFailed:
         """Return the error of a verdict that denies, and tell of it."""
         policies = tuple(policy.id for policy in (*verdict.failed, *verdict.forbidden_by))
-        error = error_of(verdict, is_reading=actions == READ)
+        error = error_of(verdict, is_reading=told.actions == READ)
         _log.info("policy_denied", policies=list(policies))
-        self.observe(PolicyRefusal(person, client, actions, policies, error.code, message, tool))
+        self.observe(PolicyRefusal(person, told.circumstances.client, policies, error.code, told))
         return error
 
-    def _decide(
+    def tell(
         self,
-        person: PersonId,
         actions: tuple[str, ...],
         message: MessageFacts,
         client: str,
-        counts: SendCounts,
+        counts: SendCounts = NO_COUNTS,
         tool: str = "",
-    ) -> Verdict:
-        circumstances = Circumstances(client, self.now(self.time_zone), counts, tool)
-        return self.policies.decide(*requests_of(person, actions, message, circumstances))
+    ) -> Told:
+        """Return what the policies are told of a call that is made now."""
+        return Told(actions, message, Circumstances(client, self.now(self.time_zone), counts, tool))
+
+    def _decide(self, person: PersonId, told: Told) -> Verdict:
+        return self.policies.decide(*requests_of(person, told.actions, told.message, told.circumstances))
 
 
 def error_of(verdict: Verdict, *, is_reading: bool = False) -> PolicyDenied | PolicyFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -71,6 +72,7 @@ class MessageFacts:
         own: the addresses of the person, as `Recipient.key`.
         link_domains: the domains that the text links to.
         first_time: recipients whom the person has never written to, as `Recipient.key`, if a policy needs to know.
+        unknown: the names of attributes that nobody looked up, because no policy reads them.
     """
 
     receivers: tuple[Recipient, ...]
@@ -85,6 +87,7 @@ class MessageFacts:
     is_reply: bool = False
     is_forward: bool = False
     is_shared: bool = False
+    unknown: frozenset[str] = frozenset()
 
     @property
     def keys(self) -> frozenset[str]:
@@ -177,6 +180,31 @@ class Circumstances:
             "tool": self.tool,
             **self.counts.as_cedar(),
         }
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the policies were told to decide one call.
+
+    Attributes:
+        actions: what was asked for.
+        message: the message.
+        circumstances: the call.
+    """
+
+    actions: tuple[str, ...]
+    message: MessageFacts
+    circumstances: Circumstances
+
+    def known(self) -> dict[str, Any]:
+        """Return the attributes of message and context together, without those that nobody looked up."""
+        told = {**self.message.as_cedar(), **self.circumstances.as_cedar()}
+        return {name: value for name, value in told.items() if name not in self.message.unknown}
+
+    def domain_counts(self) -> dict[str, int]:
+        """Return how many recipients each domain has."""
+        addressed = (*self.message.receivers, *self.message.reply_to)
+        return dict(sorted(Counter(domain for one in addressed for domain in one.domains).items()))
 
 
 def requests_of(
