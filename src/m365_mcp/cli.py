@@ -135,6 +135,27 @@ def decide_cases(file: Path | None = None) -> None:
     sys.exit(decide(chosen, Console(), file))
 
 
+@policy.command(name="replay")
+def replay_policies(
+    *files: Path,
+    policy_file: Annotated[Path, Parameter(name="--policy")],
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Print what other policies would have decided on the decisions of the audit trail.
+
+    Example: `m365-mcp policy replay --policy new.cedar audit-*.ndjson` (exit code 1 when a line is no record)
+
+    Args:
+        files: files of the audit trail, of all replicas.
+        policy_file: the policies that decide, together with those of the settings.
+        as_json: print one JSON object a line: each change, each line that is no record, and the numbers last.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy_replay import replay
+
+    sys.exit(replay(chosen, Console(), policy_file, files, as_json=as_json))
+
+
 @audit.command(name="verify")
 def verify_audit(*files: Path, public_key: Path | None = None) -> None:
     """Find records of the audit trail that were changed, removed, moved or cut off.

@@ -25,6 +25,12 @@ def attributes_of(policy: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
+def tested_attributes_of(policy: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names that the conditions of a policy ask for with `has`."""
+    nodes = (node for node in _nodes(policy["conditions"]) if isinstance(node, Mapping))
+    return frozenset(str(node["has"]["attr"]) for node in nodes if isinstance(node.get("has"), Mapping))
+
+
 def entity_types_of(policy: Mapping[str, Any]) -> frozenset[str]:
     """Return the types of all entities that a policy names, in its scope and in its conditions."""
     parts = [policy["principal"], policy["action"], policy["resource"], policy["conditions"]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,12 +18,13 @@ from typing import Any
 import cedarpy
 
 from m365_mcp.policy.facts import FIRST_TIME
-from m365_mcp.policy.policy_json import attributes_of, may_concern
+from m365_mcp.policy.policy_json import attributes_of, entity_types_of, may_concern, tested_attributes_of
 
 PERMIT = '@id("default")\npermit(principal, action, resource);\n'
 _PERMIT = "policy0"  # Cedar numbers policies in the order of the text
 ACTIONS = ("Send", "Schedule", "SendUnasked", "Draft", "Read")
 SETTING = "setting:"  # how the ids of the settings' policies begin
+_MISSING = re.compile(r"does not have the attribute `([^`]+)`")
 _POLICY_IN_ERROR = re.compile(r"policy `(policy\d+)`")
 
 
@@ -139,9 +140,46 @@ class PolicySet:
                 forbidden |= {name: self._policies[name] for name in result.diagnostics.reasons}
             if not result.allowed and not result.diagnostics.reasons and not failed:
                 failed["?"] = Policy("default", None)  # a request that Cedar did not evaluate is no permission
-        # Cedar names them in any order; the one that the caller is told is always the same.
-        ordered = sorted(forbidden, key=lambda name: (self._policies[name].is_of_setting, int(name[len("policy") :])))
-        return Verdict(tuple(forbidden[name] for name in ordered), tuple(failed.values()))
+        return Verdict(tuple(forbidden[name] for name in self._ordered(forbidden)), tuple(failed.values()))
+
+    def decide_partly(
+        self, request: Mapping[str, Any], entities: Sequence[Mapping[str, Any]]
+    ) -> tuple[Verdict, frozenset[str]]:
+        """Return what is certain of a request whose message or context lacks attributes, and what would be needed.
+
+        Cedar evaluates only as much of a condition as it needs, so that a policy that never reaches a missing attribute
+        is certain. Who is in which group or role is never known.
+
+        Args:
+            request: one of Cedar's requests.
+            entities: see `decide`.
+
+        Returns:
+            The certain denials and failures; and the names of the missing attributes, or `groups`, on which other
+            policies depend.
+        """
+        [result] = cedarpy.is_authorized_batch([dict(request)], self._set, [dict(one) for one in entities])
+        missing = {found[1] for error in result.diagnostics.errors if (found := _MISSING.search(error))}
+        others = [error for error in result.diagnostics.errors if not _MISSING.search(error)]
+        known = {*request["context"], *(name for entity in entities for name in entity["attrs"])}
+        unsure = {}
+        for name, policy in self._forbidding.items():
+            if may_concern(policy, request["action"]["id"]):
+                unsure[name] = _unsure(policy, known)
+                missing |= unsure[name]
+        forbidden = [] if result.allowed else [name for name in result.diagnostics.reasons if not unsure.get(name)]
+        failed = tuple(self._policies[name] for name in _failed(others))
+        return Verdict(tuple(self._policies[name] for name in self._ordered(forbidden)), failed), frozenset(missing)
+
+    def _ordered(self, names: Iterable[str]) -> list[str]:
+        """Return the names of policies in the order in which a caller is told of them, which is always the same."""
+        return sorted(names, key=lambda name: (self._policies[name].is_of_setting, int(name[len("policy") :])))
+
+
+def _unsure(policy: Mapping[str, Any], known: Collection[str]) -> frozenset[str]:
+    """Return what a policy does not fail without, and yet cannot be decided without."""
+    groups = {"groups"} if entity_types_of(policy) & {"Group", "Role"} else set()
+    return frozenset(groups | {name for name in tested_attributes_of(policy) if name not in known})
 
 
 def _position(item: tuple[str, Any]) -> int:
