@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -94,6 +94,10 @@ class PolicySet:
         _validate(text, self._policies)
         self._set = cedarpy.PolicySet.from_str(text)
         self._forbidding = {name: policy for name, policy in found.items() if name != _PERMIT}
+        self._silently_needed = {
+            action: {name: _silently_needed(one) for name, one in self._forbidding.items() if may_concern(one, action)}
+            for action in ACTIONS
+        }
         self._read_by = {action: self._attributes_read(action) for action in ACTIONS}
         self.counts_first_time = any(self.reads(action, FIRST_TIME) for action in ACTIONS if action != "Read")
         self.text = text
@@ -162,11 +166,8 @@ class PolicySet:
         missing = {found[1] for error in result.diagnostics.errors if (found := _MISSING.search(error))}
         others = [error for error in result.diagnostics.errors if not _MISSING.search(error)]
         known = {*request["context"], *(name for entity in entities for name in entity["attrs"])}
-        unsure = {}
-        for name, policy in self._forbidding.items():
-            if may_concern(policy, request["action"]["id"]):
-                unsure[name] = _unsure(policy, known)
-                missing |= unsure[name]
+        unsure = {name: needed - known for name, needed in self._silently_needed[request["action"]["id"]].items()}
+        missing = missing.union(*unsure.values())
         forbidden = [] if result.allowed else [name for name in result.diagnostics.reasons if not unsure.get(name)]
         failed = tuple(self._policies[name] for name in _failed(others))
         return Verdict(tuple(self._policies[name] for name in self._ordered(forbidden)), failed), frozenset(missing)
@@ -176,10 +177,10 @@ class PolicySet:
         return sorted(names, key=lambda name: (self._policies[name].is_of_setting, int(name[len("policy") :])))
 
 
-def _unsure(policy: Mapping[str, Any], known: Collection[str]) -> frozenset[str]:
-    """Return what a policy does not fail without, and yet cannot be decided without."""
+def _silently_needed(policy: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a policy cannot be decided without, and does not fail without."""
     groups = {"groups"} if entity_types_of(policy) & {"Group", "Role"} else set()
-    return frozenset(groups | {name for name in tested_attributes_of(policy) if name not in known})
+    return tested_attributes_of(policy) | groups
 
 
 def _position(item: tuple[str, Any]) -> int:
