@@ -88,6 +88,7 @@ async def test_recipient_is_new_until_a_mail_to_them_was_sent() -> None:
     assert not any(name in text for text in sets.stored for name in ("grace", "marie", "lee", "kim", "example"))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("way", WAYS)
 async def test_every_way_out_remembers_its_recipients(way: str) -> None:
     """What leaves by any tool is remembered, and what a policy keeps back by any tool is not."""
