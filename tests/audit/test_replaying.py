@@ -112,7 +112,7 @@ def test_decision_that_needs_what_the_record_has_not_cannot_be_told(text: str, m
 
     one, both = replayed(text, found), replayed(f"{text}\n{forbid('true', 'sure')}", found)
 
-    assert (one.change, one.missing) == ("cannot_tell", {missing})
+    assert (one.change, one.missing) == ("cannot_tell", frozenset({missing}))
     assert (both.change, both.rule) == ("newly_denied", "sure")
 
 
