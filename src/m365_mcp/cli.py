@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, audit, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, contacts, audit, simulator, version; reads settings once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from m365_mcp import __version__, logs, settings
 from m365_mcp.commands.error_messages import errors_as_messages
+from m365_mcp.commands.of_sessions import contacts, sessions
 
 app = App(
     name="m365-mcp",
@@ -21,8 +22,8 @@ app = App(
     version=__version__,
     help_format="markdown",
 )
-sessions = App(name="sessions", help="See who is signed in and what mail is scheduled; end sessions, cancel mail.")
 app.command(sessions)
+app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
 audit = App(name="audit", help="Verify the audit trail.")
@@ -133,6 +134,27 @@ def decide_cases(file: Path | None = None) -> None:
     sys.exit(decide(chosen, Console(), file))
 
 
+@policy.command(name="replay")
+def replay_policies(
+    *files: Path,
+    policy_file: Annotated[Path, Parameter(name="--policy")],
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Print what other policies would have decided on the decisions of the audit trail.
+
+    Example: `m365-mcp policy replay --policy new.cedar audit-*.ndjson` (exit code 1 when a line is no record)
+
+    Args:
+        files: files of the audit trail, of all replicas.
+        policy_file: the policies that decide, together with those of the settings.
+        as_json: print one JSON object a line: each change, each line that is no record, and the numbers last.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy_replay import replay
+
+    sys.exit(replay(chosen, Console(), policy_file, files, as_json=as_json))
+
+
 @audit.command(name="verify")
 def verify_audit(*files: Path, public_key: Path | None = None) -> None:
     """Find records of the audit trail that were changed, removed, moved or cut off.
@@ -146,84 +168,6 @@ def verify_audit(*files: Path, public_key: Path | None = None) -> None:
     from m365_mcp.commands.audit import verify
 
     sys.exit(verify(files, public_key, Console()))
-
-
-@sessions.command(name="list")
-def list_sessions(person: str | None = None) -> None:
-    """List the sessions in the store, one line per session.
-
-    Example: `m365-mcp sessions list`
-
-    Example: `m365-mcp sessions list ada@contoso.example`
-
-    Args:
-        person: list only this person's sessions; object id or sign-in name.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.sessions import show
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(show(chosen, Console(), person))
-
-
-@sessions.command(name="end")
-def end_sessions(
-    person: str | None = None, *, everybody: Annotated[bool, Parameter(name="--all", negative=())] = False
-) -> None:
-    """End the sessions of one person, or all sessions, on every replica at once; these people must sign in again.
-
-    Example: `m365-mcp sessions end ada@contoso.example`
-
-    Example: `m365-mcp sessions end --all`
-
-    Args:
-        person: whose sessions to end; object id or sign-in name.
-        everybody: end the sessions of all people.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.sessions import end
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(end(chosen, Console(), person, everybody=everybody))
-
-
-@sessions.command(name="scheduled")
-def list_scheduled(person: str | None = None) -> None:
-    """List the scheduled mails that have not left yet: time, message id and domains of the recipients.
-
-    Example: `m365-mcp sessions scheduled`
-
-    Example: `m365-mcp sessions scheduled ada@contoso.example`
-
-    Args:
-        person: list only this person's mails; object id or sign-in name.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.scheduled import show
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(show(chosen, Console(), person))
-
-
-@sessions.command(name="cancel")
-def cancel_scheduled(person: str, *message_ids: str) -> None:
-    """Cancel scheduled mails of one person, who keeps each as a draft; the person must have a session.
-
-    What Microsoft does not cancel now, a running server tries again until the time of the mail.
-
-    Example: `m365-mcp sessions cancel ada@contoso.example`
-
-    Example: `m365-mcp sessions cancel ada@contoso.example 0f8fad5bd9cb469fa16570867728950e`
-
-    Args:
-        person: whose mails to cancel; object id or sign-in name.
-        message_ids: cancel only these; `m365-mcp sessions scheduled` shows them.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.scheduled import cancel
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(cancel(chosen, Console(), person, message_ids))
 
 
 @app.command

@@ -161,7 +161,7 @@ def make_redis(folder: Path, *more_options: str) -> Redis:
 def forget_sends(redis: Redis) -> None:
     """Empty ledger, counts and schedules, so that no message of an earlier test is a repeat, counts or is decided."""
     with redis_py.Redis.from_url(redis.url) as client:
-        for pattern in ("m365-sends:*", "m365-counts:*", "m365-frequency:*", "m365-scheduled:*"):
+        for pattern in ("m365-sends:*", "m365-counts:*", "m365-dated-sets:*", "m365-frequency:*", "m365-scheduled:*"):
             for key in client.scan_iter(pattern):
                 client.delete(key)
 

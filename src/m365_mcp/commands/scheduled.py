@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from m365_mcp.audit.events import OperatorCommand
-from m365_mcp.commands.sessions import format_time, open_store, operator_name, printable
+from m365_mcp.commands.sessions import format_time, open_container, operator_name, printable
 from m365_mcp.container import Container
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail import Recipient
@@ -30,7 +30,7 @@ _TOLD: Mapping[Result, str] = {
 async def show(settings: Settings, console: Console, person: str | None) -> None:
     """Print one line per scheduled mail, without subject and text. Raises M365Error."""
     table = Table("Person", "Object id", "Leaves (UTC)", "Message id", "Recipients", "State", title="Scheduled mail")
-    async with open_store(settings) as container:
+    async with open_container(settings) as container:
         found = await _scheduled(container, person)
     for owner, mails in found:
         for mail in mails:
@@ -41,7 +41,7 @@ async def show(settings: Settings, console: Console, person: str | None) -> None
 
 async def cancel(settings: Settings, console: Console, person: str, ids: tuple[str, ...]) -> None:
     """Cancel scheduled mail of one person, and print what became of it. Raises M365Error."""
-    async with open_store(settings) as container:
+    async with open_container(settings) as container:
         found = await _scheduled(container, person)
         unknown = set(ids) - {mail.id for _, mails in found for mail in mails}
         if unknown:

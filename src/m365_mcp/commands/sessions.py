@@ -26,12 +26,12 @@ async def show(settings: Settings, console: Console, person: str | None) -> None
     """Print one line per session. Raises M365Error."""
     table = Table("Person", "Object id", "MCP client", "Signed in", "Last refresh", "Scheduled mail", title="Sessions")
     count = 0
-    async with open_store(settings) as container:
+    async with open_container(settings) as container:
         sessions = container.sign_ins.sessions
         with console.status("Reading the store…"):
             scheduled = await _scheduled(container)
             async for session in sessions.all():
-                if _belongs_to(session, person):
+                if belongs_to(session, person):
                     table.add_row(*_row(session), str(scheduled[session.id]))
                     count += 1
     console.print(table)
@@ -43,11 +43,11 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
     if everybody == (person is not None):
         raise InvalidArgument("Name one person, or use --all.", advice="m365-mcp sessions end --help shows examples.")
     ended = 0
-    async with open_store(settings) as container:
+    async with open_container(settings) as container:
         sessions = container.sign_ins.sessions
         with console.status("Ending sessions…"):
             # Collect the ids first: a store may list records incompletely while they are deleted.
-            found = [session.id async for session in sessions.all() if _belongs_to(session, person)]
+            found = [session.id async for session in sessions.all() if belongs_to(session, person)]
             for session_id in found:
                 ended += await sessions.end(session_id, "by_operator")
             scheduled = await _scheduled(container)
@@ -69,8 +69,8 @@ async def _scheduled(container: Container) -> Counter[str]:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Container]:
-    """Open the store with the settings of the server, without its file of policies. Raises M365Error."""
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
+    """Yield the objects of a server, for a command on its store; raises InvalidArgument if only the server has it."""
     # Sessions can be ended wherever the store is reached, also where the file of policies is missing or has a mistake.
     container = build_container(settings.model_copy(update={"m365_policy_file": None}))
     try:
@@ -92,7 +92,8 @@ def operator_name() -> str:
         return f"uid {os.getuid()}"
 
 
-def _belongs_to(session: Session, person: str | None) -> bool:
+def belongs_to(session: Session, person: str | None) -> bool:
+    """Return whether a session is one of a person, named by object id, subject or sign-in name; None: anybody."""
     names = (session.object_id, session.sign_in_name.casefold(), session.subject)
     return person is None or person.casefold() in names or person in names
 
