@@ -14,7 +14,7 @@ from rich.console import Console
 
 from m365_mcp import __version__, logs, settings
 from m365_mcp.commands.error_messages import errors_as_messages
-from m365_mcp.commands.of_sessions import contacts, sessions
+from m365_mcp.commands.session_commands import contacts, sessions
 
 app = App(
     name="m365-mcp",
