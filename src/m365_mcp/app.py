@@ -71,7 +71,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(container.metrics, tools, container.audit.record)],
+        middleware=[ToolOutcome(container.metrics, tools, container.audit)],
         mask_error_details=True,
     )
     off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction

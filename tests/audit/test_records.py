@@ -13,7 +13,8 @@ from rich.console import Console
 
 from m365_mcp import settings
 from m365_mcp.audit.events import OperatorCommand, RecordsLost
-from m365_mcp.audit.records import Options, own_activity, render
+from m365_mcp.audit.ocsf import Options, own_activity
+from m365_mcp.audit.records import render
 from m365_mcp.auth.sessions import SessionEnd
 from m365_mcp.auth.sign_in_events import Attempt
 from m365_mcp.auth.sign_in_records import describe_code, with_sign_in

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from rich.console import Console
 
 from m365_mcp.audit.chain import LINK, TIP, Chain, canonical, hash_of
-from m365_mcp.audit.records import Options, own_activity
+from m365_mcp.audit.ocsf import Options, own_activity
 from m365_mcp.audit.verification import Verification
 from m365_mcp.commands.audit import verify
 

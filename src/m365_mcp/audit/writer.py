@@ -13,8 +13,9 @@ from queue import Empty, SimpleQueue
 from m365_mcp import logs
 from m365_mcp.audit.chain import Chain, Tip
 from m365_mcp.audit.events import RecordsLost
+from m365_mcp.audit.ocsf import Options, Record
 from m365_mcp.audit.outputs import Output
-from m365_mcp.audit.records import Options, Record, render
+from m365_mcp.audit.records import render
 from m365_mcp.metrics import Metrics
 
 MAX_WAITING = 10_000  # records that wait in memory while the output is away; more are lost, and counted
