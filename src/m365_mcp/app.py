@@ -103,7 +103,7 @@ def assemble(container: Container) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner), container.policy_watcher.running(), container.audit.running():
+            async with inner.lifespan(inner), _running(container):
                 _allow_large_messages(inner)
                 yield
         finally:
@@ -124,6 +124,13 @@ def assemble(container: Container) -> Starlette:
     ]
     routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
     return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
+
+
+@asynccontextmanager
+async def _running(container: Container) -> AsyncIterator[None]:
+    """Do what this server does without a request, while the block runs."""
+    async with container.policy_watcher.running(), container.audit.running(), container.held_expiry.running():
+        yield
 
 
 def _sign_in_trail(container: Container) -> Middleware:

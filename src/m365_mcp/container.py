@@ -36,6 +36,7 @@ from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing
@@ -76,6 +77,12 @@ class Container:
         """Watches the file of policies."""
         outgoing = self.services.outgoing
         return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
+
+    @property
+    def held_expiry(self) -> HeldExpiry:
+        """Notices held mail whose time is over."""
+        delivery = self.services.outgoing.delivery
+        return HeldExpiry(delivery.held, delivery.ledger)
 
     @property
     def approvals(self) -> Approvals:
