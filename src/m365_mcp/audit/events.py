@@ -47,12 +47,14 @@ class OperatorCommand:
         operator: the name of the operating system's user who ran it.
         changed: how many objects it changed.
         everybody: whether it was for all people.
+        is_complete: whether it has done all that it was to do.
     """
 
     operation: str
     operator: str
     changed: int
     everybody: bool
+    is_complete: bool = True
 
 
 @dataclass(frozen=True)

@@ -216,8 +216,8 @@ def _session_end(event: SessionEnd, at: int, options: Options) -> Record:
 def _command(event: OperatorCommand, at: int, options: Options) -> Record:
     return base_event(API, DELETE, at, options) | {
         "severity_id": MEDIUM if event.everybody else LOW,
-        "status_id": SUCCESS,
-        "status": "done",
+        "status_id": SUCCESS if event.is_complete else FAILURE,
+        "status": "done" if event.is_complete else "failed",
         "actor": {"user": {"name": event.operator, "type_id": ADMIN}},
         "api": {"operation": event.operation, "service": {"name": NAME}},
         "src_endpoint": {"hostname": options.host},

@@ -69,6 +69,11 @@ def tell_of_expiry(metrics: Metrics, observer: SendObserver, mail: HeldMail) -> 
     observer.end(event_of(mail, None, "expired"))
 
 
+def tell_of_refusal(observer: SendObserver, mail: HeldMail, error: M365Error) -> None:
+    """Tell the observer that an approval sent nothing, because of an error before the send began."""
+    observer.end(replace(event_of(mail, None, "not_sent"), code=error.code))
+
+
 def content_of(message: Message) -> SendContent:
     """Return what a composed message contains, for a record of the send."""
     return SendContent(message.subject, message.body, tuple(file.size for file in message.attachments))
