@@ -75,7 +75,7 @@ def read_advisories(paths: Iterable[Path]) -> Iterator[Mapping[str, Any]]:
     for name, text in _texts(paths):
         found = _parse(name, text)
         for advisory in found if isinstance(found, list) else (found,):
-            if not isinstance(advisory, dict) or not REQUIRED <= advisory.keys():
+            if not isinstance(advisory, dict) or not REQUIRED.issubset(advisory):
                 raise ValueError(f"{name} has no advisory in the OSV format")
             yield advisory
 
