@@ -124,6 +124,12 @@ def truth_for_a_number(files: Files) -> Files:
     return {**files, "a1": [_changed(files["a1"][0], time=True), *files["a1"][1:]]}
 
 
+def hash_anew(files: Files) -> Files:
+    """Change one record and its own hash, and leave the next one as it is."""
+    changed = relinked([*files["a1"][:3], _changed(files["a1"][3], time=7)], 3)
+    return {**files, "a1": [*changed, *files["a1"][4:]]}
+
+
 def foreign_tips(files: Files) -> Files:
     """Write a chain anew from its beginning, with tips of another key."""
     chain, lines = chain_with_tips(20, Ed25519PrivateKey.generate())
@@ -147,6 +153,7 @@ TAMPERING: dict[Callable[[Files], Files], str] = {
     other_order_of_names: "a1, line 1: this is no record",
     equal_number: "record 1 of chain",
     truth_for_a_number: "record 1 of chain",
+    hash_anew: "does not follow the record before it",
     foreign_tips: "the signature of the tip",
 }
 
