@@ -66,6 +66,7 @@ async def test_approval_that_is_void_is_recorded(tmp_path: Path) -> None:
     assert (void["status"], void["status_code"], void["status_id"]) == ("not_sent", "approval_void", 2)
     assert void["email"]["message_uid"] == held["email"]["message_uid"]
     assert void["policy"] == RULE
+    assert "action_id" not in void  # no policy has blocked it
 
 
 async def test_approved_mail_still_waits_when_its_send_cannot_be_recorded(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def tell_of_expiry(metrics: Metrics, observer: SendObserver, mail: HeldMail) -> 
 
 def tell_of_refusal(observer: SendObserver, mail: HeldMail, error: M365Error) -> None:
     """Tell the observer that an approval sent nothing, because of an error before the send began."""
-    observer.end(replace(event_of(mail, None, "not_sent"), code=error.code))
+    observer.end(replace(event_of(mail, None), outcome="not_sent", code=error.code))
 
 
 def content_of(message: Message) -> SendContent:
