@@ -145,6 +145,7 @@ async def test_h7_refused_file_at_an_upload_link_is_recorded(tmp_path: Path) -> 
     file = tmp_path / "audit"
     async with calling(m365_audit=f"file:{file}") as (world, client, access):
         begun = await client.call_tool("attach_files", {**MAIL, "files": [{"name": "a.pdf"}]})
+        assert begun.structured_content is not None
         path = urlsplit(begun.structured_content["files"][0]["upload_url"]).path
         async with world.http() as http:
             assert (await http.put(path, content=b"MZ" + bytes(500))).status_code == 400
