@@ -76,7 +76,8 @@ class Container:
     def policy_watcher(self) -> PolicyWatcher:
         """Watches the file of policies."""
         outgoing = self.services.outgoing
-        return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
+        file, observe = self.settings.m365_policy_file, self.audit.record
+        return PolicyWatcher(outgoing.policies, outgoing.rules, file, self.metrics, observe=observe)
 
     @property
     def held_expiry(self) -> HeldExpiry:

@@ -240,6 +240,25 @@ async def test_h7_person_of_another_tenant_is_recorded_as_refused(tmp_path: Path
     assert "marie" not in file.read_text()
 
 
+async def test_g11_change_of_the_policies_is_recorded_with_its_digest(tmp_path: Path) -> None:
+    """A changed file of policies leaves the digest now in force; one with a mistake leaves one refusal."""
+    file, policies = tmp_path / "audit", tmp_path / "policies"
+    policies.write_text(FORBID)
+    async with running(m365_audit=f"file:{file}", m365_policy_file=policies) as world:
+        watcher = world.container.policy_watcher
+        policies.write_text(FORBID.replace("no-fabrikam", "no-fabrikam-more"))
+        await watcher.look()
+        policies.write_text("forbid (")
+        await watcher.look()
+        await watcher.look()
+        digest = watcher.decision_point.policies.digest
+
+    changed, refused = of_operation(file, "policy.change")
+    assert problems(changed) == problems(refused) == []
+    assert (changed["status"], changed["status_id"], changed["unmapped"]["digest"]) == ("in_force", 1, digest)
+    assert (refused["status"], refused["status_id"], refused["unmapped"]["digest"]) == ("refused", 2, digest)
+
+
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # py-key-value 0.4.6 calls it
 async def test_h7_command_that_breaks_off_is_recorded_with_what_it_has_done(tmp_path: Path, redis: Redis) -> None:
     """`m365-mcp sessions end --all` on a store that fails leaves the command as failed, with the operator."""

@@ -24,7 +24,7 @@ Content = Literal["recipients", "subject", "body"]
 Record = dict[str, Any]
 
 EMAIL, AUTHENTICATION, API = 4009, 3002, 6003
-SEND, LOGON, LOGOFF, DELETE, OTHER = 1, 1, 2, 4, 99
+SEND, LOGON, LOGOFF, UPDATE, DELETE, OTHER = 1, 1, 2, 3, 4, 99
 INFORMATIONAL, LOW, MEDIUM, HIGH = 1, 2, 3, 4
 UNKNOWN, SUCCESS, FAILURE = 0, 1, 2
 ALLOWED, DENIED = 1, 2  # action_id of the profile security_control

@@ -30,7 +30,9 @@ from m365_mcp.audit.ocsf import (
     OTHER,
     SEND,
     SUCCESS,
+    SYSTEM,
     UNKNOWN,
+    UPDATE,
     Options,
     Record,
     actor_of,
@@ -48,6 +50,7 @@ from m365_mcp.auth.sign_in_events import SignInEvent, clean_client_id
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.mail.recipient import read_recipient
 from m365_mcp.policy.decision_point import PolicyRefusal
+from m365_mcp.policy.watching import PoliciesChanged
 from m365_mcp.sending.send_events import SendEvent
 
 
@@ -222,6 +225,19 @@ def _command(event: OperatorCommand, at: int, options: Options) -> Record:
         "api": {"operation": event.operation, "service": {"name": NAME}},
         "src_endpoint": {"hostname": options.host},
         "unmapped": {"changed": event.changed, "everybody": event.everybody},
+    }
+
+
+@render.register
+def _policies(event: PoliciesChanged, at: int, options: Options) -> Record:
+    return base_event(API, UPDATE, at, options) | {
+        "severity_id": MEDIUM,
+        "status_id": SUCCESS if event.is_in_force else FAILURE,
+        "status": "in_force" if event.is_in_force else "refused",
+        "actor": {"user": {"name": NAME, "type_id": SYSTEM}},
+        "api": {"operation": "policy.change", "service": {"name": NAME}},
+        "src_endpoint": {"hostname": options.host},
+        "unmapped": {"digest": event.digest, "policies": event.policies},
     }
 
 
