@@ -7,7 +7,6 @@ Pure. A part has no mail address unless the operator asks for it; of a recipient
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -77,11 +76,6 @@ def base_event(class_uid: int, activity: int, at: int, options: Options) -> Reco
             "log_provider": options.host,
         },
     }
-
-
-def domains_of(addresses: Iterable[str]) -> dict[str, int]:
-    """Return how many addresses each domain has."""
-    return dict(sorted(Counter(Recipient(address).domain for address in addresses).items()))
 
 
 def shown_recipients(addresses: Iterable[str], options: Options) -> list[str]:

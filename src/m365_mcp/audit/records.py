@@ -39,12 +39,12 @@ from m365_mcp.audit.ocsf import (
     base_event,
     blocked_by,
     direction_of,
-    domains_of,
     own_activity,
     put,
     shown_recipients,
     user_of,
 )
+from m365_mcp.audit.told import domains_of, refusal_details, told_record
 from m365_mcp.auth.sessions import SessionEnd
 from m365_mcp.auth.sign_in_events import SignInEvent, clean_client_id
 from m365_mcp.errors import InvalidArgument
@@ -94,6 +94,8 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
     put(unmapped, "attachment_count", None if content.attachments is None else len(content.attachments))
     put(unmapped, "attachment_bytes", None if content.attachments is None else sum(content.attachments))
     put(unmapped, "graph_request_id", event.request_id)
+    if event.told is not None:
+        unmapped |= {"actions": list(event.told.actions), "told": told_record(event.told, options.content)}
     put(record, "status_detail", "approved by the person" if event.is_approved else None)
     if event.outcome == "not_sent" and event.policy is not None and not event.is_approved:
         record |= blocked_by([event.policy])
@@ -104,7 +106,6 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
 
 @render.register
 def _refusal(event: PolicyRefusal, at: int, options: Options) -> Record:
-    facts = event.message.as_cedar()
     record = base_event(API, OTHER, at, options) | {
         "activity_name": "Decide",
         "severity_id": MEDIUM,
@@ -115,18 +116,9 @@ def _refusal(event: PolicyRefusal, at: int, options: Options) -> Record:
         "api": {"operation": "policy.decide", "service": {"name": NAME}},
         "src_endpoint": {"svc_name": NAME},
         **blocked_by(event.policies),
-        "unmapped": {
-            "actions": list(event.actions),
-            "policies": list(event.policies),
-            "recipient_count": facts["recipientCount"],
-            "recipient_domains": domains_of(one.address for one in (*event.message.receivers, *event.message.reply_to)),
-            "attachment_count": facts["attachmentCount"],
-            "attachment_bytes": facts["attachmentBytes"],
-        },
+        "unmapped": refusal_details(event, options.content),
     }
     record["metadata"] |= {"tenant_uid": event.person.tenant_id, "profiles": ["security_control"]}
-    if "recipients" in options.content:
-        record["unmapped"]["recipients"] = facts["recipients"]
     return record
 
 
