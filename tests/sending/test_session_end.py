@@ -20,6 +20,7 @@ from m365_mcp.errors import ApprovalOver, StorageUnavailable
 from m365_mcp.person import PersonId
 from m365_mcp.sending.held_mail import MAX_HELD, HeldMail, HeldMails
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.session_end import erase
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import GuardedStore
 from m365_mcp.storage.records import LocalBackend, Records, Text
@@ -181,7 +182,7 @@ async def test_h18_contents_of_all_mails_of_a_session_are_erased_in_one_round_tr
     for mail in mails:
         await held.hold(mail, message, 60.0)
     found = await held.of(PERSON)
-    await held.erase(PERSON, found)
+    await erase(held, PERSON, found)
 
     assert backend.calls == 2
     assert len(found) == MAX_HELD

@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from m365_mcp.errors import StorageUnavailable, TooManyHeld
 from m365_mcp.mail import Message
 from m365_mcp.person import PersonId
+from m365_mcp.sending.held_ends import KEPT_SECONDS, HeldEnds
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Reservation
 from m365_mcp.sending.message_json import message_as_json, message_from_json
 from m365_mcp.sending.send_request import SendRequest
-from m365_mcp.storage.records import ABSENT, Put, Records, Versioned
+from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 COLLECTION = "m365-held"
 CONTENTS = "m365-held-contents"  # apart, so that who only asks for a page makes nobody decrypt a large message
@@ -98,6 +99,10 @@ class HeldMail(BaseModel):
     addresses: tuple[str, ...] = ()
     is_decided: bool = False
 
+    def decided(self) -> HeldMail:
+        """Return what stays of it after the decision."""
+        return self.model_copy(update={"is_decided": True, "subject": "", "addresses": ()})
+
 
 def new_held_mail(
     request: SendRequest,
@@ -137,6 +142,10 @@ def new_held_mail(
     )
 
 
+def _ignore(_: HeldMail) -> None:
+    return
+
+
 class _Waiting(BaseModel):
     """What waits of one person: the id of each message, its end in epoch seconds, and its bytes."""
 
@@ -150,10 +159,12 @@ class HeldMails:
     Attributes:
         records: the store.
         clock: returns epoch seconds.
+        on_expiry: is told of each message whose time ran out undecided, once.
     """
 
     records: Records
     clock: Callable[[], float]
+    on_expiry: Callable[[HeldMail], None] = _ignore
 
     async def hold(self, mail: HeldMail, message: Message | None, seconds: float) -> None:
         """Store a message for so many seconds, in place of an earlier record of the same draft.
@@ -168,11 +179,15 @@ class HeldMails:
         earlier = await self.records.read(COLLECTION, mail.id)
         before = _parse(earlier.value)
         is_free = earlier.version is None or (before is not None and before.person == mail.person)
+        await HeldEnds(self.records).note(mail.id, mail.expires_at, self.clock())
         if content is not None:
             await self.records.compare_and_swap(CONTENTS, mail.id, ABSENT, content, seconds)
-        if not is_free or not await self._write(mail, earlier, seconds):
+        kept = max(seconds, mail.expires_at - self.clock() + KEPT_SECONDS)
+        if not is_free or not await self._write(mail, earlier, kept):
             await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
             raise StorageUnavailable
+        if before is not None and not before.is_decided and before.expires_at <= self.clock():
+            self.on_expiry(before)
 
     async def _write(self, mail: HeldMail, stored: Versioned, seconds: float) -> bool:
         written = await self.records.compare_and_swap(COLLECTION, mail.id, stored, mail.model_dump(), seconds)
@@ -202,26 +217,24 @@ class HeldMails:
         with suppress(StorageUnavailable):
             stored = await self.records.read(COLLECTION, mail.id)
             if stored.version is not None:
-                without = mail.model_copy(update={"is_decided": True, "subject": "", "addresses": ()})
-                await self._write(without, stored, seconds)
+                await self._write(mail.decided(), stored, seconds)
             content = await self.records.read(CONTENTS, mail.id)
             if content.version is not None:
                 await self.records.compare_and_swap(CONTENTS, mail.id, content, None)
             await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
 
-    async def erase(self, person: PersonId, mails: Sequence[HeldMail]) -> None:
-        """Remove the contents of messages of one person, whoever decides them at this moment; see `close`.
+    async def unlist(self, person: PersonId, ids: Sequence[str]) -> None:
+        """Take messages off the list of what waits for a person. Raises StorageUnavailable."""
+        await self._change(person, lambda waiting: _without(waiting, *ids))
 
-        Raises:
-            StorageUnavailable: some may still be there, until their time is over.
-        """
-        ids, now = {mail.id for mail in mails}, self.clock()
-        without = [mail.model_copy(update={"is_decided": True, "subject": "", "addresses": ()}) for mail in mails]
-        left = [Put(COLLECTION, one.id, one.model_dump(), max(1.0, one.expires_at - now)) for one in without]
-        await self.records.put_all([*(Put(CONTENTS, mail_id) for mail_id in ids), *left])
-        await self._change(
-            person, lambda waiting: _Waiting(mail={one: waiting.mail[one] for one in waiting.mail if one not in ids})
-        )
+    async def expire(self, mail: HeldMail) -> None:
+        """Close a message whose time ran out undecided, and tell of it once. Raises StorageUnavailable."""
+        stored = await self.records.read(COLLECTION, mail.id)
+        if _parse(stored.value) != mail:
+            return  # another replica was first, or the same draft waits anew
+        if await self._write(mail.model_copy(update={"is_decided": True}), stored, KEPT_SECONDS) is not None:
+            self.on_expiry(mail)
+            await self.close(mail, KEPT_SECONDS)
 
     async def _read(self, person: PersonId) -> Mapping[str, Any] | None:
         return (await self.records.read(PEOPLE, person.record_key("held"))).value
@@ -259,8 +272,8 @@ def _with(waiting: _Waiting, mail: HeldMail, size: int) -> _Waiting:
     return _Waiting(mail={**waiting.mail, mail.id: (mail.expires_at, size)})
 
 
-def _without(waiting: _Waiting, mail_id: str) -> _Waiting:
-    return _Waiting(mail={known: value for known, value in waiting.mail.items() if known != mail_id})
+def _without(waiting: _Waiting, *ids: str) -> _Waiting:
+    return _Waiting(mail={known: value for known, value in waiting.mail.items() if known not in ids})
 
 
 def _read(value: Mapping[str, Any] | None, now: float) -> _Waiting:

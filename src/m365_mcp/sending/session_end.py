@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from m365_mcp import logs
 from m365_mcp.auth.sessions import SessionEnd
 from m365_mcp.errors import StorageUnavailable
+from m365_mcp.person import PersonId
 from m365_mcp.sending.delivery import Delivery
-from m365_mcp.sending.held_mail import HeldMail
+from m365_mcp.sending.held_mail import COLLECTION, CONTENTS, HeldMail, HeldMails
 from m365_mcp.sending.send_events import event_of
+from m365_mcp.storage.records import Put
 
 _log = logs.get(__name__)
 
@@ -26,10 +29,22 @@ async def discard_held_mail(delivery: Delivery, ended: SessionEnd) -> None:
     try:
         mails = [mail for mail in await held.of(person) if mail.session_id == ended.session_id]
         if mails:
-            await held.erase(person, mails)
+            await erase(held, person, mails)
             await asyncio.gather(*(_expire(delivery, mail) for mail in mails))
     except StorageUnavailable:
         _log.warning("held_mail_not_erased", object_id=person.object_id)
+
+
+async def erase(held: HeldMails, person: PersonId, mails: Sequence[HeldMail]) -> None:
+    """Remove the contents of held messages of one person in one round trip; what is left tells their outcome.
+
+    Raises:
+        StorageUnavailable: some may still be there, until their time is over.
+    """
+    ids, now = [mail.id for mail in mails], held.clock()
+    left = [Put(COLLECTION, one.id, one.decided().model_dump(), max(1.0, one.expires_at - now)) for one in mails]
+    await held.records.put_all([*(Put(CONTENTS, mail_id) for mail_id in ids), *left])
+    await held.unlist(person, ids)
 
 
 async def _expire(delivery: Delivery, mail: HeldMail) -> None:
