@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import httpx2
@@ -36,13 +37,15 @@ from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.group_lookup import GroupLookup
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
-from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.sending.outbox import Outgoing, mailbox_of
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
+from m365_mcp.settings.permissions import GROUPS, PROFILE
 from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.sliding_counts import SlidingCounts
@@ -116,27 +119,39 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         http,
         metrics,
     )
-    scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics, audit)
-    on_behalf_of = OnBehalfOf(
-        endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
-    )
-    tokens = GraphTokenProvider(on_behalf_of, sign_ins.refresher)
+
+    def tokens_for(*permissions: str) -> GraphTokenProvider:
+        scopes = graph_scopes(settings.cloud, settings.graph, permissions)
+        shared = GraphTokenCache(storage.records)
+        exchange = OnBehalfOf(endpoint, scopes, shared=shared, leases=storage.leases, metrics=metrics)
+        return GraphTokenProvider(exchange, sign_ins.refresher)
+
+    tokens = tokens_for(*settings.graph_permissions)
     graph = GraphClient(settings.graph, graph_http, metrics)
+    # A token of its own, so that all else works where the permission is missing.
+    groups = GroupLookup(sign_ins.sessions, storage.leases, partial(mailbox_of, graph, tokens_for(PROFILE, GROUPS)))
+    services = build_services(settings, storage, metrics, tokens, graph, audit, groups)
     return Container(
         settings,
         http,
         graph_http,
         storage,
         sign_ins,
-        EntraProxy(settings, sign_ins, scopes, pages.consent),
+        EntraProxy(settings, sign_ins, partial(_sign_in_scopes, settings, services.outgoing.policies), pages.consent),
         build_browser_proofs(settings, endpoint, keys, cipher),
-        build_services(settings, storage, metrics, tokens, graph, audit),
+        services,
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
         pages,
         audit,
     )
+
+
+def _sign_in_scopes(settings: Settings, policies: PolicyDecisionPoint) -> tuple[str, ...]:
+    """Return what the settings and the policies now in force need of Graph."""
+    of_policies = (GROUPS,) if policies.policies.named.groups else ()
+    return graph_scopes(settings.cloud, settings.graph, (*settings.graph_permissions, *of_policies))
 
 
 def build_services(
@@ -146,15 +161,18 @@ def build_services(
     tokens: GraphTokenProvider,
     graph: GraphClient,
     audit: AuditTrail,
+    groups: GroupLookup,
 ) -> Services:
     """Build what the tools use."""
-    outgoing = build_outgoing(settings, storage, metrics, audit)
+    outgoing = build_outgoing(settings, storage, metrics, audit, groups)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
     uploads = Uploads(links, batches, settings.mcp_server_base_url)
     return Services(tokens, graph, outgoing, uploads, CallLimits(SlidingCounts(storage.counters)))
 
 
-def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Outgoing:
+def build_outgoing(
+    settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail, groups: GroupLookup
+) -> Outgoing:
     """Build what outgoing messages go through."""
     windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
     delivery = Delivery(
@@ -173,6 +191,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit
         delivery,
         settings.m365_send_mode == "draft",
         _decision_point(settings, rules, audit),
+        groups,
         settings.m365_show_previews,
     )
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from m365_mcp import logs
-from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
+from m365_mcp.errors import PolicyDenied, PolicyFailed, PolicyUnavailable, SettingsMistake
 from m365_mcp.mail import MailRules
 from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import NO_COUNTS, Circumstances, InternalDomains, MessageFacts, SendCounts, requests_of
+from m365_mcp.policy.memberships import UNKNOWN, Memberships
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
 from m365_mcp.policy.setting_rules import policies_of
 
@@ -69,30 +70,38 @@ class PolicyDecisionPoint:
         message: MessageFacts,
         client: str,
         counts: SendCounts = NO_COUNTS,
+        memberships: Memberships = UNKNOWN,
     ) -> None:
         """Return if the policies permit each of `actions` on the message.
 
         Args:
             counts: what has left before, if a policy mentions one of `COUNT_NAMES`.
+            memberships: what is known of the person's groups and roles; all that `PolicySet.named_for` returns.
 
         Raises:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
+            PolicyUnavailable: a policy names a group or role of which it is not known if the person has it.
         """
-        verdict = self._decide(person, actions, message, client, counts)
+        verdict = self._decide(person, actions, message, client, counts, memberships)
         if not verdict.is_permitted:
             raise self._refusal(verdict, person, actions, message, client)
 
     def who_asks(
-        self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
+        self,
+        person: PersonId,
+        message: MessageFacts,
+        client: str,
+        counts: SendCounts = NO_COUNTS,
+        memberships: Memberships = UNKNOWN,
     ) -> Policy | None:
         """Return the policy that has a permitted message wait for the person's approval; None: it may leave unasked.
 
         Raises:
-            PolicyFailed: a policy could not be evaluated.
+            PolicyFailed, PolicyUnavailable: see `require`.
         """
         actions = ("SendUnasked",)
-        verdict = self._decide(person, actions, message, client, counts)
+        verdict = self._decide(person, actions, message, client, counts, memberships)
         if verdict.failed:
             raise self._refusal(verdict, person, actions, message, client)
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
@@ -108,10 +117,19 @@ class PolicyDecisionPoint:
         return error
 
     def _decide(
-        self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str, counts: SendCounts
+        self,
+        person: PersonId,
+        actions: tuple[str, ...],
+        message: MessageFacts,
+        client: str,
+        counts: SendCounts,
+        memberships: Memberships,
     ) -> Verdict:
+        if not self.policies.named_for(*actions).are_known(person, memberships):
+            # Without it a policy that forbids something to a group would let its members through.
+            raise PolicyUnavailable("A policy names groups or roles, and it is not known which of them the person has.")
         circumstances = Circumstances(client, self.now(self.time_zone), counts)
-        return self.policies.decide(*requests_of(person, actions, message, circumstances))
+        return self.policies.decide(*requests_of(person, actions, message, circumstances, memberships))
 
 
 def error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:

@@ -17,6 +17,8 @@ from typing import Any
 
 import cedarpy
 
+from m365_mcp.policy.named_memberships import NamedMemberships, is_about, mistake_in, named_by
+
 PERMIT = '@id("default")\npermit(principal, action, resource);\n'
 _PERMIT = "policy0"  # Cedar numbers policies in the order of the text
 SETTING = "setting:"  # how the ids of the settings' policies begin
@@ -73,15 +75,22 @@ class PolicySet:
 
     Raises:
         PolicyMistake: a policy of the company is not valid, permits something, or has no id of its own.
+
+    Attributes:
+        named: the groups and roles that the policies name.
     """
 
     def __init__(self, of_settings: str = "", of_company: str = "") -> None:
         _parse(of_company)  # alone, so that a position in an error is one in the file
         text = f"{PERMIT}{of_settings}\n{of_company}"
-        self._policies = {name: _read(policy) for name, policy in sorted(_as_json(text).items(), key=_position)}
+        written = dict(sorted(_as_json(text).items(), key=_position))
+        self._policies = {name: _read(policy) for name, policy in written.items()}
         _check(of_company, self._policies.values())
         _validate(text, self._policies)
         self._set = cedarpy.PolicySet.from_str(text)
+        self._written = tuple(written.values())
+        self._named: dict[tuple[str, ...], NamedMemberships] = {}
+        self.named = named_by(self._written)
         self.text = text
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -94,6 +103,12 @@ class PolicySet:
         """Return whether a policy may need one of these attributes or entity types; true in doubt."""
         # An escape in a text of Cedar's may spell a name.
         return "\\" in self.text or any(re.search(rf"\b{name}\b", self.text) for name in names)
+
+    def named_for(self, *actions: str) -> NamedMemberships:
+        """Return the groups and roles that the policies about one of these actions name."""
+        if actions not in self._named:
+            self._named[actions] = named_by(policy for policy in self._written if is_about(policy, actions))
+        return self._named[actions]
 
     def decide(self, requests: Sequence[Mapping[str, Any]], entities: Sequence[Mapping[str, Any]]) -> Verdict:
         """Return what the policies say of requests, all of which must be permitted.
@@ -160,6 +175,8 @@ def _check(of_company: str, every: Any) -> None:
             raise PolicyMistake(
                 f'A policy has no id of its own; write @id("a-name") before it ({SETTING!r} is for settings)'
             )
+        if mistake := mistake_in(policy):
+            raise PolicyMistake(f"The policy {read.id!r} {mistake}")
     ids = [policy.id for policy in every]
     repeated = sorted({id_ for id_ in ids if ids.count(id_) > 1})
     if repeated:

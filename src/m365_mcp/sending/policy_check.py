@@ -16,6 +16,8 @@ from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.policy.facts import COUNT_NAMES, NO_COUNTS, AttachedFile, MessageFacts, SendCounts
 from m365_mcp.policy.links import link_domains
+from m365_mcp.policy.memberships import UNKNOWN, Memberships
+from m365_mcp.policy.named_memberships import NamedMemberships
 from m365_mcp.sending.held_mail import ApprovalNeeded
 from m365_mcp.sending.send_limits import SendLimits
 
@@ -28,6 +30,17 @@ class Run(Protocol):
     """Runs work off the event loop and returns its result."""
 
     async def __call__(self, work: Callable[[], frozenset[str]]) -> frozenset[str]: ...  # noqa: D102
+
+
+class MembershipSource(Protocol):
+    """Returns what is known of the person's groups and roles; finds out about those that policies name."""
+
+    async def __call__(self, named: NamedMemberships) -> Memberships: ...  # noqa: D102
+
+
+async def unknown_memberships(_: NamedMemberships) -> Memberships:
+    """Say that nothing is known of the person's groups and roles: where nobody is signed in."""
+    return UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class PolicyCheck:
         limits: knows how much has left.
         run: runs work that takes processor time off the event loop; see `Composer.run`.
         is_approved: whether the person has approved the message, so that no policy has it wait.
+        memberships: knows the person's groups and roles.
     """
 
     decision_point: PolicyDecisionPoint
@@ -53,6 +67,7 @@ class PolicyCheck:
     limits: SendLimits
     run: Run
     is_approved: bool = False
+    memberships: MembershipSource = unknown_memberships
 
     async def message(self, message: Message, *actions: str) -> None:
         """Return if the policies permit `actions` on a composed message.
@@ -111,11 +126,21 @@ class PolicyCheck:
 
     async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
         counts = await self._counts()
-        self.decision_point.require(self.person, actions, facts, self.client, counts)
-        if "Send" in actions and not self.is_approved:
-            policy = self.decision_point.who_asks(self.person, facts, self.client, counts)
+        asks = "Send" in actions and not self.is_approved
+        memberships = await self._memberships(*actions, *(("SendUnasked",) if asks else ()))
+        self.decision_point.require(self.person, actions, facts, self.client, counts, memberships)
+        if asks:
+            policy = self.decision_point.who_asks(self.person, facts, self.client, counts, memberships)
             if policy is not None:
                 raise ApprovalNeeded(policy.id)
+
+    async def _memberships(self, *actions: str) -> Memberships:
+        """Return the person's groups and roles, if a policy about these actions names any. Raises PolicyUnavailable."""
+        policies = self.decision_point.policies
+        named = policies.named_for(*actions)
+        if named.groups:  # one request tells about all groups, also for the other actions
+            named = NamedMemberships(policies.named.groups, named.roles)
+        return await self.memberships(named) if named.groups or named.roles else UNKNOWN
 
     async def _counts(self) -> SendCounts:
         """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""
