@@ -8,9 +8,9 @@ from __future__ import annotations
 SEND = "Mail.Send"
 PROFILE = "User.Read"
 BASIC = (SEND, PROFILE)
-# To ask for the groups that policies name, besides PROFILE. For the signed-in person "directoryObject: checkMemberGroups"
-# names PROFILE alone; Microsoft's list of permissions (microsoft-graph-devx-content) does not, and Graph refused it
-# (microsoft-graph-docs, issues 746 and 4853). All of them accept this one.
+# Asks for the groups that policies name. For the signed-in person the page "directoryObject: checkMemberGroups" names
+# PROFILE alone. Microsoft's list of permissions (microsoft-graph-devx-content) does not name PROFILE, and Graph refused
+# it (microsoft-graph-docs, issues 746 and 4853). All of them accept this one.
 GROUPS = "GroupMember.Read.All"
 # What each toolset needs besides.
 PERMISSIONS: dict[str, tuple[str, ...]] = {

@@ -1,8 +1,9 @@
-"""`POST /v1.0/me/checkMemberGroups`: which of these groups the caller is in (page "directoryObject: checkMemberGroups").
+"""`POST /v1.0/me/checkMemberGroups`: which of these groups the caller is in.
 
-That page names User.Read as the least permission for the signed-in user. Microsoft's list of permissions
-(microsoft-graph-devx-content, permissions.json) does not, and people report that Graph refused it (microsoft-graph-docs,
-issues 746 and 4853). So this endpoint asks for what all of them accept: GroupMember.Read.All besides the profile.
+The page "directoryObject: checkMemberGroups" names User.Read as the least permission for the signed-in user.
+Microsoft's list of permissions (microsoft-graph-devx-content, permissions.json) does not name it, and people report
+that Graph refused it (microsoft-graph-docs, issues 746 and 4853). So this endpoint asks for what all of them accept:
+GroupMember.Read.All besides the permission to read the profile.
 """
 
 import uuid
