@@ -11,6 +11,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.policy.facts import MessageFacts
 from m365_mcp.policy.memberships import UNKNOWN, Memberships, ToldGroups
+from m365_mcp.policy.named_memberships import NamedMemberships
 from m365_mcp.policy.policy_set import PolicyMistake, PolicySet
 
 TENANT, OTHER = "11111111-2222-4333-8444-555555555555", "99999999-2222-4333-8444-555555555555"
@@ -60,10 +61,10 @@ def test_names_are_told_apart_by_action() -> None:
         'forbid(principal, action == Action::"SendUnasked", resource)',
     )
 
-    assert (one.named_for("Send").groups, one.named_for("Send").roles) == ({f"{TENANT}:{PRESS}"}, frozenset())
-    assert (one.named_for("Draft").groups, one.named_for("Draft").roles) == (frozenset(), {"Mail.External"})
+    assert one.named_for("Send") == NamedMemberships(groups=frozenset({f"{TENANT}:{PRESS}"}))
+    assert one.named_for("Draft") == NamedMemberships(roles=frozenset({"Mail.External"}))
     assert one.named_for("Send", "Draft") == one.named
-    assert one.named_for("SendUnasked") == PolicySet().named
+    assert one.named_for("SendUnasked") == NamedMemberships()
 
 
 def test_role_counts_with_its_case() -> None:

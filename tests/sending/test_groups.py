@@ -291,7 +291,7 @@ async def test_session_that_has_ended_is_asked_about_no_more(tmp_path: Path) -> 
     async with newsroom(tmp_path, only(group(PRESS))) as room:
         outbox = await room.world.outbox(room.tokens[ADA])
         assert outbox.caller is not None
-        await room.world.container.sign_ins.sessions.end(outbox.caller.session_id, "ended_by_operator")
+        await room.world.container.sign_ins.sessions.end(outbox.caller.session_id, "by_operator")
         with pytest.raises(SignInNeeded):
             await send(outbox, to=[MARIE])
 

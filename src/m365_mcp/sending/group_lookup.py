@@ -20,6 +20,10 @@ from m365_mcp.policy.memberships import ToldGroups
 from m365_mcp.storage.leases import Leases
 
 CONSENT_SECONDS = 300.0  # an administrator needs longer than a passing fault
+_GRANT = (
+    "An administrator grants admin consent for GroupMember.Read.All in the app registration. "
+    "Then try again; a new sign-in is not needed."
+)
 WAIT_SECONDS = 10.0  # for another call that asks the same, on any replica
 
 
@@ -79,12 +83,13 @@ def _unavailable(error: M365Error | TimeoutError) -> PolicyUnavailable:
     if isinstance(error, M365Error) and not isinstance(error, Unavailable):
         refusal = PolicyUnavailable(
             "A policy names groups, and Microsoft does not let this server look up which of them you are in.",
-            advice="An administrator grants admin consent for GroupMember.Read.All in the app registration. "
-            "Then try again; a new sign-in is not needed.",
+            advice=_GRANT,
             retry_after=CONSENT_SECONDS,
             reference=error.reference,
         )
         refusal.needs_administrator = True
+        refusal.for_person = "Nothing was sent. Press Send again when your administrator has allowed it."
+        refusal.for_administrator = _GRANT
         return refusal
     return PolicyUnavailable(
         "A policy names groups, and it cannot be looked up at the moment which of them you are in.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -32,10 +32,8 @@ class Run(Protocol):
     async def __call__(self, work: Callable[[], frozenset[str]]) -> frozenset[str]: ...  # noqa: D102
 
 
-class MembershipSource(Protocol):
-    """Returns what is known of the person's groups and roles; finds out about those that policies name."""
-
-    async def __call__(self, named: NamedMemberships) -> Memberships: ...  # noqa: D102
+# Returns what is known of the person's groups and roles, after it has found out about those that policies name.
+MembershipSource = Callable[[NamedMemberships], Awaitable[Memberships]]
 
 
 async def unknown_memberships(_: NamedMemberships) -> Memberships:
