@@ -21,7 +21,7 @@ class ToldGroups:
 
     def with_answer(self, asked: frozenset[str], member: frozenset[str]) -> ToldGroups:
         """Return this together with a further answer."""
-        return ToldGroups(self.asked | asked, self.member | (member & asked))
+        return ToldGroups(self.asked | asked, self.member | member)
 
 
 NOTHING_TOLD = ToldGroups()
