@@ -120,17 +120,11 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         metrics,
     )
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics, audit)
-
-    def tokens_for(*permissions: str) -> GraphTokenProvider:
-        scopes = graph_scopes(settings.cloud, settings.graph, permissions)
-        shared = GraphTokenCache(storage.records)
-        exchange = OnBehalfOf(endpoint, scopes, shared=shared, leases=storage.leases, metrics=metrics)
-        return GraphTokenProvider(exchange, sign_ins.refresher)
-
-    tokens = tokens_for(*settings.graph_permissions)
+    tokens_for = partial(_graph_tokens, settings, storage, endpoint, sign_ins.refresher, metrics)
+    tokens = tokens_for(settings.graph_permissions)
     graph = GraphClient(settings.graph, graph_http, metrics)
     # A token of its own, so that all else works where the permission is missing.
-    groups = GroupLookup(sign_ins.sessions, storage.leases, partial(mailbox_of, graph, tokens_for(PROFILE, GROUPS)))
+    groups = GroupLookup(sign_ins.sessions, storage.leases, partial(mailbox_of, graph, tokens_for((PROFILE, GROUPS))))
     services = build_services(settings, storage, metrics, tokens, graph, audit, groups)
     return Container(
         settings,
@@ -146,6 +140,21 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         pages,
         audit,
     )
+
+
+def _graph_tokens(
+    settings: Settings,
+    storage: Storage,
+    endpoint: TokenEndpoint,
+    refresher: SessionRefresher,
+    metrics: Metrics,
+    permissions: tuple[str, ...],
+) -> GraphTokenProvider:
+    """Build what provides Graph tokens with these permissions."""
+    scopes = graph_scopes(settings.cloud, settings.graph, permissions)
+    shared = GraphTokenCache(storage.records)
+    exchange = OnBehalfOf(endpoint, scopes, shared=shared, leases=storage.leases, metrics=metrics)
+    return GraphTokenProvider(exchange, refresher)
 
 
 def _sign_in_scopes(settings: Settings, policies: PolicyDecisionPoint) -> tuple[str, ...]:
