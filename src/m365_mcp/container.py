@@ -14,6 +14,7 @@ from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.browser_proof import BrowserProofs, ProofClient
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.opening import open_client_metadata
+from m365_mcp.auth.graph_permissions import graph_tokens, sign_in_scopes
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.proxy import EntraProxy
 from m365_mcp.auth.session_refresher import SessionRefresher
@@ -23,7 +24,6 @@ from m365_mcp.auth.step_up import StepUps
 from m365_mcp.auth.unused_registrations import UnusedRegistrations
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.entra.client_credential import choose_credential
-from m365_mcp.entra.on_behalf_of import GraphTokenCache, OnBehalfOf
 from m365_mcp.entra.signing_keys import SigningKeys
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
@@ -44,7 +44,6 @@ from m365_mcp.sending.outbox import Outgoing, mailbox_of
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.settings import Settings
-from m365_mcp.settings.clouds import graph_scopes
 from m365_mcp.settings.permissions import GROUPS, PROFILE
 from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
 from m365_mcp.storage.opening import Storage, open_storage
@@ -120,7 +119,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         metrics,
     )
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics, audit)
-    tokens_for = partial(_graph_tokens, settings, storage, endpoint, sign_ins.refresher, metrics)
+    tokens_for = partial(graph_tokens, settings, storage, sign_ins.refresher, metrics)
     tokens = tokens_for(settings.graph_permissions)
     graph = GraphClient(settings.graph, graph_http, metrics)
     # A token of its own, so that all else works where the permission is missing.
@@ -132,7 +131,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         graph_http,
         storage,
         sign_ins,
-        EntraProxy(settings, sign_ins, partial(_sign_in_scopes, settings, services.outgoing.policies), pages.consent),
+        EntraProxy(settings, sign_ins, partial(sign_in_scopes, settings, services.outgoing.policies), pages.consent),
         build_browser_proofs(settings, endpoint, keys, cipher),
         services,
         metrics,
@@ -140,27 +139,6 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         pages,
         audit,
     )
-
-
-def _graph_tokens(
-    settings: Settings,
-    storage: Storage,
-    endpoint: TokenEndpoint,
-    refresher: SessionRefresher,
-    metrics: Metrics,
-    permissions: tuple[str, ...],
-) -> GraphTokenProvider:
-    """Build what provides Graph tokens with these permissions."""
-    scopes = graph_scopes(settings.cloud, settings.graph, permissions)
-    shared = GraphTokenCache(storage.records)
-    exchange = OnBehalfOf(endpoint, scopes, shared=shared, leases=storage.leases, metrics=metrics)
-    return GraphTokenProvider(exchange, refresher)
-
-
-def _sign_in_scopes(settings: Settings, policies: PolicyDecisionPoint) -> tuple[str, ...]:
-    """Return what the settings and the policies now in force need of Graph."""
-    of_policies = (GROUPS,) if policies.policies.named.groups else ()
-    return graph_scopes(settings.cloud, settings.graph, (*settings.graph_permissions, *of_policies))
 
 
 def build_services(
