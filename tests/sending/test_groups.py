@@ -186,6 +186,26 @@ async def test_drafts_need_no_groups_where_only_sending_names_them(tmp_path: Pat
         assert (drafted, room.asked) == ([], [[PRESS]])
 
 
+async def test_reading_needs_groups_only_where_a_policy_about_it_names_them(tmp_path: Path) -> None:
+    """Tools read while Graph does not tell, unless a policy about `Read` names the group; that one holds for others."""
+    reading = (
+        f'@id("r") forbid(principal, action == Action::"Read", resource) unless {{ principal in {group(PRESS)} }};'
+    )
+    async with newsroom(tmp_path, only(group(PRESS)), ADA, GRACE) as room:
+        ada, grace = [(await room.world.outbox(room.tokens[name])).policy for name in (ADA, GRACE)]
+        await ada.reading("list_messages")
+        unasked = list(room.asked)
+        await room.reload(reading)
+        await room.world.fault({"path": "/v1.0/me/checkMemberGroups"}, THROTTLED, times=1)
+        with pytest.raises(PolicyUnavailable):
+            await ada.reading("list_messages")
+        await ada.reading("list_messages")
+        with pytest.raises(PolicyDenied):
+            await grace.reading("list_messages")
+
+        assert (unasked, room.asked) == ([], [[PRESS]] * 3)
+
+
 async def scopes_of(world: World) -> list[str]:
     """Return the scopes of the next sign-in at Entra."""
     await world.sign_in(GRACE)

@@ -37,6 +37,7 @@ def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
     of_policies = (GROUPS,) if policies.named.groups else ()
     yield "Permissions", _listed((*settings.graph_permissions, *of_policies), "")
     yield "M365_POLICY_FILE", _policies(settings, policies)
+    yield "M365_POLICY_CONTACT_DAYS", _contacts(settings, policies)
     yield "M365_SEND_APPROVAL", _APPROVALS[settings.m365_send_approval]
     yield "M365_SEND_ALLOWED_DOMAINS", _domains(settings.m365_send_allowed_domains)
     yield (
@@ -54,6 +55,12 @@ def _policies(settings: Settings, policies: PolicySet) -> str:
     of_file = len(policies.forbidding) - of_settings
     source = f"{of_file} of {settings.m365_policy_file}" if settings.m365_policy_file else "no file"
     return f"{len(policies.forbidding)} policies: {of_settings} of the settings, {source}; digest {policies.digest}"
+
+
+def _contacts(settings: Settings, policies: PolicySet) -> str:
+    if not policies.counts_first_time:
+        return "no policy reads firstTimeCount: nothing is kept"
+    return f"whom each person has written to is kept for {settings.m365_policy_contact_days} days"
 
 
 def _domains(domains: tuple[str, ...] | None) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from m365_mcp.person import PersonId
 from m365_mcp.policy.memberships import Memberships
+from m365_mcp.policy.policy_json import entities_of
 
 _GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 GROUP = re.compile(f"{_GUID}:{_GUID}")
@@ -28,6 +29,13 @@ class NamedMemberships:
     groups: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
 
+    @classmethod
+    def of_all(cls, several: Iterable[NamedMemberships]) -> NamedMemberships:
+        """Return what any of `several` names."""
+        found = tuple(several)
+        groups, roles = (one.groups for one in found), (one.roles for one in found)
+        return cls(frozenset().union(*groups), frozenset().union(*roles))
+
     def groups_in(self, tenant_id: str) -> frozenset[str]:
         """Return the object ids of the groups of one tenant."""
         pairs = (group.split(":") for group in self.groups)
@@ -40,18 +48,9 @@ class NamedMemberships:
 
 def named_by(policies: Iterable[Mapping[str, Any]]) -> NamedMemberships:
     """Return what some policies name."""
-    named = [one for policy in policies for one in _entities(policy)]
+    named = [one for policy in policies for one in entities_of(policy)]
     groups, roles = ({id_ for kind, id_ in named if kind == wanted} for wanted in ("Group", "Role"))
     return NamedMemberships(frozenset(groups), frozenset(roles))
-
-
-def is_about(policy: Mapping[str, Any], actions: Iterable[str]) -> bool:
-    """Return whether the scope of a policy includes one of these actions."""
-    scope = policy["action"]
-    if scope["op"] == "All":
-        return True
-    entities = scope.get("entities") or [scope["entity"]]
-    return not {one["id"] for one in entities}.isdisjoint(actions)
 
 
 def mistake_in(policy: Mapping[str, Any]) -> str | None:
@@ -67,15 +66,3 @@ def mistake_in(policy: Mapping[str, Any]) -> str | None:
         if not ROLE.fullmatch(role):
             return f"names the role {role!r}, but the value of an app role has no blank and at most 120 characters"
     return None
-
-
-def _entities(value: Any) -> Iterator[tuple[str, str]]:
-    """Iterate over type and id of every entity in a part of a policy."""
-    if isinstance(value, Mapping):
-        kind, id_ = value.get("type"), value.get("id")
-        if isinstance(kind, str) and isinstance(id_, str):
-            yield kind, id_
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            yield from _entities(part)
