@@ -38,8 +38,8 @@ from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.delivery import Delivery
-from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.group_lookup import GroupLookup
+from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing, mailbox_of
