@@ -14,6 +14,7 @@ from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.browser_proof import BrowserProofs, ProofClient
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.opening import open_client_metadata
+from m365_mcp.auth.graph_permissions import graph_tokens, sign_in_scopes
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.proxy import EntraProxy
 from m365_mcp.auth.session_refresher import SessionRefresher
@@ -23,7 +24,6 @@ from m365_mcp.auth.step_up import StepUps
 from m365_mcp.auth.unused_registrations import UnusedRegistrations
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.entra.client_credential import choose_credential
-from m365_mcp.entra.on_behalf_of import GraphTokenCache, OnBehalfOf
 from m365_mcp.entra.signing_keys import SigningKeys
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
@@ -39,16 +39,17 @@ from m365_mcp.sending.cancelling import Cancelling
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.group_lookup import GroupLookup
 from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
-from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.sending.outbox import Outgoing, mailbox_of
 from m365_mcp.sending.scheduled_review import ScheduledReview
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.sending.session_end import discard_held_mail
 from m365_mcp.settings import Settings
-from m365_mcp.settings.clouds import graph_scopes
+from m365_mcp.settings.permissions import GROUPS, PROFILE
 from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.sliding_counts import SlidingCounts
@@ -87,8 +88,7 @@ class Container:
     @property
     def held_expiry(self) -> HeldExpiry:
         """Notices held mail whose time is over."""
-        delivery = self.services.outgoing.delivery
-        return HeldExpiry(delivery.held, delivery.ledger)
+        return HeldExpiry(self.services.outgoing.delivery.held, self.services.outgoing.delivery.ledger)
 
     @property
     def approvals(self) -> Approvals:
@@ -98,8 +98,8 @@ class Container:
     @property
     def scheduled_review(self) -> ScheduledReview:
         """Decides scheduled mail anew when the policies change."""
-        cancelling = Cancelling(self.services.outgoing, self.services.tokens, self.services.graph)
-        return ScheduledReview(cancelling, self.storage.leases)
+        known = self.services
+        return ScheduledReview(Cancelling(known.outgoing, known.tokens, known.graph), self.storage.leases)
 
     @property
     def checks(self) -> tuple[health.Check, ...]:
@@ -135,23 +135,23 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         http,
         metrics,
     )
-    scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
-    outgoing = build_outgoing(settings, storage, metrics, audit)
-    sign_ins = build_sign_ins(settings, storage, endpoint, keys, build_sessions(settings, outgoing.delivery, audit))
-    on_behalf_of = OnBehalfOf(
-        endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
-    )
-    tokens = GraphTokenProvider(on_behalf_of, sign_ins.refresher)
+    delivery = build_delivery(settings, storage, metrics, audit)
+    sign_ins = build_sign_ins(settings, storage, endpoint, keys, build_sessions(settings, delivery, audit))
+    tokens_for = partial(graph_tokens, settings, storage, sign_ins.refresher, metrics)
+    tokens = tokens_for(settings.graph_permissions)
     graph = GraphClient(settings.graph, graph_http, metrics)
+    # A token of its own, so that all else works where the permission is missing.
+    groups = GroupLookup(sign_ins.sessions, storage.leases, partial(mailbox_of, graph, tokens_for((PROFILE, GROUPS))))
+    services = build_services(settings, storage, tokens, graph, audit, groups, delivery)
     return Container(
         settings,
         http,
         graph_http,
         storage,
         sign_ins,
-        EntraProxy(settings, sign_ins, scopes, pages.consent),
+        EntraProxy(settings, sign_ins, partial(sign_in_scopes, settings, services.outgoing.policies), pages.consent),
         build_browser_proofs(settings, endpoint, keys, cipher),
-        build_services(settings, storage, tokens, graph, outgoing),
+        services,
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
         pages,
@@ -164,18 +164,21 @@ def build_services(
     storage: Storage,
     tokens: GraphTokenProvider,
     graph: GraphClient,
-    outgoing: Outgoing,
+    audit: AuditTrail,
+    groups: GroupLookup,
+    delivery: Delivery,
 ) -> Services:
     """Build what the tools use."""
+    outgoing = build_outgoing(settings, audit, groups, delivery)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
     uploads = Uploads(links, batches, settings.mcp_server_base_url)
     return Services(tokens, graph, outgoing, uploads, CallLimits(SlidingCounts(storage.counters)))
 
 
-def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Outgoing:
-    """Build what outgoing messages go through."""
+def build_delivery(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Delivery:
+    """Build what sends each message once."""
     windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
-    delivery = Delivery(
+    return Delivery(
         Ledger(storage.records, storage.leases, windows),
         MailboxSlots(storage.leases),
         send_limits(settings, storage),
@@ -184,6 +187,10 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit
         ApprovalTerms(f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0),
         audit,
     )
+
+
+def build_outgoing(settings: Settings, audit: AuditTrail, groups: GroupLookup, delivery: Delivery) -> Outgoing:
+    """Build what outgoing messages go through."""
     rules = mail_rules(settings)
     return Outgoing(
         rules,
@@ -191,6 +198,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit
         delivery,
         settings.m365_send_mode == "draft",
         _decision_point(settings, rules, audit),
+        groups,
         settings.m365_show_previews,
     )
 
@@ -241,9 +249,8 @@ def mail_rules(settings: Settings) -> MailRules:
 
 def build_sessions(settings: Settings, delivery: Delivery, audit: AuditTrail) -> Sessions:
     """Build the sessions; when one ends, the mail that it holds goes with it."""
-    clean_up = partial(discard_held_mail, delivery)
-    grace, records = settings.mcp_refresh_grace_seconds, delivery.ledger.records
-    return Sessions(records, delivery.metrics, grace, observe=audit.record, clean_up=clean_up)
+    grace, clean_up = settings.mcp_refresh_grace_seconds, partial(discard_held_mail, delivery)
+    return Sessions(delivery.ledger.records, delivery.metrics, grace, observe=audit.record, clean_up=clean_up)
 
 
 def build_sign_ins(

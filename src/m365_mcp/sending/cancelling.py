@@ -116,7 +116,7 @@ class Cancelling:
         except SignInNeeded as ended:
             caller = await self._caller_of_another(await sessions(person), ended)
         mailbox = mailbox_of(self.graph, self.tokens, caller)
-        return Outbox(self.outgoing, person, mailbox, mail.origin, is_approved=mail.is_approved)
+        return Outbox(self.outgoing, person, mailbox, caller, mail.origin, is_approved=mail.is_approved)
 
     async def _caller_of_another(self, sessions: Sequence[str], ended: SignInNeeded) -> Caller:
         for session_id in sessions:
