@@ -27,6 +27,7 @@ from m365_mcp.tools.attachments import attach_files
 from m365_mcp.tools.caller import SERVICES
 from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
+from m365_mcp.tools.url_elicitation import UrlElicitation
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.approvals import ApprovalCallback, ApprovalPages
@@ -35,6 +36,7 @@ from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.mcp_requests import McpRequests, limited_messages
+from m365_mcp.web.mcp_sessions import McpSessions, declares_url
 from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
@@ -71,7 +73,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(container.metrics, tools, container.audit.record)],
+        middleware=[UrlElicitation(declares_url), ToolOutcome(container.metrics, tools, container.audit.record)],
         mask_error_details=True,
     )
     off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction
@@ -94,6 +96,7 @@ def assemble(container: Container) -> Starlette:
         host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
         middleware=[
             Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            *([Middleware(McpSessions, mcp_path=MCP_PATH)] if _remembers_elicitation(container) else []),
             Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
         ],
     )
@@ -124,6 +127,11 @@ def assemble(container: Container) -> Starlette:
     ]
     routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
     return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
+
+
+def _remembers_elicitation(container: Container) -> bool:
+    """Return whether a client's session id has to say that it opens URLs: where mail may wait, and no server knows."""
+    return container.services.outgoing.may_ask and container.settings.fastmcp_stateless_http
 
 
 def _sign_in_trail(container: Container) -> Middleware:
