@@ -1,4 +1,4 @@
-"""The link to the approval page, as clients of each version and capability get it: the SDK's own client at the server."""
+"""The link to the approval page, as the SDK's own client gets it from the server, by version and capability."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def test_l6_client_of_2025_11_25_gets_the_error_that_asks_for_the_url(stat
     "action", ["accept", *(pytest.param(one, marks=pytest.mark.full) for one in ("decline", "cancel"))]
 )
 async def test_l6_client_of_2026_07_28_gets_an_input_request_and_its_answer_decides_nothing(action: Action) -> None:
-    """The client is asked once to open the page; whatever it answers, the mail waits on, and the result has the link."""
+    """The client is asked once to open the page; whatever it answers, the mail waits, and the result has the link."""
     person = AskedPerson(action)
     async with served() as one, one.client("2026-07-28", person) as client:
         held = await call(client, "send_mail", **MAIL)

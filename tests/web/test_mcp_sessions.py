@@ -13,7 +13,11 @@ from tests.tools.test_url_elicitation import SESSION, Served, served
 async def initialize(one: Served, elicitation: Any, **more: Any) -> str | None:
     """Initialize as a client with this capability, and return the session id."""
     capabilities = {} if elicitation is None else {"elicitation": elicitation}
-    params = {"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "x", "version": "1"}}
+    params = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": capabilities,
+        "clientInfo": {"name": "x", "version": "1"},
+    }
     headers = {
         "Authorization": f"Bearer {one.tokens.access}",
         "Accept": "application/json, text/event-stream",

@@ -6,7 +6,7 @@ person (elicitation in URL mode). A client that does gets a session id, which it
 (MCP 2025-11-25, "Session Management"), and the id says so. It says nothing else, no server stores it, and it is no
 secret: a client that makes one up only chooses the form of its own answers. All other clients get no session id.
 
-The MCP SDK 2.3 ignores session ids in stateless mode, and answers GET and DELETE with 405; tests/test_upstream.py tells.
+In stateless mode the MCP SDK 2.3 ignores session ids and answers GET and DELETE with 405; tests/test_upstream.py tells.
 """
 
 from __future__ import annotations
