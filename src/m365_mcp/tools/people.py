@@ -8,10 +8,10 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.auth.client_texts import clean
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.graph.people import Directory, Person
 from m365_mcp.mail import write_recipient
+from m365_mcp.mail.text import clean
 from m365_mcp.tools import arguments
 from m365_mcp.tools.call_limits import PersonCalls
 from m365_mcp.tools.caller import caller_calls, caller_mailbox
