@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from m365_mcp.sending.held_mail import HeldContent, as_time
@@ -49,7 +49,7 @@ class Approval:
     url: str | None
     expires_at: str | None
     rule: str | None
-    is_new: bool = False
+    is_new: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
