@@ -175,6 +175,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "blind copy": {"bccRecipients": [{"emailAddress": {"address": MARIE}}]},
     "reply-to": {"replyTo": [{"emailAddress": {"address": MARIE}}]},
     "text": {"body": {"contentType": "HTML", "content": "<p>Another</p>"}},
+    "importance": {"importance": "high"},
+    "read receipt": {"isReadReceiptRequested": True},
+    "delivery receipt": {"isDeliveryReceiptRequested": True},
 }
 
 

@@ -43,6 +43,8 @@ class ShownMail:
         content_type: HTML or Text.
         body: the text; images in it are data: addresses.
         send_at: when Exchange sends it, ISO 8601; None: at once.
+        importance: low, normal or high.
+        wants_read_receipt: see `Item`, as for `wants_delivery_receipt`.
         digest: of a draft, what the approval binds; empty for a composed message, which cannot change.
     """
 
@@ -55,6 +57,9 @@ class ShownMail:
     content_type: str
     body: str = field(repr=False)
     send_at: str | None = None
+    importance: str = "normal"
+    wants_read_receipt: bool = False
+    wants_delivery_receipt: bool = False
     digest: str = ""
 
 
@@ -171,6 +176,8 @@ async def _shown_message(mail: HeldMail, message: Message, outbox: Outbox) -> Sh
         message.content_type,
         "",
         message.send_at.isoformat() if message.send_at else None,
+        message.importance,
+        message.request_read_receipt,
     )
 
 
@@ -208,6 +215,9 @@ async def _shown_draft(mail: HeldMail, outbox: Outbox) -> ShownMail:
         "Text" if body[0].lower() == "text" else "HTML",
         body[1],
         item.send_at,
+        item.importance,
+        item.wants_read_receipt,
+        item.wants_delivery_receipt,
         draft_digest(item, attached, body),
     )
 
