@@ -257,3 +257,22 @@ async def test_page_speaks_chinese() -> None:
     for page in pages:
         assert '<html lang="zh-Hant">' in page.text
         assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", text_of(page).replace("M365 MCP Server", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        ({"importance": "high", "request_read_receipt": True}, "Importance high Asks for a receipt when it is read"),
+        pytest.param({"importance": "low"}, "Importance low", marks=pytest.mark.full),
+    ],
+)
+async def test_l2_page_says_what_else_the_mail_asks_of_its_recipients(message: dict[str, Any], lines: str) -> None:
+    """Importance and receipts are part of what is approved, so the page names them where they are not the usual."""
+    async with waiting(message={"to": [MARIE], **message}) as one, one.browser() as http:
+        shown = text_of(await reach(http, one.url))
+    async with waiting() as one, one.browser() as http:
+        usual = text_of(await reach(http, one.url))
+
+    assert lines in shown
+    assert "Importance" not in usual
+    assert "Asks for" not in usual
