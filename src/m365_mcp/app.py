@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,7 +43,7 @@ from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import State
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
-from m365_mcp.web.rate_limits import RateLimits
+from m365_mcp.web.rate_limits import ApprovalRates, RateLimits
 from m365_mcp.web.redirect_uris import RedirectUris
 from m365_mcp.web.request_headers import RequestHeaders
 from m365_mcp.web.request_paths import RequestPaths
@@ -87,8 +88,13 @@ def create_app(settings: Settings) -> Starlette:
     return assemble(build_container(settings))
 
 
-def assemble(container: Container) -> Starlette:
-    """Return the whole application: probes outside, then the edge, then FastMCP."""
+def assemble(container: Container, clock: Callable[[], float] = time.monotonic) -> Starlette:
+    """Return the whole application: probes outside, then the edge, then FastMCP.
+
+    Args:
+        container: the long-lived objects.
+        clock: returns monotonic seconds, for the rate limits; for tests.
+    """
     inner = build_server(container).http_app(
         path=MCP_PATH,
         json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
@@ -125,8 +131,11 @@ def assemble(container: Container) -> Starlette:
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
-    return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
+    addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
+    rates = ApprovalRates(addresses.of, container.metrics, clock)
+    routes = [*health.routes(container.readiness), *_page_routes(container, rates), *_upload_routes(container)]
+    endpoints = Mount("/", _limits(container, inner, addresses, clock))
+    return Starlette(routes=[*routes, endpoints], middleware=edge, lifespan=lifespan)
 
 
 def _remembers_elicitation(container: Container) -> bool:
@@ -140,23 +149,22 @@ def _sign_in_trail(container: Container) -> Middleware:
     return Middleware(SignInTrail, log=log, records=records, notes_addresses=container.audit.notes_addresses)
 
 
-def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
+def _limits(container: Container, inner: ASGIApp, addresses: ClientAddresses, clock: Callable[[], float]) -> ASGIApp:
     """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
     callbacks = ApprovalCallback(inner, container.proofs)
     parameters = OAuthParameters(callbacks, parse_all(container.settings.redirect_uris))
     checked = OAuthRequests(ErrorDescriptions(RedirectUris(parameters)), container.auth.is_our_resource)
-    addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     reserved = StoreReserve(checked, container.storage.reserve)
-    return OAuthBodies(RateLimits(reserved, addresses.of, container.auth.has_grant, container.metrics))
+    return OAuthBodies(RateLimits(reserved, addresses.of, container.auth.has_grant, container.metrics, clock))
 
 
-def _page_routes(container: Container) -> list[Route]:
+def _page_routes(container: Container, rates: ApprovalRates) -> list[Route]:
     endpoint = f"{container.settings.mcp_server_base_url}{MCP_PATH}"
 
     async def landing(request: Request) -> Response:
         return container.pages.landing(request, endpoint, await _state(container))
 
-    return [Route("/", landing), *container.pages.product.routes(), *approval_pages(container).routes()]
+    return [Route("/", landing), *container.pages.product.routes(), *_approval_pages(container, rates).routes()]
 
 
 async def _state(container: Container) -> State:
@@ -168,10 +176,10 @@ async def _state(container: Container) -> State:
     return "down" if state != "ok" else "full" if is_full else "ok"
 
 
-def approval_pages(container: Container) -> ApprovalPages:
+def _approval_pages(container: Container, rates: ApprovalRates) -> ApprovalPages:
     """Return the pages where people send or discard what waits for them."""
     clock, proof = container.services.outgoing.delivery.ledger.clock, container.settings.m365_approval_proof
-    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock)
+    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock, rates)
 
 
 def _upload_routes(container: Container) -> list[Route]:
