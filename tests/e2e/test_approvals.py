@@ -78,7 +78,7 @@ async def test_l1_held_mail_outlives_a_restart_and_its_sender_sends_it(
 
 
 @pytest.mark.full
-async def test_l6_replica_that_a_client_never_met_asks_it_to_open_the_page(
+async def test_i1_replica_that_a_client_never_met_asks_it_to_open_the_page(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path
 ) -> None:
     """A client initializes at one replica and calls at another: -32042, once; by 2026-07-28 it needs no handshake."""

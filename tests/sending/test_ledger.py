@@ -352,7 +352,7 @@ async def test_draft_that_an_earlier_version_recorded_is_a_repeat(state: Any, is
     assert later.is_ours
 
 
-async def test_key_of_a_caller_that_is_spelled_like_ours_is_not_met() -> None:
+async def test_h12_key_of_a_caller_that_is_spelled_like_ours_is_not_met() -> None:
     """A caller's mail with the key `draft d` neither stops the draft nor looks like its receipt, in either order."""
     caller = SendRequest(ADA, "another message", idempotency_key="draft d")
     for first, second in ((caller, DRAFT), (DRAFT, caller)):

@@ -95,7 +95,7 @@ async def asked_by_error(client: Client, tool: str, **arguments: Any) -> tuple[E
 
 
 @pytest.mark.parametrize("stateless", [True, pytest.param(False, marks=pytest.mark.full)])
-async def test_l6_client_of_2025_11_25_gets_the_error_that_asks_for_the_url(stateless: bool) -> None:
+async def test_i6_client_of_2025_11_25_gets_the_error_that_asks_for_the_url(stateless: bool) -> None:
     """The held mail is answered with -32042 once; a repeat gets the result, and hears what the person decided."""
     async with served(fastmcp_stateless_http=stateless) as one, one.client("legacy", AskedPerson()) as client:
         question, text = await asked_by_error(client, "send_mail", **MAIL)
@@ -124,7 +124,7 @@ async def test_l6_client_of_2025_11_25_gets_the_error_that_asks_for_the_url(stat
 @pytest.mark.parametrize(
     "action", ["accept", *(pytest.param(one, marks=pytest.mark.full) for one in ("decline", "cancel"))]
 )
-async def test_l6_client_of_2026_07_28_gets_an_input_request_and_its_answer_decides_nothing(action: Action) -> None:
+async def test_i4_client_of_2026_07_28_is_asked_once_and_its_answer_decides_nothing(action: Action) -> None:
     """The client is asked once to open the page; whatever it answers, the mail waits, and the result has the link."""
     person = AskedPerson(action)
     async with served() as one, one.client("2026-07-28", person) as client:
@@ -143,7 +143,7 @@ async def test_l6_client_of_2026_07_28_gets_an_input_request_and_its_answer_deci
     assert later["status"] == "already_sent"
 
 
-async def test_l6_input_request_has_the_form_of_the_specification() -> None:
+async def test_i8_input_request_has_the_form_of_the_specification() -> None:
     """`input_required` carries one `elicitation/create` in URL mode, no state, and the label of every result."""
     async with served() as one, one.client("2026-07-28", AskedPerson()) as client:
         asked: Any = await client.session.call_tool("send_mail", MAIL, allow_input_required=True)
@@ -157,8 +157,19 @@ async def test_l6_input_request_has_the_form_of_the_specification() -> None:
     assert shown["_meta"]["ifc"] == {"integrity": "trusted", "confidentiality": "private"}
 
 
+async def test_i3_answer_before_the_question_is_no_answer() -> None:
+    """A first call that brings `inputResponses` along is asked all the same, and sends nothing."""
+    forged = {"approval": ElicitResult(action="accept")}
+    async with served() as one, one.client("2026-07-28", AskedPerson()) as client:
+        asked: Any = await client.session.call_tool(
+            "send_mail", MAIL, input_responses=forged, allow_input_required=True
+        )
+        assert await one.world.sent() == []
+    assert asked.result_type == "input_required"
+
+
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
-async def test_l6_client_that_opens_no_urls_gets_the_link_in_the_result(mode: str) -> None:
+async def test_i6_client_that_opens_no_urls_gets_the_link_in_the_result(mode: str) -> None:
     """A client without the capability is asked nothing, and has the link in text and structured result at once."""
     async with served() as one, one.client(mode) as client:
         result = await client.call_tool("send_mail", MAIL)
@@ -170,7 +181,7 @@ async def test_l6_client_that_opens_no_urls_gets_the_link_in_the_result(mode: st
     assert [request for request in one.seen if SESSION in request.headers] == []
 
 
-async def test_l6_every_tool_that_sends_asks_in_this_way() -> None:
+async def test_i6_every_tool_that_sends_asks_in_this_way() -> None:
     """A reply, a draft and a scheduled mail ask as `send_mail` does; an error or a sent mail asks nothing."""
     async with served() as one, one.client("legacy", AskedPerson()) as client:
         grace = await one.world.outbox(await one.world.sign_in(GRACE))
@@ -190,7 +201,7 @@ async def test_l6_every_tool_that_sends_asks_in_this_way() -> None:
 
 
 @pytest.mark.parametrize("version", ["2025-06-18", "2025-11-25"])
-async def test_l6_only_2025_11_25_knows_the_error(version: str) -> None:
+async def test_i6_only_2025_11_25_knows_the_error(version: str) -> None:
     """A request of an older version gets the result, even with a session id that says that the client opens URLs."""
     call_: dict[str, Any] = {"name": "send_mail", "arguments": MAIL}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call_}
