@@ -95,18 +95,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         container: the long-lived objects.
         clock: returns monotonic seconds, for the rate limits; for tests.
     """
-    inner = build_server(container).http_app(
-        path=MCP_PATH,
-        json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
-        stateless_http=container.settings.fastmcp_stateless_http,
-        host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
-        middleware=[
-            Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
-            *([Middleware(McpSessions, mcp_path=MCP_PATH)] if _remembers_elicitation(container) else []),
-            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
-        ],
-    )
-    inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
+    inner = _mcp_application(container)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -138,9 +127,24 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
     return Starlette(routes=[*routes, endpoints], middleware=edge, lifespan=lifespan)
 
 
-def _remembers_elicitation(container: Container) -> bool:
-    """Return whether a client's session id has to say that it opens URLs: where mail may wait, and no server knows."""
-    return container.services.outgoing.may_ask and container.settings.fastmcp_stateless_http
+def _mcp_application(container: Container) -> StarletteWithLifespan:
+    """Return FastMCP's application, behind the checks of what comes to the MCP endpoint."""
+    is_stateless = container.settings.fastmcp_stateless_http
+    # Where mail may wait, a client's session id says whether it opens URLs; a server with sessions knows it.
+    gives_ids = is_stateless and container.services.outgoing.may_ask
+    inner = build_server(container).http_app(
+        path=MCP_PATH,
+        json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
+        stateless_http=is_stateless,
+        host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
+        middleware=[
+            Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            *([Middleware(McpSessions, mcp_path=MCP_PATH)] if gives_ids else []),
+            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+        ],
+    )
+    inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
+    return inner
 
 
 def _sign_in_trail(container: Container) -> Middleware:

@@ -87,7 +87,7 @@ async def test_i1_replica_that_a_client_never_met_asks_it_to_open_the_page(
     met: list[str] = []
     asked: list[ElicitRequestParams] = []
 
-    async def answer(_: Any, params: ElicitRequestParams) -> ElicitResult:
+    async def answer(context: Any, params: ElicitRequestParams) -> ElicitResult:
         asked.append(params)
         return ElicitResult(action="accept")
 

@@ -32,8 +32,9 @@ async def initialize(one: Served, elicitation: Any, **more: Any) -> str | None:
 
 async def test_only_clients_that_open_urls_get_a_session_id() -> None:
     """No capability, an empty one and forms give none; each id is new, and says what was declared."""
+    without: list[Any] = [None, {}, {"form": {}}]
     async with served() as one:
-        none = [await initialize(one, elicitation) for elicitation in (None, {}, {"form": {}})]
+        none = [await initialize(one, elicitation) for elicitation in without]
         ids = [await initialize(one, {"form": {}, "url": {}}), await initialize(one, {"url": {}})]
 
     assert none == [None] * 3
