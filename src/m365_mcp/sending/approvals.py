@@ -34,6 +34,7 @@ class ShownMail:
         sender: the mailbox that sends it.
         people: the recipients by field, as for `reply_to`.
         outside: the recipients that are outside the company, as `Recipient.key`.
+        first_time: the recipients to whom the person has never sent, where a policy makes this known.
         files: name and bytes of each attachment.
         content_type: HTML or Text.
         body: the text; images in it are data: addresses.
@@ -56,6 +57,7 @@ class ShownMail:
     wants_read_receipt: bool = False
     wants_delivery_receipt: bool = False
     digest: str = ""
+    first_time: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,9 @@ class Approvals:
             raise ApprovalOver
         outbox = await self._outbox(mail)
         if mail.draft_id is not None:
-            return await _shown_draft(mail, outbox, reads_pictures=with_body)
+            return await _with_first_times(await _shown_draft(mail, outbox, reads_pictures=with_body), outbox)
         message = await self._content(mail)
-        shown = await _shown_message(mail, message, outbox)
+        shown = await _with_first_times(await _shown_message(mail, message, outbox), outbox)
         if not with_body:
             return shown
         return replace(shown, body=await _pictured(outbox, shown.content_type, message.body, pictures_of(message)))
@@ -208,6 +210,11 @@ async def _shown_draft(mail: HeldMail, outbox: Outbox, *, reads_pictures: bool =
         item.wants_delivery_receipt,
         draft_digest(item, attached, body),
     )
+
+
+async def _with_first_times(shown: ShownMail, outbox: Outbox) -> ShownMail:
+    keys = frozenset(one.key for group in shown.people.values() for one in group)
+    return replace(shown, first_time=await outbox.policy.first_time(keys))
 
 
 async def _outside(people: Mapping[str, tuple[Recipient, ...]], outbox: Outbox) -> frozenset[str]:
