@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastmcp import FastMCP
@@ -18,9 +19,11 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from m365_mcp import __version__, logs
+from m365_mcp.audit.events import RefusedCall
+from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
-from m365_mcp.errors import StorageUnavailable
+from m365_mcp.errors import M365Error, StorageUnavailable
 from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
@@ -29,6 +32,7 @@ from m365_mcp.tools.caller import SERVICES
 from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
 from m365_mcp.tools.url_elicitation import UrlElicitation
+from m365_mcp.uploads.links import UploadLink
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.approvals import ApprovalCallback, ApprovalPages
@@ -74,7 +78,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[UrlElicitation(declares_url), ToolOutcome(container.metrics, tools, container.audit.record)],
+        middleware=[UrlElicitation(declares_url), ToolOutcome(container.metrics, tools, container.audit)],
         mask_error_details=True,
     )
     off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction
@@ -101,7 +105,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
         try:
-            async with inner.lifespan(inner), container.policy_watcher.running(), container.audit.running():
+            async with inner.lifespan(inner), _running(container):
                 _allow_large_messages(inner)
                 yield
         finally:
@@ -145,6 +149,13 @@ def _mcp_application(container: Container) -> StarletteWithLifespan:
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
     return inner
+
+
+@asynccontextmanager
+async def _running(container: Container) -> AsyncIterator[None]:
+    """Do what this server does without a request, while the block runs."""
+    async with container.policy_watcher.running(), container.audit.running(), container.held_expiry.running():
+        yield
 
 
 def _sign_in_trail(container: Container) -> Middleware:
@@ -193,9 +204,19 @@ def _upload_routes(container: Container) -> list[Route]:
         return []
     known, outgoing = container.services, container.services.outgoing
     receiver = UploadReceiver(
-        known.uploads.links, known.tokens, known.graph, outgoing.delivery.slots, outgoing.rules, container.metrics
+        known.uploads.links,
+        known.tokens,
+        known.graph,
+        outgoing.delivery.slots,
+        outgoing.rules,
+        container.metrics,
+        on_refusal=partial(_record_refused_file, container.audit),
     )
     return [upload_route(receiver, container.pages)]
+
+
+def _record_refused_file(audit: AuditTrail, link: UploadLink, error: M365Error) -> None:
+    audit.record(RefusedCall("upload", error.code, link.person, "", link.session_id, attachments=1))
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:
