@@ -50,6 +50,7 @@ async def test_small_attachment_is_added_listed_and_deleted(client: Client) -> N
 
     added = await client.graph("POST", path, headers, json=small(isInline=True, contentId="c1"))
     other = await client.graph("POST", path, headers, json=small(name="b.txt"))
+    shown = await client.graph("GET", f"{path}/{added.json()['id']}", headers)
     listed = (await client.graph("GET", path, headers)).json()["value"]
     selected = (await client.graph("GET", f"{path}?$select=id,name", headers)).json()["value"]
     one = await client.graph("GET", f"{path}/{other.json()['id']}", headers)
@@ -60,6 +61,7 @@ async def test_small_attachment_is_added_listed_and_deleted(client: Client) -> N
     assert [one["name"] for one in listed] == ["a.txt", "b.txt"]
     assert [base64.b64decode(item["contentBytes"]) for item in listed] == [b"hello", b"hello"]
     assert all("contentBytes" not in item for item in (added.json(), *selected))
+    assert base64.b64decode(shown.json()["contentBytes"]) == b"hello"
     assert (one.json()["name"], one.json()["size"]) == ("b.txt", 5)
     assert [deleted.status_code, again.status_code] == [204, 404]
     assert (await client.graph("GET", f"{path}/{other.json()['id']}", headers)).status_code == 404

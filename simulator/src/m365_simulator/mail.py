@@ -40,7 +40,7 @@ class Attachment:
     sha256: str = ""
     content_id: str | None = None
     id: str = field(default_factory=new_id)
-    content: bytes | None = field(default=None, repr=False)
+    content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,8 @@ def get_attachment(call: Call) -> Outcome:
 
 
 def _with_content(attachment: Attachment) -> dict[str, object]:
-    content = attachment.content
-    bytes_ = {} if content is None else {"contentBytes": base64.b64encode(content).decode()}
-    return {**attachment_json(attachment), **bytes_}
+    content = {"contentBytes": base64.b64encode(attachment.content).decode()} if attachment.content else {}
+    return attachment_json(attachment) | content
 
 
 def _read_select(call: Call) -> frozenset[str] | None:
