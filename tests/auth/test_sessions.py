@@ -15,18 +15,19 @@ from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
 from m365_mcp.storage.records import ABSENT, Backend, Records
 from tests.auth.test_session import GRACE, START, session
-from tests.backends import make_records
+from tests.backends import OneByOne, make_records
 
 UPSTREAM = Upstream(access_token="entra-2", refresh_token="entra-refresh-2", expires_at=START + 10**9)
 
 
-class Seen:
-    """A backend that records what is written, and can lose a number of races."""
+class Seen(OneByOne):
+    """A backend that records what is written, and can lose a number of races, and of responses to what it stores."""
 
     def __init__(self, under: Backend) -> None:
         self._under = under
         self.written: list[tuple[str, str, bool, float]] = []
         self.lost = 0
+        self.lost_responses = 0
 
     async def get(self, collection: str, key: str) -> str | None:
         return await self._under.get(collection, key)
@@ -38,7 +39,11 @@ class Seen:
             self.lost -= 1
             return False
         self.written.append((collection, key, new is not None, seconds))
-        return await self._under.compare_and_swap(collection, key, old, new, seconds)
+        done = await self._under.compare_and_swap(collection, key, old, new, seconds)
+        if self.lost_responses:
+            self.lost_responses -= 1
+            return False
+        return done
 
     def keys(self, collection: str) -> AsyncIterator[str]:
         return self._under.keys(collection)

@@ -16,7 +16,8 @@ Any other send has two records for as long as v0.1.0 may run beside this version
 - The fingerprint of the request names our record. A change to the composing does not change this fingerprint.
 
 A call sends only when it has reserved both records. It reserves the record of v0.1.0 first, so old and new replicas
-compete for one record:
+compete for one record. One round trip creates both and the lease of the send; another stores the outcome in both and
+releases the lease. Only a call that finds a record, or has lost time, reads and compares:
 
 - Two concurrent calls, of any versions: one reserves the record of v0.1.0, and the other waits for the outcome. The
   name of that record also names the lease of the send, so each version sees that the other is at work.
@@ -39,17 +40,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from m365_mcp.errors import ApprovalOver, IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
+from m365_mcp.errors import ApprovalOver, IdempotencyKeyReused, M365Error, OutcomeUnknown, StorageUnavailable
 from m365_mcp.retries import jittered
 from m365_mcp.sending.ledger_entry import Entry, Reservation, State, parse_entry
 from m365_mcp.sending.send_request import SendRequest, new_message_id
-from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import ABSENT, Records, Versioned
+from m365_mcp.storage.leases import Lease, Leases
+from m365_mcp.storage.records import ABSENT, Records, Versioned, Write
 
 COLLECTION = "m365-sends"
 WORK_SECONDS = 180.0  # longer than any send runs
@@ -170,31 +171,65 @@ class Ledger:
             save_to_sent=request.save_to_sent,
         )
         seconds = self.windows.message if request.idempotency_key is None else self.windows.key
-        reserved: list[Reservation] = []
-        for name in names:
-            reservation = await self._reserve_record(request, Reservation(name, ABSENT, fresh, True, seconds, names))
-            if not reservation.is_ours:
-                for ours in reserved:
-                    await self._release(ours, reservation.entry)
-                return reservation
-            reserved.append(reservation)
-        return reserved[0]
+        reservations, lease = await self._create_all(fresh, names, seconds)
+        for index, reservation in enumerate(reservations):
+            if reservation.is_ours:
+                continue
+            try:
+                found = await self._reserve_record(request, reservation, is_first=index == 0)
+            except M365Error:
+                await self._give_back(reservations, lease, fresh)
+                raise
+            if not found.is_ours:
+                await self._give_back(reservations, lease, found.entry)
+                return found
+            reservations[index] = found
+        return replace(reservations[0], lease=lease)
 
-    async def _reserve_record(self, request: SendRequest, wanted: Reservation) -> Reservation:
+    async def _create_all(
+        self, fresh: Entry, names: tuple[str, ...], seconds: float
+    ) -> tuple[list[Reservation], Lease | None]:
+        """Create every record that is not there, and the lease; return what is ours."""
+        began = time.monotonic()
+        lease_name, content = f"send.{fresh.lease}", fresh.model_dump()
+        writes = [Write(COLLECTION, name, content, seconds) for name in names]
+        *created, lease = await self.records.create(*writes, self.leases.write_of(lease_name))
+        reservations = [
+            Reservation(name, stored or ABSENT, fresh, stored is not None, seconds, names)
+            for name, stored in zip(names, created, strict=True)
+        ]
+        return reservations, None if lease is None else self.leases.acquired(lease_name, lease, began)
+
+    async def _reserve_record(self, request: SendRequest, wanted: Reservation, *, is_first: bool) -> Reservation:
         """Reserve one record. When an earlier call has the record, return its entry instead."""
+        found = wanted
         for _ in range(_TRIES):
             stored = await self.records.read(COLLECTION, wanted.name)
-            found = parse_entry(stored)
-            if found is None and stored.version is not None:
+            entry = parse_entry(stored)
+            if entry is None and stored.version is not None:
                 raise OutcomeUnknown(_UNREADABLE)
-            if found is not None and not _is_same_message(request, found):
+            if entry is not None and not _is_same_message(request, entry):
                 raise IdempotencyKeyReused
-            if found is not None and not found.is_over(self.clock()):
-                return replace(wanted, stored=stored, entry=found, is_ours=False)
+            if entry is not None and not entry.is_over(self.clock()):
+                found = replace(wanted, stored=stored, entry=entry, is_ours=_is_own(request, wanted, entry))
+                if found.is_ours or is_first or not _is_given_back(wanted, entry):
+                    return found
+                await asyncio.sleep(jittered(POLL_SECONDS))
+                continue
             written = await self._write(replace(wanted, stored=stored), wanted.entry)
             if written is not None:
-                return replace(wanted, stored=written)
-        raise StorageUnavailable
+                return replace(wanted, stored=written, is_ours=True)
+        if found.stored.version is None:
+            raise StorageUnavailable
+        return found
+
+    async def _give_back(self, reservations: Sequence[Reservation], lease: Lease | None, other: Entry) -> None:
+        """Release what a call has reserved that does not send. What cannot be released counts as unknown."""
+        with suppress(StorageUnavailable):
+            for ours in (reservation for reservation in reservations if reservation.is_ours):
+                await self._release(ours, other)
+            if lease is not None:
+                await self.leases.release(lease)
 
     async def _release(self, ours: Reservation, other: Entry) -> None:
         """Release a record: copy the outcome of the call that has the other record, or mark the send as failed."""
@@ -233,11 +268,28 @@ class Ledger:
             StorageUnavailable: the store gave no lease; the caller must not send.
         """
         try:
-            lease = await self.leases.acquire((_lease(reservation),), LEASE_WAIT_SECONDS)
+            lease = reservation.lease or await self.leases.acquire((_lease(reservation),), LEASE_WAIT_SECONDS)
         except TimeoutError as error:
             raise StorageUnavailable from error
         async with self.leases.renewing(lease):
             yield
+
+    async def settle(self, reservation: Reservation, **changes: Any) -> None:
+        """Store the outcome of a send that Graph accepted, and release its lease.
+
+        With the lease, no other call changes the records. A process that has lost it since would write the truth.
+
+        Raises:
+            StorageUnavailable: see `update`.
+        """
+        lease = reservation.lease
+        if lease is None or not lease.is_sure:
+            await self.update(reservation, **changes)
+            return
+        content = reservation.entry.model_copy(update=changes).model_dump()
+        writes = [Write(COLLECTION, name, content, reservation.seconds) for name in reservation.names]
+        async with self.leases.releasing(lease) as release:
+            await self.records.overwrite(*writes, release)
 
     async def update(self, reservation: Reservation, **changes: Any) -> Reservation:
         """Change the entry of a send and return it. When another call has changed the record, return its entry instead.
@@ -265,6 +317,16 @@ class Ledger:
 
 def _lease(reservation: Reservation) -> str:
     return f"send.{reservation.entry.lease or reservation.name}"
+
+
+def _is_own(request: SendRequest, wanted: Reservation, found: Entry) -> bool:
+    """Return whether this call wrote the record, and the Redis client asked again after a lost response."""
+    return request.message_id is None and found.message_id == wanted.entry.message_id
+
+
+def _is_given_back(wanted: Reservation, found: Entry) -> bool:
+    """Return whether the call that has this record competed for the first record, too; it lost, and releases this."""
+    return found.state == "sending" and found.lease == wanted.entry.lease
 
 
 def _is_same_message(request: SendRequest, entry: Entry) -> bool:

@@ -1,13 +1,15 @@
-"""Encrypted records that change by compare-and-swap only, so that two replicas never both make the same change.
+"""Encrypted records that change by compare-and-swap, so that two replicas never both make the same change.
 
+A caller that holds a lease on what its records describe may overwrite them, because nobody else changes them meanwhile.
 The Redis backend uses plain commands and optimistic transactions (WATCH, MULTI, EXEC). It runs no scripts, because an
-operator may forbid scripts to the Redis user.
+operator may forbid scripts to the Redis user. Several records are created or overwritten in one round trip, and not in
+a transaction: their keys may have different hash slots.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -38,8 +40,46 @@ class Versioned:
 ABSENT = Versioned()
 
 
+@dataclass(frozen=True)
+class Write:
+    """What is to be stored under a key.
+
+    Attributes:
+        collection: the first part of the address.
+        key: the second part of the address.
+        value: the content; None deletes.
+        seconds: how long the backend stores it.
+    """
+
+    collection: str
+    key: str
+    value: Mapping[str, Any] | None
+    seconds: float = 0
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a backend is to store; see `Write`."""
+
+    collection: str
+    key: str
+    text: str | None = field(repr=False)
+    seconds: float = 0
+
+    @property
+    def milliseconds(self) -> int:
+        """How long Redis stores it."""
+        return max(1, round(self.seconds * 1000))
+
+
 class Backend(Protocol):
     """Stores texts by collection and key; `compare_and_swap` is atomic among all users of the same backend."""
+
+    async def create(self, texts: Sequence[Text]) -> list[bool]:
+        """Store each text whose key has none; return for each whether it was stored. Atomic for each key."""
+
+    async def overwrite(self, texts: Sequence[Text]) -> None:
+        """Store or delete each text, whatever its key has."""
 
     async def get(self, collection: str, key: str) -> str | None:
         """Return the text, or None."""
@@ -77,6 +117,31 @@ class Records:
         """Return the record. Raises StorageUnavailable."""
         text = await self._backend.get(collection, key)
         return ABSENT if text is None else Versioned(self._cipher.decrypt(text, collection, key), text)
+
+    async def create(self, *writes: Write) -> list[Versioned | None]:
+        """Create records, each where there is none; return each new record, or None where there was one.
+
+        Raises:
+            StorageUnavailable: the store did not respond; each record may or may not have been created.
+        """
+        texts = [self._encrypt(write) for write in writes]
+        created = await self._backend.create(texts)
+        return [
+            Versioned(None if write.value is None else dict(write.value), text.text) if is_new else None
+            for write, text, is_new in zip(writes, texts, created, strict=True)
+        ]
+
+    async def overwrite(self, *writes: Write) -> None:
+        """Store records whatever was there; for a caller that knows that nobody else changes them.
+
+        Raises:
+            StorageUnavailable: the store did not respond; each record may or may not have changed.
+        """
+        await self._backend.overwrite([self._encrypt(write) for write in writes])
+
+    def _encrypt(self, write: Write) -> Text:
+        text = None if write.value is None else self._cipher.encrypt(write.value, write.collection, write.key)
+        return Text(write.collection, write.key, text, write.seconds)
 
     async def compare_and_swap(
         self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float = 0
@@ -124,10 +189,28 @@ class RedisBackend:
                 return None
             return None if text is None else str(text)  # the client decodes
 
+    async def create(self, texts: Sequence[Text]) -> list[bool]:
+        """Store each text whose key has none, with SET NX, in one round trip."""
+        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
+            for text in texts:
+                pipe.set(f"{text.collection}:{text.key}", str(text.text), px=text.milliseconds, nx=True)
+            return [bool(stored) for stored in await pipe.execute()]
+
+    async def overwrite(self, texts: Sequence[Text]) -> None:
+        """Store or delete each text in one round trip."""
+        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
+            for text in texts:
+                name = f"{text.collection}:{text.key}"
+                pipe.delete(name) if text.text is None else pipe.set(name, text.text, px=text.milliseconds)
+            await pipe.execute()
+
     async def compare_and_swap(
         self, collection: str, key: str, old: str | None, new: str | None, seconds: float
     ) -> bool:
-        """Replace `old` by `new` in one transaction."""
+        """Replace `old` by `new` in one transaction; where nothing is expected, one command does it."""
+        if old is None and new is not None:
+            [is_new] = await self.create([Text(collection, key, new, seconds)])
+            return is_new
         name = f"{collection}:{key}"
         async with self._guard.within_limits(), self._client.pipeline() as pipe:
             try:
@@ -187,6 +270,16 @@ class LocalBackend:
         found = await self._store.get(key, collection=collection)
         return None if found is None else str(found.get("text"))
 
+    async def create(self, texts: Sequence[Text]) -> list[bool]:
+        """Store each text whose key has none."""
+        return [await self.compare_and_swap(text.collection, text.key, None, text.text, text.seconds) for text in texts]
+
+    async def overwrite(self, texts: Sequence[Text]) -> None:
+        """Store or delete each text."""
+        for text in texts:
+            async with self._lock:
+                await self._store_text(text, is_there=await self.get(text.collection, text.key) is not None)
+
     async def compare_and_swap(
         self, collection: str, key: str, old: str | None, new: str | None, seconds: float
     ) -> bool:
@@ -194,13 +287,16 @@ class LocalBackend:
         async with self._lock:
             if await self.get(collection, key) != old:
                 return False
-            if new is None:
-                await self._store.delete(key, collection=collection)
-            else:
-                await self._store.put(key, {"text": new}, collection=collection, ttl=seconds)
-            if collection in self._listed and (old is None) != (new is None):
-                await self._update_index(collection, key, present=new is not None)
+            await self._store_text(Text(collection, key, new, seconds), is_there=old is not None)
         return True
+
+    async def _store_text(self, text: Text, *, is_there: bool) -> None:
+        if text.text is None:
+            await self._store.delete(text.key, collection=text.collection)
+        else:
+            await self._store.put(text.key, {"text": text.text}, collection=text.collection, ttl=text.seconds)
+        if text.collection in self._listed and is_there != (text.text is not None):
+            await self._update_index(text.collection, text.key, present=text.text is not None)
 
     async def _update_index(self, collection: str, key: str, *, present: bool) -> None:
         rest = [listed for listed in await self._index_of(collection) if listed != key]
