@@ -1,4 +1,4 @@
-"""A TCP proxy between servers and Redis that counts commands and round trips, slows them down, cuts connections and calls a hook.
+"""A TCP proxy between servers and Redis that counts what passes, slows it down, cuts connections and calls a hook.
 
 Each owner, for instance a server process, has a port of its own, so that it is known whose command it is. Commands are
 passed on one by one and each reply is read in full. Knows Redis, and nothing of our server.
