@@ -9,7 +9,7 @@ count.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,11 +32,13 @@ class Change:
         key: names the counters. Keys that change together need one hash tag; see `PersonId.record_key`.
         seconds: how long the store keeps the counters after this change.
         added: what is added to each counter; nothing: the counters are only read.
+        is_leaving: whether another replica may have deleted a counter with this name, because it counts no longer.
     """
 
     key: str
     seconds: float
     added: Mapping[str, int] = field(default_factory=dict)
+    is_leaving: Callable[[str], bool] = field(default=lambda _: False, compare=False)
 
 
 class Counters(Protocol):

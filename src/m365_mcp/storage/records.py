@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,8 +17,10 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError, WatchError
 
 from m365_mcp import logs
+from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
+from m365_mcp.storage.newest_seen import RULES, NewestSeen, Numbered, with_number, without_number
 
 _log = logs.get(__name__)
 
@@ -28,11 +31,13 @@ class Versioned:
 
     Attributes:
         value: the content; None when the record is missing or the cipher cannot decrypt it.
-        version: the stored text, which compare-and-swap compares; None when the record is missing.
+        version: the stored text, which compare-and-swap compares; None when the store has none.
+        number: the number of this state, in collections whose records must not go back; see `newest_seen`.
     """
 
     value: dict[str, Any] | None = None
     version: str | None = field(default=None, repr=False)
+    number: int = field(default=0, repr=False, compare=False)
 
 
 ABSENT = Versioned()
@@ -62,21 +67,43 @@ class Backend(Protocol):
 
 
 class Records:
-    """Encrypted records in a backend.
+    """Encrypted records in a backend. Those that must not go back are as new as this process has ever seen them.
 
     Args:
         backend: stores the ciphertexts.
         cipher: encrypts and decrypts the records.
+        newest: remembers the newest states.
     """
 
-    def __init__(self, backend: Backend, cipher: RecordCipher) -> None:
+    def __init__(self, backend: Backend, cipher: RecordCipher, newest: NewestSeen | None = None) -> None:
         self._backend = backend
         self._cipher = cipher
+        self._newest = newest or NewestSeen()
 
     async def read(self, collection: str, key: str) -> Versioned:
         """Return the record. Raises StorageUnavailable."""
+        seen = self._newest.find(collection, key)
         text = await self._backend.get(collection, key)
-        return ABSENT if text is None else Versioned(self._cipher.decrypt(text, collection, key), text)
+        value = None if text is None else self._cipher.decrypt(text, collection, key)
+        if collection not in RULES:
+            return Versioned(value, text)
+        found = without_number(value)
+        if seen is not None:
+            newest = self._newest.newest(collection, key, found, seen, is_missing=text is None)
+            if newest is not None:
+                return Versioned(newest.value, await self._put_back(collection, key, text, newest), newest.number)
+        self._newest.note(collection, key, found)
+        return Versioned(found.value, text, found.number)
+
+    async def _put_back(self, collection: str, key: str, old: str | None, newest: Numbered) -> str | None:
+        """Put the newest known state into the store, for the other replicas; return what the store has then."""
+        value = with_number(newest)
+        new = None if value is None else self._cipher.encrypt(value, collection, key)
+        with suppress(StorageUnavailable):  # this replica goes by the newest state anyway
+            seconds = self._newest.seconds_left(newest.until)
+            if await self._backend.compare_and_swap(collection, key, old, new, seconds):
+                return new
+        return old
 
     async def compare_and_swap(
         self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float = 0
@@ -93,10 +120,29 @@ class Records:
         Raises:
             StorageUnavailable: the store did not respond; the record may or may not have changed.
         """
+        if collection in RULES:
+            return await self._swap_numbered(collection, key, stored, value, seconds)
         text = None if value is None else self._cipher.encrypt(value, collection, key)
         if not await self._backend.compare_and_swap(collection, key, stored.version, text, seconds):
             return None
         return Versioned(None if value is None else dict(value), text)
+
+    async def _swap_numbered(
+        self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float
+    ) -> Versioned | None:
+        seen = self._newest.find(collection, key)
+        if seen is not None and seen.number > stored.number and not (value is None and seen.kept is None):
+            return None  # the store may have gone back to what the caller read
+        new = Numbered(None) if value is None else self._newest.numbered(value, stored.number, seconds)
+        sealed = with_number(new)
+        text = None if sealed is None else self._cipher.encrypt(sealed, collection, key)
+        if not await self._backend.compare_and_swap(collection, key, stored.version, text, seconds):
+            return None
+        if value is None:
+            self._newest.note_deletion(collection, key)
+        else:
+            self._newest.note(collection, key, new)
+        return Versioned(new.value, text, new.number)
 
     async def keys(self, collection: str) -> AsyncIterator[str]:
         """Iterate over the keys of a collection. Raises StorageUnavailable."""
