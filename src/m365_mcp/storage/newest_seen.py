@@ -17,7 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from cachetools import TLRUCache
@@ -27,6 +27,7 @@ from m365_mcp import logs
 FIELD = "revision"  # of the record: its number, and until when the store keeps it, in epoch seconds
 MOST = 20_000  # remembered records of each collection
 DAY_SECONDS = 24 * 3600.0
+SKEW_SECONDS = 60.0  # what clocks of replicas may differ by
 _DELETED = sys.maxsize
 _log = logs.get(__name__)
 
@@ -147,21 +148,27 @@ class NewestSeen:
         now = self._clock()
         return Numbered(dict(value), max(number + 1, int(now * 1000)), now + seconds)
 
-    def note(self, collection: str, key: str, found: Numbered) -> None:
-        """Remember a record that the store has, or has got."""
+    def note_read(self, collection: str, key: str, found: Numbered) -> None:
+        """Remember a record that the store has. It is forgotten a little early, because clocks differ."""
+        self.note(collection, key, found if found.until is None else replace(found, until=found.until - SKEW_SECONDS))
+
+    def note(self, collection: str, key: str, new: Numbered) -> None:
+        """Remember a record that this process has written."""
         rule, seen = RULES[collection], self.find(collection, key)
-        if found.value is None or (seen is not None and seen.number >= found.number):
+        if new.value is None or (seen is not None and seen.number >= new.number):
             return
-        until = found.until if rule.ended_seconds is None else self._clock() + rule.ended_seconds
-        if rule.holds(found.value) and until is not None:
-            self._seen[collection][key] = Seen(found.number, until, rule.kept(found.value))
+        until = new.until if rule.ended_seconds is None else self._clock() + rule.ended_seconds
+        if rule.holds(new.value) and until is not None:
+            self._seen[collection][key] = Seen(new.number, until, rule.kept(new.value))
         elif seen is not None:
             self._seen[collection].pop(key, None)
 
     def note_deletion(self, collection: str, key: str) -> None:
-        """Remember that a record was deleted, if records of its collection stay deleted."""
+        """Remember that this server has deleted a record; forget it, if records of its collection may come back."""
         seconds = RULES[collection].ended_seconds
-        if seconds is not None:
+        if seconds is None:
+            self._seen[collection].pop(key, None)
+        else:
             self._seen[collection][key] = Seen(_DELETED, self._clock() + seconds, None)
 
     def newest(self, collection: str, key: str, found: Numbered, seen: Seen, *, is_missing: bool) -> Numbered | None:

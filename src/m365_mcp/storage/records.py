@@ -92,7 +92,7 @@ class Records:
             newest = self._newest.newest(collection, key, found, seen, is_missing=text is None)
             if newest is not None:
                 return Versioned(newest.value, await self._put_back(collection, key, text, newest), newest.number)
-        self._newest.note(collection, key, found)
+        self._newest.note_read(collection, key, found)
         return Versioned(found.value, text, found.number)
 
     async def _put_back(self, collection: str, key: str, old: str | None, newest: Numbered) -> str | None:
