@@ -47,11 +47,13 @@ async def shared(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator[
     await client.aclose()
 
 
-async def test_h3_number_that_is_none_begins_again(redis: Redis) -> None:
+@pytest.mark.parametrize("planted", [("SET", "rubbish"), ("HSET", "f", "v"), ("SET", str(2**63 - 1))])
+async def test_h3_number_that_is_none_begins_again(redis: Redis, planted: tuple[str, ...]) -> None:
     """Rubbish in the place of a number does not end registrations; the number begins again at one."""
     async with connect(redis.url) as client:
         numbers = RedisNumbers(client, Guard())
-        await client.set("m365-numbers:registrations", "rubbish")
+        await client.delete("m365-numbers:registrations")
+        await client.execute_command(planted[0], "m365-numbers:registrations", *planted[1:])
 
         assert [await numbers.next("registrations") for _ in range(3)] == [1, 2, 3]
 

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.encryption import RecordCipher
-from m365_mcp.storage.newest_seen import SKEW_SECONDS, NewestSeen, Numbered, RollbackReports, StoreRolledBack
+from m365_mcp.storage.newest_seen import RULES, SKEW_SECONDS, NewestSeen, Numbered, RollbackReports, StoreRolledBack
 from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 NOON = 1_800_000_000.0
@@ -340,15 +340,16 @@ async def test_number_is_inside_what_is_encrypted_and_no_caller_sees_it() -> Non
 
 def test_memory_has_a_bound_and_forgets_what_was_used_least() -> None:
     """The newest records are remembered, up to a number; one of the largest kind takes less than 2 KB."""
-    newest = NewestSeen(clock=lambda: NOON, most=500)
+    newest, most = NewestSeen(clock=lambda: NOON), RULES[CODES].most
     receipt = {f"field {number}": "x" * 24 for number in range(16)}
     tracemalloc.start()
-    for number in range(510):
-        newest.note(SENDS, f"{number:064}", Numbered({**SENT, "receipt": receipt}, 1, NOON + 60))
+    for number in range(most + 10):
+        newest.note(CODES, f"{number:064}", Numbered({**SENT, "receipt": receipt}, 1, NOON + 60))
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert newest.find(SENDS, f"{9:064}") is None
-    assert newest.find(SENDS, f"{10:064}") is not None
-    assert newest.find(SENDS, f"{509:064}") is not None
-    assert used / 500 < 2_000
+    assert newest.find(CODES, f"{9:064}") is None
+    assert newest.find(CODES, f"{10:064}") is not None
+    assert newest.find(CODES, f"{most + 9:064}") is not None
+    assert used / most < 2_000
+    assert sum(rule.most for rule in RULES.values()) * 1_000 < 100_000_000

@@ -16,7 +16,7 @@ from cachetools import TLRUCache
 from m365_mcp.storage.counters import COLLECTION, Change, Counters
 from m365_mcp.storage.newest_seen import RollbackReports, StoreRolledBack
 
-MOST = 20_000  # remembered keys
+MOST = 5_000  # remembered keys
 
 
 @dataclass(slots=True)

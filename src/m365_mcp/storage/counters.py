@@ -64,7 +64,7 @@ class RedisCounters:
             try:
                 return await self._execute(changes)
             except (ResponseError, ValueError) as error:  # UnicodeDecodeError is a ValueError
-                if isinstance(error, ResponseError) and not _is_unreadable(error):
+                if isinstance(error, ResponseError) and not is_unreadable(error):
                     raise
             _log.warning("record_unreadable", collection=COLLECTION)
             await self._client.delete(*(_name(change.key) for change in changes))
@@ -92,9 +92,10 @@ def _name(key: str) -> str:
     return f"{COLLECTION}:{key}"
 
 
-def _is_unreadable(error: ResponseError) -> bool:
-    """Return whether Redis found something else than a hash of integers."""
-    return "WRONGTYPE" in str(error) or "wrong kind of value" in str(error) or "integer" in str(error)
+def is_unreadable(error: ResponseError) -> bool:
+    """Return whether Redis found something that it cannot add to: another type, no integer, or one near its end."""
+    signs = ("WRONGTYPE", "wrong kind of value", "integer", "overflow")
+    return any(sign in str(error) for sign in signs)
 
 
 class LocalCounters:

@@ -25,7 +25,6 @@ from cachetools import TLRUCache
 from m365_mcp import logs
 
 FIELD = "revision"  # of the record: its number, and until when the store keeps it, in epoch seconds
-MOST = 20_000  # remembered records of each collection
 DAY_SECONDS = 24 * 3600.0
 SKEW_SECONDS = 60.0  # what clocks of replicas may differ by
 _DELETED = sys.maxsize
@@ -40,11 +39,13 @@ class Rule:
         fields: the fields that must not go back; None: the whole record, which then outlives its deletion, too.
         states: only records with one of these in the field `state`; None: all.
         ended_seconds: how long a deleted record stays deleted; None: this server deletes none before it expires.
+        most: how many records are remembered; the least recently used are forgotten first.
     """
 
     fields: tuple[str, ...] | None = None
     states: tuple[str, ...] | None = None
     ended_seconds: float | None = None
+    most: int = 5_000
 
     def holds(self, value: Mapping[str, Any]) -> bool:
         """Return whether a record with this content must not go back."""
@@ -58,9 +59,9 @@ class Rule:
 
 RULES: Mapping[str, Rule] = {
     # A deleted session has ended. Its tokens of Entra may go back, because Entra's old refresh tokens stay valid.
-    "m365-sessions": Rule(fields=("issued",), ended_seconds=90 * DAY_SECONDS),
+    "m365-sessions": Rule(fields=("issued",), ended_seconds=90 * DAY_SECONDS, most=40_000),
     # A send that failed may be tried again, so nothing is lost when its record goes back.
-    "m365-sends": Rule(states=("sending", "sent", "unknown", "held", "declined")),
+    "m365-sends": Rule(states=("sending", "sent", "unknown", "held", "declined"), most=10_000),
     "m365-upload-tickets": Rule(states=("done",)),
     "m365-redeemed-codes": Rule(),
     "m365-client-assertions": Rule(),
@@ -127,16 +128,14 @@ class NewestSeen:
     Args:
         reports: gets a report when the store has an older state, once for each state.
         clock: returns epoch seconds; for tests.
-        most: how many records of each collection are remembered; the least recently used are forgotten first.
     """
 
-    def __init__(
-        self, reports: RollbackReports | None = None, clock: Callable[[], float] = time.time, most: int = MOST
-    ) -> None:
+    def __init__(self, reports: RollbackReports | None = None, clock: Callable[[], float] = time.time) -> None:
         self.reports = reports or RollbackReports()
         self._clock = clock
         self._seen: dict[str, TLRUCache[str, Seen]] = {
-            collection: TLRUCache(most, ttu=lambda _key, seen, _now: seen.until, timer=clock) for collection in RULES
+            collection: TLRUCache(rule.most, ttu=lambda _key, seen, _now: seen.until, timer=clock)
+            for collection, rule in RULES.items()
         }
 
     def find(self, collection: str, key: str) -> Seen | None:

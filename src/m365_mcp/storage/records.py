@@ -14,13 +14,14 @@ from typing import Any, Protocol
 
 from key_value.aio.protocols import AsyncKeyValue
 from redis.asyncio import Redis
+from redis.client import NEVER_DECODE
 from redis.exceptions import ResponseError, WatchError
 
 from m365_mcp import logs
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
-from m365_mcp.storage.newest_seen import RULES, NewestSeen, Numbered, with_number, without_number
+from m365_mcp.storage.newest_seen import RULES, NewestSeen, Numbered, Seen, with_number, without_number
 
 _log = logs.get(__name__)
 
@@ -82,29 +83,10 @@ class Records:
 
     async def read(self, collection: str, key: str) -> Versioned:
         """Return the record. Raises StorageUnavailable."""
-        seen = self._newest.find(collection, key)
+        seen = self._newest.find(collection, key)  # before the store is asked; see `find`
         text = await self._backend.get(collection, key)
         value = None if text is None else self._cipher.decrypt(text, collection, key)
-        if collection not in RULES:
-            return Versioned(value, text)
-        found = without_number(value)
-        if seen is not None:
-            newest = self._newest.newest(collection, key, found, seen, is_missing=text is None)
-            if newest is not None:
-                return Versioned(newest.value, await self._put_back(collection, key, text, newest), newest.number)
-        self._newest.note_read(collection, key, found)
-        return Versioned(found.value, text, found.number)
-
-    async def _put_back(self, collection: str, key: str, old: str | None, newest: Numbered) -> str | None:
-        """Put the newest known state into the store, for the other replicas; return what the store has then."""
-        value = with_number(newest)
-        new = None if value is None else self._cipher.encrypt(value, collection, key)
-        with suppress(StorageUnavailable):  # this replica goes by the newest state anyway
-            seconds = self._newest.seconds_left(newest.until)
-            if await self._backend.compare_and_swap(collection, key, old, new, seconds):
-                return new
-        return old
-
+        return Versioned(value, text) if collection not in RULES else await self._judge(collection, key, value, text, seen)
     async def compare_and_swap(
         self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float = 0
     ) -> Versioned | None:
@@ -127,6 +109,33 @@ class Records:
             return None
         return Versioned(None if value is None else dict(value), text)
 
+    async def keys(self, collection: str) -> AsyncIterator[str]:
+        """Iterate over the keys of a collection. Raises StorageUnavailable."""
+        async for key in self._backend.keys(collection):
+            yield key
+
+    async def _judge(
+        self, collection: str, key: str, value: dict[str, Any] | None, text: str | None, seen: Seen | None
+    ) -> Versioned:
+        """Return a record as the store has it, or the newer state that was seen before the store was asked."""
+        found = without_number(value)
+        if seen is not None:
+            newest = self._newest.newest(collection, key, found, seen, is_missing=text is None)
+            if newest is not None:
+                return Versioned(newest.value, await self._put_back(collection, key, text, newest), newest.number)
+        self._newest.note_read(collection, key, found)
+        return Versioned(found.value, text, found.number)
+
+    async def _put_back(self, collection: str, key: str, old: str | None, newest: Numbered) -> str | None:
+        """Put the newest known state into the store, for the other replicas; return what the store has then."""
+        value = with_number(newest)
+        new = None if value is None else self._cipher.encrypt(value, collection, key)
+        with suppress(StorageUnavailable):  # this replica goes by the newest state anyway
+            seconds = self._newest.seconds_left(newest.until)
+            if await self._backend.compare_and_swap(collection, key, old, new, seconds):
+                return new
+        return old
+
     async def _swap_numbered(
         self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float
     ) -> Versioned | None:
@@ -143,11 +152,6 @@ class Records:
         else:
             self._newest.note(collection, key, new)
         return Versioned(new.value, text, new.number)
-
-    async def keys(self, collection: str) -> AsyncIterator[str]:
-        """Iterate over the keys of a collection. Raises StorageUnavailable."""
-        async for key in self._backend.keys(collection):
-            yield key
 
 
 class RedisBackend:
@@ -195,13 +199,16 @@ class RedisBackend:
         return True
 
     async def keys(self, collection: str) -> AsyncIterator[str]:
-        """Iterate over the keys with SCAN."""
+        """Iterate over the keys with SCAN; leave out what is no text, because this server never stores one."""
         cursor: int | str = 0
         while True:
+            options = {NEVER_DECODE: True}
             async with self._guard.within_limits():
-                cursor, found = await self._client.scan(cursor=int(cursor), match=f"{collection}:*", count=500)
+                cursor, found = await self._client.scan(int(cursor), f"{collection}:*", 500, None, **options)
             for name in found:
-                yield str(name).partition(":")[2]
+                text = bytes(name).decode(errors="ignore")
+                if text.encode() == name:
+                    yield text.partition(":")[2]
             if not int(cursor):
                 return
 
