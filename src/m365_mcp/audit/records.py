@@ -23,7 +23,6 @@ from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyRefusal
 from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.sending.send_events import SendEvent
-from m365_mcp.storage.newest_seen import StoreRolledBack
 
 OCSF = "1.6.0"
 NAME = "m365-mcp-server"
@@ -211,17 +210,6 @@ def _command(event: OperatorCommand, at: int, options: Options) -> Record:
         "api": {"operation": event.operation, "service": {"name": NAME}},
         "src_endpoint": {"hostname": options.host},
         "unmapped": {"changed": event.changed, "everybody": event.everybody},
-    }
-
-
-@render.register
-def _rolled_back(event: StoreRolledBack, at: int, options: Options) -> Record:
-    return own_activity("store.rolled_back", at, options) | {
-        "activity_name": "Detect",
-        "severity_id": _HIGH,
-        "status_id": _OTHER,
-        "status": event.found,
-        "unmapped": {"collection": event.collection, "key": event.key},
     }
 
 

@@ -86,7 +86,10 @@ class Records:
         seen = self._newest.find(collection, key)  # before the store is asked; see `find`
         text = await self._backend.get(collection, key)
         value = None if text is None else self._cipher.decrypt(text, collection, key)
-        return Versioned(value, text) if collection not in RULES else await self._judge(collection, key, value, text, seen)
+        return (
+            Versioned(value, text) if collection not in RULES else await self._judge(collection, key, value, text, seen)
+        )
+
     async def compare_and_swap(
         self, collection: str, key: str, stored: Versioned, value: Mapping[str, Any] | None, seconds: float = 0
     ) -> Versioned | None:
