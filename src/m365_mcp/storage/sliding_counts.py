@@ -72,7 +72,7 @@ class Addition:
         return Change(self.key, seconds, added, lambda name: self.age(name, at) < 1)
 
     def age(self, name: str, at: float) -> int:
-        """Return how many buckets a counter is younger than the oldest one that counts; below 0: it counts no longer."""
+        """Return how many buckets a counter is younger than the oldest that counts; below 0: it counts no longer."""
         for window in self.windows:
             if name[:1] == window.letter and name[2:].isdecimal():
                 return int(name[2:]) - window.first_bucket(at)
