@@ -53,7 +53,8 @@ async def test_h3_number_that_is_none_begins_again(redis: Redis, planted: tuple[
     async with connect(redis.url) as client:
         numbers = RedisNumbers(client, Guard())
         await client.delete("m365-numbers:registrations")
-        await client.execute_command(planted[0], "m365-numbers:registrations", *planted[1:])
+        command, *values = planted
+        await client.execute_command(command, "m365-numbers:registrations", *values)  # type: ignore[no-untyped-call]
 
         assert [await numbers.next("registrations") for _ in range(3)] == [1, 2, 3]
 

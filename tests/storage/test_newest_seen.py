@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from cryptography.fernet import Fernet
@@ -63,7 +63,7 @@ class Replica(Records):
         self.told: list[StoreRolledBack] = []
         super().__init__(store, cipher, NewestSeen(RollbackReports([self.told.append]), lambda: self.now))
 
-    async def write(self, collection: str, value: dict[str, object], seconds: float = 600.0) -> Versioned:
+    async def write(self, collection: str, value: Mapping[str, object], seconds: float = 600.0) -> Versioned:
         """Change the record `k` from whatever it is."""
         stored = await self.read(collection, "k")
         written = await self.compare_and_swap(collection, "k", stored, value, seconds)

@@ -208,12 +208,18 @@ class RedisBackend:
             options = {NEVER_DECODE: True}
             async with self._guard.within_limits():
                 cursor, found = await self._client.scan(int(cursor), f"{collection}:*", 500, None, **options)
-            for name in found:
-                text = bytes(name).decode(errors="ignore")
-                if text.encode() == name:
-                    yield text.partition(":")[2]
+            for name in map(_as_text, found):
+                if name is not None:
+                    yield name.partition(":")[2]
             if not int(cursor):
                 return
+
+
+def _as_text(name: bytes | str) -> str | None:
+    try:
+        return name if isinstance(name, str) else name.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _is_no_text(error: UnicodeDecodeError | ResponseError) -> bool:
