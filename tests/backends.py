@@ -8,12 +8,13 @@ from typing import Protocol
 from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
 
+from m365_mcp.storage.backends import LocalBackend, Text
 from m365_mcp.storage.counters import LocalCounters
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import GuardedStore
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.opening import LISTED_COLLECTIONS
-from m365_mcp.storage.records import LocalBackend, Records, Text
+from m365_mcp.storage.records import Records
 
 
 class OneByOne(Protocol):

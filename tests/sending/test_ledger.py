@@ -19,6 +19,7 @@ from m365_mcp.sending.ledger_entry import Entry, Reservation
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.leases import Lease, Leases
+from m365_mcp.storage.newest_seen import NewestSeen
 from m365_mcp.storage.records import ABSENT, Records, Write
 from tests.auth.test_sessions import Store
 from tests.backends import OneByOne
@@ -55,7 +56,8 @@ class TimedBackend(OneByOne):
 
 async def is_repeat(backend: TimedBackend, request: SendRequest, after: float) -> bool:
     """Send once, advance the clock, and return whether the same request then counts as a repeat."""
-    records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())))
+    newest = NewestSeen(clock=lambda: backend.now)
+    records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())), newest)
     windows = RepeatWindows(key=7200.0, message=300.0)
     one = Ledger(records, Leases(records), windows, lambda: backend.now)
     reservation = await one.reserve(request)

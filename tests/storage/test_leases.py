@@ -10,8 +10,9 @@ import pytest
 
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage import leases
+from m365_mcp.storage.backends import Backend, Text
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import ABSENT, Backend, Records, Text
+from m365_mcp.storage.records import ABSENT, Records
 from tests.backends import make_records
 
 

@@ -9,7 +9,7 @@ count.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,11 +33,13 @@ class Change:
         key: names the counters. Keys that change together need one hash tag; see `PersonId.record_key`.
         seconds: how long the store keeps the counters after this change.
         added: what is added to each counter; nothing: the counters are only read.
+        is_leaving: whether another replica may have deleted a counter with this name, because it counts no longer.
     """
 
     key: str
     seconds: float
     added: Mapping[str, int] = field(default_factory=dict)
+    is_leaving: Callable[[str], bool] = field(default=lambda _: False, compare=False)
 
 
 class Counters(Protocol):
@@ -63,7 +65,7 @@ class RedisCounters:
             try:
                 return await self._execute(changes)
             except (ResponseError, ValueError) as error:  # UnicodeDecodeError is a ValueError
-                if isinstance(error, ResponseError) and not _is_unreadable(error):
+                if isinstance(error, ResponseError) and not is_unreadable(error):
                     raise
             _log.warning("record_unreadable", collection=COLLECTION)
             await self._client.delete(*(_name(change.key) for change in changes))
@@ -98,9 +100,10 @@ def _name(key: str) -> str:
     return f"{COLLECTION}:{key}"
 
 
-def _is_unreadable(error: ResponseError) -> bool:
-    """Return whether Redis found something else than a hash of integers."""
-    return "WRONGTYPE" in str(error) or "wrong kind of value" in str(error) or "integer" in str(error)
+def is_unreadable(error: ResponseError) -> bool:
+    """Return whether Redis found something that it cannot add to: another type, no integer, or one near its end."""
+    signs = ("WRONGTYPE", "wrong kind of value", "integer", "overflow")
+    return any(sign in str(error) for sign in signs)
 
 
 class LocalCounters:
