@@ -40,25 +40,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from m365_mcp.errors import ApprovalOver, IdempotencyKeyReused, M365Error, OutcomeUnknown, StorageUnavailable
+from m365_mcp.errors import ApprovalOver, StorageUnavailable
 from m365_mcp.retries import jittered
 from m365_mcp.sending.ledger_entry import Entry, Reservation, State, parse_entry
+from m365_mcp.sending.send_records import COLLECTION, POLL_SECONDS, TRIES, SendRecords
 from m365_mcp.sending.send_request import SendRequest, new_message_id
-from m365_mcp.storage.leases import Lease, Leases
-from m365_mcp.storage.records import ABSENT, Records, Versioned, Write
+from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.records import Records, Write
 
-COLLECTION = "m365-sends"
 WORK_SECONDS = 180.0  # longer than any send runs
 START_SECONDS = 5.0  # from the record of a send to its lease
 LEASE_WAIT_SECONDS = 10.0
-POLL_SECONDS = 0.1
-_TRIES = 10
-_UNREADABLE = "This server's record of an earlier call for this message cannot be read: the message may be sent."
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class Ledger:
             StorageUnavailable: the caller must not send. A record that was stored will count as unknown.
         """
         names = request.names()
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             reservation = await self._reserve_all(request, names, records_draft)
             if reservation.is_ours:
                 return reservation
@@ -102,6 +99,10 @@ class Ledger:
             if not reservation.entry.is_over(self.clock()):
                 return reservation
         raise StorageUnavailable
+
+    @property
+    def _reserving(self) -> SendRecords:
+        return SendRecords(self.records, self.leases, self.clock)
 
     async def find(self, names: tuple[str, ...]) -> Reservation | None:
         """Return the send whose records have these keys; None if there is none. Raises StorageUnavailable."""
@@ -151,7 +152,7 @@ class Ledger:
         found = replace(found, seconds=seconds)
         now = self.clock()
         changed = found.entry.model_copy(update={"state": state, "began_at": now, "held_until": now + seconds})
-        written = await self._write(found, changed)
+        written = await self._reserving.write(found, changed)
         if written is None:
             raise ApprovalOver
         for name in names[1:]:
@@ -159,7 +160,7 @@ class Ledger:
         return replace(found, stored=written, entry=changed, is_ours=True)
 
     async def _reserve_all(self, request: SendRequest, names: tuple[str, ...], records_draft: bool) -> Reservation:
-        """Reserve every record of a send. When an earlier call has one, release the others and return it."""
+        """Reserve every record of a send. When an earlier call has one, return its entry instead."""
         fresh = Entry(
             state="sending",
             fingerprint=request.stored_fingerprint,
@@ -171,77 +172,7 @@ class Ledger:
             save_to_sent=request.save_to_sent,
         )
         seconds = self.windows.message if request.idempotency_key is None else self.windows.key
-        reservations, lease = await self._create_all(fresh, names, seconds)
-        for index, reservation in enumerate(reservations):
-            if reservation.is_ours:
-                continue
-            try:
-                found = await self._reserve_record(request, reservation, is_first=index == 0)
-            except M365Error:
-                await self._give_back(reservations, lease, fresh)
-                raise
-            if not found.is_ours:
-                await self._give_back(reservations, lease, found.entry)
-                return found
-            reservations[index] = found
-        return replace(reservations[0], lease=lease)
-
-    async def _create_all(
-        self, fresh: Entry, names: tuple[str, ...], seconds: float
-    ) -> tuple[list[Reservation], Lease | None]:
-        """Create every record that is not there, and the lease; return what is ours."""
-        began = time.monotonic()
-        lease_name, content = f"send.{fresh.lease}", fresh.model_dump()
-        writes = [Write(COLLECTION, name, content, seconds) for name in names]
-        *created, lease = await self.records.create(*writes, self.leases.write_of(lease_name))
-        reservations = [
-            Reservation(name, stored or ABSENT, fresh, stored is not None, seconds, names)
-            for name, stored in zip(names, created, strict=True)
-        ]
-        return reservations, None if lease is None else self.leases.acquired(lease_name, lease, began)
-
-    async def _reserve_record(self, request: SendRequest, wanted: Reservation, *, is_first: bool) -> Reservation:
-        """Reserve one record. When an earlier call has the record, return its entry instead."""
-        found = wanted
-        for _ in range(_TRIES):
-            stored = await self.records.read(COLLECTION, wanted.name)
-            entry = parse_entry(stored)
-            if entry is None and stored.version is not None:
-                raise OutcomeUnknown(_UNREADABLE)
-            if entry is not None and not _is_same_message(request, entry):
-                raise IdempotencyKeyReused
-            if entry is not None and not entry.is_over(self.clock()):
-                found = replace(wanted, stored=stored, entry=entry, is_ours=_is_own(request, wanted, entry))
-                if found.is_ours or is_first or not _is_given_back(wanted, entry):
-                    return found
-                await asyncio.sleep(jittered(POLL_SECONDS))
-                continue
-            written = await self._write(replace(wanted, stored=stored), wanted.entry)
-            if written is not None:
-                return replace(wanted, stored=written, is_ours=True)
-        if found.stored.version is None:
-            raise StorageUnavailable
-        return found
-
-    async def _give_back(self, reservations: Sequence[Reservation], lease: Lease | None, other: Entry) -> None:
-        """Release what a call has reserved that does not send. What cannot be released counts as unknown."""
-        with suppress(StorageUnavailable):
-            for ours in (reservation for reservation in reservations if reservation.is_ours):
-                await self._release(ours, other)
-            if lease is not None:
-                await self.leases.release(lease)
-
-    async def _release(self, ours: Reservation, other: Entry) -> None:
-        """Release a record: copy the outcome of the call that has the other record, or mark the send as failed."""
-        entry = ours.entry.model_copy(update={"state": "failed"})
-        if other.state in ("sent", "unknown"):
-            entry = other.model_copy(update={"fingerprint": ours.entry.fingerprint})
-        await self._write(ours, entry)
-
-    async def _write(self, reservation: Reservation, entry: Entry) -> Versioned | None:
-        return await self.records.compare_and_swap(
-            COLLECTION, reservation.name, reservation.stored, entry.model_dump(), reservation.seconds
-        )
+        return await self._reserving.reserve(request, fresh, names, seconds)
 
     async def _wait_for_outcome(self, reservation: Reservation) -> Reservation:
         """Wait until the running send has an outcome; mark an abandoned send as unknown."""
@@ -298,7 +229,7 @@ class Ledger:
             StorageUnavailable: the change may be lost. The record then stays `sending` and will count as unknown.
         """
         entry = reservation.entry.model_copy(update=changes)
-        written = await self._write(reservation, entry)
+        written = await self._reserving.write(reservation, entry)
         if written is None:
             stored = await self.records.read(COLLECTION, reservation.name)
             return replace(reservation, stored=stored, entry=parse_entry(stored) or entry)
@@ -312,23 +243,8 @@ class Ledger:
         stored = await self.records.read(COLLECTION, reservation.name)
         found = parse_entry(stored)
         if found is not None and found.message_id == entry.message_id:
-            await self._write(replace(reservation, stored=stored), entry)
+            await self._reserving.write(replace(reservation, stored=stored), entry)
 
 
 def _lease(reservation: Reservation) -> str:
     return f"send.{reservation.entry.lease or reservation.name}"
-
-
-def _is_own(request: SendRequest, wanted: Reservation, found: Entry) -> bool:
-    """Return whether this call wrote the record, and the Redis client asked again after a lost response."""
-    return request.message_id is None and found.message_id == wanted.entry.message_id
-
-
-def _is_given_back(wanted: Reservation, found: Entry) -> bool:
-    """Return whether the call that has this record competed for the first record, too; it lost, and releases this."""
-    return found.state == "sending" and found.lease == wanted.entry.lease
-
-
-def _is_same_message(request: SendRequest, entry: Entry) -> bool:
-    """Return whether an entry belongs to this message: the request or the mail that v0.1.0 composes is equal."""
-    return entry.request_fingerprint == request.fingerprint or entry.fingerprint == request.stored_fingerprint
