@@ -13,6 +13,7 @@ from m365_mcp.errors import InvalidArgument, MessageRefused, OutcomeUnknown, Rat
 from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import SendCounts
 from m365_mcp.sending.send_limits import LIMITS, SendLimits, mailbox_of
+from m365_mcp.storage.counter_floors import FlooredCounters
 from m365_mcp.storage.counters import COLLECTION, RedisCounters
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.redis_client import connect
@@ -207,7 +208,8 @@ async def clients(redis: Redis) -> AsyncIterator[Sequence[Client]]:
 
 
 def replicas_of(clients: Sequence[Client], **most: int) -> list[SendLimits]:
-    return [SendLimits(SlidingCounts(RedisCounters(one, Guard()), lambda: NOON), most, b"secret") for one in clients]
+    stores = [FlooredCounters(RedisCounters(one, Guard()), clock=lambda: NOON) for one in clients]
+    return [SendLimits(SlidingCounts(store, lambda: NOON), most, b"secret") for store in stores]
 
 
 async def race(replicas: Sequence[SendLimits], sends: int, *addresses: str) -> tuple[int, int]:
