@@ -199,8 +199,8 @@ async def test_policies_are_told_what_was_counted_before_this_send() -> None:
 
 @pytest.fixture
 async def clients(redis: Redis) -> AsyncIterator[Sequence[Client]]:
-    """The connections of three replicas to one Redis."""
-    clients = [connect(redis.url) for _ in range(3)]
+    """The connections of three replicas to one Redis, with time for a busy machine."""
+    clients = [connect(f"{redis.url}?socket_timeout=30&timeout=60") for _ in range(3)]
     await clients[0].flushall()
     yield clients
     for client in clients:
@@ -208,7 +208,7 @@ async def clients(redis: Redis) -> AsyncIterator[Sequence[Client]]:
 
 
 def replicas_of(clients: Sequence[Client], **most: int) -> list[SendLimits]:
-    stores = [FlooredCounters(RedisCounters(one, Guard()), clock=lambda: NOON) for one in clients]
+    stores = [FlooredCounters(RedisCounters(one, Guard(64, 60, 60)), clock=lambda: NOON) for one in clients]
     return [SendLimits(SlidingCounts(store, lambda: NOON), most, b"secret") for store in stores]
 
 
