@@ -35,7 +35,9 @@ from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
+from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing
@@ -75,7 +77,14 @@ class Container:
     def policy_watcher(self) -> PolicyWatcher:
         """Watches the file of policies."""
         outgoing = self.services.outgoing
-        return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
+        file, observe = self.settings.m365_policy_file, self.audit.record
+        return PolicyWatcher(outgoing.policies, outgoing.rules, file, self.metrics, observe=observe)
+
+    @property
+    def held_expiry(self) -> HeldExpiry:
+        """Notices held mail whose time is over."""
+        delivery = self.services.outgoing.delivery
+        return HeldExpiry(delivery.held, delivery.ledger)
 
     @property
     def approvals(self) -> Approvals:
@@ -192,7 +201,13 @@ def send_limits(settings: Settings, storage: Storage) -> SendLimits:
         "M365_SEND_TOTAL_RECIPIENTS_DAILY": settings.m365_send_total_recipients_daily,
     }
     secret = derive(settings.signing_secrets[0], "counted addresses")
-    return SendLimits(SlidingCounts(storage.counters), most, secret)
+    return SendLimits(SlidingCounts(storage.counters), most, secret, contacts_of(settings, storage))
+
+
+def contacts_of(settings: Settings, storage: Storage) -> Contacts:
+    """Return what remembers whom each person has written to."""
+    secrets = tuple(derive(secret, "contacts") for secret in settings.signing_secrets)
+    return Contacts(storage.dated_sets, secrets, settings.m365_policy_contact_days)
 
 
 def _decision_point(settings: Settings, rules: MailRules, audit: AuditTrail) -> PolicyDecisionPoint:

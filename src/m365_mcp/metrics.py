@@ -37,7 +37,9 @@ class Metrics:
         )
         self.graph_tokens = count("graph_tokens", "Where Graph tokens came from: memory, store, exchange.", "source")
         self.sends = count(
-            "sends", "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before).", "outcome"
+            "sends",
+            "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before), held, declined, expired.",
+            "outcome",
         )
         self.settlements = count("settlements", "Unclear sends that were looked up: sent, not_sent, unclear.", "found")
         self.policy_changes = count(
@@ -50,9 +52,7 @@ class Metrics:
         self.audit_spool_bytes = Gauge(
             "m365_mcp_audit_spool_bytes", "Records that the audit collector does not have yet.", registry=self.registry
         )
-        self.store_rollbacks = count(
-            "store_rollbacks", "Records that the store had in an older state than seen before.", "collection"
-        )
+        self.store_rollbacks = count("store_rollbacks", "Records that the store had in an older state.", "collection")
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

@@ -177,7 +177,7 @@ def forget_sends(redis: Redis) -> None:
 def delete_sends(redis: Redis) -> None:
     """Delete the ledger and the counts in the store, and leave the servers what they remember of it."""
     with redis_py.Redis.from_url(redis.url) as client:
-        for pattern in ("m365-sends:*", "m365-counts:*", "m365-frequency:*"):
+        for pattern in ("m365-sends:*", "m365-counts:*", "m365-dated-sets:*", "m365-frequency:*"):
             for key in client.scan_iter(pattern):
                 client.delete(key)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from m365_mcp.audit.records import Options, Record, own_activity, render
+from m365_mcp.audit.ocsf import HIGH, OTHER, Options, Record, own_activity
+from m365_mcp.audit.records import render
 from m365_mcp.storage.newest_seen import StoreRolledBack
-
-_HIGH, _OTHER = 4, 99
 
 
 @render.register
@@ -13,8 +12,8 @@ def render_rollback(event: StoreRolledBack, at: int, options: Options) -> Record
     """Return the record of a store that was taken back to an older state."""
     return own_activity("store.rolled_back", at, options) | {
         "activity_name": "Detect",
-        "severity_id": _HIGH,
-        "status_id": _OTHER,
+        "severity_id": HIGH,
+        "status_id": OTHER,
         "status": event.found,
         "unmapped": {"collection": event.collection, "key": event.key},
     }

@@ -20,6 +20,7 @@ from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
+from m365_mcp.sending.send_events import tell_of_refusal
 from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
 from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend
 
@@ -39,6 +40,7 @@ class ShownMail:
         sender: the mailbox that sends it.
         people: the recipients by field, as for `reply_to`.
         outside: the recipients that are outside the company, as `Recipient.key`.
+        first_time: the recipients to whom the person has never sent, where a policy makes this known.
         files: name and bytes of each attachment.
         content_type: HTML or Text.
         body: the text; images in it are data: addresses.
@@ -56,6 +58,7 @@ class ShownMail:
     body: str = field(repr=False)
     send_at: str | None = None
     digest: str = ""
+    first_time: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,9 @@ class Approvals:
             raise ApprovalOver
         outbox = await self._outbox(mail)
         if mail.draft_id is not None:
-            return await _shown_draft(mail, outbox)
+            return await _with_first_times(await _shown_draft(mail, outbox), outbox)
         shown = await _shown_message(mail, message := await self._content(mail), outbox)
+        shown = await _with_first_times(shown, outbox)
         return replace(shown, body=await outbox.run(partial(_with_pictures, message))) if with_body else shown
 
     async def _content(self, mail: HeldMail) -> Message:
@@ -125,11 +129,20 @@ class Approvals:
             PolicyDenied, PolicyFailed: the policies of now do not permit it.
             OutcomeUnknown, M365Error: see `Delivery.send`.
         """
+        try:
+            strategy = await self._approved(mail, digest)
+        except M365Error as error:
+            tell_of_refusal(self.outgoing.delivery.observer, mail, error)
+            raise
+        return await self.outgoing.delivery.send_held(mail, strategy)
+
+    async def _approved(self, mail: HeldMail, digest: str) -> SendStrategy:
+        """Return what sends the mail, if it still is what the page had shown. Raises as `approve` does."""
         outbox = await self._outbox(mail)
         if mail.draft_id is not None and (await _shown_draft(mail, outbox)).digest != digest:
             raise ApprovalVoid
         message = await self._content(mail) if mail.draft_id is None else None
-        return await self.outgoing.delivery.send_held(mail, _strategy(mail, message, outbox, digest))
+        return _strategy(mail, message, outbox, digest)
 
     async def decline(self, mail: HeldMail) -> None:
         """Discard a mail; a draft that a reply or forward had made goes to Deleted Items. Raises ApprovalOver."""
@@ -210,6 +223,11 @@ async def _shown_draft(mail: HeldMail, outbox: Outbox) -> ShownMail:
         item.send_at,
         draft_digest(item, attached, body),
     )
+
+
+async def _with_first_times(shown: ShownMail, outbox: Outbox) -> ShownMail:
+    keys = frozenset(one.key for group in shown.people.values() for one in group)
+    return replace(shown, first_time=await outbox.policy.first_time(keys))
 
 
 async def _outside(people: Mapping[str, tuple[Recipient, ...]], outbox: Outbox) -> frozenset[str]:

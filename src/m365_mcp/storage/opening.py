@@ -24,6 +24,7 @@ from m365_mcp.storage import redis_client
 from m365_mcp.storage.backends import LocalBackend, RedisBackend
 from m365_mcp.storage.counter_floors import FlooredCounters
 from m365_mcp.storage.counters import Counters, LocalCounters, RedisCounters
+from m365_mcp.storage.dated_sets import DatedSets, LocalDatedSets, RedisDatedSets
 from m365_mcp.storage.encrypted_store import EncryptedStore
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard, GuardedStore
@@ -49,6 +50,7 @@ class Storage:
         leases: the right of one replica to do a piece of work.
         numbers: numbers that all replicas count together.
         counters: counters that all replicas change together.
+        dated_sets: sets that all replicas share, whose members have a date.
         reserve: the part of the store that anonymous requests may not fill.
         rollbacks: tells when somebody has taken the store back to an older state.
         close: closes the connections.
@@ -60,6 +62,7 @@ class Storage:
     leases: Leases
     numbers: Numbers
     counters: Counters
+    dated_sets: DatedSets
     reserve: Reserve
     rollbacks: RollbackReports
     close: Callable[[], Awaitable[None]]
@@ -94,6 +97,7 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
         Leases(records),
         RedisNumbers(client, guard),
         FlooredCounters(RedisCounters(client, guard), rollbacks),
+        RedisDatedSets(client, guard),
         Reserve(RedisMemory(client, guard)),
         rollbacks,
         client.aclose,
@@ -115,6 +119,7 @@ def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> St
         Leases(records),
         LocalNumbers(store),
         FlooredCounters(LocalCounters(store), rollbacks),
+        LocalDatedSets(store),
         Reserve(unlimited),
         rollbacks,
         _nothing_to_close,
