@@ -80,7 +80,7 @@ class SendRecords:
             entry = parse_entry(stored)
             if entry is None and stored.version is not None:
                 raise OutcomeUnknown(_UNREADABLE)
-            if entry is not None and not _is_same_message(request, entry):
+            if entry is not None and not is_same_message(request, entry):
                 raise IdempotencyKeyReused
             if entry is not None and not entry.is_over(self.clock()):
                 found = replace(wanted, stored=stored, entry=entry, is_ours=_is_own(request, wanted, entry))
@@ -127,6 +127,6 @@ def _is_given_back(wanted: Reservation, found: Entry) -> bool:
     return found.state == "sending" and found.lease == wanted.entry.lease
 
 
-def _is_same_message(request: SendRequest, entry: Entry) -> bool:
+def is_same_message(request: SendRequest, entry: Entry) -> bool:
     """Return whether an entry belongs to this message: the request or the mail that v0.1.0 composes is equal."""
     return entry.request_fingerprint == request.fingerprint or entry.fingerprint == request.stored_fingerprint
