@@ -118,6 +118,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
     cipher = make_cipher(encryption_keys, settings.signing_secrets)
     storage = open_storage(settings, cipher)
     audit = open_audit(settings, storage.records, metrics)
+    storage.rollbacks.observers += [audit.record, lambda event: metrics.store_rollbacks.labels(event.collection).inc()]
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
     endpoint = TokenEndpoint(
         settings.authority,

@@ -14,15 +14,16 @@ from m365_mcp.auth.session import TokenPair, Upstream
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
-from m365_mcp.storage.records import Backend, Records
+from m365_mcp.storage.backends import Backend
+from m365_mcp.storage.records import Records
 from tests.auth.test_session import GRACE, START, session
-from tests.backends import make_records
+from tests.backends import OneByOne, make_records
 
 T = TypeVar("T")
 UPSTREAM = Upstream(access_token="entra-2", refresh_token="entra-refresh-2", expires_at=START + 10**9)
 
 
-class CrashingBackend:
+class CrashingBackend(OneByOne):
     """A shelf whose owner dies before or after its next write, or the one after as many as are spared."""
 
     def __init__(self, under: Backend) -> None:

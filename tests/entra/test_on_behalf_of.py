@@ -19,7 +19,7 @@ from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
-from tests.backends import make_records
+from tests.backends import OneByOne, make_records
 
 SCOPES = ("https://graph.microsoft.com/Mail.Send", "https://graph.microsoft.com/User.Read")
 
@@ -239,7 +239,7 @@ async def test_unavailable_store_costs_an_exchange_and_fails_no_call() -> None:
     assert await exchanger.value(caller()) == await exchanger.value(caller()) == "graph-1"
 
 
-class BrokenBackend:
+class BrokenBackend(OneByOne):
     """A store that does not respond."""
 
     async def get(self, collection: str, key: str) -> str | None:

@@ -10,10 +10,11 @@ from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
 
 from m365_mcp.errors import StorageUnavailable
+from m365_mcp.storage.backends import LocalBackend, RedisBackend
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import ABSENT, LocalBackend, Records, RedisBackend, Versioned
+from m365_mcp.storage.records import ABSENT, Records, Versioned
 from m365_mcp.storage.redis_client import connect
 from tests.backends import make_records
 from tests.e2e.programs import Redis
@@ -136,6 +137,20 @@ async def test_h11_value_of_another_type_counts_as_missing_and_hides_no_other(re
     assert swapped is None
     assert found == {"good": {"a": 1}, "bad": None}
     assert again is not None
+
+
+@pytest.mark.parametrize("name", [b"m365-sessions:\xff\xfe", b"m365-sessions:", b"m365-sessions:a:b\n\x00\x1b[2J"])
+async def test_h11_key_that_is_no_text_hides_no_other(redis: Redis, name: bytes) -> None:
+    """H11: a planted key of any bytes stops nobody from listing and ending what lies beside."""
+    client = connect(redis.url)
+    await client.flushall()
+    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    await records.compare_and_swap("m365-sessions", "good", ABSENT, {"a": 1}, 60)
+    await client.set(name, "planted")
+    found = {key: (await records.read("m365-sessions", key)).value async for key in records.keys("m365-sessions")}
+    await client.aclose()
+
+    assert {key: value for key, value in found.items() if value is not None} == {"good": {"a": 1}}
 
 
 async def test_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:
