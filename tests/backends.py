@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
 
+from m365_mcp.storage.backends import LocalBackend, Text
 from m365_mcp.storage.counters import LocalCounters
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import GuardedStore
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.opening import LISTED_COLLECTIONS
-from m365_mcp.storage.records import LocalBackend, Records, Text
+from m365_mcp.storage.records import Records
 
 
-class OneByOne:
-    """The calls of a backend for many records, for a test's own backend: one after the other."""
+class OneByOne(Protocol):
+    """A backend of a test, for which creating and overwriting are made of its two other operations."""
 
-    async def get_many(self, collection: str, keys: Sequence[str]) -> list[str | None]:
-        under: Any = self
-        return [await under.get(collection, key) for key in keys]
+    async def get(self, collection: str, key: str) -> str | None: ...
 
-    async def put_all(self, texts: Sequence[Text]) -> None:
-        under: Any = self
-        for collection, key, text, seconds in texts:
-            old = await under.get(collection, key)
-            await under.compare_and_swap(collection, key, old, text, seconds)
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool: ...
+
+    async def create(self, texts: Sequence[Text]) -> list[bool]:
+        return [await self.compare_and_swap(one.collection, one.key, None, one.text, one.seconds) for one in texts]
+
+    async def overwrite(self, texts: Sequence[Text]) -> None:
+        for one in texts:
+            old = await self.get(one.collection, one.key)
+            await self.compare_and_swap(one.collection, one.key, old, one.text, one.seconds)
 
 
 def make_records() -> Records:

@@ -81,8 +81,7 @@ class Container:
     @property
     def policy_watcher(self) -> PolicyWatcher:
         """Watches the file of policies."""
-        outgoing = self.services.outgoing
-        file, observe = self.settings.m365_policy_file, self.audit.record
+        file, observe, outgoing = self.settings.m365_policy_file, self.audit.record, self.services.outgoing
         return PolicyWatcher(outgoing.policies, outgoing.rules, file, self.metrics, observe=observe)
 
     @property
@@ -126,6 +125,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
     cipher = make_cipher(encryption_keys, settings.signing_secrets)
     storage = open_storage(settings, cipher)
     audit = open_audit(settings, storage.records, metrics)
+    storage.rollbacks.observers += [audit.record, lambda event: metrics.store_rollbacks.labels(event.collection).inc()]
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
     endpoint = TokenEndpoint(
         settings.authority,

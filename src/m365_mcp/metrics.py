@@ -52,6 +52,7 @@ class Metrics:
         self.audit_spool_bytes = Gauge(
             "m365_mcp_audit_spool_bytes", "Records that the audit collector does not have yet.", registry=self.registry
         )
+        self.store_rollbacks = count("store_rollbacks", "Records that the store had in an older state.", "collection")
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

@@ -12,10 +12,11 @@ from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
 
 from m365_mcp.auth.unused_registrations import UnusedRegistrations
+from m365_mcp.storage.backends import RedisBackend
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
-from m365_mcp.storage.records import Records, RedisBackend
+from m365_mcp.storage.records import Records
 from m365_mcp.storage.redis_client import connect
 from tests.backends import make_records
 from tests.e2e.programs import Redis
@@ -47,11 +48,14 @@ async def shared(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator[
     await client.aclose()
 
 
-async def test_h3_number_that_is_none_begins_again(redis: Redis) -> None:
+@pytest.mark.parametrize("planted", [("SET", "rubbish"), ("HSET", "f", "v"), ("SET", str(2**63 - 1))])
+async def test_h3_number_that_is_none_begins_again(redis: Redis, planted: tuple[str, ...]) -> None:
     """Rubbish in the place of a number does not end registrations; the number begins again at one."""
     async with connect(redis.url) as client:
         numbers = RedisNumbers(client, Guard())
-        await client.set("m365-numbers:registrations", "rubbish")
+        await client.delete("m365-numbers:registrations")
+        command, *values = planted
+        await client.execute_command(command, "m365-numbers:registrations", *values)  # type: ignore[no-untyped-call]
 
         assert [await numbers.next("registrations") for _ in range(3)] == [1, 2, 3]
 

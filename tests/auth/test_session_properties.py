@@ -14,7 +14,8 @@ from m365_mcp.auth.session import TokenPair, Upstream
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
-from m365_mcp.storage.records import Backend, Records
+from m365_mcp.storage.backends import Backend
+from m365_mcp.storage.records import Records
 from tests.auth.test_session import GRACE, START, session
 from tests.backends import OneByOne, make_records
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,7 +14,8 @@ from m365_mcp.auth.session_endings import COLLECTION as ENDINGS
 from m365_mcp.auth.sessions import COLLECTION, Sessions, session_id_of
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.metrics import Metrics
-from m365_mcp.storage.records import ABSENT, Backend, Records
+from m365_mcp.storage.backends import Backend
+from m365_mcp.storage.records import ABSENT, Records
 from tests.auth.test_session import GRACE, START, session
 from tests.backends import OneByOne, make_records
 
@@ -21,14 +23,19 @@ UPSTREAM = Upstream(access_token="entra-2", refresh_token="entra-refresh-2", exp
 
 
 class Seen(OneByOne):
-    """A backend that records what is written, and can lose a number of races."""
+    """A backend that records what is written, and can lose a number of races, and of responses to what it stores."""
 
     def __init__(self, under: Backend) -> None:
         self._under = under
         self.written: list[tuple[str, str, bool, float]] = []
         self.lost = 0
+        self.lost_responses = 0
+        self.too_large: set[str] = set()
+        self.is_away = False
 
     async def get(self, collection: str, key: str) -> str | None:
+        if self.is_away or key in self.too_large:
+            raise StorageUnavailable
         return await self._under.get(collection, key)
 
     async def compare_and_swap(
@@ -38,7 +45,11 @@ class Seen(OneByOne):
             self.lost -= 1
             return False
         self.written.append((collection, key, new is not None, seconds))
-        return await self._under.compare_and_swap(collection, key, old, new, seconds)
+        done = await self._under.compare_and_swap(collection, key, old, new, seconds)
+        if self.lost_responses:
+            self.lost_responses -= 1
+            return False
+        return done
 
     def keys(self, collection: str) -> AsyncIterator[str]:
         return self._under.keys(collection)
@@ -201,3 +212,32 @@ async def test_all_sessions_are_listed() -> None:
         await store.sessions.begin(f"code {number}", one)
 
     assert [one async for one in store.sessions.all()] == both
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_h11_value_that_is_too_large_to_read_hides_no_other_session(is_away: bool) -> None:
+    """H11: one value that takes too long is left out of the sessions; a store that is away is an error."""
+    store = Store()
+    for name in ("s1", "s2", "s3"):
+        await store.sessions.begin(name, session().model_copy(update={"id": name}))
+    store.backend.too_large = {"s2"}
+    store.backend.is_away = is_away
+
+    found: list[str] = []
+    with pytest.raises(StorageUnavailable) if is_away else nullcontext():
+        found = [one.id async for one in store.sessions.all()]
+
+    assert found == ([] if is_away else ["s1", "s3"])
+
+
+async def test_h11_record_that_is_changed_all_the_time_keeps_no_other_session() -> None:
+    """H11: where one session cannot be ended, the others end, and the caller learns how many are left."""
+    store = Store()
+    for name in ("s1", "s2", "s3"):
+        await store.sessions.begin(name, session().model_copy(update={"id": name}))
+    store.backend.lost = 10  # every try to delete the first one
+
+    counts = await store.sessions.end_each(["s1", "s2", "s3", "s4"], "by_operator")
+
+    assert counts == (2, 1)
+    assert [one.id async for one in store.sessions.all()] == ["s1"]

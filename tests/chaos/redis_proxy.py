@@ -1,4 +1,4 @@
-"""A TCP proxy between servers and Redis that counts commands, slows them down, cuts connections and calls a hook.
+"""A TCP proxy between servers and Redis that counts what passes, slows it down, cuts connections and calls a hook.
 
 Each owner, for instance a server process, has a port of its own, so that it is known whose command it is. Commands are
 passed on one by one and each reply is read in full. Knows Redis, and nothing of our server.
@@ -40,6 +40,12 @@ class Request:
     due: float
 
 
+class Requests(asyncio.Queue[Request | None]):
+    """The requests of one connection; those that are sent together, before any reply, are one round trip."""
+
+    unanswered = 0
+
+
 @dataclass(frozen=True)
 class Hook:
     """What to do when an owner's command number `at` (from 1) has been carried out.
@@ -58,6 +64,7 @@ class RedisProxy:
     def __init__(self, redis: Redis, chance: random.Random | None = None) -> None:
         self.slowness = Slowness()
         self.counted: defaultdict[str, list[str]] = defaultdict(list)
+        self.round_trips: defaultdict[str, int] = defaultdict(int)
         self._redis = redis
         self._chance = chance or random.Random(4)  # noqa: S311 - repeatable on purpose
         self._hooks: dict[str, Hook] = {}
@@ -73,8 +80,9 @@ class RedisProxy:
         return self._redis.url.replace(f":{self._redis.port}/", f":{self._ports[owner]}/")
 
     def forget(self, owner: str) -> None:
-        """Count an owner's commands from the beginning, without a hook."""
+        """Count an owner's commands and round trips from the beginning, without a hook."""
         self.counted[owner].clear()
+        self.round_trips[owner] = 0
         self._hooks.pop(owner, None)
 
     def on_command(self, owner: str, hook: Hook) -> None:
@@ -120,12 +128,13 @@ class RedisProxy:
         with suppress(*_BROKEN):
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._redis.port)
             self._open.add(to_writer)
-            requests: asyncio.Queue[Request | None] = asyncio.Queue()
+            requests = Requests()
             receiving = asyncio.create_task(self._receive(owner, reader, requests))
             receiving.add_done_callback(lambda _: requests.put_nowait(None))
             try:
                 while request := await requests.get():
                     await self._pass_on(owner, request, (to_reader, to_writer), writer)
+                    requests.unanswered -= request.number > 0
             finally:
                 receiving.cancel()
                 self._leave(to_writer)
@@ -135,7 +144,7 @@ class RedisProxy:
         self._open.discard(writer)
         writer.transport.abort()
 
-    async def _receive(self, owner: str, reader: asyncio.StreamReader, requests: asyncio.Queue[Request | None]) -> None:
+    async def _receive(self, owner: str, reader: asyncio.StreamReader, requests: Requests) -> None:
         """Take requests as they come, so that those of one pipeline wait together and not one after the other."""
         with suppress(*_BROKEN):
             while True:
@@ -144,6 +153,8 @@ class RedisProxy:
                     requests.put_nowait(Request(raw, 0, 0))
                     continue
                 self.counted[owner].append(command)
+                self.round_trips[owner] += requests.unanswered == 0
+                requests.unanswered += 1
                 requests.put_nowait(Request(raw, len(self.counted[owner]), time.monotonic() + self._wait()))
 
     def _wait(self) -> float:

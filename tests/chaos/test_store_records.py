@@ -113,7 +113,8 @@ async def test_s8_lost_record_has_its_documented_answer(lab: Lab, kind: str) -> 
     found = await lose(lab, deleted)
     again = await lab.signed_in()
 
-    assert found == statuses
+    # The server that redeemed the code knows it, and the other one does not.
+    assert found == statuses or (kind == REPLAY and found == [401])
     assert await again.call()
 
 

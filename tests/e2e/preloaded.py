@@ -7,8 +7,10 @@ hand is that the modules are there already; some tests of the commands start tho
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,10 +19,12 @@ import time
 from collections.abc import Sequence
 from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["m365_mcp.cli", "m365_mcp.app", "m365_mcp.web.serving"])
 _STARTING = threading.Lock()
+FORGET = signal.SIGUSR1  # has a forked server forget what it has seen in the store
 
 
 def can_be_forked(environment: dict[str, str]) -> bool:
@@ -92,4 +96,20 @@ def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path,
         stream.flush()
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     sys.argv = ["m365-mcp", *arguments]
+    signal.signal(FORGET, lambda *_: _forget())
     main()
+
+
+def _forget() -> None:
+    """Empty what this server remembers of the store, as a restart does."""
+    from m365_mcp.storage.counter_floors import FlooredCounters
+    from m365_mcp.storage.newest_seen import NewestSeen
+
+    if not _MEMORIES:
+        _MEMORIES.extend(one for one in gc.get_objects() if type(one) in (FlooredCounters, NewestSeen))
+    for memory in _MEMORIES:
+        for cache in [memory._parts] if isinstance(memory, FlooredCounters) else memory._seen.values():
+            cache.clear()
+
+
+_MEMORIES: list[Any] = []

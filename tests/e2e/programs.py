@@ -21,7 +21,7 @@ import redis as redis_py
 
 from m365_mcp.settings import foreign_environment
 from m365_simulator.run import bind_free_port
-from tests.e2e.preloaded import PreloadedCommand, can_be_forked
+from tests.e2e.preloaded import FORGET, PreloadedCommand, can_be_forked
 from tests.trust import NO_AUTHORITY
 
 PATIENCE_SECONDS = 120.0
@@ -91,6 +91,11 @@ class Program:
                 stderr=log,
             )
 
+    @property
+    def forgets(self) -> bool:
+        """Whether it is a forked server of ours that runs."""
+        return isinstance(self.process, PreloadedCommand) and self.process.poll() is None
+
     def send(self, number: int) -> None:
         assert self.process is not None
         os.kill(self.process.pid, number)
@@ -159,7 +164,18 @@ def make_redis(folder: Path, *more_options: str) -> Redis:
 
 
 def forget_sends(redis: Redis) -> None:
-    """Empty ledger, counts and schedules, so that no message of an earlier test is a repeat, counts or is decided."""
+    """Empty ledger, counts and schedules: no message of an earlier test is a repeat, counts or is decided again.
+
+    The running servers that use them forget them as well.
+    """
+    delete_sends(redis)
+    for program in RUNNING:
+        if program.forgets and program.environment.get("REDIS_URL") == redis.url:
+            program.send(FORGET)
+
+
+def delete_sends(redis: Redis) -> None:
+    """Delete the ledger and the counts in the store, and leave the servers what they remember of it."""
     with redis_py.Redis.from_url(redis.url) as client:
         for pattern in ("m365-sends:*", "m365-counts:*", "m365-dated-sets:*", "m365-frequency:*", "m365-scheduled:*"):
             for key in client.scan_iter(pattern):

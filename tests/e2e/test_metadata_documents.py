@@ -22,9 +22,10 @@ from jwt.algorithms import ECAlgorithm
 
 from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
 from m365_mcp.storage import redis_client
+from m365_mcp.storage.backends import RedisBackend
 from m365_mcp.storage.encryption import make_cipher
 from m365_mcp.storage.guard import Guard
-from m365_mcp.storage.records import Records, RedisBackend
+from m365_mcp.storage.records import Records
 from tests.document_host import Answer, DocumentHost, document, running_host, write_authorities
 from tests.e2e.grants import (
     KEYS,

@@ -19,10 +19,11 @@ from m365_mcp.entra.on_behalf_of import Caller, GraphToken, GraphTokenCache, OnB
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
+from m365_mcp.storage.backends import RedisBackend
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import Records, RedisBackend
+from m365_mcp.storage.records import Records
 from m365_mcp.storage.redis_client import MAX_CONNECTIONS, connect
 from tests.e2e.programs import make_redis
 

@@ -13,7 +13,8 @@ import m365_mcp.errors
 from m365_mcp.errors import M365Error
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import RecordDraft, SendReceipt, SendStrategy
-from m365_mcp.storage.records import Backend, Records
+from m365_mcp.storage.backends import Backend
+from m365_mcp.storage.records import Records
 from tests.old_version import extract_renamed
 
 PACKAGE = "m365_mcp_v0_1_0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,12 @@ from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavail
 from m365_mcp.person import PersonId
 from m365_mcp.sending import ledger
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
-from m365_mcp.sending.ledger_entry import Entry
+from m365_mcp.sending.ledger_entry import Entry, Reservation
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.leases import Lease, Leases
-from m365_mcp.storage.records import ABSENT, Records
+from m365_mcp.storage.newest_seen import NewestSeen
+from m365_mcp.storage.records import ABSENT, Records, Write
 from tests.auth.test_sessions import Store
 from tests.backends import OneByOne
 
@@ -55,7 +56,8 @@ class TimedBackend(OneByOne):
 
 async def is_repeat(backend: TimedBackend, request: SendRequest, after: float) -> bool:
     """Send once, advance the clock, and return whether the same request then counts as a repeat."""
-    records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())))
+    newest = NewestSeen(clock=lambda: backend.now)
+    records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())), newest)
     windows = RepeatWindows(key=7200.0, message=300.0)
     one = Ledger(records, Leases(records), windows, lambda: backend.now)
     reservation = await one.reserve(request)
@@ -108,6 +110,20 @@ class Book:
         return (await self.store.records.read("m365-sends", name)).value
 
 
+def _written(book: Book) -> list[tuple[str, str, bool]]:
+    return [written[:3] for written in book.store.backend.written]
+
+
+def _failed(reservation: Reservation) -> dict[str, Any]:
+    return reservation.entry.model_copy(update={"state": "failed"}).model_dump()
+
+
+async def _until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not happened():  # noqa: ASYNC110 - it happens in this process, with nothing to wait for
+            await asyncio.sleep(0)
+
+
 def test_times_are_the_documented_ones() -> None:
     """A key is remembered for a day and a message for ten minutes; a send may run for three minutes."""
     assert RepeatWindows() == RepeatWindows(key=86_400.0, message=600.0)
@@ -142,7 +158,8 @@ async def test_record_of_a_send_has_what_any_version_needs(records_draft: bool) 
     }
     assert [await book.entry(name) for name in PLAIN.names()] == [expected, expected]
     assert [(collection, key, seconds) for collection, key, _, seconds in book.store.backend.written] == [
-        ("m365-sends", name, 300.0) for name in PLAIN.names()
+        *(("m365-sends", name, 300.0) for name in PLAIN.names()),
+        ("m365-leases", f"send.{PLAIN.names()[0]}", 4.0),
     ]
 
 
@@ -153,18 +170,21 @@ async def test_record_of_a_key_is_one_and_lives_longer() -> None:
     reservation = await book.ledger.reserve(request)
 
     assert (reservation.entry.message_id, reservation.seconds) == ("its-id", 7200.0)
-    assert book.store.backend.written == [("m365-sends", request.names()[0], True, 7200.0)]
+    assert book.store.backend.written == [
+        ("m365-sends", request.names()[0], True, 7200.0),
+        ("m365-leases", f"send.{request.names()[0]}", True, 4.0),
+    ]
     assert (reservation.entry.records_draft, reservation.entry.save_to_sent) == (False, True)
 
 
 async def test_lost_races_for_a_record_are_tried_again() -> None:
-    """Nine times another call was first, and the tenth is an outage."""
-    book = Book()
+    """Nothing could be created, nine times another call was first, and the tenth is an outage."""
+    book, created = Book(), len((*PLAIN.names(), "lease"))
 
-    book.store.backend.lost = 10
+    book.store.backend.lost = created + 10
     with pytest.raises(StorageUnavailable):
         await book.ledger.reserve(PLAIN)
-    book.store.backend.lost = 9
+    book.store.backend.lost = created + 9
     assert (await book.ledger.reserve(PLAIN)).is_ours
 
 
@@ -262,6 +282,81 @@ async def test_outcome_of_another_call_is_not_overwritten() -> None:
         assert await book.entry(name) == sent.entry.model_dump()
 
 
+async def test_outcome_is_stored_and_the_lease_released_at_once() -> None:
+    """A send that has its lease writes both records and releases the lease, without a question to the store."""
+    book = Book()
+    reserved = await book.ledger.reserve(PLAIN)
+    book.store.backend.written.clear()
+
+    async with book.ledger.holding_lease(reserved):
+        await book.ledger.settle(reserved, state="sent", receipt={"accepted_at": "now"})
+
+    assert [(collection, is_text) for collection, _, is_text, _ in book.store.backend.written] == [
+        ("m365-sends", True),
+        ("m365-sends", True),
+        ("m365-leases", False),
+    ]
+    assert [(await book.entry(name) or {})["state"] for name in PLAIN.names()] == ["sent", "sent"]
+
+
+async def test_outcome_without_a_sure_lease_changes_no_record_of_another_call() -> None:
+    """A send that may have lost its lease compares before it writes."""
+    book = Book()
+    reserved = await book.ledger.reserve(PLAIN)
+    assert reserved.lease is not None
+    reserved.lease.sure_until = 0.0
+    theirs = await book.ledger.update(reserved, state="unknown", draft_id="theirs")
+
+    await book.ledger.settle(reserved, state="sent")
+
+    assert await book.entry(PLAIN.names()[0]) == theirs.entry.model_dump()
+
+
+async def test_call_that_loses_the_first_record_gives_back_what_it_created() -> None:
+    """Of two calls at once, the one without the first record releases the second, and no lease hides the other."""
+    book = Book()
+    first, second = PLAIN.names()
+    other = await book.ledger.reserve(PLAIN)
+    await book.store.records.overwrite(Write("m365-sends", second, None), Write("m365-leases", f"send.{first}", None))
+    book.store.backend.written.clear()
+    sending = asyncio.create_task(book.ledger.reserve(PLAIN))
+    await _until(lambda: ("m365-leases", f"send.{first}", False) in _written(book))
+
+    await book.ledger.update(other, state="sent", receipt={"accepted_at": "now"})
+    repeat = await sending
+
+    assert not repeat.is_ours
+    assert repeat.entry.message_id == other.entry.message_id
+    assert (await book.entry(second) or {})["state"] == "failed"
+
+
+async def test_call_with_the_first_record_waits_until_the_other_has_given_back_the_second() -> None:
+    """A record of a call that lost the first is not taken for a send of its own."""
+    book = Book()
+    first, second = PLAIN.names()
+    loser = await book.ledger.reserve(PLAIN)
+    await book.store.records.overwrite(Write("m365-sends", first, None))
+    sending = asyncio.create_task(book.ledger.reserve(PLAIN))
+    await _until(lambda: len([one for one in _written(book) if one[1] == first]) == 3)
+
+    await book.store.records.compare_and_swap(
+        "m365-sends", second, await book.store.records.read("m365-sends", second), {**_failed(loser)}, 300.0
+    )
+
+    assert (await sending).is_ours
+
+
+async def test_response_lost_on_the_way_to_the_store_reserves_all_the_same() -> None:
+    """The Redis client asks again, and finds the record that its first attempt has created."""
+    book = Book()
+    book.store.backend.lost_responses = len((*PLAIN.names(), "lease"))
+
+    reserved = await book.ledger.reserve(PLAIN)
+
+    assert reserved.is_ours
+    assert [(await book.entry(name) or {})["message_id"] for name in PLAIN.names()] == [reserved.entry.message_id] * 2
+
+
 async def test_lost_record_of_a_send_keeps_what_is_known() -> None:
     """When the record is gone, the change is what is left to tell."""
     book = Book()
@@ -277,7 +372,11 @@ async def test_lost_record_of_a_send_keeps_what_is_known() -> None:
 async def test_lease_of_a_send_is_held_under_its_name() -> None:
     """The record names it; a record of v0.1.0 names none, and is itself its name. Without a lease nothing is sent."""
     book = Book()
-    first = await book.ledger.reserve(PLAIN)
+    reserved = await book.ledger.reserve(PLAIN)
+    async with book.ledger.holding_lease(reserved):
+        assert (await book.store.records.read("m365-leases", f"send.{PLAIN.names()[0]}")).value is not None
+    assert (await book.store.records.read("m365-leases", f"send.{PLAIN.names()[0]}")).value is None
+    first = replace(reserved, lease=None)
     theirs = replace(first, entry=first.entry.model_copy(update={"lease": None}), name="of-v0-1-0")
 
     for reservation, name in ((first, PLAIN.names()[0]), (theirs, "of-v0-1-0")):
@@ -340,7 +439,8 @@ AS_BEFORE = replace(DRAFT, own_key=None, idempotency_key="draft d")  # as versio
 async def test_draft_that_an_earlier_version_recorded_is_a_repeat(state: Any, is_repeat: bool) -> None:
     """A record under the old name counts as long as it lasts; after a failure the draft is sent under the new name."""
     backend = TimedBackend()
-    records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())))
+    newest = NewestSeen(clock=lambda: backend.now)
+    records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())), newest)
     one = Ledger(records, Leases(records), clock=lambda: backend.now)
     await one.update(await one.reserve(AS_BEFORE), state=state, held_until=backend.now + 60)
 

@@ -26,7 +26,7 @@ from m365_mcp.sending.own_drafts import OwnDrafts
 from m365_mcp.sending.scheduled_mail import COLLECTION, MAX_SCHEDULED, PersonsMail, ScheduledMail
 from m365_mcp.sending.scheduling import Schedule
 from m365_mcp.sending.send_strategy import SendReceipt
-from m365_mcp.storage.records import LocalBackend
+from m365_mcp.storage.backends import LocalBackend
 from tests.inprocess import ADA, EVERY_TOOLSET, GRACE, World, running
 from tests.sending.test_outbox import FILE, MARIE, SEND, Post, post, to_grace
 from tests.sending.test_policies import forbid

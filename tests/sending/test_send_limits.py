@@ -13,6 +13,7 @@ from m365_mcp.errors import InvalidArgument, MessageRefused, OutcomeUnknown, Rat
 from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import SendCounts
 from m365_mcp.sending.send_limits import LIMITS, SendLimits, mailbox_of
+from m365_mcp.storage.counter_floors import FlooredCounters
 from m365_mcp.storage.counters import COLLECTION, RedisCounters
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.redis_client import connect
@@ -198,8 +199,8 @@ async def test_policies_are_told_what_was_counted_before_this_send() -> None:
 
 @pytest.fixture
 async def clients(redis: Redis) -> AsyncIterator[Sequence[Client]]:
-    """The connections of three replicas to one Redis."""
-    clients = [connect(redis.url) for _ in range(3)]
+    """The connections of three replicas to one Redis, with time for a busy machine."""
+    clients = [connect(f"{redis.url}?socket_timeout=30&timeout=60") for _ in range(3)]
     await clients[0].flushall()
     yield clients
     for client in clients:
@@ -207,7 +208,8 @@ async def clients(redis: Redis) -> AsyncIterator[Sequence[Client]]:
 
 
 def replicas_of(clients: Sequence[Client], **most: int) -> list[SendLimits]:
-    return [SendLimits(SlidingCounts(RedisCounters(one, Guard()), lambda: NOON), most, b"secret") for one in clients]
+    stores = [FlooredCounters(RedisCounters(one, Guard(64, 60, 60)), clock=lambda: NOON) for one in clients]
+    return [SendLimits(SlidingCounts(store, lambda: NOON), most, b"secret") for store in stores]
 
 
 async def race(replicas: Sequence[SendLimits], sends: int, *addresses: str) -> tuple[int, int]:

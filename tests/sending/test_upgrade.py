@@ -14,7 +14,8 @@ import pytest
 from m365_mcp.errors import IdempotencyKeyReused, MessageRefused, OutcomeUnknown, StorageUnavailable
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.held_mail import HeldContent
-from m365_mcp.sending.ledger import COLLECTION, START_SECONDS
+from m365_mcp.sending.ledger import START_SECONDS
+from m365_mcp.sending.send_records import COLLECTION
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import RecordDraft
 from tests.sending.old_replica import OldModules, OldReplica

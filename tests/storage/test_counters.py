@@ -38,6 +38,17 @@ async def test_addition_returns_what_is_counted_under_each_key(counters: Counter
     assert await counters.add([Change("{a}3", 60)]) == [{}]
 
 
+async def test_many_changes_are_made_in_order_and_in_transactions_of_bounded_size(client: Client) -> None:
+    """A mail to five hundred people has the event loop to itself for no longer than fifty counters."""
+    changes = [Change(f"{{a}}{number}", 60, {"x": number}) for number in range(500)]
+
+    found = await RedisCounters(client, Guard()).add(changes)
+
+    assert found == [{"x": number} for number in range(500)]
+    statistics = await client.info("commandstats")
+    assert statistics["cmdstat_exec"]["calls"] >= 10
+
+
 async def test_each_of_many_concurrent_callers_gets_a_number_of_its_own(counters: Counters) -> None:
     """Fifty callers add one at the same time and read 1 to 50; nobody has to try again."""
     found = await asyncio.gather(*(counters.add([Change("{a}", 60, {"x": 1})]) for _ in range(50)))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage import leases
+from m365_mcp.storage.backends import Backend, Text
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import ABSENT, Backend, Records
-from tests.backends import OneByOne, make_records
+from m365_mcp.storage.records import ABSENT, Records
+from tests.backends import make_records
 
 
-class Failing(OneByOne):
+class Failing:
     """A backend that counts reads, and fails the next so many writes."""
 
     def __init__(self, under: Backend) -> None:
@@ -29,12 +30,25 @@ class Failing(OneByOne):
         self.reads += 1
         return await self._under.get(collection, key)
 
-    async def compare_and_swap(
-        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
-    ) -> bool:
+    async def create(self, texts: Sequence[Text]) -> list[bool]:
+        self._fail()
+        self.written.extend((True, text.seconds) for text in texts)
+        return await self._under.create(texts)
+
+    async def overwrite(self, texts: Sequence[Text]) -> None:
+        self._fail()
+        self.written.extend((text.text is not None, text.seconds) for text in texts)
+        await self._under.overwrite(texts)
+
+    def _fail(self) -> None:
         if self.failing:
             self.failing -= 1
             raise StorageUnavailable
+
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
+        self._fail()
         self.written.append((new is not None, seconds))
         if old is not None and new is not None:
             self.renewed.set()

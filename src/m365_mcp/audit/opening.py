@@ -9,6 +9,7 @@ from typing import cast
 import httpx2
 
 from m365_mcp import __version__
+from m365_mcp.audit import store_records as _  # noqa: F401 - its kind of record is known from then on
 from m365_mcp.audit.http_output import HttpOutput
 from m365_mcp.audit.ocsf import Options
 from m365_mcp.audit.outputs import FileOutput, Output, StandardOutput

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from m365_mcp import logs
@@ -190,6 +191,16 @@ class Sessions:
                 return True
         raise StorageUnavailable
 
+    async def end_each(self, session_ids: Sequence[str], reason: EndReason) -> tuple[int, int]:
+        """End sessions; return how many existed and have ended, and how many the store did not let end."""
+        ended = failed = 0
+        for session_id in session_ids:
+            try:
+                ended += await self.end(session_id, reason)
+            except StorageUnavailable:  # a record that somebody changes all the time keeps no other session
+                failed += 1
+        return ended, failed
+
     async def ending(self, session_id: str) -> SignInNeeded | None:
         """Return why the session has ended; None when it has not, or not lately. Raises StorageUnavailable."""
         return await self._endings.find(session_id)
@@ -199,9 +210,14 @@ class Sessions:
         return SessionEndings(self.records)
 
     async def all(self) -> AsyncIterator[Session]:
-        """Iterate over all sessions. Raises StorageUnavailable."""
+        """Iterate over all sessions. A value that is too large to be read is none. Raises StorageUnavailable."""
         async for session_id in self.records.keys(COLLECTION):
-            session = await self.find(session_id)
+            try:
+                session = await self.find(session_id)
+            except StorageUnavailable:
+                await self.records.read(COLLECTION, secrets.token_hex(8))  # raises, unless it is this value only
+                _log.warning("session_unreadable")
+                continue
             if session is not None:
                 yield session
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from m365_mcp.audit.events import OperatorCommand
 from m365_mcp.auth.session import Session
 from m365_mcp.container import Container, build_container
-from m365_mcp.errors import InvalidArgument
+from m365_mcp.errors import InvalidArgument, StorageUnavailable
 from m365_mcp.settings import Settings
 
 _LEAVES = "it leaves at its time. m365-mcp sessions cancel needs a session of the person."
@@ -42,16 +42,15 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
     """End the sessions of one person, or of all people, and print how many. Raises M365Error."""
     if everybody == (person is not None):
         raise InvalidArgument("Name one person, or use --all.", advice="m365-mcp sessions end --help shows examples.")
-    ended, is_complete = 0, False
+    ended, failed, is_complete = 0, 0, False
     async with open_container(settings) as container:
         sessions = container.sign_ins.sessions
         try:
             with console.status("Ending sessions…"):
                 # Collect the ids first: a store may list records incompletely while they are deleted.
                 found = [session.id async for session in sessions.all() if belongs_to(session, person)]
-                for session_id in found:
-                    ended += await sessions.end(session_id, "by_operator")
-            is_complete = True
+                ended, failed = await sessions.end_each(found, "by_operator")
+            is_complete = failed == 0
         finally:
             container.audit.record(OperatorCommand("sessions end", operator_name(), ended, everybody, is_complete))
         scheduled = await _scheduled(container)
@@ -59,6 +58,8 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
     left = sum(scheduled[session_id] for session_id in found)
     if left:
         console.print(f"{left} scheduled mail(s) of these sessions stay with Exchange: {_LEAVES}", soft_wrap=True)
+    if failed:
+        raise StorageUnavailable(f"{failed} session(s) could not be ended.", advice="Run the command again.")
 
 
 async def _scheduled(container: Container) -> Counter[str]:

@@ -270,7 +270,7 @@ class Delivery:
         self.metrics.sends.labels(state).inc()
         # Without the store, the record stays `sending` and will count as unknown. The caller gets the true outcome.
         try:
-            await self.ledger.update(reservation, state=state, **changes)
+            await (self.ledger.settle if state == "sent" else self.ledger.update)(reservation, state=state, **changes)
         except StorageUnavailable:
             _log.warning("send_outcome_not_stored", outcome=state)
 

@@ -6,6 +6,7 @@ records have only what is shown and sent. They end with the approval time; a dec
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -206,7 +207,7 @@ class HeldMails:
         """Return what waits for a person, the first that ends first. Raises StorageUnavailable."""
         waiting = _read(await self._read(person), self.clock())
         ids = sorted(waiting.mail, key=lambda one: waiting.mail[one])
-        found = [_parse(stored.value) for stored in await self.records.read_many(COLLECTION, ids)]
+        found = await asyncio.gather(*map(self.find, ids))
         return tuple(mail for mail in found if mail is not None)
 
     async def close(self, mail: HeldMail, seconds: float) -> None:

@@ -16,7 +16,8 @@ Any other send has two records for as long as v0.1.0 may run beside this version
 - The fingerprint of the request names our record. A change to the composing does not change this fingerprint.
 
 A call sends only when it has reserved both records. It reserves the record of v0.1.0 first, so old and new replicas
-compete for one record:
+compete for one record. One round trip creates both and the lease of the send; another stores the outcome in both and
+releases the lease. Only a call that finds a record, or has lost time, reads and compares:
 
 - Two concurrent calls, of any versions: one reserves the record of v0.1.0, and the other waits for the outcome. The
   name of that record also names the lease of the send, so each version sees that the other is at work.
@@ -44,20 +45,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from m365_mcp.errors import ApprovalOver, IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
+from m365_mcp.errors import ApprovalOver, StorageUnavailable
 from m365_mcp.retries import jittered
 from m365_mcp.sending.ledger_entry import Entry, Reservation, State, parse_entry
+from m365_mcp.sending.send_records import COLLECTION, POLL_SECONDS, TRIES, SendRecords, is_same_message
 from m365_mcp.sending.send_request import SendRequest, new_message_id
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import ABSENT, Records, Versioned
+from m365_mcp.storage.records import Records, Write
 
-COLLECTION = "m365-sends"
 WORK_SECONDS = 180.0  # longer than any send runs
 START_SECONDS = 5.0  # from the record of a send to its lease
 LEASE_WAIT_SECONDS = 10.0
-POLL_SECONDS = 0.1
-_TRIES = 10
-_UNREADABLE = "This server's record of an earlier call for this message cannot be read: the message may be sent."
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Ledger:
         if earlier is not None:
             return earlier
         names = request.names()
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             reservation = await self._reserve_all(request, names, records_draft)
             if reservation.is_ours:
                 return reservation
@@ -105,11 +103,15 @@ class Ledger:
                 return reservation
         raise StorageUnavailable
 
+    @property
+    def _reserving(self) -> SendRecords:
+        return SendRecords(self.records, self.leases, self.clock)
+
     async def _earlier(self, request: SendRequest) -> Reservation | None:
         """Return the same send as an earlier version recorded it; None if there is none, or if this call may send."""
         for name in request.earlier_names():
             found = await self.find((name,))
-            if found is not None and _is_same_message(request, found.entry):
+            if found is not None and is_same_message(request, found.entry):
                 found = await self._wait_for_outcome(found)
                 if not found.entry.is_over(self.clock()):
                     return found
@@ -182,7 +184,7 @@ class Ledger:
         found = replace(found, seconds=seconds)
         now = self.clock()
         changed = found.entry.model_copy(update={"state": state, "began_at": now, "held_until": now + seconds})
-        written = await self._write(found, changed)
+        written = await self._reserving.write(found, changed)
         if written is None:
             raise ApprovalOver
         for name in names[1:]:
@@ -190,7 +192,7 @@ class Ledger:
         return replace(found, stored=written, entry=changed, is_ours=True)
 
     async def _reserve_all(self, request: SendRequest, names: tuple[str, ...], records_draft: bool) -> Reservation:
-        """Reserve every record of a send. When an earlier call has one, release the others and return it."""
+        """Reserve every record of a send. When an earlier call has one, return its entry instead."""
         fresh = Entry(
             state="sending",
             fingerprint=request.stored_fingerprint,
@@ -202,43 +204,7 @@ class Ledger:
             save_to_sent=request.save_to_sent,
         )
         seconds = self.windows.key if request.has_key else self.windows.message
-        reserved: list[Reservation] = []
-        for name in names:
-            reservation = await self._reserve_record(request, Reservation(name, ABSENT, fresh, True, seconds, names))
-            if not reservation.is_ours:
-                for ours in reserved:
-                    await self._release(ours, reservation.entry)
-                return reservation
-            reserved.append(reservation)
-        return reserved[0]
-
-    async def _reserve_record(self, request: SendRequest, wanted: Reservation) -> Reservation:
-        """Reserve one record. When an earlier call has the record, return its entry instead."""
-        for _ in range(_TRIES):
-            stored = await self.records.read(COLLECTION, wanted.name)
-            found = parse_entry(stored)
-            if found is None and stored.version is not None:
-                raise OutcomeUnknown(_UNREADABLE)
-            if found is not None and not _is_same_message(request, found):
-                raise IdempotencyKeyReused
-            if found is not None and not found.is_over(self.clock()):
-                return replace(wanted, stored=stored, entry=found, is_ours=False)
-            written = await self._write(replace(wanted, stored=stored), wanted.entry)
-            if written is not None:
-                return replace(wanted, stored=written)
-        raise StorageUnavailable
-
-    async def _release(self, ours: Reservation, other: Entry) -> None:
-        """Release a record: copy the outcome of the call that has the other record, or mark the send as failed."""
-        entry = ours.entry.model_copy(update={"state": "failed"})
-        if other.state in ("sent", "unknown"):
-            entry = other.model_copy(update={"fingerprint": ours.entry.fingerprint})
-        await self._write(ours, entry)
-
-    async def _write(self, reservation: Reservation, entry: Entry) -> Versioned | None:
-        return await self.records.compare_and_swap(
-            COLLECTION, reservation.name, reservation.stored, entry.model_dump(), reservation.seconds
-        )
+        return await self._reserving.reserve(request, fresh, names, seconds)
 
     async def _wait_for_outcome(self, reservation: Reservation) -> Reservation:
         """Wait until the running send has an outcome; mark an abandoned send as unknown."""
@@ -265,11 +231,28 @@ class Ledger:
             StorageUnavailable: the store gave no lease; the caller must not send.
         """
         try:
-            lease = await self.leases.acquire((_lease(reservation),), LEASE_WAIT_SECONDS)
+            lease = reservation.lease or await self.leases.acquire((_lease(reservation),), LEASE_WAIT_SECONDS)
         except TimeoutError as error:
             raise StorageUnavailable from error
         async with self.leases.renewing(lease):
             yield
+
+    async def settle(self, reservation: Reservation, **changes: Any) -> None:
+        """Store the outcome of a send that Graph accepted, and release its lease.
+
+        With the lease, no other call changes the records. A process that has lost it since would write the truth.
+
+        Raises:
+            StorageUnavailable: see `update`.
+        """
+        lease = reservation.lease
+        if lease is None or not lease.is_sure:
+            await self.update(reservation, **changes)
+            return
+        content = reservation.entry.model_copy(update=changes).model_dump()
+        writes = [Write(COLLECTION, name, content, reservation.seconds) for name in reservation.names]
+        async with self.leases.releasing(lease) as release:
+            await self.records.overwrite(*writes, release)
 
     async def update(self, reservation: Reservation, **changes: Any) -> Reservation:
         """Change the entry of a send and return it. When another call has changed the record, return its entry instead.
@@ -278,7 +261,7 @@ class Ledger:
             StorageUnavailable: the change may be lost. The record then stays `sending` and will count as unknown.
         """
         entry = reservation.entry.model_copy(update=changes)
-        written = await self._write(reservation, entry)
+        written = await self._reserving.write(reservation, entry)
         if written is None:
             stored = await self.records.read(COLLECTION, reservation.name)
             return replace(reservation, stored=stored, entry=parse_entry(stored) or entry)
@@ -292,13 +275,8 @@ class Ledger:
         stored = await self.records.read(COLLECTION, reservation.name)
         found = parse_entry(stored)
         if found is not None and found.message_id == entry.message_id:
-            await self._write(replace(reservation, stored=stored), entry)
+            await self._reserving.write(replace(reservation, stored=stored), entry)
 
 
 def _lease(reservation: Reservation) -> str:
     return f"send.{reservation.entry.lease or reservation.name}"
-
-
-def _is_same_message(request: SendRequest, entry: Entry) -> bool:
-    """Return whether an entry belongs to this message: the request or the mail that v0.1.0 composes is equal."""
-    return entry.request_fingerprint == request.fingerprint or entry.fingerprint == request.stored_fingerprint

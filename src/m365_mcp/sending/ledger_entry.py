@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from m365_mcp.storage.leases import Lease
 from m365_mcp.storage.records import Versioned
 
 State = Literal["sending", "sent", "failed", "unknown", "held", "declined"]
@@ -68,6 +69,7 @@ class Reservation:
         is_ours: whether this call performs the send.
         seconds: how long the store retains the record.
         names: keys of all records of the send.
+        lease: the lease of the send, if this call created it and all records together.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Reservation:
     is_ours: bool
     seconds: float
     names: tuple[str, ...]
+    lease: Lease | None = None
 
 
 def parse_entry(stored: Versioned) -> Entry | None:

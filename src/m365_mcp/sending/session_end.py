@@ -12,7 +12,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.held_mail import COLLECTION, CONTENTS, HeldMail, HeldMails
 from m365_mcp.sending.send_events import event_of
-from m365_mcp.storage.records import Put
+from m365_mcp.storage.records import Write
 
 _log = logs.get(__name__)
 
@@ -42,8 +42,8 @@ async def erase(held: HeldMails, person: PersonId, mails: Sequence[HeldMail]) ->
         StorageUnavailable: some may still be there, until their time is over.
     """
     ids, now = [mail.id for mail in mails], held.clock()
-    left = [Put(COLLECTION, one.id, one.decided().model_dump(), max(1.0, one.expires_at - now)) for one in mails]
-    await held.records.put_all([*(Put(CONTENTS, mail_id) for mail_id in ids), *left])
+    left = [Write(COLLECTION, one.id, one.decided().model_dump(), max(1.0, one.expires_at - now)) for one in mails]
+    await held.records.overwrite(*(Write(CONTENTS, mail_id, None) for mail_id in ids), *left)
     await held.unlist(person, ids)
 
 

@@ -2,7 +2,10 @@
 
 The lease of a dead replica expires. A lease makes double work unlikely, not impossible: a frozen process may resume
 after its lease has expired. So callers store the result of the work with `Records.compare_and_swap`, which refuses the
-write of the late process.
+write of the late process, or overwrite only what is true whoever wrote last.
+
+A lease is acquired and released in one round trip each. A holder that renewed it a moment ago deletes it; any other
+compares first, because the lease may have a new holder.
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from m365_mcp import logs
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.retries import jittered
-from m365_mcp.storage.records import Records, Versioned
+from m365_mcp.storage.guard import OPERATION_SECONDS
+from m365_mcp.storage.records import Records, Versioned, Write
 
 LEASE_SECONDS = 4.0
 RENEW_SECONDS = 1.0
@@ -27,12 +31,26 @@ _COLLECTION = "m365-leases"
 _log = logs.get(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lease:
-    """An acquired lease: its name and its record."""
+    """An acquired lease.
+
+    Attributes:
+        name: the name of the work.
+        stored: its record.
+        sure_until: until when no other process can have it, in monotonic seconds.
+        is_released: whether the holder has deleted it, with its last write.
+    """
 
     name: str
-    stored: Versioned
+    stored: Versioned = field(repr=False)
+    sure_until: float
+    is_released: bool = False
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether a write that begins now is over before another process can have the lease."""
+        return time.monotonic() < self.sure_until
 
 
 class Leases:
@@ -70,17 +88,45 @@ class Leases:
         pause = FIRST_POLL_SECONDS
         while True:
             for name in names:
-                stored = await self._records.read(_COLLECTION, name)
-                # A lease that cannot be decrypted counts as missing, and the new lease replaces it.
-                if stored.value is None:
-                    lease = await self._records.compare_and_swap(_COLLECTION, name, stored, _holder(), self._seconds)
-                    if lease is not None:
-                        return Lease(name, lease)
+                lease = await self._try(name)
+                if lease is not None:
+                    return lease
             left = deadline - time.monotonic()
             if pause > left:
                 raise TimeoutError
             await asyncio.sleep(jittered(pause, left))
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
+
+    async def _try(self, name: str) -> Lease | None:
+        began = time.monotonic()
+        write = self.write_of(name)
+        [lease] = await self._records.create(write)
+        if lease is None:
+            stored = await self._records.read(_COLLECTION, name)
+            # A lease that cannot be decrypted counts as missing, and the new lease replaces it.
+            if stored.value == write.value:  # the Redis client asked again after a lost response
+                lease = stored
+            elif stored.value is None and stored.version is not None:
+                lease = await self._records.compare_and_swap(_COLLECTION, name, stored, write.value, self._seconds)
+        return None if lease is None else self.acquired(name, lease, began)
+
+    def write_of(self, name: str) -> Write:
+        """Return what acquires the lease, for a caller that creates it together with other records."""
+        return Write(_COLLECTION, name, {"holder": secrets.token_hex(8)}, self._seconds)
+
+    def acquired(self, name: str, stored: Versioned, began: float) -> Lease:
+        """Return the lease whose record was created; `began`: before the store was asked, in monotonic seconds."""
+        return Lease(name, stored, began + self._seconds - OPERATION_SECONDS)
+
+    @asynccontextmanager
+    async def releasing(self, lease: Lease) -> AsyncIterator[Write]:
+        """Have the block release a lease that is sure, by writing what this yields together with other records."""
+        lease.is_released = True
+        try:
+            yield Write(_COLLECTION, lease.name, None)
+        except BaseException:
+            lease.is_released = False
+            raise
 
     async def is_held(self, name: str) -> bool:
         """Return whether a replica holds this lease. Raises StorageUnavailable."""
@@ -90,34 +136,42 @@ class Leases:
     async def renewing(self, lease: Lease) -> AsyncIterator[None]:
         """Renew a lease while the block runs, then release it."""
         done = asyncio.Event()
-        renewal = asyncio.create_task(self._renew(lease.name, lease.stored, done))
+        renewal = asyncio.create_task(self._renew(lease, done))
         try:
             yield
         finally:
             done.set()
-            await self._release(lease.name, await renewal)
+            await renewal
+            await self.release(lease)
 
-    async def _renew(self, name: str, lease: Versioned, done: asyncio.Event) -> Versioned:
-        """Renew the lease until the work is done; return the last record of the lease."""
+    async def _renew(self, lease: Lease, done: asyncio.Event) -> None:
+        """Renew the lease until the work is done or the lease is lost."""
         while not await _wait_for(done, self._renew_seconds):
+            began = time.monotonic()
             try:
-                renewed = await self._records.compare_and_swap(_COLLECTION, name, lease, lease.value, self._seconds)
+                renewed = await self._records.compare_and_swap(
+                    _COLLECTION, lease.name, lease.stored, lease.stored.value, self._seconds
+                )
             except StorageUnavailable:
                 continue  # the store may respond again before the lease expires
+            if renewed is None and lease.is_released:
+                return
             if renewed is None:
                 _log.warning("lease_lost")
-                return lease
-            lease = renewed
-        return lease
+                lease.sure_until = began
+                return
+            lease.stored, lease.sure_until = renewed, self.acquired(lease.name, renewed, began).sure_until
 
-    async def _release(self, name: str, lease: Versioned) -> None:
-        # When the store does not respond, the lease expires without a release.
+    async def release(self, lease: Lease) -> None:
+        """Release a lease; when the store does not respond, the lease expires."""
+        if lease.is_released:
+            return
         with contextlib.suppress(StorageUnavailable):
-            await self._records.compare_and_swap(_COLLECTION, name, lease, None)
-
-
-def _holder() -> dict[str, str]:
-    return {"holder": secrets.token_hex(8)}
+            if lease.is_sure:
+                async with self.releasing(lease) as write:
+                    await self._records.overwrite(write)
+            else:
+                await self._records.compare_and_swap(_COLLECTION, lease.name, lease.stored, None)
 
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> bool:

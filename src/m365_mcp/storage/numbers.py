@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from m365_mcp import logs
+from m365_mcp.storage.counters import is_unreadable
 from m365_mcp.storage.guard import Guard
 
 _COLLECTION = "m365-numbers"
@@ -40,7 +41,7 @@ class RedisNumbers:
             try:
                 return int(await self._client.incr(key))
             except ResponseError as error:
-                if "integer" not in str(error):
+                if not is_unreadable(error):
                     raise
             _log.warning("record_unreadable", collection=_COLLECTION)
             await self._client.set(key, 1)

@@ -21,14 +21,17 @@ from platformdirs import user_data_path
 from m365_mcp import logs
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.storage import redis_client
+from m365_mcp.storage.backends import LocalBackend, RedisBackend
+from m365_mcp.storage.counter_floors import FlooredCounters
 from m365_mcp.storage.counters import Counters, LocalCounters, RedisCounters
 from m365_mcp.storage.dated_sets import DatedSets, LocalDatedSets, RedisDatedSets
 from m365_mcp.storage.encrypted_store import EncryptedStore
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard, GuardedStore
 from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.newest_seen import NewestSeen, RollbackReports
 from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
-from m365_mcp.storage.records import LocalBackend, Records, RedisBackend
+from m365_mcp.storage.records import Records
 from m365_mcp.storage.reserve import RedisMemory, Reserve, unlimited
 
 Kind = Literal["redis", "disk", "memory"]
@@ -49,6 +52,7 @@ class Storage:
         counters: counters that all replicas change together.
         dated_sets: sets that all replicas share, whose members have a date.
         reserve: the part of the store that anonymous requests may not fill.
+        rollbacks: tells when somebody has taken the store back to an older state.
         close: closes the connections.
     """
 
@@ -60,6 +64,7 @@ class Storage:
     counters: Counters
     dated_sets: DatedSets
     reserve: Reserve
+    rollbacks: RollbackReports
     close: Callable[[], Awaitable[None]]
 
     async def ping(self) -> None:
@@ -83,12 +88,20 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
     _log.info("storage_opened", kind="redis", chosen="REDIS_URL" if settings.redis_url else "default address")
     client = redis_client.connect(url)
     guard = Guard(redis_client.MAX_CONNECTIONS)
-    records = Records(RedisBackend(client, guard), cipher)
-    client_storage = EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher)
-    numbers, counters = RedisNumbers(client, guard), RedisCounters(client, guard)
-    sets = RedisDatedSets(client, guard)
-    reserve = Reserve(RedisMemory(client, guard))
-    return Storage("redis", client_storage, records, Leases(records), numbers, counters, sets, reserve, client.aclose)
+    rollbacks = RollbackReports()
+    records = Records(RedisBackend(client, guard), cipher, NewestSeen(rollbacks))
+    return Storage(
+        "redis",
+        EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher),
+        records,
+        Leases(records),
+        RedisNumbers(client, guard),
+        FlooredCounters(RedisCounters(client, guard), rollbacks),
+        RedisDatedSets(client, guard),
+        Reserve(RedisMemory(client, guard)),
+        rollbacks,
+        client.aclose,
+    )
 
 
 def _in_memory(cipher: RecordCipher) -> Storage:
@@ -97,10 +110,20 @@ def _in_memory(cipher: RecordCipher) -> Storage:
 
 
 def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> Storage:
-    records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher)
-    flows, numbers, counters = EncryptedStore(store, cipher), LocalNumbers(store), LocalCounters(store)
-    sets, reserve = LocalDatedSets(store), Reserve(unlimited)
-    return Storage(kind, flows, records, Leases(records), numbers, counters, sets, reserve, _nothing_to_close)
+    rollbacks = RollbackReports()
+    records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher, NewestSeen(rollbacks))
+    return Storage(
+        kind,
+        EncryptedStore(store, cipher),
+        records,
+        Leases(records),
+        LocalNumbers(store),
+        FlooredCounters(LocalCounters(store), rollbacks),
+        LocalDatedSets(store),
+        Reserve(unlimited),
+        rollbacks,
+        _nothing_to_close,
+    )
 
 
 def _on_disk(settings: Settings, cipher: RecordCipher) -> Storage:

@@ -68,7 +68,15 @@ class Addition:
             for window in self.windows
             for unit, number in self.numbers.items()
         }
-        return Change(self.key, max(window.kept_seconds for window in self.windows), added)
+        seconds = max(window.kept_seconds for window in self.windows)
+        return Change(self.key, seconds, added, lambda name: self.age(name, at) < 1)
+
+    def age(self, name: str, at: float) -> int:
+        """Return how many buckets a counter is younger than the oldest that counts; below 0: it counts no longer."""
+        for window in self.windows:
+            if name[:1] == window.letter and name[2:].isdecimal():
+                return int(name[2:]) - window.first_bucket(at)
+        return -1
 
 
 Buckets = dict[int, int]
@@ -112,13 +120,12 @@ class Counted:
 
 def _counted(addition: Addition, at: float, counters: Mapping[str, int]) -> Counted:
     """Read the counters as they are after an addition."""
-    first = {window.letter: window.first_bucket(at) for window in addition.windows}
     added = addition.change(at).added
     counted: dict[str, Buckets] = {}
     stale: list[str] = []
     for name, number in counters.items():
         series, bucket = name[:2], name[2:]
-        if name[:1] not in first or not bucket.isdecimal() or int(bucket) < first[name[:1]]:
+        if addition.age(name, at) < 0:
             stale.append(name)
             continue
         # Below zero are counters that were lost before something was taken back.

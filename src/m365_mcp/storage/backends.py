@@ -1,0 +1,220 @@
+"""Where records are stored as texts: in Redis, or in a store that only this process changes.
+
+The Redis backend uses plain commands and optimistic transactions (WATCH, MULTI, EXEC). It runs no scripts, because an
+operator may forbid scripts to the Redis user. Several texts are created or overwritten in one round trip, and not in a
+transaction: their keys may have different hash slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from key_value.aio.protocols import AsyncKeyValue
+from redis.asyncio import Redis
+from redis.client import NEVER_DECODE
+from redis.exceptions import ResponseError, WatchError
+
+from m365_mcp import logs
+from m365_mcp.storage.guard import Guard
+
+_log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a backend is to store; see `records.Write`."""
+
+    collection: str
+    key: str
+    text: str | None = field(repr=False)
+    seconds: float = 0
+
+    @property
+    def milliseconds(self) -> int:
+        """How long Redis stores it."""
+        return max(1, round(self.seconds * 1000))
+
+
+class Backend(Protocol):
+    """Stores texts by collection and key; `compare_and_swap` is atomic among all users of the same backend."""
+
+    async def create(self, texts: Sequence[Text]) -> list[bool]:
+        """Store each text whose key has none; return for each whether it was stored. Atomic for each key."""
+
+    async def overwrite(self, texts: Sequence[Text]) -> None:
+        """Store or delete each text, whatever its key has."""
+
+    async def get(self, collection: str, key: str) -> str | None:
+        """Return the text, or None."""
+
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
+        """Replace `old` by `new`, and return False when the stored text is not `old`.
+
+        Args:
+            collection: the first part of the address.
+            key: the second part of the address.
+            old: the expected text; None expects no text.
+            new: the new text; None deletes.
+            seconds: how long the backend stores `new`.
+        """
+
+    def keys(self, collection: str) -> AsyncIterator[str]:
+        """Iterate over the keys of a collection."""
+
+
+class RedisBackend:
+    """Stores each text under one key in Redis."""
+
+    def __init__(self, client: Redis, guard: Guard) -> None:
+        self._client = client
+        self._guard = guard
+
+    async def get(self, collection: str, key: str) -> str | None:
+        """Return the text, or None. Delete a value that is not text: this server never stores one."""
+        async with self._guard.within_limits():
+            try:
+                text = await self._client.get(f"{collection}:{key}")
+            except (UnicodeDecodeError, ResponseError) as error:
+                if not _is_no_text(error):
+                    raise
+                _log.warning("record_unreadable", collection=collection)
+                await self._client.delete(f"{collection}:{key}")
+                return None
+            return None if text is None else str(text)  # the client decodes
+
+    async def create(self, texts: Sequence[Text]) -> list[bool]:
+        """Store each text whose key has none, with SET NX, in one round trip."""
+        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
+            for text in texts:
+                pipe.set(f"{text.collection}:{text.key}", str(text.text), px=text.milliseconds, nx=True)
+            return [bool(stored) for stored in await pipe.execute()]
+
+    async def overwrite(self, texts: Sequence[Text]) -> None:
+        """Store or delete each text in one round trip."""
+        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
+            for text in texts:
+                name = f"{text.collection}:{text.key}"
+                pipe.delete(name) if text.text is None else pipe.set(name, text.text, px=text.milliseconds)
+            await pipe.execute()
+
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
+        """Replace `old` by `new` in one transaction; where nothing is expected, one command does it."""
+        if old is None and new is not None:
+            [is_new] = await self.create([Text(collection, key, new, seconds)])
+            return is_new
+        name = f"{collection}:{key}"
+        async with self._guard.within_limits(), self._client.pipeline() as pipe:
+            try:
+                await pipe.watch(name)
+                if await pipe.get(name) != old:
+                    return False
+                pipe.multi()  # type: ignore[no-untyped-call]
+                if new is None:
+                    pipe.delete(name)
+                else:
+                    pipe.set(name, new, px=max(1, round(seconds * 1000)))
+                await pipe.execute()
+            except WatchError:  # another caller was first
+                return False
+            except (UnicodeDecodeError, ResponseError) as error:
+                if not _is_no_text(error):
+                    raise
+                return False
+        return True
+
+    async def keys(self, collection: str) -> AsyncIterator[str]:
+        """Iterate over the keys with SCAN; leave out what is no text, because this server never stores one."""
+        cursor: int | str = 0
+        while True:
+            options = {NEVER_DECODE: True}
+            async with self._guard.within_limits():
+                cursor, found = await self._client.scan(int(cursor), f"{collection}:*", 500, None, **options)
+            for name in map(_as_text, found):
+                if name is not None:
+                    yield name.partition(":")[2]
+            if not int(cursor):
+                return
+
+
+def _as_text(name: bytes | str) -> str | None:
+    try:
+        return name if isinstance(name, str) else name.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_no_text(error: UnicodeDecodeError | ResponseError) -> bool:
+    """Return whether Redis has bytes or another type under a key, which whoever can write to it may put there."""
+    return isinstance(error, UnicodeDecodeError) or str(error).startswith("WRONGTYPE")
+
+
+_INDEX = "keys"
+
+
+class LocalBackend:
+    """Stores texts in a key-value store that only this process changes: on disk or in memory.
+
+    Args:
+        store: stores the texts.
+        listed: the collections whose keys `keys` returns. The key-value store cannot list keys, so this backend stores
+            an index of them.
+    """
+
+    def __init__(self, store: AsyncKeyValue, listed: tuple[str, ...] = ()) -> None:
+        self._store = store
+        self._listed = listed
+        self._lock = asyncio.Lock()
+
+    async def get(self, collection: str, key: str) -> str | None:
+        """Return the text, or None."""
+        found = await self._store.get(key, collection=collection)
+        return None if found is None else str(found.get("text"))
+
+    async def create(self, texts: Sequence[Text]) -> list[bool]:
+        """Store each text whose key has none."""
+        return [await self.compare_and_swap(text.collection, text.key, None, text.text, text.seconds) for text in texts]
+
+    async def overwrite(self, texts: Sequence[Text]) -> None:
+        """Store or delete each text."""
+        for text in texts:
+            async with self._lock:
+                await self._store_text(text, is_there=await self.get(text.collection, text.key) is not None)
+
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
+        """Replace `old` by `new` under a lock of this process."""
+        async with self._lock:
+            if await self.get(collection, key) != old:
+                return False
+            await self._store_text(Text(collection, key, new, seconds), is_there=old is not None)
+        return True
+
+    async def _store_text(self, text: Text, *, is_there: bool) -> None:
+        if text.text is None:
+            await self._store.delete(text.key, collection=text.collection)
+        else:
+            await self._store.put(text.key, {"text": text.text}, collection=text.collection, ttl=text.seconds)
+        if text.collection in self._listed and is_there != (text.text is not None):
+            await self._update_index(text.collection, text.key, present=text.text is not None)
+
+    async def _update_index(self, collection: str, key: str, *, present: bool) -> None:
+        rest = [listed for listed in await self._index_of(collection) if listed != key]
+        index = {_INDEX: [*rest, key] if present else rest}
+        await self._store.put(_INDEX, index, collection=f"{collection}-index")
+
+    async def _index_of(self, collection: str) -> list[str]:
+        found = await self._store.get(_INDEX, collection=f"{collection}-index") or {}
+        return list(found.get(_INDEX, []))
+
+    async def keys(self, collection: str) -> AsyncIterator[str]:
+        """Iterate over the keys; some records may have expired."""
+        for key in await self._index_of(collection):
+            yield key
