@@ -17,6 +17,9 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from m365_mcp import __version__, logs
+from m365_mcp.auth.passkey_challenges import PasskeyChallenges
+from m365_mcp.auth.passkeys import Passkeys
+from m365_mcp.auth.relying_party import RelyingParty
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import StorageUnavailable
@@ -39,6 +42,8 @@ from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import State
+from m365_mcp.web.passkey_ceremonies import PasskeyCeremonies
+from m365_mcp.web.passkeys import PasskeyPages
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import RateLimits
 from m365_mcp.web.redirect_uris import RedirectUris
@@ -148,7 +153,8 @@ def _page_routes(container: Container) -> list[Route]:
     async def landing(request: Request) -> Response:
         return container.pages.landing(request, endpoint, await _state(container))
 
-    return [Route("/", landing), *container.pages.product.routes(), *approval_pages(container).routes()]
+    approvals = [*passkey_routes(container), *approval_pages(container).routes()]
+    return [Route("/", landing), *container.pages.product.routes(), *approvals]
 
 
 async def _state(container: Container) -> State:
@@ -163,7 +169,23 @@ async def _state(container: Container) -> State:
 def approval_pages(container: Container) -> ApprovalPages:
     """Return the pages where people send or discard what waits for them."""
     clock, proof = container.services.outgoing.delivery.ledger.clock, container.settings.m365_approval_proof
-    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock)
+    ceremonies = passkey_ceremonies(container) if proof == "passkey" else None
+    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock, ceremonies)
+
+
+def passkey_ceremonies(container: Container) -> PasskeyCeremonies:
+    """Return what people do with their passkeys."""
+    clock, records = container.services.outgoing.delivery.ledger.clock, container.storage.records
+    party = RelyingParty.at(container.settings.mcp_server_base_url, container.pages.product.name)
+    challenges = PasskeyChallenges(records, clock)
+    return PasskeyCeremonies(party, Passkeys(records, clock), challenges, container.audit.record, clock)
+
+
+def passkey_routes(container: Container) -> list[Route]:
+    """Return the routes of the page where people change their passkeys."""
+    if container.settings.m365_approval_proof != "passkey":
+        return []
+    return PasskeyPages(passkey_ceremonies(container), container.proofs, container.pages).routes()
 
 
 def _upload_routes(container: Container) -> list[Route]:

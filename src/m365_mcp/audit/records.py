@@ -98,6 +98,7 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
     _put(unmapped, "attachment_bytes", None if content.attachments is None else sum(content.attachments))
     _put(unmapped, "graph_request_id", event.request_id)
     _put(record, "status_detail", "approved by the person" if event.is_approved else None)
+    _put(unmapped, "approval_proof", event.proof)
     if event.outcome == "not_sent" and event.policy is not None and not event.is_approved:
         record |= _blocked([event.policy])
     elif event.policy is not None:

@@ -92,7 +92,7 @@ class Delivery:
             ApprovalOver: it does not wait any more; nothing was sent.
             OutcomeUnknown, M365Error: see `send`.
         """
-        observed = ObservedSend(self.observer, event_of(mail, strategy.to_hold().message))
+        observed = ObservedSend(self.observer, event_of(mail, strategy.to_hold().message, proof=self.approval.proof))
         return await self._finish(observed.run(self._send_held(observed, mail, strategy)))
 
     async def decline(self, mail: HeldMail) -> None:
