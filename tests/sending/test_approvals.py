@@ -213,10 +213,10 @@ async def test_h4_approved_mail_is_decided_by_the_policies_of_now() -> None:
 
 
 async def test_l2_approval_of_a_composed_mail_is_of_its_whole_content() -> None:
-    """The digest that the page carries is of everything in the mail; one of a mail that differs anywhere sends nothing."""
+    """The digest on the page is of everything in the mail; one of a mail that differs anywhere sends nothing."""
     async with asking() as (one, approvals):
         await send(one.ada, attachments=[FILE])
-        await send(one.ada, attachments=[{**FILE, "content": "b3RoZXI="}])
+        await send(one.ada, attachments=[{**FILE, "content_base64": "b3RoZXI="}])
         await send(one.ada, attachments=[FILE], body="At one?")
         mails = await approvals.of(one.ada.person)
         digests = {(await approvals.show(mail)).digest for mail in mails}
