@@ -1,4 +1,4 @@
-"""A program with the person's cookies, the bearer token and every page in its hands gets no mail out without a gesture."""
+"""A program that has the person's cookies, bearer token and every page gets no mail out without a gesture."""
 
 from __future__ import annotations
 

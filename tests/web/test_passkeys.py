@@ -10,6 +10,7 @@ import pytest
 from webauthn.helpers import bytes_to_base64url
 
 from m365_mcp import settings
+from m365_mcp.auth.passkey_challenges import CHALLENGE_SECONDS, PasskeyChallenges
 from m365_mcp.auth.passkeys import MAX_PASSKEYS, Passkey, Passkeys
 from m365_mcp.errors import PasskeyRefused, SettingsMistake
 from m365_mcp.person import PersonId
@@ -239,6 +240,25 @@ async def test_l6_counter_never_goes_back_however_many_replicas_verify() -> None
 
     assert [type(one) for one in results].count(PasskeyRefused) == 2
     assert kept.sign_count == 5
+
+
+async def test_l6_challenge_counts_once_and_ends_soon() -> None:
+    """A challenge is redeemed once, by one of many who try, for what it was made for, and not after its time."""
+    async with passkeys_needed() as ada:
+        now = [1000.0]
+        challenges = PasskeyChallenges(ada.one.world.container.storage.records, lambda: now[0])
+        made = await challenges.make("k", "send", "a")
+        tries = await asyncio.gather(*(challenges.redeem("k", "send", "a") for _ in range(4)), return_exceptions=True)
+        replaced = await challenges.make("k", "send", "a")
+        await challenges.make("k", "send", "a")
+        other = await challenges.redeem("k", "send", "b")
+        await challenges.make("k", "send", "a")
+        now[0] += CHALLENGE_SECONDS
+        with pytest.raises(PasskeyRefused):
+            await challenges.redeem("k", "send", "a")
+
+    assert [one for one in tries if isinstance(one, bytes)] == [made]
+    assert len({made, replaced, other}) == 3
 
 
 @pytest.mark.parametrize(
