@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, audit, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, passkeys, audit, simulator, version. It reads the settings once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
+passkeys = App(name="passkeys", help="Take a person's passkeys away.")
+app.command(passkeys)
 audit = App(name="audit", help="Verify the audit trail.")
 app.command(audit)
 
@@ -185,6 +187,22 @@ def end_sessions(
 
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(end(chosen, Console(), person, everybody=everybody))
+
+
+@passkeys.command(name="remove")
+def remove_passkeys(person: str) -> None:
+    """Remove all passkeys of one person, who can add new ones after a new sign-in with Microsoft.
+
+    Example: `m365-mcp passkeys remove ada@contoso.example`
+
+    Args:
+        person: whose passkeys to remove; object id or sign-in name.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.passkeys import remove
+
+    logs.configure("error", chosen.mcp_log_format)
+    asyncio.run(remove(chosen, Console(), person))
 
 
 @app.command

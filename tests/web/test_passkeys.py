@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from webauthn.helpers import bytes_to_base64url
 
 from m365_mcp import settings
 from m365_mcp.auth.passkey_challenges import CHALLENGE_SECONDS, PasskeyChallenges
 from m365_mcp.auth.passkeys import MAX_PASSKEYS, Passkey, Passkeys
+from m365_mcp.commands.passkeys import remove
+from m365_mcp.commands.sessions import open_store
 from m365_mcp.errors import PasskeyRefused, SettingsMistake
 from m365_mcp.person import PersonId
 from m365_mcp.sending.own_drafts import OwnDrafts
@@ -240,6 +243,27 @@ async def test_l6_counter_never_goes_back_however_many_replicas_verify() -> None
 
     assert [type(one) for one in results].count(PasskeyRefused) == 2
     assert kept.sign_count == 5
+
+
+async def test_l6_operator_removes_the_passkeys_of_one_person(tmp_path: Path) -> None:
+    """The command takes all passkeys of the named person away, and nobody else's."""
+    chosen = settings.load(**{**IDS, "_env_file": None, "mcp_data_dir": tmp_path})
+    ada, grace = PersonId("tenant", "ada-id"), PersonId("tenant", "grace-id")
+    async with open_store(chosen) as container:
+        store = Passkeys(container.storage.records)
+        for person, name in ((ada, ADA), (grace, GRACE)):
+            await store.add(person, name, Passkey(id="p", public_key="k", sign_count=0, added_at=0.0))
+    console = Console(record=True)
+    await remove(chosen, console, "ADA@contoso.example")
+    await remove(chosen, console, "nobody@contoso.example")
+    async with open_store(chosen) as container:
+        left = [owner.person async for owner in Passkeys(container.storage.records).owners()]
+
+    assert left == [grace]
+    assert [line for line in console.export_text().splitlines() if "removed" in line] == [
+        "1 passkey(s) removed",
+        "0 passkey(s) removed",
+    ]
 
 
 async def test_l6_challenge_counts_once_and_ends_soon() -> None:

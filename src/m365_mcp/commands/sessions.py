@@ -23,7 +23,7 @@ async def show(settings: Settings, console: Console, person: str | None) -> None
     """Print one line per session. Raises M365Error."""
     table = Table("Person", "Object id", "MCP client", "Signed in", "Last refresh", title="Sessions")
     count = 0
-    async with _open(settings) as container:
+    async with open_store(settings) as container:
         sessions = container.sign_ins.sessions
         with console.status("Reading the store…"):
             async for session in sessions.all():
@@ -39,19 +39,20 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
     if everybody == (person is not None):
         raise InvalidArgument("Name one person, or use --all.", advice="m365-mcp sessions end --help shows examples.")
     ended = 0
-    async with _open(settings) as container:
+    async with open_store(settings) as container:
         sessions = container.sign_ins.sessions
         with console.status("Ending sessions…"):
             # Collect the ids first: a store may list records incompletely while they are deleted.
             found = [session.id async for session in sessions.all() if _belongs_to(session, person)]
             for session_id in found:
                 ended += await sessions.end(session_id, "by_operator")
-        container.audit.record(OperatorCommand("sessions end", _operator(), ended, everybody))
+        container.audit.record(OperatorCommand("sessions end", operator(), ended, everybody))
     console.print(f"{ended} session(s) ended")
 
 
 @asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[Container]:
+async def open_store(settings: Settings) -> AsyncIterator[Container]:
+    """Open the store for a command about people. Raises InvalidArgument where only the server can reach it."""
     # Sessions can be ended wherever the store is reached, also where the file of policies is missing or has a mistake.
     container = build_container(settings.model_copy(update={"m365_policy_file": None}))
     try:
@@ -65,7 +66,7 @@ async def _open(settings: Settings) -> AsyncIterator[Container]:
         await container.close()
 
 
-def _operator() -> str:
+def operator() -> str:
     """Return the name of the operating system's user who runs this command."""
     try:
         return getpass.getuser()
