@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, passkeys, audit, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, passkeys, audit, simulator, version."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import CDPSession, Page, Route, expect
 
 from tests.browsers import NEEDS_CHROMIUM, open_profile
-from tests.inprocess import ADA, SERVER
+from tests.inprocess import ADA
 from tests.sending.test_outbox import MARIE, send
 from tests.web.passkey_people import PASSKEYS, AtBrowser, passkeys_needed
 

@@ -36,8 +36,6 @@ def check_passkey_host(public_url: str) -> None:
         raise ValueError(
             "must not be passkey while MCP_SERVER_BASE_URL has an IP address; browsers bind passkeys to a host name"
         )
-    if url.scheme != "https" and url.host != "localhost":
-        raise ValueError("must not be passkey while MCP_SERVER_BASE_URL is without https")
 
 
 def check_authority(value: str) -> str:
