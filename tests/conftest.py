@@ -6,6 +6,7 @@ import gc
 import hashlib
 import os
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 
 import pytest
@@ -100,8 +101,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark in _marks(item):
             item.add_marker(mark)
     if not config.option.large:
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("full")])
-        items[:] = [item for item in items if not item.get_closest_marker("full")]
+        left_out = {item for item in items if item.get_closest_marker("full")} | set(_beyond_the_sample(items))
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _beyond_the_sample(items: Collection[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield the cases that `make test` leaves out of each test marked `sample(N)`: all but N, evenly spread."""
+    cases = defaultdict(list)
+    for item in sorted(items, key=lambda item: item.nodeid):
+        if (mark := item.get_closest_marker("sample")) and not item.get_closest_marker("full"):
+            cases[item.nodeid.partition("[")[0], *mark.args].append(item)
+    for (_, wanted), all_cases in cases.items():
+        kept = {index * len(all_cases) // wanted for index in range(wanted)}
+        yield from (item for index, item in enumerate(all_cases) if index not in kept)
 
 
 def _marks(item: pytest.Item) -> Iterator[str | pytest.MarkDecorator]:

@@ -288,6 +288,7 @@ TEXT = st.lists(PIECES | st.characters(codec="utf-8", max_codepoint=0x2FFF), max
     query=TEXT,
 )
 @example(start="https://", path="ﬃ.example:443/x", query="")
+@pytest.mark.full
 def test_f6_client_that_sends_exactly_what_the_setting_has_is_allowed(start: str, path: str, query: str) -> None:
     """Whatever entry is accepted at the start matches its own text, as Pydantic spells it anew."""
     entry = f"{start}{path}?{query}" if query else f"{start}{path}"

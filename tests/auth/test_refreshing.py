@@ -280,6 +280,7 @@ async def test_f3_refusal_that_no_sign_in_changes_keeps_the_session(number: int)
 
 
 @pytest.mark.parametrize("number", KEEPING)
+@pytest.mark.sample(4)
 async def test_f3_refusal_that_no_sign_in_changes_is_named_and_passes_with_its_reason(number: int) -> None:
     """F3: with an expired assertion a call and a refresh hear the number; afterwards the same refresh token works."""
     async with world(refusing(400, error="invalid_grant", error_codes=[number])) as one:

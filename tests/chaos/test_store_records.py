@@ -105,6 +105,7 @@ LOSSES: dict[str, tuple[Losing, list[int]]] = {
 
 
 @pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.sample(3)
 async def test_s8_lost_record_has_its_documented_answer(lab: Lab, kind: str) -> None:
     """E8/S8: each kind of record is deleted in turn: an answer that fits, never 500, and a new sign-in works."""
     lose, statuses = LOSSES[kind]
@@ -120,6 +121,7 @@ async def test_s8_lost_record_has_its_documented_answer(lab: Lab, kind: str) -> 
     "how", [random_bytes, *(pytest.param(how, marks=pytest.mark.full) for how in (truncated, another_key))]
 )
 @pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.sample(3)
 async def test_s9_spoilt_record_is_treated_as_missing(lab: Lab, kind: str, how: Spoil) -> None:
     """E9/S9: noise, half a record, or one sealed with another key gets the same answer as none, and is logged.
 
@@ -136,6 +138,7 @@ async def test_s9_spoilt_record_is_treated_as_missing(lab: Lab, kind: str, how: 
         assert lab.log.count("record_unreadable") > logged
 
 
+@pytest.mark.full
 async def test_s12_rotated_encryption_key_signs_nobody_out(
     lab_redis: Redis, simulator: Simulator, tmp_path: Path
 ) -> None:

@@ -187,6 +187,7 @@ async def test_repeat_sends_nothing_and_leaves_no_draft(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.sample(1)
 async def test_unclear_answer_is_settled_by_looking(
     writer: Assistant, full_server: Server, simulator: Simulator, when: str
 ) -> None:
@@ -204,6 +205,7 @@ async def test_unclear_answer_is_settled_by_looking(
 
 
 @pytest.mark.parametrize("step", ["createReply", "PATCH", "attachments"])
+@pytest.mark.sample(1)
 async def test_lost_answer_on_the_way_sends_one_mail_or_none(
     writer: Assistant, full_server: Server, simulator: Simulator, step: str
 ) -> None:

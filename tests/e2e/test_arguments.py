@@ -236,6 +236,7 @@ def _entries_as_text(value: Any) -> Any:
 
 @pytest.mark.parametrize("tool", WRITING)
 @pytest.mark.parametrize("spelling", [as_text, _one_alone, _entries_as_text])
+@pytest.mark.sample(6)
 async def test_k8_every_argument_arrives_however_a_client_writes_it(
     writer: Writer, tool: str, spelling: Callable[[Any], Any]
 ) -> None:
@@ -250,6 +251,7 @@ async def test_k8_every_argument_arrives_however_a_client_writes_it(
 
 @pytest.mark.parametrize("tool", WRITING)
 @pytest.mark.parametrize("empty", [None, "", [], [""], {}], ids=repr)
+@pytest.mark.sample(5)
 async def test_k8_every_optional_argument_may_be_empty(writer: Writer, tool: str, empty: Any) -> None:
     """K8: a client that fills every argument with nothing gets the defaults."""
     given = {name: SAMPLES[name] for name in REQUIRED[tool]} | {"body": SAMPLES["body"]}
@@ -301,6 +303,7 @@ async def test_allow_duplicate_sends_a_second_copy(writer: Writer, tool: str) ->
 
 @pytest.mark.parametrize("tool", LEDGERED)
 @pytest.mark.parametrize("written", [True, "true", " TRUE "], ids=repr)
+@pytest.mark.sample(4)
 async def test_k8_dry_run_sends_nothing_and_tells_what_the_same_call_then_sends(
     writer: Writer, shared_simulator: Simulator, tool: str, written: Any
 ) -> None:

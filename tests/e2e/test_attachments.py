@@ -325,6 +325,7 @@ async def test_link_dies_with_its_session(attaching_server: Server, simulator: S
 
 @pytest.mark.parametrize("start", [b"MZ\x90\x00", b"\x7fELF", b"#!/bin/sh\n"])
 @pytest.mark.parametrize("size", [100, 4_000_000])
+@pytest.mark.sample(2)
 async def test_program_is_refused_by_its_content(
     attaching_ada: AttachingPerson, simulator: Simulator, start: bytes, size: int
 ) -> None:
@@ -401,6 +402,7 @@ async def test_missing_file_keeps_the_mail_back(attaching_ada: AttachingPerson, 
         (None, 150_000_001, 413, "file_too_large"),
     ],
 )
+@pytest.mark.sample(1)
 async def test_upload_of_another_length_is_refused_before_its_bytes(
     attaching_ada: AttachingPerson,
     simulator: Simulator,

@@ -86,6 +86,7 @@ async def test_workload_identity_needs_no_secret_and_follows_the_token_file(
     ],
     ids=["issuer", "subject", "audience", "expired", "signature"],
 )
+@pytest.mark.sample(2)
 async def test_wrong_federated_token_is_explained(
     simulator: Simulator, tmp_path: Path, changes: dict[str, Any], number: str
 ) -> None:

@@ -64,6 +64,7 @@ async def signed_in(client: HandClient, **metadata: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.sample(3)
 async def test_f2_any_scope_is_registered_authorized_and_refreshed_as_the_one_scope(
     client: HandClient, scope: str
 ) -> None:
@@ -138,6 +139,7 @@ async def test_f12_media_types_have_no_case(client: HandClient) -> None:
         ("application/json;q=0", None),
     ],
 )
+@pytest.mark.sample(3)
 async def test_f12_answer_has_a_form_that_the_client_reads(
     client: HandClient, accept: str | None, media_type: str | None
 ) -> None:
@@ -172,6 +174,7 @@ async def test_f20_several_blanks_may_follow_bearer(client: HandClient, scheme: 
 
 
 @pytest.mark.parametrize("name", [name for name in CLIENTS if name != "loopback"])
+@pytest.mark.sample(5)
 async def test_f4_every_uri_of_a_client_is_registered_and_leads_to_the_consent_page(
     every_client: HandClient, name: str
 ) -> None:

@@ -104,6 +104,7 @@ UTF_16, LATIN_1 = "MCP_PORT=8100\r\n".encode("utf-16"), "# Größe\n".encode("la
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
+@pytest.mark.sample(2)
 def test_f8_command_names_the_coding_of_dotenv_or_does_not_read_it(
     tmp_path: Path, command: list[str], code: int, content: bytes
 ) -> None:
@@ -116,6 +117,7 @@ def test_f8_command_names_the_coding_of_dotenv_or_does_not_read_it(
 
 
 @pytest.mark.parametrize("content", [UTF_16, LATIN_1], ids=["UTF-16", "Latin-1"])
+@pytest.mark.full
 def test_f8_inspector_names_the_coding_of_dotenv(tmp_path: Path, content: bytes) -> None:
     """The Inspector shows what its server writes to standard error: the row, and no traceback."""
     (tmp_path / ".env").write_bytes(content)

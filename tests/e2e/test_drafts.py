@@ -121,6 +121,7 @@ async def test_messages_of_others_making_are_left_alone(writer: Assistant, simul
 
 @pytest.mark.parametrize("settling", ["draft", pytest.param("nothing", marks=pytest.mark.full)])
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.sample(1)
 async def test_unclear_answer_is_settled_by_looking(
     writer: Assistant, simulator: Simulator, when: str, settling: str
 ) -> None:

@@ -53,6 +53,7 @@ async def test_namesake_beyond_what_is_shown_still_counts(writer: Assistant, sim
     assert "1 more" in found["advice"]
 
 
+@pytest.mark.full
 async def test_g22_person_looks_people_up_so_often_an_hour(writer: Assistant, full_server: Server) -> None:
     """G22: of 121 calls the last is refused, with the time to wait; another tool that reads works on."""
     access = (await grant_of(writer)).access

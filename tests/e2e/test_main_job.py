@@ -129,6 +129,7 @@ async def _call_by_hand(http: httpx2.AsyncClient, server: Server, tool: str) -> 
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.sample(6)
 async def test_bad_argument_sends_nothing_and_says_why(
     ada: Assistant, simulator: Simulator, change: dict[str, Any], said: str
 ) -> None:

@@ -80,6 +80,7 @@ async def post(
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.sample(8)
 async def test_h20_odd_body_is_answered_with_4xx_by_every_oauth_endpoint(
     whole_server: Server, body: tuple[str | None, bytes]
 ) -> None:

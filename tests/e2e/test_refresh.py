@@ -120,6 +120,7 @@ SOME_IN_THE_QUICK_RUN = [
 
 
 @pytest.mark.parametrize("what", SOME_IN_THE_QUICK_RUN)
+@pytest.mark.full
 async def test_f5_f6_f8_fault_of_entra_is_an_outage_and_costs_no_token(
     what: dict[str, Any], tmp_path: Path, simulator: Simulator, shared_redis: Redis
 ) -> None:

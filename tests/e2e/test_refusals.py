@@ -65,6 +65,7 @@ async def test_missing_admin_consent_is_named_and_granting_it_is_enough(ada: Ass
     ],
     ids=lambda value: value if isinstance(value, str) and "_" in value else "",
 )
+@pytest.mark.sample(3)
 async def test_every_refusal_of_the_exchange_has_its_own_advice(
     ada: Assistant, simulator: Simulator, status: int, body: dict[str, Any], code: str, advice: str
 ) -> None:
@@ -183,6 +184,7 @@ async def test_h5_h10_refusal_of_graph_says_that_nothing_was_sent(
     ],
     ids=["500", "503", "504", "reset", "html", "202-retry-after"],
 )
+@pytest.mark.sample(4)
 async def test_h3_h4_unclear_answer_is_reported_as_unknown_and_never_repeated(
     signed_in_ada: Assistant, simulator: Simulator, what: dict[str, Any], when: str
 ) -> None:

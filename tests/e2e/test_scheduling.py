@@ -111,6 +111,7 @@ async def test_repeat_schedules_nothing(writer: Assistant, simulator: Simulator)
 
 @pytest.mark.parametrize("folder", ["outbox", "drafts"])
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.sample(1)
 async def test_unclear_answer_ends_in_one_scheduled_mail_or_none(
     writer: Assistant, simulator: Simulator, when: str, folder: str
 ) -> None:

@@ -99,6 +99,7 @@ async def test_e7_s7_full_store_burns_neither_code_nor_sign_in(tmp_path: Path, s
     assert (redeemed.status_code, refreshed.status_code) == (200, 200)
 
 
+@pytest.mark.full
 async def test_a4_browser_that_comes_back_twice_counts_once(server: Server, simulator: Simulator) -> None:
     """A4: three returns with one state at once: one goes on to the client, the others see a page that says so."""
     person = PersonAtBrowser(simulator.ready["ca_file"])

@@ -133,6 +133,7 @@ async def test_f5_every_refused_callback_is_one_line(own_server: Server) -> None
         (400, "invalid_grant", 9999999, "microsoft_refused"),
     ],
 )
+@pytest.mark.sample(2)
 async def test_f5_refused_redemption_is_one_line(
     own_server: Server, simulator: Simulator, status: int, error: str, number: int, code: str
 ) -> None:
@@ -187,6 +188,7 @@ async def test_f5_refused_registrations_and_authorizations_name_host_and_cause(o
         (9999999, "teapot", "microsoft_refused"),
     ],
 )
+@pytest.mark.sample(2)
 async def test_f3_refused_exchange_ends_no_session_that_a_sign_in_cannot_mend(
     ada: Assistant, server: Server, simulator: Simulator, number: int, error: str, code: str
 ) -> None:

@@ -64,6 +64,7 @@ async def test_without_toolsets_there_are_two_tools_and_two_permissions(server: 
 
 
 @pytest.mark.parametrize("toolset", NEW)
+@pytest.mark.sample(2)
 async def test_toolset_brings_its_tools_asks_for_its_permissions_and_names_what_is_missing(
     toolset: str, simulator: Simulator, tmp_path: Path
 ) -> None:

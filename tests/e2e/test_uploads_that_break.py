@@ -31,6 +31,7 @@ FAULTS: dict[str, dict[str, Any]] = {
         ("429", "before", 1),
     ],
 )
+@pytest.mark.sample(2)
 async def test_broken_chunk_is_resumed(
     attaching_ada: AttachingPerson, simulator: Simulator, what: str, when: str, which: int
 ) -> None:
@@ -82,6 +83,7 @@ async def test_host_may_spell_its_answers_like_graph(attaching_ada: AttachingPer
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("what", ["reset", "500", "429"])
+@pytest.mark.sample(2)
 async def test_small_file_whose_answer_is_lost_is_attached_once(
     attaching_ada: AttachingPerson, simulator: Simulator, what: str, when: str
 ) -> None:
@@ -182,6 +184,7 @@ async def _once_free(url: str, data: bytes) -> httpx2.Response:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.full
 async def test_link_outlives_the_process_that_was_taking_the_file(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path
 ) -> None:

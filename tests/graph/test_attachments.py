@@ -77,6 +77,7 @@ async def test_small_file_is_added_in_one_request() -> None:
 
 
 @pytest.mark.parametrize("lost", [refuses(503), httpx2.ReadError("broke off")], ids=["503", "broken off"])
+@pytest.mark.sample(1)
 async def test_doubtful_addition_is_looked_up(lost: httpx2.Response | Exception) -> None:
     """A file that is there was added; another one does not count, and the file is added again."""
     graph, one, _ = over(lost, listing("b.txt", "a.txt"))

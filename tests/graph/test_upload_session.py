@@ -146,6 +146,7 @@ class BreakingHost:
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("when", ["before", "halfway", "after"])
 @pytest.mark.parametrize("what", ["reset", "500", "429"])
+@pytest.mark.sample(6)
 async def test_broken_chunk_is_resumed(what: str, when: str, which: int) -> None:
     """After every fault, stored or not, the file arrives complete, once, and in order."""
     host = BreakingHost(what, when, which)

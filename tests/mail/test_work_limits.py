@@ -69,6 +69,7 @@ ORDINARY = {
         for kind in ORDINARY
     ],
 )
+@pytest.mark.sample(1)
 def test_long_ordinary_mail_is_accepted(content_type: str, body: str) -> None:
     """A hundred pages of a newsletter, or a table of 2,000 rows, are within the limits."""
     assert build(body=body, content_type=content_type).warnings == ()
@@ -99,6 +100,7 @@ TOO_MUCH = {
 
 
 @pytest.mark.parametrize(("content_type", "body", "said"), TOO_MUCH.values(), ids=TOO_MUCH)
+@pytest.mark.sample(4)
 def test_g25_too_much_work_is_refused_before_it_is_done(content_type: str, body: str, said: str) -> None:
     """The error names the limit that is exceeded, its value, and what to do instead."""
     request = MessageRequest(to=["a@b.example"], subject="s", body=body, content_type=content_type)

@@ -48,6 +48,7 @@ async def sent_by_ada(one: Post) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("mode", ["direct", "draft"])
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.sample(3)
 async def test_l1_mail_waits_by_every_way_and_leaves_once_when_it_is_approved(way: str, mode: str) -> None:
     """Nothing is sent before the approval; what is approved is sent without another call, and once."""
     async with asking(m365_send_mode=mode) as (one, approvals):
@@ -180,6 +181,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", [*CHANGES, "attachment"])
+@pytest.mark.sample(2)
 async def test_l2_approval_of_a_draft_is_void_when_it_was_changed(change: str) -> None:
     """What was read on the page is what leaves; a changed draft waits on, and can be read and approved as it is now."""
     async with asking(m365_send_bcc=True) as (one, approvals):

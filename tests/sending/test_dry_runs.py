@@ -58,6 +58,7 @@ def test_every_way_out_has_its_dry_run() -> None:
 
 
 @pytest.mark.parametrize("way", DRY_WAYS)
+@pytest.mark.sample(2)
 async def test_dry_run_of_a_denied_message_names_the_policy_as_the_send_does(way: str) -> None:
     """The refusal is the one that the same call meets without dry_run."""
     async with post() as one:
@@ -109,6 +110,7 @@ async def test_dry_run_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("way", DRY_WAYS)
+@pytest.mark.sample(2)
 async def test_dry_run_says_that_the_person_would_be_asked(way: str) -> None:
     """A mail that would wait for approval is neither permitted nor denied, and its dry run holds nothing."""
     async with post(m365_send_approval="all") as one:

@@ -30,6 +30,7 @@ async def left(one: Post) -> int:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.sample(3)
 async def test_g22_setting_limits_what_leaves(name: str) -> None:
     """G22: the second message is refused by the setting that is named; with 0 it leaves."""
     async with post(**{name: SETTINGS[name]}) as one:
@@ -47,6 +48,7 @@ async def test_g22_setting_limits_what_leaves(name: str) -> None:
 
 @pytest.mark.parametrize("mode", ["direct", "draft"])
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.sample(3)
 async def test_g22_limit_holds_for_every_way_out(way: str, mode: str) -> None:
     """G22: whatever tool sends, the message counts, and the next is refused and leaves no draft that it made."""
     async with post(m365_send_mode=mode, m365_send_person_hourly=1) as one:
@@ -58,6 +60,7 @@ async def test_g22_limit_holds_for_every_way_out(way: str, mode: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.sample(2)
 async def test_g22_limit_refuses_every_way_out(way: str) -> None:
     """G22: once the limit is reached, no tool sends."""
     async with post(m365_send_person_hourly=1) as one:
@@ -87,6 +90,7 @@ async def test_repeat_and_refusals_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(("mode", "when"), [("direct", "after"), ("draft", "after"), ("draft", "before")])
+@pytest.mark.sample(1)
 async def test_message_with_a_lost_answer_counts(mode: str, when: str) -> None:
     """What may have left counts, and so does what was looked up and found sent, or was sent then."""
     async with post(m365_send_mode=mode, m365_send_person_hourly=1) as one:

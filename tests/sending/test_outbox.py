@@ -291,6 +291,7 @@ async def test_reply_whose_key_is_taken_leaves_no_draft() -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.sample(1)
 async def test_lost_answer_to_a_reply_is_looked_up(when: str) -> None:
     """One mail and a receipt, whether Graph had sent it or not."""
     async with post() as one:

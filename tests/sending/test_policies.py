@@ -93,6 +93,7 @@ async def _reply(one: Post, **changes: Any) -> object:
 
 @pytest.mark.parametrize("mode", ["direct", "draft"])
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.sample(4)
 async def test_g13_forbidden_message_leaves_by_no_way(way: str, mode: str, tmp_path: Path) -> None:
     """A policy of the file holds for every tool that sends; the error names it and has its advice."""
     file = tmp_path / "policies.cedar"
@@ -114,6 +115,7 @@ async def test_g13_forbidden_message_leaves_by_no_way(way: str, mode: str, tmp_p
 
 @pytest.mark.parametrize("level", ["draft", "off"])
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.sample(3)
 async def test_level_forbids_every_way_out_even_if_a_tool_got_through(way: str, level: str) -> None:
     """The level is a policy too: below `send` nothing leaves, whichever code calls."""
     async with post() as one:
@@ -275,6 +277,7 @@ COUNTS = {
 
 
 @pytest.mark.parametrize("condition", COUNTS)
+@pytest.mark.sample(3)
 async def test_g22_policy_knows_what_left_before_this_message(condition: str) -> None:
     """G22: counts of the person, and of everybody, do not include the message that is decided nor refused ones."""
     async with post() as one:
@@ -387,6 +390,7 @@ async def test_file_with_a_mistake_stops_the_start(content: bytes | None, said: 
         ("/s=mallory/@contoso.example", "invalid"),
     ],
 )
+@pytest.mark.sample(2)
 async def test_h15_domain_in_a_local_part_counts(address: str, domain: str) -> None:
     """H15: an address that systems may deliver elsewhere is external, and its other domain can be forbidden."""
     async with post(m365_internal_domains="contoso.example") as one:
@@ -401,6 +405,7 @@ async def test_h15_domain_in_a_local_part_counts(address: str, domain: str) -> N
 @pytest.mark.parametrize(
     "name", ["a.xlsx", "a.XLSX", "a.xlsx ", "a.xlsx;", "a.xlsx%20", "a.xlsx::$DATA", "a\uff0exlsx", "a.\uff58lsx"]
 )
+@pytest.mark.sample(2)
 async def test_g13_extension_counts_in_every_spelling(name: str) -> None:
     """A file that opens as a workbook is one for the policies, however its name is written."""
     async with post(m365_send_blocked_extensions=("none",)) as one:

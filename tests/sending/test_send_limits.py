@@ -238,6 +238,7 @@ async def race(replicas: Sequence[SendLimits], sends: int, *addresses: str) -> t
         ("M365_SEND_HOURLY_LIMIT", 13, 26),
     ],
 )
+@pytest.mark.sample(1)
 async def test_g22_limit_holds_in_a_race_of_three_replicas(
     clients: Sequence[Client], variable: str, most: int, allowed: int
 ) -> None:

@@ -91,6 +91,7 @@ async def test_racers_on_both_versions_send_one_mail(upgrade: Upgrade, key: str 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("outcome", ["sent", "refused"])
 @pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.sample(3)
 async def test_repeat_at_the_other_version_waits_for_a_running_send(
     upgrade: Upgrade, order: tuple[str, str], outcome: str, key: str | None
 ) -> None:

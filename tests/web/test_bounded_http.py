@@ -138,6 +138,7 @@ def test_h9_head_at_the_limit_is_served_and_one_byte_more_is_431(application: Ap
     ],
 )
 @pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.sample(4)
 def test_h9_nothing_is_kept_of_a_request_that_never_ends(application: Application, begin: bytes, number: int) -> None:
     """The part of a head, of a trailer or of a chunk's extension that is too large is not stored."""
     limits = replace(USUAL, discard_seconds=PATIENCE_SECONDS)

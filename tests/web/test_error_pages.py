@@ -235,6 +235,7 @@ EACH = pytest.mark.parametrize(
 
 
 @EACH
+@pytest.mark.sample(8)
 async def test_f18_browser_gets_one_of_our_pages(visit: Visit, status: int, code: str, heading: str) -> None:
     """A heading in plain words, the code and the time; nothing of FastMCP's, and nothing from a third party."""
     async with opened(m365_toolsets=("attachments",)) as http:

@@ -145,6 +145,7 @@ FLOODS: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("path", FLOODS)
+@pytest.mark.sample(2)
 async def test_h3_flood_from_one_address_is_refused_and_takes_nothing_from_others(path: str) -> None:
     """Beyond the number, an address gets 429 and when to come back, and one other address still gets through."""
     endpoints, most = Endpoints(), RATES[path].address

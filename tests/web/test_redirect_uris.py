@@ -43,6 +43,7 @@ async def test_h21_registration_with_it_is_refused(program: httpx2.AsyncClient, 
 
 @NAMED
 @pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.sample(5)
 async def test_h21_authorization_request_with_it_is_refused(program: httpx2.AsyncClient, uri: str, method: str) -> None:
     """It is not taken for the registered URI, a person sees why, and nobody is redirected."""
     fields = {"response_type": "code", "client_id": await register(program), "redirect_uri": uri}

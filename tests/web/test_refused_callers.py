@@ -37,6 +37,7 @@ async def lines_of(http: httpx2.AsyncClient, method: str, path: str, **headers: 
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
 @pytest.mark.parametrize(("method", "path", "step"), STEPS)
 @pytest.mark.parametrize(("headers", "code", "told"), REFUSED)
+@pytest.mark.sample(8)
 async def test_f5_refused_caller_of_a_sign_in_is_one_line(
     headers: dict[str, str], code: str, told: dict[str, str], method: str, path: str, step: str, accept: str
 ) -> None:

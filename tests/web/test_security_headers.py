@@ -26,6 +26,7 @@ PATHS = ("/", "/livez", "/icon", "/mcp", "/none", "/.well-known/oauth-authorizat
         ({"mcp_server_base_url": "http://localhost:8000", "mcp_hsts_seconds": 300}, None),
     ],
 )
+@pytest.mark.sample(3)
 async def test_h21_https_is_asked_for_where_the_host_is_ours(changes: dict[str, Any], expected: str | None) -> None:
     """MCP_HSTS_SECONDS: a year by default; nothing on http or on a shared host; never for subdomains."""
     async with opened(**changes) as http:

@@ -143,6 +143,7 @@ PAGE = Answer(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"})
         (Answer(200, b"{" + b" " * 500, pause=0.05), "timeout"),
     ],
 )
+@pytest.mark.sample(5)
 async def test_f1_answer_that_is_no_document_is_a_failure(setting: Setting, answer: Answer, reason: str) -> None:
     """A refusal, a redirect, a page, silence and a byte at a time end within the total time, as a failure to fetch."""
     setting.host.answer = answer
