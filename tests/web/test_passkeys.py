@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ from tests.inprocess import ADA, GRACE, SERVER
 from tests.sending.test_outbox import MARIE, send, to_grace
 from tests.web.authenticator import Authenticator
 from tests.web.passkey_people import PASSKEYS, AtBrowser, age_sign_ins, passkeys_needed
-from tests.web.test_approvals import form_of, reach, text_of
+from tests.web.test_approvals import form_of, reach, text_of, waiting
 
 
 async def test_l6_gesture_sends_the_one_mail_that_it_is_of() -> None:
@@ -307,3 +309,13 @@ def test_l6_address_in_place_of_a_host_name_stops_the_start(url: str, is_possibl
     [(name, sentence)] = caught.value.mistakes
     assert name == "M365_APPROVAL_PROOF"
     assert "browsers bind passkeys to a host name" in sentence
+
+
+async def test_l6_library_is_loaded_only_where_passkeys_are_asked_for() -> None:
+    """A server with another proof does without the library, and has no page of passkeys."""
+    program = "import sys, m365_mcp.app; sys.exit('webauthn' in sys.modules)"
+    async with waiting() as one, one.browser() as http:
+        page = await reach(http, PASSKEYS)
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    assert page.status_code == 404

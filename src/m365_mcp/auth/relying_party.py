@@ -41,7 +41,9 @@ class RelyingParty:
 
     @classmethod
     def at(cls, public_url: str, name: str) -> RelyingParty:
-        """Return the relying party at a public URL."""
+        """Return the relying party at a public URL, and load the library."""
+        import webauthn as webauthn  # now, not at somebody's first press: it takes a quarter of a second
+
         url = read_url(public_url)
         return cls(url.host, url.origin, name)
 
