@@ -93,7 +93,8 @@ class Attacker:
         return await self.signed(self.passkey, rp_id="evil.example")
 
     async def try_frame_of_another_site(self) -> httpx2.Response:
-        return await self.signed(self.passkey, **random.choice([{"crossOrigin": True}, {"topOrigin": EVIL}]))  # noqa: S311
+        found: list[dict[str, object]] = [{"crossOrigin": True}, {"topOrigin": EVIL}]
+        return await self.signed(self.passkey, **random.choice(found))  # noqa: S311
 
     async def try_other_kind(self) -> httpx2.Response:
         return await self.signed(self.passkey, type="webauthn.create")

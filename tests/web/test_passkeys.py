@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,9 @@ async def test_l6_signature_is_of_the_content_that_the_page_showed(change: str) 
         phone = Authenticator()
         await ada.enrol(phone)
         _, draft = await OwnDrafts(ada.one.ada).create(await ada.one.ada.compose(to_grace(to=[MARIE])))
-        url = (await OwnDrafts(ada.one.ada).send(draft.id))[1].approval.url
+        _, receipt = await OwnDrafts(ada.one.ada).send(draft.id)
+        assert receipt.approval is not None
+        url = str(receipt.approval.url)
         before = await ada.form(url)
         answer = phone.get(await ada.asked(url, before))
         await ada.one.ada.drafts.change(draft.id, {"subject": "Changed"})
@@ -239,7 +242,7 @@ async def test_l6_counter_never_goes_back_however_many_replicas_verify() -> None
                 raise PasskeyRefused
             return count
 
-        tries = [store.use(person, "p", lambda known, count=count: verify(count, known)) for count in (5, 5, 3)]
+        tries = [store.use(person, "p", partial(verify, count)) for count in (5, 5, 3)]
         results = await asyncio.gather(*tries, return_exceptions=True)
         [kept] = await store.of(person)
 
