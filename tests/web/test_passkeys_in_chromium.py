@@ -48,17 +48,22 @@ ATTACK = """async count => {
       const publicKey = { challenge: bytes(asked.challenge), allowCredentials, userVerification };
       const stop = new AbortController();
       setTimeout(() => stop.abort(), 30);
-      document.getElementById("confirm").dispatchEvent(new MouseEvent("click"));
       try {
         answer = JSON.stringify((await navigator.credentials.get({ publicKey, signal: stop.signal })).toJSON());
       } catch (problem) { results.push(problem.name); }
     }
     results.push((await post(location.pathname, { decision: "send", answer })).status);
   }
+  document.getElementById("confirm").click();
   return results;
 }"""
 # Sends the answer of the person's one gesture to every page of a mail, before the page itself can.
-STEAL = """others => {
+STEAL = """async others => {
+  const forms = [];
+  for (const url of others) {
+    const page = new DOMParser().parseFromString(await (await fetch(url)).text(), "text/html");
+    forms.push([url, Object.fromEntries(new FormData(page.getElementById("ceremony")))]);
+  }
   const real = navigator.credentials.get.bind(navigator.credentials);
   const base64 = bytes => btoa(String.fromCharCode(...new Uint8Array(bytes)));
   const text = bytes => base64(bytes).replace(/\\+/g, "-").replace(/\\//g, "_").replace(/=+$/, "");
@@ -67,10 +72,8 @@ STEAL = """others => {
     const names = ["clientDataJSON", "authenticatorData", "signature"];
     const answer = JSON.stringify({ id: found.id, rawId: text(found.rawId), type: found.type,
       response: Object.fromEntries(names.map(name => [name, text(response[name])])) });
-    for (const url of others) {
-      const page = new DOMParser().parseFromString(await (await fetch(url)).text(), "text/html");
-      const fields = new FormData(page.getElementById("ceremony"));
-      const body = new URLSearchParams({ ...Object.fromEntries(fields), decision: "send", answer });
+    for (const [url, fields] of forms) {
+      const body = new URLSearchParams({ ...fields, decision: "send", answer });
       await fetch(url, { method: "POST", body });
     }
     return found;
@@ -188,7 +191,7 @@ async def test_l6_stolen_answer_sends_no_other_mail_and_none_twice() -> None:
         await one.open(one.ada.one.url)
         await one.page.evaluate(STEAL, [other, one.ada.one.url, one.ada.one.url])
         await one.page.get_by_role("button", name="Send with your passkey").click()
-        await expect(one.page.get_by_role("heading").first).not_to_have_text("Send this mail?")
+        await expect(one.page.get_by_role("heading", name="Your passkey was not accepted")).to_be_visible()
 
         assert [mail["subject"] for mail in await one.ada.one.sent()] == ["Lunch?"]
 
