@@ -194,7 +194,7 @@ class BrowserProofs:
             token,
             str(proof.get("name", "")),
             float(proof.get("began_at", 0.0)),
-            proof.get("signed_in_at"),
+            None if proof.get("signed_in_at") is None else float(proof["signed_in_at"]),
         )
 
     @property
