@@ -17,7 +17,7 @@ from m365_mcp import settings
 from m365_mcp.auth.passkey_challenges import CHALLENGE_SECONDS, PasskeyChallenges
 from m365_mcp.auth.passkeys import MAX_PASSKEYS, Passkey, Passkeys
 from m365_mcp.commands.passkeys import remove
-from m365_mcp.commands.sessions import open_store
+from m365_mcp.commands.sessions import open_container
 from m365_mcp.errors import PasskeyRefused, SettingsMistake
 from m365_mcp.person import PersonId
 from m365_mcp.sending.own_drafts import OwnDrafts
@@ -254,14 +254,14 @@ async def test_l6_operator_removes_the_passkeys_of_one_person(tmp_path: Path) ->
     """The command takes all passkeys of the named person away, and nobody else's."""
     chosen = settings.load(**{**IDS, "_env_file": None, "mcp_data_dir": tmp_path})
     ada, grace = PersonId("tenant", "ada-id"), PersonId("tenant", "grace-id")
-    async with open_store(chosen) as container:
+    async with open_container(chosen) as container:
         store = Passkeys(container.storage.records)
         for person, name in ((ada, ADA), (grace, GRACE)):
             await store.add(person, name, Passkey(id="p", public_key="k", sign_count=0, added_at=0.0))
     console = Console(record=True)
     await remove(chosen, console, "ADA@contoso.example")
     await remove(chosen, console, "nobody@contoso.example")
-    async with open_store(chosen) as container:
+    async with open_container(chosen) as container:
         left = [owner.person async for owner in Passkeys(container.storage.records).owners()]
 
     assert left == [grace]
