@@ -14,6 +14,7 @@ from rich.console import Console
 
 from m365_mcp import __version__, logs, settings
 from m365_mcp.commands.error_messages import errors_as_messages
+from m365_mcp.commands.people import contacts, passkeys
 
 app = App(
     name="m365-mcp",
@@ -23,11 +24,9 @@ app = App(
 )
 sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
-contacts = App(name="contacts", help="Delete whom a person has written to, as far as the server keeps it.")
 app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
-passkeys = App(name="passkeys", help="Take a person's passkeys away.")
 app.command(passkeys)
 audit = App(name="audit", help="Verify the audit trail.")
 app.command(audit)
@@ -210,40 +209,6 @@ def end_sessions(
 
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(end(chosen, Console(), person, everybody=everybody))
-
-
-@passkeys.command(name="remove")
-def remove_passkeys(person: str) -> None:
-    """Remove all passkeys of one person, who can add new ones after a new sign-in with Microsoft.
-
-    Example: `m365-mcp passkeys remove ada@contoso.example`
-
-    Args:
-        person: whose passkeys to remove; object id or sign-in name.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.passkeys import remove
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(remove(chosen, Console(), person))
-
-
-@contacts.command(name="forget")
-def forget_contacts(person: str) -> None:
-    """Delete the digests of the addresses to which a person has sent mail; they are kept for `firstTimeCount` only.
-
-    Example: `m365-mcp contacts forget 22222222-3333-4444-8555-666666666666`
-
-    Example: `m365-mcp contacts forget ada@contoso.example`
-
-    Args:
-        person: whose contacts to delete; object id, or the sign-in name of somebody who has a session.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.contacts import forget
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(forget(chosen, Console(), person))
 
 
 @app.command
