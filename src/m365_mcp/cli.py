@@ -158,18 +158,25 @@ def replay_policies(
 
 
 @audit.command(name="verify")
-def verify_audit(*files: Path, public_key: Path | None = None) -> None:
+def verify_audit(
+    *files: Path,
+    public_key: Path | None = None,
+    require_tip: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
     """Find records of the audit trail that were changed, removed, moved or cut off.
 
-    Example: `m365-mcp audit verify audit-1.ndjson audit-2.ndjson --public-key audit.pub.pem` (exit code 0 or 1)
+    Exit code 0: nothing is wrong. 1: something is. 3: nothing is, but a chain has no tip that the key has signed.
+
+    Example: `m365-mcp audit verify audit-1.ndjson audit-2.ndjson --public-key audit.pub.pem`
 
     Args:
         files: files of the audit trail, of all replicas, the oldest first.
         public_key: PEM file with the public half of the key in M365_AUDIT_KEY_FILE.
+        require_tip: count a chain without a tip that the key has signed as a problem.
     """
     from m365_mcp.commands.audit import verify
 
-    sys.exit(verify(files, public_key, Console()))
+    sys.exit(verify(files, public_key, Console(), require_tip=require_tip))
 
 
 @sessions.command(name="list")

@@ -37,6 +37,7 @@ from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
 from m365_mcp.sending.outbox import Outgoing
@@ -76,7 +77,14 @@ class Container:
     def policy_watcher(self) -> PolicyWatcher:
         """Watches the file of policies."""
         outgoing = self.services.outgoing
-        return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
+        file, observe = self.settings.m365_policy_file, self.audit.record
+        return PolicyWatcher(outgoing.policies, outgoing.rules, file, self.metrics, observe=observe)
+
+    @property
+    def held_expiry(self) -> HeldExpiry:
+        """Notices held mail whose time is over."""
+        delivery = self.services.outgoing.delivery
+        return HeldExpiry(delivery.held, delivery.ledger)
 
     @property
     def approvals(self) -> Approvals:

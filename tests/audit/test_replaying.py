@@ -14,7 +14,8 @@ from rich.console import Console
 
 from m365_mcp import settings
 from m365_mcp.audit.chain import Chain
-from m365_mcp.audit.records import Options, render
+from m365_mcp.audit.ocsf import Options
+from m365_mcp.audit.records import render
 from m365_mcp.audit.replaying import NoRecord, Replay, Replayed
 from m365_mcp.commands.policy_replay import replay
 from m365_mcp.errors import InvalidArgument, PolicyDenied

@@ -205,7 +205,7 @@ def test_doctor_finds_nothing_wrong_with_a_good_setup(simulator: Simulator, tmp_
 
 
 def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> None:
-    """The level, the permissions, the policies with their digest, the domains and the limits, in 80 columns."""
+    """The level, the permissions, the policies with their digest, the domains, the limits and the audit trail."""
     (tmp_path / "p.cedar").write_text(
         '@id("new") forbid(principal, action, resource) when { resource.firstTimeCount > 9 };'
     )
@@ -215,6 +215,8 @@ def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> N
         "M365_POLICY_FILE": "p.cedar",
         "M365_SEND_ALLOWED_DOMAINS": "none",
         "M365_SEND_HOURLY_LIMIT": "0",
+        "M365_AUDIT": "stdout",
+        "M365_AUDIT_REQUIRED": "true",
     }
     run_with = {**simulator.settings, **chosen, "MCP_DATA_DIR": str(tmp_path), "COLUMNS": "80"}
 
@@ -231,6 +233,9 @@ def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> N
     assert "M365_POLICY_CONTACT_DAYS whom each person has written to is kept for 180 days" in shown
     assert "M365_SEND_ALLOWED_DOMAINS none: no message leaves" in shown
     assert "M365_SEND_HOURLY_LIMIT no limit" in shown
+    assert "M365_AUDIT to standard output; required before each send; not signed" in shown
+    assert "M365_AUDIT_REQUIRED with M365_AUDIT=stdout only makes sure" in shown
+    assert "off: nothing is recorded" in plain.stdout
     assert max(map(len, ran.stdout.splitlines())) <= 80
     assert re.search(r"M365_SEND_ALLOWED_DOMAINS +│ unset: every domain", plain.stdout)
     assert "nothing is kept" in plain.stdout

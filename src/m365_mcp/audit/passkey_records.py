@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from m365_mcp.audit.records import Options, Record, own_activity, render
+from m365_mcp.audit.ocsf import Options, Record, own_activity
+from m365_mcp.audit.records import render
 from m365_mcp.auth.passkeys import PasskeyEvent
 
 _LOW, _MEDIUM = 2, 3

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.markup import escape
 from rich.table import Table
 
+from m365_mcp.commands.audit_in_force import audit_line
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.settings import Settings
 
@@ -46,6 +47,7 @@ def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
     yield "M365_SEND_HOURLY_LIMIT", _hourly(settings.m365_send_hourly_limit)
     yield "M365_SEND_BCC", "blind copies allowed" if settings.m365_send_bcc else "no blind copies"
     yield "M365_SEND_FROM", "shared mailboxes allowed" if settings.m365_send_from else "from the own mailbox only"
+    yield "M365_AUDIT", audit_line(settings)
 
 
 def _policies(settings: Settings, policies: PolicySet) -> str:

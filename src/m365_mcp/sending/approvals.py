@@ -21,6 +21,7 @@ from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.message_json import message_digest
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
+from m365_mcp.sending.send_events import tell_of_refusal
 from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
 from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend
 
@@ -129,11 +130,20 @@ class Approvals:
             PolicyDenied, PolicyFailed: the policies of now do not permit it.
             OutcomeUnknown, M365Error: see `Delivery.send`.
         """
+        try:
+            strategy = await self._approved(mail, digest)
+        except M365Error as error:
+            tell_of_refusal(self.outgoing.delivery.observer, mail, error)
+            raise
+        return await self.outgoing.delivery.send_held(mail, strategy)
+
+    async def _approved(self, mail: HeldMail, digest: str) -> SendStrategy:
+        """Return what sends the mail, if it still is what the page had shown. Raises as `approve` does."""
         outbox = await self._outbox(mail)
         message = await self._content(mail) if mail.draft_id is None else None
         if digest != await _digest_now(mail, message, outbox):
             raise ApprovalVoid
-        return await self.outgoing.delivery.send_held(mail, _strategy(mail, message, outbox, digest))
+        return _strategy(mail, message, outbox, digest)
 
     async def decline(self, mail: HeldMail) -> None:
         """Discard a mail; a draft that a reply or forward had made goes to Deleted Items. Raises ApprovalOver."""
