@@ -105,20 +105,29 @@ def check_policies() -> None:
 
 
 @policy.command(name="explain")
-def explain_policies(file: Path, *, person: str | None = None, client: str | None = None) -> None:
+def explain_policies(
+    file: Path,
+    *,
+    person: str | None = None,
+    client: str | None = None,
+    group: tuple[str, ...] = (),
+    role: tuple[str, ...] = (),
+) -> None:
     """Print what the policies decide of one message, by which rule and why, and what they were told of it.
 
-    Example: `m365-mcp policy explain message.yaml --person ada@contoso.example`
+    Example: `m365-mcp policy explain message.yaml --person ada@contoso.example --role Mail.External`
 
     Args:
         file: the message, in YAML or JSON; docs/policy.md says how it is written.
         person: address of the person who sends, in place of what the file says.
         client: client id of the MCP client, in place of what the file says.
+        group: a group of the person, as `<tenant id>:<object id>`; several times for several groups.
+        role: an app role of the person; several times for several roles.
     """
     chosen = settings.load()
     from m365_mcp.commands.policy import explain
 
-    explain(chosen, Console(), file, person, client)
+    explain(chosen, Console(), file, person=person, client=client, groups=group, roles=role)
 
 
 @policy.command(name="test")

@@ -102,7 +102,13 @@ def test_every_recorded_fact_decides(condition: str) -> None:
         (forbid('resource.hasBcc && resource.linkDomains.containsAny(["x"])'), "linkDomains"),
         (forbid("resource has linkDomains && false"), "linkDomains"),
         (forbid("!(resource has linkDomains)"), "linkDomains"),
-        (forbid("true").replace("principal,", 'principal in Group::"x",'), "groups"),
+        (
+            forbid("true").replace(
+                "principal,",
+                'principal in Group::"11111111-2222-4333-8444-555555555555:11111111-aaaa-4000-8000-000000000001",',
+            ),
+            "groups",
+        ),
         (forbid('!(principal in Role::"x")'), "groups"),
         (forbid('resource.linkDomains.containsAny(["x"])', action="SendUnasked"), "linkDomains"),
     ],

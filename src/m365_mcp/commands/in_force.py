@@ -10,6 +10,7 @@ from rich.table import Table
 from m365_mcp.commands.audit_in_force import audit_line
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.settings import Settings
+from m365_mcp.settings.permissions import GROUPS
 
 _LEVELS = {
     "send": "send: the tools send mail",
@@ -34,7 +35,8 @@ def in_force(settings: Settings, policies: PolicySet) -> Table:
 def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
     yield "M365_SEND_LEVEL", _LEVELS[settings.m365_send_level]
     yield "M365_TOOLSETS", _listed(settings.m365_toolsets, "none besides the tools that are always there")
-    yield "Permissions", _listed(settings.graph_permissions, "")
+    of_policies = (GROUPS,) if policies.named.groups else ()
+    yield "Permissions", _listed((*settings.graph_permissions, *of_policies), "")
     yield "M365_POLICY_FILE", _policies(settings, policies)
     yield "M365_POLICY_CONTACT_DAYS", _contacts(settings, policies)
     yield "M365_SEND_APPROVAL", _APPROVALS[settings.m365_send_approval]

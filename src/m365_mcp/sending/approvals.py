@@ -159,7 +159,8 @@ class Approvals:
         except SignInNeeded as error:
             raise ApprovalOver("The connection that this mail comes from has ended, so it was discarded.") from error
         origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
-        return Outbox(self.outgoing, mail.person, mailbox_of(self.graph, self.tokens, caller), origin, is_approved=True)
+        mailbox = mailbox_of(self.graph, self.tokens, caller)
+        return Outbox(self.outgoing, mail.person, mailbox, caller, origin, is_approved=True)
 
 
 def _strategy(mail: HeldMail, message: Message | None, outbox: Outbox, digest: str) -> SendStrategy:
