@@ -21,6 +21,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from m365_mcp import __version__, logs
 from m365_mcp.audit.events import RefusedCall
 from m365_mcp.audit.trail import AuditTrail
+from m365_mcp.auth.passkey_challenges import PasskeyChallenges
+from m365_mcp.auth.passkeys import Passkeys
+from m365_mcp.auth.relying_party import RelyingParty
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import M365Error, StorageUnavailable
@@ -46,6 +49,8 @@ from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import State
+from m365_mcp.web.passkey_ceremonies import PasskeyCeremonies
+from m365_mcp.web.passkeys import PasskeyPages
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import ApprovalRates, RateLimits
 from m365_mcp.web.redirect_uris import RedirectUris
@@ -179,7 +184,8 @@ def _page_routes(container: Container, rates: ApprovalRates) -> list[Route]:
     async def landing(request: Request) -> Response:
         return container.pages.landing(request, endpoint, await _state(container))
 
-    return [Route("/", landing), *container.pages.product.routes(), *_approval_pages(container, rates).routes()]
+    approvals = [*_passkey_routes(container, rates), *_approval_pages(container, rates).routes()]
+    return [Route("/", landing), *container.pages.product.routes(), *approvals]
 
 
 async def _state(container: Container) -> State:
@@ -194,7 +200,23 @@ async def _state(container: Container) -> State:
 def _approval_pages(container: Container, rates: ApprovalRates) -> ApprovalPages:
     """Return the pages where people send or discard what waits for them."""
     clock, proof = container.services.outgoing.delivery.ledger.clock, container.settings.m365_approval_proof
-    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock, rates)
+    ceremonies = _passkey_ceremonies(container) if proof == "passkey" else None
+    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock, rates, ceremonies)
+
+
+def _passkey_ceremonies(container: Container) -> PasskeyCeremonies:
+    """Return what people do with their passkeys."""
+    clock, records = container.services.outgoing.delivery.ledger.clock, container.storage.records
+    party = RelyingParty.at(container.settings.mcp_server_base_url, container.pages.product.name)
+    challenges = PasskeyChallenges(records, clock)
+    return PasskeyCeremonies(party, Passkeys(records, clock), challenges, container.audit.record, clock)
+
+
+def _passkey_routes(container: Container, rates: ApprovalRates) -> list[Route]:
+    """Return the routes of the page where people change their passkeys."""
+    if container.settings.m365_approval_proof != "passkey":
+        return []
+    return PasskeyPages(_passkey_ceremonies(container), container.proofs, container.pages, rates).routes()
 
 
 def _upload_routes(container: Container) -> list[Route]:

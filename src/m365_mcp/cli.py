@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, contacts, audit, simulator, version; reads settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, passkeys, contacts, audit, simulator, version."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from m365_mcp import __version__, logs, settings
 from m365_mcp.commands.error_messages import errors_as_messages
+from m365_mcp.commands.people import contacts, passkeys
 
 app = App(
     name="m365-mcp",
@@ -23,10 +24,10 @@ app = App(
 )
 sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
-contacts = App(name="contacts", help="Delete whom a person has written to, as far as the server keeps it.")
 app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
+app.command(passkeys)
 audit = App(name="audit", help="Verify the audit trail.")
 app.command(audit)
 
@@ -224,24 +225,6 @@ def end_sessions(
 
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(end(chosen, Console(), person, everybody=everybody))
-
-
-@contacts.command(name="forget")
-def forget_contacts(person: str) -> None:
-    """Delete the digests of the addresses to which a person has sent mail; they are kept for `firstTimeCount` only.
-
-    Example: `m365-mcp contacts forget 22222222-3333-4444-8555-666666666666`
-
-    Example: `m365-mcp contacts forget ada@contoso.example`
-
-    Args:
-        person: whose contacts to delete; object id, or the sign-in name of somebody who has a session.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.contacts import forget
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(forget(chosen, Console(), person))
 
 
 @app.command

@@ -178,7 +178,7 @@ def build_outgoing(
         send_limits(settings, storage),
         metrics,
         settings.m365_send_throttled_seconds,
-        ApprovalTerms(f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0),
+        approval_terms(settings),
         audit,
     )
     rules = mail_rules(settings)
@@ -191,6 +191,12 @@ def build_outgoing(
         groups,
         settings.m365_show_previews,
     )
+
+
+def approval_terms(settings: Settings) -> ApprovalTerms:
+    """Return where and how long a message waits for the person, and how they approve it."""
+    url, seconds = f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0
+    return ApprovalTerms(url, seconds, settings.m365_approval_proof)
 
 
 def send_limits(settings: Settings, storage: Storage) -> SendLimits:

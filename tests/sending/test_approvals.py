@@ -141,12 +141,13 @@ async def test_l1_mail_that_waited_too_long_asks_anew() -> None:
     async with asking(m365_approval_minutes=5) as (one, approvals):
         first = await send(one.ada)
         [mail] = await approvals.of(one.ada.person)
+        digest = (await approvals.show(mail)).digest
         later = on(one.ada, replace(one.ada.outgoing.delivery.ledger, clock=lambda: time.time() + 301))
         late = replace(approvals, outgoing=later.outgoing)
         with pytest.raises(ApprovalOver):
             await late.show(mail)
         with pytest.raises(ApprovalOver):
-            await late.approve(mail, "")
+            await late.approve(mail, digest)
         second = await send(later)
 
         assert await late.of(one.ada.person) != ()
@@ -209,11 +210,29 @@ async def test_h4_approved_mail_is_decided_by_the_policies_of_now() -> None:
     async with asking() as (one, approvals):
         await send(one.ada)
         [mail] = await approvals.of(one.ada.person)
+        digest = (await approvals.show(mail)).digest
         now = replace(approvals, outgoing=under(one.ada, forbid("true")).outgoing)
         with pytest.raises(PolicyDenied):
-            await now.approve(mail, "")
+            await now.approve(mail, digest)
 
         assert await sent_by_ada(one) == []
+
+
+async def test_l2_approval_of_a_composed_mail_is_of_its_whole_content() -> None:
+    """The digest on the page is of everything in the mail; one of a mail that differs anywhere sends nothing."""
+    async with asking() as (one, approvals):
+        await send(one.ada, attachments=[FILE])
+        await send(one.ada, attachments=[{**FILE, "content_base64": "b3RoZXI="}])
+        await send(one.ada, attachments=[FILE], body="At one?")
+        mails = await approvals.of(one.ada.person)
+        digests = {(await approvals.show(mail)).digest for mail in mails}
+        again = {(await approvals.show(mail)).digest for mail in mails}
+        for other in [*(digests - {(await approvals.show(mails[0])).digest}), ""]:
+            with pytest.raises(ApprovalVoid):
+                await approvals.approve(mails[0], other)
+
+        assert await sent_by_ada(one) == []
+    assert (len(digests), again) == (3, digests)
 
 
 async def test_l3_mail_of_a_session_that_ended_is_discarded() -> None:

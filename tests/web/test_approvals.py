@@ -153,7 +153,7 @@ async def test_l4_form_of_another_site_sends_nothing() -> None:
         form = form_of(await reach(http, one.url))
         forged = [{**form, "token": ""}, {**form, "token": "0" * 64}, {**form, "token": "é"}, {"digest": ""}]
         answers = [await http.post(one.url, data={**fields, "decision": "send"}) for fields in forged]
-        large = await http.post(one.url, data={**form, "decision": "send", "more": "x" * 5000})
+        large = await http.post(one.url, data={**form, "decision": "send", "more": "x" * 17_000})
         assert await one.sent() == []
         undecided = await http.post(one.url, data=form)
         callback = f"{SERVER}/auth/callback?state=approval.%C3%A9"
