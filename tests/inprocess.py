@@ -22,7 +22,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, mailbox_of
 from m365_simulator import Simulator, create_simulator
-from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID
+from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS, TENANT_ID
 from m365_simulator.keys import make_rsa_key
 from tests.e2e.person import PersonAtBrowser
 from tests.simulator.client import VERIFIER, challenge
@@ -51,13 +51,14 @@ EVERY_TOOLSET = "drafts,replies,schedule,people,attachments"
 class Network(httpx2.AsyncBaseTransport):
     """Carries a request to the application at its address; keeps every request to Microsoft."""
 
-    def __init__(self, **applications: ASGIApp) -> None:
+    def __init__(self, server: str = SERVER, **applications: ASGIApp) -> None:
+        self.names = {server: "server", MICROSOFT: "microsoft", UPLOADS: "uploads", CONTROL: "control"}
         self.transports = {name: httpx2.ASGITransport(app) for name, app in applications.items()}
         self.seen: list[httpx2.Request] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         address = f"{request.url.scheme}://{request.url.netloc.decode()}"
-        name = {SERVER: "server", MICROSOFT: "microsoft", UPLOADS: "uploads", CONTROL: "control"}[address]
+        name = self.names[address]
         if name in ("microsoft", "uploads"):
             await request.aread()
             self.seen.append(request)
@@ -189,8 +190,10 @@ def _keys() -> tuple[RSAPrivateKey, ...]:
 async def running(**changes: Any) -> AsyncIterator[World]:
     """Run a server with these settings, and a simulator of its own."""
     keys = iter(_keys() * 10)
-    simulator = create_simulator(seed=1, make_key=lambda: next(keys))
-    network = Network(microsoft=simulator.microsoft, uploads=simulator.uploads, control=simulator.tester)
+    server = changes.get("mcp_server_base_url", SERVER)
+    uris = (*REDIRECT_URIS, f"{server}/auth/callback")
+    simulator = create_simulator(seed=1, make_key=lambda: next(keys), redirect_uris=uris)
+    network = Network(server, microsoft=simulator.microsoft, uploads=simulator.uploads, control=simulator.tester)
     container = build_container(settings.load(**{**SETTINGS, **changes}), network)
     network.transports["server"] = httpx2.ASGITransport(assemble(container))
     yield World(container, simulator, network)

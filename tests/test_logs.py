@@ -42,7 +42,7 @@ def test_ids_and_codes_stay(text: str) -> None:
     assert redact(text) == text
 
 
-def test_records_of_libraries_are_redacted_too() -> None:
+def test_k2_records_of_libraries_are_redacted_too() -> None:
     """A traceback and a library's warning come out as JSON without the secret in them."""
     program = (
         "import logging\n"

@@ -138,7 +138,7 @@ async def test_h11_value_of_another_type_counts_as_missing_and_hides_no_other(re
     assert again is not None
 
 
-async def test_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:
+async def test_s11_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:
     """The cipher does not decrypt a ciphertext that was copied to another key."""
     client = connect(redis.url)
     records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))

@@ -146,7 +146,7 @@ FLOODS: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize("path", FLOODS)
 @pytest.mark.sample(2)
-async def test_h3_flood_from_one_address_is_refused_and_takes_nothing_from_others(path: str) -> None:
+async def test_b1_b6_h3_flood_from_one_address_is_refused_and_takes_nothing_from_others(path: str) -> None:
     """Beyond the number, an address gets 429 and when to come back, and one other address still gets through."""
     endpoints, most = Endpoints(), RATES[path].address
 
@@ -350,7 +350,7 @@ async def test_h14_name_is_cut_and_cleaned_before_it_is_stored(browser: httpx2.A
     assert "x" * 61 not in page.text
 
 
-async def test_h14_registration_with_too_many_redirect_uris_is_refused(browser: httpx2.AsyncClient) -> None:
+async def test_b3_h14_registration_with_too_many_redirect_uris_is_refused(browser: httpx2.AsyncClient) -> None:
     """The refusal says how many, and how long they may be."""
     many = [f"http://localhost:{port}/cb" for port in range(1, 12)]
     long = ["http://localhost/" + "a" * 2000]

@@ -91,7 +91,7 @@ async def test_document_is_fetched_by_name_from_the_address_that_was_checked(set
     assert setting.names.asked == [NAME]
 
 
-async def test_h12_second_answer_of_dns_is_never_asked_for(authority: trustme.CA, setting: Setting) -> None:
+async def test_b10_h12_second_answer_of_dns_is_never_asked_for(authority: trustme.CA, setting: Setting) -> None:
     """The connection goes to the address of the first answer, which was checked (no DNS rebinding)."""
     setting.names.answers = [[LOOPBACK], ["169.254.169.254"]]
 
@@ -263,7 +263,7 @@ async def test_h12_few_fetches_of_one_host_run_at_a_time(setting: Setting) -> No
     assert sorted(failure.reason for failure in failures) == ["busy"] * 10 + ["timeout"] * 2
 
 
-async def test_h12_few_fetches_run_at_a_time_in_total(setting: Setting) -> None:
+async def test_b12_h12_few_fetches_run_at_a_time_in_total(setting: Setting) -> None:
     """Many hosts together have a limit, too; and beyond a number that waits, a fetch fails at once."""
     asked: list[str] = []
 
