@@ -154,6 +154,20 @@ async def test_f1_answer_that_is_no_document_is_a_failure(setting: Setting, answ
     assert not isinstance(failure, DocumentInvalid)
 
 
+@pytest.mark.parametrize("location", ["http://10.0.0.1/", "https://169.254.169.254/latest", "/other.json", "//[::1]/x"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.sample(4)
+async def test_b11_redirect_is_not_followed(setting: Setting, status: int, location: str) -> None:
+    """A document that has moved, inwards or on its own host, is a failure: no name is looked up and no host asked."""
+    setting.host.answer = Answer(status, headers={"Location": location})
+
+    failure = await setting.failure()
+
+    assert failure.reason == f"http_{status}"
+    assert setting.names.asked == [NAME]
+    assert len(setting.host.requests) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [
