@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from m365_mcp import settings
@@ -101,6 +102,7 @@ class World:
     container: Container
     simulator: Simulator
     network: Network
+    server: Starlette
 
     def http(self) -> httpx2.AsyncClient:
         """Return an MCP client's connection to the server."""
@@ -180,6 +182,11 @@ class World:
         return services.outgoing.outbox(person, mailbox, origin)
 
 
+def origin_of(url: str) -> str:
+    """Return scheme and host of an address."""
+    return url.removesuffix(urlsplit(url).path)
+
+
 @cache
 def _keys() -> tuple[RSAPrivateKey, ...]:
     """Return a few keys; making them is slow."""
@@ -190,11 +197,14 @@ def _keys() -> tuple[RSAPrivateKey, ...]:
 async def running(**changes: Any) -> AsyncIterator[World]:
     """Run a server with these settings, and a simulator of its own."""
     keys = iter(_keys() * 10)
-    server = changes.get("mcp_server_base_url", SERVER)
-    uris = (*REDIRECT_URIS, f"{server}/auth/callback")
+    base = changes.get("mcp_server_base_url", SERVER)
+    uris = (*REDIRECT_URIS, f"{base}/auth/callback")
     simulator = create_simulator(seed=1, make_key=lambda: next(keys), redirect_uris=uris)
-    network = Network(server, microsoft=simulator.microsoft, uploads=simulator.uploads, control=simulator.tester)
+    network = Network(
+        origin_of(base), microsoft=simulator.microsoft, uploads=simulator.uploads, control=simulator.tester
+    )
     container = build_container(settings.load(**{**SETTINGS, **changes}), network)
-    network.transports["server"] = httpx2.ASGITransport(assemble(container))
-    yield World(container, simulator, network)
+    server = assemble(container)
+    network.transports["server"] = httpx2.ASGITransport(server)
+    yield World(container, simulator, network, server)
     await container.close()

@@ -74,14 +74,37 @@ async def test_b8_page_of_another_site_registers_no_client(world: World) -> None
         assert answer.headers.get("Access-Control-Allow-Origin") not in (EVIL, "*", "null")
 
 
-INWARDS = """
-https://127.0.0.1/x https://2130706433/x https://0x7f000001/x https://0x7f.0.0.1/x https://0177.0.0.1/x https://127.1/x
-https://[::ffff:7f00:1]/x https://[::ffff:127.0.0.1]/x https://[64:ff9b::7f00:1]/x https://[2002:7f00:1::]/x
-https://[::1]/x https://[::]/x https://0.0.0.0/x https://localhost/x https://LOCALHOST./x https://a.localhost/x
-https://169.254.169.254/x https://168.63.129.16/x https://168.63.129.16:80/x https://100.100.100.200/x
-https://10.0.0.1/x https://172.16.0.1/x https://192.168.0.1/x https://192.0.0.192/x https://[fd00::1]/x
-https://[fe80::1]/x https://[fd00:ec2::254]/x https://%31%32%37.0.0.1/x https://①②⑦.0.0.1/x
-""".split()
+INWARDS = [
+    "https://127.0.0.1/x",
+    "https://2130706433/x",
+    "https://0x7f000001/x",
+    "https://0x7f.0.0.1/x",
+    "https://0177.0.0.1/x",
+    "https://127.1/x",
+    "https://[::ffff:7f00:1]/x",
+    "https://[::ffff:127.0.0.1]/x",
+    "https://[64:ff9b::7f00:1]/x",
+    "https://[2002:7f00:1::]/x",
+    "https://[::1]/x",
+    "https://[::]/x",
+    "https://0.0.0.0/x",
+    "https://localhost/x",
+    "https://LOCALHOST./x",
+    "https://a.localhost/x",
+    "https://169.254.169.254/x",
+    "https://168.63.129.16/x",
+    "https://168.63.129.16:80/x",
+    "https://100.100.100.200/x",
+    "https://10.0.0.1/x",
+    "https://172.16.0.1/x",
+    "https://192.168.0.1/x",
+    "https://192.0.0.192/x",
+    "https://[fd00::1]/x",
+    "https://[fe80::1]/x",
+    "https://[fd00:ec2::254]/x",
+    "https://%31%32%37.0.0.1/x",
+    "https://①②⑦.0.0.1/x",
+]
 
 
 @pytest.mark.parametrize("url", INWARDS)
