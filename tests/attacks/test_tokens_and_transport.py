@@ -86,7 +86,6 @@ def forged(good: str, key: bytes) -> dict[str, str]:
         "iss": {"iss": "https://evil.example/"},
         "exp": {"exp": int(time.time()) - 61},
         "exp text": {"exp": "never"},
-        "exp far": {"exp": 10**400},
         "iat": {"iat": int(time.time()) + 3600},
         "token_use": {"token_use": "refresh"},
         "jti": {"jti": "nobody.1"},
