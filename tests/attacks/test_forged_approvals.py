@@ -1,4 +1,4 @@
-"""Attacks on a person's word: rows I of the acceptance suite, for which this server has a page instead of a question."""
+"""Attacks on a person's word: rows I of the acceptance suite, for which this server has a page, and no question."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from m365_mcp.errors import M365Error
+from m365_mcp.errors import ApprovalVoid, M365Error
+from m365_mcp.sending.own_drafts import OwnDrafts
+from m365_mcp.sending.send_strategy import SendReceipt
 from tests.attacks.serving import post_mcp, serving
 from tests.inprocess import ADA, World
 from tests.sending.test_approvals import asking, sent_by_ada
-from tests.sending.test_outbox import MARIE, send
+from tests.sending.test_outbox import MARIE, send, to_grace
 from tests.web.test_approvals import form_of, reach, text_of, waiting
 
 MAIL = {"to": [MARIE], "subject": "Lunch?", "body": "At noon?"}
@@ -75,9 +77,7 @@ async def test_i1_i2_decision_that_arrives_many_times_sends_once(racers: int) ->
             await approvals.approve(mail, digest)
 
         assert len(await sent_by_ada(one)) == 1
-    assert all(
-        answer is None or not isinstance(answer, BaseException) or isinstance(answer, M365Error) for answer in answers
-    )
+    assert all(isinstance(answer, SendReceipt | M365Error) for answer in answers), answers
     assert sum(not isinstance(answer, BaseException) for answer in answers) >= 1
     assert late.value.code == "approval_over"
 
@@ -88,30 +88,26 @@ async def test_i4_answer_that_is_no_press_of_send_sends_nothing(decision: str) -
     async with waiting() as one, one.browser() as http:
         form = form_of(await reach(http, one.url))
         answer = await http.post(one.url, data={**form, "decision": decision})
-        twice = await http.post(one.url, content="&".join([*(f"{k}={v}" for k, v in form.items()), "decision=discard", "decision=send"]),
-                                headers={"Content-Type": "application/x-www-form-urlencoded"})  # fmt: skip
         sent = await one.sent()
 
-    assert answer.status_code == 403
-    assert twice.status_code in (200, 403)
-    assert (len(sent), twice.status_code) != (1, 403)
+    assert (answer.status_code, sent) == (403, [])
 
 
-async def test_i5_approval_of_one_mail_approves_no_other() -> None:
-    """The form that Ada got for one mail is worth nothing at the address of another, which differs in one letter."""
-    async with waiting() as one, one.browser() as http:
-        other = await send(one.ada, to=[MARIE], subject="Lunch!")
-        forms = [form_of(await reach(http, url)) for url in (one.url, other.approval.url)]
-        crossed = [
-            await http.post(url, data={**form, "decision": "send"})
-            for url, form in ((other.approval.url, forms[0]), (one.url, forms[1]))
-        ]
-        before = await one.sent()
-        right = await http.post(one.url, data={**forms[0], "decision": "send"})
-        after = await one.sent()
+async def test_i5_approval_of_one_draft_approves_no_other() -> None:
+    """What Ada read of one draft is worth nothing for another, which differs in one letter, and nor is a guess."""
+    async with asking() as (one, approvals):
+        for subject in ("Lunch?", "Lunch!"):
+            _, draft = await OwnDrafts(one.ada).create(await one.ada.compose(to_grace(subject=subject)))
+            await OwnDrafts(one.ada).send(draft.id)
+        first, second = sorted(await approvals.of(one.ada.person), key=lambda mail: mail.subject == "Lunch!")
+        digest = (await approvals.show(first)).digest
+        for wrong in (digest, "", digest.upper(), digest[:-1]):
+            with pytest.raises(ApprovalVoid):
+                await approvals.approve(second, wrong)
+        before = len(await sent_by_ada(one))
+        await approvals.approve(first, digest)
 
-    assert [answer.status_code for answer in (*crossed, right)] == [403, 403, 200]
-    assert (before, [mail["subject"] for mail in after]) == ([], ["Lunch?"])
+        assert (before, [mail["subject"] for mail in await sent_by_ada(one)]) == (0, ["Lunch?"])
 
 
 @pytest.mark.parametrize("subject", ["x\n\nTo: boss@corp.com", "x\r\nTo: boss@corp.com", "x\u2028To: boss@corp.com"])
@@ -122,7 +118,7 @@ async def test_i7_subject_with_a_line_break_never_reaches_the_page(subject: str)
             await send(one.ada, subject=subject)
 
         assert await approvals.of(one.ada.person) == ()
-    assert refused.value.code == "subject_invalid"
+    assert refused.value.code == "invalid_argument"
 
 
 async def test_i7_markup_in_a_subject_is_text_on_the_page() -> None:

@@ -40,7 +40,6 @@ FREE = "gmail.com,contoso.example,outlook.com"
         ({"m365_send_allowed_domains": FREE, "m365_send_approval": "external"}, ""),
         ({"m365_send_allowed_domains": FREE, "m365_send_approval": "all"}, ""),
         ({"m365_send_allowed_domains": "contoso.example"}, ""),
-        ({"m365_send_allowed_domains": ()}, ""),
         ({}, ""),
     ],
 )

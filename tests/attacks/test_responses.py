@@ -11,7 +11,7 @@ import pytest
 
 from m365_simulator.app import CLIENT_SECRET, TENANT_ID
 from tests.attacks.serving import call, post_mcp, serving
-from tests.inprocess import CALLBACK, EVERY_TOOLSET, SERVER, Tokens, World
+from tests.inprocess import CALLBACK, EVERY_TOOLSET, Tokens, World
 from tests.web.test_approvals import reach
 
 KEY = "a-signing-key-that-is-the-same-on-all-replicas"
@@ -73,7 +73,7 @@ async def run(world: World) -> Tokens:
 
 @pytest.mark.parametrize("mode", ["direct", "draft"])
 async def test_c18_no_answer_of_a_whole_run_holds_a_secret(mode: str) -> None:
-    """Keys, Microsoft's tokens and the tenant are in none; our tokens are in bodies of /token, the code in one redirect."""
+    """Keys and Microsoft's tokens are in none; our tokens are in bodies of /token only, the code in one redirect."""
     options = {"jwt_signing_key": KEY, "storage_encryption_key": STORE_KEY, "m365_send_approval": "external"}
     internal = {"m365_internal_domains": "contoso.example", "m365_toolsets": EVERY_TOOLSET}
     async with serving(**options, **internal, m365_send_mode=mode) as world:
@@ -98,4 +98,3 @@ async def test_c18_no_answer_of_a_whole_run_holds_a_secret(mode: str) -> None:
     assert len(codes) == 1
     assert len(links) == 2  # the link that is a secret, for fifteen minutes, at its own address only
     assert [path for path, told, _ in recorder.seen if "/upload/" in told and "/upload/" not in path] == []
-    assert SERVER

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis as redis_py
 from rich.console import Console
 
 from m365_mcp import settings

@@ -56,9 +56,9 @@ class _Forwarding(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_DELETE = do_OPTIONS = forward
+    do_GET = do_POST = do_DELETE = do_OPTIONS = forward  # noqa: N815 - the names that the base class looks for
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
+    def log_message(self, format: str, *args: Any) -> None:
         """Write no line for each request."""
 
 
