@@ -26,8 +26,8 @@ VERSIONS = (
 METHODS = ("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "get", "M-SEARCH")
 BYTES = (
     *(b"", b"\0", b"%", b"%00", b"%ff", b"%u0041", b"+", b"&", b"=", b";", b"\r\nX: y", b"\xff\xfe", b"\xed\xa0\x80"),
-    *("é".encode(), "\u202e".encode(), "\U0001f600".encode(), b"a" * 5_000, b"[]", b"null", b"-1", b"9" * 400, b"1e999"),
-    *(b"http://localhost:1/cb", b"javascript:alert(1)", b"https://127.0.0.1/x", b"../..", b"' or 1=1--", b"{{7*7}}"),
+    *("é".encode(), "\u202e".encode(), "\U0001f600".encode(), b"a" * 5_000, b"[]", b"null", b"-1", b"9" * 400),
+    *(b"1e999", b"http://localhost:1/cb", b"javascript:alert(1)", b"https://127.0.0.1/x", b"../..", b"' or 1=1--"),
     *(b"https://127.0.0.1/x", b"//[", b"http://[::1", b"\\\\", b"<script>", b"none", b"S256", b"plain"),
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
