@@ -80,7 +80,7 @@ async def test_l3_clean_html_comes_to_life_in_no_parse_of_chromium() -> None:
     async with open_profile() as profile:
         page = await profile.new_page()
         await page.goto("data:text/html,<body></body>")
-        await page.evaluate("window.fired = () => { window.count = (window.count ?? 0) + 1; }")
+        await page.evaluate("() => { window.fired = () => { window.count = (window.count ?? 0) + 1; }; }")
         page.on("request", lambda request: asked.update([request.url.partition(":")[0]]))
         states = await page.evaluate(MUTATE, list(cleaned.values()))
         await page.evaluate(LATER)
