@@ -88,6 +88,7 @@ PROOF = {
     "m365_policy_file": "sending/test_policies.py::test_g13_forbidden_message_leaves_by_no_way",
     "m365_internal_domains": "sending/test_policies.py::test_internal_domains_are_those_of_the_setting",
     "m365_policy_timezone": "sending/test_policies.py::test_hours_are_those_of_the_chosen_time_zone",
+    "m365_policy_contact_days": "sending/test_contacts.py::test_setting_says_how_long_a_contact_counts",
     "m365_send_throttled_seconds": f"{_TUNED}::test_throttled_message_is_offered_again_for_the_chosen_time",
     "m365_audit": "audit/test_records.py::test_h7_send_is_one_record_with_who_what_and_where_to",
     "m365_audit_authorization": "audit/test_opening.py::test_collector_and_spool_are_those_of_the_settings",

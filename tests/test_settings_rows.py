@@ -86,6 +86,8 @@ def rows() -> dict[str, str]:
         ("M365_INTERNAL_DOMAINS", "*.*.contoso.example", "domain such as contoso.example"),
         ("M365_POLICY_TIMEZONE", "Mars/Olympus", "IANA name of a time zone"),
         ("M365_POLICY_TIMEZONE", "../../etc/passwd", "IANA name of a time zone"),
+        ("M365_POLICY_CONTACT_DAYS", "0", "greater than or equal to 1"),
+        ("M365_POLICY_CONTACT_DAYS", "a year", "integer"),
         ("M365_SEND_ALLOWED_DOMAINS", "  ", "set but empty"),
         ("M365_SEND_PERSON_HOURLY", "-1", "greater than or equal to 0"),
         ("M365_SEND_PERSON_DAILY", "many", "integer"),

@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, audit, simulator, version. It reads the settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, contacts, audit, simulator, version; reads settings once."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ app = App(
 )
 sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
+contacts = App(name="contacts", help="Delete whom a person has written to, as far as the server keeps it.")
+app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
 audit = App(name="audit", help="Verify the audit trail.")
@@ -133,6 +135,27 @@ def decide_cases(file: Path | None = None) -> None:
     sys.exit(decide(chosen, Console(), file))
 
 
+@policy.command(name="replay")
+def replay_policies(
+    *files: Path,
+    policy_file: Annotated[Path, Parameter(name="--policy")],
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Print what other policies would have decided on the decisions of the audit trail.
+
+    Example: `m365-mcp policy replay --policy new.cedar audit-*.ndjson` (exit code 1 when a line is no record)
+
+    Args:
+        files: files of the audit trail, of all replicas.
+        policy_file: the policies that decide, together with those of the settings.
+        as_json: print one JSON object a line: each change, each line that is no record, and the numbers last.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.policy_replay import replay
+
+    sys.exit(replay(chosen, Console(), policy_file, files, as_json=as_json))
+
+
 @audit.command(name="verify")
 def verify_audit(*files: Path, public_key: Path | None = None) -> None:
     """Find records of the audit trail that were changed, removed, moved or cut off.
@@ -185,6 +208,24 @@ def end_sessions(
 
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(end(chosen, Console(), person, everybody=everybody))
+
+
+@contacts.command(name="forget")
+def forget_contacts(person: str) -> None:
+    """Delete the digests of the addresses to which a person has sent mail; they are kept for `firstTimeCount` only.
+
+    Example: `m365-mcp contacts forget 22222222-3333-4444-8555-666666666666`
+
+    Example: `m365-mcp contacts forget ada@contoso.example`
+
+    Args:
+        person: whose contacts to delete; object id, or the sign-in name of somebody who has a session.
+    """
+    chosen = settings.load()
+    from m365_mcp.commands.contacts import forget
+
+    logs.configure("error", chosen.mcp_log_format)
+    asyncio.run(forget(chosen, Console(), person))
 
 
 @app.command

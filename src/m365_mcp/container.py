@@ -35,6 +35,7 @@ from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
+from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
@@ -191,7 +192,13 @@ def send_limits(settings: Settings, storage: Storage) -> SendLimits:
         "M365_SEND_TOTAL_RECIPIENTS_DAILY": settings.m365_send_total_recipients_daily,
     }
     secret = derive(settings.signing_secrets[0], "counted addresses")
-    return SendLimits(SlidingCounts(storage.counters), most, secret)
+    return SendLimits(SlidingCounts(storage.counters), most, secret, contacts_of(settings, storage))
+
+
+def contacts_of(settings: Settings, storage: Storage) -> Contacts:
+    """Return what remembers whom each person has written to."""
+    secrets = tuple(derive(secret, "contacts") for secret in settings.signing_secrets)
+    return Contacts(storage.dated_sets, secrets, settings.m365_policy_contact_days)
 
 
 def _decision_point(settings: Settings, rules: MailRules, audit: AuditTrail) -> PolicyDecisionPoint:

@@ -161,7 +161,7 @@ def make_redis(folder: Path, *more_options: str) -> Redis:
 def forget_sends(redis: Redis) -> None:
     """Empty the ledger and the counts, so that a message of an earlier test is no repeat and counts to no limit."""
     with redis_py.Redis.from_url(redis.url) as client:
-        for pattern in ("m365-sends:*", "m365-counts:*", "m365-frequency:*"):
+        for pattern in ("m365-sends:*", "m365-counts:*", "m365-dated-sets:*", "m365-frequency:*"):
             for key in client.scan_iter(pattern):
                 client.delete(key)
 

@@ -206,7 +206,9 @@ def test_doctor_finds_nothing_wrong_with_a_good_setup(simulator: Simulator, tmp_
 
 def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> None:
     """The level, the permissions, the policies with their digest, the domains and the limits, in 80 columns."""
-    (tmp_path / "p.cedar").write_text('@id("no-bcc") forbid(principal, action, resource) when { resource.hasBcc };')
+    (tmp_path / "p.cedar").write_text(
+        '@id("new") forbid(principal, action, resource) when { resource.firstTimeCount > 9 };'
+    )
     chosen = {
         "M365_SEND_LEVEL": "draft",
         "M365_TOOLSETS": "drafts",
@@ -226,10 +228,12 @@ def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> N
     assert "M365_SEND_LEVEL draft: the tools leave drafts, and send nothing" in shown
     assert "Permissions User.Read, Mail.ReadWrite" in shown
     assert f"6 policies: 5 of the settings, 1 of p.cedar; digest {digest}" in shown
+    assert "M365_POLICY_CONTACT_DAYS whom each person has written to is kept for 180 days" in shown
     assert "M365_SEND_ALLOWED_DOMAINS none: no message leaves" in shown
     assert "M365_SEND_HOURLY_LIMIT no limit" in shown
     assert max(map(len, ran.stdout.splitlines())) <= 80
     assert re.search(r"M365_SEND_ALLOWED_DOMAINS +│ unset: every domain", plain.stdout)
+    assert "nothing is kept" in plain.stdout
     assert re.search(r"3 policies: 3 of the settings, no file; digest \w{12}", plain.stdout)
 
 

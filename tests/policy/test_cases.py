@@ -41,6 +41,10 @@ def decided(condition: str, **call: Any) -> Decision:
         ('resource.contentType == "Text"', {"message": {"content_type": "Text"}}),
         ("resource.attachmentBytes == 7", {"message": {"attachments": [{"name": "a.pdf", "size": 7}]}}),
         ("resource.isReply", {"message": {"is_reply": True}}),
+        (
+            "resource.firstTimeCount == 1",
+            {"message": {"to": ["A@b.example", "c@b.example"], "first_time": ["a@b.example"]}},
+        ),
         ("resource.isForward", {"message": {"is_forward": True}}),
         ("resource.toSelfOnly", {"message": {"to": ["a@b.example"]}, "person": {"addresses": ["A@b.example"]}}),
         (f'principal == Person::"{ID}"', {"person": {"id": ID.upper()}}),
@@ -51,6 +55,8 @@ def decided(condition: str, **call: Any) -> Decision:
         ("context.weekday == 7", {"weekday": 7}),
         ('action == Action::"Draft"', {"action": "Draft"}),
         ('action == Action::"Schedule"', {"action": "Schedule"}),
+        ('action == Action::"Read"', {"action": "Read"}),
+        ('context.tool == "find_people"', {"action": "Read", "tool": "find_people"}),
     ],
 )
 def test_every_field_reaches_the_policies(condition: str, call: dict[str, Any]) -> None:
@@ -64,7 +70,8 @@ def test_every_field_reaches_the_policies(condition: str, call: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    ("action", "word"), [("Send", "approval_needed"), ("Schedule", "approval_needed"), ("Draft", "permitted")]
+    ("action", "word"),
+    [("Send", "approval_needed"), ("Schedule", "approval_needed"), ("Draft", "permitted"), ("Read", "permitted")],
 )
 def test_mail_that_would_wait_is_told_apart(action: str, word: str) -> None:
     """A policy against SendUnasked has what is sent wait; a draft waits for nobody."""

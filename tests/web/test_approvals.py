@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -95,6 +96,17 @@ async def test_i2_l1_person_reads_the_mail_and_sends_it_once() -> None:
     assert [mail["to"][0]["address"] for mail in after] == [MARIE]
     assert (again.status_code, reload.status_code) == (410, 410)
     assert "login_hint" not in asked.headers["Location"]  # recipients know the id from the header of the mail
+
+
+async def test_page_marks_who_gets_mail_for_the_first_time(tmp_path: Path) -> None:
+    """Where a policy reads `firstTimeCount`, such recipients have a mark of their own."""
+    file = tmp_path / "policies.cedar"
+    forbidding = 'forbid(principal, action == Action::"Send", resource) when { resource.firstTimeCount > 9 };'
+    file.write_text(f'@id("new") {forbidding}')
+    async with waiting(m365_policy_file=file) as one, one.browser() as http:
+        page = await reach(http, one.url)
+
+    assert f"{MARIE} outside first time" in text_of(page)
 
 
 async def test_l1_discarded_mail_stays_here() -> None:

@@ -129,6 +129,7 @@ def waiting_routes(container: Container) -> list[ServerRoute]:
         (("notes-of-the-meeting-with-a-long-name.pdf", 188_416),),
         "HTML",
         "<p>Hello Grace,</p><p>here are <b>the notes</b> of today.</p>",
+        first_time=frozenset(["sales@fabrikam.example"]),
     )
 
     async def one(request: Request) -> Response:

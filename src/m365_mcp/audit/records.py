@@ -8,7 +8,6 @@ Source: schema.ocsf.io, version 1.6.0, with the profiles host and security_contr
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatch
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from m365_mcp import __version__
 from m365_mcp.audit.events import OperatorCommand, RecordsLost, RefusedCall
+from m365_mcp.audit.told import domains_of, refusal_details, told_record
 from m365_mcp.auth.sessions import SessionEnd
 from m365_mcp.auth.sign_in_events import SignInEvent, clean_client_id
 from m365_mcp.mail import Recipient
@@ -73,7 +73,7 @@ def render(event: object, at: int, options: Options) -> Record:
 def _send(event: SendEvent, at: int, options: Options) -> Record:
     content = event.request.content()
     addresses = content.addresses or event.addresses
-    domains = _domains(addresses)
+    domains = domains_of(addresses)
     status = {"sent": _SUCCESS, "not_sent": _FAILURE, "unknown": _UNKNOWN}.get(event.outcome, _OTHER)
     origin = event.request.origin
     record = _base(_EMAIL, _SEND, at, options) | {
@@ -97,6 +97,8 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
     _put(unmapped, "attachment_count", None if content.attachments is None else len(content.attachments))
     _put(unmapped, "attachment_bytes", None if content.attachments is None else sum(content.attachments))
     _put(unmapped, "graph_request_id", event.request_id)
+    if event.told is not None:
+        unmapped |= {"actions": list(event.told.actions), "told": told_record(event.told, options.content)}
     _put(record, "status_detail", "approved by the person" if event.is_approved else None)
     if event.outcome == "not_sent" and event.policy is not None and not event.is_approved:
         record |= _blocked([event.policy])
@@ -107,7 +109,6 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
 
 @render.register
 def _refusal(event: PolicyRefusal, at: int, options: Options) -> Record:
-    facts = event.message.as_cedar()
     record = _base(_API, _OTHER, at, options) | {
         "activity_name": "Decide",
         "severity_id": _MEDIUM,
@@ -118,18 +119,9 @@ def _refusal(event: PolicyRefusal, at: int, options: Options) -> Record:
         "api": {"operation": "policy.decide", "service": {"name": NAME}},
         "src_endpoint": {"svc_name": NAME},
         **_blocked(event.policies),
-        "unmapped": {
-            "actions": list(event.actions),
-            "policies": list(event.policies),
-            "recipient_count": facts["recipientCount"],
-            "recipient_domains": _domains(one.address for one in (*event.message.receivers, *event.message.reply_to)),
-            "attachment_count": facts["attachmentCount"],
-            "attachment_bytes": facts["attachmentBytes"],
-        },
+        "unmapped": refusal_details(event, options.content),
     }
     record["metadata"] |= {"tenant_uid": event.person.tenant_id, "profiles": ["security_control"]}
-    if "recipients" in options.content:
-        record["unmapped"]["recipients"] = facts["recipients"]
     return record
 
 
@@ -146,7 +138,7 @@ def _refused_call(event: RefusedCall, at: int, options: Options) -> Record:
         "src_endpoint": {"svc_name": NAME},
         "action_id": _DENIED,
         "disposition_id": _BLOCKED,
-        "unmapped": {"refused_count": len(event.addresses), "refused_domains": _domains(event.addresses)},
+        "unmapped": {"refused_count": len(event.addresses), "refused_domains": domains_of(event.addresses)},
     }
     record["metadata"] |= {"tenant_uid": event.person.tenant_id, "profiles": ["security_control"]}
     if "recipients" in options.content:
@@ -249,11 +241,6 @@ def _base(class_uid: int, activity: int, at: int, options: Options) -> Record:
             "log_provider": options.host,
         },
     }
-
-
-def _domains(addresses: Iterable[str]) -> dict[str, int]:
-    """Return how many addresses each domain has."""
-    return dict(sorted(Counter(Recipient(address).domain for address in addresses).items()))
 
 
 def _to(addresses: Iterable[str], options: Options) -> list[str]:

@@ -36,6 +36,7 @@ def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
     yield "M365_TOOLSETS", _listed(settings.m365_toolsets, "none besides the tools that are always there")
     yield "Permissions", _listed(settings.graph_permissions, "")
     yield "M365_POLICY_FILE", _policies(settings, policies)
+    yield "M365_POLICY_CONTACT_DAYS", _contacts(settings, policies)
     yield "M365_SEND_APPROVAL", _APPROVALS[settings.m365_send_approval]
     yield "M365_SEND_ALLOWED_DOMAINS", _domains(settings)
     yield (
@@ -53,6 +54,12 @@ def _policies(settings: Settings, policies: PolicySet) -> str:
     of_file = len(policies.forbidding) - of_settings
     source = f"{of_file} of {settings.m365_policy_file}" if settings.m365_policy_file else "no file"
     return f"{len(policies.forbidding)} policies: {of_settings} of the settings, {source}; digest {policies.digest}"
+
+
+def _contacts(settings: Settings, policies: PolicySet) -> str:
+    if not policies.counts_first_time:
+        return "no policy reads firstTimeCount: nothing is kept"
+    return f"whom each person has written to is kept for {settings.m365_policy_contact_days} days"
 
 
 def _domains(settings: Settings) -> str:

@@ -23,11 +23,11 @@ async def show(settings: Settings, console: Console, person: str | None) -> None
     """Print one line per session. Raises M365Error."""
     table = Table("Person", "Object id", "MCP client", "Signed in", "Last refresh", title="Sessions")
     count = 0
-    async with _open(settings) as container:
+    async with open_container(settings) as container:
         sessions = container.sign_ins.sessions
         with console.status("Reading the store…"):
             async for session in sessions.all():
-                if _belongs_to(session, person):
+                if belongs_to(session, person):
                     table.add_row(*_row(session))
                     count += 1
     console.print(table)
@@ -39,19 +39,20 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
     if everybody == (person is not None):
         raise InvalidArgument("Name one person, or use --all.", advice="m365-mcp sessions end --help shows examples.")
     ended = 0
-    async with _open(settings) as container:
+    async with open_container(settings) as container:
         sessions = container.sign_ins.sessions
         with console.status("Ending sessions…"):
             # Collect the ids first: a store may list records incompletely while they are deleted.
-            found = [session.id async for session in sessions.all() if _belongs_to(session, person)]
+            found = [session.id async for session in sessions.all() if belongs_to(session, person)]
             for session_id in found:
                 ended += await sessions.end(session_id, "by_operator")
-        container.audit.record(OperatorCommand("sessions end", _operator(), ended, everybody))
+        container.audit.record(OperatorCommand("sessions end", operator_name(), ended, everybody))
     console.print(f"{ended} session(s) ended")
 
 
 @asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[Container]:
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
+    """Yield the objects of a server, for a command on its store; raises InvalidArgument if only the server has it."""
     # Sessions can be ended wherever the store is reached, also where the file of policies is missing or has a mistake.
     container = build_container(settings.model_copy(update={"m365_policy_file": None}))
     try:
@@ -65,7 +66,7 @@ async def _open(settings: Settings) -> AsyncIterator[Container]:
         await container.close()
 
 
-def _operator() -> str:
+def operator_name() -> str:
     """Return the name of the operating system's user who runs this command."""
     try:
         return getpass.getuser()
@@ -73,7 +74,8 @@ def _operator() -> str:
         return f"uid {os.getuid()}"
 
 
-def _belongs_to(session: Session, person: str | None) -> bool:
+def belongs_to(session: Session, person: str | None) -> bool:
+    """Return whether a session is one of a person, named by object id, subject or sign-in name; None: anybody."""
     names = (session.object_id, session.sign_in_name.casefold(), session.subject)
     return person is None or person.casefold() in names or person in names
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from m365_mcp.errors import InvalidArgument, M365Error
 from m365_mcp.mail import Recipient
@@ -35,7 +35,7 @@ NOBODY = PersonId("00000000-0000-0000-0000-000000000000", "00000000-0000-0000-00
 _MONDAY = datetime(2026, 11, 23)  # noqa: DTZ001 - the policies see hour and weekday only
 _GUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Model = TypeVar("Model", bound=BaseModel)
-Action = Literal["Send", "Schedule", "Draft"]
+Action = Literal["Send", "Schedule", "Draft", "Read"]
 _COUNTS = dict(zip(COUNT_NAMES, (one.name for one in fields(SendCounts)), strict=True))
 
 
@@ -65,6 +65,7 @@ class WrittenMessage(_Written):
 
     Attributes:
         links: domains that it links to, besides those in `body`.
+        first_time: those of its addresses that the person has never sent to.
     """
 
     to: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class WrittenMessage(_Written):
     from_: str | None = Field(None, alias="from")
     body: str = ""
     links: tuple[str, ...] = ()
+    first_time: tuple[str, ...] = ()
     content_type: Literal["HTML", "Text"] = "HTML"
     attachments: tuple[WrittenFile, ...] = ()
     is_reply: bool = False
@@ -92,6 +94,7 @@ class WrittenCall(_Written):
 
     Attributes:
         counts: what has left before, by the names of the policies (`personMessagesHour`); the rest is 0.
+        tool: of `Read`, the tool that reads.
     """
 
     message: WrittenMessage
@@ -101,6 +104,13 @@ class WrittenCall(_Written):
     weekday: int = Field(3, ge=1, le=7)
     counts: dict[CountName, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     action: Action = "Send"
+    tool: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_no_message(cls, data: Any) -> Any:
+        """Give a call that reads its message, which is empty."""
+        return {"message": {}, **data} if isinstance(data, dict) and data.get("action") == "Read" else data
 
     def decide(self, policies: PolicySet, internal: InternalDomains) -> Decision:
         """Return what the policies say. Raises InvalidArgument if an address cannot be read."""
@@ -108,14 +118,14 @@ class WrittenCall(_Written):
         person = PersonId(*self.person.id.lower().split(":")) if self.person.id else NOBODY
         facts = self._facts(internal)
         counts = SendCounts(**{_COUNTS[name]: number for name, number in self.counts.items()})
-        circumstances = Circumstances(self.client, at, counts)
+        circumstances = Circumstances(self.client, at, counts, self.tool if self.action == "Read" else "")
 
         def asked(*actions: str) -> Verdict:
             return policies.decide(*requests_of(person, actions, facts, circumstances))
 
         verdict = asked("Send", "Schedule") if self.action == "Schedule" else asked(self.action)
-        if not verdict.is_permitted or self.action == "Draft":
-            return Decision(facts, circumstances, verdict)
+        if not verdict.is_permitted or self.action in ("Draft", "Read"):
+            return Decision(facts, circumstances, verdict, is_read=self.action == "Read")
         unasked = asked("SendUnasked")
         return Decision(facts, circumstances, unasked, is_asked=not unasked.failed)
 
@@ -131,6 +141,7 @@ class WrittenCall(_Written):
             internal=internal,
             attachments=tuple(AttachedFile(file.name, file.size) for file in message.attachments),
             link_domains=link_domains(message.body) | {comparable_domain(domain) for domain in message.links},
+            first_time=frozenset(one.key for one in _people("first_time", message.first_time)),
             content_type=message.content_type,
             is_reply=message.is_reply,
             is_forward=message.is_forward,
@@ -163,12 +174,14 @@ class Decision:
     Attributes:
         verdict: what decides: about the action, or, where it is permitted, about sending without asking.
         is_asked: whether the verdict only has the message wait for the person's approval.
+        is_read: whether the call only reads.
     """
 
     facts: MessageFacts
     circumstances: Circumstances
     verdict: Verdict
     is_asked: bool = False
+    is_read: bool = False
 
     @property
     def word(self) -> Word:
@@ -185,7 +198,7 @@ class Decision:
     @property
     def refusal(self) -> M365Error | None:
         """The error that the caller of a tool gets; None: the message may leave, at least after approval."""
-        return error_of(self.verdict) if self.word == "denied" else None
+        return error_of(self.verdict, is_reading=self.is_read) if self.word == "denied" else None
 
     def meets(self, case: Case) -> bool:
         """Return whether this is what the case expects."""

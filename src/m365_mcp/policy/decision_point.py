@@ -1,4 +1,4 @@
-"""The policy decision point (RFC 2753): says whether a message may leave, for every tool that writes."""
+"""The policy decision point (RFC 2753): says whether a message may leave, and whether a tool may read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
 from m365_mcp.mail import MailRules
 from m365_mcp.person import PersonId
-from m365_mcp.policy.facts import NO_COUNTS, Circumstances, InternalDomains, MessageFacts, SendCounts, requests_of
+from m365_mcp.policy.facts import (
+    NO_COUNTS,
+    NO_MESSAGE,
+    Circumstances,
+    InternalDomains,
+    MessageFacts,
+    SendCounts,
+    Told,
+    requests_of,
+)
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
 from m365_mcp.policy.setting_rules import policies_of
 
 VARIABLE = "M365_POLICY_FILE"
+READ = ("Read",)
 _log = logs.get(__name__)
 
 
@@ -26,18 +36,16 @@ class PolicyRefusal:
     Attributes:
         person: who wanted to send.
         client: the client id of the MCP client.
-        actions: what was asked for.
         policies: the ids of the policies that forbid it, or of those that could not be evaluated.
         code: the code of the error.
-        message: what the policies were told of the message.
+        told: what was asked for, and what the policies were told of message and call.
     """
 
     person: PersonId
     client: str
-    actions: tuple[str, ...]
     policies: tuple[str, ...]
     code: str
-    message: MessageFacts
+    told: Told
 
 
 def _ignore(_: PolicyRefusal) -> None:
@@ -79,9 +87,17 @@ class PolicyDecisionPoint:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
         """
-        verdict = self._decide(person, actions, message, client, counts)
+        told = self.tell(actions, message, client, counts)
+        verdict = self._decide(person, told)
         if not verdict.is_permitted:
-            raise self._refusal(verdict, person, actions, message, client)
+            raise self._refusal(verdict, person, told)
+
+    def require_read(self, person: PersonId, tool: str, client: str, counts: SendCounts = NO_COUNTS) -> None:
+        """Return if the policies permit a tool to read. Raises as `require`."""
+        told = self.tell(READ, NO_MESSAGE, client, counts, tool)
+        verdict = self._decide(person, told)
+        if not verdict.is_permitted:
+            raise self._refusal(verdict, person, told)
 
     def who_asks(
         self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
@@ -91,45 +107,52 @@ class PolicyDecisionPoint:
         Raises:
             PolicyFailed: a policy could not be evaluated.
         """
-        actions = ("SendUnasked",)
-        verdict = self._decide(person, actions, message, client, counts)
+        told = self.tell(("SendUnasked",), message, client, counts)
+        verdict = self._decide(person, told)
         if verdict.failed:
-            raise self._refusal(verdict, person, actions, message, client)
+            raise self._refusal(verdict, person, told)
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
 
-    def _refusal(
-        self, verdict: Verdict, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str
-    ) -> PolicyDenied | PolicyFailed:
+    def _refusal(self, verdict: Verdict, person: PersonId, told: Told) -> PolicyDenied | PolicyFailed:
         """Return the error of a verdict that denies, and tell of it."""
         policies = tuple(policy.id for policy in (*verdict.failed, *verdict.forbidden_by))
-        error = error_of(verdict)
+        error = error_of(verdict, is_reading=told.actions == READ)
         _log.info("policy_denied", policies=list(policies))
-        self.observe(PolicyRefusal(person, client, actions, policies, error.code, message))
+        self.observe(PolicyRefusal(person, told.circumstances.client, policies, error.code, told))
         return error
 
-    def _decide(
-        self, person: PersonId, actions: tuple[str, ...], message: MessageFacts, client: str, counts: SendCounts
-    ) -> Verdict:
-        circumstances = Circumstances(client, self.now(self.time_zone), counts)
-        return self.policies.decide(*requests_of(person, actions, message, circumstances))
+    def tell(
+        self,
+        actions: tuple[str, ...],
+        message: MessageFacts,
+        client: str,
+        counts: SendCounts = NO_COUNTS,
+        tool: str = "",
+    ) -> Told:
+        """Return what the policies are told of a call that is made now."""
+        return Told(actions, message, Circumstances(client, self.now(self.time_zone), counts, tool))
+
+    def _decide(self, person: PersonId, told: Told) -> Verdict:
+        return self.policies.decide(*requests_of(person, told.actions, told.message, told.circumstances))
 
 
-def error_of(verdict: Verdict) -> PolicyDenied | PolicyFailed:
+def error_of(verdict: Verdict, *, is_reading: bool = False) -> PolicyDenied | PolicyFailed:
     """Return the error for a verdict that permits nothing; it names the first policy."""
     error: PolicyDenied | PolicyFailed
     policy = (*verdict.failed, *verdict.forbidden_by)[0]
     if verdict.failed:
-        error = PolicyFailed(f"The policy {policy.id!r} could not be evaluated, so nothing was sent.")
+        done = "read" if is_reading else "sent"
+        error = PolicyFailed(f"The policy {policy.id!r} could not be evaluated, so nothing was {done}.")
     else:
-        error = PolicyDenied(_sentence(policy), advice=policy.advice)
+        error = PolicyDenied(_sentence(policy, "call" if is_reading else "message"), advice=policy.advice)
     error.rule = policy.id
     return error
 
 
-def _sentence(policy: Policy) -> str:
+def _sentence(policy: Policy, forbidden: str) -> str:
     if policy.is_of_setting:
-        return f"The setting {policy.id.partition(':')[2]} of this server does not allow this message."
-    return f"The policy {policy.id!r} of this organization does not allow this message."
+        return f"The setting {policy.id.partition(':')[2]} of this server does not allow this {forbidden}."
+    return f"The policy {policy.id!r} of this organization does not allow this {forbidden}."
 
 
 def read_policies(rules: MailRules, file: Path | None) -> PolicySet:

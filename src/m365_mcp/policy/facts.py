@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -11,6 +12,7 @@ from m365_mcp.mail import Recipient, extensions_of
 from m365_mcp.mail.text import words
 from m365_mcp.person import PersonId
 
+FIRST_TIME = "firstTimeCount"  # the attribute that is looked up only where a policy names it
 # Where anybody can have an address: nobody is a colleague because of such a domain.
 FREE_MAIL = words(
     "163.com 126.com aol.com gmail.com gmx.de gmx.net googlemail.com hotmail.com icloud.com live.com mail.com mail.ru "
@@ -81,6 +83,8 @@ class MessageFacts:
         receivers: to, cc and bcc.
         own: the addresses of the person, as `Recipient.key`.
         link_domains: the domains that the text links to.
+        first_time: recipients whom the person has never written to, as `Recipient.key`, if a policy needs to know.
+        unknown: the names of attributes that nobody looked up, because no policy reads them.
     """
 
     receivers: tuple[Recipient, ...]
@@ -90,17 +94,24 @@ class MessageFacts:
     internal: InternalDomains = field(default_factory=InternalDomains)
     attachments: tuple[AttachedFile, ...] = ()
     link_domains: frozenset[str] = frozenset()
+    first_time: frozenset[str] = frozenset()
     content_type: str = "HTML"
     is_reply: bool = False
     is_forward: bool = False
     is_shared: bool = False
+    unknown: frozenset[str] = frozenset()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every address of to, cc, bcc and reply_to, as `Recipient.key`."""
+        return frozenset(recipient.key for recipient in (*self.receivers, *self.reply_to))
 
     def as_cedar(self) -> dict[str, Any]:
         """Return the attributes of the entity `Message`, in Cedar's JSON."""
         addressed = (*self.receivers, *self.reply_to)
         domains = {domain for recipient in addressed for domain in recipient.domains}
         external = self.internal.external(domains, self.own)
-        keys = {recipient.key for recipient in addressed}
+        keys = self.keys
         return {
             "recipients": sorted(keys),
             "domains": sorted(domains),
@@ -110,6 +121,7 @@ class MessageFacts:
             "linkDomains": sorted(self.link_domains),
             "recipientCount": len(addressed),
             "externalCount": sum(bool(recipient.domains & external) for recipient in addressed),
+            FIRST_TIME: sum(recipient.key in self.first_time for recipient in addressed),
             "attachmentCount": len(self.attachments),
             "attachmentBytes": sum(file.size for file in self.attachments),
             "isReply": self.is_reply,
@@ -151,17 +163,24 @@ def _camel_case(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
+NO_MESSAGE = MessageFacts(())
+"""Of a call that reads: no recipients, no attachments."""
 NO_COUNTS = SendCounts()
 COUNT_NAMES = tuple(NO_COUNTS.as_cedar())
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """The call: its client, when it is made in the time zone of the policies, and what has left before."""
+    """The call: its client, when it is made in the time zone of the policies, and what has left before.
+
+    Attributes:
+        tool: the name of the tool that reads; empty for the other actions.
+    """
 
     client: str
     at: datetime
     counts: SendCounts = NO_COUNTS
+    tool: str = ""
 
     def as_cedar(self) -> dict[str, Any]:
         """Return the context of a request, in Cedar's JSON."""
@@ -170,8 +189,34 @@ class Circumstances:
             "clientVerified": self.client.startswith("https://"),  # only a metadata document has a URL for its id
             "hour": self.at.hour,
             "weekday": self.at.isoweekday(),
+            "tool": self.tool,
             **self.counts.as_cedar(),
         }
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the policies were told to decide one call.
+
+    Attributes:
+        actions: what was asked for.
+        message: the message.
+        circumstances: the call.
+    """
+
+    actions: tuple[str, ...]
+    message: MessageFacts
+    circumstances: Circumstances
+
+    def known(self) -> dict[str, Any]:
+        """Return the attributes of message and context together, without those that nobody looked up."""
+        told = {**self.message.as_cedar(), **self.circumstances.as_cedar()}
+        return {name: value for name, value in told.items() if name not in self.message.unknown}
+
+    def domain_counts(self) -> dict[str, int]:
+        """Return how many recipients each domain has."""
+        addressed = (*self.message.receivers, *self.message.reply_to)
+        return dict(sorted(Counter(domain for one in addressed for domain in one.domains).items()))
 
 
 def requests_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,9 +17,14 @@ from typing import Any
 
 import cedarpy
 
+from m365_mcp.policy.facts import FIRST_TIME
+from m365_mcp.policy.policy_json import attributes_of, entity_types_of, may_concern, tested_attributes_of
+
 PERMIT = '@id("default")\npermit(principal, action, resource);\n'
 _PERMIT = "policy0"  # Cedar numbers policies in the order of the text
+ACTIONS = ("Send", "Schedule", "SendUnasked", "Draft", "Read")
 SETTING = "setting:"  # how the ids of the settings' policies begin
+_MISSING = re.compile(r"does not have the attribute `([^`]+)`")
 _POLICY_IN_ERROR = re.compile(r"policy `(policy\d+)`")
 
 
@@ -71,6 +76,11 @@ class PolicySet:
         of_settings: policies written from the settings, in Cedar.
         of_company: the company's own policies, in Cedar.
 
+    Attributes:
+        text: all policies.
+        digest: tells sets of policies apart.
+        counts_first_time: whether a policy about mail reads `firstTimeCount`.
+
     Raises:
         PolicyMistake: a policy of the company is not valid, permits something, or has no id of its own.
     """
@@ -78,10 +88,18 @@ class PolicySet:
     def __init__(self, of_settings: str = "", of_company: str = "") -> None:
         _parse(of_company)  # alone, so that a position in an error is one in the file
         text = f"{PERMIT}{of_settings}\n{of_company}"
-        self._policies = {name: _read(policy) for name, policy in sorted(_as_json(text).items(), key=_position)}
+        found = dict(sorted(_as_json(text).items(), key=_position))
+        self._policies = {name: _read(policy) for name, policy in found.items()}
         _check(of_company, self._policies.values())
         _validate(text, self._policies)
         self._set = cedarpy.PolicySet.from_str(text)
+        self._forbidding = {name: policy for name, policy in found.items() if name != _PERMIT}
+        self._silently_needed = {
+            action: {name: _silently_needed(one) for name, one in self._forbidding.items() if may_concern(one, action)}
+            for action in ACTIONS
+        }
+        self._read_by = {action: self._attributes_read(action) for action in ACTIONS}
+        self.counts_first_time = any(self.reads(action, FIRST_TIME) for action in ACTIONS if action != "Read")
         self.text = text
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -89,6 +107,19 @@ class PolicySet:
     def forbidding(self) -> tuple[Policy, ...]:
         """The policies that forbid something, those of settings first."""
         return tuple(policy for name, policy in self._policies.items() if name != _PERMIT)
+
+    def _attributes_read(self, action: str) -> frozenset[str] | None:
+        """Return the attributes that the policies read to decide an action; None: none can forbid it."""
+        concerned = [policy for policy in self._forbidding.values() if may_concern(policy, action)]
+        return frozenset().union(*map(attributes_of, concerned)) if concerned else None
+
+    def concerns(self, action: str) -> bool:
+        """Return whether a policy can forbid an action; if none can, nobody needs to ask."""
+        return self._read_by[action] is not None
+
+    def reads(self, action: str, *names: str) -> bool:
+        """Return whether a policy that can forbid an action reads one of these attributes."""
+        return not (self._read_by[action] or frozenset()).isdisjoint(names)
 
     def mentions(self, *names: str) -> bool:
         """Return whether a policy may need one of these attributes or entity types; true in doubt."""
@@ -113,9 +144,43 @@ class PolicySet:
                 forbidden |= {name: self._policies[name] for name in result.diagnostics.reasons}
             if not result.allowed and not result.diagnostics.reasons and not failed:
                 failed["?"] = Policy("default", None)  # a request that Cedar did not evaluate is no permission
-        # Cedar names them in any order; the one that the caller is told is always the same.
-        ordered = sorted(forbidden, key=lambda name: (self._policies[name].is_of_setting, int(name[len("policy") :])))
-        return Verdict(tuple(forbidden[name] for name in ordered), tuple(failed.values()))
+        return Verdict(tuple(forbidden[name] for name in self._ordered(forbidden)), tuple(failed.values()))
+
+    def decide_partly(
+        self, request: Mapping[str, Any], entities: Sequence[Mapping[str, Any]]
+    ) -> tuple[Verdict, frozenset[str]]:
+        """Return what is certain of a request whose message or context lacks attributes, and what would be needed.
+
+        Cedar evaluates only as much of a condition as it needs, so that a policy that never reaches a missing attribute
+        is certain. Who is in which group or role is never known.
+
+        Args:
+            request: one of Cedar's requests.
+            entities: see `decide`.
+
+        Returns:
+            The certain denials and failures; and the names of the missing attributes, or `groups`, on which other
+            policies depend.
+        """
+        [result] = cedarpy.is_authorized_batch([dict(request)], self._set, [dict(one) for one in entities])
+        missing = {found[1] for error in result.diagnostics.errors if (found := _MISSING.search(error))}
+        others = [error for error in result.diagnostics.errors if not _MISSING.search(error)]
+        known = {*request["context"], *(name for entity in entities for name in entity["attrs"])}
+        unsure = {name: needed - known for name, needed in self._silently_needed[request["action"]["id"]].items()}
+        missing = missing.union(*unsure.values())
+        forbidden = [] if result.allowed else [name for name in result.diagnostics.reasons if not unsure.get(name)]
+        failed = tuple(self._policies[name] for name in _failed(others))
+        return Verdict(tuple(self._policies[name] for name in self._ordered(forbidden)), failed), frozenset(missing)
+
+    def _ordered(self, names: Iterable[str]) -> list[str]:
+        """Return the names of policies in the order in which a caller is told of them, which is always the same."""
+        return sorted(names, key=lambda name: (self._policies[name].is_of_setting, int(name[len("policy") :])))
+
+
+def _silently_needed(policy: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a policy cannot be decided without, and does not fail without."""
+    groups = {"groups"} if entity_types_of(policy) & {"Group", "Role"} else set()
+    return tested_attributes_of(policy) | groups
 
 
 def _position(item: tuple[str, Any]) -> int:

@@ -39,6 +39,7 @@ class ShownMail:
         sender: the mailbox that sends it.
         people: the recipients by field, as for `reply_to`.
         outside: the recipients that are outside the company, as `Recipient.key`.
+        first_time: the recipients to whom the person has never sent, where a policy makes this known.
         files: name and bytes of each attachment.
         content_type: HTML or Text.
         body: the text; images in it are data: addresses.
@@ -56,6 +57,7 @@ class ShownMail:
     body: str = field(repr=False)
     send_at: str | None = None
     digest: str = ""
+    first_time: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,9 @@ class Approvals:
             raise ApprovalOver
         outbox = await self._outbox(mail)
         if mail.draft_id is not None:
-            return await _shown_draft(mail, outbox)
+            return await _with_first_times(await _shown_draft(mail, outbox), outbox)
         shown = await _shown_message(mail, message := await self._content(mail), outbox)
+        shown = await _with_first_times(shown, outbox)
         return replace(shown, body=await outbox.run(partial(_with_pictures, message))) if with_body else shown
 
     async def _content(self, mail: HeldMail) -> Message:
@@ -210,6 +213,11 @@ async def _shown_draft(mail: HeldMail, outbox: Outbox) -> ShownMail:
         item.send_at,
         draft_digest(item, attached, body),
     )
+
+
+async def _with_first_times(shown: ShownMail, outbox: Outbox) -> ShownMail:
+    keys = frozenset(one.key for group in shown.people.values() for one in group)
+    return replace(shown, first_time=await outbox.policy.first_time(keys))
 
 
 async def _outside(people: Mapping[str, tuple[Recipient, ...]], outbox: Outbox) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -14,14 +14,16 @@ from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message, Recipient
 from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
-from m365_mcp.policy.facts import COUNT_NAMES, NO_COUNTS, AttachedFile, MessageFacts, SendCounts
+from m365_mcp.policy.facts import COUNT_NAMES, FIRST_TIME, NO_COUNTS, AttachedFile, MessageFacts, SendCounts
 from m365_mcp.policy.links import link_domains
 from m365_mcp.sending.held_mail import ApprovalNeeded
+from m365_mcp.sending.send_events import note_told
 from m365_mcp.sending.send_limits import SendLimits
 
 # What the person's own addresses decide, always and where the operator has not named the company's domains.
 _ABOUT_OWN = ("toSelfOnly", "hasOtherReplyTo")
 _ABOUT_INTERNAL = ("externalDomains", "externalCount")
+_ABOUT_BODY = ("linkDomains", "contentType")
 
 
 class Run(Protocol):
@@ -62,7 +64,7 @@ class PolicyCheck:
             PolicyUnavailable: what a policy needs to know cannot be looked up.
             ApprovalNeeded: the message may leave, and the person is to be asked first.
         """
-        own = await self._own(message.from_)
+        own, unknown = await self._own(message.from_)
         facts = MessageFacts(
             (*message.to, *message.cc, *message.bcc),
             reply_to=message.reply_to,
@@ -73,6 +75,7 @@ class PolicyCheck:
             link_domains=await self._links(message.body),
             content_type=message.content_type,
             is_shared=_is_shared(message.from_, own),
+            unknown=unknown,
         )
         await self._require(actions, facts)
 
@@ -91,7 +94,8 @@ class PolicyCheck:
             attached: its attachments.
             body: its content type and content, if they are not those in the mailbox.
         """
-        own = await self._own(item.from_)
+        own, unknown = await self._own(item.from_)
+        is_read = body is not None or self.decision_point.policies.mentions(*_ABOUT_BODY)
         content_type, content = body or await self._body(item)
         facts = MessageFacts(
             (*item.to, *item.cc, *item.bcc),
@@ -106,21 +110,53 @@ class PolicyCheck:
             is_reply=is_reply,
             is_forward=is_forward,
             is_shared=_is_shared(item.from_, own),
+            unknown=unknown if is_read else unknown | {"contentType"},
         )
         await self._require(actions, facts)
 
+    async def reading(self, tool: str) -> None:
+        """Return if the policies permit a tool to read; costs nothing where no policy can forbid it.
+
+        Raises:
+            PolicyDenied, PolicyFailed: see `PolicyDecisionPoint.require`.
+            PolicyUnavailable: what a policy needs to know cannot be looked up.
+        """
+        policies = self.decision_point.policies
+        if policies.concerns("Read"):
+            counts = await self._read_counts() if policies.reads("Read", *COUNT_NAMES) else NO_COUNTS
+            self.decision_point.require_read(self.person, tool, self.client, counts)
+
     async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
+        facts = replace(facts, first_time=await self.first_time(facts.keys), unknown=facts.unknown | self._unread())
         counts = await self._counts()
+        note_told(self.decision_point.tell(actions, facts, self.client, counts))
         self.decision_point.require(self.person, actions, facts, self.client, counts)
         if "Send" in actions and not self.is_approved:
             policy = self.decision_point.who_asks(self.person, facts, self.client, counts)
             if policy is not None:
                 raise ApprovalNeeded(policy.id)
 
+    async def first_time(self, addresses: frozenset[str]) -> frozenset[str]:
+        """Return those addresses to which the person has never sent, if a policy needs it. Raises PolicyUnavailable."""
+        if not self.decision_point.policies.counts_first_time:
+            return frozenset()
+        if self.limits.contacts is None:
+            raise PolicyUnavailable
+        try:
+            return await self.limits.contacts.first_time(self.person, addresses)
+        except StorageUnavailable as error:
+            raise PolicyUnavailable(
+                "A policy needs to know who gets mail for the first time, and this cannot be looked up.",
+                retry_after=error.retry_after,
+            ) from error
+
     async def _counts(self) -> SendCounts:
         """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""
         if not self.decision_point.policies.mentions(*COUNT_NAMES):
             return NO_COUNTS
+        return await self._read_counts()
+
+    async def _read_counts(self) -> SendCounts:
         try:
             return await self.limits.before_this(self.person)
         except StorageUnavailable as error:
@@ -131,7 +167,7 @@ class PolicyCheck:
 
     async def _body(self, item: Item) -> tuple[str, str]:
         """Return the content type and the content of a draft, if a policy needs them; Graph is asked for them."""
-        if not self.decision_point.policies.mentions("linkDomains", "contentType"):
+        if not self.decision_point.policies.mentions(*_ABOUT_BODY):
             return "", ""
         return await self.drafts.body(item.id)
 
@@ -140,14 +176,25 @@ class PolicyCheck:
             return frozenset()
         return await self.run(partial(link_domains, body))
 
-    async def _own(self, sender: Recipient | None) -> frozenset[str]:
-        """Return the person's addresses as `Recipient.key`; those that only Graph knows, if a policy may need them."""
+    def _unread(self) -> frozenset[str]:
+        """Return the names of attributes that are not looked up, because no policy reads them."""
+        policies = self.decision_point.policies
+        unread = [] if policies.mentions("linkDomains") else ["linkDomains"]
+        unread += [] if policies.counts_first_time else [FIRST_TIME]
+        unread += [] if policies.mentions(*COUNT_NAMES) else COUNT_NAMES
+        return frozenset(unread)
+
+    async def _own(self, sender: Recipient | None) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the person's addresses as `Recipient.key`; those that only Graph knows, if a policy may need them.
+
+        Besides, the names of the attributes that are then not known.
+        """
         known = _keys([self.sign_in_name] if self.sign_in_name else [])
         names = _ABOUT_OWN if self.decision_point.internal.written is not None else (*_ABOUT_OWN, *_ABOUT_INTERNAL)
         if not self.decision_point.policies.mentions(*names) and (sender is None or sender.key in known):
-            return known
+            return known, frozenset(names)
         profile = await self.drafts.mailbox.profile()
-        return known | _keys(profile.addresses)
+        return known | _keys(profile.addresses), frozenset()
 
 
 def _keys(addresses: Iterable[str]) -> frozenset[str]:

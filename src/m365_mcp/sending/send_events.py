@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
 from m365_mcp.errors import M365Error, OutcomeUnknown, PolicyDenied, PolicyFailed
 from m365_mcp.mail import Message
+from m365_mcp.policy.facts import Told
 from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.send_request import SendContent, SendRequest
 from m365_mcp.sending.send_strategy import SendReceipt
+
+# What the policies were told of the message that this task sends.
+_told: ContextVar[list[Told] | None] = ContextVar("what the policies were told", default=None)
+
+
+def note_told(told: Told) -> None:
+    """Note what the policies are told, for the record of the send that this task performs, if it performs one."""
+    noted = _told.get()
+    if noted is not None:
+        noted[:] = [told]
+
 
 # `begun` comes before Graph gets the message, and only where the operator requires a record of every send. `held` and
 # `declined` are of a message that waits for the person's approval.
@@ -34,6 +47,7 @@ class SendEvent:
         code: why the message was not sent, or why that is not known: a code of ours.
         policy: the id of the policy that forbids the message, or has it wait.
         seconds: the time since the call.
+        told: what the policies were told of the message; None: they were not asked.
     """
 
     request: SendRequest
@@ -45,6 +59,7 @@ class SendEvent:
     code: str | None = None
     policy: str | None = None
     seconds: float = 0.0
+    told: Told | None = None
 
 
 def event_of(mail: HeldMail, message: Message | None, outcome: Outcome = "begun") -> SendEvent:
@@ -101,6 +116,7 @@ class ObservedSend:
     _began_at: float = field(default_factory=time.monotonic, init=False)
     _has_begun: bool = field(default=False, init=False)
     _rule: str | None = field(default=None, init=False)
+    _noted: list[Told] = field(default_factory=list, init=False)
 
     def reserved(self, message_id: str) -> None:
         """Note our id of the message."""
@@ -118,11 +134,14 @@ class ObservedSend:
 
     async def run(self, sending: Awaitable[SendReceipt]) -> SendReceipt:
         """Return what `sending` returns, and tell the observer how it ended."""
+        token = _told.set(self._noted)
         try:
             receipt = await sending
         except BaseException as error:
             self._failed(error)
             raise
+        finally:
+            _told.reset(token)
         if receipt.approval is None:
             self._end("repeat" if receipt.is_repeat else "sent", request_id=receipt.request_id)
         else:
@@ -142,5 +161,6 @@ class ObservedSend:
         self, outcome: Outcome, *, request_id: str | None = None, code: str | None = None, policy: str | None = None
     ) -> None:
         seconds = time.monotonic() - self._began_at
-        changed = replace(self.event, outcome=outcome, request_id=request_id, code=code, seconds=seconds)
+        told = self._noted[0] if self._noted else None
+        changed = replace(self.event, outcome=outcome, request_id=request_id, code=code, seconds=seconds, told=told)
         self.observer.end(replace(changed, policy=policy or self.event.policy))

@@ -11,7 +11,7 @@ import asyncio
 import hmac
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,6 +20,7 @@ from m365_mcp.errors import InvalidArgument, M365Error, OutcomeUnknown, RateLimi
 from m365_mcp.mail import Recipient
 from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import SendCounts
+from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.held_mail import ApprovalNeeded
 from m365_mcp.sending.ledger import WORK_SECONDS
 from m365_mcp.storage.sliding_counts import Addition, Counted, SlidingCounts, Window
@@ -114,11 +115,13 @@ class SendLimits:
         counts: the counts, shared by all replicas.
         most: the most by variable, see `LIMITS`; 0, or no entry, for no limit.
         secret: makes digests of addresses, so that nobody reads or tries them in the store.
+        contacts: remembers whom each person has written to, if a policy needs it; None: nobody does.
     """
 
     counts: SlidingCounts
     most: Mapping[str, int] = field(default_factory=dict)
     secret: bytes = field(default=b"", repr=False)
+    contacts: Contacts | None = None
 
     @asynccontextmanager
     async def counting(self, person: PersonId, addresses: Sequence[str]) -> AsyncIterator[None]:
@@ -133,7 +136,8 @@ class SendLimits:
         reserved = await self._reserve(person, addresses)
         token = _before.set(reserved.before())
         try:
-            yield
+            async with self.contacts.remembering(person) if self.contacts else nullcontext():
+                yield
         except OutcomeUnknown:
             raise
         except (M365Error, ApprovalNeeded):

@@ -120,6 +120,14 @@ class SendingSettings(BaseSettings):
         "UTC", description="Time zone in which the policies tell hour and weekday, by its IANA name."
     )
 
+    m365_policy_contact_days: int = Field(
+        180,
+        ge=1,
+        le=3650,
+        description="For policies that name firstTimeCount: how long an address counts as known after a person's last "
+        "mail to it, in days. Without such a policy, no address is kept.",
+    )
+
     m365_show_previews: bool = Field(
         False, description="Whether list_messages shows the model the first words of each message."
     )

@@ -22,6 +22,7 @@ from m365_mcp import logs
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.storage import redis_client
 from m365_mcp.storage.counters import Counters, LocalCounters, RedisCounters
+from m365_mcp.storage.dated_sets import DatedSets, LocalDatedSets, RedisDatedSets
 from m365_mcp.storage.encrypted_store import EncryptedStore
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard, GuardedStore
@@ -46,6 +47,7 @@ class Storage:
         leases: the right of one replica to do a piece of work.
         numbers: numbers that all replicas count together.
         counters: counters that all replicas change together.
+        dated_sets: sets that all replicas share, whose members have a date.
         reserve: the part of the store that anonymous requests may not fill.
         close: closes the connections.
     """
@@ -56,6 +58,7 @@ class Storage:
     leases: Leases
     numbers: Numbers
     counters: Counters
+    dated_sets: DatedSets
     reserve: Reserve
     close: Callable[[], Awaitable[None]]
 
@@ -83,8 +86,9 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
     records = Records(RedisBackend(client, guard), cipher)
     client_storage = EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher)
     numbers, counters = RedisNumbers(client, guard), RedisCounters(client, guard)
+    sets = RedisDatedSets(client, guard)
     reserve = Reserve(RedisMemory(client, guard))
-    return Storage("redis", client_storage, records, Leases(records), numbers, counters, reserve, client.aclose)
+    return Storage("redis", client_storage, records, Leases(records), numbers, counters, sets, reserve, client.aclose)
 
 
 def _in_memory(cipher: RecordCipher) -> Storage:
@@ -95,7 +99,8 @@ def _in_memory(cipher: RecordCipher) -> Storage:
 def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> Storage:
     records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher)
     flows, numbers, counters = EncryptedStore(store, cipher), LocalNumbers(store), LocalCounters(store)
-    return Storage(kind, flows, records, Leases(records), numbers, counters, Reserve(unlimited), _nothing_to_close)
+    sets, reserve = LocalDatedSets(store), Reserve(unlimited)
+    return Storage(kind, flows, records, Leases(records), numbers, counters, sets, reserve, _nothing_to_close)
 
 
 def _on_disk(settings: Settings, cipher: RecordCipher) -> Storage:

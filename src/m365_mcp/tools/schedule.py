@@ -113,6 +113,7 @@ async def schedule_mail(
 )
 async def list_scheduled(outbox: Outbox = Depends(caller_outbox)) -> ScheduledMails:
     """List the mails that this server scheduled and that have not left yet; none that was scheduled in Outlook."""
+    await outbox.policy.reading("list_scheduled")
     return ScheduledMails(scheduled=[_scheduled_mail(one) for one in await Schedule(outbox).list(datetime.now(UTC))])
 
 

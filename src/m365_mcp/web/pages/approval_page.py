@@ -32,7 +32,7 @@ def values(shown: ShownMail, base_path: str, now: float) -> dict[str, Any]:
     mail = shown.mail
     return {
         "sender": str(shown.sender.address),
-        "people": {field: _people(group, shown.outside) for field, group in shown.people.items()},
+        "people": {field: _people(group, shown) for field, group in shown.people.items()},
         "subject": shown.subject,
         "files": [(name, _size(size)) for name, size in shown.files],
         "body_path": f"{escape_path(base_path)}{PATH}/{mail.id}/body",
@@ -55,9 +55,9 @@ def row(mail: HeldMail, base_path: str, now: float) -> dict[str, Any]:
     }
 
 
-def _people(group: Sequence[Recipient], outside: frozenset[str]) -> list[tuple[str, str, bool]]:
-    """Return name, address, and whether it is outside, of each recipient."""
-    return [(one.name or "", one.address, one.key in outside) for one in group]
+def _people(group: Sequence[Recipient], shown: ShownMail) -> list[tuple[str, str, bool, bool]]:
+    """Return name, address, whether it is outside, and whether it gets mail for the first time, of each recipient."""
+    return [(one.name or "", one.address, one.key in shown.outside, one.key in shown.first_time) for one in group]
 
 
 def _minutes(mail: HeldMail, now: float) -> int:
