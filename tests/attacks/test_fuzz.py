@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def oauth_cases(tokens: Tokens) -> list[Case]:
 
 
 MAIL = {"to": [GRACE], "subject": "s", "body": "b", "cc": [], "importance": "low", "attachments": [{"name": "a.txt"}]}
-PARAMS = {
+PARAMS: dict[str, dict[str, Any]] = {
     "initialize": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}},
     "tools/call": {"name": "send_mail", "arguments": MAIL, "inputResponses": {"a": {"action": "accept"}}},
     "tools/list": {"cursor": "x"},

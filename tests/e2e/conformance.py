@@ -41,7 +41,7 @@ class _Forwarding(BaseHTTPRequestHandler):
     def forward(self) -> None:
         address = urlsplit(self.target)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        asked, own = self.headers.get("Host", ""), f"localhost:{self.server.server_address[1]}"
+        asked, own = self.headers.get("Host", ""), f"localhost:{self.connection.getsockname()[1]}"
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_ONE_CONNECTION}
         headers |= {"Authorization": f"Bearer {self.token}", "Host": address.netloc if asked == own else asked}
         with closing(http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)) as upstream:

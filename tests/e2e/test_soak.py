@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -17,7 +18,7 @@ from tests.e2e.programs import Redis, Server, Simulator, make_redis
 PEOPLE = ("ada@contoso.example", "grace@contoso.example")
 CLIENTS = 8
 ROUNDS = 12  # of each half; in each, every client calls three times and refreshes once
-CALLS = (
+CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("tools/list", {}),
     ("tools/call", {"name": "get_my_profile", "arguments": {}}),
     ("tools/call", {"name": "send_mail", "arguments": {"to": ["x"], "subject": "s", "body": "b"}}),  # refused
