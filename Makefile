@@ -80,7 +80,7 @@ dist: .venv-dist/.done ## Wheels, source archives, SBOM (CycloneDX), licences an
 	  --output-file dist/licences.md
 	@cd dist && sha256sum -- * > SHA256SUMS
 
-advisories: $(VENV)/.dev ## Compare what is pinned with published vulnerabilities (ARGS=folder or files in the OSV format)
+advisories: $(VENV)/.dev ## Compare what is pinned with published vulnerabilities (ARGS=folder, archive or files in the OSV format)
 	@$(BIN)/python -m tests.advisories $(ARGS)
 
 clean: ## Remove the virtual environment and caches

@@ -49,7 +49,11 @@ _RAISERS = [
         for path in sorted((SOURCES / name).rglob("*.py"))
     ),
     *(SOURCES / "graph" / f"{name}.py" for name in ("attachments", "decipher", "upload_session")),
-    *(SOURCES / "sending" / f"{name}.py" for name in ("approvals", "delivery", "draft_inspection", "mailbox_slots")),
+    *(
+        SOURCES / "sending" / f"{name}.py"
+        for name in ("approvals", "delivery", "draft_inspection", "group_lookup", "mailbox_slots", "policy_check")
+    ),
+    SOURCES / "policy" / "decision_point.py",
 ]
 
 

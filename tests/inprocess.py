@@ -176,10 +176,10 @@ class World:
         access = await self.container.auth.load_access_token(tokens.access)
         assert access is not None
         person, services = PersonId(access.claims["tid"], access.claims["oid"]), self.container.services
-        caller = Caller(person, access.token, access.claims["session"])
+        caller = Caller(person, access.token, access.claims["session"], access.claims["groups"])
         mailbox = mailbox_of(services.graph, services.tokens, caller)
         origin = Origin(caller.session_id, access.client_id, access.claims["preferred_username"])
-        return services.outgoing.outbox(person, mailbox, origin)
+        return services.outgoing.outbox(person, mailbox, caller, origin)
 
 
 def origin_of(url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastmcp import FastMCP
@@ -17,9 +18,11 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from m365_mcp import __version__, logs
+from m365_mcp.audit.events import RefusedCall
+from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
-from m365_mcp.errors import StorageUnavailable
+from m365_mcp.errors import M365Error, StorageUnavailable
 from m365_mcp.policy.facts import InternalDomains, unasked_free_mail
 from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
@@ -28,6 +31,7 @@ from m365_mcp.tools.attachments import attach_files
 from m365_mcp.tools.caller import SERVICES
 from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
+from m365_mcp.uploads.links import UploadLink
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
 from m365_mcp.web.approvals import ApprovalCallback, ApprovalPages
@@ -72,7 +76,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(container.metrics, tools, container.audit.record)],
+        middleware=[ToolOutcome(container.metrics, tools, container.audit)],
         mask_error_details=True,
     )
     off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction
@@ -105,7 +109,7 @@ def assemble(container: Container) -> Starlette:
         _start_metrics(container)
         _warn_of_free_mail(container.settings)
         try:
-            async with inner.lifespan(inner), container.policy_watcher.running(), container.audit.running():
+            async with inner.lifespan(inner), _running(container):
                 _allow_large_messages(inner)
                 yield
         finally:
@@ -126,6 +130,13 @@ def assemble(container: Container) -> Starlette:
     ]
     routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
     return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
+
+
+@asynccontextmanager
+async def _running(container: Container) -> AsyncIterator[None]:
+    """Do what this server does without a request, while the block runs."""
+    async with container.policy_watcher.running(), container.audit.running(), container.held_expiry.running():
+        yield
 
 
 def _sign_in_trail(container: Container) -> Middleware:
@@ -175,9 +186,19 @@ def _upload_routes(container: Container) -> list[Route]:
         return []
     known, outgoing = container.services, container.services.outgoing
     receiver = UploadReceiver(
-        known.uploads.links, known.tokens, known.graph, outgoing.delivery.slots, outgoing.rules, container.metrics
+        known.uploads.links,
+        known.tokens,
+        known.graph,
+        outgoing.delivery.slots,
+        outgoing.rules,
+        container.metrics,
+        on_refusal=partial(_record_refused_file, container.audit),
     )
     return [upload_route(receiver, container.pages)]
+
+
+def _record_refused_file(audit: AuditTrail, link: UploadLink, error: M365Error) -> None:
+    audit.record(RefusedCall("upload", error.code, link.person, "", link.session_id, attachments=1))
 
 
 def _allow_large_messages(inner: StarletteWithLifespan) -> None:

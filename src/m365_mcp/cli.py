@@ -104,20 +104,29 @@ def check_policies() -> None:
 
 
 @policy.command(name="explain")
-def explain_policies(file: Path, *, person: str | None = None, client: str | None = None) -> None:
+def explain_policies(
+    file: Path,
+    *,
+    person: str | None = None,
+    client: str | None = None,
+    group: tuple[str, ...] = (),
+    role: tuple[str, ...] = (),
+) -> None:
     """Print what the policies decide of one message, by which rule and why, and what they were told of it.
 
-    Example: `m365-mcp policy explain message.yaml --person ada@contoso.example`
+    Example: `m365-mcp policy explain message.yaml --person ada@contoso.example --role Mail.External`
 
     Args:
         file: the message, in YAML or JSON; docs/policy.md says how it is written.
         person: address of the person who sends, in place of what the file says.
         client: client id of the MCP client, in place of what the file says.
+        group: a group of the person, as `<tenant id>:<object id>`; several times for several groups.
+        role: an app role of the person; several times for several roles.
     """
     chosen = settings.load()
     from m365_mcp.commands.policy import explain
 
-    explain(chosen, Console(), file, person, client)
+    explain(chosen, Console(), file, person=person, client=client, groups=group, roles=role)
 
 
 @policy.command(name="test")
@@ -157,18 +166,25 @@ def replay_policies(
 
 
 @audit.command(name="verify")
-def verify_audit(*files: Path, public_key: Path | None = None) -> None:
+def verify_audit(
+    *files: Path,
+    public_key: Path | None = None,
+    require_tip: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
     """Find records of the audit trail that were changed, removed, moved or cut off.
 
-    Example: `m365-mcp audit verify audit-1.ndjson audit-2.ndjson --public-key audit.pub.pem` (exit code 0 or 1)
+    Exit code 0: nothing is wrong. 1: something is. 3: nothing is, but a chain has no tip that the key has signed.
+
+    Example: `m365-mcp audit verify audit-1.ndjson audit-2.ndjson --public-key audit.pub.pem`
 
     Args:
         files: files of the audit trail, of all replicas, the oldest first.
         public_key: PEM file with the public half of the key in M365_AUDIT_KEY_FILE.
+        require_tip: count a chain without a tip that the key has signed as a problem.
     """
     from m365_mcp.commands.audit import verify
 
-    sys.exit(verify(files, public_key, Console()))
+    sys.exit(verify(files, public_key, Console(), require_tip=require_tip))
 
 
 @sessions.command(name="list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import httpx2
@@ -13,6 +14,7 @@ from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.browser_proof import BrowserProofs, ProofClient
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.opening import open_client_metadata
+from m365_mcp.auth.graph_permissions import graph_tokens, sign_in_scopes
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
 from m365_mcp.auth.proxy import EntraProxy
 from m365_mcp.auth.session_refresher import SessionRefresher
@@ -22,7 +24,6 @@ from m365_mcp.auth.step_up import StepUps
 from m365_mcp.auth.unused_registrations import UnusedRegistrations
 from m365_mcp.auth.upstream import UpstreamClient
 from m365_mcp.entra.client_credential import choose_credential
-from m365_mcp.entra.on_behalf_of import GraphTokenCache, OnBehalfOf
 from m365_mcp.entra.signing_keys import SigningKeys
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.entra.verifier import EntraTokenVerifier, TokenRequirements
@@ -37,13 +38,15 @@ from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.delivery import Delivery
+from m365_mcp.sending.group_lookup import GroupLookup
+from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
-from m365_mcp.sending.outbox import Outgoing
+from m365_mcp.sending.outbox import Outgoing, mailbox_of
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.settings import Settings
-from m365_mcp.settings.clouds import graph_scopes
+from m365_mcp.settings.permissions import GROUPS, PROFILE
 from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
 from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.sliding_counts import SlidingCounts
@@ -76,7 +79,14 @@ class Container:
     def policy_watcher(self) -> PolicyWatcher:
         """Watches the file of policies."""
         outgoing = self.services.outgoing
-        return PolicyWatcher(outgoing.policies, outgoing.rules, self.settings.m365_policy_file, self.metrics)
+        file, observe = self.settings.m365_policy_file, self.audit.record
+        return PolicyWatcher(outgoing.policies, outgoing.rules, file, self.metrics, observe=observe)
+
+    @property
+    def held_expiry(self) -> HeldExpiry:
+        """Notices held mail whose time is over."""
+        delivery = self.services.outgoing.delivery
+        return HeldExpiry(delivery.held, delivery.ledger)
 
     @property
     def approvals(self) -> Approvals:
@@ -117,22 +127,22 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         http,
         metrics,
     )
-    scopes = graph_scopes(settings.cloud, settings.graph, settings.graph_permissions)
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics, audit)
-    on_behalf_of = OnBehalfOf(
-        endpoint, scopes, shared=GraphTokenCache(storage.records), leases=storage.leases, metrics=metrics
-    )
-    tokens = GraphTokenProvider(on_behalf_of, sign_ins.refresher)
+    tokens_for = partial(graph_tokens, settings, storage, sign_ins.refresher, metrics)
+    tokens = tokens_for(settings.graph_permissions)
     graph = GraphClient(settings.graph, graph_http, metrics)
+    # A token of its own, so that all else works where the permission is missing.
+    groups = GroupLookup(sign_ins.sessions, storage.leases, partial(mailbox_of, graph, tokens_for((PROFILE, GROUPS))))
+    services = build_services(settings, storage, metrics, tokens, graph, audit, groups)
     return Container(
         settings,
         http,
         graph_http,
         storage,
         sign_ins,
-        EntraProxy(settings, sign_ins, scopes, pages.consent),
+        EntraProxy(settings, sign_ins, partial(sign_in_scopes, settings, services.outgoing.policies), pages.consent),
         build_browser_proofs(settings, endpoint, keys, cipher),
-        build_services(settings, storage, metrics, tokens, graph, audit),
+        services,
         metrics,
         health.Readiness((health.Check("storage", storage.ping), health.Check("entra", keys.warm))),
         pages,
@@ -147,15 +157,18 @@ def build_services(
     tokens: GraphTokenProvider,
     graph: GraphClient,
     audit: AuditTrail,
+    groups: GroupLookup,
 ) -> Services:
     """Build what the tools use."""
-    outgoing = build_outgoing(settings, storage, metrics, audit)
+    outgoing = build_outgoing(settings, storage, metrics, audit, groups)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
     uploads = Uploads(links, batches, settings.mcp_server_base_url)
     return Services(tokens, graph, outgoing, uploads, CallLimits(SlidingCounts(storage.counters)))
 
 
-def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Outgoing:
+def build_outgoing(
+    settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail, groups: GroupLookup
+) -> Outgoing:
     """Build what outgoing messages go through."""
     windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
     delivery = Delivery(
@@ -174,6 +187,7 @@ def build_outgoing(settings: Settings, storage: Storage, metrics: Metrics, audit
         delivery,
         settings.m365_send_mode == "draft",
         _decision_point(settings, rules, audit),
+        groups,
         settings.m365_show_previews,
     )
 

@@ -37,7 +37,9 @@ class Metrics:
         )
         self.graph_tokens = count("graph_tokens", "Where Graph tokens came from: memory, store, exchange.", "source")
         self.sends = count(
-            "sends", "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before).", "outcome"
+            "sends",
+            "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before), held, declined, expired.",
+            "outcome",
         )
         self.settlements = count("settlements", "Unclear sends that were looked up: sent, not_sent, unclear.", "found")
         self.policy_changes = count(

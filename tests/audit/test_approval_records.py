@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from m365_mcp.errors import AuditUnavailable
+from m365_mcp.errors import ApprovalVoid, AuditUnavailable
+from m365_mcp.mail import MessageRequest
+from m365_mcp.sending.own_drafts import OwnDrafts
 from tests.audit.reading import of_class, problems
 from tests.audit.test_outputs import spoil
 from tests.audit.test_records import send
@@ -42,6 +44,29 @@ async def test_held_approved_and_discarded_mail_are_records(tmp_path: Path) -> N
     assert [record["policy"] for record in records if "policy" in record] == [RULE] * 4
     assert {record["actor"]["user"]["uid"] for record in records} == {person.object_id}
     assert records[3]["email"]["size"] == records[0]["email"]["size"]
+
+
+async def test_approval_that_is_void_is_recorded(tmp_path: Path) -> None:
+    """A draft that was changed after the page had shown it leaves a send that did not happen, with the reason."""
+    file = tmp_path / "audit"
+    async with running(m365_audit=f"file:{file}", m365_send_approval="all", m365_toolsets="drafts") as world:
+        outbox = await world.outbox(await world.sign_in(ADA))
+        approvals = world.container.approvals
+        message = await outbox.compose(MessageRequest(to=["grace@contoso.example"], subject="S", body="<p>B</p>"))
+        _, draft = await OwnDrafts(outbox).create(message)
+        await OwnDrafts(outbox).send(draft.id)
+        [mail] = await approvals.of(outbox.person)
+        shown = await approvals.show(mail)
+        await outbox.drafts.change(draft.id, {"subject": "Another"})
+        with pytest.raises(ApprovalVoid):
+            await approvals.approve(mail, shown.digest)
+
+    held, void = of_class(file, 4009)
+    assert problems(void) == []
+    assert (void["status"], void["status_code"], void["status_id"]) == ("not_sent", "approval_void", 2)
+    assert void["email"]["message_uid"] == held["email"]["message_uid"]
+    assert void["policy"] == RULE
+    assert "action_id" not in void  # no policy has blocked it
 
 
 async def test_approved_mail_still_waits_when_its_send_cannot_be_recorded(tmp_path: Path) -> None:

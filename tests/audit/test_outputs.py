@@ -18,8 +18,8 @@ from prometheus_client import Gauge
 
 from m365_mcp.audit.events import OperatorCommand
 from m365_mcp.audit.http_output import HttpOutput
+from m365_mcp.audit.ocsf import Options, own_activity
 from m365_mcp.audit.outputs import FileOutput, StandardOutput
-from m365_mcp.audit.records import Options, own_activity
 from m365_mcp.audit.spool import BLOCK, Spool
 from m365_mcp.audit.tips import TipExchange
 from m365_mcp.audit.trail import AuditTrail

@@ -9,11 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis as redis_py
 from rich.console import Console
 
 from m365_mcp import settings
 from m365_mcp.audit.events import OperatorCommand, RecordsLost
-from m365_mcp.audit.records import Options, own_activity, render
+from m365_mcp.audit.ocsf import Options, own_activity
+from m365_mcp.audit.records import render
 from m365_mcp.auth.sessions import SessionEnd
 from m365_mcp.auth.sign_in_events import Attempt
 from m365_mcp.auth.sign_in_records import describe_code, with_sign_in
@@ -27,8 +29,9 @@ from m365_mcp.sending.send_events import Outcome, SendEvent
 from m365_mcp.sending.send_request import SendContent, SendRequest
 from m365_simulator.app import TENANT_ID
 from tests.audit.reading import of_class, problems, read
+from tests.e2e.person import SignInFailed
 from tests.e2e.programs import Redis
-from tests.inprocess import ADA, SETTINGS, World, running
+from tests.inprocess import ADA, GRACE, SETTINGS, World, running
 
 EMAIL, AUTHENTICATION, API = 4009, 3002, 6003
 SECRET_WORDS = ("@contoso.example", "@fabrikam.example", "A very private subject", "a very private body")
@@ -219,6 +222,69 @@ async def test_h7_ended_sessions_and_the_command_are_recorded(tmp_path: Path, re
     assert done["actor"]["user"]["name"]
 
 
+async def test_h7_person_of_another_tenant_is_recorded_as_refused(tmp_path: Path) -> None:
+    """Who signs in from a tenant that the operator does not allow leaves a refused sign-in, and no session."""
+    file = tmp_path / "audit"
+    chosen = {"azure_tenant_id": "organizations", "azure_allowed_tenants": TENANT_ID, "m365_audit": f"file:{file}"}
+    async with running(**chosen) as world:
+        await world.control("PATCH", "app", {"multi_tenant": True})
+        client_id = (await world.register()).json()["client_id"]
+        with pytest.raises(SignInFailed):
+            await world.code(client_id, world.person("marie@fabrikam.example"))
+
+    begun, refused = of_class(file, AUTHENTICATION)
+    assert problems(refused) == []
+    assert (refused["status"], refused["status_code"], refused["status_id"]) == ("refused", "person_not_allowed", 2)
+    assert refused["metadata"]["correlation_uid"] == begun["metadata"]["correlation_uid"]
+    assert refused["src_endpoint"]["ip"] == "127.0.0.1"
+    assert "marie" not in file.read_text()
+
+
+async def test_g11_change_of_the_policies_is_recorded_with_its_digest(tmp_path: Path) -> None:
+    """A changed file of policies leaves the digest now in force; one with a mistake leaves one refusal."""
+    file, policies = tmp_path / "audit", tmp_path / "policies"
+    policies.write_text(FORBID)
+    async with running(m365_audit=f"file:{file}", m365_policy_file=policies) as world:
+        watcher = world.container.policy_watcher
+        policies.write_text(FORBID.replace("no-fabrikam", "no-fabrikam-more"))
+        await watcher.look()
+        policies.write_text("forbid (")
+        await watcher.look()
+        await watcher.look()
+        digest = watcher.decision_point.policies.digest
+
+    changed, refused = of_operation(file, "policy.change")
+    assert problems(changed) == problems(refused) == []
+    assert (changed["status"], changed["status_id"], changed["unmapped"]["digest"]) == ("in_force", 1, digest)
+    assert (refused["status"], refused["status_id"], refused["unmapped"]["digest"]) == ("refused", 2, digest)
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # py-key-value 0.4.6 calls it
+async def test_h7_command_that_breaks_off_is_recorded_with_what_it_has_done(tmp_path: Path, redis: Redis) -> None:
+    """`m365-mcp sessions end --all` on a store that fails leaves the command as failed, with the operator."""
+    file = tmp_path / "audit"
+    stored = {"redis_url": redis.url, "m365_audit": f"file:{file}"}
+    async with running(**stored) as world:
+        for name in (ADA, GRACE):
+            await world.sign_in(name)
+    chosen = settings.load(**{**SETTINGS, **stored})
+
+    with redis_py.Redis.from_url(redis.url) as client:
+        client.config_set("maxmemory", 1)  # it reads, and writes nothing
+        try:
+            with pytest.raises(StorageUnavailable):
+                await command.end(chosen, Console(file=io.StringIO()), None, everybody=True)
+        finally:
+            client.config_set("maxmemory", 0)
+    await command.end(chosen, Console(file=io.StringIO()), None, everybody=True)
+
+    failed, done = of_operation(file, "sessions end")
+    assert problems(failed) == []
+    assert (failed["status"], failed["status_id"], failed["unmapped"]["changed"]) == ("failed", 2, 0)
+    assert (done["status"], done["status_id"], done["unmapped"]["changed"]) == ("done", 1, 2)
+    assert failed["severity_id"] == done["severity_id"] == 3
+
+
 PERSON = PersonId("11111111-2222-4333-8444-555555555555", "22222222-3333-4444-8555-666666666666")
 
 
@@ -235,6 +301,7 @@ def sent(outcome: Outcome = "sent", addresses: tuple[str, ...] = ("a@b.example",
         sent("begun"),
         sent("held", policy="setting:M365_SEND_APPROVAL"),
         sent("declined", policy="setting:M365_SEND_APPROVAL"),
+        sent("expired", policy="setting:M365_SEND_APPROVAL"),
         sent(is_approved=True, policy="setting:M365_SEND_APPROVAL"),
         sent("not_sent", code="policy_denied", policy="no-fabrikam"),
         sent("not_sent", code=RateLimited.code),
@@ -242,6 +309,7 @@ def sent(outcome: Outcome = "sent", addresses: tuple[str, ...] = ("a@b.example",
         sent(addresses=("/O=ORG/CN=X", "x@localhost", "grüße@bücher.example", "a'b@c.example")),
         SessionEnd("id", "by_client", None),
         OperatorCommand("sessions end", "root", 3, everybody=True),
+        OperatorCommand("sessions end", "root", 0, everybody=False, is_complete=False),
         RecordsLost(7),
     ],
     ids=lambda event: type(event).__name__,

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from m365_mcp import settings
 from m365_mcp.audit.chain import Chain
-from m365_mcp.audit.records import Options, render
+from m365_mcp.audit.ocsf import Options
+from m365_mcp.audit.records import render
 from m365_mcp.audit.replaying import NoRecord, Replay, Replayed
 from m365_mcp.commands.policy_replay import replay
 from m365_mcp.errors import InvalidArgument, PolicyDenied
@@ -101,7 +102,13 @@ def test_every_recorded_fact_decides(condition: str) -> None:
         (forbid('resource.hasBcc && resource.linkDomains.containsAny(["x"])'), "linkDomains"),
         (forbid("resource has linkDomains && false"), "linkDomains"),
         (forbid("!(resource has linkDomains)"), "linkDomains"),
-        (forbid("true").replace("principal,", 'principal in Group::"x",'), "groups"),
+        (
+            forbid("true").replace(
+                "principal,",
+                'principal in Group::"11111111-2222-4333-8444-555555555555:11111111-aaaa-4000-8000-000000000001",',
+            ),
+            "groups",
+        ),
         (forbid('!(principal in Role::"x")'), "groups"),
         (forbid('resource.linkDomains.containsAny(["x"])', action="SendUnasked"), "linkDomains"),
     ],

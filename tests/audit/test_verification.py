@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from rich.console import Console
 
 from m365_mcp.audit.chain import LINK, TIP, Chain, canonical, hash_of
-from m365_mcp.audit.records import Options, own_activity
+from m365_mcp.audit.ocsf import Options, own_activity
 from m365_mcp.audit.verification import Verification
 from m365_mcp.commands.audit import verify
 
@@ -183,7 +183,7 @@ def test_line_that_is_no_record_is_a_problem(line: bytes) -> None:
 
 
 def test_command_says_what_is_wrong_and_exits_accordingly(tmp_path: Path) -> None:
-    """`audit verify` exits with 0 for whole files, and with 1 and a sentence for a file that was cut."""
+    """`audit verify` exits with 3 for whole files of which one is unsigned, and with 1 for a file that was cut."""
     chain, lines = chain_with_tips()
     file, other, public = tmp_path / "a.ndjson", tmp_path / "b.ndjson", tmp_path / "audit.pub.pem"
     file.write_bytes(b"".join(lines))
@@ -191,7 +191,7 @@ def test_command_says_what_is_wrong_and_exits_accordingly(tmp_path: Path) -> Non
     public.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     whole, cut = io.StringIO(), io.StringIO()
 
-    assert verify([file, other], public, Console(file=whole, width=200)) == 0
+    assert verify([file, other], public, Console(file=whole, width=200)) == 3
     file.write_bytes(b"".join(lines[:-1]))
     assert verify([file, other], public, Console(file=cut, width=200)) == 1
 

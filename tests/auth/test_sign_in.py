@@ -19,6 +19,7 @@ from m365_mcp.auth.registrations import StrictClient
 from m365_mcp.auth.session_endings import BY_OPERATOR
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.person import PersonId
+from m365_mcp.policy.memberships import NOTHING_TOLD
 from m365_simulator.app import CLIENT_ID, TENANT_ID
 from tests.e2e.person import SignInFailed
 from tests.inprocess import ADA, SERVER, World, running
@@ -99,6 +100,7 @@ async def test_session_and_tokens_say_who_signed_in_with_what() -> None:
         "sub": session.subject,
         "session": session.id,
         "preferred_username": ADA,
+        "groups": NOTHING_TOLD,
     }
 
 

@@ -22,6 +22,8 @@ from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, 
 from tests.ids import VARIABLES
 from tests.trust import NO_AUTHORITY
 
+PRESS = "11111111-2222-4333-8444-555555555555:11111111-aaaa-4000-8000-000000000001"
+
 M365_MCP = [sys.executable, "-m", "m365_mcp"]
 
 
@@ -205,16 +207,19 @@ def test_doctor_finds_nothing_wrong_with_a_good_setup(simulator: Simulator, tmp_
 
 
 def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> None:
-    """The level, the permissions, the policies with their digest, the domains and the limits, in 80 columns."""
-    (tmp_path / "p.cedar").write_text(
-        '@id("new") forbid(principal, action, resource) when { resource.firstTimeCount > 9 };'
+    """The level, the permissions, the policies with their digest, the domains, the limits and the audit trail."""
+    policy = (
+        f'@id("new") forbid(principal in Group::"{PRESS}", action, resource) when {{ resource.firstTimeCount > 9 }};'
     )
+    (tmp_path / "p.cedar").write_text(policy)
     chosen = {
         "M365_SEND_LEVEL": "draft",
         "M365_TOOLSETS": "drafts",
         "M365_POLICY_FILE": "p.cedar",
         "M365_SEND_ALLOWED_DOMAINS": "none",
         "M365_SEND_HOURLY_LIMIT": "0",
+        "M365_AUDIT": "stdout",
+        "M365_AUDIT_REQUIRED": "true",
     }
     run_with = {**simulator.settings, **chosen, "MCP_DATA_DIR": str(tmp_path), "COLUMNS": "80"}
 
@@ -226,11 +231,14 @@ def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> N
     digest = re.findall(r"digest (\w{12})", checked.stdout)[0]
     assert ran.returncode == 0
     assert "M365_SEND_LEVEL draft: the tools leave drafts, and send nothing" in shown
-    assert "Permissions User.Read, Mail.ReadWrite" in shown
+    assert "Permissions User.Read, Mail.ReadWrite, GroupMember.Read.All" in shown
     assert f"6 policies: 5 of the settings, 1 of p.cedar; digest {digest}" in shown
     assert "M365_POLICY_CONTACT_DAYS whom each person has written to is kept for 180 days" in shown
     assert "M365_SEND_ALLOWED_DOMAINS none: no message leaves" in shown
     assert "M365_SEND_HOURLY_LIMIT no limit" in shown
+    assert "M365_AUDIT to standard output; required before each send; not signed" in shown
+    assert "M365_AUDIT_REQUIRED with M365_AUDIT=stdout only makes sure" in shown
+    assert "off: nothing is recorded" in plain.stdout
     assert max(map(len, ran.stdout.splitlines())) <= 80
     assert re.search(r"M365_SEND_ALLOWED_DOMAINS +│ unset: every domain", plain.stdout)
     assert "nothing is kept" in plain.stdout
@@ -350,7 +358,8 @@ def test_policy_test_prints_a_table_and_fails_where_a_case_does(tmp_path: Path) 
 def test_policy_explain_prints_decision_rule_reason_and_advice(tmp_path: Path) -> None:
     """One message in JSON, with the person and the client of the command line, and what the policies were told."""
     policy = (
-        '@id("out") @advice("Ask [Grace].") forbid(principal, action, resource) when { resource.externalCount > 0 };'
+        '@id("out") @advice("Ask [Grace].") forbid(principal, action, resource) when { resource.externalCount > 0 } '
+        f'unless {{ principal in Role::"Mail.External" || principal in Group::"{PRESS}" }};'
     )
     (tmp_path / "p.cedar").write_text(policy)
     (tmp_path / "m.json").write_text(json.dumps({"message": {"to": ["eve@fabrikam.example"]}}))
@@ -358,14 +367,20 @@ def test_policy_explain_prints_decision_rule_reason_and_advice(tmp_path: Path) -
 
     outside = run("policy", "explain", "m.json", "--person", "ada@contoso.example", folder=tmp_path, **chosen)
     inside = run("policy", "explain", "m.json", "--person", "ada@fabrikam.example", folder=tmp_path, **chosen)
+    member = run("policy", "explain", "m.json", "--group", PRESS, "--role", "Other", folder=tmp_path, **chosen)
+    odd = run("policy", "explain", "m.json", "--group", "press", folder=tmp_path, **chosen)
 
-    assert (outside.returncode, inside.returncode) == (0, 0)
+    assert (outside.returncode, inside.returncode, member.returncode, odd.returncode) == (0, 0, 0, 1)
     assert re.search(r"Decision +│ denied", outside.stdout)
     assert re.search(r"Rule +│ out ", outside.stdout)
     assert "policy_denied: The policy 'out' of this organization does not allow this message." in outside.stdout
     assert "Ask [Grace]." in outside.stdout
     assert re.search(r"externalDomains +│ fabrikam.example", outside.stdout)
     assert re.search(r"Decision +│ permitted", inside.stdout)
+    assert re.search(r"Decision +│ permitted", member.stdout)
+    assert re.search(rf"principal: groups +│ {PRESS.partition(':')[2]}", member.stdout)
+    assert re.search(r"principal: roles +│ Other", member.stdout)
+    assert "groups.1: must be a tenant's id and an object id" in " ".join(odd.stderr.split())
 
 
 def test_policy_check_prints_the_policies_or_the_mistake(tmp_path: Path) -> None:
@@ -373,7 +388,10 @@ def test_policy_check_prints_the_policies_or_the_mistake(tmp_path: Path) -> None
     file = tmp_path / "policies.cedar"
     chosen = {**VARIABLES, "M365_POLICY_FILE": str(file), "M365_SEND_ALLOWED_DOMAINS": "contoso.example"}
 
-    file.write_text('@id("house") @advice("Ask first.") forbid(principal, action, resource) when { resource.hasBcc };')
+    file.write_text(
+        '@id("house") @advice("Ask first.") forbid(principal, action, resource) when { resource.hasBcc }'
+        f' unless {{ principal in Group::"{PRESS}" }};'
+    )
     good = run("policy", "check", folder=tmp_path, **chosen)
     file.write_text("permit(principal, action, resource);")
     bad = run("policy", "check", folder=tmp_path, **chosen)
@@ -381,6 +399,7 @@ def test_policy_check_prints_the_policies_or_the_mistake(tmp_path: Path) -> None
     assert good.returncode == 0, good.stderr
     assert re.search(r"house\W+Ask first\.", good.stdout)
     assert "setting:M365_SEND_ALLOWED_DOMAINS" in good.stdout
+    assert "1 groups named; sign-ins ask for the Graph permission GroupMember.Read.All" in good.stdout
     assert bad.returncode == 2
     assert "M365_POLICY_FILE" in bad.stdout + bad.stderr
     assert "everything that is not forbidden is permitted" in " ".join((bad.stdout + bad.stderr).split())

@@ -19,6 +19,8 @@ from m365_mcp.policy.setting_rules import policies_of
 PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
 ID = "11111111-2222-4333-8444-555555555555:22222222-3333-4444-8555-666666666666"
 
+TURNED = ":".join(reversed(ID.split(":")))
+
 
 def decided(condition: str, **call: Any) -> Decision:
     policies = PolicySet(of_company=f'@id("x") forbid(principal, action, resource) when {{ {condition} }};')
@@ -48,6 +50,9 @@ def decided(condition: str, **call: Any) -> Decision:
         ("resource.isForward", {"message": {"is_forward": True}}),
         ("resource.toSelfOnly", {"message": {"to": ["a@b.example"]}, "person": {"addresses": ["A@b.example"]}}),
         (f'principal == Person::"{ID}"', {"person": {"id": ID.upper()}}),
+        (f'principal in Group::"{ID}"', {"person": {"groups": [ID.upper()]}}),
+        (f'principal in Group::"{ID}"', {"person": {"id": ID, "groups": [ID]}}),
+        ('principal in Role::"Mail.External"', {"person": {"roles": ["Mail.External"]}}),
         ('context.client == "claude"', {"client": "claude"}),
         ("context.hour == 5", {"hour": 5}),
         ("context.personMessagesHour == 5", {"counts": {"personMessagesHour": 5}}),
@@ -109,7 +114,19 @@ def test_policy_that_cannot_be_evaluated_is_the_reason() -> None:
         (b"cases: [{name: a, expect: denied, message: {}, hour: 24}]", "cases.1.hour: Input should be less than"),
         (
             b"cases: [{name: a, expect: denied, message: {}, person: {id: ada}}]",
-            "cases.1.person.id: String should match",
+            "cases.1.person.id: must be a tenant's id and an object id, both GUIDs",
+        ),
+        (
+            b"cases: [{name: a, expect: denied, message: {}, person: {groups: [press]}}]",
+            "cases.1.person.groups.1: must be a tenant's id and an object id, both GUIDs",
+        ),
+        (
+            b"cases: [{name: a, expect: denied, message: {}, person: {roles: [two words]}}]",
+            "cases.1.person.roles.1: must be the value of an app role",
+        ),
+        (
+            f"cases: [{{name: a, expect: denied, message: {{}}, person: {{groups: ['{ID}', '{TURNED}']}}}}]".encode(),
+            "cases.1.person: a person is only in groups of their own tenant",
         ),
     ],
 )
@@ -134,15 +151,18 @@ def test_address_that_cannot_be_read_is_named_by_its_field(tmp_path: Path) -> No
 
 def test_cases_of_the_documents_are_decided_as_they_say(tmp_path: Path) -> None:
     """The policies and the cases of docs/policy.md fit each other."""
-    blocks = dict(re.findall(r"^```(cedar|yaml)\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE))
-    policies = PolicySet(policies_of(MailRules()), blocks["cedar"])
+    blocks = re.findall(r"^```(cedar|yaml)\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    policies = PolicySet(policies_of(MailRules()), "".join(text for kind, text in blocks if kind == "cedar"))
     file = tmp_path / "p.cases.yaml"
-    file.write_text(blocks["yaml"])
+    written = [text for kind, text in blocks if kind == "yaml"]
 
-    cases = read_cases(file)
+    for text in written:
+        file.write_text(text)
+        cases = read_cases(file)
 
-    assert [case.name for case in cases if not case.decide(policies, InternalDomains()).meets(case)] == []
-    assert len(cases) == len(yaml.safe_load(blocks["yaml"])["cases"]) > 1
+        assert [case.name for case in cases if not case.decide(policies, InternalDomains()).meets(case)] == []
+        assert len(cases) == len(yaml.safe_load(text)["cases"]) > 1
+    assert len(written) == 2
 
 
 def test_first_rule_is_always_the_same() -> None:

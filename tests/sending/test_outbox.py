@@ -242,7 +242,7 @@ async def test_reply_that_the_rules_refuse_leaves_no_draft(kind: str) -> None:
     async with post() as one:
         original = await one.ask(reply_to=[MARIE])
         strict = replace(one.ada.outgoing, rules=MailRules(allowed_domains=("contoso.example",)))
-        ada = Post(one.world, strict.outbox(one.ada.person, one.ada.mailbox), one.grace)
+        ada = Post(one.world, strict.outbox(one.ada.person, one.ada.mailbox, one.ada.caller), one.grace)
         with pytest.raises(RecipientNotAllowed):
             await ada.answer(original, kind=kind, to=[MARIE] if kind == "forward" else [])
 

@@ -15,6 +15,9 @@ from m365_simulator.people import Person
 from m365_simulator.switches import Switches
 
 T = TypeVar("T")
+Guid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+RoleValue = Annotated[str, Field(pattern=r"^[^\s.]\S{0,119}$")]
+"""The value of an app role (page "Add app roles to your application"): no blank, no full stop first, at most 120."""
 DOCUMENTATION = "See GET /_control/state for names, and the docstrings of faults.py and switches.py for meanings."
 
 
@@ -50,6 +53,8 @@ class PersonChange(Change):
     must_do_mfa: bool = False
     sign_in_frequency_seconds: float | None = None
     aliases: Annotated[tuple[str, ...], Strict(False)] = ()
+    groups: Annotated[tuple[Guid, ...], Strict(False)] = ()
+    roles: Annotated[tuple[RoleValue, ...], Strict(False)] = ()
     revoked: bool = False
 
 

@@ -29,6 +29,10 @@ class Person:
     """A conditional access policy asks for a new sign-in after so many seconds (AADSTS70043)."""
     aliases: tuple[str, ...] = ()
     """Further addresses of the mailbox."""
+    groups: tuple[str, ...] = ()
+    """Object ids of the groups that the person is in, directly or through another group."""
+    roles: tuple[str, ...] = ()
+    """Values of the app roles of our API that are assigned to the person."""
 
     def answers_to(self, username: str) -> bool:
         """Return whether the text is this person's handle, sign-in name, address or object id."""

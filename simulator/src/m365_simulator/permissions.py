@@ -6,6 +6,7 @@ GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 GRAPH_SCOPES = {
     "User.Read": "Read your name and address",
     "User.ReadBasic.All": "Look up the names and addresses of people in the organisation",
+    "GroupMember.Read.All": "See which groups there are, and who is in them",
     "People.Read": "See the people you work with",
     "Mail.Send": "Send mail as you",
     "Mail.Send.Shared": "Send mail for others who allowed you to",

@@ -43,6 +43,8 @@ def access_token_for_api(tenant: Tenant, sign_in: SignIn, names: tuple[str, ...]
             claims["email"] = person.mail
     else:
         claims |= {"aud": tenant.app.app_id_uri} | _version_1_claims(tenant, sign_in, person)
+    if person.roles:
+        claims["roles"] = list(person.roles)
     return _sign_access_token(tenant, claims, x5t=not version_2)
 
 

@@ -10,8 +10,8 @@ import httpx2
 
 from m365_mcp import __version__
 from m365_mcp.audit.http_output import HttpOutput
+from m365_mcp.audit.ocsf import Options
 from m365_mcp.audit.outputs import FileOutput, Output, StandardOutput
-from m365_mcp.audit.records import Options
 from m365_mcp.audit.spool import Spool
 from m365_mcp.audit.tips import TipExchange
 from m365_mcp.audit.trail import AuditTrail

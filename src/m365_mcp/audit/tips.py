@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from m365_mcp import logs
 from m365_mcp.audit.chain import TIP, Tip, read_tip
-from m365_mcp.audit.records import Options, Record, own_activity
+from m365_mcp.audit.ocsf import Options, Record, own_activity
 from m365_mcp.audit.writer import Writer
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.records import Records

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from m365_mcp.audit import calls
 from m365_mcp.audit.records import render
 from m365_mcp.audit.tips import TipExchange
 from m365_mcp.audit.writer import Writer
@@ -35,8 +36,14 @@ class AuditTrail:
     notes_addresses: bool = False
     confirm_seconds: float = CONFIRM_SECONDS
 
+    @property
+    def is_on(self) -> bool:
+        """Whether the operator wants records."""
+        return self.writer is not None
+
     def record(self, event: object) -> None:
         """Record an event; returns at once and raises nothing."""
+        calls.note(event)
         if self.writer is not None:
             self.writer.add(event)
 

@@ -23,12 +23,12 @@ class VerifiedChain:
     Attributes:
         hashes: the hash of each record, by number.
         last: the number of the last record.
-        signed_up_to: the number that the newest valid tip covers.
+        covered_up_to: the number of the newest record that a tip names: with a public key, a tip signed by its key.
     """
 
     hashes: dict[int, str] = field(default_factory=dict)
     last: int = 0
-    signed_up_to: int = 0
+    covered_up_to: int = 0
 
 
 @dataclass
@@ -62,6 +62,11 @@ class Verification:
                 self.problems.append(f"{where}: the signature of the tip of chain {tip.chain} is not valid.")
                 continue
             self._compare(where, tip)
+
+    @property
+    def uncovered(self) -> tuple[str, ...]:
+        """The chains that no tip covers, so that nothing shows who wrote them; ask after `finish`."""
+        return tuple(sorted(name for name, chain in self.chains.items() if not chain.covered_up_to))
 
     def _read_line(self, where: str, line: bytes) -> None:
         record = _parse(line)
@@ -111,8 +116,8 @@ class Verification:
             self.problems.append(
                 f"{where}: record {tip.number} of chain {tip.chain} is not the one that the tip names."
             )
-        elif tip.signature:
-            chain.signed_up_to = max(chain.signed_up_to, tip.number)
+        else:
+            chain.covered_up_to = max(chain.covered_up_to, tip.number)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

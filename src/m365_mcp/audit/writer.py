@@ -13,8 +13,9 @@ from queue import Empty, SimpleQueue
 from m365_mcp import logs
 from m365_mcp.audit.chain import Chain, Tip
 from m365_mcp.audit.events import RecordsLost
+from m365_mcp.audit.ocsf import Options, Record
 from m365_mcp.audit.outputs import Output
-from m365_mcp.audit.records import Options, Record, render
+from m365_mcp.audit.records import render
 from m365_mcp.metrics import Metrics
 
 MAX_WAITING = 10_000  # records that wait in memory while the output is away; more are lost, and counted
@@ -50,7 +51,7 @@ class Writer:
         max_waiting: how many records may wait in memory.
         retry_seconds: how long the thread waits before it tries a failed output again.
         chain: the chain of this process.
-        events: how many records of events the chain has.
+        events: how many events there were to record; those that wait count, so that a tip after them is due.
     """
 
     output: Output
@@ -98,6 +99,7 @@ class Writer:
             return
         try:
             with self._lock:
+                self.events += job.is_event
                 if self._thread is None:
                     thread = threading.Thread(target=self._run, name="audit", daemon=True)
                     thread.start()
@@ -146,7 +148,6 @@ class Writer:
             if lost:
                 self._append(render(RecordsLost(lost), _milliseconds(), self.options), None)
             self._append(job.make(self.options), job.written)
-            self.events += job.is_event
         except Exception as error:  # a record that cannot be rendered must not stop the others
             _log.exception("audit_record_failed")
             self._lose(1)

@@ -40,7 +40,7 @@ class GraphTokenProvider:
         session = None if session is None else await self.refresher.fresh(session)
         if session is None:
             raise await self.refresher.sessions.ending(session_id) or SignInNeeded()
-        return Caller(session.person, session.upstream.access_token, session.id)
+        return Caller(session.person, session.upstream.access_token, session.id, session.told_groups)
 
     async def token(self, caller: Caller, refused: RejectedTokens | None = None) -> GraphToken:
         """Return a Graph token for `caller`.

@@ -118,13 +118,17 @@ class McpTokens:
 
 
 def assertion_of(session: Session, expires_at: int) -> AccessToken:
-    """Return what FastMCP learns from our access token: the person, and the assertion for the On-Behalf-Of exchange."""
+    """Return what FastMCP learns from our access token: the person, and the assertion for the On-Behalf-Of exchange.
+
+    It stays in this process; the client has the token alone.
+    """
     claims = {
         "tid": session.tenant_id,
         "oid": session.object_id,
         "sub": session.subject,
         "session": session.id,
         "preferred_username": session.sign_in_name,
+        "groups": session.told_groups,
     }
     return AccessToken(
         token=session.upstream.access_token,

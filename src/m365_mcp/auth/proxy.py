@@ -9,8 +9,8 @@ client has its successor.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken
@@ -55,12 +55,16 @@ class EntraProxy(CallbackEndpoint):
     Args:
         settings: the settings of the server.
         sign_ins: the components of the proxy.
-        graph_scopes: requested at sign-in so that consent covers them; our own token requests never contain them.
+        graph_scopes: returns what each sign-in requests, so that consent covers it; no token request of ours has it.
         consent_page: renders the question whether a client may act as the person.
     """
 
     def __init__(
-        self, settings: Settings, sign_ins: SignIns, graph_scopes: tuple[str, ...], consent_page: ConsentPage
+        self,
+        settings: Settings,
+        sign_ins: SignIns,
+        graph_scopes: Callable[[], tuple[str, ...]],
+        consent_page: ConsentPage,
     ) -> None:
         super().__init__(
             client_id=settings.azure_client_id,
@@ -71,7 +75,7 @@ class EntraProxy(CallbackEndpoint):
             base_url=settings.mcp_server_base_url,
             base_authority=urlsplit(settings.authority).netloc,
             # With openid and profile, Entra puts oid and tid into the access token.
-            additional_authorize_scopes=[*graph_scopes, "openid", "profile", "offline_access"],
+            additional_authorize_scopes=["openid", "profile", "offline_access"],
             allowed_client_redirect_uris=None,  # FastMCP 4.2 would compare spellings; see `registrations`
             client_storage=sign_ins.flows,
             jwt_signing_key=sign_ins.signing_keys[0],
@@ -83,7 +87,7 @@ class EntraProxy(CallbackEndpoint):
         self._allowed_uris = list(settings.redirect_uris)
         self._allowed = parse_all(self._allowed_uris)
         self._access_seconds = settings.mcp_session_hours * 3600
-        self._consent_page = consent_page
+        self._consent_page, self._graph_scopes = consent_page, graph_scopes
         self._sign_ins = sign_ins
         self._leases, self._callbacks = sign_ins.leases, sign_ins.callbacks
         self._sessions = sign_ins.sessions
@@ -162,8 +166,7 @@ class EntraProxy(CallbackEndpoint):
             TokenError: `invalid_grant`: the code was redeemed before; `invalid_client`: the assertion was.
             StorageUnavailable: the client can use the same code again.
         """
-        found = await self._code_store.get(key=authorization_code.code)
-        if found is None:
+        if (found := await self._code_store.get(key=authorization_code.code)) is None:
             raise TokenError("invalid_grant", "The authorization code has expired.")
         describe_code(sign_in_events.current(), found)
         if not await self._keep_client(client):
@@ -282,6 +285,10 @@ class EntraProxy(CallbackEndpoint):
         ]
         replaced = {route.path for route in ours}
         return [*ours, *(route for route in routes if getattr(route, "path", None) not in replaced)]
+
+    def _build_upstream_authorize_url(self, txn_id: str, transaction: dict[str, Any]) -> str:
+        scopes = [*(transaction.get("scopes") or self.required_scopes), *self._graph_scopes()]
+        return super()._build_upstream_authorize_url(txn_id, {**transaction, "scopes": scopes})
 
     def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
         return is_allowed(redirect_uri, self._allowed)

@@ -8,6 +8,7 @@ Sources: RFC 9700 section 4.14.2 (rotation and reuse), OAuth 2.1 section 4.3.1.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -18,6 +19,7 @@ import jwt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from m365_mcp.person import PersonId
+from m365_mcp.policy.memberships import NOTHING_TOLD, ToldGroups
 
 MAX_PAIRS = 50  # pairs issued within one grace time; only a client in a refresh loop needs more
 
@@ -39,6 +41,17 @@ class Upstream(_Record):
     access_token: str = Field(repr=False)
     refresh_token: str | None = Field(repr=False)
     expires_at: float
+
+
+class GroupsRecord(_Record):
+    """What Graph said about groups while Entra's access token was the one with this digest.
+
+    The digest ends the answer with the token, also when a replica of an older release renews the token.
+    """
+
+    token: str
+    asked: tuple[str, ...]
+    member: tuple[str, ...]
 
 
 class TokenPair(_Record):
@@ -71,6 +84,7 @@ class Session(_Record):
         pairs: the token pairs issued recently, oldest first; the last one is the current one. The record calls them
             `issued`, as v0.1.0 does.
         started_at: epoch seconds.
+        groups: what Graph said about the person's groups; None: it was not asked.
     """
 
     id: str
@@ -84,6 +98,15 @@ class Session(_Record):
     pairs: tuple[TokenPair, ...] = Field(alias="issued")
     started_at: float
     client_name: str = ""
+    groups: GroupsRecord | None = None
+
+    @property
+    def told_groups(self) -> ToldGroups:
+        """What Graph has said about the person's groups since Entra issued the present access token."""
+        record = self.groups
+        if record is None or record.token != _digest(self.upstream.access_token):
+            return NOTHING_TOLD
+        return ToldGroups(frozenset(record.asked), frozenset(record.member))
 
     @property
     def person(self) -> PersonId:
@@ -112,6 +135,12 @@ class Session(_Record):
         """Return the session with the pair after `number` issued now, and without the pairs past the grace time."""
         recent = [pair for pair in self.pairs if now - pair.at <= grace][-MAX_PAIRS:]
         return self.model_copy(update={"pairs": (*recent, TokenPair(number=number + 1, at=int(now)))})
+
+    def with_groups(self, told: ToldGroups) -> Session:
+        """Return the session with what Graph said about the person's groups, until Entra's token is renewed."""
+        token = _digest(self.upstream.access_token)
+        record = GroupsRecord(token=token, asked=tuple(sorted(told.asked)), member=tuple(sorted(told.member)))
+        return self.model_copy(update={"groups": record})
 
     def renewed(self, upstream: Upstream) -> Session:
         """Return the session with new tokens from Entra."""
@@ -161,6 +190,10 @@ def new_session(new: NewSession, now: float) -> Session:
         pairs=(TokenPair(number=1, at=int(now)),),
         started_at=now,
     )
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 def read_session(value: Mapping[str, Any] | None) -> Session | None:

@@ -15,13 +15,47 @@ from m365_mcp.audit.verification import Verification
 from m365_mcp.errors import InvalidArgument
 
 MAX_SHOWN = 50  # problems
+UNCOVERED = 3  # the exit code where nothing is wrong, and nothing shows who wrote a chain
 
 
-def verify(files: Sequence[Path], public_key: Path | None, console: Console) -> int:
-    """Print what is wrong and return 1, or print what was verified and return 0. Raises InvalidArgument."""
+def verify(files: Sequence[Path], public_key: Path | None, console: Console, *, require_tip: bool = False) -> int:
+    """Print what is wrong and what was verified; return the exit code.
+
+    Args:
+        files: the files, the oldest first.
+        public_key: verifies the tips; None: signatures are not looked at.
+        console: takes the text.
+        require_tip: whether a chain that no valid tip covers is a problem.
+
+    Returns:
+        0: nothing is wrong. 1: something is. 3: nothing is, but a chain has no tip signed by the key.
+
+    Raises:
+        InvalidArgument: a file cannot be read, or no public key is given although a tip is required.
+    """
     if not files:
         raise InvalidArgument("No file is named.", advice="m365-mcp audit verify --help shows examples.")
-    verification = Verification(None if public_key is None else _read_key(public_key))
+    if require_tip and public_key is None:
+        raise InvalidArgument(
+            "Without the public key no tip can be verified.", advice="Give --public-key, or leave --require-tip out."
+        )
+    verification = _read(files, None if public_key is None else _read_key(public_key))
+    if require_tip:
+        verification.problems += [
+            f"chain {name[:64]}: no tip that the key has signed." for name in verification.uncovered
+        ]
+    for problem in verification.problems[:MAX_SHOWN]:
+        console.print(f"[red]{escape(problem)}[/]", soft_wrap=True)
+    if len(verification.problems) > MAX_SHOWN:
+        console.print(f"and {len(verification.problems) - MAX_SHOWN} more")
+    _summarize(verification, console)
+    if verification.problems:
+        return 1
+    return UNCOVERED if public_key is not None and verification.uncovered else 0
+
+
+def _read(files: Sequence[Path], key: Ed25519PublicKey | None) -> Verification:
+    verification = Verification(key)
     for path in files:
         try:
             with path.open("rb") as file:
@@ -29,20 +63,23 @@ def verify(files: Sequence[Path], public_key: Path | None, console: Console) -> 
         except OSError:
             raise InvalidArgument("A file cannot be read.", advice="Check the names and permissions.") from None
     verification.finish()
-    for problem in verification.problems[:MAX_SHOWN]:
-        console.print(f"[red]{escape(problem)}[/]", soft_wrap=True)
-    if len(verification.problems) > MAX_SHOWN:
-        console.print(f"and {len(verification.problems) - MAX_SHOWN} more")
-    _summarize(verification, console)
-    return 1 if verification.problems else 0
+    return verification
 
 
 def _summarize(verification: Verification, console: Console) -> None:
+    is_verified = verification.public_key is not None
     for name, chain in sorted(verification.chains.items()):
-        covered = f"signed up to {chain.signed_up_to}" if chain.signed_up_to else "no signed tip"
-        console.print(escape(f"chain {name[:64]}: {chain.last} records, {covered}"), soft_wrap=True)
-    if verification.public_key is None:
+        covered = f"signed up to {chain.covered_up_to}" if is_verified else f"a tip names {chain.covered_up_to}"
+        none = "no signed tip" if is_verified else "no tip"
+        told = covered if chain.covered_up_to else none
+        console.print(escape(f"chain {name[:64]}: {chain.last} records, {told}"), soft_wrap=True)
+    if not is_verified:
         console.print("No public key is given, so the signatures were not verified (--public-key).")
+    elif verification.uncovered:
+        console.print(
+            f"{len(verification.uncovered)} chain(s) without a signed tip: nothing shows who wrote them.",
+            soft_wrap=True,
+        )
     again = f" ({verification.repeated} of them repeated)" if verification.repeated else ""
     count = f"{verification.records} records{again}, {len(verification.problems)} problems"
     console.print(count)

@@ -6,8 +6,10 @@ import json
 
 import httpx2
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from m365_mcp.commands.audit_in_force import audit_warnings
 from m365_mcp.commands.in_force import in_force
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import AppRegistrationMistake, EntraUnavailable, GraphUnavailable, M365Error
@@ -23,7 +25,7 @@ _TITLES = {
 
 
 async def examine(settings: Settings, console: Console) -> int:
-    """Print one line per check and what may leave; return 0 when all checks pass, else 1."""
+    """Print one line per check, what may leave, and warnings; return 0 when all checks pass, else 1."""
     container = build_container(settings)
     try:
         table = Table("Check", "Result", "What to do", title="m365-mcp doctor", show_lines=True)
@@ -39,6 +41,8 @@ async def examine(settings: Settings, console: Console) -> int:
         await container.close()
     console.print(table)
     console.print(in_force(settings, container.services.outgoing.policies.policies))
+    for warning in audit_warnings(settings):
+        console.print(f"[yellow]{escape(warning)}[/]")
     return 1 if failed else 0
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from rich.markup import escape
 from rich.table import Table
 
+from m365_mcp.commands.audit_in_force import audit_line
 from m365_mcp.policy.facts import InternalDomains, unasked_free_mail
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.settings import Settings
+from m365_mcp.settings.permissions import GROUPS
 
 _LEVELS = {
     "send": "send: the tools send mail",
@@ -34,7 +36,8 @@ def in_force(settings: Settings, policies: PolicySet) -> Table:
 def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
     yield "M365_SEND_LEVEL", _LEVELS[settings.m365_send_level]
     yield "M365_TOOLSETS", _listed(settings.m365_toolsets, "none besides the tools that are always there")
-    yield "Permissions", _listed(settings.graph_permissions, "")
+    of_policies = (GROUPS,) if policies.named.groups else ()
+    yield "Permissions", _listed((*settings.graph_permissions, *of_policies), "")
     yield "M365_POLICY_FILE", _policies(settings, policies)
     yield "M365_POLICY_CONTACT_DAYS", _contacts(settings, policies)
     yield "M365_SEND_APPROVAL", _APPROVALS[settings.m365_send_approval]
@@ -47,6 +50,7 @@ def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
     yield "M365_SEND_HOURLY_LIMIT", _hourly(settings.m365_send_hourly_limit)
     yield "M365_SEND_BCC", "blind copies allowed" if settings.m365_send_bcc else "no blind copies"
     yield "M365_SEND_FROM", "shared mailboxes allowed" if settings.m365_send_from else "from the own mailbox only"
+    yield "M365_AUDIT", audit_line(settings)
 
 
 def _policies(settings: Settings, policies: PolicySet) -> str:

@@ -11,11 +11,12 @@ from rich.table import Table
 
 from m365_mcp.container import mail_rules
 from m365_mcp.errors import InvalidArgument
-from m365_mcp.policy.cases import Decision, WrittenPerson, read_call, read_cases
+from m365_mcp.policy.cases import Decision, read_call, read_cases
 from m365_mcp.policy.decision_point import read_policies
 from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.settings import Settings
+from m365_mcp.settings.permissions import GROUPS
 
 _COLOURS = {"permitted": "green", "approval_needed": "yellow", "denied": "red"}
 
@@ -28,18 +29,31 @@ def check(settings: Settings, console: Console) -> None:
         table.add_row(escape(policy.id), escape(policy.advice or ""))
     console.print(table)
     console.print(f"{len(policies.forbidding)} policies; digest {policies.digest}")
+    if policies.named.groups:
+        named = len(policies.named.groups)
+        console.print(f"{named} groups named; sign-ins ask for the Graph permission {GROUPS}", highlight=False)
 
 
-def explain(settings: Settings, console: Console, file: Path, person: str | None, client: str | None) -> None:
+def explain(
+    settings: Settings,
+    console: Console,
+    file: Path,
+    *,
+    person: str | None,
+    client: str | None,
+    groups: tuple[str, ...],
+    roles: tuple[str, ...],
+) -> None:
     """Print what the policies decide of one message, and what they were told. Raises SettingsMistake, InvalidArgument.
 
     Args:
         person: the person's address, in place of what the file says.
         client: the client id, in place of what the file says.
+        groups: the groups of the person, in place of what the file says; Microsoft is not asked.
+        roles: the app roles of the person, in place of what the file says.
     """
-    policies, call = _policies(settings), read_call(file)
-    changes = {"person": WrittenPerson(addresses=(person,)) if person else None, "client": client}
-    call = call.model_copy(update={name: value for name, value in changes.items() if value is not None})
+    policies = _policies(settings)
+    call = read_call(file).changed(person=person, client=client, groups=groups, roles=roles)
     decision = call.decide(policies, InternalDomains(settings.m365_internal_domains))
     table = Table("What", "Answer", title=f"{call.action} of {file.name}", show_lines=False)
     for name, text in _explanation(decision):
@@ -105,6 +119,9 @@ def _written(value: object) -> str:
 
 def _told(decision: Decision) -> Table:
     table = Table("Attribute", "Value", title="What the policies were told")
+    for name, values in (("groups", decision.memberships.groups.member), ("roles", decision.memberships.roles)):
+        if values:
+            table.add_row(f"principal: {name}", escape(", ".join(sorted(values))))
     for name, value in decision.facts.as_cedar().items():
         table.add_row(name, escape(_written(value)))
     for name, value in decision.circumstances.as_cedar().items():

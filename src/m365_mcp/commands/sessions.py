@@ -38,15 +38,18 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
     """End the sessions of one person, or of all people, and print how many. Raises M365Error."""
     if everybody == (person is not None):
         raise InvalidArgument("Name one person, or use --all.", advice="m365-mcp sessions end --help shows examples.")
-    ended = 0
+    ended, is_complete = 0, False
     async with open_container(settings) as container:
         sessions = container.sign_ins.sessions
-        with console.status("Ending sessions…"):
-            # Collect the ids first: a store may list records incompletely while they are deleted.
-            found = [session.id async for session in sessions.all() if belongs_to(session, person)]
-            for session_id in found:
-                ended += await sessions.end(session_id, "by_operator")
-        container.audit.record(OperatorCommand("sessions end", operator_name(), ended, everybody))
+        try:
+            with console.status("Ending sessions…"):
+                # Collect the ids first: a store may list records incompletely while they are deleted.
+                found = [session.id async for session in sessions.all() if belongs_to(session, person)]
+                for session_id in found:
+                    ended += await sessions.end(session_id, "by_operator")
+            is_complete = True
+        finally:
+            container.audit.record(OperatorCommand("sessions end", operator_name(), ended, everybody, is_complete))
     console.print(f"{ended} session(s) ended")
 
 

@@ -21,6 +21,7 @@ from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.errors import EntraUnavailable, StorageUnavailable
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
+from m365_mcp.policy.memberships import NOTHING_TOLD, ToldGroups
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records, Versioned
 
@@ -42,11 +43,13 @@ class Caller:
         person: `tid` and `oid` of the assertion.
         assertion: the person's access token for this server.
         session_id: the id of the request's session.
+        groups: what Graph has said about the person's groups since the assertion was issued.
     """
 
     person: PersonId
     assertion: str = field(repr=False)
     session_id: str = ""
+    groups: ToldGroups = NOTHING_TOLD
 
 
 @dataclass(frozen=True)

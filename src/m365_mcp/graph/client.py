@@ -62,18 +62,22 @@ class GraphClient:
     async def get(
         self, path: str, token: str, *, operation: str, headers: Mapping[str, str] | None = None
     ) -> GraphResponse:
-        """Return the response to a read. The client repeats it until the deadline while Graph has a passing fault.
+        """Return the response to a GET request; see `read`.
 
         Args:
             path: the path below `/v1.0`.
             token: the person's Graph token.
             operation: the name in the metrics, because a path holds ids.
             headers: additional headers.
+        """
+        return await self.read(GraphRequest("GET", path, token, operation, headers))
+
+    async def read(self, request: GraphRequest) -> GraphResponse:
+        """Return the response to a read. The client repeats it until the deadline while Graph has a passing fault.
 
         Raises:
             GraphUnavailable: Graph did not respond in time.
         """
-        request = GraphRequest("GET", path, token, operation, headers)
 
         async def read_once(left: float) -> GraphResponse:
             response = await self._request(request, max(left, 0.1))

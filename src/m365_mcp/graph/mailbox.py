@@ -88,6 +88,12 @@ class Mailbox:
         """Return the response to a read; see `GraphClient.get`."""
         return await self._with_token(lambda token: self.graph.get(path, token, operation=operation, headers=headers))
 
+    async def query(self, path: str, operation: str, body: bytes) -> GraphResponse:
+        """Return the response to a POST request that changes nothing; see `GraphClient.read`."""
+        return await self._with_token(
+            lambda token: self.graph.read(GraphRequest("POST", path, token, operation, body=body))
+        )
+
     async def act(
         self,
         method: str,

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from m365_mcp.errors import InvalidArgument, M365Error
 from m365_mcp.mail import Recipient
 from m365_mcp.mail.addresses import comparable_domain
 from m365_mcp.mail.recipient import read_recipient
-from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import error_of
 from m365_mcp.policy.facts import (
     COUNT_NAMES,
@@ -29,11 +28,11 @@ from m365_mcp.policy.facts import (
     requests_of,
 )
 from m365_mcp.policy.links import link_domains
+from m365_mcp.policy.memberships import UNKNOWN, Memberships
 from m365_mcp.policy.policy_set import PolicySet, Verdict
+from m365_mcp.policy.written_person import Written, WrittenPerson
 
-NOBODY = PersonId("00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000")
 _MONDAY = datetime(2026, 11, 23)  # noqa: DTZ001 - the policies see hour and weekday only
-_GUID = r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Model = TypeVar("Model", bound=BaseModel)
 Action = Literal["Send", "Schedule", "Draft", "Read"]
 _COUNTS = dict(zip(COUNT_NAMES, (one.name for one in fields(SendCounts)), strict=True))
@@ -49,18 +48,14 @@ CountName = Annotated[str, AfterValidator(_check_count)]
 Word = Literal["permitted", "approval_needed", "denied"]
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class WrittenFile(_Written):
+class WrittenFile(Written):
     """An attachment: its name and its size in bytes."""
 
     name: str
     size: int = Field(0, ge=0)
 
 
-class WrittenMessage(_Written):
+class WrittenMessage(Written):
     """A message as an operator writes it; the fields are those of the tools.
 
     Attributes:
@@ -82,14 +77,7 @@ class WrittenMessage(_Written):
     is_forward: bool = False
 
 
-class WrittenPerson(_Written):
-    """Who sends: `addresses` are the person's own; `id` is `<tenant id>:<object id>`."""
-
-    addresses: tuple[str, ...] = ()
-    id: Annotated[str, StringConstraints(pattern=f"^{_GUID}:{_GUID}$")] | None = None
-
-
-class WrittenCall(_Written):
+class WrittenCall(Written):
     """A message, who sends it, with which client, and when.
 
     Attributes:
@@ -115,19 +103,35 @@ class WrittenCall(_Written):
     def decide(self, policies: PolicySet, internal: InternalDomains) -> Decision:
         """Return what the policies say. Raises InvalidArgument if an address cannot be read."""
         at = _MONDAY + timedelta(days=self.weekday - 1, hours=self.hour)
-        person = PersonId(*self.person.id.lower().split(":")) if self.person.id else NOBODY
+        person, memberships = self.person.person_id, self.person.memberships
         facts = self._facts(internal)
         counts = SendCounts(**{_COUNTS[name]: number for name, number in self.counts.items()})
         circumstances = Circumstances(self.client, at, counts, self.tool if self.action == "Read" else "")
 
         def asked(*actions: str) -> Verdict:
-            return policies.decide(*requests_of(person, actions, facts, circumstances))
+            return policies.decide(*requests_of(person, actions, facts, circumstances, memberships))
 
         verdict = asked("Send", "Schedule") if self.action == "Schedule" else asked(self.action)
         if not verdict.is_permitted or self.action in ("Draft", "Read"):
-            return Decision(facts, circumstances, verdict, is_read=self.action == "Read")
+            return Decision(facts, circumstances, verdict, memberships, is_read=self.action == "Read")
         unasked = asked("SendUnasked")
-        return Decision(facts, circumstances, unasked, is_asked=not unasked.failed)
+        return Decision(facts, circumstances, unasked, memberships, is_asked=not unasked.failed)
+
+    def changed(
+        self, *, person: str | None, client: str | None, groups: tuple[str, ...], roles: tuple[str, ...]
+    ) -> WrittenCall:
+        """Return the call with what the command line says in place of what the file says. Raises InvalidArgument.
+
+        Args:
+            person: the address of another person, of whom the file says nothing.
+        """
+        described = {"addresses": (person,)} if person else self.person.model_dump(exclude_unset=True)
+        described |= {name: value for name, value in (("groups", groups), ("roles", roles)) if value}
+        try:
+            who = WrittenPerson.model_validate(described)
+        except ValidationError as error:
+            raise InvalidArgument(f"The person has a mistake: {_problems(error)}.", advice="Correct it.") from error
+        return self.model_copy(update={"person": who, "client": self.client if client is None else client})
 
     def _facts(self, internal: InternalDomains) -> MessageFacts:
         message = self.message
@@ -161,7 +165,7 @@ class Case(WrittenCall):
     rule: str | None = None
 
 
-class CaseFile(_Written):
+class CaseFile(Written):
     """The cases of one file."""
 
     cases: tuple[Case, ...] = Field(min_length=1)
@@ -180,6 +184,7 @@ class Decision:
     facts: MessageFacts
     circumstances: Circumstances
     verdict: Verdict
+    memberships: Memberships = UNKNOWN
     is_asked: bool = False
     is_read: bool = False
 
@@ -225,9 +230,13 @@ def _read(model: type[Model], file: Path) -> Model:
         where = f" from line {mark.line + 1} on" if mark else ""
         raise InvalidArgument(f"{file} is neither YAML nor JSON{where}.", advice="Correct the file.") from error
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-        said = "; ".join(f"{_place(detail['loc'])}: {_problem(detail)}" for detail in details[:5])
+        said = _problems(error)
         raise InvalidArgument(f"{file} has a mistake: {said}.", advice="docs/policy.md has an example.") from error
+
+
+def _problems(error: ValidationError) -> str:
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{_place(detail['loc'])}: {_problem(detail)}" for detail in details[:5])
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -237,7 +246,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 def _problem(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return "is not known"
-    return {"missing": "is missing"}.get(detail["type"], str(detail["msg"]))
+    return {"missing": "is missing"}.get(detail["type"], str(detail["msg"]).removeprefix("Value error, "))
 
 
 def _people(field: str, addresses: tuple[str, ...]) -> tuple[Recipient, ...]:

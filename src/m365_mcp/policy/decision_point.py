@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from m365_mcp import logs
-from m365_mcp.errors import PolicyDenied, PolicyFailed, SettingsMistake
+from m365_mcp.errors import PolicyDenied, PolicyFailed, PolicyUnavailable, SettingsMistake
 from m365_mcp.mail import MailRules
 from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import (
@@ -21,6 +21,7 @@ from m365_mcp.policy.facts import (
     Told,
     requests_of,
 )
+from m365_mcp.policy.memberships import UNKNOWN, Memberships
 from m365_mcp.policy.policy_set import Policy, PolicyMistake, PolicySet, Verdict
 from m365_mcp.policy.setting_rules import policies_of
 
@@ -77,38 +78,53 @@ class PolicyDecisionPoint:
         message: MessageFacts,
         client: str,
         counts: SendCounts = NO_COUNTS,
+        memberships: Memberships = UNKNOWN,
     ) -> None:
         """Return if the policies permit each of `actions` on the message.
 
         Args:
             counts: what has left before, if a policy mentions one of `COUNT_NAMES`.
+            memberships: what is known of the person's groups and roles; all that `PolicySet.named_for` returns.
 
         Raises:
             PolicyDenied: a policy forbids it.
             PolicyFailed: a policy could not be evaluated.
+            PolicyUnavailable: a policy names a group or role of which it is not known if the person has it.
         """
         told = self.tell(actions, message, client, counts)
-        verdict = self._decide(person, told)
+        verdict = self._decide(person, told, memberships)
         if not verdict.is_permitted:
             raise self._refusal(verdict, person, told)
 
-    def require_read(self, person: PersonId, tool: str, client: str, counts: SendCounts = NO_COUNTS) -> None:
+    def require_read(
+        self,
+        person: PersonId,
+        tool: str,
+        client: str,
+        counts: SendCounts = NO_COUNTS,
+        memberships: Memberships = UNKNOWN,
+    ) -> None:
         """Return if the policies permit a tool to read. Raises as `require`."""
         told = self.tell(READ, NO_MESSAGE, client, counts, tool)
-        verdict = self._decide(person, told)
+        verdict = self._decide(person, told, memberships)
         if not verdict.is_permitted:
             raise self._refusal(verdict, person, told)
 
     def who_asks(
-        self, person: PersonId, message: MessageFacts, client: str, counts: SendCounts = NO_COUNTS
+        self,
+        person: PersonId,
+        message: MessageFacts,
+        client: str,
+        counts: SendCounts = NO_COUNTS,
+        memberships: Memberships = UNKNOWN,
     ) -> Policy | None:
         """Return the policy that has a permitted message wait for the person's approval; None: it may leave unasked.
 
         Raises:
-            PolicyFailed: a policy could not be evaluated.
+            PolicyFailed, PolicyUnavailable: see `require`.
         """
         told = self.tell(("SendUnasked",), message, client, counts)
-        verdict = self._decide(person, told)
+        verdict = self._decide(person, told, memberships)
         if verdict.failed:
             raise self._refusal(verdict, person, told)
         return verdict.forbidden_by[0] if verdict.forbidden_by else None
@@ -132,8 +148,11 @@ class PolicyDecisionPoint:
         """Return what the policies are told of a call that is made now."""
         return Told(actions, message, Circumstances(client, self.now(self.time_zone), counts, tool))
 
-    def _decide(self, person: PersonId, told: Told) -> Verdict:
-        return self.policies.decide(*requests_of(person, told.actions, told.message, told.circumstances))
+    def _decide(self, person: PersonId, told: Told, memberships: Memberships) -> Verdict:
+        if not self.policies.named_for(*told.actions).are_known(person, memberships):
+            # Without it a policy that forbids something to a group would let its members through.
+            raise PolicyUnavailable("A policy names groups or roles, and it is not known which of them the person has.")
+        return self.policies.decide(*requests_of(person, told.actions, told.message, told.circumstances, memberships))
 
 
 def error_of(verdict: Verdict, *, is_reading: bool = False) -> PolicyDenied | PolicyFailed:

@@ -11,6 +11,7 @@ from typing import Any
 from m365_mcp.mail import Recipient, extensions_of
 from m365_mcp.mail.text import words
 from m365_mcp.person import PersonId
+from m365_mcp.policy.memberships import UNKNOWN, Memberships
 
 FIRST_TIME = "firstTimeCount"  # the attribute that is looked up only where a policy names it
 # Where anybody can have an address: nobody is a colleague because of such a domain.
@@ -220,7 +221,11 @@ class Told:
 
 
 def requests_of(
-    person: PersonId, actions: Sequence[str], message: MessageFacts, circumstances: Circumstances
+    person: PersonId,
+    actions: Sequence[str],
+    message: MessageFacts,
+    circumstances: Circumstances,
+    memberships: Memberships = UNKNOWN,
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
     """Return Cedar's requests, one for each action, and the entities that they name."""
     principal = {"type": "Person", "id": ":".join(person)}
@@ -231,6 +236,6 @@ def requests_of(
         for action in actions
     ]
     return requests, [
-        {"uid": principal, "attrs": {}, "parents": []},
+        {"uid": principal, "attrs": {}, "parents": memberships.parents_of(person)},
         {"uid": resource, "attrs": message.as_cedar(), "parents": []},
     ]

@@ -31,11 +31,16 @@ def tested_attributes_of(policy: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(str(node["has"]["attr"]) for node in nodes if isinstance(node.get("has"), Mapping))
 
 
+def entities_of(policy: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """Return type and id of all entities that a policy names, in its scope and in its conditions."""
+    parts = [policy["principal"], policy["action"], policy["resource"], policy["conditions"]]
+    named = ((node.get("type"), node.get("id")) for node in _nodes(parts) if isinstance(node, Mapping))
+    return frozenset((kind, id_) for kind, id_ in named if isinstance(kind, str) and isinstance(id_, str))
+
+
 def entity_types_of(policy: Mapping[str, Any]) -> frozenset[str]:
     """Return the types of all entities that a policy names, in its scope and in its conditions."""
-    parts = [policy["principal"], policy["action"], policy["resource"], policy["conditions"]]
-    nodes = (node for node in _nodes(parts) if isinstance(node, Mapping))
-    return frozenset(str(node["type"]) for node in nodes if isinstance(node.get("type"), str) and "id" in node)
+    return frozenset(kind for kind, _ in entities_of(policy))
 
 
 def _nodes(value: Any) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import cedarpy
 
 from m365_mcp.policy.facts import FIRST_TIME
+from m365_mcp.policy.named_memberships import NamedMemberships, mistake_in, named_by
 from m365_mcp.policy.policy_json import attributes_of, entity_types_of, may_concern, tested_attributes_of
 
 PERMIT = '@id("default")\npermit(principal, action, resource);\n'
@@ -80,6 +81,7 @@ class PolicySet:
         text: all policies.
         digest: tells sets of policies apart.
         counts_first_time: whether a policy about mail reads `firstTimeCount`.
+        named: the groups and roles that the policies name.
 
     Raises:
         PolicyMistake: a policy of the company is not valid, permits something, or has no id of its own.
@@ -100,6 +102,8 @@ class PolicySet:
         }
         self._read_by = {action: self._attributes_read(action) for action in ACTIONS}
         self.counts_first_time = any(self.reads(action, FIRST_TIME) for action in ACTIONS if action != "Read")
+        self.named = named_by(self._forbidding.values())
+        self._named_for = {action: named_by(self._concerned(action)) for action in ACTIONS}
         self.text = text
         self.digest = hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -110,8 +114,11 @@ class PolicySet:
 
     def _attributes_read(self, action: str) -> frozenset[str] | None:
         """Return the attributes that the policies read to decide an action; None: none can forbid it."""
-        concerned = [policy for policy in self._forbidding.values() if may_concern(policy, action)]
+        concerned = self._concerned(action)
         return frozenset().union(*map(attributes_of, concerned)) if concerned else None
+
+    def _concerned(self, action: str) -> list[Mapping[str, Any]]:
+        return [policy for policy in self._forbidding.values() if may_concern(policy, action)]
 
     def concerns(self, action: str) -> bool:
         """Return whether a policy can forbid an action; if none can, nobody needs to ask."""
@@ -125,6 +132,10 @@ class PolicySet:
         """Return whether a policy may need one of these attributes or entity types; true in doubt."""
         # An escape in a text of Cedar's may spell a name.
         return "\\" in self.text or any(re.search(rf"\b{name}\b", self.text) for name in names)
+
+    def named_for(self, *actions: str) -> NamedMemberships:
+        """Return the groups and roles that the policies about one of these actions name."""
+        return NamedMemberships.of_all(self._named_for[action] for action in actions)
 
     def decide(self, requests: Sequence[Mapping[str, Any]], entities: Sequence[Mapping[str, Any]]) -> Verdict:
         """Return what the policies say of requests, all of which must be permitted.
@@ -225,6 +236,8 @@ def _check(of_company: str, every: Any) -> None:
             raise PolicyMistake(
                 f'A policy has no id of its own; write @id("a-name") before it ({SETTING!r} is for settings)'
             )
+        if mistake := mistake_in(policy):
+            raise PolicyMistake(f"The policy {read.id!r} {mistake}")
     ids = [policy.id for policy in every]
     repeated = sorted({id_ for id_ in ids if ids.count(id_) > 1})
     if repeated:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,25 @@ LOOK_SECONDS = 2.0
 _log = logs.get(__name__)
 
 
+@dataclass(frozen=True)
+class PoliciesChanged:
+    """The file of policies has changed.
+
+    Attributes:
+        digest: the digest of the policies in force afterwards.
+        policies: how many of them forbid something.
+        is_in_force: whether they are those of the file now; if not, the file has a mistake.
+    """
+
+    digest: str
+    policies: int
+    is_in_force: bool
+
+
+def _ignore(_: PoliciesChanged) -> None:
+    return
+
+
 @dataclass
 class PolicyWatcher:
     """Replaces the policies in force when the content of their file changes.
@@ -32,6 +51,7 @@ class PolicyWatcher:
         file: the file of policies; None: there is nothing to watch.
         metrics: counts the changes, and shows which policies are in force.
         look_seconds: how long a change may stay unseen.
+        observe: is told of each change, also of one with a mistake.
     """
 
     decision_point: PolicyDecisionPoint
@@ -39,6 +59,7 @@ class PolicyWatcher:
     file: Path | None
     metrics: Metrics
     look_seconds: float = LOOK_SECONDS
+    observe: Callable[[PoliciesChanged], None] = _ignore
     _seen: str | None = field(default=None, init=False, repr=False)
     _mistake: str | None = field(default=None, init=False)
 
@@ -89,12 +110,18 @@ class PolicyWatcher:
         self.metrics.policy_changes.labels("in_force").inc()
         self._show()
         _log.info("policies_changed", digest=policies.digest, policies=len(policies.forbidding))
+        self._tell(is_in_force=True)
 
     def _refuse(self, mistake: str) -> None:
         if mistake != self._mistake:
             self._mistake = mistake
             self.metrics.policy_changes.labels("refused").inc()
             _log.error("policies_refused", mistake=mistake, in_force=self.decision_point.policies.digest)
+            self._tell(is_in_force=False)
+
+    def _tell(self, *, is_in_force: bool) -> None:
+        policies = self.decision_point.policies
+        self.observe(PoliciesChanged(policies.digest, len(policies.forbidding), is_in_force))
 
     def _show(self) -> None:
         self.metrics.policies.clear()

@@ -20,6 +20,7 @@ from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
+from m365_mcp.sending.send_events import tell_of_refusal
 from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
 from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend
 
@@ -128,11 +129,20 @@ class Approvals:
             PolicyDenied, PolicyFailed: the policies of now do not permit it.
             OutcomeUnknown, M365Error: see `Delivery.send`.
         """
+        try:
+            strategy = await self._approved(mail, digest)
+        except M365Error as error:
+            tell_of_refusal(self.outgoing.delivery.observer, mail, error)
+            raise
+        return await self.outgoing.delivery.send_held(mail, strategy)
+
+    async def _approved(self, mail: HeldMail, digest: str) -> SendStrategy:
+        """Return what sends the mail, if it still is what the page had shown. Raises as `approve` does."""
         outbox = await self._outbox(mail)
         if mail.draft_id is not None and (await _shown_draft(mail, outbox)).digest != digest:
             raise ApprovalVoid
         message = await self._content(mail) if mail.draft_id is None else None
-        return await self.outgoing.delivery.send_held(mail, _strategy(mail, message, outbox, digest))
+        return _strategy(mail, message, outbox, digest)
 
     async def decline(self, mail: HeldMail) -> None:
         """Discard a mail; a draft that a reply or forward had made goes to Deleted Items. Raises ApprovalOver."""
@@ -148,7 +158,8 @@ class Approvals:
         except SignInNeeded as error:
             raise ApprovalOver("The connection that this mail comes from has ended, so it was discarded.") from error
         origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
-        return Outbox(self.outgoing, mail.person, mailbox_of(self.graph, self.tokens, caller), origin, is_approved=True)
+        mailbox = mailbox_of(self.graph, self.tokens, caller)
+        return Outbox(self.outgoing, mail.person, mailbox, caller, origin, is_approved=True)
 
 
 def _strategy(mail: HeldMail, message: Message | None, outbox: Outbox, digest: str) -> SendStrategy:

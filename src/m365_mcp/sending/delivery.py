@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from m365_mcp import logs
@@ -25,7 +26,7 @@ from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, new_
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Reservation, RunningSend
 from m365_mcp.sending.mailbox_slots import MailboxSlots
-from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver, event_of
+from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver, event_of, tell_of_expiry
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import (
@@ -86,12 +87,7 @@ class Delivery:
         return await self._finish(observed.run(self._send(observed, strategy, progress)))
 
     async def send_held(self, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
-        """Send a held message that its sender has approved, once.
-
-        Raises:
-            ApprovalOver: it does not wait any more; nothing was sent.
-            OutcomeUnknown, M365Error: see `send`.
-        """
+        """Send a held message that was approved, once, as `send` does. Raises ApprovalOver if it waits no more."""
         observed = ObservedSend(self.observer, event_of(mail, strategy.to_hold().message))
         return await self._finish(observed.run(self._send_held(observed, mail, strategy)))
 
@@ -106,7 +102,7 @@ class Delivery:
     @property
     def held(self) -> HeldMails:
         """The messages that wait for approval."""
-        return HeldMails(self.ledger.records, self.ledger.clock)
+        return HeldMails(self.ledger.records, self.ledger.clock, partial(tell_of_expiry, self.metrics, self.observer))
 
     async def _finish(self, sending: Coroutine[Any, Any, SendReceipt]) -> SendReceipt:
         task = asyncio.create_task(sending)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from m365_mcp.errors import StorageUnavailable, TooManyHeld
 from m365_mcp.mail import Message
 from m365_mcp.person import PersonId
+from m365_mcp.sending.held_ends import KEPT_SECONDS, HeldEnds
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Reservation
 from m365_mcp.sending.message_json import message_as_json, message_from_json
@@ -137,6 +138,10 @@ def new_held_mail(
     )
 
 
+def _ignore(_: HeldMail) -> None:
+    return
+
+
 class _Waiting(BaseModel):
     """What waits of one person: the id of each message, its end in epoch seconds, and its bytes."""
 
@@ -150,10 +155,12 @@ class HeldMails:
     Attributes:
         records: the store.
         clock: returns epoch seconds.
+        on_expiry: is told of each message whose time ran out undecided, once.
     """
 
     records: Records
     clock: Callable[[], float]
+    on_expiry: Callable[[HeldMail], None] = _ignore
 
     async def hold(self, mail: HeldMail, message: Message | None, seconds: float) -> None:
         """Store a message for so many seconds, in place of an earlier record of the same draft.
@@ -168,11 +175,15 @@ class HeldMails:
         earlier = await self.records.read(COLLECTION, mail.id)
         before = _parse(earlier.value)
         is_free = earlier.version is None or (before is not None and before.person == mail.person)
+        await HeldEnds(self.records).note(mail.id, mail.expires_at, self.clock())
         if content is not None:
             await self.records.compare_and_swap(CONTENTS, mail.id, ABSENT, content, seconds)
-        if not is_free or not await self._write(mail, earlier, seconds):
+        kept = max(seconds, mail.expires_at - self.clock() + KEPT_SECONDS)
+        if not is_free or not await self._write(mail, earlier, kept):
             await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
             raise StorageUnavailable
+        if before is not None and not before.is_decided and before.expires_at <= self.clock():
+            self.on_expiry(before)
 
     async def _write(self, mail: HeldMail, stored: Versioned, seconds: float) -> bool:
         written = await self.records.compare_and_swap(COLLECTION, mail.id, stored, mail.model_dump(), seconds)
@@ -207,6 +218,15 @@ class HeldMails:
             if content.version is not None:
                 await self.records.compare_and_swap(CONTENTS, mail.id, content, None)
             await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
+
+    async def expire(self, mail: HeldMail) -> None:
+        """Close a message whose time ran out undecided, and tell of it once. Raises StorageUnavailable."""
+        stored = await self.records.read(COLLECTION, mail.id)
+        if _parse(stored.value) != mail:
+            return  # another replica was first, or the same draft waits anew
+        if await self._write(mail.model_copy(update={"is_decided": True}), stored, KEPT_SECONDS) is not None:
+            self.on_expiry(mail)
+            await self.close(mail, KEPT_SECONDS)
 
     async def _read(self, person: PersonId) -> Mapping[str, Any] | None:
         return (await self.records.read(PEOPLE, person.record_key("held"))).value

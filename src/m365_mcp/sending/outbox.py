@@ -17,9 +17,12 @@ from m365_mcp.graph.mailbox import Mailbox, TokenSource
 from m365_mcp.mail import MailRules, Message, MessageRequest, Reply, ReplyRequest, compose_message, compose_reply
 from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
+from m365_mcp.policy.memberships import UNKNOWN, Memberships
+from m365_mcp.policy.named_memberships import NamedMemberships
 from m365_mcp.sending.composer import Composer
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.draft_inspection import DraftInspection
+from m365_mcp.sending.group_lookup import GroupLookup, roles_in
 from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.origin import NOWHERE, Origin
 from m365_mcp.sending.policy_check import PolicyCheck
@@ -41,6 +44,7 @@ class Outgoing:
         delivery: sends each message once.
         by_draft: whether this server sends a message as a draft, so that it can reconcile an unknown outcome.
         policies: decides whether a message may leave.
+        groups: looks up the groups that policies name.
         shows_previews: whether lists of messages show the first words of each message.
     """
 
@@ -49,6 +53,7 @@ class Outgoing:
     delivery: Delivery
     by_draft: bool
     policies: PolicyDecisionPoint
+    groups: GroupLookup
     shows_previews: bool = False
 
     @property
@@ -56,9 +61,9 @@ class Outgoing:
         """Whether a message may wait for the person's approval."""
         return self.rules.approval != "off" or self.policies.policies.mentions("SendUnasked")
 
-    def outbox(self, person: PersonId, mailbox: Mailbox, origin: Origin = NOWHERE) -> Outbox:
-        """Return the outgoing mail of one person, for a call from `origin`."""
-        return Outbox(self, person, mailbox, origin)
+    def outbox(self, person: PersonId, mailbox: Mailbox, caller: Caller | None, origin: Origin = NOWHERE) -> Outbox:
+        """Return the outgoing mail of one person, for a call of `caller` from `origin`."""
+        return Outbox(self, person, mailbox, caller, origin)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Outbox:
         outgoing: what all outboxes share.
         person: the sender.
         mailbox: the mailbox of the sender.
+        caller: the sender with the session of the call; None: nobody is signed in, and no groups and roles are known.
         origin: the call; most tenants make the sign-in name the mail address.
         is_approved: whether the person has approved what is sent, so that no policy has it wait.
     """
@@ -76,6 +82,7 @@ class Outbox:
     outgoing: Outgoing
     person: PersonId
     mailbox: Mailbox
+    caller: Caller | None
     origin: Origin = NOWHERE
     is_approved: bool = False
 
@@ -111,7 +118,19 @@ class Outbox:
             self.outgoing.delivery.limits,
             self.run,
             self.is_approved,
+            self.memberships,
         )
+
+    async def memberships(self, named: NamedMemberships) -> Memberships:
+        """Return what is known of the person's groups and roles; raises as `GroupLookup.find` does.
+
+        Args:
+            named: what the policies name.
+        """
+        if self.caller is None:
+            return UNKNOWN
+        told = await self.outgoing.groups.find(self.caller, named.groups_in(self.person.tenant_id))
+        return Memberships(told, roles_in(self.caller.assertion) if named.roles else None)
 
     def slot(self) -> AbstractAsyncContextManager[None]:
         """Hold a mailbox slot for a request that sends nothing; see `MailboxSlots.slot`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -16,6 +16,8 @@ from m365_mcp.person import PersonId
 from m365_mcp.policy.decision_point import PolicyDecisionPoint
 from m365_mcp.policy.facts import COUNT_NAMES, FIRST_TIME, NO_COUNTS, AttachedFile, MessageFacts, SendCounts
 from m365_mcp.policy.links import link_domains
+from m365_mcp.policy.memberships import UNKNOWN, Memberships
+from m365_mcp.policy.named_memberships import NamedMemberships
 from m365_mcp.sending.held_mail import ApprovalNeeded
 from m365_mcp.sending.send_events import note_told
 from m365_mcp.sending.send_limits import SendLimits
@@ -32,6 +34,15 @@ class Run(Protocol):
     async def __call__(self, work: Callable[[], frozenset[str]]) -> frozenset[str]: ...  # noqa: D102
 
 
+# Returns what is known of the person's groups and roles, after it has found out about those that policies name.
+MembershipSource = Callable[[NamedMemberships], Awaitable[Memberships]]
+
+
+async def unknown_memberships(_: NamedMemberships) -> Memberships:
+    """Say that nothing is known of the person's groups and roles: where nobody is signed in."""
+    return UNKNOWN
+
+
 @dataclass(frozen=True)
 class PolicyCheck:
     """Asks the policies about one person's messages.
@@ -45,6 +56,7 @@ class PolicyCheck:
         limits: knows how much has left.
         run: runs work that takes processor time off the event loop; see `Composer.run`.
         is_approved: whether the person has approved the message, so that no policy has it wait.
+        memberships: knows the person's groups and roles.
     """
 
     decision_point: PolicyDecisionPoint
@@ -55,6 +67,7 @@ class PolicyCheck:
     limits: SendLimits
     run: Run
     is_approved: bool = False
+    memberships: MembershipSource = unknown_memberships
 
     async def message(self, message: Message, *actions: str) -> None:
         """Return if the policies permit `actions` on a composed message.
@@ -124,17 +137,28 @@ class PolicyCheck:
         policies = self.decision_point.policies
         if policies.concerns("Read"):
             counts = await self._read_counts() if policies.reads("Read", *COUNT_NAMES) else NO_COUNTS
-            self.decision_point.require_read(self.person, tool, self.client, counts)
+            memberships = await self._memberships("Read")
+            self.decision_point.require_read(self.person, tool, self.client, counts, memberships)
 
     async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
         facts = replace(facts, first_time=await self.first_time(facts.keys), unknown=facts.unknown | self._unread())
         counts = await self._counts()
         note_told(self.decision_point.tell(actions, facts, self.client, counts))
-        self.decision_point.require(self.person, actions, facts, self.client, counts)
-        if "Send" in actions and not self.is_approved:
-            policy = self.decision_point.who_asks(self.person, facts, self.client, counts)
+        asks = "Send" in actions and not self.is_approved
+        memberships = await self._memberships(*actions, *(("SendUnasked",) if asks else ()))
+        self.decision_point.require(self.person, actions, facts, self.client, counts, memberships)
+        if asks:
+            policy = self.decision_point.who_asks(self.person, facts, self.client, counts, memberships)
             if policy is not None:
                 raise ApprovalNeeded(policy.id)
+
+    async def _memberships(self, *actions: str) -> Memberships:
+        """Return the person's groups and roles, if a policy about these actions names any. Raises PolicyUnavailable."""
+        policies = self.decision_point.policies
+        named = policies.named_for(*actions)
+        if named.groups:  # one request tells about all groups, also for the other actions
+            named = NamedMemberships(policies.named.groups, named.roles)
+        return await self.memberships(named) if named.groups or named.roles else UNKNOWN
 
     async def first_time(self, addresses: frozenset[str]) -> frozenset[str]:
         """Return those addresses to which the person has never sent, if a policy needs it. Raises PolicyUnavailable."""

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from m365_mcp.errors import M365Error, OutcomeUnknown, PolicyDenied, PolicyFailed
 from m365_mcp.mail import Message
+from m365_mcp.metrics import Metrics
 from m365_mcp.policy.facts import Told
 from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.sending.origin import Origin
@@ -28,9 +29,9 @@ def note_told(told: Told) -> None:
         noted[:] = [told]
 
 
-# `begun` comes before Graph gets the message, and only where the operator requires a record of every send. `held` and
-# `declined` are of a message that waits for the person's approval.
-Outcome = Literal["begun", "sent", "not_sent", "unknown", "repeat", "held", "declined"]
+# `begun` comes before Graph gets the message, and only where the operator requires a record of every send. `held`,
+# `declined` and `expired` are of a message that waits for the person's approval.
+Outcome = Literal["begun", "sent", "not_sent", "unknown", "repeat", "held", "declined", "expired"]
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,29 @@ class SendEvent:
 
 
 def event_of(mail: HeldMail, message: Message | None, outcome: Outcome = "begun") -> SendEvent:
-    """Return the event of a held message that the person has approved or, with the outcome `declined`, discarded.
+    """Return the event of a held message that the person has approved; or discarded, or left until its time was over.
 
     Args:
         mail: the record of the message.
         message: the composed message, if it is known.
-        outcome: `begun` or `declined`.
+        outcome: `begun`; or `declined`, `expired`.
     """
     content = partial(SendContent, mail.subject or None) if message is None else partial(content_of, message)
     origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
     request = SendRequest(mail.person, "", message_id=mail.id, origin=origin, content=content)
-    is_approved = outcome != "declined"
+    is_approved = outcome == "begun"
     return SendEvent(request, mail.addresses, outcome, is_approved, message_id=mail.id, policy=mail.rule)
+
+
+def tell_of_expiry(metrics: Metrics, observer: SendObserver, mail: HeldMail) -> None:
+    """Count a held message whose time ran out undecided, and tell the observer."""
+    metrics.sends.labels("expired").inc()
+    observer.end(event_of(mail, None, "expired"))
+
+
+def tell_of_refusal(observer: SendObserver, mail: HeldMail, error: M365Error) -> None:
+    """Tell the observer that an approval sent nothing, because of an error before the send began."""
+    observer.end(replace(event_of(mail, None), outcome="not_sent", code=error.code))
 
 
 def content_of(message: Message) -> SendContent:

@@ -57,9 +57,14 @@ def name_of(tool: Tool) -> str:
     return str(tool.__fastmcp__.name or tool.__name__)  # type: ignore[attr-defined]  # FastMCP's arguments of @tool
 
 
+def writes(tool: Tool) -> bool:
+    """Tell from a tool's hints whether a call can change something: it is not read-only."""
+    return not _hints(tool).read_only_hint
+
+
 def sends_mail(tool: Tool) -> bool:
     """Tell from a tool's hints whether a call can send mail: it is not read-only, and it affects other people."""
-    return not _hints(tool).read_only_hint and bool(_hints(tool).open_world_hint)
+    return writes(tool) and bool(_hints(tool).open_world_hint)
 
 
 def _hints(tool: Tool) -> ToolAnnotations:

@@ -66,7 +66,7 @@ def caller_uploads(context: Context = CurrentContext()) -> PendingUploads:
 def _outbox(services: Services, caller: Caller | None) -> Outbox:
     person = caller.person if caller else ANONYMOUS
     origin = Origin(caller.session_id if caller else "", _client(), _sign_in_name())
-    return services.outgoing.outbox(person, _mailbox(services, caller), origin)
+    return services.outgoing.outbox(person, _mailbox(services, caller), caller, origin)
 
 
 def _mailbox(services: Services, caller: Caller | None) -> Mailbox:
@@ -80,7 +80,7 @@ def _caller() -> Caller | None:
     if token is None:
         return None
     claims = token.claims
-    return Caller(PersonId(claims["tid"], claims["oid"]), token.token, claims["session"])
+    return Caller(PersonId(claims["tid"], claims["oid"]), token.token, claims["session"], claims["groups"])
 
 
 def _sign_in_name() -> str:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
 from fastmcp.exceptions import FastMCPError, NotFoundError, ToolError
-from fastmcp.server.dependencies import get_access_token
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp_types import CallToolRequestParams
 
 from m365_mcp import logs
-from m365_mcp.audit.events import RefusedCall
-from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown, RecipientNotAllowed
+from m365_mcp.audit.calls import following_call
+from m365_mcp.audit.trail import AuditTrail
+from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown
 from m365_mcp.metrics import Metrics
-from m365_mcp.person import ANONYMOUS, PersonId
-from m365_mcp.tools import TOOLSETS, Tool, name_of, sends_mail, tools_for
+from m365_mcp.tools import TOOLSETS, Tool, name_of, sends_mail, tools_for, writes
+from m365_mcp.tools.refusals import refused_call
 
 _log = logs.get(__name__)
 _FAULT_WHILE_SENDING = "This server has a fault, and it is not known whether the message was sent."
@@ -47,18 +47,19 @@ class ToolOutcome(Middleware):
     Args:
         metrics: counts the calls.
         tools: the tools of the server; the error of one that sends says whether something was sent.
-        observe: is told of calls that were refused because of whom the message was for.
+        audit: records a refused call of a tool that writes, unless a send or a decision of the call is recorded.
     """
 
     def __init__(
         self,
         metrics: Metrics,
         tools: Sequence[Tool] = tools_for(tuple(TOOLSETS), may_ask=True),
-        observe: Callable[[RefusedCall], None] | None = None,
+        audit: AuditTrail | None = None,
     ) -> None:
         self._metrics = metrics
         self._senders = frozenset(name_of(tool) for tool in tools if sends_mail(tool))
-        self._observe = observe
+        self._writers = frozenset(name_of(tool) for tool in tools if writes(tool))
+        self._audit = audit or AuditTrail()
 
     async def on_call_tool(
         self, context: MiddlewareContext[CallToolRequestParams], call_next: CallNext[CallToolRequestParams, ToolResult]
@@ -66,15 +67,16 @@ class ToolOutcome(Middleware):
         """Run the tool; turn its exception into a text that a model can act on."""
         tool = context.message.name
         try:
-            result = await call_next(context)
+            with following_call() as call:
+                result = await call_next(context)
         except NotFoundError:
             self._count("unknown", "unknown_tool")
             raise
         except FastMCPError as failure:
             error = _explain(failure)
             self._count(tool, error.code, error.reference)
-            if isinstance(error, RecipientNotAllowed) and self._observe is not None:
-                self._observe(_refused(tool, error))
+            if self._audit.is_on and tool in self._writers and not call.is_recorded:
+                self._audit.record(refused_call(context.message, error))
             raise ToolError(_as_text(error, sends=tool in self._senders), log_level=logging.DEBUG) from failure
         except asyncio.CancelledError:
             self._count(tool, "cancelled")  # the client disconnected; a send that has begun still finishes
@@ -85,14 +87,6 @@ class ToolOutcome(Middleware):
     def _count(self, tool: str, outcome: str, reference: str | None = None) -> None:
         self._metrics.tool_calls.labels(tool, outcome).inc()
         _log.info("tool_called", tool=tool, outcome=outcome, reference=reference)
-
-
-def _refused(tool: str, error: RecipientNotAllowed) -> RefusedCall:
-    token = get_access_token()
-    claims = token.claims if token else {}
-    person = PersonId(claims["tid"], claims["oid"]) if claims else ANONYMOUS
-    client = token.client_id if token else ""
-    return RefusedCall(tool, error.code, person, client, str(claims.get("session", "")), error.addresses)
 
 
 def _explain(failure: FastMCPError) -> M365Error:

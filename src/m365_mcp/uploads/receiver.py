@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from m365_mcp.auth.graph_token_provider import GraphTokenProvider
@@ -29,6 +30,10 @@ class ReceivedFile:
     sha256: str
 
 
+def _ignore(_: UploadLink, __: M365Error) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class UploadReceiver:
     """Receives uploads and adds the files to their drafts.
@@ -41,6 +46,7 @@ class UploadReceiver:
         rules: the operator's rules for attachments.
         metrics: counts the uploads.
         upload_slots: limits the concurrent uploads.
+        on_refusal: is told of each file that a link in force does not accept.
     """
 
     links: UploadLinks
@@ -50,6 +56,7 @@ class UploadReceiver:
     rules: MailRules
     metrics: Metrics
     upload_slots: UploadSlots = field(default_factory=UploadSlots)
+    on_refusal: Callable[[UploadLink, M365Error], None] = _ignore
 
     async def find_link(self, secret: str) -> UploadLink:
         """Return the link with this secret; see `UploadLinks.find`."""
@@ -66,6 +73,15 @@ class UploadReceiver:
             M365Error: the file is not attached; the client may use the link again until it expires.
         """
         link = await self.links.find(secret)
+        try:
+            return await self._receive(secret, link, incoming)
+        except UploadBrokenOff:  # by the client
+            raise
+        except M365Error as error:
+            self.on_refusal(link, error)
+            raise
+
+    async def _receive(self, secret: str, link: UploadLink, incoming: Incoming) -> ReceivedFile:
         check_size(incoming.size)
         if link.size not in (None, incoming.size):
             raise _another_size(incoming.size, link.size or 0)

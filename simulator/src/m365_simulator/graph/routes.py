@@ -11,6 +11,7 @@ from m365_simulator.graph.attachments import (
 )
 from m365_simulator.graph.call import Endpoint, mailbox_call
 from m365_simulator.graph.drafts import change_draft, create_draft, delete_message, send_draft
+from m365_simulator.graph.groups import check_member_groups
 from m365_simulator.graph.me import me
 from m365_simulator.graph.messages import get_folder, get_message, list_messages
 from m365_simulator.graph.people import people
@@ -35,6 +36,7 @@ def graph_routes() -> list[Route]:
     """Return the routes; their app keeps the tenant and the throttle in its state."""
     return [
         Route("/v1.0/me", me),
+        Route("/v1.0/me/checkMemberGroups", check_member_groups, methods=["POST"]),
         Route("/v1.0/users", users),
         _route("GET", "/v1.0/me/people", people, "People.Read"),
         _route("POST", "/v1.0/me/sendMail", send_mail, *SEND, sends=True),
