@@ -20,7 +20,7 @@ import uvicorn
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from fastmcp import Client, FastMCP
+from fastmcp import Client, Context, FastMCP
 from fastmcp.dependencies import Depends
 from fastmcp.server.auth.cimd import (
     CIMDAssertionValidator,
@@ -33,6 +33,7 @@ from fastmcp.server.auth.providers.azure import AzureProvider
 from fastmcp.server.auth.providers.jwt import JWTVerifier, RSAKeyPair
 from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
 from fastmcp.server.auth.ssrf import is_ip_allowed
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool
 from jwt.algorithms import RSAAlgorithm
 from key_value.aio.stores.memory import MemoryStore
@@ -40,7 +41,8 @@ from key_value.aio.stores.redis import RedisStore
 from key_value.aio.wrappers.encryption import FernetEncryptionWrapper
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
 from mcp.server.auth.settings import RevocationOptions
-from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
+from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
+from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY, ElicitRequestURLParams
 from redis.asyncio import BlockingConnectionPool
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -503,3 +505,62 @@ async def test_metadata_leaves_out_public_clients_at_revoke(http: httpx2.AsyncCl
 
     assert document["token_endpoint_auth_methods_supported"] == ["none", "private_key_jwt"]
     assert document["revocation_endpoint_auth_methods_supported"] == ["client_secret_post", "client_secret_basic"]
+
+
+async def test_error_that_asks_for_a_url_survives_in_a_middleware_only() -> None:
+    """`tools.url_elicitation`: -32042 of a tool becomes an unnamed failure; a middleware's reaches the client."""
+    asked = [ElicitRequestURLParams(message="Look", url=f"{BASE}/page", elicitation_id="1")]
+
+    class Asking(Middleware):
+        async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+            result = await call_next(context)
+            if context.message.name == "told":
+                raise UrlElicitationRequiredError(asked)
+            return result
+
+    server: FastMCP[Any] = FastMCP("plain", middleware=[Asking()])
+
+    @server.tool
+    def asks() -> None:
+        """Ask."""
+        raise UrlElicitationRequiredError(asked)
+
+    @server.tool
+    def told() -> None:
+        """Do nothing."""
+
+    async with Client(server) as client:
+        masked = await client.call_tool("asks", {}, raise_on_error=False)
+        with pytest.raises(MCPError) as caught:
+            await client.call_tool("told", {})
+
+    assert masked.is_error
+    assert UrlElicitationRequiredError.from_error(caught.value.error).elicitations == asked
+
+
+async def test_stateless_server_forgets_what_a_client_declared() -> None:
+    """`web.mcp_sessions`: after `initialize` nothing is known of the client; a session id is ignored."""
+    server: FastMCP[Any] = FastMCP("open")
+
+    @server.tool
+    async def declared(context: Context) -> bool:
+        """Return whether the capabilities are known."""
+        return context.session.client_capabilities is not None
+
+    app = server.http_app(path="/mcp", stateless_http=True, json_response=True)
+    elicitation = {"capabilities": {"elicitation": {"url": {}}}, "clientInfo": {"name": "x", "version": "1"}}
+    first = {"method": "initialize", "params": {"protocolVersion": "2025-11-25", **elicitation}}
+    second = {"method": "tools/call", "params": {"name": "declared", "arguments": {}}}
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE, headers=headers) as client,
+    ):
+        begun = await client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, **first})
+        client.headers["Mcp-Session-Id"] = "any"
+        called = await client.post("/mcp", json={"jsonrpc": "2.0", "id": 2, **second})
+        listened, ended = await client.get("/mcp"), await client.delete("/mcp")
+
+    assert "Mcp-Session-Id" not in begun.headers
+    assert called.json()["result"]["structuredContent"] == {"result": False}
+    assert (listened.status_code, ended.status_code) == (405, 405)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -31,6 +32,7 @@ from m365_mcp.tools.attachments import attach_files
 from m365_mcp.tools.caller import SERVICES
 from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
+from m365_mcp.tools.url_elicitation import UrlElicitation
 from m365_mcp.uploads.links import UploadLink
 from m365_mcp.uploads.receiver import UploadReceiver
 from m365_mcp.web import health
@@ -40,12 +42,13 @@ from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.mcp_requests import McpRequests, limited_messages
+from m365_mcp.web.mcp_sessions import McpSessions, declares_url
 from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import State
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
-from m365_mcp.web.rate_limits import RateLimits
+from m365_mcp.web.rate_limits import ApprovalRates, RateLimits
 from m365_mcp.web.redirect_uris import RedirectUris
 from m365_mcp.web.request_headers import RequestHeaders
 from m365_mcp.web.request_paths import RequestPaths
@@ -76,7 +79,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[ToolOutcome(container.metrics, tools, container.audit)],
+        middleware=[UrlElicitation(declares_url), ToolOutcome(container.metrics, tools, container.audit)],
         mask_error_details=True,
     )
     off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction
@@ -90,19 +93,14 @@ def create_app(settings: Settings) -> Starlette:
     return assemble(build_container(settings))
 
 
-def assemble(container: Container) -> Starlette:
-    """Return the whole application: probes outside, then the edge, then FastMCP."""
-    inner = build_server(container).http_app(
-        path=MCP_PATH,
-        json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
-        stateless_http=container.settings.fastmcp_stateless_http,
-        host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
-        middleware=[
-            Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
-            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
-        ],
-    )
-    inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
+def assemble(container: Container, clock: Callable[[], float] = time.monotonic) -> Starlette:
+    """Return the whole application: probes outside, then the edge, then FastMCP.
+
+    Args:
+        container: the long-lived objects.
+        clock: returns monotonic seconds, for the rate limits; for tests.
+    """
+    inner = _mcp_application(container)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -128,8 +126,31 @@ def assemble(container: Container) -> Starlette:
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
     ]
-    routes = [*health.routes(container.readiness), *_page_routes(container), *_upload_routes(container)]
-    return Starlette(routes=[*routes, Mount("/", _limits(container, inner))], middleware=edge, lifespan=lifespan)
+    addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
+    rates = ApprovalRates(addresses.of, container.metrics, clock)
+    routes = [*health.routes(container.readiness), *_page_routes(container, rates), *_upload_routes(container)]
+    endpoints = Mount("/", _limits(container, inner, addresses, clock))
+    return Starlette(routes=[*routes, endpoints], middleware=edge, lifespan=lifespan)
+
+
+def _mcp_application(container: Container) -> StarletteWithLifespan:
+    """Return FastMCP's application, behind the checks of what comes to the MCP endpoint."""
+    is_stateless = container.settings.fastmcp_stateless_http
+    # Where mail may wait, a client's session id says whether it opens URLs; a server with sessions knows it.
+    gives_ids = is_stateless and container.services.outgoing.may_ask
+    inner = build_server(container).http_app(
+        path=MCP_PATH,
+        json_response=True,  # a drained SIGTERM keeps JSON answers and cuts event streams
+        stateless_http=is_stateless,
+        host_origin_protection=False,  # HostOriginGuard does it, and knows the public URL
+        middleware=[
+            Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            *([Middleware(McpSessions, mcp_path=MCP_PATH)] if gives_ids else []),
+            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+        ],
+    )
+    inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
+    return inner
 
 
 @asynccontextmanager
@@ -145,23 +166,22 @@ def _sign_in_trail(container: Container) -> Middleware:
     return Middleware(SignInTrail, log=log, records=records, notes_addresses=container.audit.notes_addresses)
 
 
-def _limits(container: Container, inner: ASGIApp) -> ASGIApp:
+def _limits(container: Container, inner: ASGIApp, addresses: ClientAddresses, clock: Callable[[], float]) -> ASGIApp:
     """Return FastMCP behind the limits and checks of the OAuth endpoints; what they refuse has written nothing."""
     callbacks = ApprovalCallback(inner, container.proofs)
     parameters = OAuthParameters(callbacks, parse_all(container.settings.redirect_uris))
     checked = OAuthRequests(ErrorDescriptions(RedirectUris(parameters)), container.auth.is_our_resource)
-    addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     reserved = StoreReserve(checked, container.storage.reserve)
-    return OAuthBodies(RateLimits(reserved, addresses.of, container.auth.has_grant, container.metrics))
+    return OAuthBodies(RateLimits(reserved, addresses.of, container.auth.has_grant, container.metrics, clock))
 
 
-def _page_routes(container: Container) -> list[Route]:
+def _page_routes(container: Container, rates: ApprovalRates) -> list[Route]:
     endpoint = f"{container.settings.mcp_server_base_url}{MCP_PATH}"
 
     async def landing(request: Request) -> Response:
         return container.pages.landing(request, endpoint, await _state(container))
 
-    return [Route("/", landing), *container.pages.product.routes(), *approval_pages(container).routes()]
+    return [Route("/", landing), *container.pages.product.routes(), *_approval_pages(container, rates).routes()]
 
 
 async def _state(container: Container) -> State:
@@ -173,10 +193,10 @@ async def _state(container: Container) -> State:
     return "down" if state != "ok" else "full" if is_full else "ok"
 
 
-def approval_pages(container: Container) -> ApprovalPages:
+def _approval_pages(container: Container, rates: ApprovalRates) -> ApprovalPages:
     """Return the pages where people send or discard what waits for them."""
     clock, proof = container.services.outgoing.delivery.ledger.clock, container.settings.m365_approval_proof
-    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock)
+    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock, rates)
 
 
 def _upload_routes(container: Container) -> list[Route]:

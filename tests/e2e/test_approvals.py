@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
+from mcp_types import ElicitRequestParams, ElicitResult
 
 from m365_mcp.commands.demo.sign_in import read_form
-from tests.e2e.grants import start_server
-from tests.e2e.person import Assistant, PersonAtBrowser, done, refused
+from tests.e2e.grants import signed_in, start_replicas, start_server
+from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, done, refused
 from tests.e2e.programs import Redis, Simulator
 
 ADA, MARIE = "ada@contoso.example", "marie@fabrikam.example"
@@ -70,3 +75,43 @@ async def test_i1_l1_held_mail_outlives_a_restart_and_its_sender_sends_it(
     assert (repeat["status"], repeat["message_id"]) == ("already_sent", held["message_id"])
     assert MARIE not in server.log
     assert "Lunch" not in server.log
+
+
+@pytest.mark.full
+async def test_i1_replica_that_a_client_never_met_asks_it_to_open_the_page(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """A client initializes at one replica and calls at another: -32042, once; by 2026-07-28 it needs no handshake."""
+    replicas = start_replicas(tmp_path, simulator, shared_redis.url, M365_SEND_APPROVAL="all")
+    grant = await signed_in(replicas[0], simulator)
+    met: list[str] = []
+    asked: list[ElicitRequestParams] = []
+
+    async def answer(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        asked.append(params)
+        return ElicitResult(action="accept")
+
+    async def take_turns(request: httpx2.Request) -> None:
+        request.url = httpx2.URL(f"{replicas[len(met) % 2].url}/mcp")
+        met.append(str(request.url))
+
+    def client(http: httpx2.AsyncClient, mode: Any) -> Client:
+        return Client(
+            streamable_http_client(f"{replicas[0].url}/mcp", http_client=http), mode=mode, elicitation_callback=answer
+        )
+
+    async with direct_client(headers={"Authorization": f"Bearer {grant.access}"}) as http:
+        http.event_hooks = {"request": [take_turns]}
+        async with client(http, "legacy") as old:
+            with pytest.raises(MCPError) as caught:
+                await old.call_tool("send_mail", MAIL)
+            repeats = [(await old.call_tool("send_mail", MAIL)).structured_content for _ in range(2)]
+        async with client(http, "2026-07-28") as new:
+            other = (await new.call_tool("send_mail", {**MAIL, "subject": "Other"})).structured_content
+
+    [by_error] = UrlElicitationRequiredError.from_error(caught.value.error).elicitations
+    assert [one and one["approval_url"] for one in repeats] == [by_error.url] * 2
+    assert other is not None
+    assert [getattr(one, "url", None) for one in asked] == [other["approval_url"]]
+    assert len(set(met)) == 2
+    assert simulator.outbox == []

@@ -15,6 +15,7 @@ from m365_mcp.metrics import Metrics
 IMMUTABLE = 'IdType="ImmutableId"'
 ITEM_QUERY = (
     "$select=subject,isDraft,from,toRecipients,ccRecipients,bccRecipients,replyTo"
+    ",importance,isReadReceiptRequested,isDeliveryReceiptRequested"
     "&$expand=singleValueExtendedProperties($filter="
     "id eq 'String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-id'"
     " or id eq 'String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-files'"

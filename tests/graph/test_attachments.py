@@ -218,7 +218,7 @@ async def test_attachments_are_listed_page_by_page() -> None:
         Attached("", False, id="id-3"),
     )
     assert graph.asked == [
-        ("GET", "/me/messages/AAMk1/attachments?$select=id,name,size"),
+        ("GET", "/me/messages/AAMk1/attachments?$select=id,name,size,contentType"),
         ("GET", "/me/messages/AAMk1/attachments?$skip=2"),
     ]
     assert {request.url.host for request in graph.requests} == {"graph.example.com"}

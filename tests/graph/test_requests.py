@@ -232,6 +232,9 @@ FULL: dict[str, Any] = {
     "ccRecipients": [person("c@x.example")],
     "bccRecipients": [person("d@x.example")],
     "replyTo": [person("e@x.example")],
+    "importance": "high",
+    "isReadReceiptRequested": True,
+    "isDeliveryReceiptRequested": True,
     "singleValueExtendedProperties": [
         {"id": "String {6F1C2B1E-9A57-4F0E-8F55-3B6D1A2C4E70} Name M365-MCP-ID", "value": "our-id"},
         {"id": "String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-files", "value": "a.txt\nb.txt"},
@@ -256,6 +259,9 @@ def test_every_field_of_a_message_is_read() -> None:
         files=("a.txt", "b.txt"),
         message_id="our-id",
         send_at="2027-01-01T00:00:00Z",
+        importance="high",
+        wants_read_receipt=True,
+        wants_delivery_receipt=True,
     )
     assert item.addresses == ("a@x.example", "b@x.example", "c@x.example", "d@x.example")
 

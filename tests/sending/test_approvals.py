@@ -21,13 +21,14 @@ from m365_mcp.errors import (
     PolicyDenied,
     TooManyHeld,
 )
-from m365_mcp.sending.approvals import MAX_SHOWN_BYTES, Approvals
+from m365_mcp.sending.approvals import Approvals
 from m365_mcp.sending.held_mail import MAX_HELD
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.message_json import message_as_json, message_from_json
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
 from m365_mcp.sending.send_strategy import Approval, SendReceipt
+from m365_mcp.sending.shown_pictures import MAX_SHOWN_BYTES
 from tests.inprocess import ADA
 from tests.sending.test_outbox import FILE, MARIE, PICTURE, Post, post, send, to_grace
 from tests.sending.test_policies import WAYS, forbid, under
@@ -176,6 +177,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "blind copy": {"bccRecipients": [{"emailAddress": {"address": MARIE}}]},
     "reply-to": {"replyTo": [{"emailAddress": {"address": MARIE}}]},
     "text": {"body": {"contentType": "HTML", "content": "<p>Another</p>"}},
+    "importance": {"importance": "high"},
+    "read receipt": {"isReadReceiptRequested": True},
+    "delivery receipt": {"isDeliveryReceiptRequested": True},
 }
 
 

@@ -50,6 +50,7 @@ async def test_small_attachment_is_added_listed_and_deleted(client: Client) -> N
 
     added = await client.graph("POST", path, headers, json=small(isInline=True, contentId="c1"))
     other = await client.graph("POST", path, headers, json=small(name="b.txt"))
+    shown = await client.graph("GET", f"{path}/{added.json()['id']}", headers)
     listed = (await client.graph("GET", path, headers)).json()["value"]
     one = await client.graph("GET", f"{path}/{other.json()['id']}", headers)
     deleted = await client.graph("DELETE", f"{path}/{other.json()['id']}", headers)
@@ -58,6 +59,7 @@ async def test_small_attachment_is_added_listed_and_deleted(client: Client) -> N
     assert (added.status_code, added.json()["size"], added.json()["isInline"]) == (201, 5, True)
     assert [one["name"] for one in listed] == ["a.txt", "b.txt"]
     assert all("contentBytes" not in item for item in listed)
+    assert base64.b64decode(shown.json()["contentBytes"]) == b"hello"  # the text may show it, so a client may read it
     assert (one.json()["name"], one.json()["size"]) == ("b.txt", 5)
     assert [deleted.status_code, again.status_code] == [204, 404]
     assert (await client.graph("GET", f"{path}/{other.json()['id']}", headers)).status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from m365_mcp.app import assemble
 from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.web.rate_limits import APPROVALS
 from tests.inprocess import ADA, EVERY_TOOLSET, GRACE, SERVER, World, running
 from tests.sending.test_outbox import FILE, MARIE, PICTURE, send
 
@@ -269,3 +272,51 @@ async def test_page_speaks_chinese() -> None:
     for page in pages:
         assert '<html lang="zh-Hant">' in page.text
         assert re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", text_of(page).replace("M365 MCP Server", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        ({"importance": "high", "request_read_receipt": True}, "Importance high Asks for a receipt when it is read"),
+        pytest.param({"importance": "low"}, "Importance low", marks=pytest.mark.full),
+    ],
+)
+async def test_l2_page_says_what_else_the_mail_asks_of_its_recipients(message: dict[str, Any], lines: str) -> None:
+    """Importance and receipts are part of what is approved, so the page names them where they are not the usual."""
+    async with waiting(message={"to": [MARIE], **message}) as one, one.browser() as http:
+        shown = text_of(await reach(http, one.url))
+    async with waiting() as one, one.browser() as http:
+        usual = text_of(await reach(http, one.url))
+
+    assert lines in shown
+    assert "Importance" not in usual
+    assert "Asks for" not in usual
+
+
+@pytest.mark.parametrize("language", ["en", pytest.param("zh-TW", marks=pytest.mark.full)])
+async def test_l4_flood_of_the_pages_is_refused_with_a_page(language: str) -> None:
+    """429 with Retry-After in the person's language, on each of the pages; the mail waits on, and so does a form."""
+    now = [0.0]
+    async with waiting() as one, one.browser() as http, one.browser() as stranger:
+        one.world.network.transports["server"] = httpx2.ASGITransport(assemble(one.world.container, lambda: now[0]))
+        http.headers["Accept-Language"] = language
+        form = form_of(await reach(http, one.url))
+        statuses = [(await http.get(f"{SERVER}/approvals/x")).status_code for _ in range(APPROVALS.person)]
+        pages = [
+            await http.get(f"{SERVER}/approvals"),
+            await http.get(one.url),
+            await http.get(f"{one.url}/body"),
+            await http.post(one.url, data={**form, "decision": "send"}),
+        ]
+        other = await stranger.get(one.url)
+        program = await http.get(one.url, headers={"Accept": "application/json"})
+
+        assert await one.sent() == []
+        now[0] += int(pages[1].headers["Retry-After"])
+        later = await http.get(one.url)
+    assert Counter(statuses) == {404: APPROVALS.person - 1, 429: 1}  # the first of all was the page itself
+    assert ([page.status_code for page in pages], later.status_code) == ([429] * 4, 200)
+    assert all(int(page.headers["Retry-After"]) >= 1 for page in pages)
+    assert ("Wait a moment" if language == "en" else "請稍候") in text_of(pages[1])
+    assert other.status_code == 302
+    assert program.json()["error"] == "approval_too_often"

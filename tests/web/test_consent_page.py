@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m365_mcp.auth.client_texts import MAX_NAME, clean
+from m365_mcp.auth.client_texts import MAX_NAME
 from m365_mcp.auth.consent import ConsentRequest, named_by
 from m365_mcp.commands.demo.sign_in import read_form
+from m365_mcp.mail.text import clean
 from m365_mcp.web.pages.consent_page import describe_redirect
 from tests.web.apps import CALLBACK, CHINESE, authorize, consent, opened, register
 

@@ -16,11 +16,20 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from m365_mcp.commands.demo.sign_in import read_form
-from m365_mcp.errors import StorageUnavailable
+from m365_mcp.errors import ApprovalTooOften, StorageUnavailable
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 from m365_mcp.web.client_address import ClientAddresses
 from m365_mcp.web.oauth_requests import OAuthBodies
-from m365_mcp.web.rate_limits import BYTES_PER_TOKEN, MAX_PAGES, RATES, WINDOW_SECONDS, RateLimits
+from m365_mcp.web.rate_limits import (
+    APPROVALS,
+    BYTES_PER_TOKEN,
+    MAX_PAGES,
+    RATES,
+    WINDOW_SECONDS,
+    ApprovalRates,
+    RateLimits,
+)
 from m365_mcp.web.token_buckets import MAX_KEYS, TokenBuckets
 from tests.web.apps import BROWSER, CHINESE, authorize, consent, opened, register
 
@@ -379,3 +388,35 @@ def test_h3_table_of_keys_is_bounded() -> None:
     assert buckets.wait_for(str(3 * MAX_KEYS - 1), 1) == 60.0
     assert buckets.wait_for("0", 1) == 0.0
     assert len(buckets) == MAX_KEYS
+
+
+@pytest.mark.parametrize("address", [COMPANY, "10.0.0.1"])
+def test_strangers_at_the_approval_pages_stop_nobody_who_has_signed_in(address: str) -> None:
+    """Without a proof one address, or all together, have a limit; each person with a proof has one of their own."""
+    metrics, now = Metrics(), [0.0]
+    rates = ApprovalRates(ClientAddresses(("10.0.0.0/8",)).of, metrics, lambda: now[0])
+    scope: dict[str, Any] = {"type": "http", "client": (address, 1)}
+    ada, grace = PersonId("t", "ada"), PersonId("t", "grace")
+    limit = APPROVALS.address if address == COMPANY else APPROVALS.total
+
+    def passes(person: PersonId | None) -> float:
+        try:
+            rates.count(scope, person)
+        except ApprovalTooOften as error:
+            return float(error.retry_after or 0)
+        return 0.0
+
+    strangers = Counter(bool(passes(None)) for _ in range(limit + 5))
+    ada_s = Counter(bool(passes(ada)) for _ in range(APPROVALS.person + 5))
+    wait = passes(ada)
+    other = passes(grace)
+    now[0] += wait
+    later = passes(ada)
+
+    assert strangers == {False: limit, True: 5}
+    assert ada_s == {False: APPROVALS.person, True: 5}
+    assert wait >= 1
+    assert (other, later) == (0.0, 0.0)
+    by = "address" if address == COMPANY else "total"
+    assert metrics.rate_limited.labels("approvals", by)._value.get() == 5
+    assert metrics.rate_limited.labels("approvals", "person")._value.get() == 6

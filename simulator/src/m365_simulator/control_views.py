@@ -90,7 +90,7 @@ def outbox_view(message: Message) -> View:
 
 
 def _attachment_view(attachment: Attachment) -> View:
-    return {name: value for name, value in asdict(attachment).items() if name != "id"}
+    return {name: value for name, value in asdict(attachment).items() if name not in ("id", "content")}
 
 
 def record_view(record: RequestRecord) -> View:

@@ -28,7 +28,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What is kept of an attachment: never its content; `size` is in bytes, `sha256` is of the bytes, in hex."""
+    """What is kept of an attachment; `size` is in bytes, `sha256` is of the bytes, in hex.
+
+    `content` is there for a small file that the text shows, and for no other.
+    """
 
     name: str
     content_type: str
@@ -37,6 +40,7 @@ class Attachment:
     sha256: str = ""
     content_id: str | None = None
     id: str = field(default_factory=new_id)
+    content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mcp.shared.auth import DEFAULT_GRANT_TYPES, InvalidRedirectUriError, OAuthC
 from pydantic import AnyUrl, Field
 
 from m365_mcp.auth.client_metadata.assertions import Assertion
-from m365_mcp.auth.client_texts import MAX_NAME, clean
+from m365_mcp.auth.client_texts import MAX_NAME
 from m365_mcp.auth.sign_in_events import RedirectCause, note_refused_redirect
 from m365_mcp.errors import (
     M365Error,
@@ -27,6 +27,7 @@ from m365_mcp.errors import (
     RedirectNotUsable,
 )
 from m365_mcp.errors.request_error import note
+from m365_mcp.mail.text import clean
 from m365_mcp.redirects import RedirectPattern, RedirectUri, is_allowed, parse_all
 
 MAX_REDIRECT_URIS = 10  # VS Code, with the most of all known clients, registers four

@@ -9,6 +9,7 @@ record. `request_error` remembers the error of the HTTP request that is being an
 from m365_mcp.errors.approval import (
     ApprovalNotYours,
     ApprovalOver,
+    ApprovalTooOften,
     ApprovalUnknown,
     ApprovalVoid,
     TooManyHeld,
@@ -105,6 +106,7 @@ __all__ = [
     "AppRegistrationMistake",
     "ApprovalNotYours",
     "ApprovalOver",
+    "ApprovalTooOften",
     "ApprovalUnknown",
     "ApprovalVoid",
     "AssertionRefused",

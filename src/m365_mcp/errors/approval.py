@@ -6,11 +6,12 @@ M365Error
   ApprovalVoid             approval_void            the draft was changed after the page had shown it
   ApprovalNotYours         approval_not_yours       the browser has not shown who the person is
   TooManyHeld              too_many_held            so much mail of the person waits already
+  ApprovalTooOften         approval_too_often       the pages are opened more often than this server takes
 """
 
 from __future__ import annotations
 
-from m365_mcp.errors.base import M365Error
+from m365_mcp.errors.base import M365Error, Unavailable
 
 
 class ApprovalUnknown(M365Error):
@@ -63,4 +64,15 @@ class TooManyHeld(M365Error):
     code = "too_many_held"
     sentence = "Too much mail of this person waits for approval."
     advice = "Have the person send or discard what waits on the page /approvals of this server, then call again."
+    status = 429
+
+
+class ApprovalTooOften(Unavailable):
+    """One person, one address or all together open the pages of waiting mail more often than this server takes."""
+
+    code = "approval_too_often"
+    title = "Wait a moment"
+    sentence = "The pages of mail that waits were opened too often in a short time."
+    advice = "Wait for the time given, then open the page again. This request sent and discarded nothing."
+    for_person = "Wait a minute, then reload this page. This request sent and discarded nothing."
     status = 429

@@ -129,32 +129,63 @@ class DraftAttachments:
 
 @dataclass(frozen=True)
 class Attached:
-    """An attachment of a message: name, whether it is a file and not a message or a link, bytes, and Graph's id."""
+    """An attachment of a message.
+
+    Attributes:
+        is_file: whether it is a file, and not a message or a link.
+        size: bytes.
+        id: Graph's id.
+        content_type: the media type that it claims to have.
+    """
 
     name: str
     is_file: bool
     size: int = 0
     id: str = ""
+    content_type: str = ""
 
 
 async def list_attachments(mailbox: Mailbox, item_id: str) -> tuple[Attached, ...]:
     """Return the attachments of a message, without their content. Raises M365Error."""
     # These are properties of every kind of attachment; Graph refuses contentId here, which only a file has.
-    path: str | None = f"{item_path(item_id)}/attachments?$select=id,name,size"
+    path: str | None = f"{item_path(item_id)}/attachments?$select=id,name,size,contentType"
     found: list[Attached] = []
     while path is not None and len(found) <= MAX_ATTACHMENTS:
         response = await mailbox.read(path, "listAttachments", IMMUTABLE)
         if response.status != 200:
             raise decipher(response, changes_something=False)
         entries = response.json.get("value", ())
-        found += [
-            Attached(
-                str(one.get("name") or ""), one.get("@odata.type") == _FILE, int(one.get("size") or 0), str(one["id"])
-            )
-            for one in entries
-        ]
+        found += map(_read_attached, entries)
         path = _next_path(response) if entries else None
     return tuple(found)
+
+
+def _read_attached(found: dict[str, Any]) -> Attached:
+    return Attached(
+        str(found.get("name") or ""),
+        found.get("@odata.type") == _FILE,
+        int(found.get("size") or 0),
+        str(found["id"]),
+        str(found.get("contentType") or ""),
+    )
+
+
+async def read_inline_file(mailbox: Mailbox, item_id: str, attachment_id: str) -> tuple[str | None, bytes]:
+    """Return content id and content of a file that a message shows in its text; None and nothing for any other.
+
+    Raises:
+        M365Error: Graph does not return it.
+    """
+    path = f"{item_path(item_id)}/attachments/{quote(attachment_id, safe='')}"
+    response = await mailbox.read(path, "getAttachment", IMMUTABLE)
+    if response.status != 200:
+        raise decipher(response, changes_something=False)
+    content_id = response.json.get("contentId")
+    try:
+        content = base64.b64decode(str(response.json.get("contentBytes") or ""), validate=True)
+    except ValueError:
+        content = b""
+    return (str(content_id).strip("<>"), content) if content_id and content else (None, b"")
 
 
 def _next_path(response: GraphResponse) -> str | None:

@@ -18,7 +18,10 @@ MARKER = "String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-id"
 # The names of the files that attach_files announced, one a line.
 FILES = "String {6f1c2b1e-9a57-4f0e-8f55-3b6d1a2c4e70} Name m365-mcp-files"
 _FILTER = " or ".join(f"id eq '{name}'" for name in (MARKER, FILES, DEFERRED))
-_SELECT = "subject,isDraft,from,toRecipients,ccRecipients,bccRecipients,replyTo"
+_SELECT = (
+    "subject,isDraft,from,toRecipients,ccRecipients,bccRecipients,replyTo"
+    ",importance,isReadReceiptRequested,isDeliveryReceiptRequested"
+)
 # The query options for all fields of an `Item`.
 ITEM_QUERY = f"$select={_SELECT}&$expand={quote(f'singleValueExtendedProperties($filter={_FILTER})')}"
 _ID = re.compile(r"[\w=+/-]{1,1024}", re.ASCII)
@@ -35,6 +38,9 @@ class Item:
         files: names of the files that attach_files announced.
         message_id: our id, if this server created the message.
         send_at: when Exchange sends a deferred message, as Graph writes it.
+        importance: low, normal or high.
+        wants_read_receipt: whether it asks each recipient's mail program to tell that it was opened.
+        wants_delivery_receipt: whether it asks the mail servers to tell that it arrived.
     """
 
     id: str
@@ -48,6 +54,9 @@ class Item:
     files: tuple[str, ...] = ()
     message_id: str | None = None
     send_at: str | None = None
+    importance: str = "normal"
+    wants_read_receipt: bool = False
+    wants_delivery_receipt: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -71,6 +80,9 @@ def read_item(found: Mapping[str, Any]) -> Item:
         files=tuple(extended.get(FILES.lower(), "").splitlines()),
         message_id=extended.get(MARKER.lower()),  # Graph writes ids of properties in lower case
         send_at=extended.get(DEFERRED.lower()),
+        importance=str(found.get("importance") or "normal").lower(),
+        wants_read_receipt=bool(found.get("isReadReceiptRequested")),
+        wants_delivery_receipt=bool(found.get("isDeliveryReceiptRequested")),
     )
 
 

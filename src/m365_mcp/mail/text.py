@@ -1,4 +1,4 @@
-"""Finds characters that make a line of text look different from what it is."""
+"""Finds characters that make a line of text look different from what it is, and removes them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ _JOINERS = frozenset("\u200c\u200d\u180e")  # ZWNJ, ZWJ, Mongolian vowel separat
 # Format characters that have a shape (property Prepended_Concatenation_Mark): Arabic, Syriac and Kaithi number signs.
 _VISIBLE_FORMAT = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
 _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e007a]{1,8}\U000e007f")  # UTS 51, emoji tag sequence
+_SEPARATORS = ("Cc", "Zs", "Zl", "Zp")
+_NOT_CHARACTERS = ("Cs", "Co", "Cn")  # half a surrogate pair, private use, unassigned
+_BLANK_BRAILLE = "\u2800"
+_STACKED = re.compile(r"(?<=[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{2})"
+                      r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # fmt: skip
 
 
 def has_control_characters(text: str) -> bool:
@@ -51,6 +56,17 @@ def strip_invisible(text: str) -> str:
     return text if text.isascii() else "".join(c for c in text if not _is_invisible(c))
 
 
+def clean(text: str, limit: int) -> str:
+    """Return a text of a stranger as it can do no harm on a page: one line, visible characters only, at most `limit`.
+
+    Controls of the reading direction go, and so do accents that are piled up over the lines above.
+    """
+    kept = unicodedata.normalize("NFC", text[: 20 * limit])
+    kept = "".join(" " if _separates(one) else one for one in kept if unicodedata.category(one) not in _NOT_CHARACTERS)
+    words = " ".join(_STACKED.sub("", strip_invisible(kept)).split())
+    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+
+
 def strip_ends(text: str, also: str = "") -> str:
     """Return `text` without blanks, line breaks, invisible characters and those of `also` at both ends.
 
@@ -62,6 +78,10 @@ def strip_ends(text: str, also: str = "") -> str:
     while start < end and _is_accidental(text[end - 1], also) and not _ends_a_letter(text, end - 1):
         end -= 1
     return text[start:end]
+
+
+def _separates(character: str) -> bool:
+    return unicodedata.category(character) in _SEPARATORS or character == _BLANK_BRAILLE
 
 
 def _is_accidental(character: str, also: str) -> bool:

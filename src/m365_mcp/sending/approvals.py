@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,13 +20,10 @@ from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
 from m365_mcp.sending.send_events import tell_of_refusal
 from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
+from m365_mcp.sending.shown_pictures import pictures_of, read_pictures, with_pictures
 from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend
 
 PATH = "/approvals"
-# As the sanitizer writes a picture of the mail itself.
-_CID = re.compile(r'(<img\b[^<>]*? src=")cid:([\w.+@-]{1,255})(?=")', re.ASCII)
-_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-MAX_SHOWN_BYTES = 8_000_000  # of all pictures in the text
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,8 @@ class ShownMail:
         content_type: HTML or Text.
         body: the text; images in it are data: addresses.
         send_at: when Exchange sends it, ISO 8601; None: at once.
+        importance: low, normal or high.
+        wants_read_receipt: see `Item`, as for `wants_delivery_receipt`.
         digest: of a draft, what the approval binds; empty for a composed message, which cannot change.
     """
 
@@ -57,6 +54,9 @@ class ShownMail:
     content_type: str
     body: str = field(repr=False)
     send_at: str | None = None
+    importance: str = "normal"
+    wants_read_receipt: bool = False
+    wants_delivery_receipt: bool = False
     digest: str = ""
     first_time: frozenset[str] = frozenset()
 
@@ -95,7 +95,7 @@ class Approvals:
 
         Args:
             mail: the mail.
-            with_body: whether to read a composed message's text, too.
+            with_body: whether to read a composed message's text, too, and the pictures inside the text.
 
         Raises:
             ApprovalOver: it does not wait any more, or the connection that it comes from has ended.
@@ -106,10 +106,12 @@ class Approvals:
             raise ApprovalOver
         outbox = await self._outbox(mail)
         if mail.draft_id is not None:
-            return await _with_first_times(await _shown_draft(mail, outbox), outbox)
-        shown = await _shown_message(mail, message := await self._content(mail), outbox)
-        shown = await _with_first_times(shown, outbox)
-        return replace(shown, body=await outbox.run(partial(_with_pictures, message))) if with_body else shown
+            return await _with_first_times(await _shown_draft(mail, outbox, reads_pictures=with_body), outbox)
+        message = await self._content(mail)
+        shown = await _with_first_times(await _shown_message(mail, message, outbox), outbox)
+        if not with_body:
+            return shown
+        return replace(shown, body=await _pictured(outbox, shown.content_type, message.body, pictures_of(message)))
 
     async def _content(self, mail: HeldMail) -> Message:
         message = await self.outgoing.delivery.held.content(mail)
@@ -185,33 +187,25 @@ async def _shown_message(mail: HeldMail, message: Message, outbox: Outbox) -> Sh
         message.content_type,
         "",
         message.send_at.isoformat() if message.send_at else None,
+        message.importance,
+        message.request_read_receipt,
     )
 
 
-def _with_pictures(message: Message) -> str:
-    """Return the text of a message with its own pictures as data: addresses, as far as there is room."""
-    images = {file.content_id: file for file in message.attachments if file.content_id}
-    room = MAX_SHOWN_BYTES
-
-    def as_data(found: re.Match[str]) -> str:
-        nonlocal room
-        file = images.get(found[2])
-        kind = "" if file is None else file.content_type.partition(";")[0].strip().lower()
-        if file is None or kind not in _PICTURES or file.size > room:
-            return found[0]
-        room -= file.size
-        return f"{found[1]}data:{kind};base64,{base64.b64encode(file.content).decode()}"
-
-    return _CID.sub(as_data, message.body) if message.content_type == "HTML" else message.body
+async def _pictured(outbox: Outbox, content_type: str, body: str, pictures: Mapping[str, bytes]) -> str:
+    """Return the text as the page shows it; see `with_pictures`, which takes processor time."""
+    return await outbox.run(partial(with_pictures, body, pictures)) if content_type == "HTML" and pictures else body
 
 
-async def _shown_draft(mail: HeldMail, outbox: Outbox) -> ShownMail:
+async def _shown_draft(mail: HeldMail, outbox: Outbox, *, reads_pictures: bool = False) -> ShownMail:
     item = await outbox.drafts.find(str(mail.draft_id))
     if not item.is_draft:
         raise ApprovalOver
     attached = await list_attachments(outbox.mailbox, item.id)
     body = await outbox.drafts.body(item.id)
     people = {"to": item.to, "cc": item.cc, "bcc": item.bcc, "reply_to": item.reply_to}
+    content_type = "Text" if body[0].lower() == "text" else "HTML"
+    pictures = await read_pictures(outbox.mailbox, item.id, attached, body[1]) if reads_pictures else {}
     return ShownMail(
         mail,
         item.from_ or Recipient(mail.sign_in_name),
@@ -219,9 +213,12 @@ async def _shown_draft(mail: HeldMail, outbox: Outbox) -> ShownMail:
         people,
         await _outside(people, outbox),
         tuple((one.name, one.size) for one in attached),
-        "Text" if body[0].lower() == "text" else "HTML",
-        body[1],
+        content_type,
+        await _pictured(outbox, content_type, body[1], pictures),
         item.send_at,
+        item.importance,
+        item.wants_read_receipt,
+        item.wants_delivery_receipt,
         draft_digest(item, attached, body),
     )
 

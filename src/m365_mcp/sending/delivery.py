@@ -198,7 +198,7 @@ class Delivery:
             raise
         self.metrics.sends.labels("held").inc()
         observed.held(rule)
-        return self._repeat(await self.ledger.hold(reservation, until, rule))
+        return self._repeat(await self.ledger.hold(reservation, until, rule), is_new=True)
 
     async def _send_with_retries(self, running: RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
         """Send the message; retry as long as the operator allows while Graph throttles it and so does not accept it."""
@@ -274,10 +274,10 @@ class Delivery:
         except StorageUnavailable:
             _log.warning("send_outcome_not_stored", outcome=state)
 
-    def _repeat(self, reservation: Reservation) -> SendReceipt:
+    def _repeat(self, reservation: Reservation, *, is_new: bool = False) -> SendReceipt:
         entry = reservation.entry
         if entry.state in ("held", "declined"):
-            return SendReceipt(entry.message_id, None, None, approval=self.approval.of(entry))
+            return SendReceipt(entry.message_id, None, None, approval=self.approval.of(entry, is_new=is_new))
         self.metrics.sends.labels("repeat").inc()
         if entry.state != "sent" or entry.receipt is None:
             raise OutcomeUnknown(_EARLIER)

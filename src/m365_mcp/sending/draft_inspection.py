@@ -96,14 +96,15 @@ class DraftInspection:
 
 
 def draft_digest(item: Item, attached: Sequence[Attached], body: tuple[str, str]) -> str:
-    """Return a digest of all that a person approves of a draft: people, subject, text, and each attachment.
+    """Return a digest of all that a person approves of a draft: people, subject, text, marks, and each attachment.
 
     Graph can replace an attachment, which then has another id, but cannot change its content.
     """
     people = [[[one.key, one.name] for one in group] for group in (item.to, item.cc, item.bcc, item.reply_to)]
     files = sorted([one.id, one.name, one.size] for one in attached)
     sender = item.from_ and item.from_.key
-    content = json.dumps([people, sender, item.subject, body, files, item.send_at])
+    marks = [item.importance, item.wants_read_receipt, item.wants_delivery_receipt]
+    content = json.dumps([people, sender, item.subject, body, files, item.send_at, marks])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

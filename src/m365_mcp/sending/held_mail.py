@@ -248,7 +248,7 @@ async def waiting_copy(request: SendRequest, held: HeldMails, ledger: Ledger) ->
     Raises:
         StorageUnavailable: the caller must not send.
     """
-    if not request.allow_duplicate or request.idempotency_key is not None:
+    if not request.allow_duplicate or request.has_key:
         return None
     for mail in await held.of(request.person):
         found = await ledger.find(mail.names) if mail.fingerprint == request.fingerprint else None

@@ -9,7 +9,7 @@
     held, after its time: a repeat asks the person anew
     sending, without a lease (the process died) → unknown
 
-A send with an `idempotency_key` has one record, and the key names it.
+A send with a key has one record, and the key names it: the caller's `idempotency_key`, or our own for a draft.
 Any other send has two records for as long as v0.1.0 may run beside this version:
 
 - The fingerprint of the composed mail names the record of v0.1.0. v0.1.0 knows no other record.
@@ -92,6 +92,9 @@ class Ledger:
             OutcomeUnknown: the entry of an earlier call cannot be read, for instance after a lost encryption key.
             StorageUnavailable: the caller must not send. A record that was stored will count as unknown.
         """
+        earlier = await self._earlier(request)
+        if earlier is not None:
+            return earlier
         names = request.names()
         for _ in range(_TRIES):
             reservation = await self._reserve_all(request, names, records_draft)
@@ -101,6 +104,16 @@ class Ledger:
             if not reservation.entry.is_over(self.clock()):
                 return reservation
         raise StorageUnavailable
+
+    async def _earlier(self, request: SendRequest) -> Reservation | None:
+        """Return the same send as an earlier version recorded it; None if there is none, or if this call may send."""
+        for name in request.earlier_names():
+            found = await self.find((name,))
+            if found is not None and _is_same_message(request, found.entry):
+                found = await self._wait_for_outcome(found)
+                if not found.entry.is_over(self.clock()):
+                    return found
+        return None
 
     async def find(self, names: tuple[str, ...]) -> Reservation | None:
         """Return the send whose records have these keys; None if there is none. Raises StorageUnavailable."""
@@ -169,7 +182,7 @@ class Ledger:
             records_draft=records_draft,
             save_to_sent=request.save_to_sent,
         )
-        seconds = self.windows.message if request.idempotency_key is None else self.windows.key
+        seconds = self.windows.key if request.has_key else self.windows.message
         reserved: list[Reservation] = []
         for name in names:
             reservation = await self._reserve_record(request, Reservation(name, ABSENT, fresh, True, seconds, names))

@@ -50,7 +50,7 @@ class OwnDrafts:
         request = SendRequest(
             self.outbox.person,
             fingerprint,
-            idempotency_key=key,
+            own_key=key,
             message_id=item.message_id,
             content=strategy.content,
         )

@@ -53,6 +53,8 @@ class SendRequest:
         save_to_sent: whether Graph stores a copy in Sent Items; of a draft it always does.
         origin: where the send comes from.
         content: returns what the message contains, for a record of the send; nobody calls it without one.
+        own_key: this server's own id for the send, of what is sent once only, such as a draft. No key of a caller is
+            equal to it, whatever the caller writes.
     """
 
     person: PersonId
@@ -64,14 +66,29 @@ class SendRequest:
     save_to_sent: bool = True
     origin: Origin = NOWHERE
     content: Callable[[], SendContent] = field(default=SendContent, repr=False, compare=False)
+    own_key: str | None = None
 
     @property
     def stored_fingerprint(self) -> str:
         """The fingerprint that v0.1.0 compares."""
         return self.composed_fingerprint or self.fingerprint
 
+    @property
+    def has_key(self) -> bool:
+        """Whether a key names the send, and not what the message contains."""
+        return self.own_key is not None or self.idempotency_key is not None
+
+    def earlier_names(self) -> tuple[str, ...]:
+        """Return the keys of the records that earlier versions wrote, where a caller's own key could be equal.
+
+        This may go in a version that does not run within `M365_SEND_KEY_HOURS` of one without `own_key`.
+        """
+        return () if self.own_key is None else (self.person.digest(f"key {self.own_key}"),)
+
     def names(self) -> tuple[str, ...]:
         """Return the keys of the records. Two people never share a key, and a deliberate copy has a new key."""
+        if self.own_key is not None:
+            return (self.person.record_key(f"own {self.own_key}"),)
         if self.idempotency_key is not None:
             return (self.person.digest(f"key {self.idempotency_key}"),)
         if self.allow_duplicate:

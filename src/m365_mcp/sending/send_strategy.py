@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from m365_mcp.sending.held_mail import HeldContent, as_time
@@ -42,12 +42,14 @@ class Approval:
         url: the page where the person sends or discards it; None after that.
         expires_at: until when: UTC, ISO 8601.
         rule: the id of the policy that has it wait.
+        is_new: whether it waits since this call; no repeat of the call finds this again.
     """
 
     status: Literal["approval_needed", "declined"]
     url: str | None
     expires_at: str | None
     rule: str | None
+    is_new: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,12 @@ class ApprovalTerms:
         """Return the address of the page of a message."""
         return f"{self.url}/{message_id}"
 
-    def of(self, entry: Entry) -> Approval:
+    def of(self, entry: Entry, *, is_new: bool = False) -> Approval:
         """Return what a caller hears of a message that waits, or that the person has discarded."""
         if entry.state == "declined":
             return Approval("declined", None, None, entry.rule)
-        return Approval("approval_needed", self.page_of(entry.message_id), as_time(entry.held_until or 0.0), entry.rule)
+        until = as_time(entry.held_until or 0.0)
+        return Approval("approval_needed", self.page_of(entry.message_id), until, entry.rule, is_new)
 
 
 DEFAULT_TERMS = ApprovalTerms()

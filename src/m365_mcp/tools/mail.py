@@ -35,6 +35,7 @@ class Accepted(BaseModel):
         rule: the id of the policy that has it wait.
         dry_run: the decision and the mail as it would leave, where the call was a dry run; then `message_id` and
             `accepted_at` are None.
+        is_newly_held: whether the message waits since this call; for this server itself, no client gets it.
     """
 
     status: str
@@ -49,6 +50,7 @@ class Accepted(BaseModel):
     expires_at: str | None = None
     rule: str | None = None
     dry_run: Annotated[dict[str, Any] | None, WithJsonSchema({"type": ["object", "null"]})] = None
+    is_newly_held: bool = Field(default=False, exclude=True)
 
 
 APPROVAL_FIELDS = frozenset(("approval_url", "expires_at", "rule"))
@@ -188,7 +190,12 @@ def _form(found: DryRun) -> dict[str, Any]:
 
 
 def _approval_fields(asked: Approval) -> dict[str, Any]:
-    return {"approval_url": asked.url, "expires_at": asked.expires_at, "rule": asked.rule}
+    return {
+        "approval_url": asked.url,
+        "expires_at": asked.expires_at,
+        "rule": asked.rule,
+        "is_newly_held": asked.is_new,
+    }
 
 
 def _what_to_do(asked: Approval) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from fastmcp.tools import ToolResult
 from mcp_types import TextContent
 
-from m365_mcp.auth.client_texts import clean
+from m365_mcp.mail.text import clean
 
 MAX_TEXT = 1_024  # characters of one text; Exchange's own limit on a subject is 255
 ILLEGIBLE = "\ufffd"  # stands for an address with invisible characters: without these it would be another address

@@ -8,9 +8,9 @@ from fastmcp.tools import tool
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from m365_mcp.auth.client_texts import clean
 from m365_mcp.graph.people import Directory, Person
 from m365_mcp.mail import write_recipient
+from m365_mcp.mail.text import clean
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.tools import arguments
 from m365_mcp.tools.call_limits import PersonCalls

@@ -22,12 +22,13 @@ from pydantic import ValidationError as PydanticValidationError
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.sending.outbox import Outgoing
 from m365_mcp.tools import name_of, sends_mail
-from m365_mcp.tools.mail import APPROVAL_FIELDS
+from m365_mcp.tools.mail import APPROVAL_FIELDS, Accepted
 from m365_mcp.tools.marking import WORDS_OF_OTHERS, legible, marked
 from m365_mcp.tools.names import ARGUMENTS, MAX_NAMED, is_quotable
 from m365_mcp.tools.outcome import explained
 from m365_mcp.tools.reading import read_arguments
 from m365_mcp.tools.schemas import input_schema, output_schema
+from m365_mcp.tools.url_elicitation import held
 
 MAX_ARGUMENTS = 100  # names in one call; no tool has a fifth of them
 # Claude Code 2.1.199 and later then ask the person before each call of the tool, whatever the person has allowed.
@@ -53,10 +54,12 @@ class MailTool(FunctionTool):
 
     def convert_result(self, raw_value: Any) -> ToolResult:
         """Return the result with its label, and what other people wrote in it marked; see `marking`."""
+        is_newly_held = isinstance(raw_value, Accepted) and raw_value.is_newly_held
         if isinstance(raw_value, BaseModel) and self.words_of_others:
             # Before FastMCP writes it as JSON, which half of a surrogate pair would prevent.
             raw_value = raw_value.model_validate(legible(raw_value.model_dump(), self.words_of_others))
-        return marked(super().convert_result(raw_value), self.words_of_others, secrets.token_hex(8))
+        result = marked(super().convert_result(raw_value), self.words_of_others, secrets.token_hex(8))
+        return held(result) if is_newly_held else result
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Read the arguments and run the function; one error names every argument that is wrong."""

@@ -149,8 +149,7 @@ class PendingUploads:
         files = await self._received_files(batch)
         fingerprint = hashlib.sha256(draft_id.encode()).hexdigest()
         strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, self._inspection(files))
-        key = f"draft {fingerprint}"  # longer than any key that a caller may give, so the two never collide
-        request = SendRequest(self.outbox.person, fingerprint, idempotency_key=key, content=strategy.content)
+        request = SendRequest(self.outbox.person, fingerprint, own_key=f"draft {fingerprint}", content=strategy.content)
         addresses = await self._addresses(batch)
         receipt = await self.outbox.deliver(request, addresses, strategy, progress)
         sent_to = strategy.inspected.addresses if strategy.inspected else addresses

@@ -22,11 +22,13 @@ from m365_mcp.errors.request_error import note
 from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.web.pages import Pages
+from m365_mcp.web.rate_limits import ApprovalRates
 from m365_mcp.web.responses import json_error, retry_header
 
 MAX_FORM_BYTES = 4096
 _ID = re.compile(r"[0-9a-f]{32}")
 Proof = Literal["browser", "sign-in"]
+Respond = Callable[[Request], Awaitable[Response]]
 
 
 class ApprovalPages:
@@ -38,24 +40,42 @@ class ApprovalPages:
         pages: renders.
         proof: what proof the operator asks for.
         clock: returns epoch seconds.
+        rates: limits how often the pages are asked for.
     """
 
     def __init__(
-        self, approvals: Approvals, proofs: BrowserProofs, pages: Pages, proof: Proof, clock: Callable[[], float]
+        self,
+        approvals: Approvals,
+        proofs: BrowserProofs,
+        pages: Pages,
+        proof: Proof,
+        clock: Callable[[], float],
+        rates: ApprovalRates,
     ) -> None:
         self._approvals = approvals
         self._proofs = proofs
         self._pages = pages
         self._is_fresh = proof == "sign-in"
         self._clock = clock
+        self._rates = rates
 
     def routes(self) -> list[Route]:
         """Return the routes of the pages."""
         return [
-            Route(PATH, _explained(self._list)),
-            Route(f"{PATH}/{{mail_id}}", _explained(self._page), methods=["GET", "POST"]),
-            Route(f"{PATH}/{{mail_id}}/body", _explained(self._body)),
+            Route(PATH, self._counted(self._list)),
+            Route(f"{PATH}/{{mail_id}}", self._counted(self._page), methods=["GET", "POST"]),
+            Route(f"{PATH}/{{mail_id}}/body", self._counted(self._body)),
         ]
+
+    def _counted(self, respond: Respond) -> Respond:
+        """Return `respond` behind the limits, and with its errors explained."""
+
+        async def answer(request: Request) -> Response:
+            proof = self._proofs.of(request)
+            self._rates.count(request.scope, proof.person if proof else None)
+            return await respond(request)
+
+        return _explained(answer)
 
     async def _list(self, request: Request) -> Response:
         proof = self._proofs.of(request)
@@ -131,7 +151,7 @@ class ApprovalCallback:
         await self._app(scope, receive, send)
 
 
-def _explained(respond: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+def _explained(respond: Respond) -> Respond:
     """Return `respond`, whose errors become a page in a browser, and JSON elsewhere."""
 
     async def answer(request: Request) -> Response:

@@ -1,5 +1,8 @@
 """Limits how often one address, one client, and all together may begin a sign-in; whoever is signed in has no limit.
 
+The pages of mail that waits for approval have limits of the same kind. There, a person with a proof of who they are has
+a limit of their own, and strangers do not use it up.
+
 The numbers are tokens in ten minutes, and the largest burst. 2,000 people behind one address sign in within ten
 minutes, each with one repetition, and so do 2,000 people of one client: a company has one address, and a client with a
 metadata document has one id for all. Every limit has a total, which alone counts where the address is not known. Counts
@@ -27,6 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from m365_mcp.errors import (
     DEFAULT_WAIT_SECONDS,
+    ApprovalTooOften,
     M365Error,
     SignInReloaded,
     StorageUnavailable,
@@ -34,6 +38,7 @@ from m365_mcp.errors import (
     request_error,
 )
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 from m365_mcp.web.bodies import replay
 from m365_mcp.web.oauth_parameters import basic_credentials
 from m365_mcp.web.responses import error_as_json
@@ -43,16 +48,17 @@ WINDOW_SECONDS = 600.0
 BYTES_PER_TOKEN = 2048  # of an authorization request or registration, because the store has to take it
 PAGE_SECONDS = 3600.0
 MAX_PAGES = 8  # of one transaction in that time: each is a record of FastMCP's for 15 minutes
-By = Literal["address", "client", "transaction", "total"]
+By = Literal["address", "client", "person", "transaction", "total"]
 
 
 @dataclass(frozen=True)
 class Rates:
-    """The tokens of one endpoint in ten minutes: of an address, of a client, and of all; 0: no such limit."""
+    """The tokens of one endpoint in ten minutes: of an address, a client, a person, and of all; 0: no such limit."""
 
     address: int
     total: int
     client: int = 0
+    person: int = 0
 
 
 RATES = {
@@ -63,6 +69,9 @@ RATES = {
     "/token": Rates(address=4000, client=8000, total=12_000),
     "/revoke": Rates(address=4000, client=8000, total=12_000),
 }
+# To read a mail and decide takes three requests of a person with a proof, and 20 mails can wait. Page and text of a
+# draft with many pictures are 28 requests to Graph, which serves a mailbox 10,000 in ten minutes.
+APPROVALS = Rates(address=4000, person=600, total=12_000)
 GRANT_PATHS = ("/token", "/revoke")
 HasGrant = Callable[[Mapping[str, str]], Awaitable[bool]]
 
@@ -71,7 +80,12 @@ class _Endpoint:
     """The token buckets of one endpoint."""
 
     def __init__(self, path: str, rates: Rates, clock: Callable[[], float]) -> None:
-        sizes: dict[By, int] = {"address": rates.address, "client": rates.client, "total": rates.total}
+        sizes: dict[By, int] = {
+            "address": rates.address,
+            "client": rates.client,
+            "person": rates.person,
+            "total": rates.total,
+        }
         self._buckets = {by: TokenBuckets(size, WINDOW_SECONDS, clock) for by, size in sizes.items() if size}
         if path == "/consent":
             self._buckets["transaction"] = TokenBuckets(MAX_PAGES, PAGE_SECONDS, clock)
@@ -162,6 +176,34 @@ class RateLimits:
             "transaction": _digest(query.get("txn_id")) if shows_page else None,
             "total": "",
         }
+
+
+class ApprovalRates:
+    """Counts the requests for the pages of mail that waits for approval.
+
+    Args:
+        address_of: returns the address to count a request by, or None when only totals apply.
+        metrics: counts what is refused.
+        clock: returns monotonic seconds; for tests.
+    """
+
+    def __init__(
+        self,
+        address_of: Callable[[Scope], str | None],
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._address_of = address_of
+        self._metrics = metrics
+        self._pages = _Endpoint("/approvals", APPROVALS, clock)
+
+    def count(self, scope: Scope, person: PersonId | None) -> None:
+        """Count a request of a person who is known by a proof, or of anybody else. Raises ApprovalTooOften."""
+        keys: dict[By, str | None] = {"address": self._address_of(scope), "total": ""}
+        over = self._pages.take({"person": person.digest()} if person else keys, 1)
+        if over is not None:
+            self._metrics.rate_limited.labels("approvals", over[0]).inc()
+            raise ApprovalTooOften(retry_after=max(over[1], DEFAULT_WAIT_SECONDS))
 
 
 def _fields(encoded: bytes) -> list[tuple[str, str]]:

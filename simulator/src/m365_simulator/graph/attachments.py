@@ -1,5 +1,6 @@
 """Attachments of a draft, in one request or by an upload session (page "Attach large files to Outlook messages")."""
 
+import base64
 from dataclasses import replace
 
 from m365_simulator.graph.call import Call, Outcome, item_not_found, too_large
@@ -37,11 +38,12 @@ def list_attachments(call: Call) -> Outcome:
 
 
 def get_attachment(call: Call) -> Outcome:
-    """Return the metadata of one attachment."""
+    """Return one attachment: the metadata, and the bytes of a small file that the text shows; there are no others."""
     select, wanted = _read_select(call), call.request.path_params["attachment"]
     for one in call.item().attachments:
         if one.id == wanted:
-            return Outcome(200, {"@odata.context": _context(call), **_selected(attachment_json(one), select)})
+            content = {"contentBytes": base64.b64encode(one.content).decode()} if one.content else {}
+            return Outcome(200, {"@odata.context": _context(call), **_selected(attachment_json(one) | content, select)})
     raise item_not_found()
 
 

@@ -1,4 +1,7 @@
-"""Turns an attachment in JSON into an Attachment; its bytes are counted, hashed and dropped (page "fileAttachment")."""
+"""Turns an attachment in JSON into an Attachment; its bytes are counted, hashed and dropped (page "fileAttachment").
+
+Only those of a small file that the text shows are kept, so that a client can read them.
+"""
 
 import base64
 import hashlib
@@ -6,6 +9,8 @@ from typing import Any
 
 from m365_simulator.graph.problems import GraphError
 from m365_simulator.mail import Attachment
+
+KEPT_BYTES = 65_536
 
 
 def read_attachment(item: dict[str, Any]) -> Attachment:
@@ -30,4 +35,6 @@ def attachment_of(
     name: str, content_type: str, content: bytes, is_inline: bool, content_id: str | None = None
 ) -> Attachment:
     """Return what is kept of a file."""
-    return Attachment(name, content_type, len(content), is_inline, hashlib.sha256(content).hexdigest(), content_id)
+    kept = content if is_inline and len(content) <= KEPT_BYTES else b""
+    digest = hashlib.sha256(content).hexdigest()
+    return Attachment(name, content_type, len(content), is_inline, digest, content_id, content=kept)

@@ -74,7 +74,7 @@ def etag(message: Message) -> str:
 
 
 def attachment_json(attachment: Attachment) -> Json:
-    """Return the metadata of an attachment; the simulator has no bytes to show."""
+    """Return the metadata of an attachment."""
     return {
         "@odata.type": "#microsoft.graph.fileAttachment",
         "@odata.mediaContentType": attachment.content_type,

@@ -40,6 +40,9 @@ def values(shown: ShownMail, base_path: str, now: float) -> dict[str, Any]:
         "has_outside": bool(shown.outside),
         "rule": mail.rule,
         "send_at": shown.send_at,
+        "importance": shown.importance,
+        "wants_read_receipt": shown.wants_read_receipt,
+        "wants_delivery_receipt": shown.wants_delivery_receipt,
         "minutes": _minutes(mail, now),
         "digest": shown.digest,
     }

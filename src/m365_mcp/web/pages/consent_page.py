@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from m365_mcp.auth.client_texts import MAX_NAME, clean
+from m365_mcp.auth.client_texts import MAX_NAME
 from m365_mcp.auth.consent import ConsentRequest
 from m365_mcp.loopback import is_loopback
+from m365_mcp.mail.text import clean
 from m365_mcp.settings import Settings
 
 MAX_DETAIL = 1000

@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request
 
 from m365_mcp import logs
-from m365_mcp.auth.client_texts import clean
 from m365_mcp.auth.sign_in_events import current, host_of
 from m365_mcp.errors import (
     AuthorizationRequestTooLarge,
@@ -23,6 +22,7 @@ from m365_mcp.errors import (
     Unavailable,
     request_error,
 )
+from m365_mcp.mail.text import clean
 from m365_mcp.web.pages.languages import Language
 
 MAX_SUBJECT = 300
