@@ -27,6 +27,7 @@ from m365_mcp.auth.relying_party import RelyingParty
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import M365Error, StorageUnavailable
+from m365_mcp.policy.facts import InternalDomains, unasked_free_mail
 from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
@@ -109,6 +110,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
+        _warn_of_free_mail(container.settings)
         try:
             async with inner.lifespan(inner), _running(container):
                 _allow_large_messages(inner)
@@ -257,3 +259,12 @@ def _start_metrics(container: Container) -> None:
         container.metrics.listen(container.settings.mcp_host, port)
     except OSError:
         _log.warning("metrics_port_taken", port=port, advice="set MCP_METRICS_PORT to a free port, or 0 for none")
+
+
+def _warn_of_free_mail(settings: Settings) -> None:
+    internal = InternalDomains(settings.m365_internal_domains)
+    free = unasked_free_mail(settings.m365_send_allowed_domains, settings.m365_send_approval, internal)
+    if free:
+        effect = "mail to anybody there leaves without approval, unless a policy forbids it"
+        advice = "take these domains off M365_SEND_ALLOWED_DOMAINS, or set M365_SEND_APPROVAL=external"
+        _log.warning("free_mail_is_allowed", domains=", ".join(free), effect=effect, advice=advice)
