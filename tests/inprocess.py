@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from m365_mcp import settings
@@ -22,7 +23,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, mailbox_of
 from m365_simulator import Simulator, create_simulator
-from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, TENANT_ID
+from m365_simulator.app import CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS, TENANT_ID
 from m365_simulator.keys import make_rsa_key
 from tests.e2e.person import PersonAtBrowser
 from tests.simulator.client import VERIFIER, challenge
@@ -51,13 +52,14 @@ EVERY_TOOLSET = "drafts,replies,schedule,people,attachments"
 class Network(httpx2.AsyncBaseTransport):
     """Carries a request to the application at its address; keeps every request to Microsoft."""
 
-    def __init__(self, **applications: ASGIApp) -> None:
+    def __init__(self, server: str = SERVER, **applications: ASGIApp) -> None:
+        self.names = {server: "server", MICROSOFT: "microsoft", UPLOADS: "uploads", CONTROL: "control"}
         self.transports = {name: httpx2.ASGITransport(app) for name, app in applications.items()}
         self.seen: list[httpx2.Request] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         address = f"{request.url.scheme}://{request.url.netloc.decode()}"
-        name = {SERVER: "server", MICROSOFT: "microsoft", UPLOADS: "uploads", CONTROL: "control"}[address]
+        name = self.names[address]
         if name in ("microsoft", "uploads"):
             await request.aread()
             self.seen.append(request)
@@ -100,6 +102,7 @@ class World:
     container: Container
     simulator: Simulator
     network: Network
+    server: Starlette
 
     def http(self) -> httpx2.AsyncClient:
         """Return an MCP client's connection to the server."""
@@ -179,6 +182,11 @@ class World:
         return services.outgoing.outbox(person, mailbox, caller, origin)
 
 
+def origin_of(url: str) -> str:
+    """Return scheme and host of an address."""
+    return url.removesuffix(urlsplit(url).path)
+
+
 @cache
 def _keys() -> tuple[RSAPrivateKey, ...]:
     """Return a few keys; making them is slow."""
@@ -189,9 +197,14 @@ def _keys() -> tuple[RSAPrivateKey, ...]:
 async def running(**changes: Any) -> AsyncIterator[World]:
     """Run a server with these settings, and a simulator of its own."""
     keys = iter(_keys() * 10)
-    simulator = create_simulator(seed=1, make_key=lambda: next(keys))
-    network = Network(microsoft=simulator.microsoft, uploads=simulator.uploads, control=simulator.tester)
+    base = changes.get("mcp_server_base_url", SERVER)
+    uris = (*REDIRECT_URIS, f"{base}/auth/callback")
+    simulator = create_simulator(seed=1, make_key=lambda: next(keys), redirect_uris=uris)
+    network = Network(
+        origin_of(base), microsoft=simulator.microsoft, uploads=simulator.uploads, control=simulator.tester
+    )
     container = build_container(settings.load(**{**SETTINGS, **changes}), network)
-    network.transports["server"] = httpx2.ASGITransport(assemble(container))
-    yield World(container, simulator, network)
+    server = assemble(container)
+    network.transports["server"] = httpx2.ASGITransport(server)
+    yield World(container, simulator, network, server)
     await container.close()

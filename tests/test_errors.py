@@ -10,6 +10,7 @@ from m365_mcp.errors import (
     composing,
     mailbox,
     microsoft,
+    passkeys,
     policy,
     sign_in,
     uploads,
@@ -18,7 +19,19 @@ from m365_mcp.errors import (
 
 def test_every_error_explains_itself() -> None:
     """Sentence and advice are sentences, and the error stands in the tree at the top of the module."""
-    modules = (approval, audit, base, client_metadata, composing, mailbox, microsoft, policy, sign_in, uploads)
+    modules = [
+        approval,
+        audit,
+        base,
+        client_metadata,
+        composing,
+        mailbox,
+        microsoft,
+        passkeys,
+        policy,
+        sign_in,
+        uploads,
+    ]
     words = " ".join(str(module.__doc__) for module in modules).split()
     kinds = every_error()
 

@@ -42,14 +42,15 @@ def test_ids_and_codes_stay(text: str) -> None:
     assert redact(text) == text
 
 
-def test_records_of_libraries_are_redacted_too() -> None:
-    """A traceback and a library's warning come out as JSON without the secret in them."""
+def test_k2_records_of_libraries_are_redacted_too() -> None:
+    """A traceback and a library's warning come out as JSON without the secret in them, and without local values."""
     program = (
         "import logging\n"
         "from m365_mcp import logs\n"
         "logs.configure('debug', 'json')\n"
         "logging.getLogger('somebody').warning('mail for %s', 'ada@contoso.example')\n"
-        "try:\n    raise ValueError('ada@contoso.example')\n"
+        "def send(body, token):\n    local = body\n    raise ValueError('ada@contoso.example')\n"
+        "try:\n    send('b0dy', 't0ken')\n"
         "except ValueError:\n    logging.getLogger('somebody').exception('broken')\n"
         "logging.getLogger('fastmcp.server').debug('arguments: hush')\n"
         "logs.get('ours').info('event', tool='send_mail')\n"
@@ -62,7 +63,7 @@ def test_records_of_libraries_are_redacted_too() -> None:
     assert "ValueError: [address]" in records[1]["exception"]
     assert records[2]["tool"] == "send_mail"
     assert "ada@" not in ran.stderr
-    assert "hush" not in ran.stderr
+    assert [word for word in ("hush", "b0dy", "t0ken") if word in ran.stderr] == []
 
 
 def test_importing_changes_no_logging() -> None:

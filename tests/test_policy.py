@@ -116,7 +116,7 @@ def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
         "auth/revocation.py",
         "auth/upstream.py",
         "storage/encrypted_store.py",
-        "web/approvals.py",
+        "web/approval_requests.py",
         "web/error_override.py",
         "web/oauth_requests.py",
         "web/origins.py",

@@ -55,6 +55,7 @@ def rows() -> dict[str, str]:
         ("AZURE_CLIENT_SECRET", GUID, "Secret ID"),
         ("AZURE_CLIENT_SECRET", GUID.upper(), "Secret ID"),
         ("M365_SEND_LEVEL", "drafts", "'send', 'draft' or 'off'"),
+        ("M365_APPROVAL_PROOF", "fido", "'browser', 'sign-in' or 'passkey'"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/cb;https://b.example/cb", "commas"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/cb\nhttps://b.example/cb", "line break"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://a.example/../cb", "dot segments"),

@@ -21,9 +21,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from m365_mcp import __version__, logs
 from m365_mcp.audit.events import RefusedCall
 from m365_mcp.audit.trail import AuditTrail
+from m365_mcp.auth.passkey_challenges import PasskeyChallenges
+from m365_mcp.auth.passkeys import Passkeys
+from m365_mcp.auth.relying_party import RelyingParty
 from m365_mcp.auth.sign_in_events import SignInLog
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import M365Error, StorageUnavailable
+from m365_mcp.policy.facts import InternalDomains, unasked_free_mail
 from m365_mcp.redirects import parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.tools import instructions_for, tools_for
@@ -46,6 +50,8 @@ from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
 from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import State
+from m365_mcp.web.passkey_ceremonies import PasskeyCeremonies
+from m365_mcp.web.passkeys import PasskeyPages
 from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import ApprovalRates, RateLimits
 from m365_mcp.web.redirect_uris import RedirectUris
@@ -104,6 +110,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         _start_metrics(container)
+        _warn_of_free_mail(container.settings)
         try:
             async with inner.lifespan(inner), _running(container):
                 _allow_large_messages(inner)
@@ -184,7 +191,8 @@ def _page_routes(container: Container, rates: ApprovalRates) -> list[Route]:
     async def landing(request: Request) -> Response:
         return container.pages.landing(request, endpoint, await _state(container))
 
-    return [Route("/", landing), *container.pages.product.routes(), *_approval_pages(container, rates).routes()]
+    approvals = [*_passkey_routes(container, rates), *_approval_pages(container, rates).routes()]
+    return [Route("/", landing), *container.pages.product.routes(), *approvals]
 
 
 async def _state(container: Container) -> State:
@@ -199,7 +207,23 @@ async def _state(container: Container) -> State:
 def _approval_pages(container: Container, rates: ApprovalRates) -> ApprovalPages:
     """Return the pages where people send or discard what waits for them."""
     clock, proof = container.services.outgoing.delivery.ledger.clock, container.settings.m365_approval_proof
-    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock, rates)
+    ceremonies = _passkey_ceremonies(container) if proof == "passkey" else None
+    return ApprovalPages(container.approvals, container.proofs, container.pages, proof, clock, rates, ceremonies)
+
+
+def _passkey_ceremonies(container: Container) -> PasskeyCeremonies:
+    """Return what people do with their passkeys."""
+    clock, records = container.services.outgoing.delivery.ledger.clock, container.storage.records
+    party = RelyingParty.at(container.settings.mcp_server_base_url, container.pages.product.name)
+    challenges = PasskeyChallenges(records, clock)
+    return PasskeyCeremonies(party, Passkeys(records, clock), challenges, container.audit.record, clock)
+
+
+def _passkey_routes(container: Container, rates: ApprovalRates) -> list[Route]:
+    """Return the routes of the page where people change their passkeys."""
+    if container.settings.m365_approval_proof != "passkey":
+        return []
+    return PasskeyPages(_passkey_ceremonies(container), container.proofs, container.pages, rates).routes()
 
 
 def _upload_routes(container: Container) -> list[Route]:
@@ -240,3 +264,12 @@ def _start_metrics(container: Container) -> None:
         container.metrics.listen(container.settings.mcp_host, port)
     except OSError:
         _log.warning("metrics_port_taken", port=port, advice="set MCP_METRICS_PORT to a free port, or 0 for none")
+
+
+def _warn_of_free_mail(settings: Settings) -> None:
+    internal = InternalDomains(settings.m365_internal_domains)
+    free = unasked_free_mail(settings.m365_send_allowed_domains, settings.m365_send_approval, internal)
+    if free:
+        effect = "mail to anybody there leaves without approval, unless a policy forbids it"
+        advice = "take these domains off M365_SEND_ALLOWED_DOMAINS, or set M365_SEND_APPROVAL=external"
+        _log.warning("free_mail_is_allowed", domains=", ".join(free), effect=effect, advice=advice)

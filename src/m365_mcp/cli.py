@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, contacts, audit, simulator, version; reads settings once."""
+"""The command line: serve, demo, doctor, policy, sessions, passkeys, contacts, audit, simulator, version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rich.console import Console
 
 from m365_mcp import __version__, logs, settings
 from m365_mcp.commands.error_messages import errors_as_messages
-from m365_mcp.commands.session_commands import contacts, sessions
+from m365_mcp.commands.people import contacts, passkeys
+from m365_mcp.commands.session_commands import sessions
 
 app = App(
     name="m365-mcp",
@@ -26,6 +27,7 @@ app.command(sessions)
 app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
 app.command(policy)
+app.command(passkeys)
 audit = App(name="audit", help="Verify the audit trail.")
 app.command(audit)
 

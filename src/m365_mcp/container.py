@@ -37,15 +37,14 @@ from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.cancelling import Cancelling
 from m365_mcp.sending.composer import Composer
-from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.group_lookup import GroupLookup
 from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.opening import send_limits
 from m365_mcp.sending.outbox import Outgoing, mailbox_of
 from m365_mcp.sending.scheduled_review import ScheduledReview
-from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_strategy import ApprovalTerms
 from m365_mcp.sending.session_end import discard_held_mail
 from m365_mcp.settings import Settings
@@ -121,8 +120,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
     retries.keep_silent()
     metrics, pages = Metrics(), Pages(settings)
     http, graph_http = make_http_clients(settings, transport)
-    encryption_keys = [key.get_secret_value() for key in settings.storage_encryption_key]
-    cipher = make_cipher(encryption_keys, settings.signing_secrets)
+    cipher = make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets)
     storage = open_storage(settings, cipher)
     audit = open_audit(settings, storage.records, metrics)
     storage.rollbacks.observers += [audit.record, lambda event: metrics.store_rollbacks.labels(event.collection).inc()]
@@ -184,7 +182,7 @@ def build_delivery(settings: Settings, storage: Storage, metrics: Metrics, audit
         send_limits(settings, storage),
         metrics,
         settings.m365_send_throttled_seconds,
-        ApprovalTerms(f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0),
+        approval_terms(settings),
         audit,
     )
 
@@ -203,27 +201,10 @@ def build_outgoing(settings: Settings, audit: AuditTrail, groups: GroupLookup, d
     )
 
 
-def send_limits(settings: Settings, storage: Storage) -> SendLimits:
-    """Return the operator's limits on how much leaves."""
-    most = {
-        "M365_SEND_HOURLY_LIMIT": settings.m365_send_hourly_limit,
-        "M365_SEND_PERSON_HOURLY": settings.m365_send_person_hourly,
-        "M365_SEND_PERSON_DAILY": settings.m365_send_person_daily,
-        "M365_SEND_PERSON_RECIPIENTS_HOURLY": settings.m365_send_person_recipients_hourly,
-        "M365_SEND_PERSON_RECIPIENTS_DAILY": settings.m365_send_person_recipients_daily,
-        "M365_SEND_TOTAL_HOURLY": settings.m365_send_total_hourly,
-        "M365_SEND_TOTAL_DAILY": settings.m365_send_total_daily,
-        "M365_SEND_TOTAL_RECIPIENTS_HOURLY": settings.m365_send_total_recipients_hourly,
-        "M365_SEND_TOTAL_RECIPIENTS_DAILY": settings.m365_send_total_recipients_daily,
-    }
-    secret = derive(settings.signing_secrets[0], "counted addresses")
-    return SendLimits(SlidingCounts(storage.counters), most, secret, contacts_of(settings, storage))
-
-
-def contacts_of(settings: Settings, storage: Storage) -> Contacts:
-    """Return what remembers whom each person has written to."""
-    secrets = tuple(derive(secret, "contacts") for secret in settings.signing_secrets)
-    return Contacts(storage.dated_sets, secrets, settings.m365_policy_contact_days)
+def approval_terms(settings: Settings) -> ApprovalTerms:
+    """Return where and how long a message waits for the person, and how they approve it."""
+    url, seconds = f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0
+    return ApprovalTerms(url, seconds, settings.m365_approval_proof)
 
 
 def _decision_point(settings: Settings, rules: MailRules, audit: AuditTrail) -> PolicyDecisionPoint:

@@ -27,7 +27,7 @@ async def test_held_approved_and_discarded_mail_are_records(tmp_path: Path) -> N
         await send(world, subject="Another subject")
         person = (await world.outbox(await world.sign_in(ADA))).person
         first, second = sorted(await approvals.of(person), key=lambda mail: mail.held_at)
-        await approvals.approve(first, "")
+        await approvals.approve(first, (await approvals.show(first)).digest)
         await approvals.decline(second)
 
     records = of_class(file, 4009)
@@ -40,6 +40,7 @@ async def test_held_approved_and_discarded_mail_are_records(tmp_path: Path) -> N
         ("declined", 99),
     ]
     assert [record.get("status_detail") for record in records][3] == "approved by the person"
+    assert [record["unmapped"].get("approval_proof") for record in records] == [None, None, None, "browser", None]
     assert [record["email"]["message_uid"] for record in records[3:]] == [first.id, second.id]
     assert [record["policy"] for record in records if "policy" in record] == [RULE] * 4
     assert {record["actor"]["user"]["uid"] for record in records} == {person.object_id}
@@ -77,12 +78,13 @@ async def test_approved_mail_still_waits_when_its_send_cannot_be_recorded(tmp_pa
         await send(world)
         person = (await world.outbox(await world.sign_in(ADA))).person
         [mail] = await approvals.of(person)
+        digest = (await approvals.show(mail)).digest
         file.unlink()
         world.container.audit.writer.output.close()  # type: ignore[union-attr] # so that the file is opened again
         spoil(file)
         with pytest.raises(AuditUnavailable):
-            await approvals.approve(mail, "")
+            await approvals.approve(mail, digest)
         assert await world.sent() == []
         file.rmdir()
-        await approvals.approve(mail, "")
+        await approvals.approve(mail, digest)
         assert len(await world.sent()) == 1

@@ -125,7 +125,7 @@ async def test_f18_cancel_takes_an_earlier_allow_back(world: World) -> None:
 
 
 @pytest.mark.parametrize("action", ["approve", "deny"])
-async def test_f18_form_of_one_browser_is_refused_from_another(world: World, action: str) -> None:
+async def test_a2_f18_form_of_one_browser_is_refused_from_another(world: World, action: str) -> None:
     """Who knows the form and has no cookie of it, is not answered again, before and after the sign-in was approved."""
     page, other = await open_page(world), await open_page(world)
 

@@ -159,7 +159,7 @@ async def work(client: LightClient, progress: asyncio.Semaphore) -> list[bool]:
 
 @pytest.mark.full
 @pytest.mark.parametrize("addresses", [OTHERS, SAME], ids=["from other addresses", "from the same address"])
-async def test_h3_flood_harms_nobody_who_is_signed_in(
+async def test_b5_h3_flood_harms_nobody_who_is_signed_in(
     redis: Redis, server: Server, host: DocumentHost, simulator: Simulator, addresses: tuple[str, ...]
 ) -> None:
     """Every send and every refresh succeeds, Redis never runs out of memory, and the flood is refused."""

@@ -74,7 +74,7 @@ def test_pod_starts_with_the_settings_of_its_manifests(pod: tuple[Container, str
     assert get(f"{url}/mcp", headers={"Host": "10.1.2.3"}) == 421
 
 
-def test_pod_is_confined_as_written(pod: tuple[Container, str]) -> None:
+def test_k7_pod_is_confined_as_written(pod: tuple[Container, str]) -> None:
     """Its user is not root, its root file system is read-only, it has no capability, and only /tmp takes files."""
     container, url = pod
     wait_for(lambda: get(f"{url}/livez") == 200 or None, "a live pod")

@@ -36,7 +36,7 @@ async def decide(person: PersonAtBrowser, url: str, decision: str) -> httpx2.Res
         return await http.post(url, data={**read_form(url, page.text).fields, "decision": decision})
 
 
-async def test_l1_held_mail_outlives_a_restart_and_its_sender_sends_it(
+async def test_i1_l1_held_mail_outlives_a_restart_and_its_sender_sends_it(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path
 ) -> None:
     """The model gets a link and hears what became of it; another process sends what the first one held."""

@@ -293,7 +293,7 @@ async def _let_expire(simulator: Simulator, redis: Redis, url: str) -> None:
     await storage.close()
 
 
-async def test_nobody_sends_another_persons_draft(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
+async def test_c17_nobody_sends_another_persons_draft(attaching_ada: AttachingPerson, simulator: Simulator) -> None:
     """A draft id is worth nothing to somebody else, and a link leads to its owner's draft, whoever uses it."""
     draft_id, url = await attaching_ada.link()
     grace = AttachingPerson(attaching_ada.server, await signed_in(attaching_ada.server, simulator, GRACE))

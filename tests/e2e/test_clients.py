@@ -65,7 +65,7 @@ async def signed_in(client: HandClient, **metadata: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.sample(3)
-async def test_f2_any_scope_is_registered_authorized_and_refreshed_as_the_one_scope(
+async def test_a20_f2_any_scope_is_registered_authorized_and_refreshed_as_the_one_scope(
     client: HandClient, scope: str
 ) -> None:
     """Whatever a client asks for, it gets `mcp-access` and is told so; nothing else reaches Entra."""

@@ -67,7 +67,7 @@ async def test_h9_header_of_150_mb_is_refused_and_not_kept(server: Server) -> No
 
 
 @pytest.mark.full
-async def test_h9_slow_clients_go_and_people_work_meanwhile(server: Server, signed_in_ada: Assistant) -> None:
+async def test_j5_h9_slow_clients_go_and_people_work_meanwhile(server: Server, signed_in_ada: Assistant) -> None:
     """300 half requests, which send a byte now and then, are all ended; /livez and a signed-in person are answered."""
     async with AsyncExitStack() as stack:
         slow = [await connect(server, stack) for _ in range(SLOW)]

@@ -330,7 +330,7 @@ async def grant_with_key(place: Place, audience: str) -> Grant:
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["jwks", "jwks_uri"])
-async def test_h19_assertion_counts_once_over_all_replicas(place: Place, inside: bool) -> None:
+async def test_b14_h19_assertion_counts_once_over_all_replicas(place: Place, inside: bool) -> None:
     """A client that proves itself with a key refreshes once with each assertion, wherever its keys are."""
     keys = {"jwks": {"keys": [JWK]}} if inside else {"jwks_uri": place.host.url("/keys")}
     signing = document(place.client_id, token_endpoint_auth_method="private_key_jwt", **keys)

@@ -14,7 +14,7 @@ MAIL: dict[str, Any] = {
 }
 
 
-async def test_g26_log_of_a_whole_run_at_debug_holds_no_secret(simulator: Simulator, tmp_path: Path) -> None:
+async def test_k1_g26_log_of_a_whole_run_at_debug_holds_no_secret(simulator: Simulator, tmp_path: Path) -> None:
     """Sign-in, sends, refusals, faults and bad arguments: no token, code, address, subject or body is logged."""
     server = make_server(tmp_path, simulator, REDIS_URL="memory://", MCP_LOG_LEVEL="debug")
     server.start()

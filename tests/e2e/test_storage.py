@@ -142,7 +142,7 @@ async def test_two_hundred_simultaneous_calls_lose_none(ada: Assistant, server: 
     assert {reply.status_code for reply in replies} == {200}
 
 
-async def test_nothing_readable_is_stored_in_redis(simulator: Simulator, redis: Redis, tmp_path: Path) -> None:
+async def test_k3_nothing_readable_is_stored_in_redis(simulator: Simulator, redis: Redis, tmp_path: Path) -> None:
     """No value in Redis holds a token, an address, a client's name or a redirect URI in the clear."""
     server = make_server(tmp_path, simulator, REDIS_URL=redis.url)
     server.start()
@@ -163,7 +163,7 @@ def _everything_in(redis: Redis) -> dict[str, str]:
         return {key: client.get(key) for key in client.scan_iter()}
 
 
-async def test_records_put_there_by_somebody_else_are_worth_nothing(
+async def test_s11_records_put_there_by_somebody_else_are_worth_nothing(
     simulator: Simulator, redis: Redis, tmp_path: Path
 ) -> None:
     """Without the key, write access to Redis does not let a person become another one by copying records."""

@@ -147,14 +147,14 @@ def test_loopback_port_may_differ(http: httpx2.Client) -> None:
     assert authorize(http, redirect_uri="http://localhost:12345/callback").status_code == 302
 
 
-def test_app_id_of_entra_is_no_way_around_the_redirect_rules(http: httpx2.Client, simulator: Simulator) -> None:
+def test_a17_app_id_of_entra_is_no_way_around_the_redirect_rules(http: httpx2.Client, simulator: Simulator) -> None:
     """Sending the public app id as client_id does not allow a foreign redirect URI."""
     reply = authorize(http, client_id=simulator.ready["client_id"], redirect_uri=f"{EVIL}/cb")
 
     assert reply.status_code == 400
 
 
-def test_foreign_resource_is_refused_at_authorize(http: httpx2.Client) -> None:
+def test_a19_foreign_resource_is_refused_at_authorize(http: httpx2.Client) -> None:
     """RFC 8707: a resource that is not this server is invalid_target; ours is welcome in both spellings."""
     refused = authorize(http, resource=f"{EVIL}/mcp")
 
@@ -169,7 +169,7 @@ def test_own_resource_is_accepted(http: httpx2.Client, server: Server) -> None:
         assert authorize(http, resource=resource).headers["Location"].startswith(f"{server.url}/consent")
 
 
-def test_foreign_resource_is_refused_at_token(http: httpx2.Client) -> None:
+def test_a19_foreign_resource_is_refused_at_token(http: httpx2.Client) -> None:
     """The token endpoint looks at the resource before anything else."""
     form = {"grant_type": "authorization_code", "code": "x", "client_id": "x", "resource": f"{EVIL}/mcp"}
 
@@ -191,7 +191,7 @@ def test_resource_cannot_be_smuggled_in(http: httpx2.Client, server: Server) -> 
     assert authorize(http, resource=own.upper().replace("/MCP", "/mcp")).headers["Location"].startswith(server.url)
 
 
-def test_pkce_is_required_and_only_s256(http: httpx2.Client) -> None:
+def test_a7_pkce_is_required_and_only_s256(http: httpx2.Client) -> None:
     """No challenge and `plain` are refused."""
     for changes in ({"code_challenge": ""}, {"code_challenge_method": "plain"}):
         reply = authorize(http, **changes)
@@ -226,7 +226,7 @@ def test_metadata_document_on_this_machine_is_not_fetched(http: httpx2.Client, c
         ({}, 401),
     ],
 )
-def test_host_and_origin_are_checked(http: httpx2.Client, headers: dict[str, str], status: int) -> None:
+def test_c13_host_and_origin_are_checked(http: httpx2.Client, headers: dict[str, str], status: int) -> None:
     """A foreign Host is misdirected, a foreign Origin forbidden; our own and this machine's pass."""
     reply = http.post("/mcp", json={}, headers=headers)
 
@@ -252,7 +252,7 @@ def test_pages_of_known_origins_may_call_mcp(http: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/.well-known/oauth-protected-resource/mcp"])
-def test_probes_by_address_get_an_answer(http: httpx2.Client, path: str) -> None:
+def test_c13_probes_by_address_get_an_answer(http: httpx2.Client, path: str) -> None:
     """A kubelet calls by pod address; health and public metadata answer all the same."""
     assert http.get(path, headers={"Host": "10.20.30.40:8000"}).status_code == 200
 
@@ -289,7 +289,7 @@ async def test_our_token_carries_no_personal_data(ada: Assistant) -> None:
     assert claims["exp"] - claims["iat"] == 168 * 3600
 
 
-def test_registrations_end_some_day(http: httpx2.Client, shared_redis: Redis) -> None:
+def test_b4_registrations_end_some_day(http: httpx2.Client, shared_redis: Redis) -> None:
     """A registration is kept for a week until somebody signs in with it, not for ever."""
     client_id = register(http, "http://localhost:9/callback").json()["client_id"]
 
@@ -299,7 +299,7 @@ def test_registrations_end_some_day(http: httpx2.Client, shared_redis: Redis) ->
     assert 6 * 24 * 3600 < seconds <= 7 * 24 * 3600
 
 
-def test_pages_cannot_be_framed_or_kept(http: httpx2.Client) -> None:
+def test_a3_pages_cannot_be_framed_or_kept(http: httpx2.Client) -> None:
     """Consent and error pages carry the headers that the MCP security guidance asks for."""
     consent = http.get(authorize(http).headers["Location"])
     dead_end = http.get("/auth/callback", params={"code": "x", "state": "unknown"})

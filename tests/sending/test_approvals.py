@@ -50,7 +50,7 @@ async def sent_by_ada(one: Post) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("mode", ["direct", "draft"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.sample(3)
-async def test_l1_mail_waits_by_every_way_and_leaves_once_when_it_is_approved(way: str, mode: str) -> None:
+async def test_i6_l1_mail_waits_by_every_way_and_leaves_once_when_it_is_approved(way: str, mode: str) -> None:
     """Nothing is sent before the approval; what is approved is sent without another call, and once."""
     async with asking(m365_send_mode=mode) as (one, approvals):
         without = under(one.grace, "")
@@ -84,7 +84,7 @@ async def test_l1_mail_waits_by_every_way_and_leaves_once_when_it_is_approved(wa
         assert [file["name"] for file in after[0]["attachments"]] == [FILE["name"]]
 
 
-async def test_l1_discarded_mail_is_never_sent() -> None:
+async def test_i4_l1_discarded_mail_is_never_sent() -> None:
     """The same call says that the person discarded it; a later one asks anew. A reply's draft is deleted."""
     async with asking() as (one, approvals):
         await send(one.ada)
@@ -136,17 +136,18 @@ async def test_l1_repeat_and_deliberate_copy_find_what_waits(copy: bool) -> None
     assert key.message_id != first.message_id
 
 
-async def test_l1_mail_that_waited_too_long_asks_anew() -> None:
+async def test_i5_l1_mail_that_waited_too_long_asks_anew() -> None:
     """After its time a held mail cannot be approved; the same call asks at once, with another link."""
     async with asking(m365_approval_minutes=5) as (one, approvals):
         first = await send(one.ada)
         [mail] = await approvals.of(one.ada.person)
+        digest = (await approvals.show(mail)).digest
         later = on(one.ada, replace(one.ada.outgoing.delivery.ledger, clock=lambda: time.time() + 301))
         late = replace(approvals, outgoing=later.outgoing)
         with pytest.raises(ApprovalOver):
             await late.show(mail)
         with pytest.raises(ApprovalOver):
-            await late.approve(mail, "")
+            await late.approve(mail, digest)
         second = await send(later)
 
         assert await late.of(one.ada.person) != ()
@@ -185,7 +186,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("change", [*CHANGES, "attachment"])
 @pytest.mark.sample(2)
-async def test_l2_approval_of_a_draft_is_void_when_it_was_changed(change: str) -> None:
+async def test_i5_l2_approval_of_a_draft_is_void_when_it_was_changed(change: str) -> None:
     """What was read on the page is what leaves; a changed draft waits on, and can be read and approved as it is now."""
     async with asking(m365_send_bcc=True) as (one, approvals):
         _, draft = await OwnDrafts(one.ada).create(await one.ada.compose(to_grace()))
@@ -209,11 +210,29 @@ async def test_h4_approved_mail_is_decided_by_the_policies_of_now() -> None:
     async with asking() as (one, approvals):
         await send(one.ada)
         [mail] = await approvals.of(one.ada.person)
+        digest = (await approvals.show(mail)).digest
         now = replace(approvals, outgoing=under(one.ada, forbid("true")).outgoing)
         with pytest.raises(PolicyDenied):
-            await now.approve(mail, "")
+            await now.approve(mail, digest)
 
         assert await sent_by_ada(one) == []
+
+
+async def test_l2_approval_of_a_composed_mail_is_of_its_whole_content() -> None:
+    """The digest on the page is of everything in the mail; one of a mail that differs anywhere sends nothing."""
+    async with asking() as (one, approvals):
+        await send(one.ada, attachments=[FILE])
+        await send(one.ada, attachments=[{**FILE, "content_base64": "b3RoZXI="}])
+        await send(one.ada, attachments=[FILE], body="At one?")
+        mails = await approvals.of(one.ada.person)
+        digests = {(await approvals.show(mail)).digest for mail in mails}
+        again = {(await approvals.show(mail)).digest for mail in mails}
+        for other in [*(digests - {(await approvals.show(mails[0])).digest}), ""]:
+            with pytest.raises(ApprovalVoid):
+                await approvals.approve(mails[0], other)
+
+        assert await sent_by_ada(one) == []
+    assert (len(digests), again) == (3, digests)
 
 
 async def test_l3_mail_of_a_session_that_ended_is_discarded() -> None:

@@ -144,7 +144,7 @@ async def test_refused_message_counts_for_nobody() -> None:
     assert (await one.counts()).person_messages_hour == 2
 
 
-async def test_g24_plus_addresses_are_one_mailbox() -> None:
+async def test_g24_h6_plus_addresses_are_one_mailbox() -> None:
     """G24: a tag after a plus and the case of letters make no other address of a mailbox."""
     one = Limits(M365_SEND_HOURLY_LIMIT=2)
     await one.send("ada+news@contoso.example", "ADA+other@Contoso.example")

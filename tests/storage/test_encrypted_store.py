@@ -43,7 +43,7 @@ async def test_value_survives_and_is_stored_as_ciphertext() -> None:
     "planted",
     [VALUE, {"sealed": "nonsense"}, {"sealed": 7}, {}, {"__encrypted_data__": "x", "__encryption_version__": 1}],
 )
-async def test_planted_record_counts_as_missing(planted: dict[str, Any]) -> None:
+async def test_s10_planted_record_counts_as_missing(planted: dict[str, Any]) -> None:
     """The store returns None for plain text and for garbage, and raises nothing."""
     under = MemoryStore()
     await under.put("k", planted, collection="c")
@@ -51,7 +51,7 @@ async def test_planted_record_counts_as_missing(planted: dict[str, Any]) -> None
     assert await encrypted(under, Fernet.generate_key()).get("k", collection="c") is None
 
 
-async def test_record_copied_to_another_key_counts_as_missing() -> None:
+async def test_s11_record_copied_to_another_key_counts_as_missing() -> None:
     """The store returns None for a ciphertext that was copied to another key or collection."""
     under = MemoryStore()
     store = encrypted(under, Fernet.generate_key())

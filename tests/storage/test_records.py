@@ -153,7 +153,7 @@ async def test_h11_key_that_is_no_text_hides_no_other(redis: Redis, name: bytes)
     assert {key: value for key, value in found.items() if value is not None} == {"good": {"a": 1}}
 
 
-async def test_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:
+async def test_s11_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:
     """The cipher does not decrypt a ciphertext that was copied to another key."""
     client = connect(redis.url)
     records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))

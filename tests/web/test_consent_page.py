@@ -151,7 +151,7 @@ HOSTILE_NAMES = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
-async def test_h14_name_of_a_client_can_do_no_harm(name: str) -> None:
+async def test_a21_h14_name_of_a_client_can_do_no_harm(name: str) -> None:
     """A name is one line of at most 60 visible characters, escaped, and marked as not verified."""
     async with opened() as http:
         page = await consent(http, client_name=name)

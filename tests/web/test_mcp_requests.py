@@ -151,7 +151,7 @@ async def test_f10_what_has_no_id_to_answer_is_refused_with_null(body: Any, word
     assert word in exchange.answer["error"]["message"]
 
 
-async def test_f12_large_message_is_413_in_json() -> None:
+async def test_c16_f12_large_message_is_413_in_json() -> None:
     """The refusal of a large message is a JSON-RPC error like every other one."""
     exchange = await Exchange(b"x" * 1_000_001).run()
 

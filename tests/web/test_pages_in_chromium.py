@@ -17,6 +17,7 @@ from starlette.routing import Route as ServerRoute
 
 from m365_mcp import settings
 from m365_mcp.app import assemble
+from m365_mcp.auth.passkeys import Passkey
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import (
     ClientSecretExpired,
@@ -111,9 +112,16 @@ PATHS = {
     **{name: f"/shown/{name}" for name in SHOWN},
     "approval": "/waiting/one",
     "approvals": "/waiting/list",
+    "approval by passkey": "/waiting/passkey",
+    "approval without a passkey": "/waiting/no-passkey",
+    "passkeys": "/waiting/passkeys",
+    "passkeys changed": "/waiting/changed",
     "approved": "/waiting/done",
 }
 PAGES = ("consent", "unlisted", "upload", *PATHS)
+
+
+PASSKEY = Passkey(id="a", public_key="k", sign_count=0, name="Phone of the long names", added_at=0.0, used_at=1.0)
 
 
 def waiting_routes(container: Container) -> list[ServerRoute]:
@@ -139,12 +147,32 @@ def waiting_routes(container: Container) -> list[ServerRoute]:
         return pages.approval_body(request, shown)
 
     async def every(request: Request) -> Response:
-        return pages.approvals(request, [mail, mail.model_copy(update={"subject": ""})], 0.0)
+        waiting = [mail, mail.model_copy(update={"subject": ""})]
+        return pages.approvals(request, waiting, 0.0, has_passkeys=True)
 
     async def done(request: Request) -> Response:
         return pages.approval_done(request, mail, was_sent=True)
 
-    found = {"/waiting/one": one, f"/approvals/{mail.id}/body": body, "/waiting/list": every, "/waiting/done": done}
+    async def by_passkey(request: Request) -> Response:
+        return pages.approval(request, shown, "t" * 64, 0.0, passkeys=1)
+
+    async def without(request: Request) -> Response:
+        return pages.approval(request, shown, "t" * 64, 0.0, passkeys=0)
+
+    async def passkeys(request: Request) -> Response:
+        return pages.passkeys(request, [PASSKEY, PASSKEY.model_copy(update={"name": "", "id": "b"})], "t" * 64)
+
+    async def changed(request: Request) -> Response:
+        return pages.passkeys(request, [PASSKEY], "")
+
+    found = {"/waiting/passkey": by_passkey, "/waiting/no-passkey": without, "/waiting/passkeys": passkeys}
+    found |= {
+        "/waiting/changed": changed,
+        "/waiting/one": one,
+        f"/approvals/{mail.id}/body": body,
+        "/waiting/list": every,
+        "/waiting/done": done,
+    }
     return [ServerRoute(path, endpoint) for path, endpoint in found.items()]
 
 

@@ -29,7 +29,7 @@ async def program() -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @NAMED
-async def test_h21_registration_with_it_is_refused(program: httpx2.AsyncClient, uri: str) -> None:
+async def test_a15_h21_registration_with_it_is_refused(program: httpx2.AsyncClient, uri: str) -> None:
     """A15: it is not stripped, and neither is it beside a good URI."""
     body = {"token_endpoint_auth_method": "none"}
     refused = [

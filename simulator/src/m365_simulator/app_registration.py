@@ -31,6 +31,7 @@ class FederatedCredential:
 class AppRegistration:
     """What an administrator sees under "App registrations"; `expires_in` (seconds) fixes the life of access tokens.
 
+    `optional_claims` are those of the ID token; of all there are, `auth_time` is known here.
     `multi_tenant` stands for the `signInAudience` "AzureADMultipleOrgs": work accounts of every tenant.
     """
 
@@ -45,6 +46,7 @@ class AppRegistration:
     expires_in: int | None = None
     certificates: tuple[str, ...] = ()
     federated_credentials: tuple[FederatedCredential, ...] = ()
+    optional_claims: tuple[str, ...] = ("auth_time",)
 
     def __post_init__(self) -> None:
         for uri in self.redirect_uris:

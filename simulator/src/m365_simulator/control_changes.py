@@ -136,13 +136,14 @@ class AppChange(Change):
     multi_tenant: bool = False
     certificates: list[str] = []
     federated_credentials: list[FederatedChange] = []
+    optional_claims: list[Literal["auth_time"]] = []
 
     def apply(self, app: AppRegistration) -> AppRegistration:
         """Return the changed registration; ControlError for values that Entra would not store."""
         changes = self.fields
         if "secrets" in changes:
             changes["secrets"] = tuple(Secret(secret.value, secret.expires_at) for secret in self.secrets)
-        for name in ("redirect_uris", "certificates"):
+        for name in ("redirect_uris", "certificates", "optional_claims"):
             if name in changes:
                 changes[name] = tuple(getattr(self, name))
         if "federated_credentials" in changes:

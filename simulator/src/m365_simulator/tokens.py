@@ -74,6 +74,8 @@ def id_token(tenant: Tenant, sign_in: SignIn, oidc: tuple[str, ...], nonce: str 
         "rh": f"1.{secrets.token_urlsafe(24)}",
         "ver": "2.0",
     }
+    if "auth_time" in tenant.app.optional_claims:
+        claims["auth_time"] = int(sign_in.at)
     if "profile" in oidc:
         claims |= {"name": person.display_name, "preferred_username": person.user_principal_name}
     if "email" in oidc and person.mail:

@@ -99,6 +99,7 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
     if event.told is not None:
         unmapped |= {"actions": list(event.told.actions), "told": told_record(event.told, options.content)}
     put(record, "status_detail", "approved by the person" if event.is_approved else None)
+    put(unmapped, "approval_proof", event.proof)
     if event.outcome == "not_sent" and event.policy is not None and not event.is_approved:
         record |= blocked_by([event.policy])
     elif event.policy is not None:

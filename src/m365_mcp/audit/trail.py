@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from m365_mcp.audit import calls
+from m365_mcp.audit import passkey_records as passkey_records  # registers its renderer
 from m365_mcp.audit.records import render
 from m365_mcp.audit.tips import TipExchange
 from m365_mcp.audit.writer import Writer

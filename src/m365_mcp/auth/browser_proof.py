@@ -43,12 +43,22 @@ class BrowserProof:
         at: when they signed in, in epoch seconds.
         page: the path of the page that a fresh sign-in was for; empty when the browser's own sign-in was enough.
         token: what a form of this browser carries, so that no other site can send it.
+        name: the sign-in name; empty: Entra ID told none.
+        began_at: when this server sent them to Entra ID.
+        signed_in_at: when they signed in with Microsoft, by Entra ID's clock; None: Entra ID did not say.
     """
 
     person: PersonId
     at: float
     page: str
     token: str
+    name: str = ""
+    began_at: float = 0.0
+    signed_in_at: float | None = None
+
+    def is_fresh(self, page: str, now: float) -> bool:
+        """Return whether they have just signed in anew, for this page."""
+        return self.page.partition("?")[0] == page and now - self.at < FRESH_SECONDS
 
 
 @dataclass(frozen=True)
@@ -142,15 +152,17 @@ class BrowserProofs:
             raise ApprovalNotYours
         if "code" not in query:
             raise read_refusal(query) if "error" in query else ApprovalNotYours()
-        person = await self._redeem(query["code"], sign_in)
+        shown = await self._redeem(query["code"], sign_in)
         page = str(sign_in["page"])
         response = RedirectResponse(f"{self._client.base_url}{page}", 302)
-        proof = {"person": list(person), "at": self._clock(), "page": page if sign_in["is_fresh"] else ""}
+        times = {"at": self._clock(), "began_at": float(sign_in["at"])}
+        proof = {**shown, **times, "page": page if sign_in["is_fresh"] else ""}
         self._set(response, _PROOF, proof, PROOF_SECONDS)
         self._set(response, _ROUND, None, 0)
         return response
 
-    async def _redeem(self, code: str, sign_in: Mapping[str, Any]) -> PersonId:
+    async def _redeem(self, code: str, sign_in: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the tokens show: who it is, and when they signed in with Microsoft."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -166,7 +178,8 @@ class BrowserProofs:
         signed_in_at = id_claims.get("auth_time")
         if sign_in["is_fresh"] and signed_in_at is not None and self._clock() - float(signed_in_at) > FRESH_SECONDS:
             raise ApprovalNotYours("Microsoft did not ask you to sign in anew.")
-        return PersonId(str(claims["tid"]), str(claims.get("oid") or claims["sub"]))
+        person = [str(claims["tid"]), str(claims.get("oid") or claims["sub"])]
+        return {"person": person, "name": id_claims.get("preferred_username", ""), "signed_in_at": signed_in_at}
 
     def of(self, request: Request) -> BrowserProof | None:
         """Return the proof of a request's browser; None: it has none, or none that still holds."""
@@ -174,7 +187,15 @@ class BrowserProofs:
         if proof is None:
             return None
         token = hashlib.sha256(f"form {request.cookies[self._name(_PROOF)]}".encode()).hexdigest()
-        return BrowserProof(PersonId(*proof["person"]), float(proof["at"]), str(proof["page"]), token)
+        return BrowserProof(
+            PersonId(*proof["person"]),
+            float(proof["at"]),
+            str(proof["page"]),
+            token,
+            str(proof.get("name", "")),
+            float(proof.get("began_at", 0.0)),
+            None if proof.get("signed_in_at") is None else float(proof["signed_in_at"]),
+        )
 
     @property
     def _redirect_uri(self) -> str:

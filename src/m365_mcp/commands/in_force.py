@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from m365_mcp.commands.audit_in_force import audit_line
+from m365_mcp.policy.facts import InternalDomains, unasked_free_mail
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.settings import Settings
 from m365_mcp.settings.permissions import GROUPS
@@ -40,7 +41,7 @@ def _rows(settings: Settings, policies: PolicySet) -> Iterator[tuple[str, str]]:
     yield "M365_POLICY_FILE", _policies(settings, policies)
     yield "M365_POLICY_CONTACT_DAYS", _contacts(settings, policies)
     yield "M365_SEND_APPROVAL", _APPROVALS[settings.m365_send_approval]
-    yield "M365_SEND_ALLOWED_DOMAINS", _domains(settings.m365_send_allowed_domains)
+    yield "M365_SEND_ALLOWED_DOMAINS", _domains(settings)
     yield (
         "M365_INTERNAL_DOMAINS",
         _listed(settings.m365_internal_domains, "unset: the domains of each person's addresses"),
@@ -65,8 +66,18 @@ def _contacts(settings: Settings, policies: PolicySet) -> str:
     return f"whom each person has written to is kept for {settings.m365_policy_contact_days} days"
 
 
-def _domains(domains: tuple[str, ...] | None) -> str:
-    return "unset: every domain" if domains is None else _listed(domains, "none: no message leaves")
+def _domains(settings: Settings) -> str:
+    allowed = settings.m365_send_allowed_domains
+    if allowed is None:
+        return "unset: every domain"
+    internal = InternalDomains(settings.m365_internal_domains)
+    free = unasked_free_mail(allowed, settings.m365_send_approval, internal)
+    warning = (
+        f"; warning: anybody can have an address at {', '.join(free)}, whom mail reaches without approval"
+        if free
+        else ""
+    )
+    return _listed(allowed, "none: no message leaves") + warning
 
 
 def _listed(names: Iterable[str] | None, otherwise: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line of `sessions` and `contacts`: who is signed in, what mail is scheduled, whom people wrote to."""
+"""The command line of `sessions`: who is signed in, and what mail is scheduled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from rich.console import Console
 from m365_mcp import logs, settings
 
 sessions = App(name="sessions", help="See who is signed in and what mail is scheduled; end sessions, cancel mail.")
-contacts = App(name="contacts", help="Delete whom a person has written to, as far as the server keeps it.")
 
 
 @sessions.command(name="list")
@@ -90,21 +89,3 @@ def cancel_scheduled(person: str, *message_ids: str) -> None:
 
     logs.configure("error", chosen.mcp_log_format)
     asyncio.run(cancel(chosen, Console(), person, message_ids))
-
-
-@contacts.command(name="forget")
-def forget_contacts(person: str) -> None:
-    """Delete the digests of the addresses to which a person has sent mail; they are kept for `firstTimeCount` only.
-
-    Example: `m365-mcp contacts forget 22222222-3333-4444-8555-666666666666`
-
-    Example: `m365-mcp contacts forget ada@contoso.example`
-
-    Args:
-        person: whose contacts to delete; object id, or the sign-in name of somebody who has a session.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.contacts import forget
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(forget(chosen, Console(), person))

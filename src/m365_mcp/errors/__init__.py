@@ -2,8 +2,9 @@
 
 `composing` has the errors of a message that must change, `microsoft` those that a setting at
 Microsoft causes, `mailbox` those of a message in the mailbox, `sign_in` those of a sign-in in a browser, `uploads`
-those of a file upload, `client_metadata` those of a client's metadata document, and `audit` the one of a send without a
-record. `request_error` remembers the error of the HTTP request that is being answered.
+those of a file upload, `client_metadata` those of a client's metadata document, `passkeys` those of passkeys, and
+`audit` the one of a send without a record. `request_error` remembers the error of the HTTP request that is being
+answered.
 """
 
 from m365_mcp.errors.approval import (
@@ -63,6 +64,7 @@ from m365_mcp.errors.microsoft import (
     PersonNotAllowed,
     TokenVersionMistake,
 )
+from m365_mcp.errors.passkeys import PasskeyNeeded, PasskeyRefused, SignInTimeMissing, TooManyPasskeys
 from m365_mcp.errors.policy import PolicyDenied, PolicyFailed, PolicyUnavailable
 from m365_mcp.errors.sign_in import (
     AddressForClients,
@@ -147,6 +149,8 @@ __all__ = [
     "OriginNotAllowed",
     "OutcomeUnknown",
     "PageUnknown",
+    "PasskeyNeeded",
+    "PasskeyRefused",
     "PermissionMissing",
     "PersonDeclined",
     "PersonNotAllowed",
@@ -169,12 +173,14 @@ __all__ = [
     "SignInFailed",
     "SignInNeeded",
     "SignInReloaded",
+    "SignInTimeMissing",
     "StepUpNeeded",
     "StorageUnavailable",
     "StoreNearlyFull",
     "Throttled",
     "TokenVersionMistake",
     "TooManyHeld",
+    "TooManyPasskeys",
     "TooManyRequests",
     "TooManyScheduled",
     "Unavailable",

@@ -9,7 +9,7 @@
         AssertionRefused         assertion_refused
       AdministratorNeeded        administrator_needed        a setting at Microsoft; see `errors.microsoft`
       MessageRefused             message_refused             Graph refused this message
-      PolicyDenied               policy_denied               see `errors.policy` and `errors.approval`
+      PolicyDenied               policy_denied               see `errors.policy`, `.approval`, `.passkeys`
       AlreadySent                already_sent                it has left already; see `errors.mailbox`
       ReadRefused                read_refused                Graph refused to return data
       Unavailable                unavailable                 try again later; see also `errors.audit` and `.policy`

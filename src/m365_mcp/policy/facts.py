@@ -52,6 +52,18 @@ class InternalDomains:
         return frozenset(domain for domain in domains if not any(_is_in(domain, entry) for entry in internal))
 
 
+def unasked_free_mail(allowed: Iterable[str] | None, approval: str, internal: InternalDomains) -> tuple[str, ...]:
+    """Return the allowed domains at which anybody can have an address and to which mail leaves without approval.
+
+    Args:
+        allowed: M365_SEND_ALLOWED_DOMAINS.
+        approval: M365_SEND_APPROVAL.
+    """
+    free = FREE_MAIL.intersection(allowed or ())
+    asked = {"off": frozenset[str](), "external": internal.external(free, ()), "all": free}[approval]
+    return tuple(sorted(free - asked))
+
+
 def _is_in(domain: str, entry: str) -> bool:
     return domain.endswith(entry[1:]) if entry.startswith("*.") else domain == entry
 

@@ -16,6 +16,7 @@ from m365_mcp.person import PersonId
 from m365_mcp.sending.draft_inspection import draft_digest, own_keys
 from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.sending.ledger_entry import Entry
+from m365_mcp.sending.message_json import message_digest
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
 from m365_mcp.sending.scheduling import deferred_send
@@ -43,7 +44,7 @@ class ShownMail:
         send_at: when Exchange sends it, ISO 8601; None: at once.
         importance: low, normal or high.
         wants_read_receipt: see `Item`, as for `wants_delivery_receipt`.
-        digest: of a draft, what the approval binds; empty for a composed message, which cannot change.
+        digest: of everything that the approval binds.
     """
 
     mail: HeldMail
@@ -124,11 +125,11 @@ class Approvals:
         """Send a mail that the person has read and approved, once.
 
         Args:
-            digest: what the page had shown of a draft.
+            digest: what the page had shown.
 
         Raises:
             ApprovalOver: see `show`.
-            ApprovalVoid: the draft has changed since.
+            ApprovalVoid: it is not what the page had shown: the draft has changed since.
             PolicyDenied, PolicyFailed: the policies of now do not permit it.
             OutcomeUnknown, M365Error: see `Delivery.send`.
         """
@@ -142,9 +143,9 @@ class Approvals:
     async def _approved(self, mail: HeldMail, digest: str) -> SendStrategy:
         """Return what sends the mail, if it still is what the page had shown. Raises as `approve` does."""
         outbox = await self._outbox(mail)
-        if mail.draft_id is not None and (await _shown_draft(mail, outbox)).digest != digest:
-            raise ApprovalVoid
         message = await self._content(mail) if mail.draft_id is None else None
+        if digest != await _digest_now(mail, message, outbox):
+            raise ApprovalVoid
         return _strategy(mail, message, outbox, digest)
 
     async def decline(self, mail: HeldMail) -> None:
@@ -177,6 +178,12 @@ def _strategy(mail: HeldMail, message: Message | None, outbox: Outbox, digest: s
     return DraftSend(outbox.drafts, message, permit)
 
 
+async def _digest_now(mail: HeldMail, message: Message | None, outbox: Outbox) -> str:
+    if message is None:
+        return (await _shown_draft(mail, outbox)).digest
+    return await outbox.run(partial(message_digest, message))
+
+
 async def _shown_message(mail: HeldMail, message: Message, outbox: Outbox) -> ShownMail:
     people = {"to": message.to, "cc": message.cc, "bcc": message.bcc, "reply_to": message.reply_to}
     return ShownMail(
@@ -191,6 +198,7 @@ async def _shown_message(mail: HeldMail, message: Message, outbox: Outbox) -> Sh
         message.send_at.isoformat() if message.send_at else None,
         message.importance,
         message.request_read_receipt,
+        digest=await outbox.run(partial(message_digest, message)),
     )
 
 

@@ -88,7 +88,7 @@ class Delivery:
 
     async def send_held(self, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
         """Send a held message that was approved, once, as `send` does. Raises ApprovalOver if it waits no more."""
-        observed = ObservedSend(self.observer, event_of(mail, strategy.to_hold().message))
+        observed = ObservedSend(self.observer, event_of(mail, strategy.to_hold().message, proof=self.approval.proof))
         return await self._finish(observed.run(self._send_held(observed, mail, strategy)))
 
     async def decline(self, mail: HeldMail) -> None:

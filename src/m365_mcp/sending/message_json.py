@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -28,6 +30,16 @@ def message_as_json(message: Message) -> dict[str, Any]:
         "send_at": message.send_at and message.send_at.isoformat(),
         "warnings": list(message.warnings),
     }
+
+
+def message_digest(message: Message) -> str:
+    """Return a digest of everything in a composed message; of each attachment, its content too."""
+    plain = message_as_json(dataclasses.replace(message, attachments=()))
+    files = [
+        {**dataclasses.asdict(file), "content": hashlib.sha256(file.content).hexdigest()}
+        for file in message.attachments
+    ]
+    return hashlib.sha256(json.dumps([plain, files], sort_keys=True).encode()).hexdigest()
 
 
 def message_from_json(found: Mapping[str, Any]) -> Message:

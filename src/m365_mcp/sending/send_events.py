@@ -46,6 +46,7 @@ class SendEvent:
         addresses: the addresses of all recipients.
         outcome: what happened.
         is_approved: whether the person has approved the message on a page of this server.
+        proof: how they proved there who they are, as M365_APPROVAL_PROOF has it; None: they approved nothing.
         message_id: our id of the message; None if none was chosen yet.
         request_id: Microsoft's id of the request.
         code: why the message was not sent, or why that is not known: a code of ours.
@@ -58,6 +59,7 @@ class SendEvent:
     addresses: tuple[str, ...]
     outcome: Outcome = "begun"
     is_approved: bool = False
+    proof: str | None = None
     message_id: str | None = None
     request_id: str | None = None
     code: str | None = None
@@ -66,19 +68,22 @@ class SendEvent:
     told: Told | None = None
 
 
-def event_of(mail: HeldMail, message: Message | None, outcome: Outcome = "begun") -> SendEvent:
+def event_of(
+    mail: HeldMail, message: Message | None, outcome: Outcome = "begun", proof: str | None = None
+) -> SendEvent:
     """Return the event of a held message that the person has approved; or discarded, or whose time or session ended.
 
     Args:
         mail: the record of the message.
         message: the composed message, if it is known.
         outcome: `begun`; or `declined`, `expired`.
+        proof: how the person has proved who they are.
     """
     content = partial(SendContent, mail.subject or None) if message is None else partial(content_of, message)
     origin = Origin(mail.session_id, mail.client, mail.sign_in_name)
     request = SendRequest(mail.person, "", message_id=mail.id, origin=origin, content=content)
     is_approved = outcome == "begun"
-    return SendEvent(request, mail.addresses, outcome, is_approved, message_id=mail.id, policy=mail.rule)
+    return SendEvent(request, mail.addresses, outcome, is_approved, proof, message_id=mail.id, policy=mail.rule)
 
 
 def tell_of_expiry(metrics: Metrics, observer: SendObserver, mail: HeldMail) -> None:

@@ -54,10 +54,17 @@ class Approval:
 
 @dataclass(frozen=True)
 class ApprovalTerms:
-    """Where and how long a message waits for the person: the address of the pages, and seconds."""
+    """Where and how long a message waits for the person, and how they approve it.
+
+    Attributes:
+        url: the address of the pages.
+        seconds: how long a message waits.
+        proof: how the person proves on the page who they are, as M365_APPROVAL_PROOF has it.
+    """
 
     url: str = ""
     seconds: float = 900.0
+    proof: str = "browser"
 
     def page_of(self, message_id: str) -> str:
         """Return the address of the page of a message."""

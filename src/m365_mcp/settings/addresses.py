@@ -29,6 +29,15 @@ def check_public_url(value: str) -> str:
     return str(url)
 
 
+def check_passkey_host(public_url: str) -> None:
+    """Check that browsers can bind passkeys to the host of the public URL (WebAuthn level 3, "RP ID")."""
+    url = read_url(public_url)
+    if ":" in url.host or url.host.replace(".", "").isdecimal():
+        raise ValueError(
+            "must not be passkey while MCP_SERVER_BASE_URL has an IP address; browsers bind passkeys to a host name"
+        )
+
+
 def check_authority(value: str) -> str:
     """Return Entra ID's address."""
     url = _read(value, "https://login.microsoftonline.com")

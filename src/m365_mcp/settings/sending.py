@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
-from m365_mcp.settings import checks
+from m365_mcp.settings import addresses, checks
 from m365_mcp.settings.checks import CommaSeparated
 from m365_mcp.settings.permissions import BASIC, PERMISSIONS, PROFILE, READING
 
@@ -93,10 +93,11 @@ class SendingSettings(BaseSettings):
     m365_approval_minutes: int = Field(
         15, ge=1, le=1440, description="How long a mail waits for the person's approval, in minutes."
     )
-    m365_approval_proof: Literal["browser", "sign-in"] = Field(
+    m365_approval_proof: Literal["browser", "sign-in", "passkey"] = Field(
         "browser",
         description="How the person proves at the page who they are. browser: the sign-in with Microsoft that their "
-        "browser has. sign-in: a new sign-in for each mail.",
+        "browser has. sign-in: a new sign-in for each mail. passkey: a passkey for each mail, which signs exactly that "
+        "mail; needs a host name in MCP_SERVER_BASE_URL.",
     )
 
     m365_send_require_interaction: bool = Field(
@@ -131,6 +132,13 @@ class SendingSettings(BaseSettings):
     m365_show_previews: bool = Field(
         False, description="Whether list_messages shows the model the first words of each message."
     )
+
+    @field_validator("m365_approval_proof")
+    @classmethod
+    def _require_host_for_passkeys(cls, value: str, info: ValidationInfo) -> str:
+        if value == "passkey" and "mcp_server_base_url" in info.data:
+            addresses.check_passkey_host(info.data["mcp_server_base_url"])
+        return value
 
     @property
     def graph_permissions(self) -> tuple[str, ...]:

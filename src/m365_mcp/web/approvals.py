@@ -7,28 +7,26 @@ headers: OWASP "Clickjacking Defense"; the text of the mail is a document of its
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from m365_mcp.auth.browser_proof import CALLBACK, FRESH_SECONDS, PREFIX, BrowserProof, BrowserProofs
-from m365_mcp.errors import ApprovalNotYours, ApprovalUnknown, M365Error
-from m365_mcp.errors.request_error import note
+from m365_mcp.auth.browser_proof import CALLBACK, PREFIX, BrowserProof, BrowserProofs
+from m365_mcp.errors import ApprovalNotYours, ApprovalUnknown, ApprovalVoid
 from m365_mcp.sending.approvals import PATH, Approvals
 from m365_mcp.sending.held_mail import HeldMail
+from m365_mcp.web.approval_requests import checked_form, explained, limited, told_to_script
 from m365_mcp.web.pages import Pages
+from m365_mcp.web.passkey_ceremonies import PasskeyCeremonies
 from m365_mcp.web.rate_limits import ApprovalRates
-from m365_mcp.web.responses import json_error, retry_header
 
-MAX_FORM_BYTES = 4096
 _ID = re.compile(r"[0-9a-f]{32}")
-Proof = Literal["browser", "sign-in"]
-Respond = Callable[[Request], Awaitable[Response]]
+Proof = Literal["browser", "sign-in", "passkey"]
 
 
 class ApprovalPages:
@@ -41,6 +39,7 @@ class ApprovalPages:
         proof: what proof the operator asks for.
         clock: returns epoch seconds.
         rates: limits how often the pages are asked for.
+        ceremonies: has people approve mail with their passkeys, where the operator asks for that proof.
     """
 
     def __init__(
@@ -51,6 +50,7 @@ class ApprovalPages:
         proof: Proof,
         clock: Callable[[], float],
         rates: ApprovalRates,
+        ceremonies: PasskeyCeremonies | None = None,
     ) -> None:
         self._approvals = approvals
         self._proofs = proofs
@@ -58,30 +58,24 @@ class ApprovalPages:
         self._is_fresh = proof == "sign-in"
         self._clock = clock
         self._rates = rates
+        self._ceremonies = ceremonies
 
     def routes(self) -> list[Route]:
         """Return the routes of the pages."""
+        counted = partial(limited, self._rates, self._proofs)
         return [
-            Route(PATH, self._counted(self._list)),
-            Route(f"{PATH}/{{mail_id}}", self._counted(self._page), methods=["GET", "POST"]),
-            Route(f"{PATH}/{{mail_id}}/body", self._counted(self._body)),
+            Route(PATH, explained(counted(self._list))),
+            Route(f"{PATH}/{{mail_id}}", explained(counted(self._page)), methods=["GET", "POST"]),
+            Route(f"{PATH}/{{mail_id}}/body", explained(counted(self._body))),
+            Route(f"{PATH}/{{mail_id}}/challenge", told_to_script(counted(self._challenge)), methods=["POST"]),
         ]
-
-    def _counted(self, respond: Respond) -> Respond:
-        """Return `respond` behind the limits, and with its errors explained."""
-
-        async def answer(request: Request) -> Response:
-            proof = self._proofs.of(request)
-            self._rates.count(request.scope, proof.person if proof else None)
-            return await respond(request)
-
-        return _explained(answer)
 
     async def _list(self, request: Request) -> Response:
         proof = self._proofs.of(request)
         if proof is None:
             return self._proofs.begin(PATH)
-        return self._pages.approvals(request, await self._approvals.of(proof.person), self._clock())
+        waiting, has_passkeys = await self._approvals.of(proof.person), self._ceremonies is not None
+        return self._pages.approvals(request, waiting, self._clock(), has_passkeys=has_passkeys)
 
     async def _page(self, request: Request) -> Response:
         mail, proof = await self._find(request), self._proofs.of(request)
@@ -92,20 +86,33 @@ class ApprovalPages:
             hint = mail.sign_in_name if mail and not mail.is_decided else ""
             return self._proofs.begin(_page_of(request), hint, is_fresh=self._is_fresh)
         shown = await self._approvals.show(self._own(mail, proof))
-        return self._pages.approval(request, shown, proof.token, self._clock())
+        known = None if self._ceremonies is None else await self._ceremonies.passkeys.of(proof.person)
+        passkeys = None if known is None else len(known)
+        return self._pages.approval(request, shown, proof.token, self._clock(), passkeys=passkeys)
 
     async def _decide(self, request: Request, mail: HeldMail, proof: BrowserProof | None) -> Response:
-        form = await _form(request)
-        token = form.get("token", "").encode()
-        if proof is None or not secrets.compare_digest(token, proof.token.encode()):
-            raise ApprovalNotYours
+        form = await checked_form(request, proof)
         if form.get("decision") == "send":
-            await self._approvals.approve(mail, form.get("digest", ""))
+            digest = form.get("digest", "")
+            if self._ceremonies is not None:
+                await self._ceremonies.verify_to_send(mail, digest, form.get("answer", ""))
+            await self._approvals.approve(mail, digest)
             return self._pages.approval_done(request, mail, was_sent=True)
         if form.get("decision") != "discard":
             raise ApprovalNotYours
         await self._approvals.decline(mail)
         return self._pages.approval_done(request, mail, was_sent=False)
+
+    async def _challenge(self, request: Request) -> Response:
+        proof = self._proofs.of(request)
+        mail = self._own(await self._find(request), proof)
+        form = await checked_form(request, proof)
+        if self._ceremonies is None:
+            raise ApprovalUnknown
+        if (await self._approvals.show(mail)).digest != form.get("digest"):
+            raise ApprovalVoid
+        asked = await self._ceremonies.ask_to_send(mail, form["digest"])
+        return JSONResponse(asked, headers={"Cache-Control": "no-store"})
 
     async def _body(self, request: Request) -> Response:
         mail, proof = await self._find(request), self._proofs.of(request)
@@ -129,8 +136,7 @@ class ApprovalPages:
         return mail
 
     def _is_enough(self, mail: HeldMail, proof: BrowserProof) -> bool:
-        is_fresh = proof.page.partition("?")[0] == f"{PATH}/{mail.id}" and self._clock() - proof.at < FRESH_SECONDS
-        return is_fresh or not self._is_fresh
+        return proof.is_fresh(f"{PATH}/{mail.id}", self._clock()) or not self._is_fresh
 
 
 class ApprovalCallback:
@@ -138,7 +144,7 @@ class ApprovalCallback:
 
     def __init__(self, app: ASGIApp, proofs: BrowserProofs) -> None:
         self._app = app
-        self._finish = _explained(proofs.finish)
+        self._finish = explained(proofs.finish)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -151,30 +157,6 @@ class ApprovalCallback:
         await self._app(scope, receive, send)
 
 
-def _explained(respond: Respond) -> Respond:
-    """Return `respond`, whose errors become a page in a browser, and JSON elsewhere."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await respond(request)
-        except M365Error as error:
-            note(error)
-            return json_error(error.status, error.code, error.explain(), retry_header(error))
-
-    return answer
-
-
 def _page_of(request: Request) -> str:
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{PATH}/{request.path_params['mail_id']}{query}"
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form; none of one that is too large or none of ours."""
-    length = request.headers.get("content-length", "")
-    if not (length.isascii() and length.isdigit() and len(length) < 9) or int(length) > MAX_FORM_BYTES:
-        return {}
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return {}
-    form = await request.form(max_fields=8)
-    return {name: str(value) for name, value in form.items()}

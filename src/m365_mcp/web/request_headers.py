@@ -3,6 +3,9 @@
 Media types and authentication schemes have no case (RFC 9110 sections 8.3.1 and 11.1), and several blanks may follow
 `Bearer` (RFC 6750 section 2.1). The SDK compares media types and `Basic` exactly, and cuts off one blank.
 
+White space around a value does not belong to it (RFC 9110 section 5.5). Uvicorn keeps what stands behind it, and the
+SDK compares `Mcp-Method` and `Mcp-Name` exactly.
+
 `Accept` at the MCP endpoint: MCP has clients list JSON and event streams, and no rule to refuse one that does not. A
 client that names neither a type nor a preference gets JSON (RFC 9110 section 12.5.1). A client that reads only event
 streams gets the answer as a stream of one event. A client that takes neither is left to the SDK, which answers 406.
@@ -40,7 +43,7 @@ class RequestHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = MutableHeaders(raw=list(scope["headers"]))
+        headers = MutableHeaders(raw=[(name, value.strip(b" \t")) for name, value in scope["headers"]])
         _respell_credentials(headers)
         if scope["method"] == "POST":
             _respell_media_type(headers)

@@ -306,6 +306,34 @@ async def test_f1_invalid_document_is_told_what_is_wrong(
 
 
 @pytest.mark.parametrize(
+    "client_id",
+    [
+        "https://client.example.com/other.json",
+        "https://evil.example/client.json",
+        "https://CLIENT.example.com/client.json",
+        "http://client.example.com/client.json",
+        f"{URL}?x=1",
+        f"{URL}#x",
+        "https://client.example.com:443/client.json",
+        "",
+        None,
+        [URL],
+    ],
+    ids=str,
+)
+async def test_b13_document_that_names_another_client_is_refused(
+    host: Host, http: httpx2.AsyncClient, client_id: object
+) -> None:
+    """Only the URL itself, character for character, is the `client_id` of the document that is there."""
+    host.body = json.dumps({**json.loads(BODY), "client_id": client_id}).encode()
+
+    with pytest.raises(ClientMetadataInvalid) as caught:
+        await host.replica(http).get(URL)
+
+    assert "client_id" in caught.value.sentence
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"token_endpoint_auth_method": None},

@@ -91,7 +91,7 @@ async def test_document_is_fetched_by_name_from_the_address_that_was_checked(set
     assert setting.names.asked == [NAME]
 
 
-async def test_h12_second_answer_of_dns_is_never_asked_for(authority: trustme.CA, setting: Setting) -> None:
+async def test_b10_h12_second_answer_of_dns_is_never_asked_for(authority: trustme.CA, setting: Setting) -> None:
     """The connection goes to the address of the first answer, which was checked (no DNS rebinding)."""
     setting.names.answers = [[LOOPBACK], ["169.254.169.254"]]
 
@@ -152,6 +152,20 @@ async def test_f1_answer_that_is_no_document_is_a_failure(setting: Setting, answ
 
     assert failure.reason == reason
     assert not isinstance(failure, DocumentInvalid)
+
+
+@pytest.mark.parametrize("location", ["http://10.0.0.1/", "https://169.254.169.254/latest", "/other.json", "//[::1]/x"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.sample(4)
+async def test_b11_redirect_is_not_followed(setting: Setting, status: int, location: str) -> None:
+    """A document that has moved, inwards or on its own host, is a failure: no name is looked up and no host asked."""
+    setting.host.answer = Answer(status, headers={"Location": location})
+
+    failure = await setting.failure()
+
+    assert failure.reason == f"http_{status}"
+    assert setting.names.asked == [NAME]
+    assert len(setting.host.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -263,7 +277,7 @@ async def test_h12_few_fetches_of_one_host_run_at_a_time(setting: Setting) -> No
     assert sorted(failure.reason for failure in failures) == ["busy"] * 10 + ["timeout"] * 2
 
 
-async def test_h12_few_fetches_run_at_a_time_in_total(setting: Setting) -> None:
+async def test_b12_h12_few_fetches_run_at_a_time_in_total(setting: Setting) -> None:
     """Many hosts together have a limit, too; and beyond a number that waits, a fetch fails at once."""
     asked: list[str] = []
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from m365_mcp.auth.passkeys import Passkey
 from m365_mcp.mail import Recipient
 from m365_mcp.sending.approvals import PATH, ShownMail
 from m365_mcp.sending.held_mail import HeldMail
@@ -45,7 +47,20 @@ def values(shown: ShownMail, base_path: str, now: float) -> dict[str, Any]:
         "wants_delivery_receipt": shown.wants_delivery_receipt,
         "minutes": _minutes(mail, now),
         "digest": shown.digest,
+        "challenge_path": f"{escape_path(base_path)}{PATH}/{mail.id}/challenge",
+        "passkeys_path": passkeys_path(base_path),
     }
+
+
+def passkeys_path(base_path: str) -> str:
+    """Return the path of the page where people change their passkeys."""
+    return f"{escape_path(base_path)}{PATH}/passkeys"
+
+
+def passkey_row(passkey: Passkey) -> dict[str, Any]:
+    """Return what the list shows of one passkey."""
+    used = None if passkey.used_at is None else _day(passkey.used_at)
+    return {"id": passkey.id, "name": passkey.name, "added": _day(passkey.added_at), "used": used}
 
 
 def row(mail: HeldMail, base_path: str, now: float) -> dict[str, Any]:
@@ -65,6 +80,10 @@ def _people(group: Sequence[Recipient], shown: ShownMail) -> list[tuple[str, str
 
 def _minutes(mail: HeldMail, now: float) -> int:
     return max(1, math.floor((mail.expires_at - now) / 60))
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
 def _size(size: int) -> str:

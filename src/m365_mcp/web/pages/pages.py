@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from m365_mcp.auth.consent import ConsentRequest
+from m365_mcp.auth.passkeys import MAX_PASSKEYS, Passkey
 from m365_mcp.errors import M365Error
 from m365_mcp.sending.approvals import ShownMail
 from m365_mcp.sending.held_mail import HeldMail
@@ -55,7 +56,9 @@ class Pages:
             request, "error.html", script="copy.js", status=status, headers={**headers, **error_page.HEADERS}, **shown
         )
 
-    def approval(self, request: Request, shown: ShownMail, token: str, now: float) -> Response:
+    def approval(
+        self, request: Request, shown: ShownMail, token: str, now: float, *, passkeys: int | None = None
+    ) -> Response:
         """Return the question whether to send a mail that waits.
 
         Args:
@@ -63,13 +66,17 @@ class Pages:
             shown: the mail.
             token: what the form carries.
             now: epoch seconds.
+            passkeys: how many the person has; None: they need none.
         """
+        sources = "frame-src 'self'; form-action 'self'"
         return self._render(
             request,
             "approval.html",
-            sources="frame-src 'self'; form-action 'self'",
+            script="passkey.js" if passkeys else None,
+            sources=f"{sources}; connect-src 'self'" if passkeys else sources,
             **approval_page.values(shown, self.product.base_path, now),
             token=token,
+            passkeys=passkeys,
         )
 
     def approval_body(self, request: Request, shown: ShownMail) -> Response:
@@ -79,10 +86,26 @@ class Pages:
             request, "mail_body.html", headers=approval_page.BODY_HEADERS, is_text=is_text, body=shown.body
         )
 
-    def approvals(self, request: Request, waiting: Sequence[HeldMail], now: float) -> Response:
+    def approvals(
+        self, request: Request, waiting: Sequence[HeldMail], now: float, *, has_passkeys: bool = False
+    ) -> Response:
         """Return the list of what waits for the person at the browser."""
         rows = [approval_page.row(mail, self.product.base_path, now) for mail in waiting]
-        return self._render(request, "approvals.html", rows=rows)
+        passkeys_path = approval_page.passkeys_path(self.product.base_path) if has_passkeys else None
+        return self._render(request, "approvals.html", rows=rows, passkeys_path=passkeys_path)
+
+    def passkeys(self, request: Request, known: Sequence[Passkey], token: str) -> Response:
+        """Return the list of a person's passkeys; without a token for its forms, the list after a change."""
+        return self._render(
+            request,
+            "passkeys.html",
+            script="passkey.js" if token else None,
+            sources="connect-src 'self'; form-action 'self'" if token else "form-action 'none'",
+            rows=[approval_page.passkey_row(passkey) for passkey in known],
+            token=token,
+            path=approval_page.passkeys_path(self.product.base_path),
+            may_add=len(known) < MAX_PASSKEYS,
+        )
 
     def approval_done(self, request: Request, mail: HeldMail, *, was_sent: bool) -> Response:
         """Return what became of a mail that the person has decided."""
