@@ -71,9 +71,10 @@ async def replica_of(world: World, stored: dict[str, Any]) -> AsyncIterator[Worl
     network = Network()
     network.transports |= {name: world.network.transports[name] for name in ("microsoft", "uploads", "control")}
     container = build_container(settings.load(**{**SETTINGS, **stored}), network)
-    network.transports["server"] = httpx2.ASGITransport(assemble(container))
+    server = assemble(container)
+    network.transports["server"] = httpx2.ASGITransport(server)
     try:
-        yield World(container, world.simulator, network)
+        yield World(container, world.simulator, network, server)
     finally:
         await container.close()
 

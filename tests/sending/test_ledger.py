@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from m365_mcp.errors import IdempotencyKeyReused, OutcomeUnknown, StorageUnavailable
 from m365_mcp.person import PersonId
-from m365_mcp.sending import ledger
+from m365_mcp.sending import ledger, send_records
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.ledger_entry import Entry, Reservation
 from m365_mcp.sending.send_request import SendRequest
@@ -128,7 +128,7 @@ def test_times_are_the_documented_ones() -> None:
     """A key is remembered for a day and a message for ten minutes; a send may run for three minutes."""
     assert RepeatWindows() == RepeatWindows(key=86_400.0, message=600.0)
     assert (ledger.WORK_SECONDS, ledger.START_SECONDS) == (180.0, 5.0)
-    assert (ledger.LEASE_WAIT_SECONDS, ledger.POLL_SECONDS) == (10.0, 0.1)
+    assert (ledger.LEASE_WAIT_SECONDS, send_records.POLL_SECONDS) == (10.0, 0.1)
 
 
 @pytest.mark.parametrize("records_draft", [True, False])

@@ -13,6 +13,7 @@ from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.newest_seen import RULES, SKEW_SECONDS, NewestSeen, Numbered, RollbackReports, StoreRolledBack
 from m365_mcp.storage.records import ABSENT, Records, Versioned
+from tests.backends import OneByOne
 
 NOON = 1_800_000_000.0
 SESSIONS, SENDS, LINKS = "m365-sessions", "m365-sends", "m365-upload-tickets"
@@ -20,7 +21,7 @@ CODES, ASSERTIONS = "m365-redeemed-codes", "m365-client-assertions"
 SENT = {"state": "sent", "receipt": {"accepted_at": "noon"}}
 
 
-class Texts:
+class Texts(OneByOne):
     """A store whose texts anybody may read, delete and put back, and whose requests are counted."""
 
     def __init__(self) -> None:
