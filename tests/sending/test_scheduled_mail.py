@@ -154,7 +154,7 @@ async def test_h18_mail_that_was_held_is_approved_when_it_is_handed_over() -> No
         before = await recorded(one.ada)
         approvals = one.world.container.approvals
         [held] = await approvals.of(one.ada.person)
-        await approvals.approve(held, "")
+        await approvals.approve(held, (await approvals.show(held)).digest)
         [mail] = await recorded(one.ada)
 
     assert before == []
