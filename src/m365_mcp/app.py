@@ -161,7 +161,12 @@ def _mcp_application(container: Container) -> StarletteWithLifespan:
 @asynccontextmanager
 async def _running(container: Container) -> AsyncIterator[None]:
     """Do what this server does without a request, while the block runs."""
-    async with container.policy_watcher.running(), container.audit.running(), container.held_expiry.running():
+    async with (
+        container.audit.running(),
+        container.policy_watcher.running(),
+        container.held_expiry.running(),
+        container.scheduled_review.running(),
+    ):
         yield
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from m365_mcp import __version__, logs, settings
 from m365_mcp.commands.error_messages import errors_as_messages
 from m365_mcp.commands.people import contacts, passkeys
+from m365_mcp.commands.session_commands import sessions
 
 app = App(
     name="m365-mcp",
@@ -22,7 +23,6 @@ app = App(
     version=__version__,
     help_format="markdown",
 )
-sessions = App(name="sessions", help="See who is signed in, and end sessions.")
 app.command(sessions)
 app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
@@ -186,45 +186,6 @@ def verify_audit(
     from m365_mcp.commands.audit import verify
 
     sys.exit(verify(files, public_key, Console(), require_tip=require_tip))
-
-
-@sessions.command(name="list")
-def list_sessions(person: str | None = None) -> None:
-    """List the sessions in the store, one line per session.
-
-    Example: `m365-mcp sessions list`
-
-    Example: `m365-mcp sessions list ada@contoso.example`
-
-    Args:
-        person: list only this person's sessions; object id or sign-in name.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.sessions import show
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(show(chosen, Console(), person))
-
-
-@sessions.command(name="end")
-def end_sessions(
-    person: str | None = None, *, everybody: Annotated[bool, Parameter(name="--all", negative=())] = False
-) -> None:
-    """End the sessions of one person, or all sessions, on every replica at once; these people must sign in again.
-
-    Example: `m365-mcp sessions end ada@contoso.example`
-
-    Example: `m365-mcp sessions end --all`
-
-    Args:
-        person: whose sessions to end; object id or sign-in name.
-        everybody: end the sessions of all people.
-    """
-    chosen = settings.load()
-    from m365_mcp.commands.sessions import end
-
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(end(chosen, Console(), person, everybody=everybody))
 
 
 @app.command

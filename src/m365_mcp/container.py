@@ -35,16 +35,18 @@ from m365_mcp.policy.decision_point import PolicyDecisionPoint, read_policies
 from m365_mcp.policy.facts import InternalDomains
 from m365_mcp.policy.watching import PolicyWatcher
 from m365_mcp.sending.approvals import PATH, Approvals
+from m365_mcp.sending.cancelling import Cancelling
 from m365_mcp.sending.composer import Composer
-from m365_mcp.sending.contacts import Contacts
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.group_lookup import GroupLookup
 from m365_mcp.sending.held_expiry import HeldExpiry
 from m365_mcp.sending.ledger import Ledger, RepeatWindows
 from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.opening import send_limits
 from m365_mcp.sending.outbox import Outgoing, mailbox_of
-from m365_mcp.sending.send_limits import SendLimits
+from m365_mcp.sending.scheduled_review import ScheduledReview
 from m365_mcp.sending.send_strategy import ApprovalTerms
+from m365_mcp.sending.session_end import discard_held_mail
 from m365_mcp.settings import Settings
 from m365_mcp.settings.permissions import GROUPS, PROFILE
 from m365_mcp.storage.encryption import RecordCipher, derive, make_cipher
@@ -78,20 +80,24 @@ class Container:
     @property
     def policy_watcher(self) -> PolicyWatcher:
         """Watches the file of policies."""
-        outgoing = self.services.outgoing
-        file, observe = self.settings.m365_policy_file, self.audit.record
+        file, observe, outgoing = self.settings.m365_policy_file, self.audit.record, self.services.outgoing
         return PolicyWatcher(outgoing.policies, outgoing.rules, file, self.metrics, observe=observe)
 
     @property
     def held_expiry(self) -> HeldExpiry:
         """Notices held mail whose time is over."""
-        delivery = self.services.outgoing.delivery
-        return HeldExpiry(delivery.held, delivery.ledger)
+        return HeldExpiry(self.services.outgoing.delivery.held, self.services.outgoing.delivery.ledger)
 
     @property
     def approvals(self) -> Approvals:
         """Shows, sends and discards the mail that waits for approval."""
         return Approvals(self.services.outgoing, self.services.tokens, self.services.graph)
+
+    @property
+    def scheduled_review(self) -> ScheduledReview:
+        """Decides scheduled mail anew when the policies change."""
+        known = self.services
+        return ScheduledReview(Cancelling(known.outgoing, known.tokens, known.graph), self.storage.leases)
 
     @property
     def checks(self) -> tuple[health.Check, ...]:
@@ -114,8 +120,7 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
     retries.keep_silent()
     metrics, pages = Metrics(), Pages(settings)
     http, graph_http = make_http_clients(settings, transport)
-    encryption_keys = [key.get_secret_value() for key in settings.storage_encryption_key]
-    cipher = make_cipher(encryption_keys, settings.signing_secrets)
+    cipher = make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets)
     storage = open_storage(settings, cipher)
     audit = open_audit(settings, storage.records, metrics)
     storage.rollbacks.observers += [audit.record, lambda event: metrics.store_rollbacks.labels(event.collection).inc()]
@@ -128,13 +133,14 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         http,
         metrics,
     )
-    sign_ins = build_sign_ins(settings, storage, endpoint, keys, metrics, audit)
+    delivery = build_delivery(settings, storage, metrics, audit)
+    sign_ins = build_sign_ins(settings, storage, endpoint, keys, build_sessions(settings, delivery, audit))
     tokens_for = partial(graph_tokens, settings, storage, sign_ins.refresher, metrics)
     tokens = tokens_for(settings.graph_permissions)
     graph = GraphClient(settings.graph, graph_http, metrics)
     # A token of its own, so that all else works where the permission is missing.
     groups = GroupLookup(sign_ins.sessions, storage.leases, partial(mailbox_of, graph, tokens_for((PROFILE, GROUPS))))
-    services = build_services(settings, storage, metrics, tokens, graph, audit, groups)
+    services = build_services(settings, storage, tokens, graph, audit, groups, delivery)
     return Container(
         settings,
         http,
@@ -154,25 +160,23 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
 def build_services(
     settings: Settings,
     storage: Storage,
-    metrics: Metrics,
     tokens: GraphTokenProvider,
     graph: GraphClient,
     audit: AuditTrail,
     groups: GroupLookup,
+    delivery: Delivery,
 ) -> Services:
     """Build what the tools use."""
-    outgoing = build_outgoing(settings, storage, metrics, audit, groups)
+    outgoing = build_outgoing(settings, audit, groups, delivery)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
     uploads = Uploads(links, batches, settings.mcp_server_base_url)
     return Services(tokens, graph, outgoing, uploads, CallLimits(SlidingCounts(storage.counters)))
 
 
-def build_outgoing(
-    settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail, groups: GroupLookup
-) -> Outgoing:
-    """Build what outgoing messages go through."""
+def build_delivery(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Delivery:
+    """Build what sends each message once."""
     windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
-    delivery = Delivery(
+    return Delivery(
         Ledger(storage.records, storage.leases, windows),
         MailboxSlots(storage.leases),
         send_limits(settings, storage),
@@ -181,6 +185,10 @@ def build_outgoing(
         approval_terms(settings),
         audit,
     )
+
+
+def build_outgoing(settings: Settings, audit: AuditTrail, groups: GroupLookup, delivery: Delivery) -> Outgoing:
+    """Build what outgoing messages go through."""
     rules = mail_rules(settings)
     return Outgoing(
         rules,
@@ -197,29 +205,6 @@ def approval_terms(settings: Settings) -> ApprovalTerms:
     """Return where and how long a message waits for the person, and how they approve it."""
     url, seconds = f"{settings.mcp_server_base_url}{PATH}", settings.m365_approval_minutes * 60.0
     return ApprovalTerms(url, seconds, settings.m365_approval_proof)
-
-
-def send_limits(settings: Settings, storage: Storage) -> SendLimits:
-    """Return the operator's limits on how much leaves."""
-    most = {
-        "M365_SEND_HOURLY_LIMIT": settings.m365_send_hourly_limit,
-        "M365_SEND_PERSON_HOURLY": settings.m365_send_person_hourly,
-        "M365_SEND_PERSON_DAILY": settings.m365_send_person_daily,
-        "M365_SEND_PERSON_RECIPIENTS_HOURLY": settings.m365_send_person_recipients_hourly,
-        "M365_SEND_PERSON_RECIPIENTS_DAILY": settings.m365_send_person_recipients_daily,
-        "M365_SEND_TOTAL_HOURLY": settings.m365_send_total_hourly,
-        "M365_SEND_TOTAL_DAILY": settings.m365_send_total_daily,
-        "M365_SEND_TOTAL_RECIPIENTS_HOURLY": settings.m365_send_total_recipients_hourly,
-        "M365_SEND_TOTAL_RECIPIENTS_DAILY": settings.m365_send_total_recipients_daily,
-    }
-    secret = derive(settings.signing_secrets[0], "counted addresses")
-    return SendLimits(SlidingCounts(storage.counters), most, secret, contacts_of(settings, storage))
-
-
-def contacts_of(settings: Settings, storage: Storage) -> Contacts:
-    """Return what remembers whom each person has written to."""
-    secrets = tuple(derive(secret, "contacts") for secret in settings.signing_secrets)
-    return Contacts(storage.dated_sets, secrets, settings.m365_policy_contact_days)
 
 
 def _decision_point(settings: Settings, rules: MailRules, audit: AuditTrail) -> PolicyDecisionPoint:
@@ -243,17 +228,21 @@ def mail_rules(settings: Settings) -> MailRules:
     )
 
 
+def build_sessions(settings: Settings, delivery: Delivery, audit: AuditTrail) -> Sessions:
+    """Build the sessions; when one ends, the mail that it holds goes with it."""
+    grace, clean_up = settings.mcp_refresh_grace_seconds, partial(discard_held_mail, delivery)
+    return Sessions(delivery.ledger.records, delivery.metrics, grace, observe=audit.record, clean_up=clean_up)
+
+
 def build_sign_ins(
     settings: Settings,
     storage: Storage,
     endpoint: TokenEndpoint,
     keys: SigningKeys,
-    metrics: Metrics,
-    audit: AuditTrail,
+    sessions: Sessions,
 ) -> SignIns:
     """Build what people sign in with and stay signed in by."""
     verifier = EntraTokenVerifier(_expected_token(settings), keys)
-    sessions = Sessions(storage.records, metrics, settings.mcp_refresh_grace_seconds, observe=audit.record)
     step_ups = StepUps(storage.records)
     scope = f"api://{settings.azure_client_id}/{settings.mcp_scope_name} openid profile offline_access"
     return SignIns(

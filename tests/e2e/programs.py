@@ -164,7 +164,7 @@ def make_redis(folder: Path, *more_options: str) -> Redis:
 
 
 def forget_sends(redis: Redis) -> None:
-    """Empty the ledger and the counts, so that a message of an earlier test is no repeat and counts to no limit.
+    """Empty ledger, counts and schedules: no message of an earlier test is a repeat, counts or is decided again.
 
     The running servers that use them forget them as well.
     """
@@ -177,7 +177,7 @@ def forget_sends(redis: Redis) -> None:
 def delete_sends(redis: Redis) -> None:
     """Delete the ledger and the counts in the store, and leave the servers what they remember of it."""
     with redis_py.Redis.from_url(redis.url) as client:
-        for pattern in ("m365-sends:*", "m365-counts:*", "m365-dated-sets:*", "m365-frequency:*"):
+        for pattern in ("m365-sends:*", "m365-counts:*", "m365-dated-sets:*", "m365-frequency:*", "m365-scheduled:*"):
             for key in client.scan_iter(pattern):
                 client.delete(key)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -247,24 +246,3 @@ async def test_h4_repeat_of_a_sent_draft_needs_no_rules(
 
     assert again["duplicate_of"] == receipt["message_id"]
     assert len(simulator.outbox) == 1
-
-
-async def test_h18_scheduled_mail_that_the_rules_forbid_now_is_marked_and_can_be_cancelled(
-    writer: Assistant, simulator: Simulator, shared_redis: Redis, tmp_path: Path
-) -> None:
-    """H18: the list tells which scheduled mails the rules of now forbid; such a mail can be cancelled."""
-    when = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
-    await done(writer, "schedule_mail", **MAIL, send_at=when)
-    await done(writer, "schedule_mail", **{**MAIL, "subject": "Out", "to": ["m@evil.example"]}, send_at=when)
-    await done(writer, "schedule_mail", **{**MAIL, "subject": "Back"}, reply_to=["m@evil.example"], send_at=when)
-    strict = await strict_writer(simulator, shared_redis, tmp_path)
-
-    before = (await done(writer, "list_scheduled"))["scheduled"]
-    now = (await done(strict, "list_scheduled"))["scheduled"]
-    for one in now:
-        if not one["allowed_now"]:
-            await done(strict, "cancel_scheduled", scheduled_id=one["scheduled_id"])
-
-    assert [one["allowed_now"] for one in before] == [True] * 3
-    assert {one["subject"]: one["allowed_now"] for one in now} == {"Hello": True, "Out": False, "Back": False}
-    assert [one["subject"] for one in simulator.outbox] == ["Hello"]

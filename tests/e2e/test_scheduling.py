@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.grants import assistant_at, start_server
 from tests.e2e.outlook import Outlook
 from tests.e2e.person import Assistant, done, refused
-from tests.e2e.programs import Simulator
+from tests.e2e.programs import Redis, Simulator
+from tests.e2e.test_ending_sessions import operate
+from tests.simulator.client import until
 
 MAIL: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Later", "body": "<p>Hi</p>"}
 SEND = "/v1.0/me/messages/*/send"
@@ -149,3 +153,54 @@ async def test_time_that_cannot_be_meant_is_refused(writer: Assistant, simulator
     assert "'send_at' is in the past" in said
     assert "Nothing was sent." in said
     assert simulator.outbox == []
+
+
+async def test_h18_scheduled_mail_follows_the_policies_and_the_operator(
+    simulator: Simulator, outlook: Outlook, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """H18: a changed file cancels what it forbids, into a draft; the operator sees and cancels what is left."""
+    policies = tmp_path / "policies.cedar"
+    policies.write_text("")
+    settings = {"M365_TOOLSETS": "schedule", "M365_POLICY_FILE": str(policies), "REDIS_URL": shared_redis.url}
+    server = start_server(tmp_path, simulator, **settings)
+    assistant = assistant_at(server, simulator)
+    for subject, to in (("Out", "m@evil.example"), ("In", "grace@contoso.example"), ("Stays", "grace@contoso.example")):
+        await done(assistant, "schedule_mail", **{**MAIL, "subject": subject, "to": [to]}, send_at=in_hours(2))
+
+    policies.write_text(
+        '@id("not-evil") forbid(principal, action, resource) when { resource.domains.contains("evil.example") };'
+    )
+    await until(lambda: len(simulator.outbox) == 2)
+    left = [one["subject"] for one in simulator.outbox]
+    listed = operate(server, "scheduled", "ada@contoso.example")
+    message_id = next(one["headers"][0]["value"] for one in simulator.outbox if one["subject"] == "In")
+    cancelled = operate(server, "cancel", "ada@contoso.example", message_id)
+
+    assert left == ["In", "Stays"]
+    assert [one["subject"] for one in simulator.outbox] == ["Stays"]
+    assert sorted(await outlook.subjects("drafts")) == ["In", "Out"]
+    assert await subjects(assistant) == ["Stays"]
+    assert message_id in listed.stdout
+    assert "contoso.example" in listed.stdout
+    assert "Stays" not in listed.stdout
+    assert f"{message_id}: cancelled, and kept as a draft" in cancelled.stdout
+    assert "1 scheduled mail(s) cancelled" in cancelled.stdout
+
+
+async def test_h18_server_that_starts_with_stricter_rules_decides_scheduled_mail_anew(
+    writer: Assistant, simulator: Simulator, outlook: Outlook, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """H18: recipients and reply-to addresses that the settings of now forbid: the mail becomes a draft by itself."""
+    await done(writer, "schedule_mail", **MAIL, send_at=in_hours(2))
+    await done(writer, "schedule_mail", **{**MAIL, "subject": "Out", "to": ["m@evil.example"]}, send_at=in_hours(2))
+    await done(writer, "schedule_mail", **{**MAIL, "subject": "Back"}, reply_to=["m@evil.example"], send_at=in_hours(2))
+
+    strict = {"M365_TOOLSETS": "drafts,schedule", "M365_SEND_ALLOWED_DOMAINS": "contoso.example"}
+    start_server(tmp_path, simulator, REDIS_URL=shared_redis.url, **strict)
+    await until(lambda: len(simulator.outbox) == 1)
+
+    async def kept() -> bool:
+        return sorted(await outlook.subjects("drafts")) == ["Back", "Out"]
+
+    await until(kept)
+    assert await subjects(writer) == ["Later"]

@@ -30,7 +30,7 @@ class Recipient:
 class Attachment:
     """What is kept of an attachment; `size` is in bytes, `sha256` is of the bytes, in hex.
 
-    `content` is there for a small file that the text shows, and for no other.
+    Of a file that came in one request the bytes are kept, so that they can be read again; of an upload they are not.
     """
 
     name: str

@@ -53,6 +53,8 @@ from m365_mcp.policy.decision_point import PolicyRefusal
 from m365_mcp.policy.watching import PoliciesChanged
 from m365_mcp.sending.send_events import SendEvent
 
+_SEVERITY = {"unknown": MEDIUM, "not_cancelled": MEDIUM, "not_sent": LOW}
+
 
 @singledispatch
 def render(event: object, at: int, options: Options) -> Record:
@@ -74,7 +76,7 @@ def _send(event: SendEvent, at: int, options: Options) -> Record:
     status = {"sent": SUCCESS, "not_sent": FAILURE, "unknown": UNKNOWN}.get(event.outcome, OTHER)
     origin = event.request.origin
     record = base_event(EMAIL, SEND, at, options) | {
-        "severity_id": {"unknown": MEDIUM, "not_sent": LOW}.get(event.outcome, INFORMATIONAL),
+        "severity_id": _SEVERITY.get(event.outcome, INFORMATIONAL),
         "status_id": status,
         "status": event.outcome,
         "duration": round(event.seconds * 1000),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from m365_mcp import logs
@@ -43,6 +43,10 @@ def _ignore(_: SessionEnd) -> None:
     return
 
 
+async def _do_nothing(_: SessionEnd) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Sessions:
     """All sessions of this server, shared by its replicas.
@@ -53,6 +57,7 @@ class Sessions:
         grace: seconds in which a second use of a refresh token or a code does not count as theft.
         clock: epoch seconds; for tests.
         observe: is told of every session that ends before it expires.
+        clean_up: erases what waits in the store for a session that has ended; it raises nothing.
     """
 
     records: Records
@@ -60,6 +65,7 @@ class Sessions:
     grace: float
     clock: Callable[[], float] = time.time
     observe: Callable[[SessionEnd], None] = _ignore
+    clean_up: Callable[[SessionEnd], Awaitable[None]] = _do_nothing
 
     async def find(self, session_id: str) -> Session | None:
         """Return the session, or None when it has ended. Raises StorageUnavailable."""
@@ -179,7 +185,9 @@ class Sessions:
                 aadsts = None if refusal is None else aadsts_of(refusal)
                 number = {} if aadsts is None else {"aadsts": aadsts}
                 _log.info("session_ended", reason=reason, object_id=session and session.object_id, **number)
-                self.observe(SessionEnd(session_id, reason, session))
+                ended = SessionEnd(session_id, reason, session)
+                self.observe(ended)
+                await self.clean_up(ended)
                 return True
         raise StorageUnavailable
 

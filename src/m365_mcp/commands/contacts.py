@@ -8,9 +8,10 @@ from rich.console import Console
 
 from m365_mcp.audit.events import OperatorCommand
 from m365_mcp.commands.sessions import belongs_to, open_container, operator_name
-from m365_mcp.container import Container, contacts_of
+from m365_mcp.container import Container
 from m365_mcp.errors import InvalidArgument
 from m365_mcp.person import PersonId
+from m365_mcp.sending.opening import contacts_of
 from m365_mcp.settings import Settings
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,17 +19,20 @@ from m365_mcp.container import Container, build_container
 from m365_mcp.errors import InvalidArgument, StorageUnavailable
 from m365_mcp.settings import Settings
 
+_LEAVES = "it leaves at its time. m365-mcp sessions cancel needs a session of the person."
+
 
 async def show(settings: Settings, console: Console, person: str | None) -> None:
     """Print one line per session. Raises M365Error."""
-    table = Table("Person", "Object id", "MCP client", "Signed in", "Last refresh", title="Sessions")
+    table = Table("Person", "Object id", "MCP client", "Signed in", "Last refresh", "Scheduled mail", title="Sessions")
     count = 0
     async with open_container(settings) as container:
         sessions = container.sign_ins.sessions
         with console.status("Reading the store…"):
+            scheduled = await _scheduled(container)
             async for session in sessions.all():
                 if belongs_to(session, person):
-                    table.add_row(*_row(session))
+                    table.add_row(*_row(session), str(scheduled[session.id]))
                     count += 1
     console.print(table)
     console.print(f"{count} session(s)")
@@ -49,9 +53,23 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
             is_complete = failed == 0
         finally:
             container.audit.record(OperatorCommand("sessions end", operator_name(), ended, everybody, is_complete))
+        scheduled = await _scheduled(container)
     console.print(f"{ended} session(s) ended")
+    left = sum(scheduled[session_id] for session_id in found)
+    if left:
+        console.print(f"{left} scheduled mail(s) of these sessions stay with Exchange: {_LEAVES}", soft_wrap=True)
     if failed:
         raise StorageUnavailable(f"{failed} session(s) could not be ended.", advice="Run the command again.")
+
+
+async def _scheduled(container: Container) -> Counter[str]:
+    """Return how many scheduled mails of each session have not left yet."""
+    scheduled = container.services.outgoing.scheduled
+    now = scheduled.clock()
+    found: Counter[str] = Counter()
+    async for _, mails in scheduled.all():
+        found.update(mail.session_id for mail in mails if mail.due_at > now)
+    return found
 
 
 @asynccontextmanager
@@ -85,14 +103,15 @@ def belongs_to(session: Session, person: str | None) -> bool:
 
 
 def _row(session: Session) -> tuple[str, str, str, str, str]:
-    names = _printable(session.sign_in_name), session.object_id, _printable(session.client_name or session.client_id)
-    return *names, _time(session.started_at), _time(session.current.at)
+    names = printable(session.sign_in_name), session.object_id, printable(session.client_name or session.client_id)
+    return *names, format_time(session.started_at), format_time(session.current.at)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return a name from outside, without characters that control a terminal."""
     return escape("".join(character for character in text if character.isprintable())[:60])
 
 
-def _time(seconds: float) -> str:
+def format_time(seconds: float) -> str:
+    """Return epoch seconds as UTC, to the minute."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

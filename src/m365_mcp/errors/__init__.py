@@ -50,7 +50,7 @@ from m365_mcp.errors.composing import (
     RecipientNotAllowed,
 )
 from m365_mcp.errors.filled import Filled
-from m365_mcp.errors.mailbox import AlreadySent, MessageMissing
+from m365_mcp.errors.mailbox import AlreadySent, MessageMissing, TooManyScheduled
 from m365_mcp.errors.microsoft import (
     AdministratorNeeded,
     AppRegistrationMistake,
@@ -182,6 +182,7 @@ __all__ = [
     "TooManyHeld",
     "TooManyPasskeys",
     "TooManyRequests",
+    "TooManyScheduled",
     "Unavailable",
     "UploadBrokenOff",
     "UploadIncomplete",

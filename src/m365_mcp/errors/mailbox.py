@@ -4,6 +4,7 @@ InvalidArgument
   MessageMissing           message_missing
 M365Error
   AlreadySent              already_sent
+  TooManyScheduled         too_many_scheduled
 """
 
 from __future__ import annotations
@@ -33,3 +34,14 @@ class AlreadySent(M365Error):
     title = "Already sent"
     for_person = "Look in Sent Items. You can close this page."
     status = 409
+
+
+class TooManyScheduled(M365Error):
+    """As much of the person's mail is scheduled as this server keeps track of; nothing was scheduled."""
+
+    code = "too_many_scheduled"
+    sentence = "Too much mail of this person is scheduled."
+    advice = "Tell the person. Call again when some of it has left, or cancel some with cancel_scheduled."
+    title = "Too much mail is scheduled"
+    for_person = "Nothing was sent. Ask your assistant to cancel scheduled mail that you do not need."
+    status = 429

@@ -34,6 +34,7 @@ from m365_mcp.retries import retry, when_unavailable
 
 POLL_PAUSES = (0.0, 0.3, 0.7, 1.5)  # seconds to wait before each check whether the attachment is there
 _FILE = "#microsoft.graph.fileAttachment"
+_OF_FILE = ("@odata.type", "name", "contentType", "contentBytes", "isInline", "contentId")
 MailboxSlot = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -148,16 +149,33 @@ class Attached:
 async def list_attachments(mailbox: Mailbox, item_id: str) -> tuple[Attached, ...]:
     """Return the attachments of a message, without their content. Raises M365Error."""
     # These are properties of every kind of attachment; Graph refuses contentId here, which only a file has.
-    path: str | None = f"{item_path(item_id)}/attachments?$select=id,name,size,contentType"
-    found: list[Attached] = []
+    found = await _entries(mailbox, f"{item_path(item_id)}/attachments?$select=id,name,size,contentType")
+    return tuple(map(_read_attached, found))
+
+
+async def read_files(mailbox: Mailbox, item_id: str) -> list[dict[str, Any]]:
+    """Return the attached files of a message with their content, as a request for a new message takes them.
+
+    Raises:
+        M365Error: Graph does not return them.
+    """
+    found = await _entries(mailbox, f"{item_path(item_id)}/attachments")
+    files = [one for one in found if one.get("@odata.type") == _FILE and one.get("contentBytes") is not None]
+    return [{name: one[name] for name in _OF_FILE if one.get(name) is not None} for one in files]
+
+
+async def _entries(mailbox: Mailbox, first: str) -> list[dict[str, Any]]:
+    """Return the attachments of all pages, as Graph's JSON. Raises M365Error."""
+    path: str | None = first
+    found: list[dict[str, Any]] = []
     while path is not None and len(found) <= MAX_ATTACHMENTS:
         response = await mailbox.read(path, "listAttachments", IMMUTABLE)
         if response.status != 200:
             raise decipher(response, changes_something=False)
         entries = response.json.get("value", ())
-        found += map(_read_attached, entries)
+        found += entries
         path = _next_path(response) if entries else None
-    return tuple(found)
+    return found
 
 
 def _read_attached(found: dict[str, Any]) -> Attached:

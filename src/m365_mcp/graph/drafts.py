@@ -14,12 +14,18 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from m365_mcp.errors import GraphUnavailable, M365Error, MessageMissing, OutcomeUnknown, ReadRefused
+from m365_mcp.graph.attachments import read_files
 from m365_mcp.graph.client import SEND_SECONDS, PassingFault, when_passing
 from m365_mcp.graph.decipher import GraphResponse, decipher
 from m365_mcp.graph.items import FILES, IMMUTABLE, ITEM_QUERY, MARKER, Item, item_path, read_item
 from m365_mcp.graph.mailbox import Mailbox
 from m365_mcp.retries import RetryPolicy, retry
 
+# What makes up a message, apart from its attachments.
+_CONTENT = (
+    *("subject", "body", "from", "toRecipients", "ccRecipients", "bccRecipients", "replyTo"),
+    *("importance", "isReadReceiptRequested"),
+)
 Location = Literal["draft", "sent", "gone"]
 Folder = Literal["inbox", "drafts", "outbox", "sentitems"]  # Graph's well-known names
 # A lost response takes all of SEND_SECONDS; the extra time is for the second try.
@@ -84,6 +90,18 @@ class Drafts:
         response = await self.mailbox.read(f"{item_path(item_id)}?$select=body", "getMessage", IMMUTABLE)
         body = read_message(response).get("body") or {}
         return str(body.get("contentType") or ""), str(body.get("content") or "")
+
+    async def content(self, item_id: str) -> dict[str, Any]:
+        """Return a message as Graph's JSON of a new draft with the same content; a time to send it is left out.
+
+        Raises:
+            MessageMissing: the mailbox has no such message.
+            M365Error: Graph does not return it.
+        """
+        path = f"{item_path(item_id)}?$select={','.join(_CONTENT)}"
+        found = read_message(await self.mailbox.read(path, "getMessage", IMMUTABLE))
+        files = await read_files(self.mailbox, item_id)
+        return {name: found[name] for name in _CONTENT if found.get(name)} | {"attachments": files}
 
     async def send(self, draft_id: str) -> str | None:
         """Send a draft once and return Graph's request id.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
@@ -70,6 +71,15 @@ class PolicyDecisionPoint:
     time_zone: tzinfo = UTC
     now: Callable[[tzinfo], datetime] = datetime.now
     observe: Callable[[PolicyRefusal], None] = _ignore
+
+    @property
+    def edition(self) -> str:
+        """A short digest of what decides: the policies, and which domains are the company's own."""
+        return hashlib.sha256(repr((self.policies.digest, self.internal.written)).encode()).hexdigest()[:12]
+
+    def at(self, moment: float) -> PolicyDecisionPoint:
+        """Return one with the policies of now that decides as at this moment, in epoch seconds."""
+        return replace(self, now=lambda time_zone: datetime.fromtimestamp(moment, time_zone))
 
     def require(
         self,

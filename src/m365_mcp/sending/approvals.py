@@ -19,10 +19,11 @@ from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.message_json import message_digest
 from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
+from m365_mcp.sending.scheduling import deferred_send
 from m365_mcp.sending.send_events import tell_of_refusal
 from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
 from m365_mcp.sending.shown_pictures import pictures_of, read_pictures, with_pictures
-from m365_mcp.sending.strategies import DeferredSend, DirectSend, DraftSend, ExistingDraftSend
+from m365_mcp.sending.strategies import DirectSend, DraftSend, ExistingDraftSend
 
 PATH = "/approvals"
 
@@ -169,11 +170,12 @@ def _strategy(mail: HeldMail, message: Message | None, outbox: Outbox, digest: s
     if message is None:
         inspection = replace(outbox.inspection, way=mail.way, approved=digest)
         return ExistingDraftSend(outbox.drafts, str(mail.draft_id), mail.id, inspection, way=mail.way)
-    actions = ("Send", "Schedule") if mail.way == "deferred" else ("Send",)
-    permit = partial(outbox.policy.message, message, *actions)
+    if mail.way == "deferred":
+        return deferred_send(outbox, message)
+    permit = partial(outbox.policy.message, message, "Send")
     if mail.way == "direct":
         return DirectSend(outbox.mailbox, message, permit)
-    return (DeferredSend if mail.way == "deferred" else DraftSend)(outbox.drafts, message, permit)
+    return DraftSend(outbox.drafts, message, permit)
 
 
 async def _digest_now(mail: HeldMail, message: Message | None, outbox: Outbox) -> str:

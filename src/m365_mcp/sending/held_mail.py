@@ -6,8 +6,9 @@ records have only what is shown and sent. They end with the approval time; a dec
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,6 +99,10 @@ class HeldMail(BaseModel):
     subject: str = ""
     addresses: tuple[str, ...] = ()
     is_decided: bool = False
+
+    def decided(self) -> HeldMail:
+        """Return what stays of it after the decision."""
+        return self.model_copy(update={"is_decided": True, "subject": "", "addresses": ()})
 
 
 def new_held_mail(
@@ -201,7 +206,8 @@ class HeldMails:
     async def of(self, person: PersonId) -> tuple[HeldMail, ...]:
         """Return what waits for a person, the first that ends first. Raises StorageUnavailable."""
         waiting = _read(await self._read(person), self.clock())
-        found = [await self.find(mail_id) for mail_id in sorted(waiting.mail, key=lambda one: waiting.mail[one])]
+        ids = sorted(waiting.mail, key=lambda one: waiting.mail[one])
+        found = await asyncio.gather(*map(self.find, ids))
         return tuple(mail for mail in found if mail is not None)
 
     async def close(self, mail: HeldMail, seconds: float) -> None:
@@ -212,12 +218,15 @@ class HeldMails:
         with suppress(StorageUnavailable):
             stored = await self.records.read(COLLECTION, mail.id)
             if stored.version is not None:
-                without = mail.model_copy(update={"is_decided": True, "subject": "", "addresses": ()})
-                await self._write(without, stored, seconds)
+                await self._write(mail.decided(), stored, seconds)
             content = await self.records.read(CONTENTS, mail.id)
             if content.version is not None:
                 await self.records.compare_and_swap(CONTENTS, mail.id, content, None)
             await self._change(mail.person, lambda waiting: _without(waiting, mail.id))
+
+    async def unlist(self, person: PersonId, ids: Sequence[str]) -> None:
+        """Take messages off the list of what waits for a person. Raises StorageUnavailable."""
+        await self._change(person, lambda waiting: _without(waiting, *ids))
 
     async def expire(self, mail: HeldMail) -> None:
         """Close a message whose time ran out undecided, and tell of it once. Raises StorageUnavailable."""
@@ -264,8 +273,8 @@ def _with(waiting: _Waiting, mail: HeldMail, size: int) -> _Waiting:
     return _Waiting(mail={**waiting.mail, mail.id: (mail.expires_at, size)})
 
 
-def _without(waiting: _Waiting, mail_id: str) -> _Waiting:
-    return _Waiting(mail={known: value for known, value in waiting.mail.items() if known != mail_id})
+def _without(waiting: _Waiting, *ids: str) -> _Waiting:
+    return _Waiting(mail={known: value for known, value in waiting.mail.items() if known not in ids})
 
 
 def _read(value: Mapping[str, Any] | None, now: float) -> _Waiting:

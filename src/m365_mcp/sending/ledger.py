@@ -144,6 +144,25 @@ class Ledger:
                 seconds = max(1.0, until - self.clock()) + self.windows.message
                 await self.update(replace(found, seconds=seconds), state="held", held_until=until)
 
+    async def expire(self, names: tuple[str, ...], message_id: str, seconds: float) -> bool:
+        """End the time of a held send now, so that a repeat asks the person anew; return whether it waited.
+
+        Args:
+            names: the keys of its records.
+            message_id: our id of the message.
+            seconds: how long the ledger tells of it from now on.
+
+        Raises:
+            StorageUnavailable: its time may or may not have ended.
+        """
+        found = await self.find(names)
+        if found is None or (found.entry.state, found.entry.message_id) != ("held", message_id):
+            return False
+        if found.entry.is_over(self.clock()):
+            return False
+        changed = await self.update(replace(found, seconds=seconds), held_until=self.clock())
+        return changed.entry.state == "held"
+
     async def decide(self, names: tuple[str, ...], message_id: str, state: State, seconds: float) -> Reservation:
         """Take a held send for this decision of the person, once: `sending` or `declined`.
 

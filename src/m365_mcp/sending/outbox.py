@@ -26,6 +26,7 @@ from m365_mcp.sending.group_lookup import GroupLookup, roles_in
 from m365_mcp.sending.ledger_entry import Entry
 from m365_mcp.sending.origin import NOWHERE, Origin
 from m365_mcp.sending.policy_check import PolicyCheck
+from m365_mcp.sending.scheduled_mail import ScheduledMails
 from m365_mcp.sending.send_events import content_of
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, SendStrategy, no_progress
@@ -60,6 +61,11 @@ class Outgoing:
     def may_ask(self) -> bool:
         """Whether a message may wait for the person's approval."""
         return self.rules.approval != "off" or self.policies.policies.mentions("SendUnasked")
+
+    @property
+    def scheduled(self) -> ScheduledMails:
+        """The mail that Exchange sends later."""
+        return ScheduledMails(self.delivery.ledger.records, self.delivery.ledger.clock)
 
     def outbox(self, person: PersonId, mailbox: Mailbox, caller: Caller | None, origin: Origin = NOWHERE) -> Outbox:
         """Return the outgoing mail of one person, for a call of `caller` from `origin`."""

@@ -57,6 +57,7 @@ class PolicyCheck:
         run: runs work that takes processor time off the event loop; see `Composer.run`.
         is_approved: whether the person has approved the message, so that no policy has it wait.
         memberships: knows the person's groups and roles.
+        is_counted: whether the message itself is among what has left, so that the counts decide nothing.
     """
 
     decision_point: PolicyDecisionPoint
@@ -68,6 +69,7 @@ class PolicyCheck:
     run: Run
     is_approved: bool = False
     memberships: MembershipSource = unknown_memberships
+    is_counted: bool = False
 
     async def message(self, message: Message, *actions: str) -> None:
         """Return if the policies permit `actions` on a composed message.
@@ -176,7 +178,7 @@ class PolicyCheck:
 
     async def _counts(self) -> SendCounts:
         """Return what has left before this message, if a policy needs it. Raises PolicyUnavailable."""
-        if not self.decision_point.policies.mentions(*COUNT_NAMES):
+        if self.is_counted or not self.decision_point.policies.mentions(*COUNT_NAMES):
             return NO_COUNTS
         return await self._read_counts()
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from m365_mcp.errors import AlreadySent, InvalidArgument, MessageMissing
+from m365_mcp.errors import AlreadySent, InvalidArgument, MessageMissing, StorageUnavailable
 from m365_mcp.graph.drafts import list_scheduled
 from m365_mcp.graph.items import Item
 from m365_mcp.mail import Message
 from m365_mcp.sending.draft_inspection import require_own
 from m365_mcp.sending.outbox import Outbox
+from m365_mcp.sending.scheduled_mail import ScheduledMail
 from m365_mcp.sending.send_events import content_of
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
@@ -47,10 +49,7 @@ class Schedule:
             allow_duplicate=allow_duplicate,
             content=partial(content_of, message),
         )
-        permit = partial(self.outbox.policy.message, message, "Send", "Schedule")
-        return await self.outbox.deliver(
-            request, message.addresses, DeferredSend(self.outbox.drafts, message, permit), progress
-        )
+        return await self.outbox.deliver(request, message.addresses, deferred_send(self.outbox, message), progress)
 
     async def list(self, now: datetime) -> tuple[ScheduledItem, ...]:
         """Return the messages that this server scheduled and Graph has not sent yet, next first. Raises M365Error."""
@@ -59,7 +58,14 @@ class Schedule:
         return tuple(ScheduledItem(item, is_allowed=inspection.is_allowed(item, own)) for item in items)
 
     async def cancel(self, item_id: str) -> Item:
-        """Cancel a scheduled message, and return it.
+        """Cancel a scheduled message, forget its record, and return it. Raises as `call_back` does."""
+        item = await self.call_back(item_id)
+        with suppress(StorageUnavailable):  # then the record ends with its time
+            await self.outbox.outgoing.scheduled.remove(self.outbox.person, str(item.message_id))
+        return item
+
+    async def call_back(self, item_id: str) -> Item:
+        """Have Exchange not send a scheduled message, which is a draft in Deleted Items from then on, and return it.
 
         Raises:
             AlreadySent: Graph has sent the message.
@@ -82,3 +88,34 @@ class Schedule:
         if not is_waiting:
             raise MessageMissing("This message is not scheduled any more: it was cancelled, or the person moved it.")
         return item
+
+
+def deferred_send(outbox: Outbox, message: Message) -> DeferredSend:
+    """Return what hands a message to Exchange for its time, and has this server keep track of it until then."""
+    scheduled, person, origin = outbox.outgoing.scheduled, outbox.person, outbox.origin
+    # The edition of now, and not of the decision: if the policies change meanwhile, the message is decided once more.
+    edition = outbox.outgoing.policies.edition
+
+    async def remember(message_id: str, draft_id: str) -> None:
+        await scheduled.add(
+            person,
+            ScheduledMail(
+                id=message_id,
+                draft_id=draft_id,
+                session_id=origin.session_id,
+                client=origin.client,
+                sign_in_name=origin.sign_in_name,
+                addresses=message.addresses,
+                handed_over_at=scheduled.clock(),
+                due_at=message.send_at.timestamp() if message.send_at else scheduled.clock(),
+                is_approved=outbox.is_approved,
+                decided=(edition,),
+            ),
+        )
+
+    async def forget(message_id: str) -> None:
+        with suppress(StorageUnavailable):  # then the record ends with its time
+            await scheduled.remove(person, message_id)
+
+    permit = partial(outbox.policy.message, message, "Send", "Schedule")
+    return DeferredSend(outbox.drafts, message, permit, remember=remember, forget=forget)

@@ -30,8 +30,11 @@ def note_told(told: Told) -> None:
 
 
 # `begun` comes before Graph gets the message, and only where the operator requires a record of every send. `held`,
-# `declined` and `expired` are of a message that waits for the person's approval.
-Outcome = Literal["begun", "sent", "not_sent", "unknown", "repeat", "held", "declined", "expired"]
+# `declined` and `expired` are of a message that waits for the person's approval; `cancelled` and `not_cancelled` of one
+# that Exchange was to send later.
+Outcome = Literal[
+    "begun", "sent", "not_sent", "unknown", "repeat", "held", "declined", "expired", "cancelled", "not_cancelled"
+]
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class SendEvent:
 def event_of(
     mail: HeldMail, message: Message | None, outcome: Outcome = "begun", proof: str | None = None
 ) -> SendEvent:
-    """Return the event of a held message that the person has approved; or discarded, or left until its time was over.
+    """Return the event of a held message that the person has approved; or discarded, or whose time or session ended.
 
     Args:
         mail: the record of the message.

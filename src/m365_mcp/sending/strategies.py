@@ -96,8 +96,40 @@ class DraftSend:
         return await reconcile_draft(self.drafts, message_id, draft_id, self.poll_pauses, self.permit)
 
 
+async def _remember_nothing(_: str, __: str) -> None:
+    return
+
+
+async def _forget_nothing(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True)
 class DeferredSend(DraftSend):
-    """Sends a draft now that Graph delivers later."""
+    """Sends a draft now that Graph delivers later.
+
+    Attributes:
+        remember: records our id and Graph's id of the message before Exchange gets it; raises M365Error.
+        forget: removes that record when Exchange did not get the message.
+    """
+
+    remember: Callable[[str, str], Awaitable[None]] = _remember_nothing
+    forget: Callable[[str], Awaitable[None]] = _forget_nothing
+
+    async def send(self, message_id: str, record_draft: RecordDraft) -> str | None:
+        """Create a draft, record it and send it; see `DraftSend.send`."""
+
+        async def record(draft_id: str) -> None:
+            await record_draft(draft_id)
+            await self.remember(message_id, draft_id)
+
+        try:
+            return await super().send(message_id, record)
+        except OutcomeUnknown:
+            raise
+        except M365Error:
+            await self.forget(message_id)
+            raise
 
     def to_hold(self) -> HeldContent:
         """Return the message; see `send_strategy.SendStrategy`."""
@@ -113,6 +145,7 @@ class DeferredSend(DraftSend):
         if location == "draft":
             # Some mailboxes store a deferred message among the drafts, where it looks like an unsent draft.
             await self.drafts.delete(draft_id)
+            await self.forget(message_id)
             return False
         return True if location == "sent" else None
 

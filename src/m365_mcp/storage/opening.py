@@ -35,7 +35,7 @@ from m365_mcp.storage.records import Records
 from m365_mcp.storage.reserve import RedisMemory, Reserve, unlimited
 
 Kind = Literal["redis", "disk", "memory"]
-LISTED_COLLECTIONS = ("m365-sessions", "m365-passkeys")  # an operator looks for a person in them
+LISTED_COLLECTIONS = ("m365-sessions", "m365-passkeys", "m365-scheduled")  # in which people are looked for
 _log = logs.get(__name__)
 
 

@@ -11,6 +11,7 @@ from m365_simulator.graph.message_view import attachment_json
 from m365_simulator.graph.problems import GraphError
 from m365_simulator.graph.schema import ATTACHMENT, ATTACHMENT_ITEM
 from m365_simulator.graph.submission import check_size
+from m365_simulator.mail import Attachment
 from m365_simulator.outlook.addresses import session_url
 from m365_simulator.outlook.responses import session_json
 from m365_simulator.uploads import UploadSession
@@ -31,20 +32,24 @@ def add_attachment(call: Call) -> Outcome:
 
 
 def list_attachments(call: Call) -> Outcome:
-    """Return the metadata of all attachments."""
+    """Return all attachments; with their content, unless `$select` leaves it out."""
     select = _read_select(call)
-    found = [_selected(attachment_json(one), select) for one in call.item().attachments]
+    found = [_selected(_with_content(one), select) for one in call.item().attachments]
     return Outcome(200, {"@odata.context": _context(call), "value": found})
 
 
 def get_attachment(call: Call) -> Outcome:
-    """Return one attachment: the metadata, and the bytes of a small file that the text shows; there are no others."""
+    """Return one attachment; with its content, unless `$select` leaves it out."""
     select, wanted = _read_select(call), call.request.path_params["attachment"]
     for one in call.item().attachments:
         if one.id == wanted:
-            content = {"contentBytes": base64.b64encode(one.content).decode()} if one.content else {}
-            return Outcome(200, {"@odata.context": _context(call), **_selected(attachment_json(one) | content, select)})
+            return Outcome(200, {"@odata.context": _context(call), **_selected(_with_content(one), select)})
     raise item_not_found()
+
+
+def _with_content(attachment: Attachment) -> dict[str, object]:
+    content = {"contentBytes": base64.b64encode(attachment.content).decode()} if attachment.content else {}
+    return attachment_json(attachment) | content
 
 
 def _read_select(call: Call) -> frozenset[str] | None:

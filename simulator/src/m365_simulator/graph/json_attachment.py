@@ -1,7 +1,4 @@
-"""Turns an attachment in JSON into an Attachment; its bytes are counted, hashed and dropped (page "fileAttachment").
-
-Only those of a small file that the text shows are kept, so that a client can read them.
-"""
+"""Turns an attachment in JSON into an Attachment; its bytes are counted, hashed and kept (page "fileAttachment")."""
 
 import base64
 import hashlib
@@ -9,8 +6,6 @@ from typing import Any
 
 from m365_simulator.graph.problems import GraphError
 from m365_simulator.mail import Attachment
-
-KEPT_BYTES = 65_536
 
 
 def read_attachment(item: dict[str, Any]) -> Attachment:
@@ -35,6 +30,5 @@ def attachment_of(
     name: str, content_type: str, content: bytes, is_inline: bool, content_id: str | None = None
 ) -> Attachment:
     """Return what is kept of a file."""
-    kept = content if is_inline and len(content) <= KEPT_BYTES else b""
     digest = hashlib.sha256(content).hexdigest()
-    return Attachment(name, content_type, len(content), is_inline, digest, content_id, content=kept)
+    return Attachment(name, content_type, len(content), is_inline, digest, content_id, content=content)
