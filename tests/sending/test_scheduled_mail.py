@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from m365_mcp.commands import scheduled, sessions
-from m365_mcp.errors import InvalidArgument, PermissionMissing, StorageUnavailable, TooManyScheduled
+from m365_mcp.errors import InvalidArgument, MessageMissing, PermissionMissing, StorageUnavailable, TooManyScheduled
 from m365_mcp.graph.drafts import list_scheduled
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.policy.setting_rules import policies_of
@@ -95,6 +95,22 @@ async def test_h18_mail_that_new_policies_forbid_is_cancelled_and_kept_as_a_draf
     assert [(file["name"], file["size"]) for file in sent["attachments"]] == [(FILE["name"], 4)]
     assert (record["email"]["message_uid"], record["policy"]["uid"]) == (out.message_id, "house")
     assert record["unmapped"]["recipient_domains"] == {"contoso.example": 2, "fabrikam.example": 1}
+
+
+async def test_h18_mail_that_the_person_cancels_is_recorded_once(tmp_path: Path) -> None:
+    """The trail says that it does not leave, without its addresses; a second call is refused and leaves no record."""
+    trail = tmp_path / "audit.ndjson"
+    async with post(m365_audit=f"file:{trail}") as one:
+        out = await schedule(one.ada, to=[MARIE])
+        await Schedule(one.ada).cancel(str(out.draft_id))
+        with pytest.raises(MessageMissing):
+            await Schedule(one.ada).cancel(str(out.draft_id))
+    records = [json.loads(line) for line in trail.read_text().splitlines()]
+    [record] = [record for record in records if record.get("status") == "cancelled"]
+
+    assert record["email"]["message_uid"] == out.message_id
+    assert record["unmapped"]["recipient_domains"] == {"fabrikam.example": 1}
+    assert MARIE not in json.dumps(record)
 
 
 async def test_h18_mail_is_not_looked_at_while_the_policies_stay() -> None:

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal
 
 from m365_mcp import logs
@@ -33,8 +32,7 @@ from m365_mcp.sending.held_mail import ApprovalNeeded
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
 from m365_mcp.sending.scheduled_mail import ScheduledMail, ScheduledMails
 from m365_mcp.sending.scheduling import Schedule
-from m365_mcp.sending.send_events import Outcome, SendEvent
-from m365_mcp.sending.send_request import SendContent, SendRequest
+from m365_mcp.sending.send_events import Outcome, cancellation
 
 # What became of a message: `gone` by the person, `sent` by Exchange; `later` and `no_session`: there is work left.
 Result = Literal["permitted", "cancelled", "gone", "sent", "later", "no_session"]
@@ -162,11 +160,9 @@ class Cancelling:
         log = _log.info if outcome == "cancelled" else _log.error
         told = {"message_id": mail.id, "by": mail.cancelled_by, "rule": mail.rule, "code": mail.problem}
         log(f"scheduled_mail_{outcome}", object_id=person.object_id, **told)
-        content = partial(SendContent, addresses=mail.addresses)
-        request = SendRequest(person, "", message_id=mail.id, origin=mail.origin, content=content)
-        event = SendEvent(request, mail.addresses, outcome, message_id=mail.id, code=mail.problem, policy=mail.rule)
+        event = cancellation(person, mail.origin, mail.id, mail.addresses, outcome)
         self.outgoing.delivery.metrics.sends.labels(outcome).inc()
-        self.outgoing.delivery.observer.end(event)
+        self.outgoing.delivery.observer.end(replace(event, code=mail.problem, policy=mail.rule))
 
 
 async def _keep(outbox: Outbox, mail: ScheduledMail, content: dict[str, Any]) -> None:

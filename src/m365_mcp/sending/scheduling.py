@@ -14,7 +14,7 @@ from m365_mcp.mail import Message
 from m365_mcp.sending.draft_inspection import require_own
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.scheduled_mail import ScheduledMail
-from m365_mcp.sending.send_events import content_of
+from m365_mcp.sending.send_events import cancellation, content_of
 from m365_mcp.sending.send_request import SendRequest
 from m365_mcp.sending.send_strategy import Progress, SendReceipt, no_progress
 from m365_mcp.sending.strategies import DeferredSend
@@ -58,10 +58,15 @@ class Schedule:
         return tuple(ScheduledItem(item, is_allowed=inspection.is_allowed(item, own)) for item in items)
 
     async def cancel(self, item_id: str) -> Item:
-        """Cancel a scheduled message, forget its record, and return it. Raises as `call_back` does."""
+        """Cancel a scheduled message for the person, forget its record, and return it. Raises as `call_back` does."""
         item = await self.call_back(item_id)
         with suppress(StorageUnavailable):  # then the record ends with its time
             await self.outbox.outgoing.scheduled.remove(self.outbox.person, str(item.message_id))
+        delivery = self.outbox.outgoing.delivery
+        delivery.metrics.sends.labels("cancelled").inc()
+        delivery.observer.end(
+            cancellation(self.outbox.person, self.outbox.origin, str(item.message_id), item.addresses)
+        )
         return item
 
     async def call_back(self, item_id: str) -> Item:

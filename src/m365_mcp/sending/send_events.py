@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from m365_mcp.errors import M365Error, OutcomeUnknown, PolicyDenied, PolicyFailed
 from m365_mcp.mail import Message
 from m365_mcp.metrics import Metrics
+from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import Told
 from m365_mcp.sending.held_mail import HeldMail
 from m365_mcp.sending.origin import Origin
@@ -84,6 +85,23 @@ def event_of(
     request = SendRequest(mail.person, "", message_id=mail.id, origin=origin, content=content)
     is_approved = outcome == "begun"
     return SendEvent(request, mail.addresses, outcome, is_approved, proof, message_id=mail.id, policy=mail.rule)
+
+
+def cancellation(
+    person: PersonId, origin: Origin, message_id: str, addresses: tuple[str, ...], outcome: Outcome = "cancelled"
+) -> SendEvent:
+    """Return the event of a scheduled message that Exchange does not send, or that could not be cancelled.
+
+    Args:
+        person: whose message it is.
+        origin: where it was scheduled, or where the person cancels it.
+        message_id: our id of it.
+        addresses: the addresses of all recipients.
+        outcome: `cancelled` or `not_cancelled`.
+    """
+    content = partial(SendContent, addresses=addresses)
+    request = SendRequest(person, "", message_id=message_id, origin=origin, content=content)
+    return SendEvent(request, addresses, outcome, message_id=message_id)
 
 
 def tell_of_expiry(metrics: Metrics, observer: SendObserver, mail: HeldMail) -> None:
