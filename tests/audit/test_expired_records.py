@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from m365_mcp.errors import StorageUnavailable
+from m365_mcp.errors import ApprovalOver, StorageUnavailable
 from m365_mcp.sending.approvals import Approvals
 from m365_mcp.sending.delivery import Delivery
 from m365_mcp.sending.held_expiry import HeldExpiry
@@ -73,7 +73,7 @@ async def test_l1_decided_mail_never_expires(tmp_path: Path) -> None:
         await send(one.ada)
         await send(one.ada, subject="Another")
         first, second = sorted(await approvals.of(one.ada.person), key=lambda mail: mail.held_at)
-        await approvals.approve(first, "")
+        await approvals.approve(first, (await approvals.show(first)).digest)
         await approvals.decline(second)
         await looks(one.ada.outgoing.delivery, 400).look()
 
@@ -135,3 +135,24 @@ async def test_l1_outage_of_the_store_loses_no_expiry(tmp_path: Path, failures: 
             await look.look()
 
     assert [record["status"] for record in records_of(tmp_path / "audit")] == ["held", "expired"]
+
+
+async def test_l2_record_of_an_approved_draft_has_the_recipients_that_got_it(tmp_path: Path) -> None:
+    """A draft that was changed while it waited is counted and recorded as the page showed it, and once."""
+    async with recording(tmp_path / "audit") as (one, approvals):
+        _, draft = await OwnDrafts(one.ada).create(await one.ada.compose(to_grace()))
+        await OwnDrafts(one.ada).send(draft.id)
+        [mail] = await approvals.of(one.ada.person)
+        others = [{"emailAddress": {"address": f"x{number}@fabrikam.example"}} for number in range(5)]
+        await one.ada.drafts.change(draft.id, {"toRecipients": others})
+        digest = (await approvals.show(mail)).digest
+        sent = await approvals.approve(mail, digest)
+        with pytest.raises(ApprovalOver):
+            await approvals.approve(mail, digest)
+        counted = await one.ada.outgoing.delivery.limits.before_this(one.ada.person)
+
+    held, record = records_of(tmp_path / "audit")
+    assert (held["status"], record["status"]) == ("held", "sent")
+    assert record["unmapped"]["recipient_domains"] == {"fabrikam.example": 5}
+    assert counted.person_recipients_hour == 5
+    assert len(sent.addresses) == 5

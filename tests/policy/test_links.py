@@ -26,6 +26,9 @@ from tests.yardstick import idle_core_seconds
         ('<p style="background:url(https://evil.example/a.png)">a</p>', {"evil.example"}),
         ("<p>see https://evil.example/x and www.other.example</p>", {"evil.example", "www.other.example"}),
         ("plain text: http://evil.example", {"evil.example"}),
+        ("Write to a@evil.example, or <b>c@other.example</b>.", {"evil.example", "other.example"}),
+        ('<a href="mailto:?to=b@other.example">a</a>', {"other.example"}),
+        ('<a href="mailto:a%40evil.example?CC=b@other.example">a</a>', {"evil.example", "other.example"}),
         ('<a href="#top">a</a><a href="cid:x">b</a> a/b', set()),
     ],
 )
@@ -35,7 +38,7 @@ def test_every_kind_of_link_is_found(text: str, domains: set[str]) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("piece", ["a", "a:", "/", "<a ", "<!--", "www.", '<a href="x">', "mailto:"])
+@pytest.mark.parametrize("piece", ["a", "a:", "/", "<a ", "<!--", "www.", '<a href="x">', "mailto:", "a@", "@a"])
 def test_links_are_found_in_linear_time(piece: str) -> None:
     """A body of any shape and of the largest size takes seconds and not hours."""
     few, many = (idle_core_seconds(partial(link_domains, piece * count)) for count in (20_000, 80_000))

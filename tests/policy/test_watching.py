@@ -124,3 +124,16 @@ async def test_signal_has_the_file_looked_at_now(watched: Watched) -> None:
         async with asyncio.timeout(20):
             while watched.in_force != ["second"]:  # noqa: ASYNC110 - the watcher tells nobody
                 await asyncio.sleep(0.01)
+
+
+async def test_file_that_nests_too_deeply_is_refused_and_the_next_one_is_read(watched: Watched) -> None:
+    """Hundreds of `||` are no policy that can be read; the watcher says so and goes on."""
+    many = " || ".join(f'resource.domains.contains("d{number}.example")' for number in range(600))
+    watched.file.write_text(f'@id("many") forbid(principal, action, resource) when {{ {many} }};')
+    await watched.watcher.look()
+    refused, in_force = watched.changes("refused"), watched.in_force
+    watched.file.write_text(policy("next"))
+    await watched.watcher.look()
+
+    assert (refused, in_force) == (1, ["first"])
+    assert watched.in_force == ["next"]

@@ -22,12 +22,12 @@ from m365_mcp.errors import (
     TooManyHeld,
 )
 from m365_mcp.sending.approvals import Approvals
-from m365_mcp.sending.held_mail import MAX_HELD
+from m365_mcp.sending.held_mail import MAX_HELD, HeldMail
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.message_json import message_as_json, message_from_json
 from m365_mcp.sending.outbox import Outbox
 from m365_mcp.sending.own_drafts import OwnDrafts
-from m365_mcp.sending.send_strategy import Approval, SendReceipt
+from m365_mcp.sending.send_strategy import Approval
 from m365_mcp.sending.shown_pictures import MAX_SHOWN_BYTES
 from tests.inprocess import ADA
 from tests.sending.test_outbox import FILE, MARIE, PICTURE, Post, post, send, to_grace
@@ -75,7 +75,7 @@ async def test_i6_l1_mail_waits_by_every_way_and_leaves_once_when_it_is_approved
     assert before == []
     assert len(after) == 1
     assert left == ()
-    assert sum(isinstance(answer, SendReceipt) for answer in answers) == 1
+    assert sum(isinstance(answer, HeldMail) for answer in answers) == 1
     assert sum(isinstance(answer, M365Error) for answer in answers) == 4
     assert after[0]["headers"][0]["value"] == mail.id if way == "send" else True
     if way == "send":
@@ -157,16 +157,21 @@ async def test_i5_l1_mail_that_waited_too_long_asks_anew() -> None:
 
 
 async def test_l1_person_has_room_for_twenty_mails() -> None:
-    """What does not fit is refused, is not held, and can be sent when there is room."""
+    """What does not fit is refused, is not held, leaves no draft, and can be sent when there is room."""
     async with asking() as (one, approvals):
         for number in range(MAX_HELD):
             await send(one.ada, subject=f"Mail {number}")
         with pytest.raises(TooManyHeld):
             await send(one.ada, subject="One more")
+        original = await replace(one, grace=replace(one.grace, is_approved=True)).ask()
+        with pytest.raises(TooManyHeld):
+            await one.answer(original)
+        drafts = await one.drafts_left()
         [first, *rest] = await approvals.of(one.ada.person)
         await approvals.decline(first)
         receipt = await send(one.ada, subject="One more")
 
+        assert drafts == 0
         assert len(rest) == MAX_HELD - 1
         assert len(await approvals.of(one.ada.person)) == MAX_HELD
     assert receipt.approval.status == "approval_needed"

@@ -341,11 +341,12 @@ async def test_approved_mail_is_decided_with_the_groups_of_then(tmp_path: Path) 
         approvals = room.world.container.approvals
         first, second = await approvals.of((await room.world.outbox(room.tokens[ADA])).person)
         outside, inside = (first, second) if MARIE in first.addresses else (second, first)
+        digests = [(await approvals.show(mail)).digest for mail in (outside, inside)]
         await room.put_into(ADA)
         await room.refresh()
         with pytest.raises(PolicyDenied):
-            await approvals.approve(outside, "")
-        await approvals.approve(inside, "")
+            await approvals.approve(outside, digests[0])
+        await approvals.approve(inside, digests[1])
 
         assert [mail["to"][0]["address"] for mail in await room.world.sent()] == [GRACE]
 

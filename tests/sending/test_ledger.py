@@ -299,6 +299,18 @@ async def test_outcome_is_stored_and_the_lease_released_at_once() -> None:
     assert [(await book.entry(name) or {})["state"] for name in PLAIN.names()] == ["sent", "sent"]
 
 
+async def test_lease_that_may_have_expired_before_the_send_is_acquired_anew() -> None:
+    """A reservation that took long leaves no send without a lease."""
+    book = Book()
+    reserved = await book.ledger.reserve(PLAIN)
+    assert reserved.lease is not None
+    reserved.lease.sure_until = 0.0
+    await book.store.records.overwrite(Write("m365-leases", reserved.lease.name, None))
+
+    async with book.ledger.holding_lease(reserved):
+        assert (await book.store.records.read("m365-leases", reserved.lease.name)).value is not None
+
+
 async def test_outcome_without_a_sure_lease_changes_no_record_of_another_call() -> None:
     """A send that may have lost its lease compares before it writes."""
     book = Book()

@@ -156,9 +156,10 @@ async def test_level_holds_for_mail_that_waits_for_approval(level: str) -> None:
         await send(one.ada)
         approvals = one.world.container.approvals
         [mail] = await approvals.of(one.ada.person)
+        shown = await approvals.show(mail)
         lowered = replace(approvals, outgoing=at_level(one.ada, level).outgoing)
         with pytest.raises(PolicyDenied, match="M365_SEND_LEVEL"):
-            await lowered.approve(mail, "")
+            await lowered.approve(mail, shown.digest)
 
         assert await one.world.sent() == []
 

@@ -97,6 +97,53 @@ async def test_h18_mail_that_new_policies_forbid_is_cancelled_and_kept_as_a_draf
     assert record["unmapped"]["recipient_domains"] == {"contoso.example": 2, "fabrikam.example": 1}
 
 
+@pytest.mark.parametrize("problem", [None, "throttled"])
+async def test_h18_cancelled_mail_is_kept_however_graph_fails_in_between(problem: str | None) -> None:
+    """A draft that could not be made yet is made in the next round; the mail is not taken for one that is gone."""
+    async with post() as one:
+        await schedule(one.ada, to=[MARIE], subject="Out")
+        [mail] = await recorded(one.ada)
+        await one.ada.outgoing.scheduled.replace(one.ada.person, mail.model_copy(update={"problem": problem}))
+        enforce(one.world, NOT_TO_FABRIKAM)
+        await one.world.fault({"method": "POST", "path": "/v1.0/me/messages"}, BUSY, times=9)
+        await one.world.container.scheduled_review.review()
+        [stopped] = await recorded(one.ada)
+        await one.world.control("DELETE", "faults")
+        await one.world.container.scheduled_review.review()
+
+        assert stopped.is_stopped
+        assert await recorded(one.ada) == []
+        assert [draft["subject"] for draft in await drafts_of(one.ada)] == ["Out"]
+        assert await subjects(one.world) == []
+
+
+async def test_h18_mail_that_was_deleted_before_the_store_failed_is_kept_as_a_draft() -> None:
+    """The record says first that Exchange is asked to stop it, so that a later round knows whose deletion it was."""
+    async with post() as one:
+        await schedule(one.ada, to=[MARIE], subject="Out")
+        [mail] = await recorded(one.ada)
+        await Schedule(one.ada).call_back(mail.draft_id)
+        begun = mail.model_copy(update={"cancelled_by": "operator", "is_begun": True})
+        await one.ada.outgoing.scheduled.replace(one.ada.person, begun)
+        await one.world.container.scheduled_review.review()
+
+        assert [draft["subject"] for draft in await drafts_of(one.ada)] == ["Out"]
+        assert await recorded(one.ada) == []
+
+
+async def test_h18_mark_of_an_operator_outlives_what_a_review_writes_back() -> None:
+    """A review that read the record before the mark was made does not take it away."""
+    async with post() as one:
+        await schedule(one.ada, to=[MARIE])
+        scheduled = one.ada.outgoing.scheduled
+        [before] = await recorded(one.ada)
+        await scheduled.replace(one.ada.person, before.model_copy(update={"cancelled_by": "operator"}))
+        await scheduled.replace(one.ada.person, before.after_decision("edition", None))
+
+        [after] = await recorded(one.ada)
+        assert (after.cancelled_by, after.decided[-1]) == ("operator", "edition")
+
+
 async def test_h18_mail_that_the_person_cancels_is_recorded_once(tmp_path: Path) -> None:
     """The trail says that it does not leave, without its addresses; a second call is refused and leaves no record."""
     trail = tmp_path / "audit.ndjson"

@@ -135,7 +135,7 @@ async def test_h11_value_of_another_type_counts_as_missing_and_hides_no_other(re
     await client.aclose()
 
     assert swapped is None
-    assert found == {"good": {"a": 1}, "bad": None}
+    assert found == {"good": {"a": 1}}
     assert again is not None
 
 
@@ -151,6 +151,62 @@ async def test_h11_key_that_is_no_text_hides_no_other(redis: Redis, name: bytes)
     await client.aclose()
 
     assert {key: value for key, value in found.items() if value is not None} == {"good": {"a": 1}}
+
+
+@pytest.mark.parametrize("old", [None, {"a": 0}])
+async def test_write_whose_response_was_lost_counts_as_made(redis: Redis, old: dict[str, int] | None) -> None:
+    """The Redis client reports a lost connection as a lost race, or asks again; the record tells who has written it."""
+    client = connect(redis.url)
+    await client.flushall()
+    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    stored = ABSENT if old is None else await records.compare_and_swap("m365-sessions", "x", ABSENT, old, 60)
+    assert stored is not None
+    cutting = await cut_after(redis, b"$4\r\nEXEC\r\n" if old else b"$3\r\nSET\r\n")
+    through = connect(cutting.url)
+
+    written = await Records(RedisBackend(through, Guard()), RecordCipher(KEY)).compare_and_swap(
+        "m365-sessions", "x", stored, {"a": 1}, 60
+    )
+    found = await records.read("m365-sessions", "x")
+    await asyncio.gather(through.aclose(), client.aclose(), cutting.close())
+
+    assert cutting.cuts == 1
+    assert written is not None
+    assert found.value == {"a": 1}
+
+
+class Cutting:
+    """A way to Redis that loses the first response to a command, which Redis has carried out."""
+
+    def __init__(self, redis: Redis, command: bytes) -> None:
+        self._redis, self._command = redis, command
+        self.cuts = 0
+        self.url = ""
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = self._redis.url.replace(f":{self._redis.port}/", f":{self._server.sockets[0].getsockname()[1]}/")
+
+    async def close(self) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_redis, to_redis = await asyncio.open_connection("127.0.0.1", self._redis.port)
+        while request := await reader.read(65_536):
+            to_redis.write(request)
+            response = await from_redis.read(65_536)
+            if self._command in request and not self.cuts:
+                self.cuts += 1
+                break
+            writer.write(response)
+        writer.transport.abort()
+        to_redis.transport.abort()
+
+
+async def cut_after(redis: Redis, command: bytes) -> Cutting:
+    cutting = Cutting(redis, command)
+    await cutting.open()
+    return cutting
 
 
 async def test_s11_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:

@@ -66,7 +66,7 @@ class Served:
         """Have the person send the only mail that waits."""
         approvals = self.world.container.approvals
         [mail] = await approvals.of(self.ada.person)
-        await approvals.approve(mail, "")
+        await approvals.approve(mail, (await approvals.show(mail)).digest)
 
 
 @asynccontextmanager
@@ -216,3 +216,28 @@ async def test_i6_only_2025_11_25_knows_the_error(version: str) -> None:
 
     found = answer.get("error", {}).get("code") or answer["result"]["structuredContent"]["status"]
     assert found == {"2025-06-18": "approval_needed", "2025-11-25": -32042}[version]
+
+
+async def test_i6_deliberate_copy_is_not_asked_for_in_a_circle() -> None:
+    """The client's next call would be another copy: the result has the link, and the person is asked nothing more."""
+    async with served() as one, one.client("legacy", AskedPerson()) as client:
+        first = await call(client, "send_mail", **MAIL, allow_duplicate=True)
+        await one.press_send()
+
+        assert first["status"] == "approval_needed"
+        assert len(await one.world.sent()) == 1
+
+
+async def test_l1_mail_with_uploads_has_one_id_everywhere() -> None:
+    """The result, the page, the status and the record name the same mail; another way to send its draft finds it."""
+    async with served() as one, one.client("legacy") as client:
+        files = await call(client, "attach_files", **MAIL, files=[{"name": "a.txt"}])
+        async with one.world.http() as http:
+            assert (await http.put(files["files"][0]["upload_url"], content=b"x")).status_code == 201
+        held = await call(client, "send_with_attachments", draft_id=files["draft_id"])
+        status = await call(client, "get_send_status", message_id=held["message_id"])
+        waiting = await one.world.container.approvals.of(one.ada.person)
+
+    assert held["approval_url"].endswith(held["message_id"])
+    assert status["status"] == "approval_needed"
+    assert [mail.id for mail in waiting] == [held["message_id"]]

@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -320,3 +321,14 @@ async def test_l4_flood_of_the_pages_is_refused_with_a_page(language: str) -> No
     assert ("Wait a moment" if language == "en" else "請稍候") in text_of(pages[1])
     assert other.status_code == 302
     assert program.json()["error"] == "approval_too_often"
+
+
+async def test_a22_two_servers_on_one_host_keep_their_proofs_apart() -> None:
+    """The cookies have a digest of the server's address in their names, so that none hides another's."""
+    async with waiting() as one:
+        proofs = one.world.container.proofs
+    below = copy(proofs)
+    below._client = replace(proofs._client, base_url=f"{SERVER}/b")
+
+    names = ("m365-approval-proof", "m365-approval-sign-in")
+    assert {proofs._name(name) for name in names} & {below._name(name) for name in names} == set()

@@ -202,7 +202,9 @@ class BrowserProofs:
         return f"{self._client.base_url}{CALLBACK}"
 
     def _name(self, name: str) -> str:
-        return f"__Secure-{name}" if self._client.base_url.startswith("https:") else name
+        """Return the name of a cookie, with a digest of this server's address: another one may have the same host."""
+        tagged = f"{name}-{hashlib.sha256(self._client.base_url.encode()).hexdigest()[:8]}"
+        return f"__Secure-{tagged}" if self._client.base_url.startswith("https:") else tagged
 
     def _get(self, request: Request, name: str, seconds: float) -> dict[str, Any] | None:
         text = request.cookies.get(self._name(name))

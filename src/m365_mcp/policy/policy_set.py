@@ -211,7 +211,10 @@ def _parse(text: str) -> None:
 
 
 def _as_json(text: str) -> dict[str, dict[str, Any]]:
-    found = json.loads(cedarpy.policies_to_json_str(text))
+    try:
+        found = json.loads(cedarpy.policies_to_json_str(text))
+    except RecursionError:
+        raise PolicyMistake("A policy is nested too deeply; write one set and containsAny for many ||") from None
     if found.get("templates"):
         raise PolicyMistake("A policy has a slot such as ?principal; write the policy without slots")
     policies: dict[str, dict[str, Any]] = found["staticPolicies"]

@@ -101,6 +101,9 @@ class PolicyWatcher:
         except SettingsMistake as mistake:
             self._refuse(mistake.mistakes[0][1])
             return
+        except Exception as error:
+            self._refuse(f"they cannot be read ({type(error).__name__})")
+            return
         self._mistake = None
         if policies.digest != self.decision_point.policies.digest:
             self._replace(policies)

@@ -21,7 +21,7 @@ from m365_mcp.sending.origin import Origin
 from m365_mcp.sending.outbox import Outbox, Outgoing, mailbox_of
 from m365_mcp.sending.scheduling import deferred_send
 from m365_mcp.sending.send_events import tell_of_refusal
-from m365_mcp.sending.send_strategy import SendReceipt, SendStrategy
+from m365_mcp.sending.send_strategy import SendStrategy
 from m365_mcp.sending.shown_pictures import pictures_of, read_pictures, with_pictures
 from m365_mcp.sending.strategies import DirectSend, DraftSend, ExistingDraftSend
 
@@ -61,6 +61,11 @@ class ShownMail:
     wants_delivery_receipt: bool = False
     digest: str = ""
     first_time: frozenset[str] = frozenset()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of all that get it."""
+        return tuple(person.address for field in ("to", "cc", "bcc") for person in self.people[field])
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,8 @@ class Approvals:
             raise ApprovalOver
         return message
 
-    async def approve(self, mail: HeldMail, digest: str) -> SendReceipt:
-        """Send a mail that the person has read and approved, once.
+    async def approve(self, mail: HeldMail, digest: str) -> HeldMail:
+        """Send a mail that the person has read and approved, once; return it with the recipients that got it.
 
         Args:
             digest: what the page had shown.
@@ -133,20 +138,33 @@ class Approvals:
             PolicyDenied, PolicyFailed: the policies of now do not permit it.
             OutcomeUnknown, M365Error: see `Delivery.send`.
         """
+        delivery = self.outgoing.delivery
         try:
-            strategy = await self._approved(mail, digest)
+            mail, strategy = await self._approved(mail, digest)
+        except ApprovalOver:
+            raise  # somebody has decided it, which has a record of its own
         except M365Error as error:
-            tell_of_refusal(self.outgoing.delivery.observer, mail, error)
+            tell_of_refusal(delivery.observer, mail, error, delivery.approval.proof)
             raise
-        return await self.outgoing.delivery.send_held(mail, strategy)
+        await delivery.send_held(mail, strategy)
+        return mail
 
-    async def _approved(self, mail: HeldMail, digest: str) -> SendStrategy:
-        """Return what sends the mail, if it still is what the page had shown. Raises as `approve` does."""
+    async def _approved(self, mail: HeldMail, digest: str) -> tuple[HeldMail, SendStrategy]:
+        """Return the mail with the recipients of now, and what sends it, if it still is what the page had shown.
+
+        Raises as `approve` does.
+        """
         outbox = await self._outbox(mail)
         message = await self._content(mail) if mail.draft_id is None else None
-        if digest != await _digest_now(mail, message, outbox):
+        if message is None:
+            shown = await _shown_draft(mail, outbox)
+            now = shown.digest
+            mail = mail.model_copy(update={"addresses": shown.addresses})
+        else:
+            now = await outbox.run(partial(message_digest, message))
+        if digest != now:
             raise ApprovalVoid
-        return _strategy(mail, message, outbox, digest)
+        return mail, _strategy(mail, message, outbox, digest)
 
     async def decline(self, mail: HeldMail) -> None:
         """Discard a mail; a draft that a reply or forward had made goes to Deleted Items. Raises ApprovalOver."""
@@ -176,12 +194,6 @@ def _strategy(mail: HeldMail, message: Message | None, outbox: Outbox, digest: s
     if mail.way == "direct":
         return DirectSend(outbox.mailbox, message, permit)
     return DraftSend(outbox.drafts, message, permit)
-
-
-async def _digest_now(mail: HeldMail, message: Message | None, outbox: Outbox) -> str:
-    if message is None:
-        return (await _shown_draft(mail, outbox)).digest
-    return await outbox.run(partial(message_digest, message))
 
 
 async def _shown_message(mail: HeldMail, message: Message, outbox: Outbox) -> ShownMail:

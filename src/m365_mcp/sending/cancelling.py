@@ -20,6 +20,8 @@ from m365_mcp.errors import (
     AlreadySent,
     InvalidArgument,
     M365Error,
+    MessageMissing,
+    MessageTooLarge,
     PolicyDenied,
     PolicyFailed,
     SignInNeeded,
@@ -79,15 +81,15 @@ class Cancelling:
             if mail.cancelled_by is None:
                 return "permitted"
             await self._cancel(outbox, mail)
-        except InvalidArgument:  # the person has cancelled it, or deleted it for good
-            await self.scheduled.remove(person, mail.id)
-            return "gone"
         except AlreadySent as error:
             await self.give_up(person, mail.model_copy(update={"problem": mail.cancelled_by and error.code}))
             return "sent"
         except StorageUnavailable:
             raise
         except M365Error as error:
+            if _is_gone(error):
+                await self.scheduled.remove(person, mail.id)
+                return "gone"
             if error.code != mail.problem:
                 _log.warning("scheduled_mail_waits", message_id=mail.id, code=error.code, rule=mail.rule)
                 await self.scheduled.replace(person, mail.model_copy(update={"problem": error.code}))
@@ -149,7 +151,14 @@ class Cancelling:
         """Stop a message, keep it as a draft, and forget it. Raises AlreadySent, MessageMissing, M365Error."""
         content = await outbox.drafts.content(mail.draft_id)
         if not mail.is_stopped:
-            await Schedule(outbox).call_back(mail.draft_id)
+            # First, so that a later round does not take our own deletion for the person's.
+            was_begun, mail = mail.is_begun, mail.model_copy(update={"is_begun": True})
+            await self.scheduled.replace(outbox.person, mail)
+            try:
+                await Schedule(outbox).call_back(mail.draft_id)
+            except MessageMissing:
+                if not was_begun:
+                    raise
             mail = mail.model_copy(update={"is_stopped": True, "problem": None})
             await self.scheduled.replace(outbox.person, mail)
         await _keep(outbox, mail, content)
@@ -163,6 +172,11 @@ class Cancelling:
         event = cancellation(person, mail.origin, mail.id, mail.addresses, outcome)
         self.outgoing.delivery.metrics.sends.labels(outcome).inc()
         self.outgoing.delivery.observer.end(replace(event, code=mail.problem, policy=mail.rule))
+
+
+def _is_gone(error: M365Error) -> bool:
+    """Return whether the person has cancelled the message, or deleted it for good; one that is too large is there."""
+    return isinstance(error, InvalidArgument) and not isinstance(error, MessageTooLarge)
 
 
 async def _keep(outbox: Outbox, mail: ScheduledMail, content: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -144,7 +145,10 @@ class Delivery:
             async with self.ledger.holding_lease(reservation):
                 receipt = await self._perform(RunningSend(reservation), observed, strategy, no_progress)
         except Unavailable:
-            await self.ledger.hold_again(mail.names, mail.id, mail.expires_at)
+            with suppress(StorageUnavailable):  # then a repeat of the call asks the person anew
+                kept = await self.held.find(mail.id)
+                if kept is not None and not kept.is_decided:  # its session may have ended meanwhile
+                    await self.ledger.hold_again(mail.names, mail.id, mail.expires_at)
             raise
         except M365Error:
             await self.held.close(mail, mail.window_seconds)

@@ -231,7 +231,9 @@ class Ledger:
             StorageUnavailable: the store gave no lease; the caller must not send.
         """
         try:
-            lease = reservation.lease or await self.leases.acquire((_lease(reservation),), LEASE_WAIT_SECONDS)
+            lease = reservation.lease
+            if lease is None or not lease.is_sure:
+                lease = await self.leases.acquire((_lease(reservation),), LEASE_WAIT_SECONDS)
         except TimeoutError as error:
             raise StorageUnavailable from error
         async with self.leases.renewing(lease):
@@ -251,8 +253,11 @@ class Ledger:
             return
         content = reservation.entry.model_copy(update=changes).model_dump()
         writes = [Write(COLLECTION, name, content, reservation.seconds) for name in reservation.names]
-        async with self.leases.releasing(lease) as release:
-            await self.records.overwrite(*writes, release)
+        try:
+            async with self.leases.releasing(lease) as release:
+                await self.records.overwrite(*writes, release)
+        except TimeoutError:  # the write had to wait so long that the lease is not sure any more
+            await self.update(reservation, **changes)
 
     async def update(self, reservation: Reservation, **changes: Any) -> Reservation:
         """Change the entry of a send and return it. When another call has changed the record, return its entry instead.

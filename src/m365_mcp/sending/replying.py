@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from m365_mcp.errors import M365Error
+from m365_mcp.errors import M365Error, TooManyHeld
 from m365_mcp.graph.attachments import Attached, list_attachments
 from m365_mcp.graph.drafts import marked
 from m365_mcp.graph.items import Item
@@ -86,8 +86,8 @@ class Replies:
         )
         try:
             receipt = await self.outbox.deliver(request, item.addresses, strategy, progress)
-        except M365Error:
-            if not strategy.has_started:
+        except M365Error as error:
+            if not strategy.has_started or isinstance(error, TooManyHeld):
                 await strategy.discard()
             raise
         if receipt.is_repeat or (receipt.approval is not None and receipt.message_id != message_id):

@@ -42,6 +42,7 @@ class ScheduledMail(BaseModel):
         decided: the editions of the policies under which it was decided, the newest last.
         cancelled_by: who wants it cancelled; None: it may leave.
         rule: the id of the policy that forbids it.
+        is_begun: whether Exchange was asked not to send it.
         is_stopped: whether Exchange does not send it any more, and only the draft is left to be made.
         problem: the code of the error because of which it could not be decided or cancelled yet.
     """
@@ -60,6 +61,7 @@ class ScheduledMail(BaseModel):
     decided: tuple[str, ...] = ()
     cancelled_by: Canceller | None = None
     rule: str | None = None
+    is_begun: bool = False
     is_stopped: bool = False
     problem: str | None = None
 
@@ -73,6 +75,19 @@ class ScheduledMail(BaseModel):
         decided = (*(one for one in self.decided if one != edition), edition)[-MAX_EDITIONS:]
         forbidden = {} if rule is None else {"cancelled_by": self.cancelled_by or "policy", "rule": rule}
         return self.model_copy(update={"decided": decided, "problem": None, **forbidden})
+
+    def with_marks_of(self, known: ScheduledMail) -> ScheduledMail:
+        """Return it with what another record of it says that is never taken back: that it must not leave, and does not.
+
+        The record of the store may have got its marks since this one was read.
+        """
+        marks = {
+            "cancelled_by": self.cancelled_by or known.cancelled_by,
+            "rule": self.rule or known.rule,
+            "is_begun": self.is_begun or known.is_begun,
+            "is_stopped": self.is_stopped or known.is_stopped,
+        }
+        return self.model_copy(update=marks)
 
 
 class PersonsMail(BaseModel):
@@ -112,13 +127,18 @@ class ScheduledMails:
         await self._change(person, added)
 
     async def replace(self, person: PersonId, mail: ScheduledMail) -> None:
-        """Change the record of a message, unless it has been removed. Raises StorageUnavailable."""
-        await self._change(
-            person,
-            lambda found: (
-                found.model_copy(update={"mail": {**found.mail, mail.id: mail}}) if mail.id in found.mail else found
-            ),
-        )
+        """Change the record of a message, unless it has been removed. Raises StorageUnavailable.
+
+        What was marked stays marked: somebody may have wanted the message cancelled since the caller read the record.
+        """
+
+        def replaced(found: PersonsMail) -> PersonsMail:
+            known = found.mail.get(mail.id)
+            if known is None:
+                return found
+            return found.model_copy(update={"mail": {**found.mail, mail.id: mail.with_marks_of(known)}})
+
+        await self._change(person, replaced)
 
     async def remove(self, person: PersonId, *ids: str) -> None:
         """Remove the records of messages that were sent or cancelled. Raises StorageUnavailable."""

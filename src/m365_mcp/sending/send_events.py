@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, Protocol
 
-from m365_mcp.errors import M365Error, OutcomeUnknown, PolicyDenied, PolicyFailed
+from m365_mcp.errors import ApprovalOver, M365Error, OutcomeUnknown, PolicyDenied, PolicyFailed
 from m365_mcp.mail import Message
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
@@ -110,9 +110,9 @@ def tell_of_expiry(metrics: Metrics, observer: SendObserver, mail: HeldMail) -> 
     observer.end(event_of(mail, None, "expired"))
 
 
-def tell_of_refusal(observer: SendObserver, mail: HeldMail, error: M365Error) -> None:
+def tell_of_refusal(observer: SendObserver, mail: HeldMail, error: M365Error, proof: str) -> None:
     """Tell the observer that an approval sent nothing, because of an error before the send began."""
-    observer.end(replace(event_of(mail, None), outcome="not_sent", code=error.code))
+    observer.end(replace(event_of(mail, None, proof=proof), outcome="not_sent", code=error.code))
 
 
 def content_of(message: Message) -> SendContent:
@@ -187,7 +187,12 @@ class ObservedSend:
         return receipt
 
     def _failed(self, error: BaseException) -> None:
-        """Tell that Graph did not accept the message, or that this is not known."""
+        """Tell that Graph did not accept the message, or that this is not known.
+
+        An approval that came second tells nothing: the first one has a record of its own.
+        """
+        if isinstance(error, ApprovalOver):
+            return
         if not isinstance(error, M365Error):
             self._end("unknown", code="internal_error")
             return

@@ -108,7 +108,7 @@ class RedisBackend:
         """Replace `old` by `new` in one transaction; where nothing is expected, one command does it."""
         if old is None and new is not None:
             [is_new] = await self.create([Text(collection, key, new, seconds)])
-            return is_new
+            return is_new or await self.get(collection, key) == new  # the client may have asked again
         name = f"{collection}:{key}"
         async with self._guard.within_limits(), self._client.pipeline() as pipe:
             try:
@@ -121,8 +121,8 @@ class RedisBackend:
                 else:
                     pipe.set(name, new, px=max(1, round(seconds * 1000)))
                 await pipe.execute()
-            except WatchError:  # another caller was first
-                return False
+            except WatchError:  # another caller was first, or the connection was lost and this write was made
+                return new is not None and await self._client.get(name) == new
             except (UnicodeDecodeError, ResponseError) as error:
                 if not _is_no_text(error):
                     raise

@@ -98,7 +98,7 @@ class FlooredCounters:
         self._note(change)
         parts = self._parts.get(change.key)
         floors = {} if parts is None else parts.floors(before, change.added)
-        low = {name: floor for name, floor in floors.items() if found.get(name, 0) < floor}
+        low = {name: floor for name, floor in floors.items() if found.get(name, 0) < floor and floor > 0}
         if parts is not None and low and not parts.is_reported:
             parts.is_reported = True
             self._reports.report(StoreRolledBack(COLLECTION, change.key, "lower"))

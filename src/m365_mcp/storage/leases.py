@@ -120,10 +120,15 @@ class Leases:
 
     @asynccontextmanager
     async def releasing(self, lease: Lease) -> AsyncIterator[Write]:
-        """Have the block release a lease that is sure, by writing what this yields together with other records."""
+        """Have the block release a lease that is sure, by writing what this yields together with other records.
+
+        Raises:
+            TimeoutError: the write did not end while the lease was sure; it may have been made.
+        """
         lease.is_released = True
         try:
-            yield Write(_COLLECTION, lease.name, None)
+            async with asyncio.timeout(OPERATION_SECONDS):  # with the wait for its turn: `is_sure` counts on it
+                yield Write(_COLLECTION, lease.name, None)
         except BaseException:
             lease.is_released = False
             raise
@@ -152,6 +157,9 @@ class Leases:
                 renewed = await self._records.compare_and_swap(
                     _COLLECTION, lease.name, lease.stored, lease.stored.value, self._seconds
                 )
+                if renewed is None and not lease.is_released:  # or an earlier renewal was made and its response lost
+                    found = await self._records.read(_COLLECTION, lease.name)
+                    renewed = found if found.value == lease.stored.value else None
             except StorageUnavailable:
                 continue  # the store may respond again before the lease expires
             if renewed is None and lease.is_released:
@@ -166,7 +174,7 @@ class Leases:
         """Release a lease; when the store does not respond, the lease expires."""
         if lease.is_released:
             return
-        with contextlib.suppress(StorageUnavailable):
+        with contextlib.suppress(StorageUnavailable, TimeoutError):
             if lease.is_sure:
                 async with self.releasing(lease) as write:
                     await self._records.overwrite(write)

@@ -39,12 +39,14 @@ class Rule:
         fields: the fields that must not go back; None: the whole record, which then outlives its deletion, too.
         states: only records with one of these in the field `state`; None: all.
         ended_seconds: how long a deleted record stays deleted; None: this server deletes none before it expires.
+        brief: states whose successors may expire sooner: if such a record is missing, it has ended elsewhere.
         most: how many records are remembered; the least recently used are forgotten first.
     """
 
     fields: tuple[str, ...] | None = None
     states: tuple[str, ...] | None = None
     ended_seconds: float | None = None
+    brief: tuple[str, ...] = ()
     most: int = 5_000
 
     def holds(self, value: Mapping[str, Any]) -> bool:
@@ -61,7 +63,7 @@ RULES: Mapping[str, Rule] = {
     # A deleted session has ended. Its tokens of Entra may go back, because Entra's old refresh tokens stay valid.
     "m365-sessions": Rule(fields=("issued",), ended_seconds=90 * DAY_SECONDS, most=40_000),
     # A send that failed may be tried again, so nothing is lost when its record goes back.
-    "m365-sends": Rule(states=("sending", "sent", "unknown", "held", "declined"), most=10_000),
+    "m365-sends": Rule(states=("sending", "sent", "unknown", "held", "declined"), brief=("held",), most=10_000),
     "m365-upload-tickets": Rule(states=("done",)),
     "m365-redeemed-codes": Rule(),
     "m365-client-assertions": Rule(),
@@ -182,6 +184,9 @@ class NewestSeen:
         """
         rule = RULES[collection]
         if found.value is not None and (found.number >= seen.number or _is_of_old_release(found, rule)):
+            return None
+        if is_missing and rule.brief and seen.kept is not None and json.loads(seen.kept).get("state") in rule.brief:
+            self._seen[collection].pop(key, None)
             return None
         if rule.ended_seconds is not None and is_missing:
             self.note_deletion(collection, key)

@@ -138,7 +138,8 @@ class Records:
         """
         write = Write(collection, key, value, seconds)
         seen = self._newest.find(collection, key)
-        if seen is not None and seen.number > stored.number and not (value is None and seen.kept is None):
+        is_ending = value is None and (stored.value is None or (seen is not None and seen.kept is None))
+        if seen is not None and seen.number > stored.number and not is_ending:
             return None  # the store may have gone back to what the caller read
         new, text = self._sealed(write, stored.number)
         if not await self._backend.compare_and_swap(collection, key, stored.version, text.text, seconds):

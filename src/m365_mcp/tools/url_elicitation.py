@@ -60,7 +60,8 @@ class UrlElicitation(Middleware):
         """Run the tool; for a mail that waits since now, ask a client that can to open its page."""
         result = await call_next(context)
         request = context.fastmcp_context.request_context if context.fastmcp_context else None
-        if not isinstance(result, HeldResult) or request is None:
+        is_copy = bool((context.message.arguments or {}).get("allow_duplicate"))  # the next call is another copy
+        if not isinstance(result, HeldResult) or request is None or is_copy:
             return result
         fields: dict[str, Any] = result.structured_content or {}
         if request.protocol_version in MODERN_PROTOCOL_VERSIONS:

@@ -149,7 +149,13 @@ class PendingUploads:
         files = await self._received_files(batch)
         fingerprint = hashlib.sha256(draft_id.encode()).hexdigest()
         strategy = ExistingDraftSend(self.outbox.drafts, draft_id, batch.message_id, self._inspection(files))
-        request = SendRequest(self.outbox.person, fingerprint, own_key=f"draft {fingerprint}", content=strategy.content)
+        request = SendRequest(
+            self.outbox.person,
+            fingerprint,
+            own_key=f"draft {fingerprint}",
+            message_id=batch.message_id,
+            content=strategy.content,
+        )
         addresses = await self._addresses(batch)
         receipt = await self.outbox.deliver(request, addresses, strategy, progress)
         sent_to = strategy.inspected.addresses if strategy.inspected else addresses

@@ -96,8 +96,8 @@ class ApprovalPages:
             digest = form.get("digest", "")
             if self._ceremonies is not None:
                 await self._ceremonies.verify_to_send(mail, digest, form.get("answer", ""))
-            await self._approvals.approve(mail, digest)
-            return self._pages.approval_done(request, mail, was_sent=True)
+            sent = await self._approvals.approve(mail, digest)
+            return self._pages.approval_done(request, sent, was_sent=True)
         if form.get("decision") != "discard":
             raise ApprovalNotYours
         await self._approvals.decline(mail)
