@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -195,7 +196,7 @@ def _keys() -> tuple[RSAPrivateKey, ...]:
 
 @asynccontextmanager
 async def running(**changes: Any) -> AsyncIterator[World]:
-    """Run a server with these settings, and a simulator of its own."""
+    """Run a server with these settings, and a simulator of its own; `clock` is that of the rate limits."""
     keys = iter(_keys() * 10)
     base = changes.get("mcp_server_base_url", SERVER)
     uris = (*REDIRECT_URIS, f"{base}/auth/callback")
@@ -203,8 +204,9 @@ async def running(**changes: Any) -> AsyncIterator[World]:
     network = Network(
         origin_of(base), microsoft=simulator.microsoft, uploads=simulator.uploads, control=simulator.tester
     )
+    clock = changes.pop("clock", time.monotonic)
     container = build_container(settings.load(**{**SETTINGS, **changes}), network)
-    server = assemble(container)
+    server = assemble(container, clock)
     network.transports["server"] = httpx2.ASGITransport(server)
     yield World(container, simulator, network, server)
     await container.close()

@@ -169,7 +169,8 @@ async def test_page_of_a_held_mail_marks_who_is_new(tmp_path: Path) -> None:
     async with post(m365_policy_file=file) as one:
         approvals = one.world.container.approvals
         await send(one.ada, to=[GRACE])
-        await approvals.approve((await approvals.of(one.ada.person))[0], "")
+        [first] = await approvals.of(one.ada.person)
+        await approvals.approve(first, (await approvals.show(first)).digest)
         assert (await send(one.ada, to=[GRACE], subject="Again")).approval is None
         await send(one.ada, to=[GRACE, MARIE])
         [mail] = await approvals.of(one.ada.person)

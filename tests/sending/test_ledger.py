@@ -442,33 +442,33 @@ async def test_message_that_is_composed_differently_gets_the_outcome_in_its_own_
 
 
 DRAFT = SendRequest(ADA, "a digest of the draft's id", own_key="draft d")
-AS_BEFORE = replace(DRAFT, own_key=None, idempotency_key="draft d")  # as versions before this one recorded it
+CALLERS = SendRequest(ADA, "another message", idempotency_key="draft d")
+AS_BEFORE = replace(CALLERS, idempotency_key=None, own_key="draft d")  # as versions before this one recorded it
 
 
 @pytest.mark.parametrize(
     ("state", "is_repeat"), [("sent", True), ("unknown", True), ("held", True), ("declined", True), ("failed", False)]
 )
-async def test_draft_that_an_earlier_version_recorded_is_a_repeat(state: Any, is_repeat: bool) -> None:
-    """A record under the old name counts as long as it lasts; after a failure the draft is sent under the new name."""
+async def test_key_like_ours_that_an_earlier_version_recorded_is_a_repeat(state: Any, is_repeat: bool) -> None:
+    """A record under the old name counts as long as it lasts; after a failure the mail is sent under the new name."""
     backend = TimedBackend()
     newest = NewestSeen(clock=lambda: backend.now)
     records = Records(backend, RecordCipher(Fernet(Fernet.generate_key())), newest)
     one = Ledger(records, Leases(records), clock=lambda: backend.now)
     await one.update(await one.reserve(AS_BEFORE), state=state, held_until=backend.now + 60)
 
-    found = await one.reserve(DRAFT)
+    found = await one.reserve(CALLERS)
     backend.now += one.windows.key + 1
-    later = await one.reserve(DRAFT)
+    later = await one.reserve(CALLERS)
 
     assert found.is_ours is not is_repeat
-    assert found.names == (AS_BEFORE if is_repeat else DRAFT).names()
+    assert found.names == (AS_BEFORE if is_repeat else CALLERS).names()
     assert later.is_ours
 
 
 async def test_h12_key_of_a_caller_that_is_spelled_like_ours_is_not_met() -> None:
     """A caller's mail with the key `draft d` neither stops the draft nor looks like its receipt, in either order."""
-    caller = SendRequest(ADA, "another message", idempotency_key="draft d")
-    for first, second in ((caller, DRAFT), (DRAFT, caller)):
+    for first, second in ((CALLERS, DRAFT), (DRAFT, CALLERS)):
         records = Records(TimedBackend(), RecordCipher(Fernet(Fernet.generate_key())))
         one = Ledger(records, Leases(records))
         await one.update(await one.reserve(first), state="sent", receipt={"accepted_at": "now"})

@@ -33,12 +33,12 @@ def test_records_of_a_request_have_the_names_of_v0_1_0_and_ours() -> None:
 
 
 def test_own_key_is_no_key_of_a_caller() -> None:
-    """Whatever a caller writes, its key names another record than ours; ours is remembered as long as a key."""
+    """Whatever a caller writes, its key names another record than ours, which has the name of every version."""
     ours = SendRequest(ADA, "ours", own_key="draft d")
-    theirs = [SendRequest(ADA, "ours", key) for key in ("draft d", "own draft d", "own\0draft d", "\0own draft d")]
+    theirs = [SendRequest(ADA, "ours", key) for key in ("draft d", "own draft d", "caller draft d", "key draft d")]
 
-    assert ours.names() == (ADA.record_key("own draft d"),)
+    assert ours.names() == (ADA.digest("key draft d"),)
     assert ours.names()[0] not in {name for one in theirs for name in one.names()}
-    assert ours.earlier_names() == theirs[0].names()
-    assert [one.earlier_names() for one in theirs] == [()] * 4
+    assert [one.earlier_names() for one in theirs] == [(ADA.digest("key draft d"),), (), (), ()]
+    assert ours.earlier_names() == ()
     assert (ours.has_key, theirs[0].has_key, SendRequest(ADA, "ours").has_key) == (True, True, False)

@@ -15,6 +15,9 @@ def new_message_id() -> str:
     return secrets.token_hex(16)
 
 
+OWN_PREFIX = "draft "  # begins every `own_key`
+
+
 @dataclass(frozen=True)
 class SendContent:
     """What a message contains, for a record of the send.
@@ -53,8 +56,8 @@ class SendRequest:
         save_to_sent: whether Graph stores a copy in Sent Items; of a draft it always does.
         origin: where the send comes from.
         content: returns what the message contains, for a record of the send; nobody calls it without one.
-        own_key: this server's own id for the send, of what is sent once only, such as a draft. No key of a caller is
-            equal to it, whatever the caller writes.
+        own_key: this server's own id for the send, of what is sent once only: a draft. Its
+            record has the name that every version gives it.
     """
 
     person: PersonId
@@ -78,19 +81,25 @@ class SendRequest:
         """Whether a key names the send, and not what the message contains."""
         return self.own_key is not None or self.idempotency_key is not None
 
+    @property
+    def _looks_like_ours(self) -> bool:
+        """Whether a caller's key is spelled like our own, and so gets a name that ours never have."""
+        return self.own_key is None and (self.idempotency_key or "").startswith(OWN_PREFIX)
+
     def earlier_names(self) -> tuple[str, ...]:
-        """Return the keys of the records that earlier versions wrote, where a caller's own key could be equal.
+        """Return the keys of the records that earlier versions wrote, where they differ from those of now.
 
         This may go in a version that does not run within `M365_SEND_KEY_HOURS` of one without `own_key`.
         """
-        return () if self.own_key is None else (self.person.digest(f"key {self.own_key}"),)
+        return (self.person.digest(f"key {self.idempotency_key}"),) if self._looks_like_ours else ()
 
     def names(self) -> tuple[str, ...]:
         """Return the keys of the records. Two people never share a key, and a deliberate copy has a new key."""
-        if self.own_key is not None:
-            return (self.person.record_key(f"own {self.own_key}"),)
-        if self.idempotency_key is not None:
-            return (self.person.digest(f"key {self.idempotency_key}"),)
+        if self._looks_like_ours:
+            return (self.person.record_key(f"caller {self.idempotency_key}"),)
+        key = self.own_key or self.idempotency_key
+        if key is not None:
+            return (self.person.digest(f"key {key}"),)
         if self.allow_duplicate:
             return (self.person.record_key(f"copy {secrets.token_hex(16)}"),)
         ours = self.person.record_key(f"request {self.fingerprint}")
