@@ -83,6 +83,7 @@ async def test_i1_i2_decision_that_arrives_many_times_sends_once(racers: int) ->
 
 
 @pytest.mark.parametrize("decision", ["", "SEND", "approve", "accept", "cancel", "true", "ok:false", "discard send"])
+@pytest.mark.sample(2)
 async def test_i4_answer_that_is_no_press_of_send_sends_nothing(decision: str) -> None:
     """Only `send` sends: what is neither `send` nor `discard` is refused, and the mail waits on."""
     async with waiting() as one, one.browser() as http:

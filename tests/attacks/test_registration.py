@@ -108,6 +108,7 @@ INWARDS = [
 
 
 @pytest.mark.parametrize("url", INWARDS)
+@pytest.mark.sample(6)
 async def test_b9_client_id_that_points_inwards_is_refused_without_a_packet(world: World, url: str) -> None:
     """Every spelling of an address of this machine or network is no client id, or no host that is asked."""
     target = target_of(url)

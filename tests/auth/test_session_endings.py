@@ -45,6 +45,7 @@ async def refuse(world: World, grant: str, number: int) -> M365Error:
 
 
 @pytest.mark.parametrize("number", ENDING)
+@pytest.mark.sample(2)
 async def test_f2_end_that_an_exchange_met_is_told_to_the_holder_of_the_tokens_only(number: int) -> None:
     """F2: the 401, its challenge and the refused refresh say number and meaning; other people's tokens stay good."""
     async with running() as world:

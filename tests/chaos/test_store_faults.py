@@ -18,7 +18,7 @@ from tests.chaos.replicas import make_replicas
 from tests.chaos.routes import FREE, ask_everywhere, expected
 from tests.e2e.programs import Redis, Simulator, free_port
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
 ANSWERS_SECONDS = 2.5  # one attempt at the store; a page that reads twice may take two of them
 
 

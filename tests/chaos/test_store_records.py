@@ -27,7 +27,7 @@ from tests.chaos.replicas import Replicas, make_replicas
 from tests.e2e.person import SignInFailed
 from tests.e2e.programs import Redis, Simulator
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
 Losing = Callable[[Lab, Spoil], Awaitable[list[int]]]
 """A piece of the flow in which one kind of record is spoilt; returns the statuses of what comes next."""
 REPLAY = "the mark of a code that was redeemed"

@@ -21,7 +21,7 @@ from tests.chaos.replicas import Replicas, make_replicas
 from tests.chaos.tally import CUT, REFUSED, Answer, Tally
 from tests.e2e.programs import Redis, Simulator
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
 
 
 @asynccontextmanager

@@ -315,6 +315,7 @@ async def test_k12_reply_to_a_copy_of_own_mail_leaves_the_person_out(writer: Ass
 
 
 @pytest.mark.parametrize("kind", ["as", "on_behalf"])
+@pytest.mark.sample(1)
 async def test_k12_reply_to_mail_of_a_shared_mailbox_goes_to_its_recipients(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path, kind: str
 ) -> None:

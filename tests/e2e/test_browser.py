@@ -20,7 +20,7 @@ from tests.e2e.grants import start_server
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, done, text_of
 from tests.e2e.programs import Redis, Server, Simulator, listens
 
-pytestmark = NEEDS_CHROMIUM
+pytestmark = [pytest.mark.full, *NEEDS_CHROMIUM]
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from cryptography.x509.oid import NameOID
 from tests.e2e.person import Assistant, PersonAtBrowser, text_of
 from tests.e2e.programs import Server, Simulator, make_server
 
+pytestmark = pytest.mark.full
+
 ISSUER = "https://cluster.example.com/"
 SUBJECT = "system:serviceaccount:mcp:mcp-server"
 AUDIENCE = "api://AzureADTokenExchange"

@@ -89,6 +89,7 @@ async def test_f2_empty_parameters_count_as_left_out(client: HandClient) -> None
 
 
 @pytest.mark.parametrize("state", ["a+b/c=", "%25&x", "über", "line\nbreak", "x" * 4000])
+@pytest.mark.sample(2)
 async def test_f17_state_comes_back_exactly_and_only_where_it_was_sent(client: HandClient, state: str) -> None:
     """A client without `state` finds none in the redirect; one with it finds the same bytes."""
     await client.register()

@@ -299,6 +299,7 @@ def test_taken_metrics_port_does_not_stop_the_server(simulator: Simulator, tmp_p
     assert "metrics_port_taken" in second.log
 
 
+@pytest.mark.full
 async def test_inspector_gets_the_server_over_stdio(tmp_path: Path) -> None:
     """`fastmcp dev inspector -m m365_mcp.commands.inspector` runs this: tools are listed; calling one says how."""
     ids = {**VARIABLES, "REDIS_URL": "memory://"}
@@ -315,6 +316,7 @@ async def test_inspector_gets_the_server_over_stdio(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 without setting it up")
+@pytest.mark.full
 def test_simulator_listens_where_it_is_told(tmp_path: Path) -> None:
     """`simulator --host` binds that address for both ports, and no other."""
     ready = tmp_path / "ready.json"

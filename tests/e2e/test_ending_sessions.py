@@ -25,6 +25,8 @@ from tests.e2e.person import Assistant, direct_client, text_of
 from tests.e2e.preloaded import can_be_forked, run_preloaded
 from tests.e2e.programs import Redis, Server, Simulator
 
+pytestmark = pytest.mark.full
+
 ACRS = {"access_token": {"acrs": {"essential": True, "value": "c1"}}}
 
 

@@ -10,6 +10,8 @@ from tests.e2e.grants import call_tool, grant_of
 from tests.e2e.person import Assistant, done, refused
 from tests.e2e.programs import Server, Simulator
 
+pytestmark = pytest.mark.full
+
 GRACE = {
     "name": "Grace Hopper",
     "address": "grace@contoso.example",

@@ -12,6 +12,8 @@ from tests.e2e.person import Assistant, PersonAtBrowser, direct_client
 from tests.e2e.programs import Server, Simulator, make_redis, make_server
 from tests.trust import NO_AUTHORITY
 
+pytestmark = pytest.mark.full
+
 MAIL = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "Hi"}
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 SLOW_SEND = {"where": {"path": "/v1.0/me/sendMail"}, "what": {"delay_seconds": 1.5}}

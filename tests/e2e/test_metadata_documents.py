@@ -43,6 +43,8 @@ from tests.e2e.programs import Redis, Server, Simulator
 from tests.e2e.typescript import NEEDS_TYPESCRIPT, run_typescript
 from tests.simulator.client import VERIFIER, challenge
 
+pytestmark = pytest.mark.full
+
 HOURS = 3600.0
 
 

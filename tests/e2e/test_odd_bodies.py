@@ -16,6 +16,8 @@ from tests.e2e.grants import HEADERS, signed_in
 from tests.e2e.person import direct_client
 from tests.e2e.programs import Server, Simulator
 
+pytestmark = pytest.mark.full
+
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 CUT_MULTIPART = b'--x\r\nContent-Disposition: form-data; name="client_id"\r\n\r\nab'

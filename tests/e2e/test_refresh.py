@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.grants import Grant, call_tool, post_mcp, refresh, signed_in, start_replicas, start_server
 from tests.e2e.programs import Redis, Server, Simulator
 
+pytestmark = pytest.mark.full
+
 # Of Ada only: a call that another test has left at a server of all tests may still be trying for somebody unknown.
 UPSTREAM_REFRESH = {"grant_type": "refresh_token", "person": "ada"}
 

@@ -15,6 +15,8 @@ from tests.e2e.programs import Redis, Simulator
 from tests.e2e.test_ending_sessions import operate
 from tests.simulator.client import until
 
+pytestmark = pytest.mark.full
+
 MAIL: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Later", "body": "<p>Hi</p>"}
 SEND = "/v1.0/me/messages/*/send"
 

@@ -168,6 +168,7 @@ async def test_h13_same_call_fifty_times_at_once_is_one_mail(lab: Lab) -> None:
     assert lab.mails("race") == 1
 
 
+@pytest.mark.full
 async def test_mailbox_concurrency_is_respected_across_replicas(lab: Lab) -> None:
     """Twelve different messages of one person at once: Graph never refuses for concurrency, all arrive."""
     _, grant = await lab.person(0)

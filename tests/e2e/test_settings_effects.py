@@ -23,7 +23,7 @@ from tests.e2e.person import done, text_of
 from tests.e2e.programs import Redis, Server, Simulator, forget_sends, free_port, make_server
 from tests.trust import NO_AUTHORITY
 
-pytestmark = pytest.mark.xdist_group("tuned server")
+pytestmark = [pytest.mark.full, pytest.mark.xdist_group("tuned server")]
 MAIL: dict[str, Any] = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "<p>Hi</p>"}
 TUNED = {
     "MCP_SESSION_HOURS": "2",

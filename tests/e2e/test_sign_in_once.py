@@ -26,6 +26,8 @@ from tests.e2e.grants import (
 from tests.e2e.person import PersonAtBrowser, SignInFailed, direct_client, text_of
 from tests.e2e.programs import Redis, Server, Simulator, make_redis
 
+pytestmark = pytest.mark.full
+
 CALLBACK = "http://localhost:1/callback"
 
 

@@ -13,6 +13,8 @@ from tests.e2e.person import Assistant, PersonAtBrowser, direct_client
 from tests.e2e.programs import Server, Simulator
 from tests.e2e.test_refusals import entra_error, fail_exchange, failed_sign_in, refused_send
 
+pytestmark = pytest.mark.full
+
 CLIENT_URI = "http://127.0.0.1:7777/callback"
 # Kinds of refusals at the callback: Entra's `error`, the AADSTS number, our code.
 CALLBACKS = [

@@ -15,6 +15,8 @@ from tests.e2e.person import Assistant, PersonAtBrowser, direct_client
 from tests.e2e.programs import Redis, Server, Simulator, make_redis, make_server
 from tests.trust import NO_AUTHORITY
 
+pytestmark = pytest.mark.full
+
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 

@@ -14,6 +14,8 @@ from tests.e2e.attaching import TEN_MB, UPLOADS, AttachingPerson, content, put, 
 from tests.e2e.grants import KEYS, signed_in, start_server
 from tests.e2e.programs import Redis, Simulator
 
+pytestmark = pytest.mark.full
+
 FAULTS: dict[str, dict[str, Any]] = {
     "reset": {"reset": True},
     "500": {"status": 500, "html": True},

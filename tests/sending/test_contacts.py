@@ -188,6 +188,7 @@ async def test_setting_says_how_long_a_contact_counts() -> None:
 
 
 @pytest.mark.parametrize("name", ["sign-in name", "object id"])
+@pytest.mark.sample(1)
 async def test_operator_deletes_a_persons_contacts(name: str, tmp_path: Path) -> None:
     """After `m365-mcp contacts forget` every recipient is new again for this person, and for nobody else."""
     stored = {"redis_url": "", "mcp_data_dir": tmp_path}

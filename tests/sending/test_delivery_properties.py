@@ -155,5 +155,5 @@ def test_h20_any_order_of_events_sends_once_and_reports_the_true_outcome(old_mod
     """H20: at most one acceptance a message; `sent` means one, `not sent` means none."""
     run_state_machine_as_test(
         lambda: Sends(old_modules),  # type: ignore[arg-type] # its docstring permits any factory
-        settings=settings(max_examples=min(settings().max_examples, 200), suppress_health_check=list(HealthCheck)),
+        settings=settings(max_examples=min(settings().max_examples // 2, 200), suppress_health_check=list(HealthCheck)),
     )

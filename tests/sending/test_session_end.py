@@ -106,6 +106,7 @@ PLAIN = ("revoked", "ended by the operator")
 
 
 @pytest.mark.parametrize("way", [way if way in PLAIN else pytest.param(way, marks=pytest.mark.full) for way in WAYS])
+@pytest.mark.sample(1)
 async def test_h18_ending_a_session_erases_what_it_holds(way: str, tmp_path: Path) -> None:
     """Content, subject and addresses are gone at once and the status is `expired`; other sessions keep theirs."""
     act, kept = WAYS[way]

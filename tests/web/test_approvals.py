@@ -295,6 +295,7 @@ async def test_l2_page_says_what_else_the_mail_asks_of_its_recipients(message: d
 
 
 @pytest.mark.parametrize("language", ["en", pytest.param("zh-TW", marks=pytest.mark.full)])
+@pytest.mark.full
 async def test_l4_flood_of_the_pages_is_refused_with_a_page(language: str) -> None:
     """429 with Retry-After in the person's language, on each of the pages; the mail waits on, and so does a form."""
     now = [0.0]

@@ -314,6 +314,7 @@ def test_l6_address_in_place_of_a_host_name_stops_the_start(url: str, is_possibl
     assert "browsers bind passkeys to a host name" in sentence
 
 
+@pytest.mark.full
 async def test_l6_library_is_loaded_only_where_passkeys_are_asked_for() -> None:
     """A server with another proof does without the library, and has no page of passkeys."""
     program = "import sys, m365_mcp.app; sys.exit('webauthn' in sys.modules)"

@@ -27,6 +27,7 @@ async def refused(http: httpx2.AsyncClient, number: int, language: str) -> tuple
 
 
 @LANGUAGES
+@pytest.mark.sample(1)
 async def test_f3_page_of_every_number_says_what_it_means(language: Language) -> None:
     """F3: no number's page has the sentence or the advice of another meaning, in any language."""
     translate = language.translate
@@ -58,6 +59,7 @@ def texts_of(meaning: Meaning) -> tuple[str | None, str | None, str | None]:
     return (meaning.sentence or meaning.kind.sentence, meaning.for_person, meaning.for_administrator)
 
 
+@pytest.mark.full
 async def test_f3_who_must_act_decides_whether_the_page_sends_to_the_it() -> None:
     """F3: a person who can act is told how; one who cannot is told that it is not their fault, and what to send."""
     async with opened() as http:
