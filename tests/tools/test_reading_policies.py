@@ -132,7 +132,7 @@ async def test_policy_that_cannot_be_evaluated_reads_nothing() -> None:
     """A failing condition is a denial with a code of its own."""
     async with post() as one:
         with pytest.raises(PolicyFailed, match="'house' could not be evaluated, so nothing was read"):
-            await read(one, outbox=under(one.ada, forbid("context.hour + 9223372036854775807 < 0 || true")))
+            await read(one, outbox=under(one.ada, forbid("context.weekday + 9223372036854775807 < 0 || true")))
 
 
 async def test_g11_denied_reading_is_recorded_with_its_tool(tmp_path: Path) -> None:
