@@ -12,6 +12,8 @@ from tests.e2e.outlook import outlook_of, people
 from tests.e2e.person import Assistant, done, refused, text_of
 from tests.e2e.programs import Redis, Server, Simulator
 
+pytestmark = pytest.mark.full
+
 SEND = "/v1.0/me/messages/*/send"
 QUESTION = {"to": ["ada@contoso.example"], "subject": "Lunch?", "body": "<p>At <b>noon</b>?</p>"}
 FILE = {"name": "menu.txt", "content_base64": "cGllCg==", "content_type": "text/plain"}

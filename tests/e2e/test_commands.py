@@ -22,6 +22,8 @@ from tests.e2e.programs import PATIENCE_SECONDS, Program, Simulator, free_port, 
 from tests.ids import VARIABLES
 from tests.trust import NO_AUTHORITY
 
+pytestmark = pytest.mark.full
+
 PRESS = "11111111-2222-4333-8444-555555555555:11111111-aaaa-4000-8000-000000000001"
 
 M365_MCP = [sys.executable, "-m", "m365_mcp"]

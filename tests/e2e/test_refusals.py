@@ -8,6 +8,8 @@ import pytest
 from tests.e2e.person import Assistant, PersonAtBrowser, text_of
 from tests.e2e.programs import Server, Simulator
 
+pytestmark = pytest.mark.full
+
 MAIL = {"to": ["grace@contoso.example"], "subject": "Hello", "body": "<p>Hi</p>"}
 OBO = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
 SEND = {"path": "/v1.0/me/sendMail"}

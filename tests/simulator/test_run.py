@@ -22,6 +22,8 @@ from tests.trust import NO_AUTHORITY, trusting
 from .client import Client, mail, until
 from .live import opened, running
 
+pytestmark = pytest.mark.full
+
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path

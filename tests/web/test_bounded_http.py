@@ -21,6 +21,8 @@ from m365_mcp.web.health import Readiness
 from m365_mcp.web.serving import Server, configure
 from tests.e2e.programs import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.full
+
 USUAL = HttpLimits()
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n"
 SHORT = replace(USUAL, head_seconds=0.2, body_seconds=0.2, unread_seconds=0.2, discard_seconds=0.2)

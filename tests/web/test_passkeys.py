@@ -29,6 +29,8 @@ from tests.web.authenticator import Authenticator
 from tests.web.passkey_people import PASSKEYS, AtBrowser, age_sign_ins, passkeys_needed
 from tests.web.test_approvals import form_of, reach, text_of, waiting
 
+pytestmark = pytest.mark.full
+
 
 async def test_l6_gesture_sends_the_one_mail_that_it_is_of() -> None:
     """One signature sends one mail once, however often and wherever it is posted; another mail waits on."""

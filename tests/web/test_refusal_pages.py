@@ -14,6 +14,8 @@ from m365_mcp.web.pages.languages import Language, languages
 from tests.catalogues import meanings_of_refusals
 from tests.web.apps import opened
 
+pytestmark = pytest.mark.full
+
 LANGUAGES = pytest.mark.parametrize("language", languages().values(), ids=languages())
 BOX = 'class="note good"'
 
