@@ -8,8 +8,6 @@ import httpx2
 from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, text_of
 from tests.e2e.programs import Server, Simulator, make_server
 
-pytestmark = pytest.mark.full
-
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 REFRESH = {"grant_type": "refresh_token"}
