@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +18,7 @@ from m365_mcp import logs
 from m365_mcp.audit.chain import TIP, Tip, read_tip
 from m365_mcp.audit.ocsf import Options, Record, own_activity
 from m365_mcp.audit.writer import Writer
+from m365_mcp.background import repeating
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.records import Records
 
@@ -49,19 +49,9 @@ class TipExchange:
     seconds: float = EXCHANGE_SECONDS
     _told: tuple[int, frozenset[tuple[str, int]]] = field(default=(0, frozenset()), init=False)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Exchange tips again and again while the block runs."""
-        task = asyncio.create_task(self._repeat())
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    async def _repeat(self) -> None:
-        while True:
-            await self.exchange()
-            await asyncio.sleep(self.seconds)
+        return repeating(self.exchange, self.seconds)
 
     async def exchange(self) -> None:
         """Record our tip and those of the others, and put ours into the store; if nothing has happened, do nothing.

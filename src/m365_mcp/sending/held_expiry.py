@@ -6,12 +6,11 @@ replica tells of it, so a mail that two of them find is told once.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from m365_mcp import logs
+from m365_mcp.background import repeating
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.sending.held_ends import SHARDS, HeldEnds, minute_of
 from m365_mcp.sending.held_mail import HeldMails
@@ -37,19 +36,9 @@ class HeldExpiry:
     look_seconds: float = LOOK_SECONDS
     _next: int = field(default=0, init=False)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Look again and again while the block runs."""
-        task = asyncio.create_task(self._repeat())
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    async def _repeat(self) -> None:
-        while True:
-            await asyncio.sleep(self.look_seconds)
-            await self.look()
+        return repeating(self.look, self.look_seconds, waits=True)
 
     async def look(self) -> None:
         """Close the mail of every minute that is over. While the store is away, the next look does it."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from m365_mcp import logs
 from m365_mcp.auth.sessions import Sessions
+from m365_mcp.background import repeating
 from m365_mcp.errors import M365Error
 from m365_mcp.person import PersonId
 from m365_mcp.sending.cancelling import Cancelling, Result
@@ -48,20 +49,9 @@ class ScheduledReview:
     _edition: str | None = field(default=None, init=False)
     _next_round: float = field(default=0.0, init=False)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Go through the scheduled mail whenever that is needed, while the block runs."""
-        task = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _watch(self) -> None:
-        while True:
-            await self.look()
-            await asyncio.sleep(self.look_seconds)
+        return repeating(self.look, self.look_seconds)
 
     async def look(self) -> None:
         """Go through the scheduled mail if the policies have changed, or if it is time; raises nothing."""
