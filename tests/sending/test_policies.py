@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from m365_mcp.errors import (
 )
 from m365_mcp.graph.drafts import Drafts
 from m365_mcp.mail import ReplyKind, ReplyRequest
+from m365_mcp.person import PersonId
+from m365_mcp.policy.facts import SendCounts
 from m365_mcp.policy.policy_set import PolicySet
 from m365_mcp.policy.setting_rules import policies_of
 from m365_mcp.sending.outbox import Outbox
@@ -32,7 +34,7 @@ from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.storage.counters import Change, LocalCounters
 from m365_mcp.storage.sliding_counts import SlidingCounts
 from m365_mcp.uploads.pending import PendingUploads
-from tests.inprocess import GRACE
+from tests.inprocess import ADA, GRACE
 from tests.sending.test_outbox import FILE, MARIE, Post, post, send, to_grace
 
 Way = Callable[[Post], Awaitable[object]]
@@ -415,3 +417,30 @@ async def test_g13_extension_counts_in_every_spelling(name: str) -> None:
             await send(ada, attachments=[{"name": name, "content_base64": "UEsDBAo="}])
 
         assert await one.world.sent() == []
+
+
+@dataclass(frozen=True)
+class ReloadedMeanwhile(SendLimits):
+    """Limits that know how much has left only after the policies were replaced."""
+
+    reload: Callable[[], None] = field(default=lambda: None)
+
+    async def before_this(self, person: PersonId) -> SendCounts:
+        self.reload()
+        return await super().before_this(person)
+
+
+async def test_g13_reload_between_facts_and_decision_lets_nothing_through() -> None:
+    """What the old policies forbid and the new ones too is not permitted by facts of one and rules of the other."""
+    async with post(m365_send_bcc=True) as one:
+        outbox = under(one.ada, forbid("resource.hasBcc && context.personMessagesHour < 99"))
+        point, limits = outbox.outgoing.policies, outbox.outgoing.delivery.limits
+        new = PolicySet(of_company=forbid('resource.linkDomains.contains("evil.example")'))
+        reloaded = ReloadedMeanwhile(
+            limits.counts, limits.most, limits.secret, reload=lambda: setattr(point, "policies", new)
+        )
+        check = replace(outbox.policy, limits=reloaded)
+        message = await outbox.compose(to_grace(bcc=[ADA], body="See https://evil.example/ for more."))
+        for _ in range(2):
+            with pytest.raises(PolicyDenied):
+                await check.message(message, "Send")

@@ -79,20 +79,21 @@ class PolicyCheck:
             PolicyUnavailable: what a policy needs to know cannot be looked up.
             ApprovalNeeded: the message may leave, and the person is to be asked first.
         """
-        own, unknown = await self._own(message.from_)
+        now = self._of_now()
+        own, unknown = await now._own(message.from_)
         facts = MessageFacts(
             (*message.to, *message.cc, *message.bcc),
             reply_to=message.reply_to,
             has_bcc=bool(message.bcc),
             own=own,
-            internal=self.decision_point.internal,
+            internal=now.decision_point.internal,
             attachments=tuple(AttachedFile(file.name, file.size) for file in message.attachments),
-            link_domains=await self._links(message.body),
+            link_domains=await now._links(message.body),
             content_type=message.content_type,
             is_shared=_is_shared(message.from_, own),
             unknown=unknown,
         )
-        await self._require(actions, facts)
+        await now._require(actions, facts)
 
     async def draft(
         self,
@@ -109,25 +110,26 @@ class PolicyCheck:
             attached: its attachments.
             body: its content type and content, if they are not those in the mailbox.
         """
-        own, unknown = await self._own(item.from_)
-        is_read = body is not None or self.decision_point.policies.mentions(*_ABOUT_BODY)
-        content_type, content = body or await self._body(item)
+        now = self._of_now()
+        own, unknown = await now._own(item.from_)
+        is_read = body is not None or now.decision_point.policies.mentions(*_ABOUT_BODY)
+        content_type, content = body or await now._body(item)
         facts = MessageFacts(
             (*item.to, *item.cc, *item.bcc),
             reply_to=item.reply_to,
             has_bcc=bool(item.bcc),
             own=own,
-            internal=self.decision_point.internal,
+            internal=now.decision_point.internal,
             # An attached message has its subject for a name.
             attachments=tuple(AttachedFile(one.name if one.is_file else "", one.size) for one in attached),
-            link_domains=await self._links(content),
+            link_domains=await now._links(content),
             content_type="Text" if content_type.lower() == "text" else "HTML",
             is_reply=is_reply,
             is_forward=is_forward,
             is_shared=_is_shared(item.from_, own),
             unknown=unknown if is_read else unknown | {"contentType"},
         )
-        await self._require(actions, facts)
+        await now._require(actions, facts)
 
     async def reading(self, tool: str) -> None:
         """Return if the policies permit a tool to read; costs nothing where no policy can forbid it.
@@ -136,11 +138,16 @@ class PolicyCheck:
             PolicyDenied, PolicyFailed: see `PolicyDecisionPoint.require`.
             PolicyUnavailable: what a policy needs to know cannot be looked up.
         """
-        policies = self.decision_point.policies
+        now = self._of_now()
+        policies = now.decision_point.policies
         if policies.concerns("Read"):
-            counts = await self._read_counts() if policies.reads("Read", *COUNT_NAMES) else NO_COUNTS
-            memberships = await self._memberships("Read")
-            self.decision_point.require_read(self.person, tool, self.client, counts, memberships)
+            counts = await now._read_counts() if policies.reads("Read", *COUNT_NAMES) else NO_COUNTS
+            memberships = await now._memberships("Read")
+            now.decision_point.require_read(now.person, tool, now.client, counts, memberships)
+
+    def _of_now(self) -> PolicyCheck:
+        """Return a check by the policies of now: a reload may come between the facts and the decision."""
+        return replace(self, decision_point=replace(self.decision_point))
 
     async def _require(self, actions: tuple[str, ...], facts: MessageFacts) -> None:
         facts = replace(facts, first_time=await self.first_time(facts.keys), unknown=facts.unknown | self._unread())
