@@ -16,7 +16,7 @@ from key_value.aio.stores.memory import MemoryStore
 from rich.console import Console
 
 from m365_mcp.commands.sessions import end
-from m365_mcp.errors import ApprovalOver, StorageUnavailable
+from m365_mcp.errors import ApprovalOver, GraphUnavailable, StorageUnavailable
 from m365_mcp.person import PersonId
 from m365_mcp.sending.held_mail import MAX_HELD, HeldMail, HeldMails
 from m365_mcp.sending.outbox import Outbox
@@ -28,6 +28,7 @@ from m365_mcp.storage.records import Records
 from tests.auth.test_session_endings import REFRESH, refuse
 from tests.ids import IDS
 from tests.inprocess import ADA, GRACE, Tokens, World, running
+from tests.sending.test_delivery import Direct
 from tests.sending.test_outbox import post, send, to_grace
 
 PERSON = PersonId(IDS["azure_tenant_id"], IDS["azure_client_id"])
@@ -217,3 +218,23 @@ async def test_h18_session_ends_also_when_its_mail_cannot_be_erased() -> None:
             await world.container.approvals.approve(mail, "")
 
     assert ended
+
+
+async def test_h18_session_that_ends_during_an_approved_send_leaves_nothing_to_approve(tmp_path: Path) -> None:
+    """Where Graph then does not take the mail, the next call of a new session is no repeat of one that waits."""
+    async with waiting(tmp_path) as one:
+        [mail] = await one.held(one.ada)
+        delivery = one.ada.outgoing.delivery
+
+        async def fails(_: str) -> str:
+            await revoke(one)
+            raise GraphUnavailable
+
+        with pytest.raises(GraphUnavailable):
+            await delivery.send_held(mail, Direct(fails))
+        found = await delivery.ledger.find(mail.names)
+        sent = await one.world.sent()
+
+    assert found is not None
+    assert found.entry.state == "failed"
+    assert sent == []

@@ -276,11 +276,12 @@ class Ledger:
         return replace(reservation, stored=written, entry=entry)
 
     async def _copy(self, reservation: Reservation, entry: Entry) -> None:
-        """Copy an entry to another record, if that record belongs to the same send."""
-        stored = await self.records.read(COLLECTION, reservation.name)
-        found = parse_entry(stored)
-        if found is not None and found.message_id == entry.message_id:
-            await self._reserving.write(replace(reservation, stored=stored), entry)
+        """Copy an entry to another record, if that record belongs to the same send; a missing copy is harmless."""
+        with suppress(StorageUnavailable):
+            stored = await self.records.read(COLLECTION, reservation.name)
+            found = parse_entry(stored)
+            if found is not None and found.message_id == entry.message_id:
+                await self._reserving.write(replace(reservation, stored=stored), entry)
 
 
 def _lease(reservation: Reservation) -> str:
