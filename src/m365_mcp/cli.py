@@ -80,16 +80,30 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
 
 
 @app.command
-def doctor() -> None:
-    """Check the settings, the store, Entra ID and Graph, and print what to change and what may leave.
+def doctor(
+    *,
+    url: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Check the settings, the store, Entra ID, Graph and the public URL, and print what to change.
 
-    Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
+    Exit code 0: no check failed. 1: one did, or the settings cannot be read. 2: wrong usage.
+
+    Example: `m365-mcp doctor`
+
+    Example: `m365-mcp doctor --url https://mcp.example.com` examines a deployed server from outside
+
+    Args:
+        url: the public URL of a server; only what clients meet there is examined, and no settings are needed.
+        as_json: print the report as JSON, as docs/doctor.md describes it, and nothing else.
     """
-    chosen = settings.load()
-    from m365_mcp.commands.doctor import examine
+    from m365_mcp.commands.doctor.run import examine_from_outside, run_doctor
 
-    logs.configure("error", chosen.mcp_log_format)
-    sys.exit(asyncio.run(examine(chosen, Console())))
+    logs.configure("critical", "json")
+    examination = (
+        examine_from_outside(url, Console(), as_json=as_json) if url else run_doctor(Console(), as_json=as_json)
+    )
+    sys.exit(asyncio.run(examination))
 
 
 @policy.command(name="check")
