@@ -16,6 +16,7 @@ from m365_mcp import __version__, logs, settings
 from m365_mcp.commands.error_messages import errors_as_messages
 from m365_mcp.commands.people import contacts, passkeys
 from m365_mcp.commands.session_commands import sessions
+from m365_mcp.errors import SettingsMistake
 
 app = App(
     name="m365-mcp",
@@ -97,13 +98,14 @@ def doctor(
         url: the public URL of a server; only what clients meet there is examined, and no settings are needed.
         as_json: print the report as JSON, as docs/doctor.md describes it, and nothing else.
     """
+    chosen = _settings_or_mistake(is_needed=url is None)
     from m365_mcp.commands.doctor.run import examine_from_outside, run_doctor
 
     logs.configure("critical", "json")
-    examination = (
-        examine_from_outside(url, Console(), as_json=as_json) if url else run_doctor(Console(), as_json=as_json)
-    )
-    sys.exit(asyncio.run(examination))
+    console = Console()
+    if url is not None:
+        sys.exit(asyncio.run(examine_from_outside(url, console, as_json=as_json)))
+    sys.exit(asyncio.run(run_doctor(chosen, console, as_json=as_json)))
 
 
 @policy.command(name="check")
@@ -253,6 +255,18 @@ def main() -> None:
     """Run the command line."""
     with errors_as_messages():
         app()
+
+
+def _settings_or_mistake(*, is_needed: bool) -> settings.Settings | SettingsMistake:
+    """Return the settings, or what is wrong with them; then FastMCP does not read `.env` either."""
+    mistake = SettingsMistake(())
+    try:
+        if is_needed:
+            return settings.load()
+    except SettingsMistake as found:
+        mistake = found
+    settings.ignore_dotenv()
+    return mistake
 
 
 def _require_simulator() -> None:

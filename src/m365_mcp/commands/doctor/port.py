@@ -10,6 +10,7 @@ import httpx2
 
 from m365_mcp.commands.doctor.examination import Check
 from m365_mcp.errors import PortInUse
+from m365_mcp.loopback import reachable_netloc
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,9 @@ class PortCheck:
             raise PortInUse(f"Another program listens on port {self.port}.")
 
     async def _holder(self) -> object:
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
-            self.host, f"[{self.host}]" if ":" in self.host else self.host
-        )
         try:
-            return (await self.http.get(f"http://{host}:{self.port}/livez")).json().get("instance")
+            return (
+                (await self.http.get(f"http://{reachable_netloc(self.host)}:{self.port}/livez")).json().get("instance")
+            )
         except (httpx2.HTTPError, ValueError, AttributeError):
             return None

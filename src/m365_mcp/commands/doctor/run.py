@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from m365_mcp import settings
 from m365_mcp.commands.audit_in_force import audit_warnings
 from m365_mcp.commands.doctor.entra import EntraChecks
 from m365_mcp.commands.doctor.examination import Check, Examination
@@ -21,6 +20,7 @@ from m365_mcp.commands.in_force import in_force
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import NotChecked, SettingsMistake
 from m365_mcp.http_clients import plain_client
+from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.trust import trust_of
 from m365_mcp.web.health import identity
 
@@ -49,10 +49,17 @@ NAMES = (
 )
 
 
-async def run_doctor(console: Console, *, as_json: bool) -> int:
-    """Examine the set-up that the settings describe; print the report and return the exit code, 0 or 1."""
+async def run_doctor(chosen: Settings | SettingsMistake, console: Console, *, as_json: bool) -> int:
+    """Examine the set-up that the settings describe; print the report and return the exit code, 0 or 1.
+
+    Args:
+        chosen: the settings, or why they cannot be read.
+        console: where the report is printed.
+        as_json: print JSON and nothing else.
+    """
+    if isinstance(chosen, SettingsMistake):
+        return _show(Report(None, _unreadable(chosen)), console, as_json=as_json)
     try:
-        chosen = settings.load()
         container = build_container(chosen)
     except SettingsMistake as mistake:
         return _show(Report(None, _unreadable(mistake)), console, as_json=as_json)
@@ -82,7 +89,7 @@ async def examine_from_outside(url: str, console: Console, *, as_json: bool) -> 
 def _store_checks(container: Container) -> StoreChecks | None:
     if container.storage.kind != "redis":
         return None
-    return StoreChecks(container.settings.redis_url or settings.DEFAULT_REDIS_URL)
+    return StoreChecks(container.settings.redis_url or DEFAULT_REDIS_URL)
 
 
 async def _examine(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from m365_mcp.errors import (
     StoreSlow,
     TlsFailed,
 )
+from m365_mcp.loopback import HOSTS
 from m365_mcp.storage.redis_client import connect
 
 SLOW_SECONDS = 0.1
@@ -49,10 +51,14 @@ class StoreChecks:
         """Yield the checks, each behind what it depends on."""
         after = ("store_connection",)
         yield Check("store_connection", self.connect, ("settings",))
-        yield Check("store_latency", self.measure, after)
-        yield Check("store_persistence", self.see_persistence, after)
-        yield Check("store_eviction", self.see_eviction, after)
-        yield Check("store_memory", self.see_memory, after)
+        looks = {
+            "store_latency": self.measure,
+            "store_persistence": self.see_persistence,
+            "store_eviction": self.see_eviction,
+            "store_memory": self.see_memory,
+        }
+        for name, look in looks.items():
+            yield Check(name, partial(_ask, look), after)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -69,7 +75,7 @@ class StoreChecks:
         if isinstance(error, AuthenticationError | NoPermissionError) or "NOAUTH" in str(error):
             return StorePasswordRejected()
         parts = urlsplit(self.url)
-        host, port = parts.hostname or "localhost", parts.port or 6379
+        host, port = parts.hostname or HOSTS[0], parts.port or 6379
         if parts.scheme == "redis" and await _speaks_tls(host, port):
             return TlsFailed(f"Redis at {host} expects TLS.", advice="Write rediss:// in REDIS_URL.")
         if parts.scheme == "rediss" and await _speaks_plain(host, port):
@@ -77,6 +83,7 @@ class StoreChecks:
         why = why_unreachable(error, f"tcp://{host}:{port}")
         if isinstance(error, ResponseError):
             return StorageUnavailable("Redis responds to PING with an error.", advice=_UNTOLD)
+        why.advice = "Check REDIS_URL, that Redis runs, and that this machine or pod may connect to it."
         return why
 
     async def measure(self) -> None:
@@ -96,13 +103,10 @@ class StoreChecks:
         if info.get("aof_enabled") == 1:
             return
         save = await self._config("save")
-        if save is None and "rdb_last_save_time" not in info:
+        if save is None:
             raise NotChecked("Redis does not tell whether it keeps anything on disk.", advice=_UNTOLD)
-        if save is None or save.strip():
-            if save is None:
-                raise NotChecked("Redis does not tell when it saves.", advice=_UNTOLD)
-            return
-        raise Warn(StoreNotPersistent())
+        if not save.strip():
+            raise Warn(StoreNotPersistent())
 
     async def see_eviction(self) -> None:
         """Return when Redis removes nothing that has not expired."""
@@ -137,6 +141,13 @@ class StoreChecks:
             return None  # managed Redis hides it
         value = found.get(name)
         return None if value is None else str(value)
+
+
+async def _ask(look: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await look()
+    except (RedisError, OSError) as error:
+        raise StorageUnavailable("Redis stopped to answer while it was examined.", advice=_UNTOLD) from error
 
 
 async def _speaks_tls(host: str, port: int) -> bool:
