@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from m365_mcp import __version__, logs, settings
+import m365_mcp
 from m365_mcp.commands.error_messages import errors_as_messages
 from m365_mcp.commands.people import contacts, passkeys
+from m365_mcp.commands.running import importing
 from m365_mcp.commands.session_commands import sessions
-from m365_mcp.errors import SettingsMistake
+
+if TYPE_CHECKING:
+    from m365_mcp.errors import SettingsMistake
+    from m365_mcp.settings import Settings
 
 app = App(
     name="m365-mcp",
     help="An MCP server that sends mail as the signed-in person, through Microsoft Graph.",
-    version=__version__,
+    version=lambda: m365_mcp.__version__,
     help_format="markdown",
 )
 app.command(sessions)
@@ -44,10 +46,16 @@ def serve(*, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> 
     Args:
         listen_fd: an inherited socket that listens already, as the demo hands it over; else the port is bound.
     """
-    chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
-    from m365_mcp.app import assemble  # FastMCP takes a second to import; --help should not
-    from m365_mcp.container import build_container
-    from m365_mcp.web.serving import configure, run
+    with importing():
+        import socket
+
+        from m365_mcp import logs, settings
+
+        chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
+        settings.skip_type_checks()
+        from m365_mcp.app import assemble
+        from m365_mcp.container import build_container
+        from m365_mcp.web.serving import configure, run
 
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
     container = build_container(chosen)
@@ -73,6 +81,10 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
         once: end after the mails instead of running on.
         port: port of the server; when it is in use, another free port is used.
     """
+    import asyncio
+
+    from m365_mcp import settings
+
     settings.ignore_dotenv()
     from m365_mcp.commands.demo.run import run_demo
 
@@ -98,13 +110,16 @@ def doctor(
         url: the public URL of a server; only what clients meet there is examined, and no settings are needed.
         as_json: print the report as JSON, as docs/doctor.md describes it, and nothing else.
     """
-    chosen = _settings_or_mistake(is_needed=url is None)
+    chosen = _settings_or_mistake() if url is None else None
+    import asyncio
+
+    from m365_mcp import logs
     from m365_mcp.commands.doctor.run import examine_from_outside, run_doctor
 
     logs.configure("critical", "json")
     console = Console()
-    if url is not None:
-        sys.exit(asyncio.run(examine_from_outside(url, console, as_json=as_json)))
+    if chosen is None:
+        sys.exit(asyncio.run(examine_from_outside(str(url), console, as_json=as_json)))
     sys.exit(asyncio.run(run_doctor(chosen, console, as_json=as_json)))
 
 
@@ -114,6 +129,8 @@ def check_policies() -> None:
 
     Example: `M365_POLICY_FILE=policies.cedar m365-mcp policy check`
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.policy import check
 
@@ -140,6 +157,8 @@ def explain_policies(
         group: a group of the person, as `<tenant id>:<object id>`; several times for several groups.
         role: an app role of the person; several times for several roles.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.policy import explain
 
@@ -155,6 +174,8 @@ def decide_cases(file: Path | None = None) -> None:
     Args:
         file: the cases, in YAML or JSON. Left out: the file beside `M365_POLICY_FILE` whose name ends in .cases.yaml.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.policy import decide_cases as decide
 
@@ -176,6 +197,8 @@ def replay_policies(
         policy_file: the policies that decide, together with those of the settings.
         as_json: print one JSON object a line: each change, each line that is no record, and the numbers last.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.policy_replay import replay
 
@@ -228,6 +251,8 @@ def simulator(
         ready_file: file to write when both ports listen, with addresses, ids and the CA file, as JSON.
     """
     _require_simulator()
+    import asyncio
+
     from m365_simulator.run import Options
     from m365_simulator.run import serve as serve_simulator
 
@@ -248,7 +273,7 @@ def version() -> None:
 
     Example: `m365-mcp version`
     """
-    Console().print(__version__, highlight=False)
+    Console().print(m365_mcp.__version__, highlight=False)
 
 
 def main() -> None:
@@ -257,16 +282,16 @@ def main() -> None:
         app()
 
 
-def _settings_or_mistake(*, is_needed: bool) -> settings.Settings | SettingsMistake:
+def _settings_or_mistake() -> Settings | SettingsMistake:
     """Return the settings, or what is wrong with them; then FastMCP does not read `.env` either."""
-    mistake = SettingsMistake(())
+    from m365_mcp import settings
+    from m365_mcp.errors import SettingsMistake
+
     try:
-        if is_needed:
-            return settings.load()
-    except SettingsMistake as found:
-        mistake = found
-    settings.ignore_dotenv()
-    return mistake
+        return settings.load()
+    except SettingsMistake as mistake:
+        settings.ignore_dotenv()
+        return mistake
 
 
 def _require_simulator() -> None:
