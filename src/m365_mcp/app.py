@@ -44,6 +44,7 @@ from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
+from m365_mcp.web.mcp_endpoint import McpEndpoint
 from m365_mcp.web.mcp_requests import McpRequests, limited_messages
 from m365_mcp.web.mcp_sessions import McpSessions, declares_url
 from m365_mcp.web.oauth_parameters import OAuthParameters
@@ -52,7 +53,6 @@ from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import State
 from m365_mcp.web.passkey_ceremonies import PasskeyCeremonies
 from m365_mcp.web.passkeys import PasskeyPages
-from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import ApprovalRates, RateLimits
 from m365_mcp.web.redirect_uris import RedirectUris
 from m365_mcp.web.request_headers import RequestHeaders
@@ -60,6 +60,7 @@ from m365_mcp.web.request_paths import RequestPaths
 from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.sign_in_trail import SignInTrail
 from m365_mcp.web.store_reserve import StoreReserve
+from m365_mcp.web.tool_lists import ToolLists
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -86,6 +87,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         lifespan=lifespan,
         middleware=[UrlElicitation(declares_url), ToolOutcome(container.metrics, tools, container.audit)],
         mask_error_details=True,
+        dereference_schemas=False,  # `publish` has done it once, and FastMCP would look for references at each call
     )
     off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction
     for function in tools:
@@ -130,6 +132,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         _sign_in_trail(container),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
+        Middleware(McpEndpoint, mcp_path=MCP_PATH, endpoint=inner),
     ]
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     rates = ApprovalRates(addresses.of, container.metrics, clock)
@@ -151,7 +154,7 @@ def _mcp_application(container: Container) -> StarletteWithLifespan:
         middleware=[
             Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
             *([Middleware(McpSessions, mcp_path=MCP_PATH)] if gives_ids else []),
-            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            *([Middleware(ToolLists)] if is_stateless else []),
         ],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -39,6 +40,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._readiness = readiness
         self._delay = delay
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve; what exists then stays, so no later garbage collection looks at it again."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the shutdown; a second signal, or Ctrl-C, skips the delay."""
