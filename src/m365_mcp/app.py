@@ -6,8 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
+import fastmcp
 from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan
 from starlette.applications import Starlette
@@ -45,7 +47,7 @@ from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.mcp_endpoint import McpEndpoint
-from m365_mcp.web.mcp_requests import McpRequests, limited_messages
+from m365_mcp.web.mcp_requests import McpRequests, limited_unless_read
 from m365_mcp.web.mcp_sessions import McpSessions, declares_url
 from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
@@ -75,6 +77,7 @@ def build_server(container: Container) -> FastMCP[Any]:
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
         yield {SERVICES: container.services}
 
+    _spare_spans()
     toolsets, level = container.settings.m365_toolsets, container.settings.m365_send_level
     may_ask = container.services.outgoing.may_ask
     tools = tools_for(toolsets, level, may_ask=may_ask)
@@ -93,6 +96,13 @@ def build_server(container: Container) -> FastMCP[Any]:
     for function in tools:
         server.add_tool(publish(function, off, requires_interaction=asks))
     return server
+
+
+def _spare_spans() -> None:
+    """Have FastMCP make no spans where nothing could take them: without an SDK of OpenTelemetry, unless asked to."""
+    is_chosen = "telemetry_mode" in fastmcp.settings.model_fields_set
+    if not is_chosen and find_spec("opentelemetry.sdk") is None:
+        fastmcp.settings.telemetry_mode = "off"
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -256,7 +266,7 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
     manager = route.endpoint.app.session_manager
-    manager.asgi_app = limited_messages(manager.asgi_app.app, MAX_MCP_BODY)
+    manager.asgi_app = limited_unless_read(manager.asgi_app.app, MAX_MCP_BODY)
 
 
 def _start_metrics(container: Container) -> None:

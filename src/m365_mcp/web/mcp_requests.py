@@ -100,6 +100,16 @@ def limited_messages(app: ASGIApp, max_body: int) -> ASGIApp:
     return limited(app, max_body, lambda: _error(413, INVALID_REQUEST, too_large(max_body)))
 
 
+def limited_unless_read(app: ASGIApp, max_body: int) -> ASGIApp:
+    """Return `app` behind the same limit, but for messages that `McpRequests` has read, and so has measured."""
+    measuring = limited_messages(app, max_body)
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await (measuring if message_of(scope) is None else app)(scope, receive, send)
+
+    return call
+
+
 def _refuse_headers(headers: Headers) -> Response | None:
     if is_coded(headers):
         return _error(415, INVALID_REQUEST, WRONG_CODING, headers=SERVED_CODINGS)

@@ -1,0 +1,38 @@
+"""What garbage collections of a serving process look at."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+from starlette.applications import Starlette
+
+from m365_mcp.web.health import Readiness
+from m365_mcp.web.listening import listen
+from m365_mcp.web.serving import Server, configure
+
+
+@pytest.fixture(autouse=True)
+def collections_as_before() -> Iterator[None]:
+    """Leave the collector of the test process as it was."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+async def test_what_a_server_starts_with_is_never_collected_again() -> None:
+    """Once it serves, a full collection has nothing to look at but what came since."""
+    config = configure(Starlette(), host="127.0.0.1", port=0)
+    config.load()
+    server = Server(config, Readiness(()), 0)
+    server.lifespan = config.lifespan_class(config)
+    before = len(gc.get_objects())
+
+    await server.startup(sockets=listen("127.0.0.1", 0))
+    try:
+        assert gc.get_freeze_count() > before // 2
+        assert len(gc.get_objects()) < before // 10
+    finally:
+        await server.shutdown()
