@@ -11,9 +11,10 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 import m365_mcp
+from m365_mcp.commands.doctor_command import doctor
 from m365_mcp.commands.error_messages import errors_as_messages
 from m365_mcp.commands.people import contacts, passkeys
-from m365_mcp.commands.running import importing, run_quietly
+from m365_mcp.commands.running import importing
 from m365_mcp.commands.session_commands import sessions
 
 app = App(
@@ -22,6 +23,7 @@ app = App(
     version=lambda: m365_mcp.__version__,
     help_format="markdown",
 )
+app.command(doctor)
 app.command(sessions)
 app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
@@ -86,20 +88,6 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
 
     _require_simulator()
     sys.exit(asyncio.run(run_demo(Console(), once=once, port=port)))
-
-
-@app.command
-def doctor() -> None:
-    """Check the settings, the store, Entra ID and Graph, and print what to change and what may leave.
-
-    Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
-    """
-    from m365_mcp import settings
-
-    chosen = settings.load()
-    from m365_mcp.commands.doctor import examine
-
-    sys.exit(run_quietly(chosen, examine(chosen, Console())))
 
 
 @policy.command(name="check")
