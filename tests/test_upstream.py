@@ -132,8 +132,10 @@ async def test_one_request_reads_the_client_twice_and_looks_for_a_registration_o
     http: httpx2.AsyncClient, auth: AzureProvider, store: Store
 ) -> None:
     """`storage.request_memo`, `EntraProxy.get_client`: each is a request to the store that says nothing new."""
+    assert isinstance(auth._cimd_manager, CIMDClientManager)
+    auth._cimd_manager._fetcher = Away()
     client_id, reads = await register(http), []
-    for sent in (client_id, "https://client.invalid/metadata"):
+    for sent in (client_id, "https://client.example.com/client.json"):
         store.reads.clear()
         await http.post("/token", data={"grant_type": "refresh_token", "client_id": sent, "refresh_token": "x"})
         reads.append(store.reads["mcp-oauth-proxy-clients"])

@@ -112,11 +112,11 @@ class EntraProxy(CallbackEndpoint):
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """Return the client with that id, restricted to its own redirect URIs, or None."""
-        client = None
         if self._cimd_manager is not None and self._cimd_manager.is_cimd_client_id(client_id):
-            client = await self._cimd_manager.get_client(client_id)
-        # FastMCP 4.2 would look for a registration first. There is one if an older FastMCP has read a document.
-        client = client or await super().get_client(client_id)
+            # FastMCP 4.2 would look for a registration first. There is one if an older FastMCP has read the document.
+            client = await self._cimd_manager.get_client(client_id) or await self._client_store.get(key=client_id)
+        else:
+            client = await super().get_client(client_id)
         if client is not None:
             sign_in_events.current().client_name = client.client_name
         return restricted(client, self._allowed_uris)

@@ -4,9 +4,8 @@ The lease of a dead replica expires. A lease makes double work unlikely, not imp
 after its lease has expired. So callers store the result of the work with `Records.compare_and_swap`, which refuses the
 write of the late process, or overwrite only what is true whoever wrote last.
 
-A lease is acquired and released in one round trip each; the first may also read the record that the work is about.
-A holder that renewed it a moment ago deletes it; any other
-compares first, because the lease may have a new holder.
+A lease is acquired and released in one round trip each; the first may also read the record that the work is about. A
+holder that renewed it a moment ago deletes it; any other compares first, because the lease may have a new holder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reads from requests and responses of the OAuth endpoints which sign-in began, completed or was refused, and why.
 
 It stands around everything that can refuse one: our checks, FastMCP, the MCP SDK and Entra's callback. What only the
-code inside knows, such as the client's name, comes from `auth.sign_in_events.current`.
+code inside knows, such as the client's name, comes from `auth.sign_in_events.current`. As the outermost part that reads
+records of a sign-in, it also begins and ends what `storage.request_memo` remembers of a request.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import redis as redis_py
+from fastmcp.server.auth.cimd import CIMDDocument, CIMDFetcher, CIMDFetchError
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
+from pydantic import AnyUrl
 
 from m365_mcp.auth.client_metadata.clients import CLIENT_METADATA
 from m365_mcp.auth.client_metadata.documents import Entry
@@ -47,3 +50,26 @@ async def test_refresh_reads_the_document_once_and_no_registration(redis: Redis,
     counted = {command: stats[f"cmdstat_{command}"]["calls"] for command in COMMANDS}
     assert renewed.status_code == 200
     assert counted == {"get": 3 + more, "set": 2 + more, "del": 1, "exec": 1}
+
+
+class Away(CIMDFetcher):
+    """FastMCP's fetcher, for which no host answers."""
+
+    async def fetch(self, client_id_url: str) -> CIMDDocument:
+        raise CIMDFetchError("no answer")
+
+
+async def test_registration_that_an_older_fastmcp_made_of_a_document_counts_while_there_is_no_document() -> None:
+    """FastMCP once stored the clients of documents, and their people go on."""
+    async with running() as world:
+        manager = world.container.auth._cimd_manager
+        assert manager is not None
+        manager._fetcher = Away()
+        before = await world.container.auth.get_client(CLIENT)
+        old = ProxyDCRClient(client_id=CLIENT, redirect_uris=[AnyUrl(CALLBACK)], client_name="Old")
+        await world.container.auth._client_store.put(key=CLIENT, value=old)
+        found = await world.container.auth.get_client(CLIENT)
+
+    assert before is None
+    assert found is not None
+    assert found.client_name == "Old"
