@@ -32,6 +32,7 @@ from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.newest_seen import NewestSeen, RollbackReports
 from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
 from m365_mcp.storage.records import Records
+from m365_mcp.storage.request_memo import RequestMemo
 from m365_mcp.storage.reserve import RedisMemory, Reserve, unlimited
 
 Kind = Literal["redis", "disk", "memory"]
@@ -92,7 +93,7 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
     records = Records(RedisBackend(client, guard), cipher, NewestSeen(rollbacks))
     return Storage(
         "redis",
-        EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher),
+        RequestMemo(EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher)),
         records,
         Leases(records),
         RedisNumbers(client, guard),
@@ -114,7 +115,7 @@ def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> St
     records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher, NewestSeen(rollbacks))
     return Storage(
         kind,
-        EncryptedStore(store, cipher),
+        RequestMemo(EncryptedStore(store, cipher)),
         records,
         Leases(records),
         LocalNumbers(store),
