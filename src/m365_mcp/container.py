@@ -115,10 +115,18 @@ class Container:
         await self.storage.close()
 
 
-def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Container:
-    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place."""
+def build_container(
+    settings: Settings, transport: httpx2.AsyncBaseTransport | None = None, metrics: Metrics | None = None
+) -> Container:
+    """Build everything; only choosing the store touches the outside.
+
+    Args:
+        settings: the operator's choices.
+        transport: takes the network's place, in tests.
+        metrics: those that a worker shares with others; left out: of this process alone.
+    """
     retries.keep_silent()
-    metrics, pages = Metrics(), Pages(settings)
+    metrics, pages = metrics or Metrics(), Pages(settings)
     http, graph_http = make_http_clients(settings, transport)
     cipher = make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets)
     storage = open_storage(settings, cipher)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
 
 # Why a session ended; `by_client` is RFC 7009.
 EndReason = Literal[
@@ -13,9 +15,15 @@ EndReason = Literal[
 
 
 class Metrics:
-    """The metrics of one server process, in their own registry."""
+    """The metrics of one server process, in their own registry.
 
-    def __init__(self) -> None:
+    Args:
+        shared: folder in which the workers of a server share their metrics. prometheus_client does so when
+            PROMETHEUS_MULTIPROC_DIR names it before prometheus_client is imported. None: this process is alone.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
+        self._shared = shared
         self.registry = CollectorRegistry()
         count = self._counter
         self.tool_calls = count("tool_calls", "Tool calls by outcome code.", "tool", "outcome")
@@ -46,11 +54,18 @@ class Metrics:
             "policy_changes", "Changes of the file of policies: in_force, or refused for a mistake.", "outcome"
         )
         self.policies = Gauge(
-            "m365_mcp_policies", "The policies in force, by their digest.", ["digest"], registry=self.registry
+            "m365_mcp_policies",
+            "The policies in force, by their digest: in how many workers.",
+            ["digest"],
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.audit_records = count("audit_records", "Records of the audit trail: written, or lost.", "outcome")
         self.audit_spool_bytes = Gauge(
-            "m365_mcp_audit_spool_bytes", "Records that the audit collector does not have yet.", registry=self.registry
+            "m365_mcp_audit_spool_bytes",
+            "Records that the audit collector does not have yet.",
+            registry=self.registry,
+            multiprocess_mode="livemostrecent",
         )
         self.store_rollbacks = count("store_rollbacks", "Records that the store had in an older state.", "collection")
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
@@ -58,6 +73,17 @@ class Metrics:
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"m365_mcp_{name}_total", meaning, labels, registry=self.registry)
 
+    def show_policies(self, digest: str, before: str) -> None:
+        """Show which policies are in force now, in place of those before."""
+        self.policies.labels(before).set(0)
+        if self._shared is None:  # what is shared keeps the digest, with 0: prometheus_client removes no label there
+            self.policies.clear()
+        self.policies.labels(digest).set(1)
+
     def listen(self, host: str, port: int) -> None:
-        """Serve `/metrics` on `port` from its own thread. Raises OSError when the port is taken."""
-        start_http_server(port, addr=host, registry=self.registry)
+        """Serve `/metrics` of all workers on `port` from its own thread. Raises OSError when the port is taken."""
+        registry = self.registry
+        if self._shared is not None:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]  # prometheus_client 0.2x
+        start_http_server(port, addr=host, registry=registry)

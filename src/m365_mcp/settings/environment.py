@@ -49,6 +49,11 @@ def ignore_dotenv() -> None:
     os.environ["FASTMCP_ENV_FILE"] = os.devnull  # noqa: TID251
 
 
+def share_metrics(folder: Path) -> None:
+    """Let the workers of this process share their metrics in `folder`; before prometheus_client is imported."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # noqa: TID251
+
+
 def set_but_empty(settings: type[BaseSettings], path: str | None) -> set[str]:
     """Return the names of the fields whose variable is set to nothing; to pydantic-settings they count as unset."""
     dotenv = DotEnvSettingsSource(settings, env_file=path, env_ignore_empty=False).env_vars
