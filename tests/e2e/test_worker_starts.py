@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from m365_mcp.settings import foreign_environment
 from tests.e2e.grants import KEYS, call_tool, signed_in
 from tests.e2e.preloaded import run_preloaded
 from tests.e2e.programs import Redis, Simulator, make_redis, make_server
@@ -21,7 +22,7 @@ FORBIDS = '@id("none") @advice("Write to nobody.") forbid (principal, action, re
 def run_serve(folder: Path, simulator: Simulator, *arguments: str, **changes: str) -> tuple[int, str]:
     """Run `m365-mcp serve` to its end; return its exit code and what it said."""
     environment = {**make_server(folder, simulator, **KEYS, **changes).program.environment, "COLUMNS": "200"}
-    ended = run_preloaded("serve", *arguments, folder=folder, environment={**os.environ, **environment})
+    ended = run_preloaded("serve", *arguments, folder=folder, environment={**foreign_environment(), **environment})
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -31,7 +32,11 @@ def run_serve(folder: Path, simulator: Simulator, *arguments: str, **changes: st
         ({}, "REDIS_URL", "because they share a Redis"),
         ({"REDIS_URL": "memory://"}, "MCP_WORKERS", "set REDIS_URL to its address"),
         ({"REDIS_URL": "redis://127.0.0.1:1", "FASTMCP_STATELESS_HTTP": "false"}, "MCP_WORKERS", "must be 1 with"),
-        ({"REDIS_URL": "redis://127.0.0.1:1", "M365_POLICY_FILE": "/nowhere.cedar"}, "M365_POLICY_FILE", "nowhere"),
+        (
+            {"REDIS_URL": "redis://127.0.0.1:1", "M365_POLICY_FILE": "/nowhere.cedar"},
+            "M365_POLICY_FILE",
+            "M365_POLICY_FILE",
+        ),
     ],
 )
 def test_settings_that_no_worker_can_start_with_are_told_once(

@@ -6,7 +6,7 @@ import asyncio
 import re
 import signal
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ async def pair(simulator: Simulator, shared_redis: Redis, tmp_path: Path) -> Ser
 async def grant(pair: Server, simulator: Simulator) -> Grant:
     """Ada's tokens."""
     return await signed_in(pair, simulator)
+
+
+def told(reply: httpx2.Response) -> str:
+    """Return what became of a send, in the server's word."""
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["result"]["structuredContent"]["status"])
 
 
 def new_calls(server: Server, before: Counter[object]) -> list[int]:
@@ -73,8 +79,7 @@ async def test_equal_sends_at_both_workers_are_one_mail(pair: Server, grant: Gra
     """Twenty equal sends at once, on both workers, send one mail, and every call is told of it."""
     replies = await asyncio.gather(*(call_tool(pair.url, grant.access, "send_mail", **MAIL) for _ in range(20)))
 
-    told = [reply.json()["result"]["structuredContent"]["status"] for reply in replies]
-    assert sorted(told) == ["already_sent"] * 19 + ["sent"]
+    assert sorted(map(told, replies)) == ["already_sent"] * 19 + ["sent"]
     assert len(simulator.outbox) == 1
     assert min(calls_by_worker(pair).values()) > 1
 
@@ -115,6 +120,30 @@ async def test_worker_that_is_killed_is_replaced(pair: Server, grant: Grant) -> 
     assert min(new_calls(pair, counted)) >= 1
 
 
+async def test_killed_workers_lose_and_double_no_mail(pair: Server, grant: Grant, simulator: Simulator) -> None:
+    """Workers are killed under sends, whose callers repeat what broke off with its key: each mail leaves once."""
+
+    async def send(number: int) -> str:
+        mail = {**MAIL, "subject": f"Hello {number}", "idempotency_key": f"key {number}"}
+        while True:
+            with suppress(httpx2.TransportError):
+                reply = await call_tool(pair.url, grant.access, "send_mail", **mail)
+                return "outcome_unknown" if "outcome_unknown" in reply.text else told(reply)
+
+    sends = [asyncio.create_task(send(number)) for number in range(24)]
+    for number in range(3):
+        while len(simulator.outbox) < 4 * (number + 1):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(kill_worker, pair, workers_of(pair)[number % 2])
+    outcomes = await asyncio.gather(*sends)
+
+    mails = Counter(mail["subject"] for mail in simulator.outbox)
+    assert max(mails.values()) == 1
+    assert set(outcomes) <= {"sent", "already_sent", "outcome_unknown"}
+    assert {f"Hello {n}" for n, outcome in enumerate(outcomes) if outcome != "outcome_unknown"} <= set(mails)
+    assert len(workers_of(pair)) == 2
+
+
 async def test_sigterm_drains_every_worker_and_leaves_none(pair: Server, grant: Grant, simulator: Simulator) -> None:
     """Sends in flight on both workers end well, the exit code is 0, and no process is left."""
     simulator.control("POST", "faults", where={"path": "/v1.0/me/sendMail"}, what={"delay_seconds": 1.5}, times=None)
@@ -126,7 +155,7 @@ async def test_sigterm_drains_every_worker_and_leaves_none(pair: Server, grant: 
     pair.program.send(signal.SIGTERM)
     replies = await asyncio.gather(*calls)
 
-    assert [reply.json()["result"]["structuredContent"]["status"] for reply in replies] == ["sent"] * 4
+    assert [told(reply) for reply in replies] == ["sent"] * 4
     assert pair.program.end() == 0
     assert not any(map(runs, pids))
     assert len(simulator.outbox) == 4
@@ -169,6 +198,10 @@ async def test_probes_and_log_tell_of_the_worker(pair: Server) -> None:
     assert {record.get("worker") for record in records(pair) if record["event"] == "storage_opened"} == {None, 0, 1}
 
 
+def metrics_folders(folder: Path) -> list[Path]:
+    return list(folder.glob("m365-mcp-metrics-*"))
+
+
 async def test_metrics_count_all_workers(simulator: Simulator, shared_redis: Redis, tmp_path: Path) -> None:
     """`/metrics` has the calls of both workers, also of one that was killed, and how many have the policies."""
     port = free_port()
@@ -185,6 +218,6 @@ async def test_metrics_count_all_workers(simulator: Simulator, shared_redis: Red
     assert min(calls_by_worker(server).values()) >= 3
     assert re.findall(r'^m365_mcp_tool_calls_total\{.*"get_my_profile".*\} (\S+)', shown, re.M) == ["8.0"]
     assert re.findall(r"^m365_mcp_policies\{.*\} (\S+)", shown, re.M) == ["2.0"]
-    assert list(tmp_path.glob("m365-mcp-metrics-*"))
+    assert metrics_folders(tmp_path)
     assert server.program.end() == 0
-    assert not list(tmp_path.glob("m365-mcp-metrics-*"))
+    assert not metrics_folders(tmp_path)
