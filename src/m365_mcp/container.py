@@ -118,12 +118,9 @@ class Container:
 def build_container(
     settings: Settings, transport: httpx2.AsyncBaseTransport | None = None, metrics: Metrics | None = None
 ) -> Container:
-    """Build everything; only choosing the store touches the outside.
+    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place.
 
-    Args:
-        settings: the operator's choices.
-        transport: takes the network's place, in tests.
-        metrics: those that a worker shares with others; left out: of this process alone.
+    A worker gives the `metrics` that it shares with others.
     """
     retries.keep_silent()
     metrics, pages = metrics or Metrics(), Pages(settings)

@@ -53,25 +53,22 @@ class Metrics:
         self.policy_changes = count(
             "policy_changes", "Changes of the file of policies: in_force, or refused for a mistake.", "outcome"
         )
-        self.policies = Gauge(
-            "m365_mcp_policies",
-            "The policies in force, by their digest: in how many workers.",
-            ["digest"],
-            registry=self.registry,
-            multiprocess_mode="livesum",
+        self.policies = self._gauge(
+            "policies", "The policies in force, by their digest: in how many workers.", "livesum", "digest"
         )
         self.audit_records = count("audit_records", "Records of the audit trail: written, or lost.", "outcome")
-        self.audit_spool_bytes = Gauge(
-            "m365_mcp_audit_spool_bytes",
-            "Records that the audit collector does not have yet.",
-            registry=self.registry,
-            multiprocess_mode="livemostrecent",
+        self.audit_spool_bytes = self._gauge(
+            "audit_spool_bytes", "Records that the audit collector does not have yet.", "livemostrecent"
         )
         self.store_rollbacks = count("store_rollbacks", "Records that the store had in an older state.", "collection")
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"m365_mcp_{name}_total", meaning, labels, registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str, among: Literal["livesum", "livemostrecent"], *labels: str) -> Gauge:
+        """Return a gauge; `among` says what it shows of several workers."""
+        return Gauge(f"m365_mcp_{name}", meaning, labels, registry=self.registry, multiprocess_mode=among)
 
     def show_policies(self, digest: str, before: str) -> None:
         """Show which policies are in force now, in place of those before."""

@@ -28,7 +28,7 @@ SHARE = 0.4  # of the calls, which each of two workers takes at least
 @pytest.fixture
 async def pair(simulator: Simulator, shared_redis: Redis, tmp_path: Path) -> Server:
     """A server with two workers."""
-    return start_pair(tmp_path, simulator, shared_redis.url)
+    return start_pair(tmp_path, simulator, shared_redis.url, MCP_WORKERS="2")
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ def test_worker_that_is_gone_gets_nothing(lab: Lab) -> None:
     assert [lab.connect() for _ in range(3)] == [1, 1, 1]
 
     lab.connections.add(0, lab.pairs[0][0])
+    lab.clients += lab.pairs[1]
     lab.pairs[1][1].close()
     lab.pairs[1] = socket.socketpair()
     lab.pairs[1][1].setblocking(False)

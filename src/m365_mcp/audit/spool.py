@@ -73,13 +73,11 @@ class Spool:
         if fcntl is None or not self.folder.is_dir():
             yield True
             return
-        with (self.folder / ".sender").open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the file, or with the process
-            except OSError:
-                yield False
-                return
-            yield True
+        opened = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield _locks(opened)
+        finally:
+            os.close(opened)  # and with it the lock, as when the process dies
 
     def batch(self) -> list[Path]:
         """Return the oldest files, as many as one request takes. Raises OSError."""
@@ -121,6 +119,18 @@ class Spool:
         with self._lock:
             self._bytes = max(0, self._bytes + difference)
             self.size.set(self._bytes)
+
+
+def _locks(folder: int) -> bool:
+    """Lock an open folder, and return whether nobody else has; where it cannot be locked, nobody is said to have."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            return True
+    return True
 
 
 def _on_disk(size: int) -> int:
