@@ -130,14 +130,7 @@ def build_container(
     audit = open_audit(settings, storage.records, metrics)
     storage.rollbacks.observers += [audit.record, lambda event: metrics.store_rollbacks.labels(event.collection).inc()]
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
-    endpoint = TokenEndpoint(
-        settings.authority,
-        settings.azure_tenant_id,
-        settings.azure_client_id,
-        choose_credential(settings),
-        http,
-        metrics,
-    )
+    endpoint = _token_endpoint(settings, http, metrics)
     delivery = build_delivery(settings, storage, metrics, audit)
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, build_sessions(settings, delivery, audit))
     tokens_for = partial(graph_tokens, settings, storage, sign_ins.refresher, metrics)
@@ -160,6 +153,11 @@ def build_container(
         pages,
         audit,
     )
+
+
+def _token_endpoint(settings: Settings, http: httpx2.AsyncClient, metrics: Metrics) -> TokenEndpoint:
+    tenant, client, credential = settings.azure_tenant_id, settings.azure_client_id, choose_credential(settings)
+    return TokenEndpoint(settings.authority, tenant, client, credential, http, metrics)
 
 
 def build_services(
