@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
 
 # Why a session ended; `by_client` is RFC 7009.
 EndReason = Literal[
@@ -81,6 +80,8 @@ class Metrics:
         """Serve `/metrics` of all workers on `port` from its own thread. Raises OSError when the port is taken."""
         registry = self.registry
         if self._shared is not None:
+            from prometheus_client.multiprocess import MultiProcessCollector  # one worker needs none
+
             registry = CollectorRegistry()
             MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]  # prometheus_client 0.2x
         start_http_server(port, addr=host, registry=registry)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from m365_mcp import logs, settings
 from m365_mcp.commands.error_messages import errors_as_messages
+from m365_mcp.commands.running import importing
 from m365_mcp.errors import SettingsMistake
 from m365_mcp.settings import Settings
 
@@ -23,9 +24,10 @@ _log = logs.get(__name__)
 
 def serve_alone(chosen: Settings, listener: socket.socket | None) -> None:
     """Serve from this process until SIGTERM or Ctrl-C; on `listener`, if there is one. Raises SettingsMistake."""
-    from m365_mcp.app import assemble
-    from m365_mcp.container import build_container
-    from m365_mcp.web.serving import configure, run
+    with importing():
+        from m365_mcp.app import assemble
+        from m365_mcp.container import build_container
+        from m365_mcp.web.serving import configure, run
 
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)  # after the import: FastMCP brings a handler of its own
     container = build_container(chosen)
@@ -64,10 +66,12 @@ def _folder_of_metrics() -> Path:
 
 
 def _supervise(chosen: Settings, listener: socket.socket | None, metrics: Path | None) -> int:
-    from m365_mcp.container import build_container
-    from m365_mcp.storage.opening import shared_url
-    from m365_mcp.web.listening import listen
-    from m365_mcp.web.supervisor import Supervisor
+    with importing():
+        import m365_mcp.app  # noqa: F401 - once, for all workers
+        from m365_mcp.container import build_container
+        from m365_mcp.storage.opening import shared_url
+        from m365_mcp.web.listening import listen
+        from m365_mcp.web.supervisor import Supervisor
 
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
     chosen = chosen.model_copy(update={"redis_url": shared_url(chosen)})
