@@ -405,6 +405,19 @@ def test_sigterm_ends_the_acceptance_of_connections_at_once() -> None:
     assert server.should_exit
 
 
+async def test_uvicorn_serves_without_sockets_and_makes_its_protocols_so() -> None:
+    """`web.worker`: an empty list of sockets opens none, and the protocol of a connection takes these arguments."""
+    config = uvicorn.Config(lambda *_: None, log_config=None, http="httptools", lifespan="off")
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[])
+    arguments = list(inspect.signature(HttpToolsProtocol.__init__).parameters)
+
+    assert server.servers == []
+    assert arguments == ["self", "config", "server_state", "app_state", "_loop"]
+
+
 async def test_uvicorn_limits_no_head_and_no_time() -> None:
     """`web.bounded_http`: a request of 1 MB of header fields is served, and no setting limits its size or its time."""
 
