@@ -123,25 +123,25 @@ class Delivery:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _send(self, observed: ObservedSend, strategy: SendStrategy, progress: Progress) -> SendReceipt:
-        request = observed.event.request
-        waiting = await waiting_copy(request, self.held, self.ledger)
+        waiting = await waiting_copy(observed.event.request, self.held, self.ledger)
         if waiting is not None:
             return self._repeat(waiting)
-        reservation = await self._reserve(request, strategy)
-        observed.reserved(reservation.entry.message_id)
+        reservation = await self._reserve(observed, strategy)
         if not reservation.is_ours and reservation.entry.state == "unknown":
             reservation = await self._reconcile(observed, reservation, strategy)
             if reservation.entry.state == "failed":
-                reservation = await self._reserve(request, strategy)
-                observed.reserved(reservation.entry.message_id)
+                reservation = await self._reserve(observed, strategy)
         if not reservation.is_ours:
             return self._repeat(reservation)
         async with self.ledger.holding_lease(reservation), self.slots.giving_back(reservation.slot):
             return await self._perform(RunningSend(reservation), observed, strategy, progress)
 
-    async def _reserve(self, request: SendRequest, strategy: SendStrategy) -> Reservation:
+    async def _reserve(self, observed: ObservedSend, strategy: SendStrategy) -> Reservation:
+        request = observed.event.request
         slot = any_slot(request.person)
-        return await self.ledger.reserve(request, records_draft=strategy.records_draft, slot=slot)
+        found = await self.ledger.reserve(request, records_draft=strategy.records_draft, slot=slot)
+        observed.reserved(found.entry.message_id)
+        return found
 
     async def _send_held(self, observed: ObservedSend, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
         await observed.begin()  # first, so that the mail still waits if the send cannot be recorded
@@ -187,7 +187,7 @@ class Delivery:
         try:
             async with self.slots.slot(person, running.reservation.slot) as slot:
                 request_id = await self._send_with_retries(running, strategy, progress)
-                return await self._sent(running.reservation, request_id, slot=slot)
+                return await self._sent(running.reservation, request_id, slot)
         except OutcomeUnknown as error:
             return await self._reconciled_or_unknown(running.reservation, strategy, error)
 
@@ -229,14 +229,14 @@ class Delivery:
                 raise
 
         policy = RetryPolicy(seconds=self.throttled_seconds, first_pause=FIRST_PAUSE_SECONDS)
-        return await retry(policy, send_once, _when_throttled)
+        return await retry(policy, send_once, lambda error: isinstance(error, Throttled) and (error.retry_after or 0.0))
 
     async def _reconciled_or_unknown(
         self, reservation: Reservation, strategy: SendStrategy, error: OutcomeUnknown
     ) -> SendReceipt:
         reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled:
-            return await self._sent(reservation, error.reference)
+            return await self._sent(reservation, error.reference, slot=None)
         if reconciled is None:
             await self._store_outcome(reservation, "unknown")
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
@@ -268,7 +268,7 @@ class Delivery:
         self.metrics.settlements.labels({True: "sent", False: "not_sent", None: "unclear"}[reconciled]).inc()
         return reconciled
 
-    async def _sent(self, reservation: Reservation, request_id: str | None, slot: Lease | None = None) -> SendReceipt:
+    async def _sent(self, reservation: Reservation, request_id: str | None, slot: Lease | None) -> SendReceipt:
         entry = reservation.entry
         receipt = SendReceipt(entry.message_id, _now(), request_id, draft_id=entry.draft_id, is_saved=entry.is_saved)
         stored_receipt = {"accepted_at": receipt.accepted_at, "request_id": request_id}
@@ -294,10 +294,6 @@ class Delivery:
         return SendReceipt(
             entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id, is_saved=entry.is_saved
         )
-
-
-def _when_throttled(error: Exception) -> bool | float:
-    return isinstance(error, Throttled) and (error.retry_after or 0.0)
 
 
 def _now() -> str:

@@ -249,14 +249,9 @@ class Ledger:
             yield
 
     async def settle(self, reservation: Reservation, slot: Lease | None = None, **changes: Any) -> None:
-        """Store the outcome of a send that Graph accepted, and release its lease and its slot.
+        """Store the outcome of a send that Graph accepted, and release its lease, and the slot if there is one.
 
         With the lease, no other call changes the records. A process that has lost it since would write the truth.
-
-        Args:
-            reservation: the send.
-            slot: the slot of the mailbox, if the caller still has it.
-            changes: what changes in the entry.
 
         Raises:
             StorageUnavailable: see `update`.
