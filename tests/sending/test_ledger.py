@@ -310,7 +310,7 @@ async def test_slot_is_taken_with_the_records_and_given_back_with_the_outcome() 
         repeat = await book.ledger.reserve(PLAIN, slot=slots[1])
 
     assert not repeat.is_ours
-    assert [await book.ledger.leases.is_held(slot) for slot in slots] == [False, False]
+    assert [(await book.store.records.read("m365-leases", slot)).value for slot in slots] == [None, None]
     assert reserved.slot.is_released
 
 
