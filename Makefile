@@ -32,7 +32,7 @@ chaos: $(VENV)/.dev ## Outages of everything under load, into docs/reliability.m
 	@$(BIN)/python -m tests.chaos.long $(ARGS)
 
 bench: .venv-bench/.done ## Our On-Behalf-Of exchange beside FastMCP's own, into docs/reliability.md (about five minutes)
-	@.venv-bench/bin/python -m benchmarks.obo $(ARGS)
+	@.venv-bench/bin/python -m benchmarks $(ARGS)
 
 mutants: $(VENV)/.dev ## Small bugs put in one at a time, the survivors into docs/testing.md (ARGS=mail/html/css.py to choose)
 	@$(BIN)/python -m tests.mutants $(ARGS)

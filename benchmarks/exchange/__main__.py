@@ -16,11 +16,11 @@ from typing import NoReturn
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from benchmarks import report
-from benchmarks.bench import Bench, running_bench
-from benchmarks.contenders import CONTENDERS, Person
-from benchmarks.people import sign_in
-from benchmarks.scenarios import ALL, Scenario
+from benchmarks.exchange import report
+from benchmarks.exchange.bench import Bench, running_bench
+from benchmarks.exchange.contenders import CONTENDERS, Person
+from benchmarks.exchange.people import sign_in
+from benchmarks.exchange.scenarios import ALL, Scenario
 
 
 def main() -> None:

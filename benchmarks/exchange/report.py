@@ -14,8 +14,8 @@ from statistics import median
 
 from rich.table import Table
 
-from benchmarks.bench import ROOT, Result
-from benchmarks.scenarios import Scenario
+from benchmarks.exchange.bench import ROOT, Result
+from benchmarks.exchange.scenarios import Scenario
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- begin: obo -->", "<!-- end: obo -->"
