@@ -6,9 +6,10 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from math import nan
 from pathlib import Path
 from statistics import quantiles
 
@@ -16,8 +17,8 @@ import httpx2
 import uvloop
 
 from benchmarks.contender import Contender, Place
-from benchmarks.load import Answers, Load, NextRequest
-from benchmarks.processes import Cores, on_core, processor_seconds
+from benchmarks.load import Answers, Load
+from benchmarks.processes import Cores, on_core, processor_seconds, seconds_of, tree
 from tests.e2e.programs import RUNNING, Program, Redis, Simulator, free_port, make_redis, start_simulator
 from tests.trust import NO_AUTHORITY
 
@@ -43,20 +44,22 @@ class Measured:
         rate: good responses a second.
         p50, p99: time to a good response, in seconds.
         processor: processor time of the contender for a good response, in seconds.
-        others: share of the other core's time that was used, to see that the contender was what limited the rate.
+        beside: share of the other core's time that was used, to see that the contender was what limited the rate.
         errors: how many responses were not good, by kind.
         calls: how many were good.
-        ports: how many of those came from each port.
+        shares: share of the contender's processor time that each of its processes took, the largest first.
+        halves: the 99th percentiles of the first and of the second half, in seconds.
     """
 
     rate: float
     p50: float
     p99: float
     processor: float
-    others: float
+    beside: float
     errors: dict[str, int]
     calls: int
-    ports: dict[int, int] = field(default_factory=dict)
+    shares: list[float]
+    halves: tuple[float, float]
 
 
 @dataclass
@@ -107,40 +110,70 @@ class Bench:
             yield started
 
     def load(
-        self, replicas: Sequence[Replica], callers: int, next_request: NextRequest, timing: Timing, first_calls: int = 0
+        self, replicas: Sequence[Replica], load: Load, timing: Timing, first: int = 0, kills: bool = False
     ) -> Measured:
-        """Let callers call these replicas, and return what was measured after so many first calls."""
+        """Return what is measured after so many first calls; `kills` the last replica half-way."""
         others = [self.redis.program, self.simulator.program, self.stand_in]
-        other_ids = [program.process.pid for program in others if program.process is not None]
-        load = Load([replica.place.port for replica in replicas], callers, next_request)
-        return uvloop.run(_measure(load, [replica.pid for replica in replicas], other_ids, timing, first_calls))
+        beside = [program.process.pid for program in others if program.process is not None]
+        halfway = replicas[-1].kill if kills else lambda: None
+        return uvloop.run(_measure(load, ([replica.pid for replica in replicas], beside), timing, first, halfway))
 
 
-async def _measure(load: Load, contender: list[int], others: list[int], timing: Timing, first_calls: int) -> Measured:
-    await load.begin(timing.warm_up, first_calls)
-    before, own = (processor_seconds(contender), processor_seconds(others)), time.process_time()
+class Clocks:
+    """Reads the processor time of a contender, and of what runs beside it, this process among it."""
+
+    def __init__(self, contender: list[int], beside: list[int]) -> None:
+        self._contender = [process for root in contender for process in tree(root)]
+        self._beside = beside
+        self._before = self._read()
+
+    def _read(self) -> tuple[list[float], float]:
+        own = time.process_time()
+        return [seconds_of(process) for process in self._contender], processor_seconds(self._beside) + own
+
+    def since(self) -> tuple[list[float], float]:
+        """Return the seconds since it was made: of each process of the contender, and of what runs beside it."""
+        each, beside = self._read()
+        return [
+            max(0.0, now - before) for now, before in zip(each, self._before[0], strict=True)
+        ], beside - self._before[1]
+
+
+async def _measure(
+    load: Load, roots: tuple[list[int], list[int]], timing: Timing, first: int, halfway: Callable[[], None]
+) -> Measured:
+    await load.begin(timing.warm_up, first)
+    clocks = Clocks(*roots)
     load.count()
-    await asyncio.sleep(timing.seconds)
-    used, own = processor_seconds(contender) - before[0], time.process_time() - own
-    beside = processor_seconds(others) - before[1] + own
-    seconds = await load.end()
-    return summary(load.answers, seconds, used, beside)
+    await asyncio.sleep(timing.seconds / 2)
+    halfway()
+    await asyncio.sleep(timing.seconds / 2)
+    each, beside = clocks.since()
+    return summary(load.answers, await load.end(), each, beside)
 
 
-def summary(answers: Answers, seconds: float, processor: float, others: float) -> Measured:
-    """Return the figures of a measurement that took so many seconds and so much processor time on both cores."""
+def summary(answers: Answers, seconds: float, processor: list[float], beside: float) -> Measured:
+    """Return the figures of a measurement that took so many seconds, and so much processor time on both cores."""
     good = len(answers.seconds)
-    percentiles = quantiles(answers.seconds, n=100) if good > 1 else [float("nan")] * 99
+    pairs = list(zip(answers.ended, answers.seconds, strict=True))
+    halves = [one for ended, one in pairs if ended < seconds / 2], [one for ended, one in pairs if ended >= seconds / 2]
+    used = sum(processor)
     return Measured(
         rate=good / seconds,
-        p50=percentiles[49],
-        p99=percentiles[98],
-        processor=processor / good if good else float("nan"),
-        others=others / seconds,
+        p50=percentile(answers.seconds, 50),
+        p99=percentile(answers.seconds, 99),
+        processor=used / good if good else nan,
+        beside=beside / seconds,
         errors=dict(answers.errors),
         calls=good,
-        ports=dict(answers.ports),
+        shares=sorted((one / used for one in processor if used), reverse=True),
+        halves=(percentile(halves[0], 99), percentile(halves[1], 99)),
     )
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return this percentile, not a number when there are fewer than two values."""
+    return quantiles(values, n=100)[percent - 1] if len(values) > 1 else nan
 
 
 class Replica:
@@ -149,6 +182,7 @@ class Replica:
     def __init__(self, contender: Contender, place: Place, core: int) -> None:
         self.place = place
         self._core = core
+        self.started_after = 0.0  # seconds
         command = contender.command(place)
         environment = {"PYTHONPATH": PYTHONPATH, **command.environment}
         log = place.folder / f"{contender.name}-{place.port}.log"
@@ -160,13 +194,13 @@ class Replica:
         assert self._program.process is not None  # noqa: S101 - it was started
         return self._program.process.pid
 
-    def start(self) -> float:
-        """Start it and return after how many seconds it answered a request, whatever the answer."""
+    def start(self) -> None:
+        """Start it, and return when it answers a request, whatever the answer."""
         began = time.perf_counter()
         with on_core(self._core):
             self._program.start()
         self._program.wait_until(self._answers)
-        return time.perf_counter() - began
+        self.started_after = time.perf_counter() - began
 
     def stop(self) -> None:
         """End it, kindly if it listens to that."""

@@ -85,7 +85,8 @@ class Contender:
             not at all.
         revisions: the revisions of the protocol that it speaks.
         obstacle: returns why it cannot run here, in a sentence, or nothing.
-        keeps: whether it stores what a replica needs to serve a person whom another replica signed in.
+        has_workers: returns whether it can serve with several processes.
+        compared: whether it is measured at all factors, not only at the rows; it needs a sign-in and a store for that.
     """
 
     name: str
@@ -95,7 +96,8 @@ class Contender:
     sign_in: SignIn = "none"
     revisions: tuple[Revision, ...] = (CURRENT, HANDSHAKE)
     obstacle: Callable[[], str] = str
-    keeps: bool = False
+    has_workers: Callable[[], bool] = bool
+    compared: bool = False
 
     @property
     def revision(self) -> Revision:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import subprocess
 import sys
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from benchmarks.contender import Call, Command, Contender, Place, call_tool
+from benchmarks.servers.softeria import SOFTERIA
 
 UNLIMITED = "1000000"  # so that the limits are counted, as they are for everybody, and never reached
 KEYS = {
@@ -53,6 +56,12 @@ def _ours(place: Place) -> Command:
     return Command([sys.executable, "-m", "m365_mcp", "serve", *workers], variables)
 
 
+@functools.cache
+def _has_workers() -> bool:
+    told = subprocess.run([sys.executable, "-m", "m365_mcp", "serve", "--help"], capture_output=True, check=True)
+    return b"--workers" in told.stdout
+
+
 def _python(module: str) -> Any:
     def command(place: Place) -> Command:
         text = TypeAdapter(Place).dump_json(place).decode()
@@ -68,7 +77,8 @@ OURS = Contender(
     _ours,
     {"profile": OWN_PROFILE, "list": LIST, "send": call_tool("send_mail", MAIL, expects='"sent"')},
     sign_in="oauth",
-    keeps=True,
+    has_workers=_has_workers,
+    compared=True,
 )
 PLAIN = Contender(
     "plain",
@@ -76,11 +86,11 @@ PLAIN = Contender(
     _python("plain"),
     {"profile": OWN_PROFILE, "list": LIST, "send": call_tool("send_mail", MAIL, expects="sent")},
     sign_in="oauth",
-    keeps=True,
+    compared=True,
 )
 BARE_REQUEST = Contender(
     "bare-request", "bare FastMCP tool, one pooled request", _python("bare_request"), {"profile": PROFILE, "list": LIST}
 )
 BARE = Contender("bare", "bare FastMCP tool", _python("bare"), {"profile": PROFILE, "list": LIST})
 ENDPOINT = Contender("endpoint", "bare Starlette endpoint", _python("endpoint"), {"profile": PROFILE})
-ALL = (OURS, PLAIN, BARE_REQUEST, BARE, ENDPOINT)
+ALL = (OURS, PLAIN, BARE_REQUEST, BARE, ENDPOINT, SOFTERIA)

@@ -38,13 +38,11 @@ class Answers:
         seconds: from request to response, of each good one.
         ended: when each of them ended, in seconds since the beginning of the measurement.
         errors: the others, by kind.
-        ports: how many good ones came from which port.
     """
 
     seconds: list[float] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
-    ports: Counter[int] = field(default_factory=Counter)
 
 
 class Load:
@@ -95,7 +93,7 @@ class Load:
         await asyncio.sleep(0)
         return seconds
 
-    def note(self, problem: str, started: float, port: int) -> None:
+    def note(self, problem: str, started: float = 0.0) -> None:
         """Count a response, good when there is no problem with it."""
         self.total += 1
         if not self.is_counting:
@@ -106,7 +104,6 @@ class Load:
             return
         self.answers.seconds.append(now - started)
         self.answers.ended.append(now - self.began)
-        self.answers.ports[port] += 1
 
 
 class _Caller(asyncio.Protocol):
@@ -128,7 +125,7 @@ class _Caller(asyncio.Protocol):
             try:
                 await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
             except OSError:
-                self._load.note("connection refused", 0, self._port)
+                self._load.note("connection refused")
                 await asyncio.sleep(0.05)
             else:
                 return
@@ -151,7 +148,7 @@ class _Caller(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         if is_whole(self._received):
-            self._load.note(problem_of(self._received, self._expects), self._started, self._port)
+            self._load.note(problem_of(self._received, self._expects), self._started)
             if not self._load.is_over:
                 self._ask()
 
@@ -159,7 +156,7 @@ class _Caller(asyncio.Protocol):
         self._transport = None
         if self._load.is_over:
             return
-        self._load.note("connection lost", self._started, self._port)
+        self._load.note("connection lost", self._started)
         task = asyncio.ensure_future(self.connect())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

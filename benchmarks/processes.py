@@ -79,29 +79,31 @@ def tree(root: int) -> list[int]:
 
 def processor_seconds(roots: list[int]) -> float:
     """Return the processor time of these processes and their descendants so far."""
-    ticks = 0
-    for process in (process for root in roots for process in tree(root)):
-        try:
-            ticks += read_stat((PROC / str(process) / "stat").read_text()).ticks
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return ticks / TICKS_PER_SECOND
+    return sum(seconds_of(process) for root in roots for process in tree(root))
+
+
+def seconds_of(process: int) -> float:
+    """Return the processor time of one process so far; 0 when it has ended."""
+    try:
+        return read_stat((PROC / str(process) / "stat").read_text()).ticks / TICKS_PER_SECOND
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
 
 
 def resident_bytes(root: int) -> int:
-    """Return the proportional set size of a process and its descendants: memory that several share counts once."""
+    """Return the resident memory of a process and its descendants; what they share counts for each of them."""
     total = 0
     for process in tree(root):
         try:
-            total += read_pss((PROC / str(process) / "smaps_rollup").read_text())
+            total += read_resident((PROC / str(process) / "status").read_text())
         except (FileNotFoundError, ProcessLookupError):
             continue
     return total
 
 
-def read_pss(text: str) -> int:
-    """Return the line `Pss:` of `/proc/PID/smaps_rollup`, in bytes."""
-    line = next(line for line in text.splitlines() if line.startswith("Pss:"))
+def read_resident(text: str) -> int:
+    """Return the line `VmRSS:` of `/proc/PID/status` in bytes; 0 for a process that has ended and has none."""
+    line = next((line for line in text.splitlines() if line.startswith("VmRSS:")), "VmRSS: 0 kB")
     return int(line.split()[1]) * KIBIBYTE
 
 

@@ -8,7 +8,7 @@ from itertools import count, cycle
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.contender import CURRENT, Call, Contender, Revision
+from benchmarks.contender import CURRENT, Call, Revision
 from benchmarks.load import NextRequest, Request
 from benchmarks.sign_ins import Tokens
 
@@ -24,14 +24,14 @@ NOBODY = Tokens("", "")
 
 
 def requests_of(
-    contender: Contender, call: Call, people: Sequence[Tokens], revision: Revision, url: str, *, fixed: bool = False
+    call: Call, people: Sequence[Tokens], revision: Revision, url: str, *, own: bool = False
 ) -> NextRequest:
-    """Return what callers send next: each in the name of the next person, or `fixed`: of the person with its number."""
+    """Return what callers send next: for the next person, or each for a person of its `own`."""
     made = [_parts(call, person, revision, url) for person in people or [NOBODY]]
     turns: Iterator[tuple[bytes, bytes, bytes]] = cycle(made)
 
     def next_request(caller: int) -> Request:
-        before, after, expects = made[caller % len(made)] if fixed else next(turns)
+        before, after, expects = made[caller % len(made)] if own else next(turns)
         number = b"%0*d" % (DIGITS, next(_NUMBERS)) if after else b""
         return Request(before + number + after, expects)
 
