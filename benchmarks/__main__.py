@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
+from benchmarks import results as results_file
 from benchmarks.bench import Timing, running_bench
 from benchmarks.contender import Contender
 from benchmarks.contenders import ALL
@@ -53,7 +54,9 @@ def main() -> None:
     if not (options.print or options.quick or options.only):
         from benchmarks.plots import draw  # matplotlib is in .venv-bench only
 
-        report.write(report.block(results, contenders, report.circumstances(cores, timing), draw(results, contenders)))
+        about = report.circumstances(cores, timing)
+        results_file.write(results, about)
+        report.write(report.block(results, contenders, about, draw(results, contenders)))
     step("done")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -62,6 +63,13 @@ def _has_workers() -> bool:
     return b"--workers" in told.stdout
 
 
+@functools.cache
+def _lacks_azure_identity() -> str:
+    if find_spec("azure") and find_spec("azure.identity") and find_spec("aiohttp"):
+        return ""
+    return "The plain build is left out: azure-identity or aiohttp is not installed (`make bench` installs both)."
+
+
 def _python(module: str) -> Any:
     def command(place: Place) -> Command:
         text = TypeAdapter(Place).dump_json(place).decode()
@@ -86,6 +94,7 @@ PLAIN = Contender(
     _python("plain"),
     {"profile": OWN_PROFILE, "list": LIST, "send": call_tool("send_mail", MAIL, expects="sent")},
     sign_in="oauth",
+    obstacle=_lacks_azure_identity,
     compared=True,
 )
 BARE_REQUEST = Contender(

@@ -13,13 +13,13 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks.bench import Bench, Measured, Replica, Timing
-from benchmarks.contender import Contender
+from benchmarks.contender import HANDSHAKE, Contender
 from benchmarks.counts import Counts, Refreshing, count, time_refreshes
 from benchmarks.load import Load
 from benchmarks.processes import on_core, resident_bytes
 from benchmarks.requests import requests_of
 from benchmarks.rows import BASE, Point, Setup
-from benchmarks.sign_ins import Tokens, add_people, graph_tokens, sign_in_all
+from benchmarks.sign_ins import Tokens, add_people, begin_sessions, graph_tokens, sign_in_all
 
 GRAPH_PEOPLE = 100  # who bring tokens for Graph itself
 HELPS = 5
@@ -138,6 +138,8 @@ class Run:
         tokens = self._tokens[contender.name][:people]
         url = f"{replicas[0].place.public_url}/mcp"
         revision = point.revision or contender.revision
+        if revision == HANDSHAKE:
+            tokens = asyncio.run(begin_sessions(url, tokens))
         source = requests_of(contender.calls[point.call], tokens, revision, url, own=point.own)
         load = Load([replica.place.port for replica in replicas], point.callers, source)
         return self.bench.load(replicas, load, timing, len(tokens) * len(replicas), kills=point.kills)

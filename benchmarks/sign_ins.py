@@ -7,17 +7,18 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 
+from benchmarks.contender import HANDSHAKE
 from m365_mcp.commands.demo.sign_in import read_form
 from m365_simulator.permissions import GRAPH
 from tests.e2e.programs import Simulator
 from tests.simulator.client import Client
-from tests.trust import trusting
+from tests.trust import NO_AUTHORITY, trusting
 
 AT_ONCE = 8
 CALLBACK = "http://localhost:33418/callback"  # nothing listens there: the browser reads the redirect itself
@@ -76,6 +77,23 @@ async def graph_tokens(simulator: Simulator, people: Sequence[str]) -> list[Toke
         async with httpx2.AsyncClient(base_url=simulator.ready["authority"], verify=trust, trust_env=False) as http:
             headers = await Client(http, http, http).graph_headers(person, " ".join(GRAPH_SCOPES))
         found.append(Tokens(person, headers["Authorization"].removeprefix("Bearer ")))
+    return found
+
+
+async def begin_sessions(url: str, people: Sequence[Tokens]) -> list[Tokens]:
+    """Go through the handshake of revision 2025-11-25 for each, and return them with the session's id, if any."""
+    hello = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
+    found = []
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False, timeout=60) as http:
+        for person in people:
+            headers = {"Accept": "application/json, text/event-stream", "Authorization": f"Bearer {person.access}"}
+            request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+            reply = (await http.post(url, json=request, headers=headers)).raise_for_status()
+            session = reply.headers.get("Mcp-Session-Id", "")
+            headers |= {"MCP-Protocol-Version": HANDSHAKE} | ({"Mcp-Session-Id": session} if session else {})
+            initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            (await http.post(url, json=initialized, headers=headers)).raise_for_status()
+            found.append(replace(person, session=session))
     return found
 
 

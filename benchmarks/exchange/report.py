@@ -21,7 +21,7 @@ DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- begin: obo -->", "<!-- end: obo -->"
 HEADINGS = ("Situation", "Exchange", "Failed calls", "Requests to Entra", "Sockets open afterwards", "Time")
 NEW_DOCUMENT = "# Reliability, measured\n"
-NEW_SECTION = f"\n## The exchange, beside FastMCP's own\n\n`make bench` writes this.\n\n{BEGIN}\n{END}\n"
+NEW_SECTION = f"\n## The exchange, beside FastMCP's own\n\n`make bench ARGS=--obo` writes this.\n\n{BEGIN}\n{END}\n"
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def circumstances() -> str:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
     return (
-        f"Made by `make bench` on {today}: {os.cpu_count()} cores, {memory} GiB, Python {platform.python_version()}, "
-        f"FastMCP {version('fastmcp')}, azure-identity {version('azure-identity')}."
+        f"Made by `make bench ARGS=--obo` on {today}: {os.cpu_count()} cores, {memory} GiB, "
+        f"Python {platform.python_version()}, FastMCP {version('fastmcp')}, azure-identity {version('azure-identity')}."
     )
 
 
