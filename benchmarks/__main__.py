@@ -108,6 +108,8 @@ def _show(results: Results, contenders: list[Contender]) -> None:
         for row in rows:
             table.add_row(*row)
         console.print(table)
+    for sentence in results.left_out:
+        console.print(sentence)
 
 
 if __name__ == "__main__":
