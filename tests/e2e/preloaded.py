@@ -7,6 +7,7 @@ hand is that the modules are there already; some tests of the commands start tho
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -95,6 +96,7 @@ def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path,
     for descriptor, stream, path in ((1, sys.stdout, output[0]), (2, sys.stderr, output[1])):
         stream.flush()
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    faulthandler.enable()
     sys.argv = ["m365-mcp", *arguments]
     signal.signal(FORGET, lambda *_: _forget())
     main()
@@ -106,7 +108,9 @@ def _forget() -> None:
     from m365_mcp.storage.newest_seen import NewestSeen
 
     if not _MEMORIES:
+        gc.unfreeze()  # a server that has started is left out of collections, and out of what the collector knows
         _MEMORIES.extend(one for one in gc.get_objects() if type(one) in (FlooredCounters, NewestSeen))
+        gc.freeze()
     for memory in _MEMORIES:
         for cache in [memory._parts] if isinstance(memory, FlooredCounters) else memory._seen.values():
             cache.clear()
