@@ -35,6 +35,7 @@ from m365_mcp.tools.attachments import attach_files
 from m365_mcp.tools.caller import SERVICES
 from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
+from m365_mcp.tools.session_check import SessionCheck
 from m365_mcp.tools.url_elicitation import UrlElicitation
 from m365_mcp.uploads.links import UploadLink
 from m365_mcp.uploads.receiver import UploadReceiver
@@ -42,6 +43,7 @@ from m365_mcp.web import health
 from m365_mcp.web.approvals import ApprovalCallback, ApprovalPages
 from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
+from m365_mcp.web.ended_calls import EndedCalls
 from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.mcp_requests import McpRequests, limited_messages
@@ -84,7 +86,11 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[UrlElicitation(declares_url), ToolOutcome(container.metrics, tools, container.audit)],
+        middleware=[
+            UrlElicitation(declares_url),
+            ToolOutcome(container.metrics, tools, container.audit),
+            SessionCheck(container.auth.read_anew, tools),
+        ],
         mask_error_details=True,
     )
     off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction
@@ -152,6 +158,7 @@ def _mcp_application(container: Container) -> StarletteWithLifespan:
             Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
             *([Middleware(McpSessions, mcp_path=MCP_PATH)] if gives_ids else []),
             Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            Middleware(EndedCalls),
         ],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says

@@ -104,6 +104,13 @@ class ServerSettings(BaseSettings):
         le=300,
         description="How long a used refresh token still returns the tokens of its first use, in seconds.",
     )
+    mcp_session_cache_seconds: int = Field(
+        2,
+        ge=0,
+        le=30,
+        description="How long a session that was read from the store is not read again for calls that only read, in "
+        "seconds; 0: it always is. So long a session that was ended elsewhere can still read, and never write.",
+    )
     mcp_shutdown_delay_seconds: float = Field(
         3.0,
         allow_inf_nan=False,
