@@ -89,7 +89,7 @@ def build_server(container: Container) -> FastMCP[Any]:
         middleware=[
             UrlElicitation(declares_url),
             ToolOutcome(container.metrics, tools, container.audit),
-            SessionCheck(container.auth.read_anew, tools),
+            SessionCheck(container.sign_ins.access.read_anew, tools),
         ],
         mask_error_details=True,
     )

@@ -185,7 +185,7 @@ async def test_memory_holds_no_token_of_a_client_and_no_refresh_token() -> None:
 
         held = f"{key} {dict(entry.access)}"
         assert stored.upstream.access_token in held
-        assert [secret in held for secret in (tokens.access, tokens.refresh, stored.upstream.refresh_token)] == [
+        assert [secret in held for secret in (tokens.access, tokens.refresh, str(stored.upstream.refresh_token))] == [
             False
         ] * 3
         assert stored.upstream.access_token not in repr(entry)

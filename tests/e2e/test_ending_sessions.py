@@ -63,8 +63,7 @@ async def test_c11_session_that_ended_elsewhere_never_writes(
     tmp_path: Path, simulator: Simulator, shared_redis: Redis, ends: str
 ) -> None:
     """C11: a replica that has just read the session still lets it read, and answers the first attempt to write 401."""
-    chosen = {"MCP_SESSION_CACHE_SECONDS": "30"}
-    one, two = start_replicas(tmp_path, simulator, shared_redis.url, **chosen)
+    one, two = start_replicas(tmp_path, simulator, shared_redis.url, MCP_SESSION_CACHE_SECONDS="30")
     mine = await signed_in(one, simulator)
     mail = {"to": ["grace@contoso.example"], "subject": "Figures", "body": "<p>Hi</p>"}
 

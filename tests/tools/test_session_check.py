@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx2
 import pytest
@@ -108,7 +109,7 @@ async def connected(world: World, tokens: Tokens) -> Callable[..., Any]:
 
 
 async def test_tool_that_writes_acts_as_the_store_says(redis: Redis) -> None:
-    """Entra's token that another replica has renewed is used; the replica remembers it for the calls that read."""
+    """Entra's token that another replica has renewed is exchanged, and remembered for the calls that read."""
     async with replicas(redis) as two:
         tokens = await two.one.sign_in()
         old = [await two.other.container.auth.load_access_token(tokens.access) for _ in range(2)][1]
@@ -121,6 +122,8 @@ async def test_tool_that_writes_acts_as_the_store_says(redis: Redis) -> None:
         assert isinstance(old, RememberedAccess)
         assert isinstance(new, RememberedAccess)
         assert old.token != new.token
+        forms = [dict(parse_qsl(request.content.decode())) for request in two.other.network.seen]
+        assert [form["assertion"] for form in forms if "assertion" in form] == [new.token]
 
 
 async def test_outage_of_the_store_lets_readers_in_and_says_that_nothing_was_sent(redis: Redis) -> None:

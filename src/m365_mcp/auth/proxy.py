@@ -31,18 +31,17 @@ from m365_mcp.auth.callback_endpoint import CallbackEndpoint
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
 from m365_mcp.auth.client_secrets import issue_secret
 from m365_mcp.auth.consent import ConsentPage
-from m365_mcp.auth.mcp_tokens import EndedRefreshToken, McpTokens, Reference, assertion_of
+from m365_mcp.auth.mcp_tokens import EndedRefreshToken, McpTokens, Reference
 from m365_mcp.auth.registration_store import RegistrationStore
 from m365_mcp.auth.registrations import keep_allowed_uris, limit_metadata, restricted
 from m365_mcp.auth.revocation import Revocation
 from m365_mcp.auth.server_metadata import metadata_of, metadata_routes
 from m365_mcp.auth.session import NewSession, new_session
-from m365_mcp.auth.session_refresher import EARLY_SECONDS
 from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.errors import SignInNeeded
-from m365_mcp.errors.request_error import note, recorded
+from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
@@ -248,8 +247,6 @@ class EntraProxy(CallbackEndpoint):
     async def load_access_token(self, token: str) -> AccessToken | None:
         """Return the person and the assertion of our access token; None when the person must sign in again.
 
-        A session that was read a moment ago is not read again; see `verified_sessions`.
-
         Raises:
             M365Error: it cannot be found out now whether the token is valid, or Microsoft refuses for a reason that no
                 sign-in changes.
@@ -257,32 +254,7 @@ class EntraProxy(CallbackEndpoint):
         reference = self._tokens.read(token, "access")
         if reference is None:
             return None
-        verified, now = self._sessions.verified, self._sessions.clock()
-        known = verified.find(reference.session_id, reference.expires_at, now)
-        return known or await self._read_access(reference.session_id, reference.expires_at)
-
-    @recorded
-    async def read_anew(self, access: AccessToken) -> AccessToken | None:
-        """Return what `load_access_token` returned, from the store as it is now.
-
-        Raises:
-            M365Error: as `load_access_token` does.
-        """
-        return await self._read_access(access.claims["session"], int(access.expires_at or 0))
-
-    async def _read_access(self, session_id: str, expires_at: int) -> AccessToken | None:
-        verified = self._sessions.verified
-        changes = verified.changes
-        session = await self._sessions.find(session_id)
-        session = None if session is None else await self._sign_ins.refresher.fresh(session)
-        if session is None:
-            ending = await self._sessions.ending(session_id)
-            if ending is not None:
-                note(ending)  # the response says why; see `web.error_override`
-            return None
-        access = assertion_of(session, expires_at)
-        verified.keep(session_id, access, session.upstream.expires_at - EARLY_SECONDS, changes)
-        return access
+        return await self._sign_ins.access.find(reference.session_id, reference.expires_at)
 
     async def has_grant(self, fields: Mapping[str, str]) -> bool:
         """Return whether a form for /token or /revoke has a code that we know, or a token of a session that lives.
