@@ -69,7 +69,7 @@ class VerifiedSessions:
             good_until: until when Entra's access token outlasts a call, in epoch seconds.
             changes: what `changes` was before the store was asked.
         """
-        if changes == self._changes:
+        if self._entries.ttl and changes == self._changes:
             self._entries[session_id] = _Entry(RememberedAccess(**dict(access)), good_until)
 
     def forget(self, session_id: str) -> None:
