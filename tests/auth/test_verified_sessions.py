@@ -14,8 +14,9 @@ from m365_mcp.auth.session_refresher import EARLY_SECONDS
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.auth.verified_sessions import VerifiedSessions
 from m365_mcp.errors import M365Error, StorageUnavailable
+from m365_mcp.storage.records import Records
 from tests.auth.test_session import GRACE, session
-from tests.auth.test_sessions import Store
+from tests.auth.test_sessions import Seen, Store
 from tests.inprocess import Tokens, World, running
 
 EXPIRES, SECONDS = 10_000, 2.0
@@ -112,6 +113,32 @@ async def test_end_that_the_store_does_not_confirm_removes_the_session_too() -> 
     with pytest.raises(StorageUnavailable):
         await sessions.end("s2", "by_client")
 
+    assert len(verified) == 0
+
+
+class ReadMeanwhile(Seen):
+    """A backend that another call has read from, and remembered the session, just before each write."""
+
+    verified: VerifiedSessions
+
+    async def compare_and_swap(
+        self, collection: str, key: str, old: str | None, new: str | None, seconds: float
+    ) -> bool:
+        self.verified.keep("s1", access(), EXPIRES, self.verified.changes)
+        return await super().compare_and_swap(collection, key, old, new, seconds)
+
+
+async def test_session_that_is_read_while_it_ends_is_forgotten_with_its_end() -> None:
+    """The reading saw the session alive before the store ended it."""
+    store, verified = Store(), VerifiedSessions(SECONDS)
+    backend = ReadMeanwhile(store.backend)
+    backend.verified = verified
+    records = Records(backend, store.records._cipher)
+    sessions = Sessions(records, store.metrics, GRACE, lambda: store.now, verified=verified)
+    await sessions.begin("code", session())
+    assert len(verified) == 1
+
+    assert await sessions.end("s1", "by_client")
     assert len(verified) == 0
 
 
