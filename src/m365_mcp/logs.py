@@ -27,13 +27,18 @@ _LIBRARY_LEVELS = {
 
 _ADDRESS = re.compile(r"[^\s@<>\"'=]+@[^\s@<>\"']+\.[^\W\d_]{2,}")
 _TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]*\.?[\w-]*")  # a JSON Web Token, complete or truncated
-_OPAQUE = re.compile(r"\b(?=[\w~.-]*\d)(?=[\w~.-]*[A-Za-z])[\w~-]{32,}\b")  # codes, states, refresh tokens
+_SHORTEST_OPAQUE = 32
+# Codes, states, refresh tokens.
+_OPAQUE = re.compile(rf"\b(?=[\w~.-]*\d)(?=[\w~.-]*[A-Za-z])[\w~-]{{{_SHORTEST_OPAQUE},}}\b")
 _QUERY = re.compile(r"\?[^\s\"'>]+")
+_MARKS = re.compile(r"[@?]|eyJ")  # each address, query string and token has one of these
 _GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
     """Return `text` without addresses, tokens, codes and query strings. Request ids (GUIDs) stay."""
+    if len(text) < _SHORTEST_OPAQUE and not _MARKS.search(text):
+        return text  # nothing below can match, and most texts of our own events are codes
     text = _QUERY.sub("?[query]", _ADDRESS.sub("[address]", _TOKEN.sub("[token]", text)))
     return _OPAQUE.sub(lambda found: found.group() if _GUID.match(found.group()) else "[opaque]", text)
 
