@@ -152,7 +152,8 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
     ]
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     rates = ApprovalRates(addresses.of, container.metrics, clock)
-    routes = [*health.routes(container.readiness), *_page_routes(container, rates), *_upload_routes(container)]
+    probes = health.routes(container.readiness, health.identity(container.settings))
+    routes = [*probes, *_page_routes(container, rates), *_upload_routes(container)]
     endpoints = Mount("/", _limits(container, inner, addresses, clock))
     return Starlette(routes=[*routes, endpoints], middleware=edge, lifespan=lifespan)
 

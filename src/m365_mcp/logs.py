@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -49,18 +49,20 @@ def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     }
 
 
-def configure(level: str, style: str) -> None:
+def configure(level: str, style: str, worker: int | None = None) -> None:
     """Send every log record of the process to standard error, redacted.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
         style: `json`, `text`, or `auto` (text in a terminal).
+        worker: number of this process, which each of its records then has; None: there are no workers.
     """
     as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([] if worker is None else [_numbered(worker)]),
     ]
     # The last line of a traceback is the exception's text, so tracebacks are formatted before redaction.
     final: list[Any] = [structlog.processors.format_exc_info, _redact_event]
@@ -79,6 +81,14 @@ def configure(level: str, style: str) -> None:
         cache_logger_on_first_use=False,
     )
     _quiet_libraries()
+
+
+def _numbered(worker: int) -> Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:
+    def add(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["worker"] = worker
+        return event
+
+    return add
 
 
 def _quiet_libraries() -> None:

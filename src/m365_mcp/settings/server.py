@@ -28,7 +28,6 @@ DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 NOT_SET = "is required and not set"
 KEPT_EMPTY = ("m365_send_allowed_domains",)  # an empty list of these is a mistake, and not the default
 
-
 PublicUrl = Annotated[str, AfterValidator(addresses.check_public_url)]
 AppId = Annotated[str, AfterValidator(identity.check_app)]
 TenantId = Annotated[str, AfterValidator(identity.check_tenant)]
@@ -108,8 +107,7 @@ class ServerSettings(BaseSettings):
         2,
         ge=0,
         le=30,
-        description="How long a session that was read from the store is not read again for calls that only read, in "
-        "seconds; 0: it always is. So long a session that was ended elsewhere can still read, and never write.",
+        description="Seconds for which a session that has ended elsewhere can still read, and never write; 0: none.",
     )
     mcp_shutdown_delay_seconds: float = Field(
         3.0,
@@ -135,6 +133,13 @@ class ServerSettings(BaseSettings):
         None,
         description="Folder of the store on disk. Unset: the user's data folder.",
         examples=["/var/lib/m365-mcp"],
+    )
+    mcp_workers: Annotated[int, AfterValidator(checks.check_workers)] = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that serve the port; `serve --workers` takes precedence. More than 1 needs Redis and "
+        "Linux. In Kubernetes leave it at 1, and run more pods.",
     )
     storage_encryption_key: Annotated[
         tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_fernet_keys)

@@ -18,6 +18,7 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import ResponseError, WatchError
 
 from m365_mcp import logs
+from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.guard import Guard
 
 _log = logs.get(__name__)
@@ -43,6 +44,15 @@ class Backend(Protocol):
 
     async def create(self, texts: Sequence[Text]) -> list[bool]:
         """Store each text whose key has none; return for each whether it was stored. Atomic for each key."""
+
+    async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
+        """Store a text whose key has none; return whether it was stored, and the text that another key has then.
+
+        Args:
+            text: the text to store.
+            collection: the collection of the other text.
+            key: its key.
+        """
 
     async def overwrite(self, texts: Sequence[Text]) -> None:
         """Store or delete each text, whatever its key has."""
@@ -93,6 +103,20 @@ class RedisBackend:
             for text in texts:
                 pipe.set(f"{text.collection}:{text.key}", str(text.text), px=text.milliseconds, nx=True)
             return [bool(stored) for stored in await pipe.execute()]
+
+    async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
+        """Create with SET NX, then get, in one round trip; Redis runs the commands of one connection in turn."""
+        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
+            pipe.set(f"{text.collection}:{text.key}", str(text.text), px=text.milliseconds, nx=True)
+            # As bytes: an error in a reply would hide whether the text was stored.
+            pipe.execute_command("GET", f"{collection}:{key}", **{NEVER_DECODE: True})
+            created, found = await pipe.execute(raise_on_error=False)
+        if isinstance(created, Exception):
+            raise StorageUnavailable from created
+        text_found = _as_text(found) if isinstance(found, bytes) else None
+        if text_found is None and found is not None:
+            text_found = await self.get(collection, key)  # which knows what to do with it
+        return bool(created), text_found
 
     async def overwrite(self, texts: Sequence[Text]) -> None:
         """Store or delete each text in one round trip."""
@@ -180,6 +204,11 @@ class LocalBackend:
     async def create(self, texts: Sequence[Text]) -> list[bool]:
         """Store each text whose key has none."""
         return [await self.compare_and_swap(text.collection, text.key, None, text.text, text.seconds) for text in texts]
+
+    async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
+        """Store a text whose key has none, then get the other one."""
+        [is_new] = await self.create([text])
+        return is_new, await self.get(collection, key)
 
     async def overwrite(self, texts: Sequence[Text]) -> None:
         """Store or delete each text."""
