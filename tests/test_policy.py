@@ -114,6 +114,7 @@ def test_errors_are_recorded_only_where_they_leave_for_the_framework() -> None:
         "auth/proxy.py",
         "auth/registrations.py",
         "auth/revocation.py",
+        "auth/session_access.py",
         "auth/upstream.py",
         "storage/encrypted_store.py",
         "web/approval_requests.py",

@@ -114,7 +114,7 @@ async def test_h10_session_that_was_signed_out_stays_out_when_its_record_is_put_
 
 async def test_h10_session_that_an_operator_ended_stays_out_where_it_was_missed(redis: Redis) -> None:
     """The command is another process: each replica that used the session and then missed it goes on refusing it."""
-    async with lab(redis) as one:
+    async with lab(redis, mcp_session_cache_seconds=0) as one:
         tokens = await one.one.sign_in()
         old = one.writer.copy("m365-sessions")
         before = [await is_signed_in(world, tokens) for world in (one.one, one.other)]
@@ -219,7 +219,7 @@ async def test_h10_used_upload_link_works_once(redis: Redis) -> None:
 
 async def test_h10_warm_call_asks_redis_no_more_than_before(redis: Redis) -> None:
     """Letting in a call of somebody who is signed in costs one command of Redis, whatever this replica remembers."""
-    async with lab(redis) as one:
+    async with lab(redis, mcp_session_cache_seconds=0) as one:
         tokens = await one.one.sign_in()
         asked = []
         for world in (one.one, one.other, one.other):

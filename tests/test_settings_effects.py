@@ -48,6 +48,9 @@ PROOF = {
     "jwt_signing_key": "e2e/test_sign_in_once.py::test_k4_each_secret_rotates_without_a_sign_in",
     "mcp_session_hours": f"{_TUNED}::test_tokens_are_good_for_the_chosen_hours",
     "mcp_refresh_grace_seconds": "e2e/test_refresh.py::test_c8_reuse_after_the_grace_time_ends_that_session_only",
+    "mcp_session_cache_seconds": (
+        "e2e/test_ending_sessions.py::test_c11_session_that_ended_elsewhere_reads_for_the_chosen_seconds_at_most"
+    ),
     "mcp_shutdown_delay_seconds": "e2e/test_lifecycle.py::test_sigterm_fails_readiness_first_and_then_drains",
     "mcp_clients": f"{_HERE}::test_f4_clients_by_name_may_register_every_uri_of_theirs",
     "mcp_allowed_redirect_uris": f"{_HERE}::test_client_may_register_only_the_chosen_redirect_uris",

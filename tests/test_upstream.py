@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp import Client, Context, FastMCP
 from fastmcp.dependencies import Depends
+from fastmcp.server.auth import AccessToken
 from fastmcp.server.auth.cimd import (
     CIMDAssertionValidator,
     CIMDClientManager,
@@ -32,9 +33,10 @@ from fastmcp.server.auth.cimd import (
     CIMDFetchError,
 )
 from fastmcp.server.auth.providers.azure import AzureProvider
-from fastmcp.server.auth.providers.jwt import JWTVerifier, RSAKeyPair
+from fastmcp.server.auth.providers.jwt import JWTVerifier, RSAKeyPair, StaticTokenVerifier
 from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
 from fastmcp.server.auth.ssrf import is_ip_allowed
+from fastmcp.server.dependencies import get_access_token, get_http_request
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool
 from jwt.algorithms import RSAAlgorithm
@@ -42,6 +44,7 @@ from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.stores.redis import RedisStore
 from key_value.aio.wrappers.encryption import FernetEncryptionWrapper
 from key_value.aio.wrappers.prefix_keys import PrefixKeysWrapper
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.settings import RevocationOptions
 from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY, ElicitRequestURLParams
@@ -345,6 +348,35 @@ async def test_errors_of_dependencies_are_masked() -> None:
         result = await client.call_tool("needy", {}, raise_on_error=False)
 
     assert result.content[0].text == "Error calling tool 'needy'"
+
+
+class Replaced(Middleware):
+    """Has the request be that of somebody else."""
+
+    async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        other = AccessToken(token="other", client_id="other", scopes=[])
+        get_http_request().scope["user"] = AuthenticatedUser(other)
+        return await call_next(context)
+
+
+async def test_tool_sees_whom_the_scope_names() -> None:
+    """`tools.session_check`: `get_access_token` asks the scope of the request before the SDK's context variable."""
+    auth = StaticTokenVerifier({"first": {"client_id": "first", "scopes": []}})
+    server: FastMCP[Any] = FastMCP("plain", auth=auth, middleware=[Replaced()])
+
+    @server.tool
+    def who() -> str:
+        """Tell who calls."""
+        access = get_access_token()
+        return access.client_id if access else ""
+
+    app = server.http_app(path="/mcp", stateless_http=True, json_response=True)
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "who", "arguments": {}}}
+    headers = {"Authorization": "Bearer first", "Accept": "application/json, text/event-stream"}
+    async with app.lifespan(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE) as http:
+        reply = await http.post("/mcp", json=message, headers=headers)
+
+    assert reply.json()["result"]["content"][0]["text"] == "other"
 
 
 class Upstream:

@@ -37,6 +37,7 @@ from m365_mcp.tools.attachments import attach_files
 from m365_mcp.tools.caller import SERVICES
 from m365_mcp.tools.outcome import ToolOutcome
 from m365_mcp.tools.published import publish, switched_off
+from m365_mcp.tools.session_check import SessionCheck
 from m365_mcp.tools.url_elicitation import UrlElicitation
 from m365_mcp.uploads.links import UploadLink
 from m365_mcp.uploads.receiver import UploadReceiver
@@ -44,6 +45,7 @@ from m365_mcp.web import health
 from m365_mcp.web.approvals import ApprovalCallback, ApprovalPages
 from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
+from m365_mcp.web.ended_calls import EndedCalls
 from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
 from m365_mcp.web.mcp_endpoint import McpEndpoint
@@ -88,7 +90,11 @@ def build_server(container: Container) -> FastMCP[Any]:
         icons=[container.pages.product.icon_for_clients()],
         auth=container.auth,
         lifespan=lifespan,
-        middleware=[UrlElicitation(declares_url), ToolOutcome(container.metrics, tools, container.audit)],
+        middleware=[
+            UrlElicitation(declares_url),
+            ToolOutcome(container.metrics, tools, container.audit),
+            SessionCheck(container.sign_ins.access.read_anew, tools),
+        ],
         mask_error_details=True,
         dereference_schemas=False,  # `publish` has done it once, and FastMCP would look for references at each call
     )
@@ -166,6 +172,7 @@ def _mcp_application(container: Container) -> StarletteWithLifespan:
             Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
             *([Middleware(McpSessions, mcp_path=MCP_PATH)] if gives_ids else []),
             *([Middleware(ToolLists)] if is_stateless else []),
+            Middleware(EndedCalls),
         ],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says

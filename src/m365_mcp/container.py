@@ -23,6 +23,7 @@ from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.auth.step_up import StepUps
 from m365_mcp.auth.unused_registrations import UnusedRegistrations
 from m365_mcp.auth.upstream import UpstreamClient
+from m365_mcp.auth.verified_sessions import VerifiedSessions
 from m365_mcp.entra.client_credential import choose_credential
 from m365_mcp.entra.signing_keys import SigningKeys
 from m365_mcp.entra.token_endpoint import TokenEndpoint
@@ -234,7 +235,14 @@ def mail_rules(settings: Settings) -> MailRules:
 def build_sessions(settings: Settings, delivery: Delivery, audit: AuditTrail) -> Sessions:
     """Build the sessions; when one ends, the mail that it holds goes with it."""
     grace, clean_up = settings.mcp_refresh_grace_seconds, partial(discard_held_mail, delivery)
-    return Sessions(delivery.ledger.records, delivery.metrics, grace, observe=audit.record, clean_up=clean_up)
+    return Sessions(
+        delivery.ledger.records,
+        delivery.metrics,
+        grace,
+        observe=audit.record,
+        clean_up=clean_up,
+        verified=VerifiedSessions(settings.mcp_session_cache_seconds),
+    )
 
 
 def build_sign_ins(

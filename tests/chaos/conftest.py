@@ -48,8 +48,9 @@ def lab_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 def lab_replicas(
     tmp_path_factory: pytest.TempPathFactory, shared_simulator: Simulator, lab_redis: Redis
 ) -> Iterator[Replicas]:
-    """Two servers of a file's tests."""
-    replicas = make_replicas(tmp_path_factory.mktemp("servers"), shared_simulator, [lab_redis.url] * 2)
+    """Two servers of a file's tests; each call asks the store, because the tests look at what its trouble does."""
+    folder, chosen = tmp_path_factory.mktemp("servers"), {"MCP_SESSION_CACHE_SECONDS": "0"}
+    replicas = make_replicas(folder, shared_simulator, [lab_redis.url] * 2, **chosen)
     for server in replicas.servers:
         server.program.shared = True
         server.start()

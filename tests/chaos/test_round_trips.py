@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.redis_proxy import RedisProxy
-from tests.e2e.grants import Grant, call_tool, refresh, signed_in
+from tests.e2e.grants import Grant, call_tool, post_mcp, refresh, signed_in
 from tests.e2e.hand_client import HandClient
 from tests.e2e.person import PersonAtBrowser
 from tests.e2e.programs import Server, Simulator, make_server
@@ -18,10 +18,13 @@ MAIL = {"to": ["grace@contoso.example"], "body": "<p>Hi</p>"}
 TRIES = 3  # the server's own work, such as a renewed lease on a busy machine, may fall into one of them
 
 
-@pytest.fixture
-async def server(simulator: Simulator, proxy: RedisProxy, tmp_path: Path) -> AsyncIterator[Server]:
-    """A server whose way to Redis is counted."""
-    server = make_server(tmp_path, simulator, REDIS_URL=await proxy.url_for("server"))
+@pytest.fixture(params=["30", "0"])
+async def server(
+    request: pytest.FixtureRequest, simulator: Simulator, proxy: RedisProxy, tmp_path: Path
+) -> AsyncIterator[Server]:
+    """A server whose way to Redis is counted, with and without a cache of sessions."""
+    url = await proxy.url_for("server")
+    server = make_server(tmp_path, simulator, REDIS_URL=url, MCP_SESSION_CACHE_SECONDS=request.param)
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.program.end)
@@ -38,19 +41,24 @@ async def fewest(proxy: RedisProxy, request: Callable[[int], Awaitable[None]]) -
     return min(counts)
 
 
-async def test_call_that_reads_asks_once_and_a_send_five_times(
+async def test_call_that_reads_asks_once_or_not_at_all_and_a_send_five_times(
     server: Server, simulator: Simulator, proxy: RedisProxy
 ) -> None:
     """A send asks for the session, for records and slot, for the counts of the person and of all; it stores its end."""
     grant = await signed_in(server, simulator)
+    has_cache = server.program.environment["MCP_SESSION_CACHE_SECONDS"] != "0"
 
     async def read(_: int) -> None:
         await call_tool(server.url, grant.access, "get_my_profile")
 
+    async def list_tools(_: int) -> None:
+        await post_mcp(server.url, grant.access, "tools/list")
+
     async def send(number: int) -> None:
         await call_tool(server.url, grant.access, "send_mail", subject=f"{number}", **MAIL)
 
-    assert await fewest(proxy, read) == 1
+    assert await fewest(proxy, read) == (0 if has_cache else 1)
+    assert await fewest(proxy, list_tools) == (0 if has_cache else 1)
     assert await fewest(proxy, send) == 5
     assert len(simulator.outbox) == 1 + TRIES
 

@@ -1,5 +1,6 @@
 """Sign-ins that end: by the client, by the operator, by Microsoft; each with one clean 401 and a sign-in that works."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -23,7 +24,7 @@ from tests.e2e.grants import (
 )
 from tests.e2e.person import Assistant, direct_client, text_of
 from tests.e2e.preloaded import can_be_forked, run_preloaded
-from tests.e2e.programs import Redis, Server, Simulator
+from tests.e2e.programs import PATIENCE_SECONDS, Redis, Server, Simulator
 
 pytestmark = pytest.mark.full
 
@@ -32,7 +33,8 @@ ACRS = {"access_token": {"acrs": {"essential": True, "value": "c1"}}}
 
 @pytest.fixture
 def replicas(tmp_path: Path, simulator: Simulator, shared_redis: Redis) -> list[Server]:
-    return start_replicas(tmp_path, simulator, shared_redis.url)
+    """Replicas that ask the store at every call, because a test looks at what another replica reads."""
+    return start_replicas(tmp_path, simulator, shared_redis.url, MCP_SESSION_CACHE_SECONDS="0")
 
 
 async def revoke(server: Server, grant: Grant, token: str, **form: str) -> int:
@@ -54,6 +56,47 @@ async def test_c11_revoked_token_ends_its_session_on_all_replicas(
     assert [(await post_mcp(replica.url, mine.access)).status_code for replica in replicas] == [401, 401]
     assert (await refresh(one.url, mine)).json()["error"] == "invalid_grant"
     assert (await post_mcp(one.url, other.access)).status_code == 200
+
+
+@pytest.mark.parametrize("ends", ["sign-out", "command"])
+async def test_c11_session_that_ended_elsewhere_never_writes(
+    tmp_path: Path, simulator: Simulator, shared_redis: Redis, ends: str
+) -> None:
+    """C11: a replica that has just read the session still lets it read, and answers the first attempt to write 401."""
+    one, two = start_replicas(tmp_path, simulator, shared_redis.url, MCP_SESSION_CACHE_SECONDS="30")
+    mine = await signed_in(one, simulator)
+    mail = {"to": ["grace@contoso.example"], "subject": "Figures", "body": "<p>Hi</p>"}
+
+    before = await call_tool(two.url, mine.access)
+    if ends == "command":
+        assert operate(one, "end", "ada@contoso.example").returncode == 0
+    else:
+        assert await revoke(one, mine, mine.access) == 200
+    at_one = await post_mcp(one.url, mine.access) if ends == "sign-out" else None
+    reads = await call_tool(two.url, mine.access)
+    written = await call_tool(two.url, mine.access, "send_mail", **mail)
+    after = await call_tool(two.url, mine.access)
+
+    assert [reply.status_code for reply in (before, reads, written, after)] == [200, 200, 401, 401]
+    assert at_one is None or at_one.status_code == 401
+    assert "sign_in_needed: " in written.headers["WWW-Authenticate"]
+    assert simulator.outbox == []
+
+
+async def test_c11_session_that_ended_elsewhere_reads_for_the_chosen_seconds_at_most(
+    tmp_path: Path, simulator: Simulator, shared_redis: Redis
+) -> None:
+    """C11: however often it reads meanwhile, it is refused at last."""
+    one, two = start_replicas(tmp_path, simulator, shared_redis.url, MCP_SESSION_CACHE_SECONDS="1")
+    mine = await signed_in(one, simulator)
+    assert (await post_mcp(two.url, mine.access)).status_code == 200
+    assert await revoke(one, mine, mine.access) == 200
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (reply := await post_mcp(two.url, mine.access)).status_code == 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    assert reply.status_code == 401
 
 
 async def test_revocation_knows_its_clients_and_is_announced(server: Server, simulator: Simulator) -> None:
@@ -104,8 +147,9 @@ async def test_c11_operator_ends_one_persons_sessions_or_all(replicas: list[Serv
 
 
 async def test_operator_sees_the_sessions_on_disk(simulator: Simulator, tmp_path: Path) -> None:
-    """A laptop without Redis can end its sessions, too."""
-    server = start_server(tmp_path, simulator, MCP_DATA_DIR=str(tmp_path / "data"), REDIS_URL="")
+    """A laptop without Redis can end its sessions, too: in another process than the one that reads."""
+    chosen = {"MCP_DATA_DIR": str(tmp_path / "data"), "REDIS_URL": "", "MCP_SESSION_CACHE_SECONDS": "0"}
+    server = start_server(tmp_path, simulator, **chosen)
     ada = await signed_in(server, simulator)
 
     listed, ended = operate(server, "list"), operate(server, "end", "--all")

@@ -21,6 +21,9 @@ CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 
 
+ASKS = {"MCP_SESSION_CACHE_SECONDS": "0"}  # every call asks the store, whose trouble these tests make
+
+
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Redis]:
     """A Redis of one test, which may be killed and frozen."""
@@ -45,7 +48,7 @@ async def test_restarts_and_a_redis_outage_need_no_new_sign_in(
     simulator: Simulator, redis: Redis, tmp_path: Path
 ) -> None:
     """Redis is killed, the server restarted, Redis comes back with its data: the same client simply goes on."""
-    server = make_server(tmp_path, simulator, REDIS_URL=redis.url)
+    server = make_server(tmp_path, simulator, REDIS_URL=redis.url, **ASKS)
     server.start()
     ada = assistant_for(server, simulator)
     assert not (await ada.call("get_my_profile")).is_error
@@ -72,7 +75,7 @@ async def test_frozen_redis_is_an_answer_within_seconds_everywhere(
     simulator: Simulator, redis: Redis, tmp_path: Path
 ) -> None:
     """While Redis hangs, every endpoint that needs it says 503 with Retry-After; a bad token is still just bad."""
-    server = make_server(tmp_path, simulator, REDIS_URL=redis.url)
+    server = make_server(tmp_path, simulator, REDIS_URL=redis.url, **ASKS)
     server.start()
     ada = assistant_for(server, simulator)
     assert not (await ada.call("get_my_profile")).is_error
@@ -169,7 +172,7 @@ async def test_s11_records_put_there_by_somebody_else_are_worth_nothing(
     simulator: Simulator, redis: Redis, tmp_path: Path
 ) -> None:
     """Without the key, write access to Redis does not let a person become another one by copying records."""
-    server = make_server(tmp_path, simulator, REDIS_URL=redis.url)
+    server = make_server(tmp_path, simulator, REDIS_URL=redis.url, **ASKS)
     server.start()
     victim, attacker = assistant_for(server, simulator), assistant_for(server, simulator)
     attacker.person.username = "grace@contoso.example"

@@ -39,6 +39,10 @@ class Reference:
     expires_at: int
 
 
+class RememberedAccess(AccessToken):
+    """What an access token stands for, from a session that was read for an earlier request; see `verified_sessions`."""
+
+
 @dataclass(frozen=True)
 class McpTokens:
     """Issues and reads tokens.

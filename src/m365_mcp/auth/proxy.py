@@ -31,7 +31,7 @@ from m365_mcp.auth.callback_endpoint import CallbackEndpoint
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
 from m365_mcp.auth.client_secrets import issue_secret
 from m365_mcp.auth.consent import ConsentPage
-from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
+from m365_mcp.auth.mcp_tokens import McpTokens
 from m365_mcp.auth.registration_store import RegistrationStore
 from m365_mcp.auth.registrations import keep_allowed_uris, limit_metadata, restricted
 from m365_mcp.auth.revocation import Revocation
@@ -41,7 +41,7 @@ from m365_mcp.auth.sessions import session_id_of
 from m365_mcp.auth.sign_in_records import SignInRecords, describe_code
 from m365_mcp.auth.sign_ins import SignIns
 from m365_mcp.errors import SignInNeeded
-from m365_mcp.errors.request_error import note, recorded
+from m365_mcp.errors.request_error import recorded
 from m365_mcp.redirects import is_allowed, parse_all
 from m365_mcp.settings import Settings
 from m365_mcp.urls import read_url
@@ -244,14 +244,7 @@ class EntraProxy(CallbackEndpoint):
         reference = self._tokens.read(token, "access")
         if reference is None:
             return None
-        session = await self._sessions.find(reference.session_id)
-        session = None if session is None else await self._sign_ins.refresher.fresh(session)
-        if session is None:
-            ending = await self._sessions.ending(reference.session_id)
-            if ending is not None:
-                note(ending)  # the response says why; see `web.error_override`
-            return None
-        return assertion_of(session, reference.expires_at)
+        return await self._sign_ins.access.find(reference.session_id, reference.expires_at)
 
     async def has_grant(self, fields: Mapping[str, str]) -> bool:
         """Return whether a form for /token or /revoke has a code that we know, or a token of a session that lives.

@@ -7,13 +7,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from m365_mcp import logs
 from m365_mcp.auth.mcp_tokens import REFRESH_SECONDS
 from m365_mcp.auth.session import RefreshDecision, Session, TokenPair, Upstream, read_session
 from m365_mcp.auth.session_endings import SessionEndings
 from m365_mcp.auth.sign_in_events import aadsts_of
+from m365_mcp.auth.verified_sessions import VerifiedSessions
 from m365_mcp.errors import M365Error, SignInNeeded, StorageUnavailable
 from m365_mcp.metrics import EndReason, Metrics
 from m365_mcp.storage.leases import Leases
@@ -73,6 +74,7 @@ class Sessions:
         clock: epoch seconds; for tests.
         observe: is told of every session that ends before it expires.
         clean_up: erases what waits in the store for a session that has ended; it raises nothing.
+        verified: the sessions that were read a moment ago; what changes or ends a session here removes it.
     """
 
     records: Records
@@ -81,19 +83,36 @@ class Sessions:
     clock: Callable[[], float] = time.time
     observe: Callable[[SessionEnd], None] = _ignore
     clean_up: Callable[[SessionEnd], Awaitable[None]] = _do_nothing
+    verified: VerifiedSessions = field(default_factory=VerifiedSessions)
 
     async def find(self, session_id: str) -> Session | None:
         """Return the session, or None when it has ended. Raises StorageUnavailable."""
         return (await self._load(session_id)).session
 
     async def _load(self, session_id: str) -> StoredSession:
-        return _stored_session(await self.records.read(COLLECTION, session_id))
+        return self._seen(session_id, await self.records.read(COLLECTION, session_id))
+
+    def _seen(self, session_id: str, record: Versioned) -> StoredSession:
+        found = _stored_session(record)
+        if found.session is None:
+            self.verified.forget(session_id)
+        return found
 
     @asynccontextmanager
     async def alone(self, leases: Leases, session_id: str, wait_seconds: float) -> AsyncIterator[StoredSession]:
         """Be the only replica that refreshes a session, and read it in the same round trip. Raises as a lease does."""
         async with leases.hold_record(lease_of(session_id), (COLLECTION, session_id), wait_seconds) as record:
-            yield _stored_session(record)
+            yield self._seen(session_id, record)
+
+    async def _swap(self, session_id: str, stored: Versioned, session: Session | None) -> bool:
+        """Replace or end the session, unless another caller has changed it first. Raises StorageUnavailable."""
+        value = None if session is None else session.model_dump(by_alias=True)
+        seconds = 0 if session is None else REFRESH_SECONDS
+        try:
+            swapped = await self.records.compare_and_swap(COLLECTION, session_id, stored, value, seconds)
+        finally:  # the store may have made a change without saying so
+            self.verified.forget(session_id)
+        return swapped is not None
 
     async def begin(self, code: str, session: Session) -> Session | None:
         """Begin the session of `code` and return it; None when the code was redeemed before.
@@ -142,9 +161,7 @@ class Sessions:
             changed = None if known.session is None else step(known.session)
             if changed is None:
                 return known.session
-            if await self.records.compare_and_swap(
-                COLLECTION, session_id, known.record, changed.model_dump(by_alias=True), REFRESH_SECONDS
-            ):
+            if await self._swap(session_id, known.record, changed):
                 return changed
         raise StorageUnavailable
 
@@ -194,6 +211,7 @@ class Sessions:
         Raises:
             StorageUnavailable: the session may or may not have ended.
         """
+        self.verified.forget(session_id)
         if (await self.records.read(COLLECTION, session_id)).version is None:
             return False
         # First, so that nobody meets a session that has ended and finds no reason.
@@ -202,7 +220,7 @@ class Sessions:
             stored = await self.records.read(COLLECTION, session_id)
             if stored.version is None:
                 return False
-            if await self.records.compare_and_swap(COLLECTION, session_id, stored, None):
+            if await self._swap(session_id, stored, None):
                 self.metrics.sessions_ended.labels(reason).inc()
                 session = read_session(stored.value)
                 aadsts = None if refusal is None else aadsts_of(refusal)

@@ -9,6 +9,7 @@ from mcp.shared.auth import OAuthClientInformationFull
 
 from m365_mcp.auth.callbacks import Callbacks
 from m365_mcp.auth.client_metadata.clients import ClientMetadata
+from m365_mcp.auth.session_access import SessionAccess
 from m365_mcp.auth.session_refresher import SessionRefresher
 from m365_mcp.auth.sessions import Sessions
 from m365_mcp.auth.unused_registrations import UnusedRegistrations
@@ -41,6 +42,11 @@ class SignIns:
     client_metadata: ClientMetadata | None
     unused_registrations: UnusedRegistrations
     signing_keys: tuple[bytes, ...]
+
+    @property
+    def access(self) -> SessionAccess:
+        """Finds what an access token of ours stands for."""
+        return SessionAccess(self.refresher)
 
     async def keep_metadata(self, client: OAuthClientInformationFull) -> None:
         """Store the metadata document of a client with which somebody signs in. Raises StorageUnavailable."""

@@ -28,7 +28,6 @@ DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 NOT_SET = "is required and not set"
 KEPT_EMPTY = ("m365_send_allowed_domains",)  # an empty list of these is a mistake, and not the default
 
-
 PublicUrl = Annotated[str, AfterValidator(addresses.check_public_url)]
 AppId = Annotated[str, AfterValidator(identity.check_app)]
 TenantId = Annotated[str, AfterValidator(identity.check_tenant)]
@@ -103,6 +102,12 @@ class ServerSettings(BaseSettings):
         ge=0,
         le=300,
         description="How long a used refresh token still returns the tokens of its first use, in seconds.",
+    )
+    mcp_session_cache_seconds: int = Field(
+        2,
+        ge=0,
+        le=30,
+        description="Seconds for which a session that has ended elsewhere can still read, and never write; 0: none.",
     )
     mcp_shutdown_delay_seconds: float = Field(
         3.0,
