@@ -207,13 +207,13 @@ class RedisNodes:
                     failure = error
                 except ResponseError:  # cluster mode is off, or the user may not ask
                     if client is self.named:
-                        return self._take_in([], client)
+                        return await self._take_in([], client)
                 else:
                     if found:  # a node without slots does not belong to the cluster yet
-                        return self._take_in(found, client)
+                        return await self._take_in(found, client)
             raise failure
 
-    def _take_in(self, found: Sequence[Any], asked: Redis) -> None:
+    async def _take_in(self, found: Sequence[Any], asked: Redis) -> None:
         """Note which node has which slots: `[first slot, last slot, [host, port, …] of the primary, …]` each.
 
         An address without a host is that of the node that was asked (Redis, "CLUSTER SLOTS").
@@ -222,6 +222,10 @@ class RedisNodes:
         for first, last, (host, port, *_), *_replicas in found:
             client = self._client_at(Address(host or _host_of(asked), int(port)))
             owners[first : last + 1] = [client] * (last + 1 - first)
+        used = {id(client) for client in owners}
+        gone = [address for address, client in self._clients.items() if id(client) not in used]
+        for client in [self._clients.pop(address) for address in gone]:
+            await client.connection_pool.disconnect(inuse_connections=False)
         if not self._round:
             _log.info("redis_found", kind="cluster" if found else "one node", nodes=len(self._clients) or 1)
         self._owners = owners if found else ()
