@@ -12,7 +12,6 @@ make a change. Its pool fails instead of waiting.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -29,7 +28,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from m365_mcp import logs
+from m365_mcp import logs, loopback
 from m365_mcp.retries import jittered
 
 TRIES = 4
@@ -197,7 +196,7 @@ class RedisNodes:
             if round_ != self._round:
                 return None
             known = [client for client in self._clients.values() if client is not avoided]
-            random.shuffle(known)
+            known = known[round_ % len(known) :] + known[: round_ % len(known)] if known else []  # each in its turn
             failure: Exception = ClusterDownError("CLUSTERDOWN No node knows the slots")
             for client in (*known, self.named):
                 try:
@@ -254,7 +253,7 @@ async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
 
 
 def _host_of(client: Redis) -> str:
-    return str(client.connection_pool.connection_kwargs.get("host", "localhost"))
+    return str(client.connection_pool.connection_kwargs.get("host", loopback.HOSTS[0]))
 
 
 class RoutedRedis(Redis):
