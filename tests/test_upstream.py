@@ -10,6 +10,7 @@ import inspect
 import logging
 import re
 import signal
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -564,3 +565,28 @@ async def test_stateless_server_forgets_what_a_client_declared() -> None:
     assert "Mcp-Session-Id" not in begun.headers
     assert called.json()["result"]["structuredContent"] == {"result": False}
     assert (listened.status_code, ended.status_code) == (405, 405)
+
+
+def test_docstring_of_a_tool_is_parsed() -> None:
+    """`tools.published`: FastMCP takes the description apart, with griffe, which a server without docstrings spares."""
+
+    async def send(to: str) -> str:
+        """Send a mail.
+
+        Args:
+            to: who gets it.
+        """
+        return to
+
+    tool = Tool.from_function(send)
+
+    assert (tool.description or "").strip() == "Send a mail."
+    assert tool.parameters["properties"]["to"]["description"] == "who gets it."
+    assert "griffe" in sys.modules
+
+
+def test_store_checks_types_while_it_runs() -> None:
+    """`settings.skip_type_checks`: py-key-value compiles a check for each method, and only warns."""
+    words: Any = "many"
+    with pytest.warns(UserWarning, match="violates type hint"):
+        MemoryStore(max_entries_per_collection=words)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,15 +10,16 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from m365_mcp import __version__, logs, settings
+import m365_mcp
 from m365_mcp.commands.error_messages import errors_as_messages
 from m365_mcp.commands.people import contacts, passkeys
+from m365_mcp.commands.running import importing, run_quietly
 from m365_mcp.commands.session_commands import sessions
 
 app = App(
     name="m365-mcp",
     help="An MCP server that sends mail as the signed-in person, through Microsoft Graph.",
-    version=__version__,
+    version=lambda: m365_mcp.__version__,
     help_format="markdown",
 )
 app.command(sessions)
@@ -43,10 +42,16 @@ def serve(*, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> 
     Args:
         listen_fd: an inherited socket that listens already, as the demo hands it over; else the port is bound.
     """
-    chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
-    from m365_mcp.app import assemble  # FastMCP takes a second to import; --help should not
-    from m365_mcp.container import build_container
-    from m365_mcp.web.serving import configure, run
+    with importing():
+        import socket
+
+        from m365_mcp import logs, settings
+
+        chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
+        settings.skip_type_checks()
+        from m365_mcp.app import assemble
+        from m365_mcp.container import build_container
+        from m365_mcp.web.serving import configure, run
 
     logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
     container = build_container(chosen)
@@ -72,6 +77,10 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
         once: end after the mails instead of running on.
         port: port of the server; when it is in use, another free port is used.
     """
+    import asyncio
+
+    from m365_mcp import settings
+
     settings.ignore_dotenv()
     from m365_mcp.commands.demo.run import run_demo
 
@@ -85,11 +94,12 @@ def doctor() -> None:
 
     Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.doctor import examine
 
-    logs.configure("error", chosen.mcp_log_format)
-    sys.exit(asyncio.run(examine(chosen, Console())))
+    sys.exit(run_quietly(chosen, examine(chosen, Console())))
 
 
 @policy.command(name="check")
@@ -98,6 +108,8 @@ def check_policies() -> None:
 
     Example: `M365_POLICY_FILE=policies.cedar m365-mcp policy check`
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.policy import check
 
@@ -124,6 +136,8 @@ def explain_policies(
         group: a group of the person, as `<tenant id>:<object id>`; several times for several groups.
         role: an app role of the person; several times for several roles.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.policy import explain
 
@@ -139,6 +153,8 @@ def decide_cases(file: Path | None = None) -> None:
     Args:
         file: the cases, in YAML or JSON. Left out: the file beside `M365_POLICY_FILE` whose name ends in .cases.yaml.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.policy import decide_cases as decide
 
@@ -160,6 +176,8 @@ def replay_policies(
         policy_file: the policies that decide, together with those of the settings.
         as_json: print one JSON object a line: each change, each line that is no record, and the numbers last.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.policy_replay import replay
 
@@ -212,6 +230,8 @@ def simulator(
         ready_file: file to write when both ports listen, with addresses, ids and the CA file, as JSON.
     """
     _require_simulator()
+    import asyncio
+
     from m365_simulator.run import Options
     from m365_simulator.run import serve as serve_simulator
 
@@ -232,7 +252,7 @@ def version() -> None:
 
     Example: `m365-mcp version`
     """
-    Console().print(__version__, highlight=False)
+    Console().print(m365_mcp.__version__, highlight=False)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ hand is that the modules are there already; some tests of the commands start tho
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -95,6 +96,7 @@ def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path,
     for descriptor, stream, path in ((1, sys.stdout, output[0]), (2, sys.stderr, output[1])):
         stream.flush()
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    faulthandler.enable()
     sys.argv = ["m365-mcp", *arguments]
     signal.signal(FORGET, lambda *_: _forget())
     main()

@@ -107,6 +107,10 @@ class Program:
             self.process.send_signal(number)
         try:
             return self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # a forked server writes where its threads are
+            time.sleep(1)
+            raise AssertionError(f"{self.arguments[:4]} does not end:\n{self.log.read_text()[-8000:]}") from None
         finally:
             self.process.kill()
             self.process.wait()

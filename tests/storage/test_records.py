@@ -240,13 +240,13 @@ async def test_lease_has_one_holder_at_a_time(records: Records) -> None:
 
 async def test_c10_lease_outlives_its_time_while_the_work_lasts(records: Records) -> None:
     """C10: the holder renews the lease while the work runs, and other callers wait."""
-    leases = Leases(records, seconds=0.3, renew_seconds=0.05)
+    leases = Leases(records, seconds=1.5, renew_seconds=0.05)
     async with leases.hold("work", wait_seconds=1):
         with pytest.raises(TimeoutError):
-            async with leases.hold("work", wait_seconds=1):
+            async with leases.hold("work", wait_seconds=2):
                 raise AssertionError("two at once")
 
-    async with leases.hold("work", wait_seconds=0.1):
+    async with leases.hold("work", wait_seconds=1):
         pass
 
 

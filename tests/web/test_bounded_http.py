@@ -25,7 +25,7 @@ pytestmark = pytest.mark.full
 
 USUAL = HttpLimits()
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n"
-SHORT = replace(USUAL, head_seconds=0.2, body_seconds=0.2, unread_seconds=0.2, discard_seconds=0.2)
+SHORT = replace(USUAL, head_seconds=0.5, body_seconds=0.5, unread_seconds=0.5, discard_seconds=0.5)
 
 
 class Application:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,8 +21,10 @@ def errors_as_messages() -> Iterator[None]:
     except SettingsMistake as mistake:
         _show_mistakes(mistake)
         sys.exit(2)
-    except ValidationError as error:
-        if error.title != "Settings":
+    except ValueError as error:
+        from pydantic import ValidationError
+
+        if not isinstance(error, ValidationError) or error.title != "Settings":
             raise
         # FastMCP's own settings, which it reads while it is imported.
         rows = error.errors(include_url=False, include_input=False, include_context=False)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cyclopts import App
 from rich.console import Console
 
-from m365_mcp import logs, settings
+from m365_mcp.commands.running import run_quietly
 
 contacts = App(name="contacts", help="Delete whom a person has written to, as far as the server keeps it.")
 passkeys = App(name="passkeys", help="Take a person's passkeys away.")
@@ -22,11 +20,12 @@ def remove_passkeys(person: str) -> None:
     Args:
         person: whose passkeys to remove; object id or sign-in name.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.passkeys import remove
 
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(remove(chosen, Console(), person))
+    run_quietly(chosen, remove(chosen, Console(), person))
 
 
 @contacts.command(name="forget")
@@ -40,8 +39,9 @@ def forget_contacts(person: str) -> None:
     Args:
         person: whose contacts to delete; object id, or the sign-in name of somebody who has a session.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.contacts import forget
 
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(forget(chosen, Console(), person))
+    run_quietly(chosen, forget(chosen, Console(), person))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from m365_mcp import logs, settings
+from m365_mcp.commands.running import run_quietly
 
 sessions = App(name="sessions", help="See who is signed in and what mail is scheduled; end sessions, cancel mail.")
 
@@ -24,11 +23,12 @@ def list_sessions(person: str | None = None) -> None:
     Args:
         person: list only this person's sessions; object id or sign-in name.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.sessions import show
 
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(show(chosen, Console(), person))
+    run_quietly(chosen, show(chosen, Console(), person))
 
 
 @sessions.command(name="end")
@@ -45,11 +45,12 @@ def end_sessions(
         person: whose sessions to end; object id or sign-in name.
         everybody: end the sessions of all people.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.sessions import end
 
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(end(chosen, Console(), person, everybody=everybody))
+    run_quietly(chosen, end(chosen, Console(), person, everybody=everybody))
 
 
 @sessions.command(name="scheduled")
@@ -63,11 +64,12 @@ def list_scheduled(person: str | None = None) -> None:
     Args:
         person: list only this person's mails; object id or sign-in name.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.scheduled import show
 
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(show(chosen, Console(), person))
+    run_quietly(chosen, show(chosen, Console(), person))
 
 
 @sessions.command(name="cancel")
@@ -84,8 +86,9 @@ def cancel_scheduled(person: str, *message_ids: str) -> None:
         person: whose mails to cancel; object id or sign-in name.
         message_ids: cancel only these; `m365-mcp sessions scheduled` shows them.
     """
+    from m365_mcp import settings
+
     chosen = settings.load()
     from m365_mcp.commands.scheduled import cancel
 
-    logs.configure("error", chosen.mcp_log_format)
-    asyncio.run(cancel(chosen, Console(), person, message_ids))
+    run_quietly(chosen, cancel(chosen, Console(), person, message_ids))

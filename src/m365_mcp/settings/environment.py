@@ -49,6 +49,14 @@ def ignore_dotenv() -> None:
     os.environ["FASTMCP_ENV_FILE"] = os.devnull  # noqa: TID251
 
 
+def skip_type_checks() -> None:
+    """Have py-key-value 0.4.6 not check the types of arguments at run time; to be called before it is imported.
+
+    It checks with beartype and only warns. mypy checks our calls, and beartype compiles a check for each method.
+    """
+    os.environ["PY_KEY_VALUE_DISABLE_BEARTYPE"] = "true"  # noqa: TID251
+
+
 def set_but_empty(settings: type[BaseSettings], path: str | None) -> set[str]:
     """Return the names of the fields whose variable is set to nothing; to pydantic-settings they count as unset."""
     dotenv = DotEnvSettingsSource(settings, env_file=path, env_ignore_empty=False).env_vars

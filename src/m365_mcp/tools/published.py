@@ -102,9 +102,11 @@ def publish(function: Any, switched_off: Collection[str] = (), *, requires_inter
         switched_off: the arguments and results that the operator has switched off.
         requires_interaction: whether clients are to ask the person before each call, if the tool sends.
     """
-    tool: Any = MailTool.from_function(explained(function))  # FastMCP 4.2 types it as the parent
+    called = explained(function)
+    called.__doc__ = None  # FastMCP 4.2 would look for sections in it, with a library that nothing else needs
+    tool: Any = MailTool.from_function(called)  # FastMCP 4.2 types it as the parent
     short = {
-        "description": " ".join((tool.description or "").split()),
+        "description": " ".join((function.__doc__ or "").split()),
         "parameters": input_schema(tool.parameters, switched_off),
         "accepted": input_schema(tool.parameters),
         "output_schema": output_schema(dereference_refs(tool.output_schema or {}), switched_off),
