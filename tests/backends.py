@@ -20,7 +20,7 @@ from m365_mcp.storage.redis_nodes import RedisNodes
 
 
 class OneByOne(Protocol):
-    """A backend of a test, for which creating and overwriting are made of its two other operations."""
+    """A backend of a test, for which creating and overwriting are made of its other operations."""
 
     async def get(self, collection: str, key: str) -> str | None: ...
 
@@ -30,6 +30,10 @@ class OneByOne(Protocol):
 
     async def create(self, texts: Sequence[Text]) -> list[bool]:
         return [await self.compare_and_swap(one.collection, one.key, None, one.text, one.seconds) for one in texts]
+
+    async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
+        [is_new] = await self.create([text])
+        return is_new, await self.get(collection, key)
 
     async def overwrite(self, texts: Sequence[Text]) -> None:
         for one in texts:

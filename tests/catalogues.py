@@ -29,6 +29,7 @@ from m365_mcp.errors import (
     SettingsMistake,
     TooManyHeld,
     composing,
+    doctor,
 )
 from m365_mcp.web.pages import error_page
 from m365_mcp.web.pages.languages import ENGLISH
@@ -37,9 +38,9 @@ SOURCES = Path(__file__).parents[1] / "src" / "m365_mcp"
 TEMPLATES = SOURCES / "web" / "pages" / "templates"
 CATALOGUES = sorted((SOURCES / "locale").glob("*/LC_MESSAGES/m365_mcp.po"))
 _OPTIONS = {"newstyle_gettext": "true", "trimmed": "true"}
-# Errors of the tools' arguments, and of the start of the server: no browser meets them.
+# Errors of the tools' arguments, of the start of the server and of the doctor: no browser meets them.
 _OF_TOOLS = (DraftUnknown, InvalidArgument, SettingsMistake, TooManyHeld)
-_MODULES_OF_TOOLS = (composing.__name__,)
+_MODULES_OF_TOOLS = (composing.__name__, doctor.__name__)
 # Where errors that a page can show are raised. A sentence with a value in it is a `Filled`, or is not translated: in
 # another language the sentence of an f-string's class stands there, which says the same without the value.
 _RAISERS = [

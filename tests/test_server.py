@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Collection
+from importlib.util import find_spec
 from typing import Any
 
+import fastmcp
 import pytest
 from fastmcp import Client
 from jsonschema import Draft202012Validator
@@ -156,3 +158,20 @@ async def test_server_names_itself_and_gives_instructions() -> None:
     assert names == ["send_mail", "get_my_profile"]
     assert server.instructions == INSTRUCTIONS
     assert "outcome_unknown" in INSTRUCTIONS
+
+
+def test_no_definition_refers_to_another() -> None:
+    """Some clients follow no `$ref`; FastMCP, which would take them out at each list, is told not to look."""
+    assert "$ref" not in json.dumps(TOOL_SCHEMAS)
+
+
+@pytest.mark.skipif(find_spec("opentelemetry.sdk") is not None, reason="here, something takes the spans")
+async def test_no_spans_are_made_where_nothing_takes_them() -> None:
+    """Without an SDK of OpenTelemetry, a server has FastMCP make no spans."""
+    container = build_container(settings.load(**SETTINGS))
+    try:
+        build_server(container)
+    finally:
+        await container.close()
+
+    assert fastmcp.settings.telemetry_mode == "off"

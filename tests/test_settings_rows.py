@@ -37,6 +37,8 @@ def rows() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
+        ("MCP_WORKERS", "0", "greater than or equal to 1"),
+        ("MCP_WORKERS", "65", "less than or equal to 64"),
         ("AZURE_CLIENT_ID", f'"{GUID}"', "is in quotes"),
         ("AZURE_CLIENT_ID", f"{{{GUID}}}", "without quotes, braces and api://"),
         ("AZURE_CLIENT_ID", f"api://{GUID}", "without quotes, braces and api://"),

@@ -11,6 +11,7 @@ import logging
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -55,13 +56,18 @@ EVIL = "https://evil.example"
 
 
 class Store(PrefixKeysWrapper):
-    """A store that can be away."""
+    """A store that can be away, and that counts what is read of each collection."""
 
     is_away = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.reads: Counter[str] = Counter()
 
     async def get(self, key: str, *, collection: str | None = None) -> Any:
         if self.is_away:
             raise ConnectionError
+        self.reads[str(collection)] += 1
         return await super().get(key, collection=collection)
 
 
@@ -121,6 +127,21 @@ async def test_store_that_is_away_looks_like_a_bad_token(
 
     assert (called.status_code, called.json()["error"]) == (401, "invalid_token")
     assert (refreshed.status_code, refreshed.text) == (500, "Internal Server Error")
+
+
+async def test_one_request_reads_the_client_twice_and_looks_for_a_registration_of_a_document(
+    http: httpx2.AsyncClient, auth: AzureProvider, store: Store
+) -> None:
+    """`storage.request_memo`, `EntraProxy.get_client`: each is a request to the store that says nothing new."""
+    assert isinstance(auth._cimd_manager, CIMDClientManager)
+    auth._cimd_manager._fetcher = Away()
+    client_id, reads = await register(http), []
+    for sent in (client_id, "https://client.example.com/client.json"):
+        store.reads.clear()
+        await http.post("/token", data={"grant_type": "refresh_token", "client_id": sent, "refresh_token": "x"})
+        reads.append(store.reads["mcp-oauth-proxy-clients"])
+
+    assert reads == [2, 1]
 
 
 def test_redirect_uris_are_compared_by_their_spelling() -> None:
@@ -382,6 +403,19 @@ def test_sigterm_ends_the_acceptance_of_connections_at_once() -> None:
     server.handle_exit(signal.SIGTERM, None)
 
     assert server.should_exit
+
+
+async def test_uvicorn_serves_without_sockets_and_makes_its_protocols_so() -> None:
+    """`web.worker`: an empty list of sockets opens none, and the protocol of a connection takes these arguments."""
+    config = uvicorn.Config(lambda *_: None, log_config=None, http="httptools", lifespan="off")
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[])
+    arguments = list(inspect.signature(HttpToolsProtocol.__init__).parameters)
+
+    assert server.servers == []
+    assert arguments == ["self", "config", "server_state", "app_state", "_loop"]
 
 
 async def test_uvicorn_limits_no_head_and_no_time() -> None:

@@ -6,8 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
+import fastmcp
 from fastmcp import FastMCP
 from fastmcp.server.http import StarletteWithLifespan
 from starlette.applications import Starlette
@@ -44,7 +46,8 @@ from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
 from m365_mcp.web.discovery import Discovery
 from m365_mcp.web.error_descriptions import ErrorDescriptions
 from m365_mcp.web.error_override import ErrorOverride
-from m365_mcp.web.mcp_requests import McpRequests, limited_messages
+from m365_mcp.web.mcp_endpoint import McpEndpoint
+from m365_mcp.web.mcp_requests import McpRequests, limited_unless_read
 from m365_mcp.web.mcp_sessions import McpSessions, declares_url
 from m365_mcp.web.oauth_parameters import OAuthParameters
 from m365_mcp.web.oauth_requests import OAuthBodies, OAuthRequests
@@ -52,7 +55,6 @@ from m365_mcp.web.origins import HostOriginGuard, McpCors
 from m365_mcp.web.pages import State
 from m365_mcp.web.passkey_ceremonies import PasskeyCeremonies
 from m365_mcp.web.passkeys import PasskeyPages
-from m365_mcp.web.protocol_version import ProtocolVersionOfBody
 from m365_mcp.web.rate_limits import ApprovalRates, RateLimits
 from m365_mcp.web.redirect_uris import RedirectUris
 from m365_mcp.web.request_headers import RequestHeaders
@@ -60,6 +62,7 @@ from m365_mcp.web.request_paths import RequestPaths
 from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.sign_in_trail import SignInTrail
 from m365_mcp.web.store_reserve import StoreReserve
+from m365_mcp.web.tool_lists import ToolLists
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -74,6 +77,7 @@ def build_server(container: Container) -> FastMCP[Any]:
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
         yield {SERVICES: container.services}
 
+    _spare_spans()
     toolsets, level = container.settings.m365_toolsets, container.settings.m365_send_level
     may_ask = container.services.outgoing.may_ask
     tools = tools_for(toolsets, level, may_ask=may_ask)
@@ -86,11 +90,19 @@ def build_server(container: Container) -> FastMCP[Any]:
         lifespan=lifespan,
         middleware=[UrlElicitation(declares_url), ToolOutcome(container.metrics, tools, container.audit)],
         mask_error_details=True,
+        dereference_schemas=False,  # `publish` has done it once, and FastMCP would look for references at each call
     )
     off, asks = switched_off(container.services.outgoing), container.settings.m365_send_require_interaction
     for function in tools:
         server.add_tool(publish(function, off, requires_interaction=asks))
     return server
+
+
+def _spare_spans() -> None:
+    """Have FastMCP make no spans where nothing could take them: without an SDK of OpenTelemetry, unless asked to."""
+    is_chosen = "telemetry_mode" in fastmcp.settings.model_fields_set
+    if not is_chosen and find_spec("opentelemetry.sdk") is None:
+        fastmcp.settings.telemetry_mode = "off"
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -130,10 +142,12 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         _sign_in_trail(container),
         Middleware(HostOriginGuard, settings=container.settings),
         Middleware(McpCors, settings=container.settings, mcp_path=MCP_PATH),
+        Middleware(McpEndpoint, mcp_path=MCP_PATH, endpoint=inner),
     ]
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     rates = ApprovalRates(addresses.of, container.metrics, clock)
-    routes = [*health.routes(container.readiness), *_page_routes(container, rates), *_upload_routes(container)]
+    probes = health.routes(container.readiness, health.identity(container.settings))
+    routes = [*probes, *_page_routes(container, rates), *_upload_routes(container)]
     endpoints = Mount("/", _limits(container, inner, addresses, clock))
     return Starlette(routes=[*routes, endpoints], middleware=edge, lifespan=lifespan)
 
@@ -151,7 +165,7 @@ def _mcp_application(container: Container) -> StarletteWithLifespan:
         middleware=[
             Middleware(McpRequests, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
             *([Middleware(McpSessions, mcp_path=MCP_PATH)] if gives_ids else []),
-            Middleware(ProtocolVersionOfBody, mcp_path=MCP_PATH, max_body=MAX_MCP_BODY),
+            *([Middleware(ToolLists)] if is_stateless else []),
         ],
     )
     inner.router.redirect_slashes = False  # Starlette would redirect to whatever Host says
@@ -253,7 +267,7 @@ def _allow_large_messages(inner: StarletteWithLifespan) -> None:
     # before the tool can explain. The session manager exists only once the lifespan has begun.
     route: Any = next(route for route in inner.routes if getattr(route, "path", None) == MCP_PATH)
     manager = route.endpoint.app.session_manager
-    manager.asgi_app = limited_messages(manager.asgi_app.app, MAX_MCP_BODY)
+    manager.asgi_app = limited_unless_read(manager.asgi_app.app, MAX_MCP_BODY)
 
 
 def _start_metrics(container: Container) -> None:

@@ -11,9 +11,10 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 import m365_mcp
+from m365_mcp.commands.doctor_command import doctor
 from m365_mcp.commands.error_messages import errors_as_messages
 from m365_mcp.commands.people import contacts, passkeys
-from m365_mcp.commands.running import importing, run_quietly
+from m365_mcp.commands.running import importing
 from m365_mcp.commands.session_commands import sessions
 
 app = App(
@@ -22,6 +23,7 @@ app = App(
     version=lambda: m365_mcp.__version__,
     help_format="markdown",
 )
+app.command(doctor)
 app.command(sessions)
 app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
@@ -32,37 +34,34 @@ app.command(audit)
 
 
 @app.command
-def serve(*, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> None:
+def serve(*, workers: int | None = None, listen_fd: Annotated[int | None, Parameter(show=False)] = None) -> None:
     """Start the server with the settings from the environment and `.env`.
 
     Example: `AZURE_CLIENT_ID=… AZURE_CLIENT_SECRET=… AZURE_TENANT_ID=… m365-mcp serve`
 
     Example: `cp .env.example .env`, fill in the three ids, then `m365-mcp serve`
 
+    Example: `m365-mcp serve --workers 2` serves one port from two processes, with a Redis
+
     Args:
+        workers: processes that serve the port, in place of `MCP_WORKERS`.
         listen_fd: an inherited socket that listens already, as the demo hands it over; else the port is bound.
     """
     with importing():
         import socket
 
-        from m365_mcp import logs, settings
+        from m365_mcp import settings
 
-        chosen = settings.load()  # first: FastMCP reads some of the same variables while it is imported
+        overrides = {} if workers is None else {"mcp_workers": workers}
+        chosen = settings.load(**overrides)  # first: FastMCP reads some of the same variables while it is imported
         settings.skip_type_checks()
-        from m365_mcp.app import assemble
-        from m365_mcp.container import build_container
-        from m365_mcp.web.serving import configure, run
+        from m365_mcp.commands import serve as commands
 
-    logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
-    container = build_container(chosen)
-    logs.get(__name__).info("starting", endpoint=f"{chosen.mcp_server_base_url}/mcp", port=chosen.mcp_port)
-    config = configure(assemble(container), host=chosen.mcp_host, port=chosen.mcp_port, public_path=chosen.public_path)
-    run(
-        config,
-        container.readiness,
-        delay=chosen.mcp_shutdown_delay_seconds,
-        listener=None if listen_fd is None else socket.socket(fileno=listen_fd),
-    )
+    listener = None if listen_fd is None else socket.socket(fileno=listen_fd)
+    if chosen.mcp_workers == 1:
+        commands.serve_alone(chosen, listener)
+    else:
+        sys.exit(commands.serve_with_workers(chosen, listener))
 
 
 @app.command
@@ -86,20 +85,6 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
 
     _require_simulator()
     sys.exit(asyncio.run(run_demo(Console(), once=once, port=port)))
-
-
-@app.command
-def doctor() -> None:
-    """Check the settings, the store, Entra ID and Graph, and print what to change and what may leave.
-
-    Example: `m365-mcp doctor` (exit code 0 when everything works, 1 when something does not, 2 for bad settings)
-    """
-    from m365_mcp import settings
-
-    chosen = settings.load()
-    from m365_mcp.commands.doctor import examine
-
-    sys.exit(run_quietly(chosen, examine(chosen, Console())))
 
 
 @policy.command(name="check")

@@ -115,24 +115,22 @@ class Container:
         await self.storage.close()
 
 
-def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> Container:
-    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place."""
+def build_container(
+    settings: Settings, transport: httpx2.AsyncBaseTransport | None = None, metrics: Metrics | None = None
+) -> Container:
+    """Build everything; only choosing the store touches the outside. In tests `transport` takes the network's place.
+
+    A worker gives the `metrics` that it shares with others.
+    """
     retries.keep_silent()
-    metrics, pages = Metrics(), Pages(settings)
+    metrics, pages = metrics or Metrics(), Pages(settings)
     http, graph_http = make_http_clients(settings, transport)
     cipher = make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets)
     storage = open_storage(settings, cipher)
     audit = open_audit(settings, storage.records, metrics)
     storage.rollbacks.observers += [audit.record, lambda event: metrics.store_rollbacks.labels(event.collection).inc()]
     keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
-    endpoint = TokenEndpoint(
-        settings.authority,
-        settings.azure_tenant_id,
-        settings.azure_client_id,
-        choose_credential(settings),
-        http,
-        metrics,
-    )
+    endpoint = _token_endpoint(settings, http, metrics)
     delivery = build_delivery(settings, storage, metrics, audit)
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, build_sessions(settings, delivery, audit))
     tokens_for = partial(graph_tokens, settings, storage, sign_ins.refresher, metrics)
@@ -155,6 +153,11 @@ def build_container(settings: Settings, transport: httpx2.AsyncBaseTransport | N
         pages,
         audit,
     )
+
+
+def _token_endpoint(settings: Settings, http: httpx2.AsyncClient, metrics: Metrics) -> TokenEndpoint:
+    tenant, client, credential = settings.azure_tenant_id, settings.azure_client_id, choose_credential(settings)
+    return TokenEndpoint(settings.authority, tenant, client, credential, http, metrics)
 
 
 def build_services(

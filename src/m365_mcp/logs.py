@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -27,13 +27,18 @@ _LIBRARY_LEVELS = {
 
 _ADDRESS = re.compile(r"[^\s@<>\"'=]+@[^\s@<>\"']+\.[^\W\d_]{2,}")
 _TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]*\.?[\w-]*")  # a JSON Web Token, complete or truncated
-_OPAQUE = re.compile(r"\b(?=[\w~.-]*\d)(?=[\w~.-]*[A-Za-z])[\w~-]{32,}\b")  # codes, states, refresh tokens
+_SHORTEST_OPAQUE = 32
+# Codes, states, refresh tokens.
+_OPAQUE = re.compile(rf"\b(?=[\w~.-]*\d)(?=[\w~.-]*[A-Za-z])[\w~-]{{{_SHORTEST_OPAQUE},}}\b")
 _QUERY = re.compile(r"\?[^\s\"'>]+")
+_MARKS = re.compile(r"[@?]|eyJ")  # each address, query string and token has one of these
 _GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
     """Return `text` without addresses, tokens, codes and query strings. Request ids (GUIDs) stay."""
+    if len(text) < _SHORTEST_OPAQUE and not _MARKS.search(text):
+        return text  # nothing below can match, and most texts of our own events are codes
     text = _QUERY.sub("?[query]", _ADDRESS.sub("[address]", _TOKEN.sub("[token]", text)))
     return _OPAQUE.sub(lambda found: found.group() if _GUID.match(found.group()) else "[opaque]", text)
 
@@ -44,18 +49,20 @@ def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     }
 
 
-def configure(level: str, style: str) -> None:
+def configure(level: str, style: str, worker: int | None = None) -> None:
     """Send every log record of the process to standard error, redacted.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
         style: `json`, `text`, or `auto` (text in a terminal).
+        worker: number of this process, which each of its records then has; None: there are no workers.
     """
     as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([] if worker is None else [_numbered(worker)]),
     ]
     # The last line of a traceback is the exception's text, so tracebacks are formatted before redaction.
     final: list[Any] = [structlog.processors.format_exc_info, _redact_event]
@@ -74,6 +81,14 @@ def configure(level: str, style: str) -> None:
         cache_logger_on_first_use=False,
     )
     _quiet_libraries()
+
+
+def _numbered(worker: int) -> Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:
+    def add(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["worker"] = worker
+        return event
+
+    return add
 
 
 def _quiet_libraries() -> None:

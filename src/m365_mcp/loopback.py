@@ -8,7 +8,15 @@ and `0x7f.1` do not count: programs read them in different ways, and no MCP clie
 from __future__ import annotations
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
+_ALL = ("0.0.0.0", "::")
 NETLOCS = ("localhost", "127.0.0.1", "[::1]")  # as a URL spells them (RFC 3986 section 3.2.2)
+
+
+def reachable_netloc(host: str) -> str:
+    """Return how a URL spells this machine, for a program that listens on `host`: an address, or all of them."""
+    if host in _ALL:
+        return NETLOCS[1] if host == _ALL[0] else NETLOCS[2]
+    return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(host: str | None) -> bool:

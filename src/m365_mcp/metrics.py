@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -13,9 +14,15 @@ EndReason = Literal[
 
 
 class Metrics:
-    """The metrics of one server process, in their own registry."""
+    """The metrics of one server process, in their own registry.
 
-    def __init__(self) -> None:
+    Args:
+        shared: folder in which the workers of a server share their metrics. prometheus_client does so when
+            PROMETHEUS_MULTIPROC_DIR names it before prometheus_client is imported. None: this process is alone.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
+        self._shared = shared
         self.registry = CollectorRegistry()
         count = self._counter
         self.tool_calls = count("tool_calls", "Tool calls by outcome code.", "tool", "outcome")
@@ -45,12 +52,12 @@ class Metrics:
         self.policy_changes = count(
             "policy_changes", "Changes of the file of policies: in_force, or refused for a mistake.", "outcome"
         )
-        self.policies = Gauge(
-            "m365_mcp_policies", "The policies in force, by their digest.", ["digest"], registry=self.registry
+        self.policies = self._gauge(
+            "policies", "The policies in force, by their digest: in how many workers.", "livesum", "digest"
         )
         self.audit_records = count("audit_records", "Records of the audit trail: written, or lost.", "outcome")
-        self.audit_spool_bytes = Gauge(
-            "m365_mcp_audit_spool_bytes", "Records that the audit collector does not have yet.", registry=self.registry
+        self.audit_spool_bytes = self._gauge(
+            "audit_spool_bytes", "Records that the audit collector does not have yet.", "livemostrecent"
         )
         self.store_rollbacks = count("store_rollbacks", "Records that the store had in an older state.", "collection")
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
@@ -58,6 +65,23 @@ class Metrics:
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"m365_mcp_{name}_total", meaning, labels, registry=self.registry)
 
+    def _gauge(self, name: str, meaning: str, among: Literal["livesum", "livemostrecent"], *labels: str) -> Gauge:
+        """Return a gauge; `among` says what it shows of several workers."""
+        return Gauge(f"m365_mcp_{name}", meaning, labels, registry=self.registry, multiprocess_mode=among)
+
+    def show_policies(self, digest: str, before: str) -> None:
+        """Show which policies are in force now, in place of those before."""
+        self.policies.labels(before).set(0)
+        if self._shared is None:  # what is shared keeps the digest, with 0: prometheus_client removes no label there
+            self.policies.clear()
+        self.policies.labels(digest).set(1)
+
     def listen(self, host: str, port: int) -> None:
-        """Serve `/metrics` on `port` from its own thread. Raises OSError when the port is taken."""
-        start_http_server(port, addr=host, registry=self.registry)
+        """Serve `/metrics` of all workers on `port` from its own thread. Raises OSError when the port is taken."""
+        registry = self.registry
+        if self._shared is not None:
+            from prometheus_client.multiprocess import MultiProcessCollector  # one worker needs none
+
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]  # prometheus_client 0.2x
+        start_http_server(port, addr=host, registry=registry)

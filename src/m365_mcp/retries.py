@@ -71,6 +71,10 @@ async def retry(
             policy has less time left, `retry` raises the error at once.
     """
     deadline = time.monotonic() + policy.seconds
+    try:
+        return await try_once(policy.seconds)  # what succeeds at once, as nearly everything does, needs no loop
+    except Exception as error:
+        first: Exception | None = error
     failures = 0
 
     def decide(error: Exception) -> bool | float:
@@ -84,8 +88,15 @@ async def retry(
         left = deadline - time.monotonic()
         return jittered(pause, left) if pause < left else False
 
+    async def next_try() -> T:
+        nonlocal first
+        if first is not None:
+            error, first = first, None
+            raise error
+        return await try_once(deadline - time.monotonic())
+
     retrying = stamina.AsyncRetryingCaller(attempts=policy.tries, timeout=None)
-    return await retrying(decide, lambda: try_once(deadline - time.monotonic()))
+    return await retrying(decide, next_try)
 
 
 def when_unavailable(error: Exception) -> bool | float:

@@ -448,3 +448,12 @@ def key_file(tmp_path: Path) -> Callable[[], Path]:
         return path
 
     return make
+
+
+def test_one_of_two_processes_sends_what_both_have_in_the_spool(tmp_path: Path) -> None:
+    """Of spools with one folder only one sends at a time, and whoever ends lets the other one send."""
+    first, second = (Spool(tmp_path, 1_000_000, Gauge(f"spool_{n}", "-", registry=None)) for n in range(2))
+    with first.sending() as may_first, second.sending() as may_second:
+        assert (may_first, may_second) == (True, False)
+    with second.sending() as may_second:
+        assert may_second

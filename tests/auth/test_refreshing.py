@@ -43,6 +43,7 @@ from m365_mcp.errors import (
 from m365_mcp.metrics import Metrics
 from m365_mcp.person import PersonId
 from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.records import Versioned
 from tests.auth.test_session import GRACE, session
 from tests.backends import make_records
 
@@ -395,6 +396,31 @@ async def test_pair_is_confirmed_by_entra_and_repeated_without_it() -> None:
     assert replica.sessions.metrics.sessions_ended.labels("refresh_token_reused")._value.get() == 1
 
 
+async def test_client_is_admitted_once_the_session_is_known_to_live() -> None:
+    """What the request has to store first is stored before Entra is asked, and for no session that has ended."""
+    async with world() as one:
+        await one.begin(3600)
+        replica, admitted = one.replica(), list[int]()
+
+        async def admit() -> None:
+            admitted.append(len(one.entra.forms))
+
+        async def refuse() -> None:
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await replica.new_pair("s1", 1, refuse)
+        pair = await replica.new_pair("s1", 1, admit)
+        assert not await replica.leases.is_held("session.s1")
+        await replica.sessions.end("s1", "by_client")
+
+        assert await replica.new_pair("s1", 1, admit) is None
+    assert pair is not None
+    assert pair[1].number == 2
+    assert admitted == [0]
+    assert len(one.entra.forms) == 1
+
+
 @pytest.mark.parametrize("left", [60.0, 0.5])
 async def test_outage_refuses_no_pair_while_the_assertion_is_valid(left: float) -> None:
     """Entra cannot confirm, so the valid assertion is enough; calls and pairs then leave Entra alone for a while."""
@@ -486,7 +512,7 @@ class Silent(Leases):
     """Leases that another replica never gives back."""
 
     @asynccontextmanager
-    async def hold(self, name: str, wait_seconds: float) -> AsyncIterator[None]:
+    async def hold_record(self, name: str, address: tuple[str, str], wait_seconds: float) -> AsyncIterator[Versioned]:
         self.asked = (name, wait_seconds)
         raise TimeoutError
         yield
@@ -533,14 +559,17 @@ async def test_lease_of_the_session_is_held_during_the_refresh() -> None:
 async def test_store_that_fails_is_an_outage_of_the_refresh() -> None:
     """A store without an answer is an error of its own kind, remembered for the pause."""
 
-    class Broken(Sessions):
-        async def find(self, session_id: str) -> Session | None:
+    class Broken(Leases):
+        @asynccontextmanager
+        async def hold_record(
+            self, name: str, address: tuple[str, str], wait_seconds: float
+        ) -> AsyncIterator[Versioned]:
             raise StorageUnavailable
+            yield
 
     async with world() as one:
         begun = await one.begin(0)
-        broken = Broken(one.records, Metrics(), GRACE, lambda: NOW)
-        replica = replace(one.replica(), sessions=broken)
+        replica = replace(one.replica(), leases=Broken(one.records))
         for _ in range(2):
             with pytest.raises(StorageUnavailable):
                 await replica.renew(begun)

@@ -96,7 +96,7 @@ async def test_f2_every_other_end_has_its_sentence_too(reason: EndReason, senten
 
 
 async def test_f2_token_of_a_session_whose_reason_is_forgotten_is_refused_as_ever() -> None:
-    """F2: without a record of the end, the framework's own words stand there."""
+    """F2: without a record of the end, the response says what to do and no reason."""
     async with running() as world:
         tokens = await world.sign_in()
         [session] = [one async for one in world.container.sign_ins.sessions.all()]
@@ -105,7 +105,7 @@ async def test_f2_token_of_a_session_whose_reason_is_forgotten_is_refused_as_eve
         await records.compare_and_swap("m365-sessions", session.id, stored, None)
         told = await described(world, tokens)
 
-    assert told["refresh"] == "refresh token does not exist"
+    assert told["refresh"] == "The sign-in has ended; sign in again."
     assert "sign_in_needed" not in told["body"]
 
 

@@ -138,13 +138,15 @@ class OneSession(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.now += seconds
 
-    @rule()
-    def two_replicas_at_once(self) -> None:
-        """The same refresh token on both replicas in the same moment has one result."""
+    @rule(have_read=st.booleans())
+    def two_replicas_at_once(self, have_read: bool) -> None:
+        """The same refresh token on both replicas in the same moment, or from the same state, has one result."""
         welcome = self.is_welcome(self.stored)
 
         async def both() -> list[Any]:
-            return await asyncio.gather(*(replica.rotate("s1", self.stored, UPSTREAM) for replica in self.replicas))
+            found = [await replica._load("s1") if have_read else None for replica in self.replicas]
+            ways = zip(self.replicas, found, strict=True)
+            return await asyncio.gather(*(one.rotate("s1", self.stored, UPSTREAM, read) for one, read in ways))
 
         found = [result and result[1] for result in self.run(both())]
         if welcome:

@@ -174,6 +174,22 @@ async def test_rotation_is_counted_and_keeps_its_upstream_tokens() -> None:
     assert store.counted("sessions_ended", "refresh_token_reused") == 1
 
 
+async def test_rotation_from_a_state_that_has_changed_reads_it_anew() -> None:
+    """What was read before Entra answered saves a read, and overwrites nothing that another replica has done since."""
+    store = Store()
+    await store.sessions.begin("code", session())
+    stale = await store.sessions._load("s1")
+    first = await store.sessions.rotate("s1", 1, UPSTREAM)
+    second = await store.sessions.rotate("s1", 1, session().upstream, stale)
+    await store.sessions.end("s1", "by_operator")
+
+    assert first is not None
+    assert second is not None
+    assert (second[1], second[0].upstream) == (first[1], UPSTREAM)
+    assert await store.sessions.rotate("s1", 1, UPSTREAM, stale) is None
+    assert await store.sessions.find("s1") is None
+
+
 async def test_end_is_tried_until_no_other_replica_interferes() -> None:
     """Nine lost races are no failure, the tenth is an outage; the end is counted once, with its reason."""
     store = Store()

@@ -10,6 +10,8 @@ import pytest
 
 from tests.chaos.redis_proxy import RedisProxy
 from tests.e2e.grants import Grant, call_tool, refresh, signed_in
+from tests.e2e.hand_client import HandClient
+from tests.e2e.person import PersonAtBrowser
 from tests.e2e.programs import Server, Simulator, make_server
 
 MAIL = {"to": ["grace@contoso.example"], "body": "<p>Hi</p>"}
@@ -53,11 +55,35 @@ async def test_call_that_reads_asks_once_and_a_send_seven_times(
     assert len(simulator.outbox) == 1 + TRIES
 
 
-async def test_refresh_asks_a_few_times(server: Server, simulator: Simulator, proxy: RedisProxy) -> None:
-    """A refresh asks for the client and the session, takes a lease, and stores the new number."""
+async def test_refresh_asks_six_times_and_entra_once(server: Server, simulator: Simulator, proxy: RedisProxy) -> None:
+    """A refresh asks for the client, takes the lease with the session, and stores the new number if nothing changed.
+
+    A second use of the token within the grace time stores nothing.
+    """
     grants: list[Grant] = [await signed_in(server, simulator)]
 
     async def renew(_: int) -> None:
         grants.append(grants[-1].after(await refresh(server.url, grants[-1])))
 
-    assert await fewest(proxy, renew) <= 12
+    async def repeat(_: int) -> None:
+        assert grants[-2].after(await refresh(server.url, grants[-2])) == grants[-1]
+
+    assert await fewest(proxy, renew) == 6
+    assert simulator.count(grant_type="refresh_token", status=200) == 1 + TRIES
+    assert await fewest(proxy, repeat) == 3
+    assert simulator.count(grant_type="refresh_token", status=200) == 1 + TRIES
+
+
+async def test_code_is_redeemed_in_nine_round_trips(server: Server, simulator: Simulator, proxy: RedisProxy) -> None:
+    """The first sign-in of a client also ends the week in which an unused registration is kept: five of the nine."""
+    client = HandClient(server.url, PersonAtBrowser(simulator.ready["ca_file"], "ada@contoso.example"))
+    await client.register()
+    counts = []
+    for _ in range(TRIES):
+        code = await client.sign_in()
+        proxy.forget("server")
+        assert (await client.redeem(code)).status_code == 200
+        counts.append(proxy.round_trips["server"])
+
+    assert counts[0] == 9
+    assert min(counts[1:]) == 4

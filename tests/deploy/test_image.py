@@ -204,7 +204,7 @@ def test_surface_answers(confined: tuple[Container, str]) -> None:
         metadata = http.get("/.well-known/oauth-protected-resource/mcp")
         challenge = http.post("/mcp", json={})
 
-    assert live.json() == {"status": "ok"}
+    assert live.json()["status"] == "ok"
     assert metadata.json()["resource"].endswith("/mcp")
     assert challenge.status_code == 401
     assert "resource_metadata=" in challenge.headers["WWW-Authenticate"]

@@ -108,7 +108,9 @@ def _forget() -> None:
     from m365_mcp.storage.newest_seen import NewestSeen
 
     if not _MEMORIES:
+        gc.unfreeze()  # a server that has started is left out of collections, and out of what the collector knows
         _MEMORIES.extend(one for one in gc.get_objects() if type(one) in (FlooredCounters, NewestSeen))
+        gc.freeze()
     for memory in _MEMORIES:
         for cache in [memory._parts] if isinstance(memory, FlooredCounters) else memory._seen.values():
             cache.clear()

@@ -100,7 +100,7 @@ UTF_16, LATIN_1 = "MCP_PORT=8100\r\n".encode("utf-16"), "# Größe\n".encode("la
     ("command", "code"),
     [
         (["serve"], 2),
-        (["doctor"], 2),
+        (["doctor"], 1),
         (["sessions", "list"], 2),
         (["sessions", "end", "--all"], 2),
         (["demo", "--help"], 0),
@@ -117,7 +117,8 @@ def test_f8_command_names_the_coding_of_dotenv_or_does_not_read_it(
 
     ran = run_by_hand(*command, folder=tmp_path)
 
-    assert (ran.returncode, "Traceback" in ran.stderr, "save it as UTF-8" in ran.stderr) == (code, False, code == 2)
+    said = " ".join((ran.stdout + ran.stderr).split())
+    assert (ran.returncode, "Traceback" in said, "save it as UTF-8" in said) == (code, False, code > 0)
 
 
 @pytest.mark.parametrize("content", [UTF_16, LATIN_1], ids=["UTF-16", "Latin-1"])
@@ -248,7 +249,7 @@ def test_doctor_says_what_is_in_force(simulator: Simulator, tmp_path: Path) -> N
 
 
 def test_doctor_says_what_to_change(simulator: Simulator, tmp_path: Path) -> None:
-    """A Redis that is away and a tenant that does not exist are both named, with the variable."""
+    """A Redis that is away and a tenant that does not exist are both named, with the variable to change."""
     wrong = {
         "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
         "AZURE_TENANT_ID": "00000000-aaaa-4bbb-8ccc-dddddddddddd",

@@ -3,9 +3,11 @@
 import base64
 
 import httpx2
+import jwt
 import pytest
 
 from m365_simulator.app import CLIENT_ID, CLIENT_SECRET
+from m365_simulator.permissions import GRAPH
 
 from .client import (
     API_SCOPE,
@@ -120,7 +122,7 @@ async def test_secrets_expire_and_overlap(client: Client) -> None:
     [
         ({}, 900144),
         ({"grant_type": "password"}, 70003),
-        ({"grant_type": "client_credentials"}, 70003),
+        ({"grant_type": "client_credentials"}, 900144),
         ({"grant_type": "authorization_code"}, 900144),
         ({"grant_type": "authorization_code", "code": "x"}, 900144),
         ({"grant_type": "refresh_token"}, 900144),
@@ -152,6 +154,29 @@ async def test_resource_beside_scope_is_an_invalid_target(client: Client) -> Non
     response = await client.post_token(form)
 
     assert (response.json()["error"], codes(response)) == ("invalid_target", [9010010])
+
+
+@pytest.mark.parametrize(
+    ("scope", "code"),
+    [
+        (f"{GRAPH}/Mail.Send", 1002012),
+        ("openid", 1002012),
+        (f"api://{CLIENT_ID}/mcp-access", 1002012),
+        ("api://another/.default", 500011),
+        (f"{GRAPH}/.default api://{CLIENT_ID}/.default", 28000),
+    ],
+)
+async def test_application_gets_a_token_for_one_resource_only(client: Client, scope: str, code: int) -> None:
+    """A token of the application itself is for `<resource>/.default`, and has no person in it."""
+    form = {"grant_type": "client_credentials"}
+
+    good = await client.post_token({**form, "scope": f"{GRAPH}/.default"})
+    refused = await client.post_token({**form, "scope": scope})
+
+    claims = jwt.decode(good.json()["access_token"], options={"verify_signature": False})
+    assert (claims["idtyp"], claims["aud"], "scp" in claims) == ("app", GRAPH, False)
+    assert "refresh_token" not in good.json()
+    assert codes(refused) == [code]
 
 
 async def test_error_has_entras_shape(client: Client) -> None:

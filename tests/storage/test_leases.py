@@ -35,6 +35,10 @@ class Failing:
         self.written.extend((True, text.seconds) for text in texts)
         return await self._under.create(texts)
 
+    async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
+        [is_new] = await self.create([text])
+        return is_new, await self._under.get(collection, key)
+
     async def overwrite(self, texts: Sequence[Text]) -> None:
         self._fail()
         self.written.extend((text.text is not None, text.seconds) for text in texts)
@@ -92,6 +96,38 @@ async def test_lease_is_held_while_the_block_runs() -> None:
         during, elsewhere = await other.is_held("work"), await other.is_held("other work")
 
     assert (before, during, elsewhere, await other.is_held("work")) == (False, True, False, False)
+
+
+async def test_record_of_the_work_is_as_it_was_when_the_lease_was_acquired() -> None:
+    """Whoever waited for the lease sees what its holder has stored last."""
+    records = make_records()
+    waiting = asyncio.Event()
+
+    async def wait() -> dict[str, int] | None:
+        waiting.set()
+        async with Leases(records).hold_record("work", ("c", "k"), 5) as found:
+            return found.value
+
+    async with Leases(records).hold_record("work", ("c", "k"), 1) as nothing:
+        waiter = asyncio.create_task(wait())
+        await waiting.wait()
+        await records.compare_and_swap("c", "k", nothing, {"n": 1}, 60)
+
+    assert nothing == ABSENT
+    assert await waiter == {"n": 1}
+    assert not await Leases(records).is_held("work")
+
+
+async def test_record_is_read_after_an_unreadable_lease_was_replaced() -> None:
+    """The lease came later than the first read, so the record is read again."""
+    backend, records = over_failing()
+    await backend.compare_and_swap("m365-leases", "work", None, "no ciphertext", 60)
+    asked = backend.reads
+
+    async with Leases(records).hold_record("work", ("c", "k"), 1) as found:
+        assert found == ABSENT
+        assert await Leases(records).is_held("work")
+    assert backend.reads == asked + 3  # the lease, the record, and the question of this test
 
 
 async def test_first_free_lease_of_several_is_acquired() -> None:

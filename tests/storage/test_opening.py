@@ -89,7 +89,7 @@ async def test_redis_is_shared_and_holds_only_ciphertext(redis: Redis, named: bo
     assert await read(other) == EVERYTHING
     assert keys == ["c::k", "m365-sessions:k"]
     assert b'"a"' not in text
-    assert storage.client_storage.key_value._guard is storage.records._backend._guard  # type: ignore[attr-defined]
+    assert storage.client_storage.key_value.key_value._guard is storage.records._backend._guard  # type: ignore[attr-defined]
     assert storage.records._backend._guard._semaphore._value == redis_client.MAX_CONNECTIONS  # type: ignore[attr-defined]
     await storage.close()
     await other.close()

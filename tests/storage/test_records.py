@@ -14,7 +14,7 @@ from m365_mcp.storage.backends import LocalBackend, RedisBackend
 from m365_mcp.storage.encryption import RecordCipher
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
-from m365_mcp.storage.records import ABSENT, Records, Versioned
+from m365_mcp.storage.records import ABSENT, Records, Versioned, Write
 from m365_mcp.storage.redis_client import connect
 from tests.backends import make_records, one_node
 from tests.e2e.programs import Redis
@@ -110,6 +110,36 @@ async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, plan
     assert stored.value is None
     assert await records.compare_and_swap("c", "garbage", stored, {"a": 1}, 60) is not None
     assert (await records.read("c", "garbage")).value == {"a": 1}
+    await client.aclose()
+
+
+async def test_record_is_created_and_another_one_read_in_one_step(records: Records) -> None:
+    """The second caller creates nothing, and both see the other record, which may be missing."""
+    lease = Write("c", "lease", {"holder": "a"}, 60)
+    first = await records.create_and_read(lease, "c", "k")
+    await records.compare_and_swap("c", "k", ABSENT, {"a": 1}, 60)
+    second = await records.create_and_read(lease, "c", "k")
+
+    assert first[0] is not None
+    assert (first[0].value, first[1]) == ({"holder": "a"}, ABSENT)
+    assert second == (None, await records.read("c", "k"))
+    assert second[1].value == {"a": 1}
+    assert await records.compare_and_swap("c", "k", second[1], {"a": 2}, 60) is not None
+
+
+@pytest.mark.parametrize("planted", [b"\xff\xfe\x00", None, b'{"value":'], ids=["bytes", "a list", "cut JSON"])
+async def test_e9_garbage_beside_a_new_record_counts_as_missing(redis: Redis, planted: bytes | None) -> None:
+    """E9: what cannot be read does not hide that the record was created."""
+    client = connect(redis.url)
+    await client.flushall()
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
+    await (client.rpush("c:k", "x") if planted is None else client.set("c:k", planted))
+
+    created, found = await records.create_and_read(Write("c", "lease", {"holder": "a"}, 60), "c", "k")
+
+    assert created is not None
+    assert found.value is None
+    assert await records.compare_and_swap("c", "k", found, {"a": 1}, 60) is not None
     await client.aclose()
 
 

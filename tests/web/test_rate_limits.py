@@ -55,6 +55,7 @@ class Endpoints:
 
     now: float = 0.0
     is_down: bool = False  # the store
+    asked: int = 0  # whether a code or token is valid
     reached: Counter[str] = field(default_factory=Counter)
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -64,6 +65,7 @@ class Endpoints:
         self.app = OAuthBodies(limits)
 
     async def _has_grant(self, fields: Mapping[str, str]) -> bool:
+        self.asked += 1
         if self.is_down:
             raise StorageUnavailable
         return GOOD in (fields.get("code"), fields.get("token"))
@@ -71,7 +73,8 @@ class Endpoints:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.reached[scope["path"]] += 1
         failed = scope["path"] == "/token" and f"code={BAD}".encode() in (await receive())["body"]
-        await Response(status_code=401 if failed else 200)(scope, receive, send)
+        status = 503 if self.is_down else 401 if failed else 200
+        await Response(status_code=status)(scope, receive, send)
 
     async def ask(self, address: str, method: str, path: str, body: str = "") -> Answer:
         target, _, query = path.partition("?")
@@ -233,6 +236,20 @@ async def test_h3_valid_grant_passes_from_an_address_that_is_over_its_limit(path
     assert failures == [429] * 5
     assert reached == worked
     assert set(good) == {200}
+
+
+async def test_h3_store_is_asked_about_a_code_or_token_only_over_the_limit() -> None:
+    """What succeeds at the token endpoint costs no question, and takes no tokens from those who fail."""
+    endpoints, most = Endpoints(), RATES["/token"].address
+
+    good = await endpoints.flood(STRANGER, "POST", "/token", VALID["/token"], count=most + 5)
+    asked_before = endpoints.asked
+    failures = await endpoints.flood(STRANGER, *FLOODS["/token"], count=most + 5)
+
+    assert set(good) == {200}
+    assert asked_before == 0
+    assert failures == [401] * most + [429] * 5
+    assert endpoints.asked == 5
 
 
 async def test_h3_nobody_is_limited_while_the_store_cannot_say_who_is_valid() -> None:

@@ -5,6 +5,7 @@ keeps only the person's name.
 """
 
 from collections.abc import Mapping
+from email.utils import formatdate
 from urllib.parse import parse_qs
 
 import jwt
@@ -47,6 +48,8 @@ class Observation:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                date = formatdate(self._tenant.clock.now(), usegmt=True)
+                message = {**message, "headers": [*message["headers"], (b"date", date.encode())]}
             await send(message)
 
         try:

@@ -148,6 +148,7 @@ def _tls_config(app: ASGIApp, files: Files) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,  # the simulator's own clock tells it
         ssl_certfile=str(files.server),
         ssl_keyfile=str(files.key),
         timeout_graceful_shutdown=STOP_SECONDS,

@@ -37,6 +37,8 @@ class Switches:
     """Without it the consent page says that an administrator is needed (AADSTS90094)."""
     aadsts_overrides: dict[int, CodeOverride] = field(default_factory=dict)
 
+    application_reads_itself: bool = False
+    """The application may read its own record (application permission Application.Read.All)."""
     unlicensed_status: Literal[403, 404] = 404
     size_exceeded_status: Literal[400, 413] = 413
     cae_needs_client_capability: bool = False

@@ -57,6 +57,27 @@ def access_token_for_graph(tenant: Tenant, sign_in: SignIn, names: tuple[str, ..
     return _sign_access_token(tenant, claims, x5t=True)
 
 
+def access_token_for_application(tenant: Tenant, tenant_id: str, *, is_for_graph: bool) -> AccessToken:
+    """Make a token of the application itself, without a person and without scopes (`idtyp` is `app`)."""
+    now = int(tenant.clock.now())
+    claims: Claims = {
+        "aud": GRAPH if is_for_graph else tenant.app.client_id,
+        "iss": f"https://sts.windows.net/{tenant_id}/",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 3600,
+        "appid": tenant.app.client_id,
+        "appidacr": "1",
+        "idtyp": "app",
+        "oid": tenant.app.client_id,
+        "sub": tenant.app.client_id,
+        "tid": tenant_id,
+        "uti": uuid.uuid4().hex,
+        "ver": "1.0",
+    }
+    return _sign_access_token(tenant, claims, x5t=True)
+
+
 def id_token(tenant: Tenant, sign_in: SignIn, oidc: tuple[str, ...], nonce: str | None) -> str:
     """Make an ID token; it lives one hour and must never be taken for an access token."""
     person = tenant.people[sign_in.person]

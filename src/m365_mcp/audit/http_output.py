@@ -73,16 +73,17 @@ class HttpOutput:
             self._send_all(client)
 
     def _send_all(self, client: httpx2.Client) -> None:
-        """Send batches until the spool is empty or one fails."""
+        """Send batches until the spool is empty or one fails; nothing while another process sends."""
         try:
-            while files := self.spool.batch():
-                content = b"".join(file.read_bytes() for file in files)
-                response = client.post(self.url, content=content, headers=self._headers())
-                if not response.is_success:
-                    self._fail(f"http_{response.status_code}")
-                    return
-                self.spool.remove(files)
-                self._pause = 0.0
+            with self.spool.sending() as may_send:
+                while may_send and (files := self.spool.batch()):
+                    content = b"".join(file.read_bytes() for file in files)
+                    response = client.post(self.url, content=content, headers=self._headers())
+                    if not response.is_success:
+                        self._fail(f"http_{response.status_code}")
+                        return
+                    self.spool.remove(files)
+                    self._pause = 0.0
         except Exception as error:  # the thread must not end; the lines stay in the spool
             self._fail(type(error).__name__)
 

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
+
+if sys.platform == "win32":
+    fcntl = None
+else:
+    import fcntl
 
 
 class Output(Protocol):
@@ -33,12 +39,28 @@ class StandardOutput:
         """Return: an earlier process has left nothing."""
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Write the lines at once."""
-        sys.stdout.buffer.write(b"".join(lines))
-        sys.stdout.buffer.flush()
+        """Write the lines at once; workers write to one pipe, which would mix long writes while it is full."""
+        with _alone_on(sys.stdout):
+            sys.stdout.buffer.write(b"".join(lines))
+            sys.stdout.buffer.flush()
 
     def close(self) -> None:
         """Leave standard output open."""
+
+
+@contextmanager
+def _alone_on(stream: TextIO) -> Iterator[None]:
+    """Have other processes that write to the same stream wait, where the system can lock it."""
+    is_locked = False
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.lockf(stream.fileno(), fcntl.LOCK_EX)
+            is_locked = True
+    try:
+        yield
+    finally:
+        if fcntl is not None and is_locked:
+            fcntl.lockf(stream.fileno(), fcntl.LOCK_UN)
 
 
 @dataclass

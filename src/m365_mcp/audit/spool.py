@@ -8,15 +8,23 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client import Gauge
 
+if sys.platform == "win32":
+    fcntl = None
+else:
+    import fcntl
+
 BLOCK = 4096  # bytes that a small file takes on most disks
+MEASURED_SECONDS = 5.0  # how long a measure is good for; other processes may use the folder, too
 BATCH_BYTES = 512 * 1024  # what one request takes at most; a bigger file is sent alone
 _END = ".ndjson"
 _counter = itertools.count()
@@ -36,6 +44,7 @@ class Spool:
     max_bytes: int
     size: Gauge
     _bytes: int = field(default=-1, init=False)  # below 0: not measured yet
+    _measured_at: float = field(default=0.0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def append(self, lines: Sequence[bytes]) -> None:
@@ -57,6 +66,18 @@ class Spool:
             unfinished.unlink(missing_ok=True)
             raise
         self._change(needed)
+
+    @contextmanager
+    def sending(self) -> Iterator[bool]:
+        """Yield whether this process may send now: of several that share the folder, one does at a time."""
+        if fcntl is None or not self.folder.is_dir():
+            yield True
+            return
+        opened = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield _locks(opened)
+        finally:
+            os.close(opened)  # and with it the lock, as when the process dies
 
     def batch(self) -> list[Path]:
         """Return the oldest files, as many as one request takes. Raises OSError."""
@@ -84,8 +105,10 @@ class Spool:
         return sorted(self.folder.glob(f"*{_END}"))
 
     def _has_room(self, needed: int) -> bool:
-        """Return whether so many bytes fit; the folder is measured only when it seems to be full, and at first."""
-        if self._bytes < 0 or self._bytes + needed > self.max_bytes:
+        """Return whether so many bytes fit; the folder is measured at first, when it seems full, and now and then."""
+        is_old = time.monotonic() - self._measured_at > MEASURED_SECONDS
+        if is_old or self._bytes < 0 or self._bytes + needed > self.max_bytes:
+            self._measured_at = time.monotonic()
             measured = sum(_on_disk(entry.stat().st_size) for entry in self._files())
             with self._lock:
                 self._bytes = measured
@@ -96,6 +119,18 @@ class Spool:
         with self._lock:
             self._bytes = max(0, self._bytes + difference)
             self.size.set(self._bytes)
+
+
+def _locks(folder: int) -> bool:
+    """Lock an open folder, and return whether nobody else has; where it cannot be locked, nobody is said to have."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            return True
+    return True
 
 
 def _on_disk(size: int) -> int:

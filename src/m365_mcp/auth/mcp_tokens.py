@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import jwt
 from fastmcp.server.auth import AccessToken
-from mcp.server.auth.provider import RefreshToken
 from mcp.shared.auth import OAuthToken
 
 from m365_mcp.auth.session import Session, TokenPair
@@ -38,18 +37,6 @@ class Reference:
     number: int
     client_id: str
     expires_at: int
-
-
-class EndedRefreshToken(RefreshToken):
-    """The refresh token of a session that has ended.
-
-    The MCP SDK 2.3 lets only the exchange of a token say why it is refused, so one that is known is loaded like this.
-
-    Attributes:
-        why: why the session has ended.
-    """
-
-    why: str
 
 
 @dataclass(frozen=True)

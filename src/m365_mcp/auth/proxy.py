@@ -31,7 +31,7 @@ from m365_mcp.auth.callback_endpoint import CallbackEndpoint
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
 from m365_mcp.auth.client_secrets import issue_secret
 from m365_mcp.auth.consent import ConsentPage
-from m365_mcp.auth.mcp_tokens import EndedRefreshToken, McpTokens, Reference, assertion_of
+from m365_mcp.auth.mcp_tokens import McpTokens, assertion_of
 from m365_mcp.auth.registration_store import RegistrationStore
 from m365_mcp.auth.registrations import keep_allowed_uris, limit_metadata, restricted
 from m365_mcp.auth.revocation import Revocation
@@ -112,7 +112,11 @@ class EntraProxy(CallbackEndpoint):
 
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """Return the client with that id, restricted to its own redirect URIs, or None."""
-        client = await super().get_client(client_id)
+        if self._cimd_manager is not None and self._cimd_manager.is_cimd_client_id(client_id):
+            # FastMCP 4.2 would look for a registration first. There is one if an older FastMCP has read the document.
+            client = await self._cimd_manager.get_client(client_id) or await self._client_store.get(key=client_id)
+        else:
+            client = await super().get_client(client_id)
         if client is not None:
             sign_in_events.current().client_name = client.client_name
         return restricted(client, self._allowed_uris)
@@ -191,31 +195,15 @@ class EntraProxy(CallbackEndpoint):
 
     @recorded
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
-        """Return the refresh token if this server issued it to this client and its session exists."""
+        """Return the refresh token if this server issued it to this client; the exchange looks for its session."""
         reference = self._tokens.read(refresh_token, "refresh")
         if reference is None or reference.client_id != client.client_id:
             return None
-        session = await self._sessions.find(reference.session_id)
-        if session is None:
-            return await self._ended(reference, refresh_token)
-        await self._keep_client(client)
         return RefreshToken(
-            token=refresh_token,
-            client_id=reference.client_id,
-            scopes=list(session.scopes),
-            expires_at=reference.expires_at,
-        )
-
-    async def _ended(self, reference: Reference, refresh_token: str) -> EndedRefreshToken | None:
-        ending = await self._sessions.ending(reference.session_id)
-        if ending is None:
-            return None
-        return EndedRefreshToken(
             token=refresh_token,
             client_id=reference.client_id,
             scopes=self.required_scopes,
             expires_at=reference.expires_at,
-            why=ending.explain(),
         )
 
     @recorded
@@ -228,14 +216,16 @@ class EntraProxy(CallbackEndpoint):
             TokenError: `invalid_grant`: the sign-in has ended, or the token was used before the grace time.
             M365Error: the client can use the same refresh token again.
         """
-        if isinstance(refresh_token, EndedRefreshToken):
-            raise TokenError("invalid_grant", refresh_token.why)
         reference = self._tokens.read(refresh_token.token, "refresh")
         if reference is None:
             raise TokenError("invalid_grant", _ENDED)
-        await self._sign_ins.use_assertion(client)
+
+        async def admit() -> None:
+            await self._keep_client(client)
+            await self._sign_ins.use_assertion(client)
+
         try:
-            pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number)
+            pair = await self._sign_ins.refresher.new_pair(reference.session_id, reference.number, admit)
         except SignInNeeded as ended:
             raise TokenError("invalid_grant", ended.explain()) from ended
         if pair is None:

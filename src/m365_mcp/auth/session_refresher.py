@@ -7,13 +7,15 @@ whose response is lost does no harm.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from cachetools import TTLCache
 
 from m365_mcp import logs
 from m365_mcp.auth.session import RefreshDecision, Session, TokenPair, Upstream
-from m365_mcp.auth.sessions import Sessions
+from m365_mcp.auth.sessions import Sessions, StoredSession
 from m365_mcp.auth.sign_in_ending import ends_session
 from m365_mcp.auth.sign_in_events import aadsts_of
 from m365_mcp.auth.step_up import StepUps
@@ -36,6 +38,10 @@ PAUSE_SECONDS = 5.0  # no new refresh of the session for this time after a failu
 BUDGET_SECONDS = RETRIES.seconds + 1.0  # for a whole refresh, including the wait for another replica that refreshes
 MAX_PAUSES = 10_000
 _log = logs.get(__name__)
+
+
+async def _do_nothing() -> None:
+    return
 
 
 @dataclass(frozen=True)
@@ -114,13 +120,12 @@ class SessionRefresher:
     async def _renew(self, session: Session) -> Session | None:
         stale = session.upstream.access_token
         try:
-            async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session.id), BUDGET_SECONDS):
-                found = await self.sessions.find(session.id)
-                if found is None or found.upstream.access_token != stale:
-                    return found  # the session has ended, or another replica has refreshed it
+            async with asyncio.timeout(BUDGET_SECONDS), self._alone(session.id) as found:
+                if found.session is None or found.session.upstream.access_token != stale:
+                    return found.session  # the session has ended, or another replica has refreshed it
                 self._raise_recent_failure(session.id)
-                upstream = await self.redeem(found)
-                return await self.sessions.change(session.id, lambda now: now.renewed(upstream))
+                upstream = await self.redeem(found.session)
+                return await self.sessions.change(session.id, lambda now: now.renewed(upstream), found)
         except TimeoutError as error:
             failure: M365Error = EntraUnavailable()
             self._failures[session.id] = failure
@@ -130,6 +135,9 @@ class SessionRefresher:
         except M365Error as error:
             self._failures[session.id] = error
             raise
+
+    def _alone(self, session_id: str) -> AbstractAsyncContextManager[StoredSession]:
+        return self.sessions.alone(self.leases, session_id, BUDGET_SECONDS)
 
     def _raise_recent_failure(self, session_id: str) -> None:
         failure = self._failures.get(session_id)
@@ -179,8 +187,15 @@ class SessionRefresher:
             await self.step_ups.remember(session.person, error.claims)
         await self.sessions.end(session.id, reason, error)
 
-    async def new_pair(self, session_id: str, number: int) -> tuple[Session, TokenPair] | None:
+    async def new_pair(
+        self, session_id: str, number: int, admit: Callable[[], Awaitable[None]] = _do_nothing
+    ) -> tuple[Session, TokenPair] | None:
         """Return the pair for the refresh token of pair `number`: a new one, or the pair of its first use.
+
+        Args:
+            session_id: the session.
+            number: the number of the pair.
+            admit: is called once the session is known to live, before anything changes; what it raises is passed on.
 
         Returns:
             The session and the pair; None when the session had ended, or the token was used before the grace time.
@@ -190,13 +205,14 @@ class SessionRefresher:
             M365Error: the client can use the same refresh token again.
         """
         try:
-            async with asyncio.timeout(BUDGET_SECONDS), self.leases.hold(_lease(session_id), BUDGET_SECONDS):
-                session = await self.sessions.find(session_id)
+            async with asyncio.timeout(BUDGET_SECONDS), self._alone(session_id) as found:
+                session = found.session
                 if session is None:
                     return None
+                await admit()
                 decision, _ = session.decide(number, self.sessions.clock(), self.sessions.grace)
                 upstream = await self._confirm(session) if decision is RefreshDecision.NEW_PAIR else session.upstream
-                return await self.sessions.rotate(session_id, number, upstream)
+                return await self.sessions.rotate(session_id, number, upstream, found)
         except TimeoutError as error:
             raise EntraUnavailable from error
 
@@ -223,7 +239,3 @@ class SessionRefresher:
             if left <= 0:
                 raise
             return session.upstream
-
-
-def _lease(session_id: str) -> str:
-    return f"session.{session_id}"

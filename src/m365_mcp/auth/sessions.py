@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from m365_mcp import logs
@@ -15,6 +16,7 @@ from m365_mcp.auth.session_endings import SessionEndings
 from m365_mcp.auth.sign_in_events import aadsts_of
 from m365_mcp.errors import M365Error, SignInNeeded, StorageUnavailable
 from m365_mcp.metrics import EndReason, Metrics
+from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import ABSENT, Records, Versioned
 
 COLLECTION = "m365-sessions"
@@ -36,6 +38,19 @@ class SessionEnd:
 
     session_id: str
     reason: EndReason
+    session: Session | None
+
+
+@dataclass(frozen=True)
+class StoredSession:
+    """A session as the store had it at one moment.
+
+    Attributes:
+        record: its record.
+        session: the session in it; None when it has ended, or when the record cannot be read.
+    """
+
+    record: Versioned
     session: Session | None
 
 
@@ -69,14 +84,16 @@ class Sessions:
 
     async def find(self, session_id: str) -> Session | None:
         """Return the session, or None when it has ended. Raises StorageUnavailable."""
-        return (await self._load(session_id))[1]
+        return (await self._load(session_id)).session
 
-    async def _load(self, session_id: str) -> tuple[Versioned, Session | None]:
-        stored = await self.records.read(COLLECTION, session_id)
-        session = read_session(stored.value)
-        if stored.value is not None and session is None:
-            _log.warning("session_unreadable")
-        return stored, session
+    async def _load(self, session_id: str) -> StoredSession:
+        return _stored_session(await self.records.read(COLLECTION, session_id))
+
+    @asynccontextmanager
+    async def alone(self, leases: Leases, session_id: str, wait_seconds: float) -> AsyncIterator[StoredSession]:
+        """Be the only replica that refreshes a session, and read it in the same round trip. Raises as a lease does."""
+        async with leases.hold_record(lease_of(session_id), (COLLECTION, session_id), wait_seconds) as record:
+            yield _stored_session(record)
 
     async def begin(self, code: str, session: Session) -> Session | None:
         """Begin the session of `code` and return it; None when the code was redeemed before.
@@ -87,10 +104,10 @@ class Sessions:
         Raises:
             StorageUnavailable: the client can try again with the same code.
         """
-        await self.records.compare_and_swap(
+        is_new = await self.records.compare_and_swap(
             COLLECTION, session.id, ABSENT, session.model_dump(by_alias=True), REFRESH_SECONDS
         )
-        begun = await self.find(session.id)
+        begun = session if is_new else await self.find(session.id)
         redeemed = {"session": session.id, "at": self.clock()}
         if await self.records.compare_and_swap(_REDEEMED, _digest(code), ABSENT, redeemed, _CODE_SECONDS) is None:
             await self._end_replayed(code)
@@ -104,12 +121,15 @@ class Sessions:
         if redeemed is not None and self.clock() - float(redeemed["at"]) > self.grace:
             await self.end(str(redeemed["session"]), "code_replayed")
 
-    async def change(self, session_id: str, step: Callable[[Session], Session | None]) -> Session | None:
+    async def change(
+        self, session_id: str, step: Callable[[Session], Session | None], found: StoredSession | None = None
+    ) -> Session | None:
         """Apply `step` to the session and store the result, even when another replica changes the session meanwhile.
 
         Args:
             session_id: the session.
             step: returns the changed session, or None to leave it; it may run several times.
+            found: the session as the caller has read it, which saves a read.
 
         Returns:
             The session after the change; None when it has ended.
@@ -118,23 +138,26 @@ class Sessions:
             StorageUnavailable: the change may or may not have been made.
         """
         for _ in range(_TRIES):
-            stored, session = await self._load(session_id)
-            changed = None if session is None else step(session)
+            known, found = found or await self._load(session_id), None
+            changed = None if known.session is None else step(known.session)
             if changed is None:
-                return session
+                return known.session
             if await self.records.compare_and_swap(
-                COLLECTION, session_id, stored, changed.model_dump(by_alias=True), REFRESH_SECONDS
+                COLLECTION, session_id, known.record, changed.model_dump(by_alias=True), REFRESH_SECONDS
             ):
                 return changed
         raise StorageUnavailable
 
-    async def rotate(self, session_id: str, number: int, upstream: Upstream) -> tuple[Session, TokenPair] | None:
+    async def rotate(
+        self, session_id: str, number: int, upstream: Upstream, found: StoredSession | None = None
+    ) -> tuple[Session, TokenPair] | None:
         """Issue the pair after `number`, or return the one issued within the grace time; None for a refused token.
 
         Args:
             session_id: the session.
             number: the number of the pair whose refresh token the client sent.
             upstream: Entra's tokens, stored in the same write as a new pair.
+            found: the session as the caller has read it, which saves a read.
 
         Raises:
             StorageUnavailable: the client can use the same refresh token again.
@@ -151,7 +174,7 @@ class Sessions:
                 else None
             )
 
-        session = await self.change(session_id, step)
+        session = await self.change(session_id, step, found)
         if session is None:
             return None
         if decision is RefreshDecision.REFUSED:
@@ -220,6 +243,18 @@ class Sessions:
                 continue
             if session is not None:
                 yield session
+
+
+def _stored_session(record: Versioned) -> StoredSession:
+    session = read_session(record.value)
+    if record.value is not None and session is None:
+        _log.warning("session_unreadable")
+    return StoredSession(record, session)
+
+
+def lease_of(session_id: str) -> str:
+    """Return the name of the lease of whoever refreshes a session."""
+    return f"session.{session_id}"
 
 
 def session_id_of(code: str) -> str:

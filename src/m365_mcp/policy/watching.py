@@ -62,6 +62,7 @@ class PolicyWatcher:
     observe: Callable[[PoliciesChanged], None] = _ignore
     _seen: str | None = field(default=None, init=False, repr=False)
     _mistake: str | None = field(default=None, init=False)
+    _shown: str | None = field(default=None, init=False)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -127,5 +128,6 @@ class PolicyWatcher:
         self.observe(PoliciesChanged(policies.digest, len(policies.forbidding), is_in_force))
 
     def _show(self) -> None:
-        self.metrics.policies.clear()
-        self.metrics.policies.labels(self.decision_point.policies.digest).set(1)
+        digest = self.decision_point.policies.digest
+        self.metrics.show_policies(digest, self._shown or digest)
+        self._shown = digest

@@ -19,6 +19,7 @@ from m365_mcp.settings.audit import AuditSettings
 from m365_mcp.settings.checks import EMPTY_DOMAINS
 from m365_mcp.settings.clients import ClientSettings
 from m365_mcp.settings.environment import ignore_dotenv as ignore_dotenv
+from m365_mcp.settings.environment import share_metrics as share_metrics
 from m365_mcp.settings.environment import skip_type_checks as skip_type_checks
 from m365_mcp.settings.permissions import PERMISSIONS as PERMISSIONS
 from m365_mcp.settings.product import ProductSettings

@@ -7,6 +7,7 @@ for URLs and hosts.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import idna
 from cryptography.fernet import Fernet
-from pydantic import BeforeValidator, SecretStr
+from pydantic import BeforeValidator, SecretStr, ValidationInfo
 from pydantic_settings import NoDecode
 
 from m365_mcp.clients import CLIENTS
@@ -38,6 +39,19 @@ def split(value: Any) -> Any:
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
+
+
+def check_workers(value: int, info: ValidationInfo) -> int:
+    """Check that several processes can serve one port, and share what they must."""
+    if value == 1:
+        return value
+    if sys.platform != "linux":
+        raise ValueError("must be 1 here; more than one worker needs Linux")
+    if (info.data.get("redis_url") or "").startswith("memory:"):
+        raise ValueError("must be 1 with REDIS_URL=memory://; workers share a Redis, so set REDIS_URL to its address")
+    if not info.data.get("fastmcp_stateless_http", True):
+        raise ValueError("must be 1 with FASTMCP_STATELESS_HTTP=false; a session would be in one worker's memory")
+    return value
 
 
 def check_fernet_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:

@@ -49,6 +49,11 @@ def ignore_dotenv() -> None:
     os.environ["FASTMCP_ENV_FILE"] = os.devnull  # noqa: TID251
 
 
+def share_metrics(folder: Path) -> None:
+    """Let the workers of this process share their metrics in `folder`; before prometheus_client is imported."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # noqa: TID251
+
+
 def skip_type_checks() -> None:
     """Have py-key-value 0.4.6 not check the types of arguments at run time; to be called before it is imported.
 

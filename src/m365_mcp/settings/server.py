@@ -130,6 +130,13 @@ class ServerSettings(BaseSettings):
         description="Folder of the store on disk. Unset: the user's data folder.",
         examples=["/var/lib/m365-mcp"],
     )
+    mcp_workers: Annotated[int, AfterValidator(checks.check_workers)] = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that serve the port; `serve --workers` takes precedence. More than 1 needs Redis and "
+        "Linux. In Kubernetes leave it at 1, and run more pods.",
+    )
     storage_encryption_key: Annotated[
         tuple[SecretStr, ...], NoDecode, BeforeValidator(checks.split), AfterValidator(checks.check_fernet_keys)
     ] = Field(

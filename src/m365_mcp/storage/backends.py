@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from key_value.aio.protocols import AsyncKeyValue
@@ -49,6 +50,15 @@ class Backend(Protocol):
 
     async def create(self, texts: Sequence[Text]) -> list[bool]:
         """Store each text whose key has none; return for each whether it was stored. Atomic for each key."""
+
+    async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
+        """Store a text whose key has none; return whether it was stored, and the text that another key has then.
+
+        Args:
+            text: the text to store.
+            collection: the collection of the other text.
+            key: its key.
+        """
 
     async def overwrite(self, texts: Sequence[Text]) -> None:
         """Store or delete each text, whatever its key has."""
@@ -99,6 +109,24 @@ class RedisBackend:
         async with self._guard.within_limits():
             return [bool(stored) for stored in await self._nodes.run_each([_creation(text) for text in texts])]
 
+    async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
+        """Create with SET NX, then get, in one round trip; Redis runs the commands of one connection in turn.
+
+        Where two nodes of a cluster have the keys, it is two round trips: nothing else keeps the order.
+        """
+        name = f"{collection}:{key}"
+        async with self._guard.within_limits():
+            one_node = await self._nodes.have_one_node(text.name, name)
+        if not one_node:
+            [is_new] = await self.create([text])
+            return is_new, await self.get(collection, key)
+        async with self._guard.within_limits():
+            created, found = await self._nodes.run(text.name, partial(_create_and_get, text=text, name=name))
+        text_found = _as_text(found) if isinstance(found, bytes) else None
+        if text_found is None and found is not None:
+            text_found = await self.get(collection, key)  # which knows what to do with it
+        return bool(created), text_found
+
     async def overwrite(self, texts: Sequence[Text]) -> None:
         """Store or delete each text in one round trip."""
         async with self._guard.within_limits():
@@ -140,6 +168,17 @@ def _overwriting(text: Text) -> Command:
     if text.text is None:
         return Command(text.name, lambda pipe: pipe.delete(text.name))
     return Command(text.name, lambda pipe: pipe.set(text.name, str(text.text), px=text.milliseconds))
+
+
+async def _create_and_get(client: Redis, text: Text, name: str) -> tuple[object, object]:
+    async with client.pipeline(transaction=False) as pipe:
+        _creation(text).queue(pipe)
+        # As bytes: an error in a reply would hide whether the text was stored.
+        pipe.execute_command("GET", name, **{NEVER_DECODE: True})
+        created, found = await pipe.execute(raise_on_error=False)
+    if isinstance(created, Exception):
+        raise created
+    return created, found
 
 
 async def _swap(client: Redis, text: Text, old: str | None) -> bool:
@@ -200,6 +239,11 @@ class LocalBackend:
     async def create(self, texts: Sequence[Text]) -> list[bool]:
         """Store each text whose key has none."""
         return [await self.compare_and_swap(text.collection, text.key, None, text.text, text.seconds) for text in texts]
+
+    async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
+        """Store a text whose key has none, then get the other one."""
+        [is_new] = await self.create([text])
+        return is_new, await self.get(collection, key)
 
     async def overwrite(self, texts: Sequence[Text]) -> None:
         """Store or delete each text."""

@@ -40,18 +40,24 @@ class EncryptedStore(BaseWrapper):
     @recorded
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """Return the record, or None when the record is missing or the cipher cannot decrypt it."""
-        stored = await self.key_value.get(key, collection=collection)
+        if collection in LONG_LIVED:
+            return (await self._find(key, collection))[0]
+        return self._decrypt(await self.key_value.get(key, collection=collection), collection, key)
+
+    async def _find(self, key: str, collection: str | None) -> tuple[dict[str, Any] | None, float | None]:
+        stored, seconds = await self.key_value.ttl(key, collection=collection)
         value = self._decrypt(stored, collection, key)
         if stored is not None and value is not None and collection in LONG_LIVED:
-            await self._rotate_key(stored, value, collection, key)
-        return value
+            await self._rotate_key(stored, value, seconds, collection, key)
+        return value, seconds
 
-    async def _rotate_key(self, stored: dict[str, Any], value: dict[str, Any], collection: str, key: str) -> None:
+    async def _rotate_key(
+        self, stored: dict[str, Any], value: dict[str, Any], seconds: float | None, collection: str, key: str
+    ) -> None:
         """Encrypt a record with the newest key, so that the operator can remove the old key."""
         if not self._cipher.needs_rotation(str(stored[_FIELD])):
             return
         try:
-            _, seconds = await self.key_value.ttl(key, collection=collection)
             await self.key_value.put(key, self._encrypt(value, collection, key), collection=collection, ttl=seconds)
         except StorageUnavailable:
             return  # the next read rotates the key; this read already has the value
@@ -65,8 +71,7 @@ class EncryptedStore(BaseWrapper):
     @recorded
     async def ttl(self, key: str, *, collection: str | None = None) -> tuple[dict[str, Any] | None, float | None]:
         """Return the record and its remaining seconds."""
-        value, seconds = await self.key_value.ttl(key, collection=collection)
-        return self._decrypt(value, collection, key), seconds
+        return await self._find(key, collection)
 
     @recorded
     async def ttl_many(

@@ -84,6 +84,7 @@ class GuardedStore(BaseWrapper):
             try:
                 return await self.key_value.ttl(key, collection=collection)
             except (UnicodeDecodeError, DeserializationError):
+                _log.warning("record_unreadable", collection=collection)
                 return None, None
 
     async def put(

@@ -4,8 +4,8 @@ The lease of a dead replica expires. A lease makes double work unlikely, not imp
 after its lease has expired. So callers store the result of the work with `Records.compare_and_swap`, which refuses the
 write of the late process, or overwrite only what is true whoever wrote last.
 
-A lease is acquired and released in one round trip each. A holder that renewed it a moment ago deletes it; any other
-compares first, because the lease may have a new holder.
+A lease is acquired and released in one round trip each; the first may also read the record that the work is about. A
+holder that renewed it a moment ago deletes it; any other compares first, because the lease may have a new holder.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from m365_mcp import logs
 from m365_mcp.errors import StorageUnavailable
@@ -28,6 +29,7 @@ LEASE_SECONDS = 4.0
 RENEW_SECONDS = 1.0
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.03, 0.25
 _COLLECTION = "m365-leases"
+T = TypeVar("T")
 _log = logs.get(__name__)
 
 
@@ -82,15 +84,40 @@ class Leases:
         async with self.renewing(await self.acquire((name,), wait_seconds)):
             yield
 
+    @asynccontextmanager
+    async def hold_record(self, name: str, address: tuple[str, str], wait_seconds: float) -> AsyncIterator[Versioned]:
+        """Hold the lease of work on a record, which is read in the same round trip, while the block runs.
+
+        Args:
+            name: the name of the work.
+            address: the collection and the key of the record.
+            wait_seconds: how long to wait until the current holder releases the lease.
+
+        Returns:
+            The record, as it was when the lease was acquired.
+
+        Raises:
+            TimeoutError: another holder had the lease for all that time.
+            StorageUnavailable: the store does not respond.
+        """
+        lease, found = await self._acquire((name,), wait_seconds, lambda name: self._try_record(name, address))
+        async with self.renewing(lease):
+            yield found
+
     async def acquire(self, names: tuple[str, ...], wait_seconds: float) -> Lease:
         """Acquire a lease on one of `names` and return it; pass it to `renewing`. Raises as `hold` does."""
+        return await self._acquire(names, wait_seconds, self._try)
+
+    async def _acquire(
+        self, names: tuple[str, ...], wait_seconds: float, attempt: Callable[[str], Awaitable[T | None]]
+    ) -> T:
         deadline = time.monotonic() + wait_seconds
         pause = FIRST_POLL_SECONDS
         while True:
             for name in names:
-                lease = await self._try(name)
-                if lease is not None:
-                    return lease
+                acquired = await attempt(name)
+                if acquired is not None:
+                    return acquired
             left = deadline - time.monotonic()
             if pause > left:
                 raise TimeoutError
@@ -100,15 +127,29 @@ class Leases:
     async def _try(self, name: str) -> Lease | None:
         began = time.monotonic()
         write = self.write_of(name)
-        [lease] = await self._records.create(write)
-        if lease is None:
-            stored = await self._records.read(_COLLECTION, name)
-            # A lease that cannot be decrypted counts as missing, and the new lease replaces it.
-            if stored.value == write.value:  # the Redis client asked again after a lost response
-                lease = stored
-            elif stored.value is None and stored.version is not None:
-                lease = await self._records.compare_and_swap(_COLLECTION, name, stored, write.value, self._seconds)
+        [created] = await self._records.create(write)
+        lease = created or await self._taken_over(write)
         return None if lease is None else self.acquired(name, lease, began)
+
+    async def _try_record(self, name: str, address: tuple[str, str]) -> tuple[Lease, Versioned] | None:
+        began = time.monotonic()
+        write = self.write_of(name)
+        created, found = await self._records.create_and_read(write, *address)
+        if created is not None:
+            return self.acquired(name, created, began), found
+        lease = await self._taken_over(write)
+        # What was read before the lease was had may be old.
+        return None if lease is None else (self.acquired(name, lease, began), await self._records.read(*address))
+
+    async def _taken_over(self, write: Write) -> Versioned | None:
+        """Return the lease that is there if it is this one, or no lease at all; None if another holder has it."""
+        stored = await self._records.read(*write.address)
+        if stored.value == write.value:  # the Redis client asked again after a lost response
+            return stored
+        if stored.value is None and stored.version is not None:
+            # A lease that cannot be decrypted counts as missing, and the new lease replaces it.
+            return await self._records.compare_and_swap(*write.address, stored, write.value, self._seconds)
+        return None
 
     def write_of(self, name: str) -> Write:
         """Return what acquires the lease, for a caller that creates it together with other records."""

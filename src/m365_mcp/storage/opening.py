@@ -20,6 +20,7 @@ from key_value.aio.stores.redis import RedisStore
 from platformdirs import user_data_path
 
 from m365_mcp import logs
+from m365_mcp.errors import SettingsMistake
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.storage import redis_client
 from m365_mcp.storage.backends import LocalBackend, RedisBackend
@@ -34,6 +35,7 @@ from m365_mcp.storage.newest_seen import NewestSeen, RollbackReports
 from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
 from m365_mcp.storage.records import Records
 from m365_mcp.storage.redis_nodes import RedisNodes, RoutedRedis
+from m365_mcp.storage.request_memo import RequestMemo
 from m365_mcp.storage.reserve import RedisMemory, Reserve, unlimited
 
 Kind = Literal["redis", "disk", "memory"]
@@ -94,7 +96,7 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
     records = Records(RedisBackend(nodes, guard), cipher, NewestSeen(rollbacks))
     return Storage(
         "redis",
-        EncryptedStore(GuardedStore(RedisStore(client=RoutedRedis(nodes)), guard), cipher),
+        RequestMemo(EncryptedStore(GuardedStore(RedisStore(client=RoutedRedis(nodes)), guard), cipher)),
         records,
         Leases(records),
         RedisNumbers(nodes, guard),
@@ -104,6 +106,22 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
         rollbacks,
         nodes.close,
     )
+
+
+def shared_url(settings: Settings, default_url: str = DEFAULT_REDIS_URL) -> str:
+    """Return the URL of the Redis that several workers share; blocks for half a second at most.
+
+    It is found once for all: a worker that starts while Redis is away would else take the disk.
+
+    Raises:
+        SettingsMistake: the store would be on disk or in memory, for one process.
+    """
+    url = settings.redis_url or (default_url if redis_client.is_reachable(default_url) else None)
+    if url is None or url.startswith("memory:"):
+        workers = settings.mcp_workers
+        advice = f"is needed for {workers} workers, because they share a Redis and nothing else, and none answers at "
+        raise SettingsMistake((("REDIS_URL", f"{advice}{default_url}. Set it to your Redis, or MCP_WORKERS to 1."),))
+    return url
 
 
 def _in_memory(cipher: RecordCipher) -> Storage:
@@ -116,7 +134,7 @@ def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> St
     records = Records(LocalBackend(store, LISTED_COLLECTIONS), cipher, NewestSeen(rollbacks))
     return Storage(
         kind,
-        EncryptedStore(store, cipher),
+        RequestMemo(EncryptedStore(store, cipher)),
         records,
         Leases(records),
         LocalNumbers(store),

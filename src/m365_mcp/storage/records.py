@@ -73,11 +73,32 @@ class Records:
     async def read(self, collection: str, key: str) -> Versioned:
         """Return the record. Raises StorageUnavailable."""
         seen = self._newest.find(collection, key)  # before the store is asked; see `find`
-        text = await self._backend.get(collection, key)
+        return await self._opened(collection, key, await self._backend.get(collection, key), seen)
+
+    async def _opened(self, collection: str, key: str, text: str | None, seen: Seen | None) -> Versioned:
         value = None if text is None else self._cipher.decrypt(text, collection, key)
         return (
             Versioned(value, text) if collection not in RULES else await self._judge(collection, key, value, text, seen)
         )
+
+    async def create_and_read(self, write: Write, collection: str, key: str) -> tuple[Versioned | None, Versioned]:
+        """Create a record where there is none, then read another one, in one round trip.
+
+        Args:
+            write: what is created; of a collection whose records may go back.
+            collection: the collection of the record to read.
+            key: its key.
+
+        Returns:
+            The record that was created, or None where there is one; and the other record.
+
+        Raises:
+            StorageUnavailable: the store did not respond; the record may or may not have been created.
+        """
+        seen = self._newest.find(collection, key)
+        new, text = self._sealed(write, 0)
+        is_new, found = await self._backend.create_and_get(text, collection, key)
+        return self._noted(write, new, text) if is_new else None, await self._opened(collection, key, found, seen)
 
     async def create(self, *writes: Write) -> list[Versioned | None]:
         """Create records in one round trip, each where there is none; return each, or None where there is or was one.

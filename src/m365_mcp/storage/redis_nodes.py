@@ -147,6 +147,10 @@ class RedisNodes:
                 raise answer
         return answers
 
+    async def have_one_node(self, *keys: str) -> bool:
+        """Return whether one node has all of these keys. Raises as `run` does."""
+        return len({id(await self._client_of(key)) for key in keys}) == 1
+
     async def each(self) -> list[Redis]:
         """Return the clients of all nodes that have keys, as the cluster says now. Raises as `run` does."""
         if self._owners or not self._is_known:

@@ -105,10 +105,11 @@ def publish(function: Any, switched_off: Collection[str] = (), *, requires_inter
     called = explained(function)
     called.__doc__ = None  # FastMCP 4.2 would look for sections in it, with a library that nothing else needs
     tool: Any = MailTool.from_function(called)  # FastMCP 4.2 types it as the parent
+    parameters = dereference_refs(tool.parameters)
     short = {
         "description": " ".join((function.__doc__ or "").split()),
-        "parameters": input_schema(tool.parameters, switched_off),
-        "accepted": input_schema(tool.parameters),
+        "parameters": input_schema(parameters, switched_off),
+        "accepted": input_schema(parameters),
         "output_schema": output_schema(dereference_refs(tool.output_schema or {}), switched_off),
         "words_of_others": WORDS_OF_OTHERS[name_of(function)],
         "published_meta": USER_INTERACTION if requires_interaction and sends_mail(function) else None,

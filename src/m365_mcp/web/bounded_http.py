@@ -21,6 +21,10 @@ from m365_mcp.web.protocol_refusals import MALFORMED, SEVERAL_HOSTS, TOO_LARGE, 
 _PIECE = 16 * 1024  # bytes that the parser gets at once; the head of a request is checked after each piece
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(frozen=True)
 class HttpLimits:
     """What one process and one connection may use.
@@ -68,6 +72,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unparsed = 0  # bytes since the parser last reported a complete head, or bytes of a body
         self._is_in_body = False
         self._is_refused = False
+        self.on_close: Callable[[], None] = _nothing  # is called when the connection has ended
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin to wait for a request; close the connection that has waited longest when there are too many."""
@@ -86,6 +91,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        self.on_close()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, in pieces, and stop as soon as the request is refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from m365_mcp import __version__
 from m365_mcp.errors import InternalError, M365Error
+from m365_mcp.settings import Settings
+from m365_mcp.storage.encryption import derive
 
 CHECK_SECONDS = 3.0
 
@@ -92,17 +96,32 @@ class Draining:
         await self._app(scope, receive, pass_on if scope["type"] == "http" else send)
 
 
-async def _live(_: Request) -> Response:
-    # The result depends on no other service, because a restart of this process cannot repair one.
-    return JSONResponse({"status": "ok"})
+def identity(settings: Settings) -> dict[str, str]:
+    """Return what `doctor` compares to tell this server from another one, 16 hex digits each.
+
+    Returns:
+        `instance`, which all servers with these keys have and no other; `build`, which depends on the version, too.
+    """
+    key = derive(settings.signing_secrets[0], "instance")
+    words = {"instance": "", "build": __version__}
+    return {name: hmac.new(key, word.encode(), "sha256").hexdigest()[:16] for name, word in words.items()}
 
 
-def routes(readiness: Readiness) -> list[Route]:
-    """Return the two probe routes."""
+def routes(readiness: Readiness, known_as: dict[str, str]) -> list[Route]:
+    """Return the two probe routes.
+
+    Args:
+        readiness: what /readyz tells.
+        known_as: what /livez tells of the server, see `identity`.
+    """
+
+    async def live(_: Request) -> Response:
+        # The result depends on no other service, because a restart of this process cannot repair one.
+        return JSONResponse({"status": "ok", **known_as})
 
     async def ready(_: Request) -> Response:
         state, checks = await readiness.evaluate()
         status = 200 if state in ("ok", "degraded") else 503
         return JSONResponse({"status": state, "checks": checks}, status, {"Cache-Control": "no-store"})
 
-    return [Route("/livez", _live), Route("/readyz", ready)]
+    return [Route("/livez", live), Route("/readyz", ready)]

@@ -31,8 +31,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.web.bodies import SERVED_CODINGS, WRONG_CODING, is_coded, limited, too_large
+from m365_mcp.web.protocol_version import with_version_of_body
 
 NO_JSON = object()
+_MESSAGE = "m365_mcp.message"  # in the scope, so that nobody behind parses the body again
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_ECHO = 256  # characters of a client's text in an answer
 
@@ -72,12 +74,18 @@ class McpRequests:
             await refusal(scope, receive, send)
             return
         read = _with_integer_id(message)
+        scope = {**with_version_of_body(scope, read), _MESSAGE: read}
         waiting: list[Message] = [first if read is message else {**first, "body": json.dumps(read).encode()}]
 
         async def replay() -> Message:
             return waiting.pop() if waiting else await receive()
 
         await self._app(scope, replay, send)
+
+
+def message_of(scope: Scope) -> Any:
+    """Return the message of a request that `McpRequests` has passed on; None for any other."""
+    return scope.get(_MESSAGE)
 
 
 def _parse(body: bytes) -> Any:
@@ -90,6 +98,16 @@ def _parse(body: bytes) -> Any:
 def limited_messages(app: ASGIApp, max_body: int) -> ASGIApp:
     """Return `app` behind a limit of `max_body` bytes on messages; a larger one is answered with 413."""
     return limited(app, max_body, lambda: _error(413, INVALID_REQUEST, too_large(max_body)))
+
+
+def limited_unless_read(app: ASGIApp, max_body: int) -> ASGIApp:
+    """Return `app` behind the same limit, but for messages that `McpRequests` has read, and so has measured."""
+    measuring = limited_messages(app, max_body)
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await (measuring if message_of(scope) is None else app)(scope, receive, send)
+
+    return call
 
 
 def _refuse_headers(headers: Headers) -> Response | None:

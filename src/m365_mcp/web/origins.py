@@ -16,6 +16,7 @@ origin, and does not offer it on /mcp.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -89,6 +90,7 @@ def _tell_operator(error: M365Error, headers: Headers) -> None:
         attempt.refused_caller = told
 
 
+@lru_cache(maxsize=64)
 def _host_name(header: str) -> str:
     """Return the normal host in a `Host` header, without its port; empty when it has none."""
     try:

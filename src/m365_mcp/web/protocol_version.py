@@ -9,11 +9,9 @@ tests/test_upstream.py tells.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from mcp.server.transport_security import RequestBodyLimitMiddleware
 from mcp.shared.inbound import (
     MCP_METHOD_HEADER,
     MCP_NAME_HEADER,
@@ -25,62 +23,32 @@ from mcp_types import PROTOCOL_VERSION_META_KEY
 from mcp_types.methods import CLIENT_REQUESTS
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 Request = Mapping[str, Any]
 
 
-class ProtocolVersionOfBody:
-    """Corrects the version header of authenticated requests to the MCP endpoint.
+def with_version_of_body(scope: Scope, message: Any) -> Scope:
+    """Return the scope of an authenticated request to the MCP endpoint, with the protocol version of its body.
 
     Args:
-        app: FastMCP's application, behind the middleware that reads the access token.
-        mcp_path: path of the endpoint.
-        max_body: bytes; a larger request is answered with 413.
+        scope: the request.
+        message: what its body says; anything, if that is no JSON.
     """
-
-    def __init__(self, app: ASGIApp, mcp_path: str, max_body: int) -> None:
-        self._app = app
-        self._mcp_path = mcp_path
-        self._limited = RequestBodyLimitMiddleware(self._correct, max_body)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
-        await (self._limited if self._may_differ(scope) else self._app)(scope, receive, send)
-
-    def _may_differ(self, scope: Scope) -> bool:
-        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("POST", self._mcp_path):
-            return False
-        versions = Headers(scope=scope).getlist(MCP_PROTOCOL_VERSION_HEADER)
-        # The body of a request without a good token is not read: it is refused anyway.
-        return len(versions) == 1 and versions[0] in HANDSHAKE_PROTOCOL_VERSIONS and scope["user"].is_authenticated
-
-    async def _correct(self, scope: Scope, receive: Receive, send: Send) -> None:
-        first = await receive()  # the limit above has joined the parts of the body
-        waiting: list[Message] = [first]
-
-        async def replay() -> Message:
-            return waiting.pop() if waiting else await receive()
-
-        request = _request_of_later_version(first.get("body", b""))
-        if request is not None:
-            scope = {**scope, "headers": _corrected(scope, request).raw}
-        await self._app(scope, replay, send)
+    versions = Headers(scope=scope).getlist(MCP_PROTOCOL_VERSION_HEADER)
+    if len(versions) != 1 or versions[0] not in HANDSHAKE_PROTOCOL_VERSIONS:
+        return scope
+    request = _request_of_later_version(message)
+    return scope if request is None else {**scope, "headers": _corrected(scope, request).raw}
 
 
-def _request_of_later_version(body: bytes) -> Request | None:
-    """Return the request in `body` if it is one of a protocol version without handshake."""
-    if PROTOCOL_VERSION_META_KEY.encode() not in body:
-        return None
-    try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
-        return None  # the SDK refuses it, in its own words
-    match request:
+def _request_of_later_version(message: Any) -> Request | None:
+    """Return the message if it is a request of a protocol version without handshake."""
+    match message:
         case {"id": _, "method": str(method), "params": {"_meta": {**meta}}}:
             version = meta.get(PROTOCOL_VERSION_META_KEY)
             is_later = version in MODERN_PROTOCOL_VERSIONS and (method, version) in CLIENT_REQUESTS
-            return request if is_later else None
+            return dict(message) if is_later else None
     return None
 
 

@@ -8,9 +8,11 @@ minutes, each with one repetition, and so do 2,000 people of one client: a compa
 metadata document has one id for all. Every limit has a total, which alone counts where the address is not known. Counts
 are those of one process; with several replicas, each takes as many.
 
-At the token endpoint and the revocation endpoint only requests without a valid code or token count, and they are
-refused before any other work: a valid one is taken however many strangers fail from the same address. The MCP endpoint
-has no limit here, because it needs a valid token. A callback may be a request to Entra, so it counts as a beginning.
+At the token endpoint and the revocation endpoint a valid code or token is taken however many strangers fail from the
+same address: over a limit, the store is asked whether a request has one, and one without is refused before any other
+work. What the token endpoint does not refuse is not counted; neither is a valid token at the revocation endpoint. The
+MCP endpoint has no limit here, because it needs a valid token. A callback may be a request to Entra, so it counts as a
+beginning.
 
 A program is told `temporarily_unavailable`. RFC 6749 section 4.1.2.1 has it for an overloaded server, and clients keep
 their tokens on it. `slow_down` (RFC 8628 section 3.5) is an answer to a client that polls, and RFC 7591 has no code.
@@ -26,7 +28,7 @@ from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m365_mcp.errors import (
     DEFAULT_WAIT_SECONDS,
@@ -72,7 +74,9 @@ RATES = {
 # To read a mail and decide takes three requests of a person with a proof, and 20 mails can wait. Page and text of a
 # draft with many pictures are 28 requests to Graph, which serves a mailbox 10,000 in ten minutes.
 APPROVALS = Rates(address=4000, person=600, total=12_000)
-GRANT_PATHS = ("/token", "/revoke")
+TOKEN = "/token"  # noqa: S105 - the path of an endpoint
+REVOKE = "/revoke"
+GRANT_PATHS = (TOKEN, REVOKE)
 HasGrant = Callable[[Mapping[str, str]], Awaitable[bool]]
 
 
@@ -90,12 +94,20 @@ class _Endpoint:
         if path == "/consent":
             self._buckets["transaction"] = TokenBuckets(MAX_PAGES, PAGE_SECONDS, clock)
 
+    def _known(self, keys: Mapping[By, str | None]) -> list[tuple[By, TokenBuckets, str]]:
+        return [(by, bucket, key) for by, bucket in self._buckets.items() if (key := keys.get(by)) is not None]
+
+    def give_back(self, keys: Mapping[By, str | None], tokens: int) -> None:
+        """Put tokens back that were taken for all keys."""
+        for _, bucket, key in self._known(keys):
+            bucket.give_back(key, tokens)
+
     def take(self, keys: Mapping[By, str | None], tokens: int) -> tuple[By, float] | None:
         """Take tokens for all keys; if one has too few, return which, and the seconds to wait, and take none.
 
         What is refused takes nothing, so that a flood from one address does not use up the total.
         """
-        known = [(by, bucket, key) for by, bucket in self._buckets.items() if (key := keys.get(by)) is not None]
+        known = self._known(keys)
         for by, bucket, key in known:
             seconds = bucket.wait_for(key, tokens)
             if seconds > 0:
@@ -103,6 +115,37 @@ class _Endpoint:
         for _, bucket, key in known:
             bucket.take(key, tokens)
         return None
+
+
+@dataclass
+class _Count:
+    """What one request costs at its endpoint, and whether it has paid."""
+
+    endpoint: _Endpoint
+    keys: Mapping[By, str | None]
+    tokens: int
+    is_taken: bool = False
+
+    def take(self) -> tuple[By, float] | None:
+        """Take the tokens; see `_Endpoint.take`."""
+        over = self.endpoint.take(self.keys, self.tokens)
+        self.is_taken = over is None
+        return over
+
+    def only_of_a_refusal(self, send: Send) -> Send:
+        """Return a `send` that gives the tokens back when the response refuses nothing, or when an outage does."""
+
+        async def forward(message: Message) -> None:
+            if message["type"] == "http.response.start" and self.is_taken and not _refuses(message["status"]):
+                self.endpoint.give_back(self.keys, self.tokens)
+            await send(message)
+
+        return forward
+
+
+def _refuses(status: int) -> bool:
+    error = request_error.noted()  # which takes the place of what FastMCP responds to an outage
+    return 400 <= (status if error is None else error.status) < 500
 
 
 class RateLimits:
@@ -139,26 +182,24 @@ class RateLimits:
         if scope["method"] == "POST":
             body = (await receive())["body"]
             receive = replay(body)
-        error = await self._refusal(scope, body)
+        count = _Count(self._endpoints[scope["path"]], self._keys(scope, body), _tokens(scope, body))
+        try:
+            error = await self._refusal(scope, dict(_fields(body)), count)
+        except StorageUnavailable as outage:
+            error = outage  # at once: the application would wait for the store once more
         if error is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, count.only_of_a_refusal(send) if scope["path"] == TOKEN else send)
             return
         request_error.note(error)
         await error_as_json(error)(scope, receive, send)
 
-    async def _refusal(self, scope: Scope, body: bytes) -> M365Error | None:
-        """Return why a request does not pass, or None; one with a valid code or token is not counted."""
-        try:
-            if scope["path"] in GRANT_PATHS and await self._has_grant(dict(_fields(body))):
-                return None
-        except StorageUnavailable as error:
-            return error  # at once: the application would wait for the store once more
-        return self._count(scope, self._keys(scope, body), _tokens(scope, body))
-
-    def _count(self, scope: Scope, keys: Mapping[By, str | None], tokens: int) -> M365Error | None:
-        """Count a request; return the error if it goes over a limit."""
-        over = self._endpoints[scope["path"]].take(keys, tokens)
-        if over is None:
+    async def _refusal(self, scope: Scope, fields: Mapping[str, str], count: _Count) -> M365Error | None:
+        """Count a request and return the error if it goes over a limit and has no valid code or token; else None."""
+        # The revocation endpoint answers an invalid token as it answers a valid one (RFC 7009 section 2.2).
+        if scope["path"] == REVOKE and await self._has_grant(fields):
+            return None
+        over = count.take()
+        if over is None or (scope["path"] == TOKEN and await self._has_grant(fields)):
             return None
         by, seconds = over
         self._metrics.rate_limited.labels(scope["path"].strip("/"), by).inc()

@@ -14,6 +14,7 @@ streams gets the answer as a stream of one event. A client that takes neither is
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,18 +69,23 @@ def _respell_media_type(headers: MutableHeaders) -> None:
 
 def _respell_accept(headers: MutableHeaders) -> bool:
     """Write `Accept` as the SDK wants it; return whether the client reads only event streams."""
-    says_nothing = not "".join(headers.getlist("accept")).strip(" ,")
-    ranges = {"*/*"} if says_nothing else _media_ranges(headers)
+    headers["accept"], reads_only_events = _read_accept(",".join(headers.getlist("accept")))
+    return reads_only_events
+
+
+@lru_cache(maxsize=64)
+def _read_accept(sent: str) -> tuple[str, bool]:
+    """Return `Accept` as the SDK wants it, and whether the client reads only event streams."""
+    ranges = _media_ranges(sent) if sent.strip(" ,") else {"*/*"}
     reads_json, reads_events = bool(ranges & _JSON_RANGES), bool(ranges & _EVENT_RANGES)
-    headers["accept"] = ", ".join(sorted(ranges))
     if reads_json or reads_events:
-        headers["accept"] = f"{JSON}, {EVENTS}" if reads_events else JSON
-    return reads_events and not reads_json
+        return f"{JSON}, {EVENTS}" if reads_events else JSON, reads_events and not reads_json
+    return ", ".join(sorted(ranges)), False
 
 
-def _media_ranges(headers: Headers) -> set[str]:
+def _media_ranges(sent: str) -> set[str]:
     ranges = set()
-    for item in ",".join(headers.getlist("accept")).split(","):
+    for item in sent.split(","):
         media_range, *parameters = (part.strip() for part in item.split(";"))
         if media_range and not any(map(_REFUSED.fullmatch, parameters)):
             ranges.add(media_range.lower())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ if sys.platform == "win32":
 else:
     import resource
 
+YOUNG_OBJECTS = 10_000  # before the youngest are collected; a call makes some thousands, most of which end with it
 DRAIN_SECONDS = 45  # for running calls: the longest takes 10 s for Entra ID and 30 s for Graph
 
 
@@ -40,6 +42,11 @@ class Server(uvicorn.Server):
         self._readiness = readiness
         self._delay = delay
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and leave what exists by then out of every later garbage collection."""
+        await super().startup(sockets)
+        _spare_collections()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the shutdown; a second signal, or Ctrl-C, skips the delay."""
         if sig == signal.SIGTERM and self._delay and not self._readiness.is_draining:
@@ -49,6 +56,18 @@ class Server(uvicorn.Server):
             return
         self._readiness.is_draining = True
         super().handle_exit(sig, frame)
+
+
+def _spare_collections() -> None:
+    """Have garbage collections look only at what requests leave behind, and less often.
+
+    The 200,000 objects of a started server live as long as it does. A full collection takes 0.1 s to look at them,
+    during which nobody is answered, and calls at a time set one off every hundred calls or so: a quarter of the
+    processor time of a call that reads.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 10)
 
 
 def configure(

@@ -1,7 +1,8 @@
 """Reads from requests and responses of the OAuth endpoints which sign-in began, completed or was refused, and why.
 
 It stands around everything that can refuse one: our checks, FastMCP, the MCP SDK and Entra's callback. What only the
-code inside knows, such as the client's name, comes from `auth.sign_in_events.current`.
+code inside knows, such as the client's name, comes from `auth.sign_in_events.current`. As the outermost part that reads
+records of a sign-in, it also begins and ends what `storage.request_memo` remembers of a request.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from m365_mcp.errors import (
     StorageUnavailable,
     request_error,
 )
+from m365_mcp.storage import request_memo
 from m365_mcp.web.client_address import client_ip
 from m365_mcp.web.error_override import AUTHORIZE, PAGES, is_for_a_person
 from m365_mcp.web.oauth_requests import MAX_OAUTH_BODY
@@ -75,7 +77,7 @@ class SignInTrail:
             await self._app(scope, receive, send)
             return
         address = client_ip(scope) if self._notes_addresses else None
-        with following(Attempt(step, address=address)) as attempt:
+        with following(Attempt(step, address=address)) as attempt, request_memo.remembering():
             exchange = _Exchange(scope, receive, send, lambda: self._follow(attempt, exchange))
             if step == "callback":
                 # FastMCP deletes the transaction of a sign-in that succeeds, so it is read before.

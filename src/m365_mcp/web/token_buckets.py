@@ -43,6 +43,11 @@ class TokenBuckets:
         """Take tokens out of the bucket."""
         self._full_at[key] = self._after(key, tokens)
 
+    def give_back(self, key: str, tokens: int) -> None:
+        """Put tokens back that were taken; a bucket that was forgotten meanwhile counts as full anyway."""
+        if key in self._full_at:
+            self._full_at[key] -= tokens * self._seconds_per_token
+
     def _after(self, key: str, tokens: int) -> float:
         """Return when the bucket is full again once so many tokens are taken out now."""
         return max(self._full_at.get(key, 0.0), self._clock()) + tokens * self._seconds_per_token

@@ -7,6 +7,8 @@ from starlette.responses import JSONResponse, Response
 
 from m365_simulator.entra.authorization_code import redeem_code
 from m365_simulator.entra.client_authentication import authenticate_client
+from m365_simulator.entra.client_credentials import GRANT_TYPE as CLIENT_CREDENTIALS
+from m365_simulator.entra.client_credentials import grant_to_application
 from m365_simulator.entra.forms import Form, read_form
 from m365_simulator.entra.grant import TokenResponse
 from m365_simulator.entra.on_behalf_of import GRANT_TYPE as ON_BEHALF_OF
@@ -20,6 +22,7 @@ GRANTS: Mapping[str, Callable[[Tenant, str | None, Form], TokenResponse]] = {
     "authorization_code": redeem_code,
     "refresh_token": refresh,
     ON_BEHALF_OF: exchange,
+    CLIENT_CREDENTIALS: grant_to_application,
 }
 
 
@@ -57,6 +60,11 @@ def _grant(tenant: Tenant, request: Request, form: Form) -> TokenResponse:
 
 
 def _tenant_asked(tenant: Tenant, grant_type: str, segment: str) -> str | None:
+    if grant_type == CLIENT_CREDENTIALS and segment in ("common", "organizations", "consumers"):
+        raise EntraError(
+            50059,
+            "No tenant-identifying information found in either the request or implied by any provided credentials.",
+        )
     if grant_type == ON_BEHALF_OF and segment in ("common", "consumers"):
         raise EntraError(
             9001023,

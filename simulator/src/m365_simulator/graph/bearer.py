@@ -28,6 +28,21 @@ class Caller:
 
 def read_caller(tenant: Tenant, request: Request) -> Caller:
     """Return the caller; raises GraphError 401 for a token that is missing, malformed, foreign, expired or revoked."""
+    claims = _read_token(tenant, request)
+    person = tenant.find_person(str(claims["oid"]))
+    if person is None:
+        raise _unauthorized(tenant, "The user of the access token was not found.")
+    _check_session(tenant, claims, person)
+    return Caller(person, tuple(str(claims.get("scp", "")).split()))
+
+
+def read_application(tenant: Tenant, request: Request) -> None:
+    """Return when the application itself calls; raises GraphError 401 for its token, 403 for one of a person."""
+    if _read_token(tenant, request).get("idtyp") != "app":
+        raise GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+
+
+def _read_token(tenant: Tenant, request: Request) -> Claims:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.casefold() != "bearer" or not token:
         raise _unauthorized(tenant, "Access token is empty.")
@@ -37,11 +52,7 @@ def read_caller(tenant: Tenant, request: Request) -> Caller:
     now = tenant.clock.now()
     if now >= float(claims["exp"]) or now < float(claims["nbf"]) - 1:
         raise _unauthorized(tenant, "Lifetime validation failed, the token is expired.")
-    person = tenant.find_person(str(claims["oid"]))
-    if person is None:
-        raise _unauthorized(tenant, "The user of the access token was not found.")
-    _check_session(tenant, claims, person)
-    return Caller(person, tuple(str(claims.get("scp", "")).split()))
+    return claims
 
 
 def _claims(tenant: Tenant, token: str) -> Claims:

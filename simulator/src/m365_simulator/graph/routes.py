@@ -2,6 +2,7 @@
 
 from starlette.routing import Route
 
+from m365_simulator.graph.applications import application
 from m365_simulator.graph.attachments import (
     add_attachment,
     create_upload_session,
@@ -36,6 +37,7 @@ def graph_routes() -> list[Route]:
     """Return the routes; their app keeps the tenant and the throttle in its state."""
     return [
         Route("/v1.0/me", me),
+        Route("/v1.0/applications(appId='{app_id}')", application),
         Route("/v1.0/me/checkMemberGroups", check_member_groups, methods=["POST"]),
         Route("/v1.0/users", users),
         _route("GET", "/v1.0/me/people", people, "People.Read"),

@@ -24,6 +24,7 @@ from m365_mcp.auth.client_metadata.failures import error_of
 from m365_mcp.auth.client_metadata.fetcher import Fetched, Fetcher, FetchFailed, Kind
 from m365_mcp.auth.client_metadata.hosts import target_of
 from m365_mcp.storage.records import ABSENT, Records, Versioned
+from m365_mcp.storage.request_memo import once
 
 STALE_SECONDS = 30 * 24 * 3600.0  # how long a document is used without a fetch that succeeds
 GONE_SECONDS = 3600.0  # between the first and the second "not found", before a document counts as gone
@@ -88,6 +89,9 @@ class Documents:
             ClientMetadataInvalid: there is no earlier one, and what is there is no such document.
             StorageUnavailable: the store did not respond.
         """
+        return await once(self._kind.name, url, lambda: self._get(url))
+
+    async def _get(self, url: str) -> dict[str, Any] | None:
         stored, entry = await self._find(url)
         if entry is not None and entry.is_fresh(self._clock()):
             return entry.content

@@ -1,0 +1,235 @@
+"""Checks of Entra ID, and of what it knows of the app registration without anybody's sign-in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+from cryptography import x509
+
+from m365_mcp.commands.doctor.examination import Check, Warn
+from m365_mcp.commands.doctor.reaching import get
+from m365_mcp.entra.decipher import aadsts_codes
+from m365_mcp.entra.token_endpoint import TokenEndpoint
+from m365_mcp.errors import (
+    AppRegistrationMistake,
+    ClientAssertionRejected,
+    ClientSecretExpired,
+    ClientSecretRejected,
+    ClockWrong,
+    CredentialEndsSoon,
+    M365Error,
+    NotChecked,
+    RedirectUriNotRegistered,
+    ScopeNotExposed,
+    UnexpectedResponse,
+)
+from m365_mcp.settings import Settings
+from m365_mcp.settings.clouds import graph_scopes
+
+MAX_CLOCK_SECONDS = 120.0  # Entra's tokens are refused from five minutes on
+SOON = timedelta(days=30)
+_OF_CREDENTIAL = (ClientSecretRejected, ClientSecretExpired, ClientAssertionRejected)
+_UNKNOWN_APPLICATION = ("AADSTS700016", "AADSTS700011", "AADSTS7000112")
+_SIGN_IN = "Run m365-mcp doctor --sign-in, which finds it."
+
+
+@dataclass
+class EntraChecks:
+    """The checks of Entra ID.
+
+    Attributes:
+        settings: the settings of the server.
+        http: the client for Entra ID.
+        endpoint: Entra's token endpoint for this application.
+    """
+
+    settings: Settings
+    http: httpx2.AsyncClient
+    endpoint: TokenEndpoint
+    _date: str = field(default="", init=False)
+    _answers: dict[str, dict[str, Any] | M365Error] = field(default_factory=dict, init=False)
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the checks, each behind what it depends on."""
+        yield Check("entra_connection", self.connect, ("settings",))
+        yield Check("clock", self.compare_clocks, ("entra_connection",))
+        yield Check("tenant", self.find_tenants, ("entra_connection",))
+        yield Check("client_id", self.find_application, ("tenant", "clock"))
+        yield Check("client_credential", self.prove_credential, ("client_id",))
+        yield Check("credential_end", self.see_end_of_credential, ("client_credential",))
+        yield Check("scope", self.find_scope, ("client_credential",))
+
+    def redirect_uri(self) -> Check:
+        """Return the check of the redirect URI; a wrong public URL is one cause of two failures."""
+        return Check("redirect_uri", self.find_redirect_uri, ("client_id",), unless="public_url")
+
+    @property
+    def _tenant(self) -> str:
+        """The first tenant whose people may sign in; `organizations` has no applications of its own."""
+        return self.settings.tenants[0]
+
+    async def connect(self) -> None:
+        """Return when the metadata of the first tenant is there, or Entra says that it does not know the tenant."""
+        response = await get(self.http, self._metadata_url(self._tenant))
+        if not isinstance(_json(response), dict):
+            raise UnexpectedResponse(f"What responds at {self.settings.authority} is not Entra ID.")
+        self._date = response.headers.get("Date", "")
+
+    def _metadata_url(self, tenant: str) -> str:
+        return f"{self.settings.authority}/{tenant}/v2.0/.well-known/openid-configuration"
+
+    async def compare_clocks(self) -> None:
+        """Return when this machine's clock and Entra's differ by less than two minutes (header Date)."""
+        try:
+            entra = parsedate_to_datetime(self._date).timestamp()
+        except ValueError:
+            raise NotChecked("The response of Entra ID has no date.", advice="Compare the clock by hand.") from None
+        ahead = time.time() - entra
+        if abs(ahead) > MAX_CLOCK_SECONDS:
+            way = "fast" if ahead > 0 else "slow"
+            raise ClockWrong(f"The clock of this machine is {round(abs(ahead) / 60)} minutes {way}.")
+
+    async def find_tenants(self) -> None:
+        """Return when Entra knows each tenant by the id that its tokens have in their issuer."""
+        for tenant in self.settings.tenants:
+            response = await get(self.http, self._metadata_url(tenant))
+            body = _json(response)
+            issuer = body.get("issuer") if isinstance(body, dict) else None
+            if issuer != f"{self.settings.authority}/{tenant}/v2.0":
+                raise AppRegistrationMistake(
+                    f"Entra ID does not know a tenant with the id {tenant}.",
+                    advice="Set AZURE_TENANT_ID (or AZURE_ALLOWED_TENANTS) to the Directory (tenant) ID, a GUID.",
+                )
+
+    async def find_application(self) -> None:
+        """Return when Entra knows the application, whatever it says of the credential."""
+        refusal = self._refusal(await self._ask(self._graph_scope))
+        if refusal is not None and refusal.reference in _UNKNOWN_APPLICATION:
+            raise AppRegistrationMistake(
+                "Entra ID does not know AZURE_CLIENT_ID in this tenant, or the application is disabled.",
+                advice="Set AZURE_CLIENT_ID to the Application (client) ID of the app registration in this tenant.",
+                reference=refusal.reference,
+            )
+
+    async def prove_credential(self) -> None:
+        """Return when Entra gives a token for the credential (RFC 6749 section 4.4)."""
+        refusal = self._refusal(await self._ask(self._graph_scope))
+        if isinstance(refusal, _OF_CREDENTIAL):
+            raise refusal
+        if refusal is not None:
+            raise NotChecked(
+                f"Entra ID gives this application no token of its own ({refusal.reference or refusal.code}).",
+                advice=_SIGN_IN,
+            )
+
+    async def see_end_of_credential(self) -> None:
+        """Return when the credential is good for 30 days more, by the certificate or by the application's record."""
+        end = await self._end_of_credential()
+        if end - datetime.now(UTC) < SOON:
+            raise Warn(CredentialEndsSoon(f"The client credential ends on {end:%Y-%m-%d}."))
+
+    async def _end_of_credential(self) -> datetime:
+        certificate = self.settings.azure_client_certificate_path
+        if self.settings.azure_client_secret is None and certificate is not None:
+            return _end_of(certificate)
+        if self.settings.azure_client_secret is None:
+            raise NotChecked("A federated credential has no end.", advice="Nothing has to be done.")
+        hint = self.settings.azure_client_secret.get_secret_value()[:3]
+        ends = [
+            datetime.fromisoformat(one["endDateTime"])
+            for one in (await self._application()).get("passwordCredentials", [])
+            if one.get("hint") == hint and one.get("endDateTime")
+        ]
+        if not ends:
+            raise NotChecked(
+                "Entra ID does not tell when the secret ends.", advice="See Certificates & secrets in the portal."
+            )
+        return max(ends)
+
+    async def find_scope(self) -> None:
+        """Return when the application exposes the scope, by its record; Entra's refusal tells a missing URI only."""
+        resource = f"api://{self.settings.azure_client_id}"
+        refusal = self._refusal(await self._ask(f"{resource}/.default"))
+        if refusal is not None and refusal.reference in ("AADSTS500011", "AADSTS50001"):
+            raise ScopeNotExposed(
+                f"The app registration does not have the Application ID URI {resource}.", reference=refusal.reference
+            )
+        api = (await self._application()).get("api", {})
+        names = [scope.get("value") for scope in api.get("oauth2PermissionScopes", []) if scope.get("isEnabled", True)]
+        if self.settings.mcp_scope_name not in names:
+            raise ScopeNotExposed(f"The app registration does not expose the scope {self.settings.mcp_scope_name}.")
+
+    async def find_redirect_uri(self) -> None:
+        """Return when Entra shows its sign-in page for the redirect URI of this server."""
+        redirect = f"{self.settings.mcp_server_base_url}/auth/callback"
+        query = {
+            "client_id": self.settings.azure_client_id,
+            "response_type": "code",
+            "redirect_uri": redirect,
+            "scope": f"api://{self.settings.azure_client_id}/{self.settings.mcp_scope_name} openid",
+            "state": "doctor",
+            "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",  # of RFC 7636 appendix B
+            "code_challenge_method": "S256",
+        }
+        url = f"{self.settings.authority}/{self.settings.azure_tenant_id}/oauth2/v2.0/authorize?{urlencode(query)}"
+        response = await get(self.http, url)
+        numbers = aadsts_codes({"error_description": response.text + response.headers.get("Location", "")})
+        if 50011 in numbers:
+            raise RedirectUriNotRegistered(
+                f"The app registration does not have the redirect URI {redirect}.", reference="AADSTS50011"
+            )
+        if numbers:
+            raise NotChecked(f"Entra ID's page says AADSTS{numbers[0]}.", advice=_SIGN_IN)
+
+    @property
+    def _graph_scope(self) -> str:
+        return graph_scopes(self.settings.cloud, self.settings.graph, (".default",))[0]
+
+    async def _ask(self, scope: str) -> dict[str, Any] | M365Error:
+        """Return the token of the application for `scope`, or Entra's refusal; asks once."""
+        if scope not in self._answers:
+            form = {"grant_type": "client_credentials", "scope": scope}
+            try:
+                self._answers[scope] = await self.endpoint.request(form, repeatable=True, tenant=self._tenant)
+            except M365Error as error:
+                self._answers[scope] = error
+        return self._answers[scope]
+
+    @staticmethod
+    def _refusal(answer: dict[str, Any] | M365Error) -> M365Error | None:
+        return answer if isinstance(answer, M365Error) else None
+
+    async def _application(self) -> dict[str, Any]:
+        """Return the record of the application. Raises NotChecked where the application may not read it."""
+        answer = await self._ask(self._graph_scope)
+        may_not = NotChecked("The application may not read its own record in Entra ID.", advice=_SIGN_IN)
+        if isinstance(answer, M365Error):
+            raise may_not
+        url = f"{self.settings.graph}/v1.0/applications(appId='{self.settings.azure_client_id}')"
+        try:
+            response = await self.http.get(url, headers={"Authorization": f"Bearer {answer['access_token']}"})
+        except httpx2.HTTPError:
+            raise may_not from None
+        body = _json(response)
+        if response.status_code != 200 or not isinstance(body, dict):
+            raise may_not
+        return body
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _end_of(path: Path) -> datetime:
+    return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc

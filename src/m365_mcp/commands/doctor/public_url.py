@@ -1,0 +1,152 @@
+"""The checks of the public URL: what clients on the way in meet, from here or from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from m365_mcp.commands.doctor.examination import Check, Warn
+from m365_mcp.commands.doctor.reaching import why_unreachable
+from m365_mcp.errors import M365Error, PublicUrlUnreachable, PublicUrlWrong, ReplicasDiffer
+
+HEADER_BYTES = 8_000  # a token of this server has about 500; some clients and proxies add much
+_REQUESTS = 12  # with three replicas that take turns by chance, each responds to one of them with 99.2 percent
+_PATH_ADVICE = "Have the proxy pass on every path below the public URL, and both /.well-known paths at its host."
+
+
+@dataclass(frozen=True)
+class PublicUrlChecks:
+    """The checks of a public URL.
+
+    Attributes:
+        url: the public URL without a trailing slash.
+        http: a client that follows no redirects.
+        instance: the instance id of the server that should respond; None: any server of this project.
+        is_outside: whether this program stands where clients are, so that silence is a failure.
+    """
+
+    url: str
+    http: httpx2.AsyncClient
+    instance: str | None = None
+    is_outside: bool = False
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the checks, each behind what it depends on."""
+        yield Check("public_url", self.reach, ("settings",))
+        if self.instance is not None:
+            yield Check("replicas", self.compare_replicas, ("public_url", "client_credential"))
+        yield Check("public_metadata", self.read_metadata, ("public_url",))
+        yield Check("public_headers", self.send_large_header, ("public_url",))
+
+    async def reach(self) -> None:
+        """Return when this server responds at the public URL."""
+        if urlsplit(self.url).path.endswith("/mcp"):
+            sentence = "The public URL ends in /mcp, so the endpoint would be /mcp/mcp."
+            raise PublicUrlWrong(sentence, advice="Leave /mcp out of MCP_SERVER_BASE_URL.")
+        try:
+            response = await self.http.get(f"{self.url}/livez")
+        except httpx2.HTTPError as error:
+            raise self._unreachable(error) from error
+        self._check_redirect(response)
+        live = _object(response)
+        if response.status_code == 421:
+            raise PublicUrlWrong(
+                "The server does not serve the host of the public URL.",
+                advice="Set MCP_SERVER_BASE_URL to that host, or have the proxy pass the Host header on unchanged.",
+            )
+        if response.status_code != 200 or live.get("status") != "ok" or "instance" not in live:
+            raise PublicUrlWrong(
+                f"No server of this project responds at the public URL (HTTP {response.status_code}).",
+                advice=_PATH_ADVICE,
+            )
+
+    async def compare_replicas(self) -> None:
+        """Return when every replica behind the public URL has the keys of these settings, and all one version."""
+        seen = [await self._live() for _ in range(_REQUESTS)]
+        if any(live.get("instance") != self.instance for live in seen):
+            raise ReplicasDiffer(
+                "A server with other keys responds at the public URL.",
+                advice="Check where the host leads, and give all replicas the same keys and secrets.",
+            )
+        if len({live.get("build") for live in seen}) > 1:
+            raise Warn(ReplicasDiffer("The replicas behind the public URL have different versions."))
+
+    async def _live(self) -> dict[str, Any]:
+        """Return what a replica says at /livez, over a connection of its own."""
+        url = f"{self.url}/livez"
+        try:
+            return _object(await self.http.get(url, headers={"Connection": "close"}))
+        except httpx2.HTTPError as error:
+            raise why_unreachable(error, url) from error
+
+    def _unreachable(self, error: httpx2.HTTPError) -> M365Error | Warn:
+        why = why_unreachable(error, self.url)
+        if self.is_outside:
+            return why
+        return Warn(PublicUrlUnreachable(f"{PublicUrlUnreachable.sentence} {why.sentence}"), is_end=True)
+
+    def _check_redirect(self, response: httpx2.Response) -> None:
+        if not 300 <= response.status_code < 400:
+            return
+        target = urlsplit(response.headers.get("Location", ""))
+        if urlsplit(self.url).scheme == "http" and target.scheme == "https":
+            raise PublicUrlWrong(
+                "The public URL has http, and its host redirects to https.", advice="Write https in the public URL."
+            )
+        raise PublicUrlWrong(
+            "The public URL redirects to another address, which MCP clients do not follow with a token.",
+            advice="Set the public URL to the address that it redirects to, or end the redirect at the proxy.",
+        )
+
+    async def read_metadata(self) -> None:
+        """Return when both metadata documents are there and name this URL (RFC 9728 and RFC 8414)."""
+        parts = urlsplit(self.url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        resource = await self._document(f"{origin}/.well-known/oauth-protected-resource{parts.path}/mcp")
+        if resource.get("resource") != f"{self.url}/mcp":
+            raise PublicUrlWrong(
+                "The metadata names another resource than the public URL followed by /mcp.",
+                advice="Set MCP_SERVER_BASE_URL to the URL that clients use, to the letter.",
+            )
+        server = await self._document(f"{origin}/.well-known/oauth-authorization-server{parts.path}")
+        if str(server.get("issuer")).rstrip("/") != self.url:
+            raise PublicUrlWrong(
+                "The metadata names another issuer than the public URL.",
+                advice="Set MCP_SERVER_BASE_URL to the URL that clients use, to the letter.",
+            )
+
+    async def _document(self, url: str) -> dict[str, Any]:
+        try:
+            response = await self.http.get(url)
+        except httpx2.HTTPError as error:
+            raise why_unreachable(error, url) from error
+        document = _object(response)
+        if response.status_code != 200 or not document:
+            path = urlsplit(url).path
+            raise PublicUrlWrong(f"There is no metadata at {path} (HTTP {response.status_code}).", advice=_PATH_ADVICE)
+        return document
+
+    async def send_large_header(self) -> None:
+        """Return when a request with a header of 8 KB arrives, as a client with a long token sends it."""
+        headers = {"Authorization": f"Bearer {'x' * HEADER_BYTES}", "Accept": "application/json, text/event-stream"}
+        try:
+            response = await self.http.post(f"{self.url}/mcp", headers=headers, json={})
+        except httpx2.HTTPError as error:
+            raise why_unreachable(error, self.url) from error
+        if response.status_code != 401 or "WWW-Authenticate" not in response.headers:
+            raise PublicUrlWrong(
+                f"A request with a token of 8 KB is answered with HTTP {response.status_code} instead of 401.",
+                advice="Give the proxy buffers for headers of 16 KB, and have it pass on 401 and WWW-Authenticate.",
+            )
+
+
+def _object(response: httpx2.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -1,0 +1,85 @@
+"""Tells why a host cannot be reached: DNS, a closed way out, a proxy, TLS or a certificate."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
+
+from m365_mcp.errors import (
+    CertificateNotTrusted,
+    ConnectionRefused,
+    ConnectionTimedOut,
+    M365Error,
+    NameNotResolved,
+    ProxyFailed,
+    TlsFailed,
+)
+
+
+async def get(http: httpx2.AsyncClient, url: str) -> httpx2.Response:
+    """Return the response to a GET of `url`. Raises M365Error that says why there is none."""
+    try:
+        return await http.get(url)
+    except httpx2.HTTPError as error:
+        raise why_unreachable(error, url) from error
+
+
+def why_unreachable(error: BaseException, url: str) -> M365Error:
+    """Return what an error of a connection to `url` means."""
+    host, causes = urlsplit(url).hostname or url, list(_causes(error))
+    if proxy := _proxy_of(url):
+        through = urlsplit(proxy).hostname or proxy
+        if isinstance(error, httpx2.ProxyError) or not _of_tls(causes):
+            return ProxyFailed(f"The proxy {through} does not pass a connection to {host} on.")
+    return _of_certificate(causes, host) or _of_connection(causes, host)
+
+
+def _of_certificate(causes: list[BaseException], host: str) -> M365Error | None:
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            if cause.verify_code == 10:  # X509_V_ERR_CERT_HAS_EXPIRED
+                return CertificateNotTrusted(f"The certificate of {host} has expired.", advice="Renew it.")
+            if cause.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+                advice = "Check that the name leads to the right address, and that nothing on the way inspects TLS."
+                return CertificateNotTrusted(f"The certificate of {host} is for another name.", advice=advice)
+            return CertificateNotTrusted(f"The certificate of {host} is of an authority that nobody trusts here.")
+    if _of_tls(causes):
+        return TlsFailed(f"The TLS handshake with {host} fails.")
+    return None
+
+
+def _of_connection(causes: list[BaseException], host: str) -> M365Error:
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return NameNotResolved(f"DNS has no address for {host}.")
+    if any(isinstance(cause, ConnectionRefusedError | ConnectionResetError) for cause in causes):
+        return ConnectionRefused(f"{host} refuses the connection.")
+    return ConnectionTimedOut(f"{host} does not respond.")
+
+
+def _of_tls(causes: list[BaseException]) -> bool:
+    return any(isinstance(cause, ssl.SSLError) for cause in causes)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, what it was raised from, and what a group of errors holds."""
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    beneath = error.__cause__ or error.__context__
+    if beneath is not None:
+        yield from _causes(beneath)
+
+
+def _proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for `url`; the settings have checked that it is a URL."""
+    parts = urlsplit(url)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
