@@ -31,8 +31,8 @@ check-deploy: $(VENV)/.dev .venv-deploy/.done ## Manifests, image, Compose and i
 chaos: $(VENV)/.dev ## Outages of everything under load, into docs/reliability.md (about fifteen minutes)
 	@$(BIN)/python -m tests.chaos.long $(ARGS)
 
-bench: .venv-bench/.done ## Our On-Behalf-Of exchange beside FastMCP's own, into docs/reliability.md (about five minutes)
-	@.venv-bench/bin/python -m benchmarks.obo $(ARGS)
+bench: .venv-bench/.done ## This server beside others, into docs/performance.md (half an hour); ARGS=--obo: the exchange, into docs/reliability.md
+	@.venv-bench/bin/python -m benchmarks $(ARGS)
 
 mutants: $(VENV)/.dev ## Small bugs put in one at a time, the survivors into docs/testing.md (ARGS=mail/html/css.py to choose)
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -1,1 +1,1 @@
-"""Comparisons with what others use, run by hand (`make bench`) and written into `docs/reliability.md`."""
+"""Comparisons with what others use, run by hand (`make bench`): whole servers here, the exchange in `exchange`."""

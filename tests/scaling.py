@@ -23,7 +23,7 @@ class Cost(NamedTuple):
 
 
 READ = Cost(1, 1, 1, 0)
-SEND = Cost(7, 28, 1, 0)
+SEND = Cost(5, 28, 1, 0)
 REFRESH = Cost(6, 9, 0, 1)
 PERSON_BYTES = 6_950  # one sign-in with one client, of the simulator
 SEND_BYTES = 1_120  # one send with a key, for a day

@@ -175,3 +175,16 @@ def test_internal_domains_are_exact_unless_a_wildcard_is_written() -> None:
 
     assert InternalDomains(("contoso.example",)).external(domains, ()) == domains - {"contoso.example"}
     assert InternalDomains(("*.contoso.example",)).external(domains, ()) == domains - {"mail.contoso.example"}
+
+
+def test_cedar_is_not_asked_about_what_no_policy_can_forbid() -> None:
+    """A request that Cedar could not read is permitted there, and denied where a policy is to be asked."""
+    policies = PolicySet(of_company='@id("no") forbid(principal, action == Action::"Send", resource) when { false };')
+
+    def broken(action: str) -> Verdict:
+        requests, _ = requests_of(ADA, (action,), to(GRACE), MONDAY_NIGHT)
+        return policies.decide([{**one, "resource": {"type": "Unknown", "id": "this"}} for one in requests], [])
+
+    assert broken("SendUnasked").is_permitted
+    assert broken("Draft").is_permitted
+    assert not broken("Send").is_permitted

@@ -299,6 +299,21 @@ async def test_outcome_is_stored_and_the_lease_released_at_once() -> None:
     assert [(await book.entry(name) or {})["state"] for name in PLAIN.names()] == ["sent", "sent"]
 
 
+async def test_slot_is_taken_with_the_records_and_given_back_with_the_outcome() -> None:
+    """One write has records, lease and slot, another the outcome; a call that repeats the send keeps no slot."""
+    book, slots = Book(), ("mailbox.a", "mailbox.b")
+    reserved = await book.ledger.reserve(PLAIN, slot=slots[0])
+    assert reserved.slot is not None
+
+    async with book.ledger.holding_lease(reserved):
+        await book.ledger.settle(reserved, reserved.slot, state="sent", receipt={"accepted_at": "now"})
+        repeat = await book.ledger.reserve(PLAIN, slot=slots[1])
+
+    assert not repeat.is_ours
+    assert [(await book.store.records.read("m365-leases", slot)).value for slot in slots] == [None, None]
+    assert reserved.slot.is_released
+
+
 async def test_lease_that_may_have_expired_before_the_send_is_acquired_anew() -> None:
     """A reservation that took long leaves no send without a lease."""
     book = Book()

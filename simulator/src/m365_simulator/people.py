@@ -36,8 +36,9 @@ class Person:
 
     def answers_to(self, username: str) -> bool:
         """Return whether the text is this person's handle, sign-in name, address or object id."""
+        wanted = username.casefold()
         known = (self.name, self.user_principal_name, self.mail or "", self.object_id, *self.aliases)
-        return bool(username) and username.casefold() in {text.casefold() for text in known}
+        return bool(username) and any(text.casefold() == wanted for text in known)
 
 
 def sample_people() -> tuple[Person, ...]:

@@ -72,6 +72,7 @@ class Tenant:
         self.app = self.directory.app
         self.organizations = (self.directory.home, *self.directory.others)
         self.people = {person.name: person for person in self.directory.people or sample_people()}
+        self._names: dict[str, str] = {}  # the handle of who answered to a name
         self.sign_ins = deepcopy(self.saved_sign_ins[sign_ins]) if sign_ins else SignIns()
         self.switches = Switches()
         self.keys.reset()
@@ -102,8 +103,14 @@ class Tenant:
         return next((one for one in self.organizations if one.answers_to(text)), None)
 
     def find_person(self, username: str) -> Person | None:
-        """Return the person with this handle, sign-in name, address or object id."""
-        return next((person for person in self.people.values() if person.answers_to(username)), None)
+        """Return the person with this handle, sign-in name, address or object id; a tenant may have thousands."""
+        known = self.people.get(self._names.get(username, ""))
+        if known is not None and known.answers_to(username):
+            return known
+        found = next((person for person in self.people.values() if person.answers_to(username)), None)
+        if found is not None:
+            self._names[username] = found.name
+        return found
 
     def change_person(self, name: str, **changes: object) -> Person:
         """Replace fields of a person; KeyError for an unknown name."""

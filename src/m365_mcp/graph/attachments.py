@@ -35,7 +35,7 @@ from m365_mcp.retries import retry, when_unavailable
 POLL_PAUSES = (0.0, 0.3, 0.7, 1.5)  # seconds to wait before each check whether the attachment is there
 _FILE = "#microsoft.graph.fileAttachment"
 _OF_FILE = ("@odata.type", "name", "contentType", "contentBytes", "isInline", "contentId")
-MailboxSlot = Callable[[], AbstractAsyncContextManager[None]]
+MailboxSlot = Callable[[], AbstractAsyncContextManager[object]]
 
 
 @dataclass(frozen=True)

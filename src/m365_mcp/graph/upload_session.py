@@ -46,7 +46,7 @@ class UploadSession:
     size: int
     http: httpx2.AsyncClient
     metrics: Metrics
-    slot: Callable[[], AbstractAsyncContextManager[None]]
+    slot: Callable[[], AbstractAsyncContextManager[object]]
     received: int = 0
     is_attached: bool = False
 

@@ -133,6 +133,8 @@ class PolicyDecisionPoint:
         Raises:
             PolicyFailed, PolicyUnavailable: see `require`.
         """
+        if not self.policies.concerns("SendUnasked"):
+            return None
         told = self.tell(("SendUnasked",), message, client, counts)
         verdict = self._decide(person, told, memberships)
         if verdict.failed:

@@ -102,6 +102,7 @@ class PolicySet:
         }
         self._read_by = {action: self._attributes_read(action) for action in ACTIONS}
         self.counts_first_time = any(self.reads(action, FIRST_TIME) for action in ACTIONS if action != "Read")
+        self._mentioned: dict[tuple[str, ...], bool] = {}
         self.named = named_by(self._forbidding.values())
         self._named_for = {action: named_by(self._concerned(action)) for action in ACTIONS}
         self.text = text
@@ -129,9 +130,16 @@ class PolicySet:
         return not (self._read_by[action] or frozenset()).isdisjoint(names)
 
     def mentions(self, *names: str) -> bool:
-        """Return whether a policy may need one of these attributes or entity types; true in doubt."""
-        # An escape in a text of Cedar's may spell a name.
-        return "\\" in self.text or any(re.search(rf"\b{name}\b", self.text) for name in names)
+        """Return whether a policy may need one of these attributes or entity types; true in doubt.
+
+        Args:
+            names: written in the code, so that few different ones are asked for; each answer is searched for once.
+        """
+        if names not in self._mentioned:
+            # An escape in a text of Cedar's may spell a name.
+            found = "\\" in self.text or any(re.search(rf"\b{name}\b", self.text) for name in names)
+            self._mentioned[names] = found
+        return self._mentioned[names]
 
     def named_for(self, *actions: str) -> NamedMemberships:
         """Return the groups and roles that the policies about one of these actions name."""
@@ -140,13 +148,16 @@ class PolicySet:
     def decide(self, requests: Sequence[Mapping[str, Any]], entities: Sequence[Mapping[str, Any]]) -> Verdict:
         """Return what the policies say of requests, all of which must be permitted.
 
+        Cedar is not asked about an action that no policy can forbid.
+
         Args:
             requests: Cedar's requests: principal, action, resource, context.
             entities: the entities that the requests name, in Cedar's JSON.
         """
-        results = cedarpy.is_authorized_batch(
-            [dict(one) for one in requests], self._set, [dict(one) for one in entities], schema()
-        )
+        asked = [dict(one) for one in requests if self.concerns(one["action"]["id"])]
+        if not asked:
+            return Verdict()
+        results = cedarpy.is_authorized_batch(asked, self._set, [dict(one) for one in entities], schema())
         forbidden: dict[str, Policy] = {}
         failed: dict[str, Policy] = {}
         for result in results:

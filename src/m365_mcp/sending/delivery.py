@@ -26,7 +26,7 @@ from m365_mcp.retries import RetryPolicy, retry
 from m365_mcp.sending.held_mail import ApprovalNeeded, HeldMail, HeldMails, new_held_mail, waiting_copy
 from m365_mcp.sending.ledger import Ledger
 from m365_mcp.sending.ledger_entry import Reservation, RunningSend
-from m365_mcp.sending.mailbox_slots import MailboxSlots
+from m365_mcp.sending.mailbox_slots import MailboxSlots, any_slot
 from m365_mcp.sending.send_events import NoObserver, ObservedSend, SendEvent, SendObserver, event_of, tell_of_expiry
 from m365_mcp.sending.send_limits import SendLimits
 from m365_mcp.sending.send_request import SendRequest
@@ -38,6 +38,7 @@ from m365_mcp.sending.send_strategy import (
     SendStrategy,
     no_progress,
 )
+from m365_mcp.storage.leases import Lease
 
 FIRST_PAUSE_SECONDS = 1.0  # the shortest pause before this server sends a throttled message again
 _log = logs.get(__name__)
@@ -122,21 +123,25 @@ class Delivery:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _send(self, observed: ObservedSend, strategy: SendStrategy, progress: Progress) -> SendReceipt:
-        request = observed.event.request
-        waiting = await waiting_copy(request, self.held, self.ledger)
+        waiting = await waiting_copy(observed.event.request, self.held, self.ledger)
         if waiting is not None:
             return self._repeat(waiting)
-        reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
-        observed.reserved(reservation.entry.message_id)
+        reservation = await self._reserve(observed, strategy)
         if not reservation.is_ours and reservation.entry.state == "unknown":
             reservation = await self._reconcile(observed, reservation, strategy)
             if reservation.entry.state == "failed":
-                reservation = await self.ledger.reserve(request, records_draft=strategy.records_draft)
-                observed.reserved(reservation.entry.message_id)
+                reservation = await self._reserve(observed, strategy)
         if not reservation.is_ours:
             return self._repeat(reservation)
-        async with self.ledger.holding_lease(reservation):
+        async with self.ledger.holding_lease(reservation), self.slots.giving_back(reservation.slot):
             return await self._perform(RunningSend(reservation), observed, strategy, progress)
+
+    async def _reserve(self, observed: ObservedSend, strategy: SendStrategy) -> Reservation:
+        request = observed.event.request
+        slot = any_slot(request.person)
+        found = await self.ledger.reserve(request, records_draft=strategy.records_draft, slot=slot)
+        observed.reserved(found.entry.message_id)
+        return found
 
     async def _send_held(self, observed: ObservedSend, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
         await observed.begin()  # first, so that the mail still waits if the send cannot be recorded
@@ -180,11 +185,11 @@ class Delivery:
     ) -> SendReceipt:
         """Send the message, and store the outcome unless it was refused, as `send` raises it."""
         try:
-            async with self.slots.slot(person):
+            async with self.slots.slot(person, running.reservation.slot) as slot:
                 request_id = await self._send_with_retries(running, strategy, progress)
+                return await self._sent(running.reservation, request_id, slot)
         except OutcomeUnknown as error:
             return await self._reconciled_or_unknown(running.reservation, strategy, error)
-        return await self._sent(running.reservation, request_id)
 
     async def _hold(
         self, reservation: Reservation, observed: ObservedSend, strategy: SendStrategy, rule: str
@@ -224,14 +229,14 @@ class Delivery:
                 raise
 
         policy = RetryPolicy(seconds=self.throttled_seconds, first_pause=FIRST_PAUSE_SECONDS)
-        return await retry(policy, send_once, _when_throttled)
+        return await retry(policy, send_once, lambda error: isinstance(error, Throttled) and (error.retry_after or 0.0))
 
     async def _reconciled_or_unknown(
         self, reservation: Reservation, strategy: SendStrategy, error: OutcomeUnknown
     ) -> SendReceipt:
         reconciled = await self._ask_strategy(reservation, strategy)
         if reconciled:
-            return await self._sent(reservation, error.reference)
+            return await self._sent(reservation, error.reference, slot=None)
         if reconciled is None:
             await self._store_outcome(reservation, "unknown")
             raise OutcomeUnknown(error.sentence, reference=error.reference) from error
@@ -263,11 +268,11 @@ class Delivery:
         self.metrics.settlements.labels({True: "sent", False: "not_sent", None: "unclear"}[reconciled]).inc()
         return reconciled
 
-    async def _sent(self, reservation: Reservation, request_id: str | None) -> SendReceipt:
+    async def _sent(self, reservation: Reservation, request_id: str | None, slot: Lease | None) -> SendReceipt:
         entry = reservation.entry
         receipt = SendReceipt(entry.message_id, _now(), request_id, draft_id=entry.draft_id, is_saved=entry.is_saved)
         stored_receipt = {"accepted_at": receipt.accepted_at, "request_id": request_id}
-        await self._store_outcome(reservation, "sent", receipt=stored_receipt)
+        await self._store_outcome(reservation, "sent", slot=slot, receipt=stored_receipt)
         return receipt
 
     async def _store_outcome(self, reservation: Reservation, state: str, **changes: Any) -> None:
@@ -289,10 +294,6 @@ class Delivery:
         return SendReceipt(
             entry.message_id, accepted_at, request_id, is_repeat=True, draft_id=entry.draft_id, is_saved=entry.is_saved
         )
-
-
-def _when_throttled(error: Exception) -> bool | float:
-    return isinstance(error, Throttled) and (error.retry_after or 0.0)
 
 
 def _now() -> str:

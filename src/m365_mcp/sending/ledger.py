@@ -16,8 +16,8 @@ Any other send has two records for as long as v0.1.0 may run beside this version
 - The fingerprint of the request names our record. A change to the composing does not change this fingerprint.
 
 A call sends only when it has reserved both records. It reserves the record of v0.1.0 first, so old and new replicas
-compete for one record. One round trip creates both and the lease of the send; another stores the outcome in both and
-releases the lease. Only a call that finds a record, or has lost time, reads and compares:
+compete for one record. One round trip creates both, the lease of the send and a slot of the mailbox; another stores the
+outcome in both and releases lease and slot. Only a call that finds a record, or has lost time, reads and compares:
 
 - Two concurrent calls, of any versions: one reserves the record of v0.1.0, and the other waits for the outcome. The
   name of that record also names the lease of the send, so each version sees that the other is at work.
@@ -50,7 +50,7 @@ from m365_mcp.retries import jittered
 from m365_mcp.sending.ledger_entry import Entry, Reservation, State, parse_entry
 from m365_mcp.sending.send_records import COLLECTION, POLL_SECONDS, TRIES, SendRecords, is_same_message
 from m365_mcp.sending.send_request import SendRequest, new_message_id
-from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.leases import Lease, Leases
 from m365_mcp.storage.records import Records, Write
 
 WORK_SECONDS = 180.0  # longer than any send runs
@@ -82,8 +82,15 @@ class Ledger:
     windows: RepeatWindows = RepeatWindows()
     clock: Callable[[], float] = time.time
 
-    async def reserve(self, request: SendRequest, *, records_draft: bool = False) -> Reservation:
+    async def reserve(
+        self, request: SendRequest, *, records_draft: bool = False, slot: str | None = None
+    ) -> Reservation:
         """Reserve a send, or wait for the outcome of the call that it repeats and return that.
+
+        Args:
+            request: the send.
+            records_draft: whether the send stores its draft before it sends it.
+            slot: the name of a lease that the send takes in the same round trip if it is free; see `MailboxSlots`.
 
         Raises:
             IdempotencyKeyReused: the caller used the key for another message.
@@ -95,7 +102,7 @@ class Ledger:
             return earlier
         names = request.names()
         for _ in range(TRIES):
-            reservation = await self._reserve_all(request, names, records_draft)
+            reservation = await self._reserve_all(request, names, records_draft, slot)
             if reservation.is_ours:
                 return reservation
             reservation = await self._wait_for_outcome(reservation)
@@ -191,7 +198,9 @@ class Ledger:
             await self._copy(replace(found, name=name), changed)
         return replace(found, stored=written, entry=changed, is_ours=True)
 
-    async def _reserve_all(self, request: SendRequest, names: tuple[str, ...], records_draft: bool) -> Reservation:
+    async def _reserve_all(
+        self, request: SendRequest, names: tuple[str, ...], records_draft: bool, slot: str | None
+    ) -> Reservation:
         """Reserve every record of a send. When an earlier call has one, return its entry instead."""
         fresh = Entry(
             state="sending",
@@ -204,7 +213,7 @@ class Ledger:
             save_to_sent=request.save_to_sent,
         )
         seconds = self.windows.key if request.has_key else self.windows.message
-        return await self._reserving.reserve(request, fresh, names, seconds)
+        return await self._reserving.reserve(request, fresh, names, seconds, slot)
 
     async def _wait_for_outcome(self, reservation: Reservation) -> Reservation:
         """Wait until the running send has an outcome; mark an abandoned send as unknown."""
@@ -239,8 +248,8 @@ class Ledger:
         async with self.leases.renewing(lease):
             yield
 
-    async def settle(self, reservation: Reservation, **changes: Any) -> None:
-        """Store the outcome of a send that Graph accepted, and release its lease.
+    async def settle(self, reservation: Reservation, slot: Lease | None = None, **changes: Any) -> None:
+        """Store the outcome of a send that Graph accepted, and release its lease, and the slot if there is one.
 
         With the lease, no other call changes the records. A process that has lost it since would write the truth.
 
@@ -254,8 +263,8 @@ class Ledger:
         content = reservation.entry.model_copy(update=changes).model_dump()
         writes = [Write(COLLECTION, name, content, reservation.seconds) for name in reservation.names]
         try:
-            async with self.leases.releasing(lease) as release:
-                await self.records.overwrite(*writes, release)
+            async with self.leases.releasing(lease, *([slot] if slot and slot.is_sure else [])) as releases:
+                await self.records.overwrite(*writes, *releases)
         except TimeoutError:  # the write had to wait so long that the lease is not sure any more
             await self.update(reservation, **changes)
 

@@ -70,6 +70,7 @@ class Reservation:
         seconds: how long the store retains the record.
         names: keys of all records of the send.
         lease: the lease of the send, if this call created it and all records together.
+        slot: a slot of the mailbox, if this call took one together with them.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Reservation:
     seconds: float
     names: tuple[str, ...]
     lease: Lease | None = None
+    slot: Lease | None = None
 
 
 def parse_entry(stored: Versioned) -> Entry | None:

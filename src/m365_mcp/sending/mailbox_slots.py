@@ -7,13 +7,14 @@ Source: Graph "Throttling limits": four concurrent requests for one application 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from m365_mcp.errors import Throttled
 from m365_mcp.person import PersonId
-from m365_mcp.storage.leases import Leases
+from m365_mcp.storage.leases import Lease, Leases
 
 SLOTS = 4
 WAIT_SECONDS = 30.0
@@ -32,19 +33,43 @@ class MailboxSlots:
     wait_seconds: float = WAIT_SECONDS
 
     @asynccontextmanager
-    async def slot(self, person: PersonId) -> AsyncIterator[None]:
-        """Hold one slot while the block runs.
+    async def slot(self, person: PersonId, taken: Lease | None = None) -> AsyncIterator[Lease]:
+        """Hold one slot while the block runs; yield its lease, which the block may release with its last write.
+
+        Args:
+            person: whose mailbox it is.
+            taken: a slot that the caller has taken already.
 
         Raises:
             Throttled: no slot became free in time; the block did not run.
             StorageUnavailable: the store does not respond; the block did not run.
         """
-        # The digest of v0.1.0: both versions count the same slots during an upgrade.
-        mailbox = hashlib.sha256("/".join(person).encode()).hexdigest()[:32]
-        names = tuple(f"mailbox.{mailbox}.{number}" for number in range(SLOTS))
+        async with self.leases.renewing(taken if taken and taken.is_sure else await self._acquire(person)) as lease:
+            yield lease
+
+    async def _acquire(self, person: PersonId) -> Lease:
         try:
-            lease = await self.leases.acquire(names, self.wait_seconds)
+            return await self.leases.acquire(slot_names(person), self.wait_seconds)
         except TimeoutError as error:
             raise Throttled("This mailbox is busy with other messages.", retry_after=10) from error
-        async with self.leases.renewing(lease):
+
+    @asynccontextmanager
+    async def giving_back(self, taken: Lease | None) -> AsyncIterator[None]:
+        """Release a slot at the end of the block, if it was taken and nothing in the block has released it."""
+        try:
             yield
+        finally:
+            if taken is not None:
+                await self.leases.release(taken)
+
+
+def slot_names(person: PersonId) -> tuple[str, ...]:
+    """Return the names of the leases that are the slots of a mailbox."""
+    # The digest of v0.1.0: both versions count the same slots during an upgrade.
+    mailbox = hashlib.sha256("/".join(person).encode()).hexdigest()[:32]
+    return tuple(f"mailbox.{mailbox}.{number}" for number in range(SLOTS))
+
+
+def any_slot(person: PersonId) -> str:
+    """Return the name of one slot by lot, for a caller that takes it together with other records if it is free."""
+    return secrets.choice(slot_names(person))

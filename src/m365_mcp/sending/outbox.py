@@ -138,7 +138,7 @@ class Outbox:
         told = await self.outgoing.groups.find(self.caller, named.groups_in(self.person.tenant_id))
         return Memberships(told, roles_in(self.caller.assertion) if named.roles else None)
 
-    def slot(self) -> AbstractAsyncContextManager[None]:
+    def slot(self) -> AbstractAsyncContextManager[object]:
         """Hold a mailbox slot for a request that sends nothing; see `MailboxSlots.slot`."""
         return self.outgoing.delivery.slots.slot(self.person)
 

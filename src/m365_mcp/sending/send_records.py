@@ -29,7 +29,9 @@ class SendRecords:
     leases: Leases
     clock: Callable[[], float]
 
-    async def reserve(self, request: SendRequest, fresh: Entry, names: tuple[str, ...], seconds: float) -> Reservation:
+    async def reserve(
+        self, request: SendRequest, fresh: Entry, names: tuple[str, ...], seconds: float, slot: str | None = None
+    ) -> Reservation:
         """Reserve every record of a send. When an earlier call has one, release the others and return its entry.
 
         Args:
@@ -37,40 +39,45 @@ class SendRecords:
             fresh: the entry of this call.
             names: the keys of the records.
             seconds: how long the store retains them.
+            slot: the name of a further lease that the send takes if it is free.
 
         Raises:
             IdempotencyKeyReused: the caller used the key for another message.
             OutcomeUnknown: the entry of an earlier call cannot be read.
             StorageUnavailable: the caller must not send.
         """
-        reservations, lease = await self._create_all(fresh, names, seconds)
+        reservations, lease, taken = await self._create_all(fresh, names, seconds, slot)
         for index, reservation in enumerate(reservations):
             if reservation.is_ours:
                 continue
             try:
                 found = await self._reserve_record(request, reservation, is_first=index == 0)
             except M365Error:
-                await self._give_back(reservations, lease, fresh)
+                await self._give_back(reservations, (lease, taken), fresh)
                 raise
             if not found.is_ours:
-                await self._give_back(reservations, lease, found.entry)
+                await self._give_back(reservations, (lease, taken), found.entry)
                 return found
             reservations[index] = found
-        return replace(reservations[0], lease=lease)
+        return replace(reservations[0], lease=lease, slot=taken)
 
     async def _create_all(
-        self, fresh: Entry, names: tuple[str, ...], seconds: float
-    ) -> tuple[list[Reservation], Lease | None]:
-        """Create every record that is not there, and the lease; return what is ours."""
-        began = time.monotonic()
-        lease_name, content = f"send.{fresh.lease}", fresh.model_dump()
+        self, fresh: Entry, names: tuple[str, ...], seconds: float, slot: str | None
+    ) -> tuple[list[Reservation], Lease | None, Lease | None]:
+        """Create every record that is not there, the lease and the slot; return what is ours."""
+        began, content = time.monotonic(), fresh.model_dump()
+        lease_names = [f"send.{fresh.lease}", *([slot] if slot else [])]
         writes = [Write(COLLECTION, name, content, seconds) for name in names]
-        *created, lease = await self.records.create(*writes, self.leases.write_of(lease_name))
+        created = await self.records.create(*writes, *map(self.leases.write_of, lease_names))
         reservations = [
             Reservation(name, stored or ABSENT, fresh, stored is not None, seconds, names)
-            for name, stored in zip(names, created, strict=True)
+            for name, stored in zip(names, created[: len(names)], strict=True)
         ]
-        return reservations, None if lease is None else self.leases.acquired(lease_name, lease, began)
+        lease, taken, *_ = [
+            None if stored is None else self.leases.acquired(name, stored, began)
+            for name, stored in zip(lease_names, created[len(names) :], strict=True)
+        ] + [None]
+        return reservations, lease, taken
 
     async def _reserve_record(self, request: SendRequest, wanted: Reservation, *, is_first: bool) -> Reservation:
         """Reserve one record. When an earlier call has the record, return its entry instead."""
@@ -95,13 +102,16 @@ class SendRecords:
             raise StorageUnavailable
         return found
 
-    async def _give_back(self, reservations: Sequence[Reservation], lease: Lease | None, other: Entry) -> None:
+    async def _give_back(
+        self, reservations: Sequence[Reservation], leases: Sequence[Lease | None], other: Entry
+    ) -> None:
         """Release what a call has reserved that does not send. What cannot be released counts as unknown."""
         with suppress(StorageUnavailable):
             for ours in (reservation for reservation in reservations if reservation.is_ours):
                 await self._release(ours, other)
-            if lease is not None:
-                await self.leases.release(lease)
+            for lease in leases:
+                if lease is not None:
+                    await self.leases.release(lease)
 
     async def _release(self, ours: Reservation, other: Entry) -> None:
         """Release a record: copy the outcome of the call that has the other record, or mark the send as failed."""

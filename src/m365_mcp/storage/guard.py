@@ -44,8 +44,7 @@ class Guard:
     async def within_limits(self) -> AsyncIterator[None]:
         """Run one operation. Raises StorageUnavailable."""
         try:
-            async with asyncio.timeout(self._queue_seconds):
-                await self._semaphore.acquire()
+            await self._wait_for_turn()
             try:
                 async with asyncio.timeout(self._operation_seconds):
                     yield
@@ -53,6 +52,13 @@ class Guard:
                 self._semaphore.release()
         except (redis.RedisError, KeyValueStoreError, OSError, TimeoutError) as error:
             raise StorageUnavailable from error
+
+    async def _wait_for_turn(self) -> None:
+        if not self._semaphore.locked():  # mostly; then `acquire` returns at once and needs no time limit
+            await self._semaphore.acquire()
+            return
+        async with asyncio.timeout(self._queue_seconds):
+            await self._semaphore.acquire()
 
 
 _log = logs.get(__name__)

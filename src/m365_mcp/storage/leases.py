@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -160,18 +160,18 @@ class Leases:
         return Lease(name, stored, began + self._seconds - OPERATION_SECONDS)
 
     @asynccontextmanager
-    async def releasing(self, lease: Lease) -> AsyncIterator[Write]:
-        """Have the block release a lease that is sure, by writing what this yields together with other records.
+    async def releasing(self, *leases: Lease) -> AsyncIterator[list[Write]]:
+        """Have the block release leases that are sure, by writing what this yields together with other records.
 
         Raises:
-            TimeoutError: the write did not end while the lease was sure; it may have been made.
+            TimeoutError: the write did not end while the leases were sure; it may have been made.
         """
-        lease.is_released = True
+        _mark(leases, is_released=True)
         try:
             async with asyncio.timeout(OPERATION_SECONDS):  # with the wait for its turn: `is_sure` counts on it
-                yield Write(_COLLECTION, lease.name, None)
+                yield [Write(_COLLECTION, lease.name, None) for lease in leases]
         except BaseException:
-            lease.is_released = False
+            _mark(leases, is_released=False)
             raise
 
     async def is_held(self, name: str) -> bool:
@@ -179,37 +179,49 @@ class Leases:
         return (await self._records.read(_COLLECTION, name)).value is not None
 
     @asynccontextmanager
-    async def renewing(self, lease: Lease) -> AsyncIterator[None]:
-        """Renew a lease while the block runs, then release it."""
+    async def renewing(self, lease: Lease) -> AsyncIterator[Lease]:
+        """Renew a lease while the block runs, then release it; yield the lease."""
         done = asyncio.Event()
-        renewal = asyncio.create_task(self._renew(lease, done))
+        renewals: list[asyncio.Task[None]] = []
+
+        def begin() -> None:
+            renewals.append(asyncio.create_task(self._renew(lease, done)))
+
+        # Most work ends before the first renewal, and a timer costs less than a task that waits.
+        timer = asyncio.get_running_loop().call_later(self._renew_seconds, begin)
         try:
-            yield
+            yield lease
         finally:
+            timer.cancel()
             done.set()
-            await renewal
+            for renewal in renewals:
+                await renewal
             await self.release(lease)
 
     async def _renew(self, lease: Lease, done: asyncio.Event) -> None:
-        """Renew the lease until the work is done or the lease is lost."""
-        while not await _wait_for(done, self._renew_seconds):
-            began = time.monotonic()
-            try:
-                renewed = await self._records.compare_and_swap(
-                    _COLLECTION, lease.name, lease.stored, lease.stored.value, self._seconds
-                )
-                if renewed is None and not lease.is_released:  # or an earlier renewal was made and its response lost
-                    found = await self._records.read(_COLLECTION, lease.name)
-                    renewed = found if found.value == lease.stored.value else None
-            except StorageUnavailable:
-                continue  # the store may respond again before the lease expires
-            if renewed is None and lease.is_released:
-                return
-            if renewed is None:
-                _log.warning("lease_lost")
-                lease.sure_until = began
-                return
+        """Renew the lease, again and again, until the work is done or the lease is lost."""
+        while not done.is_set() and await self._renew_once(lease):
+            await _wait_for(done, self._renew_seconds)
+
+    async def _renew_once(self, lease: Lease) -> bool:
+        """Renew the lease; return False when it is lost or released."""
+        began = time.monotonic()
+        try:
+            renewed = await self._records.compare_and_swap(
+                _COLLECTION, lease.name, lease.stored, lease.stored.value, self._seconds
+            )
+            if renewed is None and not lease.is_released:  # or an earlier renewal was made and its response lost
+                found = await self._records.read(_COLLECTION, lease.name)
+                renewed = found if found.value == lease.stored.value else None
+        except StorageUnavailable:
+            return True  # the store may respond again before the lease expires
+        if renewed is not None:
             lease.stored, lease.sure_until = renewed, self.acquired(lease.name, renewed, began).sure_until
+            return True
+        if not lease.is_released:
+            _log.warning("lease_lost")
+            lease.sure_until = began
+        return False
 
     async def release(self, lease: Lease) -> None:
         """Release a lease; when the store does not respond, the lease expires."""
@@ -217,15 +229,18 @@ class Leases:
             return
         with contextlib.suppress(StorageUnavailable, TimeoutError):
             if lease.is_sure:
-                async with self.releasing(lease) as write:
-                    await self._records.overwrite(write)
+                async with self.releasing(lease) as writes:
+                    await self._records.overwrite(*writes)
             else:
                 await self._records.compare_and_swap(_COLLECTION, lease.name, lease.stored, None)
 
 
-async def _wait_for(event: asyncio.Event, seconds: float) -> bool:
-    try:
+def _mark(leases: Iterable[Lease], *, is_released: bool) -> None:
+    for lease in leases:
+        lease.is_released = is_released
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
+            await event.wait()

@@ -1,7 +1,7 @@
 """The exchange of this project against the one of FastMCP's `EntraOBOToken`, in the same run.
 
-`make bench` runs it. Both face the same simulator, in a process of its own, over TLS. With `--print` the document is
-left as it is.
+`make bench ARGS=--obo` runs it. Both face the same simulator, in a process of its own, over TLS. With `--print` the
+document is left as it is.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ import asyncio
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from benchmarks import report
-from benchmarks.bench import Bench, running_bench
-from benchmarks.contenders import CONTENDERS, Person
-from benchmarks.people import sign_in
-from benchmarks.scenarios import ALL, Scenario
+from benchmarks.exchange import report
+from benchmarks.exchange.bench import Bench, running_bench
+from benchmarks.exchange.contenders import CONTENDERS, Person
+from benchmarks.exchange.people import sign_in
+from benchmarks.exchange.scenarios import ALL, Scenario
 
 
-def main() -> None:
-    """Measure everything, print the table and write it down."""
+def main(options: Sequence[str] = ()) -> None:
+    """Measure everything, print the table and, without the option `--print`, write it down."""
     signal.signal(signal.SIGTERM, _stop)
     try:
         comparisons = _compare_all()
@@ -34,7 +35,7 @@ def main() -> None:
     # A pipe or a file has no width of its own.
     console = Console() if sys.stdout.isatty() else Console(width=160)
     console.print(report.for_terminal(found))
-    if "--print" not in sys.argv[1:]:
+    if "--print" not in options:
         report.write(found)
 
 
@@ -69,4 +70,4 @@ def _compare(
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,6 +1,6 @@
 """One measurement in a process of its own: reads an order, runs the calls, writes what came of them.
 
-Run as `python -m benchmarks.measure ORDER OUTCOME`, two JSON files.
+Run as `python -m benchmarks.exchange.measure ORDER OUTCOME`, two JSON files.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import jwt
 from pydantic import TypeAdapter
 
-from benchmarks.contenders import CONTENDERS, ClosedInUse, Exchange, Person
-from benchmarks.scenarios import Scenario
+from benchmarks.exchange.contenders import CONTENDERS, ClosedInUse, Exchange, Person
+from benchmarks.exchange.scenarios import Scenario
 
 REST_SECONDS = 0.5  # after the last call, before sockets are counted; the simulator hangs up idle ones after 5
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.bench import Bench, running_bench
-from benchmarks.contenders import Person
-from benchmarks.people import sign_in
-from benchmarks.scenarios import FIRST_TIMERS, ONE_PERSON, TWO_REPLICAS, Scenario
+from benchmarks.exchange.bench import Bench, running_bench
+from benchmarks.exchange.contenders import Person
+from benchmarks.exchange.people import sign_in
+from benchmarks.exchange.scenarios import FIRST_TIMERS, ONE_PERSON, TWO_REPLICAS, Scenario
 
 PEOPLE = 20
 # One worker, so that the programs start once.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import httpx2
 
-from benchmarks.contenders import Person
+from benchmarks.exchange.contenders import Person
 from tests.e2e.programs import Simulator
 from tests.simulator.client import Client, read
 

@@ -1,0 +1,1 @@
+"""The benchmark itself: that it counts right, and that it runs."""
