@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cryptography.fernet import Fernet
 from key_value.aio.stores.memory import MemoryStore
+from redis.asyncio import Redis
 
 from m365_mcp.storage.backends import LocalBackend, Text
 from m365_mcp.storage.counters import LocalCounters
@@ -15,6 +16,7 @@ from m365_mcp.storage.guard import GuardedStore
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.opening import LISTED_COLLECTIONS
 from m365_mcp.storage.records import Records
+from m365_mcp.storage.redis_nodes import RedisNodes
 
 
 class OneByOne(Protocol):
@@ -52,3 +54,8 @@ def make_counters() -> LocalCounters:
 
 def make_leases(records: Records | None = None) -> Leases:
     return Leases(records or make_records())
+
+
+def one_node(client: Redis) -> RedisNodes:
+    """Return the nodes of a Redis that is no cluster, through this client."""
+    return RedisNodes(lambda _: client)

@@ -18,7 +18,7 @@ from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
 from m365_mcp.storage.records import Records
 from m365_mcp.storage.redis_client import connect
-from tests.backends import make_records
+from tests.backends import make_records, one_node
 from tests.e2e.programs import Redis
 from tests.inprocess import running
 from tests.web.apps import authorize, opened, register
@@ -44,7 +44,9 @@ async def shared(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator[
         return
     client = connect(redis.url)
     await client.flushall()
-    yield Shared(Records(RedisBackend(client, Guard()), RecordCipher(KEY)), RedisNumbers(client, Guard()))
+    yield Shared(
+        Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY)), RedisNumbers(one_node(client), Guard())
+    )
     await client.aclose()
 
 
@@ -52,7 +54,7 @@ async def shared(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator[
 async def test_h3_number_that_is_none_begins_again(redis: Redis, planted: tuple[str, ...]) -> None:
     """Rubbish in the place of a number does not end registrations; the number begins again at one."""
     async with connect(redis.url) as client:
-        numbers = RedisNumbers(client, Guard())
+        numbers = RedisNumbers(one_node(client), Guard())
         await client.delete("m365-numbers:registrations")
         command, *values = planted
         await client.execute_command(command, "m365-numbers:registrations", *values)  # type: ignore[no-untyped-call]

@@ -216,7 +216,7 @@ def test_hosts_are_samples() -> None:
 
 
 def test_external_redis_leaves_no_redis_behind() -> None:
-    """The overlay has no Redis, cannot start without a URL, and may reach port 10000."""
+    """The overlay has no Redis, cannot start without a URL, and may reach port 10000 and the nodes of a cluster."""
     found = documents("k8s/overlays/external-redis")
 
     assert "REDIS_URL" not in config(found)
@@ -226,7 +226,10 @@ def test_external_redis_leaves_no_redis_behind() -> None:
         "name": "REDIS_URL",
         "valueFrom": {"secretKeyRef": {"name": "mcp-server-secret", "key": "REDIS_URL"}},
     }
-    assert policy(found, "mcp-server-out-redis")["egress"][0]["ports"] == [{"protocol": "TCP", "port": 10000}]
+    assert policy(found, "mcp-server-out-redis")["egress"][0]["ports"] == [
+        {"protocol": "TCP", "port": 10000},
+        {"protocol": "TCP", "port": 8500, "endPort": 8599},
+    ]
 
 
 def test_workload_identity_is_switched_on() -> None:

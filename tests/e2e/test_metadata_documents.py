@@ -26,6 +26,7 @@ from m365_mcp.storage.backends import RedisBackend
 from m365_mcp.storage.encryption import make_cipher
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.records import Records
+from tests.backends import one_node
 from tests.document_host import Answer, DocumentHost, document, running_host, write_authorities
 from tests.e2e.grants import (
     KEYS,
@@ -76,7 +77,7 @@ class Place:
         """Let time pass for the stored document."""
         async with redis_client.connect(self.redis.url) as client:
             cipher = make_cipher([KEYS["STORAGE_ENCRYPTION_KEY"]], (KEYS["JWT_SIGNING_KEY"],))
-            records = Records(RedisBackend(client, Guard()), cipher)
+            records = Records(RedisBackend(one_node(client), Guard()), cipher)
             key = hashlib.sha256(self.client_id.encode()).hexdigest()
             stored = await records.read(CLIENT_METADATA.name, key)
             assert stored.value is not None

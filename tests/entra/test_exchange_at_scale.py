@@ -25,6 +25,7 @@ from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import Records
 from m365_mcp.storage.redis_client import MAX_CONNECTIONS, connect
+from tests.backends import one_node
 from tests.e2e.programs import make_redis
 
 SCOPES = ("https://graph.microsoft.com/Mail.Send",)
@@ -51,7 +52,8 @@ async def three_replicas(folder: Path, entra: Entra) -> AsyncIterator[list[OnBeh
     key = Fernet(Fernet.generate_key())
     clients = [connect(redis.url) for _ in range(3)]
     yield [
-        _replica(Records(RedisBackend(client, Guard(MAX_CONNECTIONS)), RecordCipher(key)), entra) for client in clients
+        _replica(Records(RedisBackend(one_node(client), Guard(MAX_CONNECTIONS)), RecordCipher(key)), entra)
+        for client in clients
     ]
     for client in clients:
         await client.aclose()

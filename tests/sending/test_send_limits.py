@@ -18,7 +18,7 @@ from m365_mcp.storage.counters import COLLECTION, RedisCounters
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.redis_client import connect
 from m365_mcp.storage.sliding_counts import SlidingCounts
-from tests.backends import make_counters
+from tests.backends import make_counters, one_node
 from tests.e2e.programs import Redis
 
 ADA, GRACE = PersonId("t", "ada"), PersonId("t", "grace")
@@ -208,7 +208,7 @@ async def clients(redis: Redis) -> AsyncIterator[Sequence[Client]]:
 
 
 def replicas_of(clients: Sequence[Client], **most: int) -> list[SendLimits]:
-    stores = [FlooredCounters(RedisCounters(one, Guard(64, 60, 60)), clock=lambda: NOON) for one in clients]
+    stores = [FlooredCounters(RedisCounters(one_node(one), Guard(64, 60, 60)), clock=lambda: NOON) for one in clients]
     return [SendLimits(SlidingCounts(store, lambda: NOON), most, b"secret") for store in stores]
 
 

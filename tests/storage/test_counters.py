@@ -12,7 +12,7 @@ from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.counters import COLLECTION, Change, Counters, RedisCounters
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.redis_client import connect
-from tests.backends import make_counters
+from tests.backends import make_counters, one_node
 from tests.e2e.programs import Redis
 
 
@@ -26,7 +26,7 @@ async def client(redis: Redis) -> AsyncIterator[Client]:
 
 @pytest.fixture(params=["redis", "local"])
 def counters(request: pytest.FixtureRequest, client: Client) -> Counters:
-    return make_counters() if request.param == "local" else RedisCounters(client, Guard())
+    return make_counters() if request.param == "local" else RedisCounters(one_node(client), Guard())
 
 
 async def test_addition_returns_what_is_counted_under_each_key(counters: Counters) -> None:
@@ -42,7 +42,7 @@ async def test_many_changes_are_made_in_order_and_in_transactions_of_bounded_siz
     """A mail to five hundred people has the event loop to itself for no longer than fifty counters."""
     changes = [Change(f"{{a}}{number}", 60, {"x": number}) for number in range(500)]
 
-    found = await RedisCounters(client, Guard()).add(changes)
+    found = await RedisCounters(one_node(client), Guard()).add(changes)
 
     assert found == [{"x": number} for number in range(500)]
     statistics = await client.info("commandstats")
@@ -66,7 +66,7 @@ async def test_dropped_counters_are_gone(counters: Counters) -> None:
 
 async def test_counters_expire(client: Client) -> None:
     """The store forgets them so long after the last addition; reading does not prolong it."""
-    counters = RedisCounters(client, Guard())
+    counters = RedisCounters(one_node(client), Guard())
     await counters.add([Change("{a}", 60, {"x": 1})])
     await counters.add([Change("{a}", 600)])
 
@@ -82,12 +82,12 @@ async def test_counters_that_cannot_be_read_begin_again(client: Client, stored: 
     else:
         await client.hset(name, "x" if stored == "no number" else "y", b"many" if stored == "no number" else b"\xff")
 
-    assert await RedisCounters(client, Guard()).add([Change("{a}", 60, {"x": 1})]) == [{"x": 1}]
+    assert await RedisCounters(one_node(client), Guard()).add([Change("{a}", 60, {"x": 1})]) == [{"x": 1}]
 
 
 async def test_full_store_forgets_no_counter(client: Client) -> None:
     """A Redis without room refuses the addition; what was counted stays."""
-    counters = RedisCounters(client, Guard())
+    counters = RedisCounters(one_node(client), Guard())
     await counters.add([Change("{a}", 60, {"x": 1})])
     await client.config_set("maxmemory", 1)
     try:

@@ -11,6 +11,7 @@ from redis.asyncio import Redis as Client
 from m365_mcp.storage.dated_sets import COLLECTION, Bounds, DatedSets, LocalDatedSets, RedisDatedSets
 from m365_mcp.storage.guard import Guard, GuardedStore
 from m365_mcp.storage.redis_client import connect
+from tests.backends import one_node
 from tests.e2e.programs import Redis
 
 MANY = Bounds(members=100, seconds=60)
@@ -27,7 +28,7 @@ async def client(redis: Redis) -> AsyncIterator[Client]:
 @pytest.fixture(params=["redis", "local"])
 def sets(request: pytest.FixtureRequest, client: Client) -> DatedSets:
     is_local = request.param == "local"
-    return LocalDatedSets(GuardedStore(MemoryStore())) if is_local else RedisDatedSets(client, Guard())
+    return LocalDatedSets(GuardedStore(MemoryStore())) if is_local else RedisDatedSets(one_node(client), Guard())
 
 
 async def test_members_have_the_date_of_their_last_addition(sets: DatedSets) -> None:
@@ -61,7 +62,7 @@ async def test_deleted_set_is_gone(sets: DatedSets) -> None:
 
 async def test_set_expires_and_something_else_begins_again(client: Client) -> None:
     """Redis forgets a set that nobody adds to; a value of another type is dropped, and nothing fails."""
-    sets = RedisDatedSets(client, Guard())
+    sets = RedisDatedSets(one_node(client), Guard())
     await sets.add("a", ["x"], 100.0, MANY)
     assert 59_000 < await client.pttl(f"{COLLECTION}:a") <= 60_000
 

@@ -16,7 +16,7 @@ from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.records import ABSENT, Records, Versioned, Write
 from m365_mcp.storage.redis_client import connect
-from tests.backends import make_records
+from tests.backends import make_records, one_node
 from tests.e2e.programs import Redis
 
 KEY = Fernet(Fernet.generate_key())
@@ -29,7 +29,7 @@ async def records(request: pytest.FixtureRequest, redis: Redis) -> AsyncIterator
         return
     client = connect(redis.url)
     await client.flushall()
-    yield Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    yield Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
     await client.aclose()
 
 
@@ -102,7 +102,7 @@ async def test_sessions_can_be_listed(records: Records) -> None:
 async def test_e9_s9_record_that_is_garbage_counts_as_missing(redis: Redis, planted: bytes) -> None:
     """E9/S9: random bytes, cut JSON and another key's ciphertext count as missing, and a write replaces them."""
     client = connect(redis.url)
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
     await client.set("c:garbage", planted)
 
     stored = await records.read("c", "garbage")
@@ -132,7 +132,7 @@ async def test_e9_garbage_beside_a_new_record_counts_as_missing(redis: Redis, pl
     """E9: what cannot be read does not hide that the record was created."""
     client = connect(redis.url)
     await client.flushall()
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
     await (client.rpush("c:k", "x") if planted is None else client.set("c:k", planted))
 
     created, found = await records.create_and_read(Write("c", "lease", {"holder": "a"}, 60), "c", "k")
@@ -148,7 +148,7 @@ async def test_h11_value_of_another_type_counts_as_missing_and_hides_no_other(re
     """H11: whoever can write to Redis stops nobody from listing and ending what lies beside."""
     client = connect(redis.url)
     await client.flushall()
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
     await records.compare_and_swap("m365-sessions", "good", ABSENT, {"a": 1}, 60)
     plant: dict[str, Any] = {
         "hash": ("HSET", "f", "v"),
@@ -174,7 +174,7 @@ async def test_h11_key_that_is_no_text_hides_no_other(redis: Redis, name: bytes)
     """H11: a planted key of any bytes stops nobody from listing and ending what lies beside."""
     client = connect(redis.url)
     await client.flushall()
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
     await records.compare_and_swap("m365-sessions", "good", ABSENT, {"a": 1}, 60)
     await client.set(name, "planted")
     found = {key: (await records.read("m365-sessions", key)).value async for key in records.keys("m365-sessions")}
@@ -188,13 +188,13 @@ async def test_write_whose_response_was_lost_counts_as_made(redis: Redis, old: d
     """The Redis client reports a lost connection as a lost race, or asks again; the record tells who has written it."""
     client = connect(redis.url)
     await client.flushall()
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
     stored = ABSENT if old is None else await records.compare_and_swap("m365-sessions", "x", ABSENT, old, 60)
     assert stored is not None
     cutting = await cut_after(redis, b"$4\r\nEXEC\r\n" if old else b"$3\r\nSET\r\n")
     through = connect(cutting.url)
 
-    written = await Records(RedisBackend(through, Guard()), RecordCipher(KEY)).compare_and_swap(
+    written = await Records(RedisBackend(one_node(through), Guard()), RecordCipher(KEY)).compare_and_swap(
         "m365-sessions", "x", stored, {"a": 1}, 60
     )
     found = await records.read("m365-sessions", "x")
@@ -242,7 +242,7 @@ async def cut_after(redis: Redis, command: bytes) -> Cutting:
 async def test_s11_record_copied_to_another_key_counts_as_missing(redis: Redis) -> None:
     """The cipher does not decrypt a ciphertext that was copied to another key."""
     client = connect(redis.url)
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
     await records.compare_and_swap("c", "mine", ABSENT, {"who": "me"}, 60)
 
     await client.copy("c:mine", "c:yours", replace=True)
@@ -294,7 +294,7 @@ async def test_lease_of_a_dead_replica_expires(records: Records) -> None:
 async def test_lease_without_a_store_raises_an_outage() -> None:
     """`hold` raises StorageUnavailable when the store does not respond."""
     client = connect("redis://127.0.0.1:1/0")
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
 
     with pytest.raises(StorageUnavailable):
         async with Leases(records).hold("work", wait_seconds=1):
@@ -306,7 +306,7 @@ async def test_every_key_of_the_collection_is_listed_in_few_requests(redis: Redi
     """Twelve hundred keys, also with a colon, come in a handful of requests; other collections do not show."""
     client = connect(redis.url)
     await client.flushall()
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
     keys = {f"key:{number}" for number in range(1200)}
     await client.mset({f"c:{key}": "x" for key in keys} | {f"other:{number}": "x" for number in range(300)})
     before = await _scans(client)
@@ -327,7 +327,7 @@ async def _scans(client: Any) -> int:
 async def test_record_lives_to_the_millisecond_in_redis(redis: Redis) -> None:
     """Redis gets the time in milliseconds, and at least one, because it refuses less."""
     client = connect(redis.url)
-    records = Records(RedisBackend(client, Guard()), RecordCipher(KEY))
+    records = Records(RedisBackend(one_node(client), Guard()), RecordCipher(KEY))
 
     assert await records.compare_and_swap("c", "long", ABSENT, {}, 60) is not None
     assert await records.compare_and_swap("c", "short", ABSENT, {}, 0) is not None

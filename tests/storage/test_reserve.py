@@ -12,6 +12,7 @@ from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.redis_client import connect
 from m365_mcp.storage.reserve import ASK_REQUESTS, ASK_SECONDS, Memory, RedisMemory, Reserve, unlimited
+from tests.backends import one_node
 from tests.e2e.programs import Redis, make_redis
 
 
@@ -107,14 +108,14 @@ async def test_h3_store_in_this_process_has_no_reserve(capsys: pytest.CaptureFix
 async def test_h3_redis_tells_its_memory(redis: Redis) -> None:
     """A Redis with a limit names it; one that forbids INFO is none that is away."""
     client = connect(redis.url)
-    memory = await RedisMemory(client, Guard())()
+    memory = await RedisMemory(one_node(client), Guard())()
     await client.acl_setuser("curious", enabled=True, passwords=["+x"], keys=["*"], commands=["+get", "-info"])
     forbidden = connect(redis.url.replace(redis.url.split("@")[0].removeprefix("redis://"), "curious:x"))
 
     assert memory is not None
     assert memory.maximum == 64 * 1024 * 1024
     assert 0 < memory.used < memory.maximum
-    assert await RedisMemory(forbidden, Guard())() is None
+    assert await RedisMemory(one_node(forbidden), Guard())() is None
     await forbidden.aclose()
     await client.aclose()
 
@@ -142,5 +143,5 @@ async def test_h3_redis_that_is_away_is_an_outage() -> None:
     client = connect("redis://127.0.0.1:1/0")
 
     with pytest.raises(StorageUnavailable):
-        await RedisMemory(client, Guard())()
+        await RedisMemory(one_node(client), Guard())()
     await client.aclose()

@@ -125,8 +125,9 @@ class ServerSettings(BaseSettings):
     )
     redis_url: Annotated[str, AfterValidator(check_redis)] | None = Field(
         None,
-        description="URL of Redis or Valkey, redis:// or rediss:// (TLS). Unset: redis://localhost:6379/0 if a Redis "
-        "answers there, else an encrypted store on disk for a single process. memory://: a store in memory.",
+        description="URL of Redis or Valkey, or of one node of a cluster, redis:// or rediss:// (TLS). Unset: "
+        "redis://localhost:6379/0 if a Redis answers there, else an encrypted store on disk for a single process. "
+        "memory://: a store in memory.",
         examples=[DEFAULT_REDIS_URL],
     )
     mcp_data_dir: Path | None = Field(

@@ -2,7 +2,7 @@
 
 The Redis backend uses plain commands and optimistic transactions (WATCH, MULTI, EXEC). It runs no scripts, because an
 operator may forbid scripts to the Redis user. Several texts are created or overwritten in one round trip, and not in a
-transaction: their keys may have different hash slots.
+transaction: their keys may have different hash slots. In a cluster this asks each node once, all at the same time.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from key_value.aio.protocols import AsyncKeyValue
@@ -18,8 +19,8 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import ResponseError, WatchError
 
 from m365_mcp import logs
-from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.guard import Guard
+from m365_mcp.storage.redis_nodes import Command, RedisNodes
 
 _log = logs.get(__name__)
 
@@ -32,6 +33,11 @@ class Text:
     key: str
     text: str | None = field(repr=False)
     seconds: float = 0
+
+    @property
+    def name(self) -> str:
+        """The key in Redis."""
+        return f"{self.collection}:{self.key}"
 
     @property
     def milliseconds(self) -> int:
@@ -80,39 +86,42 @@ class Backend(Protocol):
 class RedisBackend:
     """Stores each text under one key in Redis."""
 
-    def __init__(self, client: Redis, guard: Guard) -> None:
-        self._client = client
+    def __init__(self, nodes: RedisNodes, guard: Guard) -> None:
+        self._nodes = nodes
         self._guard = guard
 
     async def get(self, collection: str, key: str) -> str | None:
         """Return the text, or None. Delete a value that is not text: this server never stores one."""
+        name = f"{collection}:{key}"
         async with self._guard.within_limits():
             try:
-                text = await self._client.get(f"{collection}:{key}")
+                text = await self._nodes.run(name, lambda client: client.get(name))
             except (UnicodeDecodeError, ResponseError) as error:
                 if not _is_no_text(error):
                     raise
                 _log.warning("record_unreadable", collection=collection)
-                await self._client.delete(f"{collection}:{key}")
+                await self._nodes.run(name, lambda client: client.delete(name))
                 return None
             return None if text is None else str(text)  # the client decodes
 
     async def create(self, texts: Sequence[Text]) -> list[bool]:
         """Store each text whose key has none, with SET NX, in one round trip."""
-        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
-            for text in texts:
-                pipe.set(f"{text.collection}:{text.key}", str(text.text), px=text.milliseconds, nx=True)
-            return [bool(stored) for stored in await pipe.execute()]
+        async with self._guard.within_limits():
+            return [bool(stored) for stored in await self._nodes.run_each([_creation(text) for text in texts])]
 
     async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
-        """Create with SET NX, then get, in one round trip; Redis runs the commands of one connection in turn."""
-        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
-            pipe.set(f"{text.collection}:{text.key}", str(text.text), px=text.milliseconds, nx=True)
-            # As bytes: an error in a reply would hide whether the text was stored.
-            pipe.execute_command("GET", f"{collection}:{key}", **{NEVER_DECODE: True})
-            created, found = await pipe.execute(raise_on_error=False)
-        if isinstance(created, Exception):
-            raise StorageUnavailable from created
+        """Create with SET NX, then get, in one round trip; Redis runs the commands of one connection in turn.
+
+        Where two nodes of a cluster have the keys, it is two round trips: nothing else keeps the order.
+        """
+        name = f"{collection}:{key}"
+        async with self._guard.within_limits():
+            one_node = await self._nodes.have_one_node(text.name, name)
+        if not one_node:
+            [is_new] = await self.create([text])
+            return is_new, await self.get(collection, key)
+        async with self._guard.within_limits():
+            created, found = await self._nodes.run(text.name, partial(_create_and_get, text=text, name=name))
         text_found = _as_text(found) if isinstance(found, bytes) else None
         if text_found is None and found is not None:
             text_found = await self.get(collection, key)  # which knows what to do with it
@@ -120,11 +129,8 @@ class RedisBackend:
 
     async def overwrite(self, texts: Sequence[Text]) -> None:
         """Store or delete each text in one round trip."""
-        async with self._guard.within_limits(), self._client.pipeline(transaction=False) as pipe:
-            for text in texts:
-                name = f"{text.collection}:{text.key}"
-                pipe.delete(name) if text.text is None else pipe.set(name, text.text, px=text.milliseconds)
-            await pipe.execute()
+        async with self._guard.within_limits():
+            await self._nodes.run_each([_overwriting(text) for text in texts])
 
     async def compare_and_swap(
         self, collection: str, key: str, old: str | None, new: str | None, seconds: float
@@ -133,38 +139,67 @@ class RedisBackend:
         if old is None and new is not None:
             [is_new] = await self.create([Text(collection, key, new, seconds)])
             return is_new or await self.get(collection, key) == new  # the client may have asked again
-        name = f"{collection}:{key}"
-        async with self._guard.within_limits(), self._client.pipeline() as pipe:
-            try:
-                await pipe.watch(name)
-                if await pipe.get(name) != old:
-                    return False
-                pipe.multi()  # type: ignore[no-untyped-call]
-                if new is None:
-                    pipe.delete(name)
-                else:
-                    pipe.set(name, new, px=max(1, round(seconds * 1000)))
-                await pipe.execute()
-            except WatchError:  # another caller was first, or the connection was lost and this write was made
-                return new is not None and await self._client.get(name) == new
-            except (UnicodeDecodeError, ResponseError) as error:
-                if not _is_no_text(error):
-                    raise
-                return False
-        return True
+        text = Text(collection, key, new, seconds)
+        async with self._guard.within_limits():
+            return await self._nodes.run(text.name, lambda client: _swap(client, text, old))
 
     async def keys(self, collection: str) -> AsyncIterator[str]:
         """Iterate over the keys with SCAN; leave out what is no text, because this server never stores one."""
-        cursor: int | str = 0
-        while True:
-            options = {NEVER_DECODE: True}
-            async with self._guard.within_limits():
-                cursor, found = await self._client.scan(int(cursor), f"{collection}:*", 500, None, **options)
-            for name in map(_as_text, found):
-                if name is not None:
-                    yield name.partition(":")[2]
-            if not int(cursor):
-                return
+        async with self._guard.within_limits():
+            clients = await self._nodes.each()
+        for client in clients:
+            cursor: int | str = 0
+            while True:
+                options = {NEVER_DECODE: True}
+                async with self._guard.within_limits():
+                    cursor, found = await client.scan(int(cursor), f"{collection}:*", 500, None, **options)
+                for name in map(_as_text, found):
+                    if name is not None:
+                        yield name.partition(":")[2]
+                if not int(cursor):
+                    break
+
+
+def _creation(text: Text) -> Command:
+    return Command(text.name, lambda pipe: pipe.set(text.name, str(text.text), px=text.milliseconds, nx=True))
+
+
+def _overwriting(text: Text) -> Command:
+    if text.text is None:
+        return Command(text.name, lambda pipe: pipe.delete(text.name))
+    return Command(text.name, lambda pipe: pipe.set(text.name, str(text.text), px=text.milliseconds))
+
+
+async def _create_and_get(client: Redis, text: Text, name: str) -> tuple[object, object]:
+    async with client.pipeline(transaction=False) as pipe:
+        _creation(text).queue(pipe)
+        # As bytes: an error in a reply would hide whether the text was stored.
+        pipe.execute_command("GET", name, **{NEVER_DECODE: True})
+        created, found = await pipe.execute(raise_on_error=False)
+    if isinstance(created, Exception):
+        raise created
+    return created, found
+
+
+async def _swap(client: Redis, text: Text, old: str | None) -> bool:
+    """Replace `old` by a text in one transaction of one node."""
+    new = text.text
+    async with client.pipeline() as pipe:
+        try:
+            await pipe.watch(text.name)
+            found = await pipe.get(text.name)
+            if found != old:
+                return new is not None and found == new  # a node that is gone may have made this write
+            pipe.multi()  # type: ignore[no-untyped-call]
+            _overwriting(text).queue(pipe)
+            await pipe.execute()
+        except WatchError:  # another caller was first, or the connection was lost and this write was made
+            return new is not None and await client.get(text.name) == new
+        except (UnicodeDecodeError, ResponseError) as error:
+            if not _is_no_text(error):
+                raise
+            return False
+    return True
 
 
 def _as_text(name: bytes | str) -> str | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from key_value.aio.protocols import AsyncKeyValue
@@ -19,6 +20,7 @@ from redis.exceptions import ResponseError
 
 from m365_mcp import logs
 from m365_mcp.storage.guard import Guard
+from m365_mcp.storage.redis_nodes import RedisNodes
 
 COLLECTION = "m365-counts"
 TRANSACTION_CHANGES = 50  # redis-py takes about 0.1 ms for each, and nothing else runs meanwhile
@@ -55,8 +57,8 @@ class Counters(Protocol):
 class RedisCounters:
     """Counts with HINCRBY."""
 
-    def __init__(self, client: Redis, guard: Guard) -> None:
-        self._client = client
+    def __init__(self, nodes: RedisNodes, guard: Guard) -> None:
+        self._nodes = nodes
         self._guard = guard
 
     async def add(self, changes: Sequence[Change]) -> list[dict[str, int]]:
@@ -68,32 +70,36 @@ class RedisCounters:
                 if isinstance(error, ResponseError) and not is_unreadable(error):
                     raise
             _log.warning("record_unreadable", collection=COLLECTION)
-            await self._client.delete(*(_name(change.key) for change in changes))
+            names = [_name(change.key) for change in changes]
+            await self._nodes.run(names[0], lambda client: client.delete(*names))
             return await self._execute(changes)
 
     async def _execute(self, changes: Sequence[Change]) -> list[dict[str, int]]:
         """Make the changes, so many in one transaction: the event loop does other work in between."""
         found: list[dict[str, int]] = []
         for start in range(0, len(changes), TRANSACTION_CHANGES):
-            found += await self._execute_once(changes[start : start + TRANSACTION_CHANGES])
+            some = changes[start : start + TRANSACTION_CHANGES]
+            found += await self._nodes.run(_name(some[0].key), partial(_execute, changes=some))
         return found
-
-    async def _execute_once(self, changes: Sequence[Change]) -> list[dict[str, int]]:
-        async with self._client.pipeline(transaction=True) as pipe:
-            for change in changes:
-                for name, number in change.added.items():
-                    pipe.hincrby(_name(change.key), name, number)
-                if change.added:
-                    pipe.pexpire(_name(change.key), round(change.seconds * 1000))
-                pipe.hgetall(_name(change.key))
-            results = await pipe.execute()
-        found = [result for result in results if isinstance(result, dict)]
-        return [{str(name): int(number) for name, number in counters.items()} for counters in found]
 
     async def drop(self, key: str, names: Sequence[str]) -> None:
         """Delete counters. Raises StorageUnavailable."""
         async with self._guard.within_limits():
-            await self._client.hdel(_name(key), *names)
+            await self._nodes.run(_name(key), lambda client: client.hdel(_name(key), *names))
+
+
+async def _execute(client: Redis, changes: Sequence[Change]) -> list[dict[str, int]]:
+    """Make the changes in one transaction of one node."""
+    async with client.pipeline(transaction=True) as pipe:
+        for change in changes:
+            for name, number in change.added.items():
+                pipe.hincrby(_name(change.key), name, number)
+            if change.added:
+                pipe.pexpire(_name(change.key), round(change.seconds * 1000))
+            pipe.hgetall(_name(change.key))
+        results = await pipe.execute()
+    found = [result for result in results if isinstance(result, dict)]
+    return [{str(name): int(number) for name, number in counters.items()} for counters in found]
 
 
 def _name(key: str) -> str:

@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 
 from m365_mcp import logs
 from m365_mcp.storage.guard import Guard
+from m365_mcp.storage.redis_nodes import RedisNodes
 
 COLLECTION = "m365-dated-sets"
 _log = logs.get(__name__)
@@ -47,15 +48,15 @@ class DatedSets(Protocol):
 class RedisDatedSets:
     """Keeps the sets with ZADD; each method takes one round trip."""
 
-    def __init__(self, client: Redis, guard: Guard) -> None:
-        self._client = client
+    def __init__(self, nodes: RedisNodes, guard: Guard) -> None:
+        self._nodes = nodes
         self._guard = guard
 
     async def dates(self, key: str, members: Sequence[str]) -> list[float | None]:
         """Return the date of each of `members`, in epoch seconds; None: it is no member. Raises StorageUnavailable."""
         async with self._guard.within_limits():
             try:
-                return list(await self._client.zmscore(_name(key), list(members)))
+                return list(await self._nodes.run(_name(key), lambda client: client.zmscore(_name(key), list(members))))
             except ResponseError as error:
                 await self._forget_unreadable(key, error)
         return [None] * len(members)
@@ -64,31 +65,33 @@ class RedisDatedSets:
         """Add members with this date, and remove what the set keeps no longer. Raises StorageUnavailable."""
         async with self._guard.within_limits():
             try:
-                await self._add(key, members, at, bounds)
+                await self._add(_name(key), members, at, bounds)
             except ResponseError as error:
                 await self._forget_unreadable(key, error)
-                await self._add(key, members, at, bounds)
+                await self._add(_name(key), members, at, bounds)
 
-    async def _add(self, key: str, members: Collection[str], at: float, bounds: Bounds) -> None:
-        name = _name(key)
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.zadd(name, dict.fromkeys(members, at))
-            pipe.zremrangebyscore(name, "-inf", f"({at - bounds.seconds}")
-            pipe.zremrangebyrank(name, 0, -bounds.members - 1)
-            pipe.pexpire(name, round(bounds.seconds * 1000))
-            await pipe.execute()
+    async def _add(self, name: str, members: Collection[str], at: float, bounds: Bounds) -> None:
+        async def add(client: Redis) -> None:
+            async with client.pipeline(transaction=True) as pipe:
+                pipe.zadd(name, dict.fromkeys(members, at))
+                pipe.zremrangebyscore(name, "-inf", f"({at - bounds.seconds}")
+                pipe.zremrangebyrank(name, 0, -bounds.members - 1)
+                pipe.pexpire(name, round(bounds.seconds * 1000))
+                await pipe.execute()
+
+        await self._nodes.run(name, add)
 
     async def delete(self, key: str) -> bool:
         """Delete a set; return whether it existed. Raises StorageUnavailable."""
         async with self._guard.within_limits():
-            return bool(await self._client.delete(_name(key)))
+            return bool(await self._nodes.run(_name(key), lambda client: client.delete(_name(key))))
 
     async def _forget_unreadable(self, key: str, error: ResponseError) -> None:
         """Delete what is no sorted set."""
         if "WRONGTYPE" not in str(error) and "wrong kind of value" not in str(error):
             raise error
         _log.warning("record_unreadable", collection=COLLECTION)
-        await self._client.delete(_name(key))
+        await self._nodes.run(_name(key), lambda client: client.delete(_name(key)))
 
 
 def _name(key: str) -> str:

@@ -9,12 +9,12 @@ import asyncio
 from typing import Protocol
 
 from key_value.aio.protocols import AsyncKeyValue
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from m365_mcp import logs
 from m365_mcp.storage.counters import is_unreadable
 from m365_mcp.storage.guard import Guard
+from m365_mcp.storage.redis_nodes import RedisNodes
 
 _COLLECTION = "m365-numbers"
 _log = logs.get(__name__)
@@ -30,8 +30,8 @@ class Numbers(Protocol):
 class RedisNumbers:
     """Counts with INCR."""
 
-    def __init__(self, client: Redis, guard: Guard) -> None:
-        self._client = client
+    def __init__(self, nodes: RedisNodes, guard: Guard) -> None:
+        self._nodes = nodes
         self._guard = guard
 
     async def next(self, name: str) -> int:
@@ -39,12 +39,12 @@ class RedisNumbers:
         key = f"{_COLLECTION}:{name}"
         async with self._guard.within_limits():
             try:
-                return int(await self._client.incr(key))
+                return int(await self._nodes.run(key, lambda client: client.incr(key)))
             except ResponseError as error:
                 if not is_unreadable(error):
                     raise
             _log.warning("record_unreadable", collection=_COLLECTION)
-            await self._client.set(key, 1)
+            await self._nodes.run(key, lambda client: client.set(key, 1))
             return 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,7 @@ from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.newest_seen import NewestSeen, RollbackReports
 from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
 from m365_mcp.storage.records import Records
+from m365_mcp.storage.redis_nodes import RedisNodes, RoutedRedis
 from m365_mcp.storage.request_memo import RequestMemo
 from m365_mcp.storage.reserve import RedisMemory, Reserve, unlimited
 
@@ -88,21 +90,21 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
     if url.startswith("memory:"):
         return _in_memory(cipher)
     _log.info("storage_opened", kind="redis", chosen="REDIS_URL" if settings.redis_url else "default address")
-    client = redis_client.connect(url)
+    nodes = RedisNodes(partial(redis_client.connect, url))
     guard = Guard(redis_client.MAX_CONNECTIONS)
     rollbacks = RollbackReports()
-    records = Records(RedisBackend(client, guard), cipher, NewestSeen(rollbacks))
+    records = Records(RedisBackend(nodes, guard), cipher, NewestSeen(rollbacks))
     return Storage(
         "redis",
-        RequestMemo(EncryptedStore(GuardedStore(RedisStore(client=client), guard), cipher)),
+        RequestMemo(EncryptedStore(GuardedStore(RedisStore(client=RoutedRedis(nodes)), guard), cipher)),
         records,
         Leases(records),
-        RedisNumbers(client, guard),
-        FlooredCounters(RedisCounters(client, guard), rollbacks),
-        RedisDatedSets(client, guard),
-        Reserve(RedisMemory(client, guard)),
+        RedisNumbers(nodes, guard),
+        FlooredCounters(RedisCounters(nodes, guard), rollbacks),
+        RedisDatedSets(nodes, guard),
+        Reserve(RedisMemory(nodes, guard)),
         rollbacks,
-        client.aclose,
+        nodes.close,
     )
 
 

@@ -12,11 +12,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from m365_mcp import logs
 from m365_mcp.storage.guard import Guard
+from m365_mcp.storage.redis_nodes import RedisNodes
 
 SHARE = 0.7  # of maxmemory, for everybody; the rest is the reserve
 ASK_SECONDS = 1.0
@@ -97,19 +97,20 @@ async def unlimited() -> Memory:
 
 @dataclass(frozen=True)
 class RedisMemory:
-    """Asks Redis for its memory (`INFO memory`)."""
+    """Asks Redis for its memory (`INFO memory`); in a cluster, the node that is fullest counts."""
 
-    client: Redis
+    nodes: RedisNodes
     guard: Guard
 
     async def __call__(self) -> Memory | None:
         """Return the memory; None when the Redis user may not ask. Raises StorageUnavailable."""
         async with self.guard.within_limits():
             try:
-                found = await self.client.info("memory")
+                found = await asyncio.gather(*(client.info("memory") for client in await self.nodes.each()))
             except ResponseError:
                 return None
-        return Memory(int(found.get("used_memory", 0)), int(found.get("maxmemory", 0)))
+        memories = [Memory(int(one.get("used_memory", 0)), int(one.get("maxmemory", 0))) for one in found]
+        return max(memories, key=lambda memory: memory.used / memory.maximum if memory.maximum else 0.0)
 
 
 _NO_MAXIMUM = "set maxmemory and maxmemory-policy noeviction in Redis, so that strangers cannot fill its machine"
