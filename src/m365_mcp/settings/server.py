@@ -131,9 +131,7 @@ class ServerSettings(BaseSettings):
         examples=[DEFAULT_REDIS_URL],
     )
     mcp_data_dir: Path | None = Field(
-        None,
-        description="Folder of the store on disk. Unset: the user's data folder.",
-        examples=["/var/lib/m365-mcp"],
+        None, description="Folder of the store on disk. Unset: the user's data folder.", examples=["/var/lib/m365-mcp"]
     )
     mcp_workers: Annotated[int, AfterValidator(checks.check_workers)] = Field(
         1,

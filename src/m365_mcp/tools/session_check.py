@@ -50,9 +50,13 @@ class SessionCheck(Middleware):
         return await call_next(context)
 
     async def _authenticate(self, access: AccessToken) -> None:
-        """Authenticate the request anew. FastMCP 4.2's `get_access_token` asks the request's scope first."""
+        """Authenticate the request anew. FastMCP 4.2's `get_access_token` asks the request's scope first.
+
+        Where that fails, the client gets a 401 or 503 in the place of the error; see `web.ended_calls`.
+        """
         scope = get_http_request().scope
+        scope["user"] = UnauthenticatedUser()
         found = await self._read_anew(access)
-        scope["user"] = UnauthenticatedUser() if found is None else AuthenticatedUser(found)
         if found is None:
-            raise SignInNeeded  # the client gets a 401 instead; see `web.ended_calls`
+            raise SignInNeeded
+        scope["user"] = AuthenticatedUser(found)

@@ -1,8 +1,9 @@
-"""Challenges a client whose call found its session ended; see `tools.session_check`.
+"""Challenges a client whose call found its session ended, or no store to ask; see `tools.session_check`.
 
 By then the request is with the tool, whose error the client would read in a response of status 200. So that response
 is left out, and the request goes once more to FastMCP's check of the token, which now finds nobody signed in. Its 401,
-with the reason that `web.error_override` adds, has the client sign in again.
+with the reason that `web.error_override` adds, has the client sign in again; for an outage, `web.error_override` makes
+it a 503.
 """
 
 from __future__ import annotations
