@@ -206,7 +206,16 @@ def test_redis_that_hides_its_configuration_is_no_failure(setup: Setup, tmp_path
 
 def test_port_of_another_program_is_found(setup: Setup) -> None:
     """The port of Redis is taken by another program; that of the running server is its own."""
-    assert setup.wrong(MCP_PORT=str(setup.redis.port)) == [("port", "fail", "port_in_use")]
+    taken = ("port", "fail", "port_in_use")
+    wrong_secret = {"AZURE_CLIENT_SECRET": "another~secret.of.this.application"}
+
+    assert setup.wrong(MCP_PORT=str(setup.redis.port)) == [taken]
+    assert setup.wrong(MCP_PORT=str(setup.redis.port), **wrong_secret)[1:] == [taken]
+
+
+def test_proxy_is_not_asked_for_this_machine(setup: Setup) -> None:
+    """The port and a public URL on this machine are reached directly, whatever NO_PROXY says."""
+    assert setup.wrong(HTTP_PROXY="http://127.0.0.1:1", NO_PROXY="") == []
 
 
 def test_url_without_an_answer_is_a_warning_inside_and_a_failure_outside(setup: Setup) -> None:

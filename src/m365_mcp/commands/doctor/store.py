@@ -17,6 +17,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from m365_mcp.commands.doctor.examination import Check, Warn
 from m365_mcp.commands.doctor.reaching import why_unreachable
 from m365_mcp.errors import (
+    CertificateNotTrusted,
     M365Error,
     NotChecked,
     StorageUnavailable,
@@ -33,6 +34,7 @@ from m365_mcp.storage.redis_client import connect
 SLOW_SECONDS = 0.1
 FULL = 0.8
 _PINGS = 5
+_NAME_AUTHORITY = "Name a PEM file with the certificate authority in REDIS_URL: ?ssl_ca_certs=/path/to/file.pem."
 _UNTOLD = "Ask whoever runs Redis."
 
 
@@ -83,6 +85,10 @@ class StoreChecks:
         why = why_unreachable(error, f"tcp://{host}:{port}")
         if isinstance(error, ResponseError):
             return StorageUnavailable("Redis responds to PING with an error.", advice=_UNTOLD)
+        if isinstance(why, CertificateNotTrusted):
+            if why.advice == CertificateNotTrusted.advice:
+                why.advice = _NAME_AUTHORITY
+            return why
         why.advice = "Check REDIS_URL, that Redis runs, and that this machine or pod may connect to it."
         return why
 
