@@ -119,7 +119,7 @@ async def tls_server() -> AsyncIterator[int]:
 async def test_certificate_of_redis_is_trusted_by_its_url() -> None:
     """Redis has an option of its own for the authority; SSL_CERT_FILE does not count for it."""
     async with tls_server() as port:
-        store = StoreChecks(f"rediss://127.0.0.1:{port}")
+        store = StoreChecks(f"rediss://127.0.0.1:{port}", nothing)
         with pytest.raises(M365Error) as caught:
             await store.connect()
         await store.close()

@@ -106,7 +106,7 @@ async def examine_from_outside(url: NormalUrl, console: Console, *, as_json: boo
 def _store_checks(container: Container) -> StoreChecks | None:
     if container.storage.kind != "redis":
         return None
-    return StoreChecks(container.settings.redis_url or DEFAULT_REDIS_URL)
+    return StoreChecks(container.settings.redis_url or DEFAULT_REDIS_URL, container.storage.ping)
 
 
 async def _examine(
