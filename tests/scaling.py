@@ -35,7 +35,7 @@ BUSY_HOURS = 6  # the sends of a day, in such hours
 CLIENTS = 2  # of a person
 TOKENS = 2  # Microsoft's tokens are longer than the simulator's
 USED = 0.5  # of a core, and of Redis's memory, so that one replica or a burst has room
-READ_MILLISECONDS, SEND_MILLISECONDS = 6.4, 13.5  # of a core; `make bench` measures them on your machine
+READ_MILLISECONDS, SEND_MILLISECONDS = 1.9, 6.4  # of a core, as docs/performance.md has them
 REPLICAS = 2  # at least
 
 

@@ -145,6 +145,23 @@ def test_record_that_cannot_be_rendered_stops_no_other() -> None:
     assert [json.loads(line)["api"]["operation"] for line in disk.lines] == ["audit.records_lost", "sessions end"]
 
 
+def test_line_that_another_process_has_torn_is_ended(tmp_path: Path) -> None:
+    """Two workers have the file open; what one leaves torn swallows no record of the other."""
+    path = tmp_path / "audit.ndjson"
+    one, other = FileOutput(path), FileOutput(path)
+    one.write([b"one\n"])
+    other.write([b"two\n"])
+    with path.open("ab") as died:
+        died.write(b'{"torn')
+
+    one.write([b"three\n"])
+    other.write([b"four\n"])
+
+    assert path.read_bytes() == b'one\ntwo\n{"torn\nthree\nfour\n'
+    one.close()
+    other.close()
+
+
 def test_file_is_private_and_a_torn_line_is_ended(tmp_path: Path) -> None:
     """The file is for its owner only; what a dying process left of a line stays a line of its own."""
     path = tmp_path / "audit"
@@ -271,6 +288,18 @@ def test_outage_ends_without_a_new_record(tmp_path: Path) -> None:
     output.close()
 
     assert collector.lines == [b"one\n"]
+
+
+def test_file_that_is_sent_while_the_spool_is_measured_counts_nothing(tmp_path: Path) -> None:
+    """Between the list of files and the look at one, the sender may remove it; a link to nothing stands for that."""
+    spool = Spool(tmp_path, 10 * BLOCK, gauge())
+    spool.append([b"one\n"])
+    (tmp_path / f"0{spool.batch()[0].name}").symlink_to(tmp_path / "gone")
+    again = Spool(tmp_path, 10 * BLOCK, gauge())
+
+    again.append([b"two\n"])
+
+    assert len(again.batch()) == 3
 
 
 def test_full_spool_refuses_and_has_room_again_when_lines_are_sent(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +15,8 @@ import pytest
 
 from m365_mcp.auth.mcp_tokens import RememberedAccess
 from m365_mcp.tools import TOOLSETS, name_of, tools_for, writes
-from tests.attacks.serving import post_mcp
+from m365_mcp.web.mcp_requests import LATE_SECONDS
+from tests.attacks.serving import HEADERS, post_mcp, serving
 from tests.e2e.programs import Redis
 from tests.inprocess import EVERY_TOOLSET, Tokens, World
 from tests.test_rolled_back_store import Lab, lab
@@ -95,14 +98,57 @@ async def test_mail_of_a_session_that_ended_elsewhere_does_not_leave(redis: Redi
         assert len(await two.one.sent()) == 1
 
 
+@pytest.mark.parametrize("seconds", [0, 2])
+async def test_mail_whose_body_comes_after_the_end_of_the_session_does_not_leave(seconds: int) -> None:
+    """A request that was let in before the end of the session brings its body afterwards, on the same replica."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "send_mail", "arguments": MAIL}}
+    raw = json.dumps(message).encode()
+    async with serving(mcp_metrics_port=0, mcp_session_cache_seconds=seconds) as world:
+        tokens = await world.sign_in()
+
+        async def late() -> AsyncIterator[bytes]:
+            yield raw[:10]
+            await asyncio.sleep(2 * LATE_SECONDS)
+            await revoke(world, tokens)
+            yield raw[10:]
+
+        headers = {**HEADERS, "Authorization": f"Bearer {tokens.access}", "Content-Type": "application/json"}
+        async with world.http() as http:
+            reply = await http.post("/mcp", content=late(), headers=headers)
+
+        assert reply.status_code == 401
+        assert await world.sent() == []
+
+
+async def test_call_that_is_cancelled_while_the_store_is_asked_is_no_sign_out(redis: Redis) -> None:
+    """In a server that keeps MCP sessions, the client reads that its call was cancelled, and keeps its tokens."""
+    async with replicas(redis, fastmcp_stateless_http=False) as two:
+        tokens = await two.other.sign_in()
+        post = await connected(two.other, tokens)
+        await post("get_my_profile")
+        redis.program.send(signal.SIGSTOP)
+        try:
+            sending = asyncio.create_task(post("send_mail", **MAIL))
+            await asyncio.sleep(0.3)
+            await post("", {"method": "notifications/cancelled", "params": {"requestId": 1}})
+            reply = await sending
+        finally:
+            redis.program.send(signal.SIGCONT)
+
+        assert reply.status_code == 200
+        assert "error" in reply.json()
+        assert await two.one.sent() == []
+
+
 async def connected(world: World, tokens: Tokens) -> Callable[..., Any]:
     """Initialize, and return what calls a tool in that MCP session."""
     params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
     begun = await post_mcp(world, tokens.access, {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})
     headers = {name: value for name, value in begun.headers.items() if name == "mcp-session-id"}
 
-    async def post(tool: str, **arguments: Any) -> httpx2.Response:
-        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    async def post(tool: str, notification: dict[str, Any] | None = None, **arguments: Any) -> httpx2.Response:
+        called = {"id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+        message = {"jsonrpc": "2.0", **(notification or called)}
         return await post_mcp(world, tokens.access, message, **headers)
 
     return post

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.attacks.serving import serving
+from tests.attacks.serving import HEADERS, serving
 from tests.inprocess import World
 from tests.web.asgi_layers import layers_of
 
@@ -106,3 +106,18 @@ async def test_list_of_one_person_serves_another() -> None:
             await grace.ask(OLD, {}, 7)
 
         assert passed[-1] == "ToolLists"
+
+
+async def test_list_with_deeply_nested_parameters_is_answered() -> None:
+    """What the parser still reads at this depth may be too deep to be written again."""
+    async with serving(mcp_metrics_port=0, m365_send_approval="external") as world:
+        headers = {**HEADERS, "Authorization": f"Bearer {(await world.sign_in()).access}"}
+        statuses = set()
+        async with world.http() as http:
+            for depth in range(900, 1000):
+                params = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+                raw = b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":' + params + b"}"
+                reply = await http.post("/mcp", content=raw, headers={**headers, "Content-Type": "application/json"})
+                statuses.add(reply.status_code)
+
+    assert statuses <= {200, 400}

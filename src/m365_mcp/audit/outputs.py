@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 if sys.platform == "win32":
     fcntl = None
@@ -40,7 +40,7 @@ class StandardOutput:
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Write the lines at once; workers write to one pipe, which would mix long writes while it is full."""
-        with _alone_on(sys.stdout):
+        with _alone_on(sys.stdout.fileno()):
             sys.stdout.buffer.write(b"".join(lines))
             sys.stdout.buffer.flush()
 
@@ -49,25 +49,25 @@ class StandardOutput:
 
 
 @contextmanager
-def _alone_on(stream: TextIO) -> Iterator[None]:
-    """Have other processes that write to the same stream wait, where the system can lock it."""
+def _alone_on(descriptor: int) -> Iterator[None]:
+    """Have other processes that write to the same file or stream wait, where the system can lock it."""
     is_locked = False
     if fcntl is not None:
         with suppress(OSError):
-            fcntl.lockf(stream.fileno(), fcntl.LOCK_EX)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX)
             is_locked = True
     try:
         yield
     finally:
         if fcntl is not None and is_locked:
-            fcntl.lockf(stream.fileno(), fcntl.LOCK_UN)
+            fcntl.lockf(descriptor, fcntl.LOCK_UN)
 
 
 @dataclass
 class FileOutput:
     """Appends to a file, and returns only when the disk has the lines.
 
-    Several processes may append to one file: each write is one call, and every line names its chain.
+    Several processes may append to one file, one at a time; every line names its chain.
 
     Attributes:
         path: the file; it is made if it is missing, readable by its owner only.
@@ -75,7 +75,6 @@ class FileOutput:
 
     path: Path
     _file: int | None = field(default=None, init=False, repr=False)
-    _is_torn: bool = field(default=False, init=False)
 
     def resume(self) -> None:
         """Return: an earlier process has left nothing."""
@@ -84,16 +83,15 @@ class FileOutput:
         """Append the lines and wait for the disk. Raises OSError; a torn line is ended before the next write."""
         if self._file is None:
             self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-            self._is_torn = _ends_in_a_line(self._file)
-        content = (b"\n" if self._is_torn else b"") + b"".join(lines)
         try:
-            written = os.write(self._file, content)
-            self._is_torn = written != len(content)
+            with _alone_on(self._file):
+                content = (b"\n" if _is_torn(self._file) else b"") + b"".join(lines)
+                written = os.write(self._file, content)
             os.fsync(self._file)
         except OSError:
             self.close()  # the folder may have been replaced, as a volume that was mounted again
             raise
-        if self._is_torn:
+        if written != len(content):
             raise OSError("the disk took a part of the lines only")
 
     def close(self) -> None:
@@ -103,7 +101,7 @@ class FileOutput:
             self._file = None
 
 
-def _ends_in_a_line(file: int) -> bool:
-    """Return whether the last line of a file has no end, because a process died while it wrote."""
+def _is_torn(file: int) -> bool:
+    """Return whether the last line has no end, because a process died while it wrote, or the disk was full."""
     size = os.fstat(file).st_size
     return size > 0 and os.pread(file, 1, size - 1) != b"\n"

@@ -84,7 +84,7 @@ class Spool:
         chosen: list[Path] = []
         total = 0
         for file in self._files():
-            total += file.stat().st_size
+            total += _size_of(file)
             if chosen and total > BATCH_BYTES:
                 break
             chosen.append(file)
@@ -109,7 +109,7 @@ class Spool:
         is_old = time.monotonic() - self._measured_at > MEASURED_SECONDS
         if is_old or self._bytes < 0 or self._bytes + needed > self.max_bytes:
             self._measured_at = time.monotonic()
-            measured = sum(_on_disk(entry.stat().st_size) for entry in self._files())
+            measured = sum(_on_disk(_size_of(file)) for file in self._files())
             with self._lock:
                 self._bytes = measured
             self.size.set(measured)
@@ -119,6 +119,14 @@ class Spool:
         with self._lock:
             self._bytes = max(0, self._bytes + difference)
             self.size.set(self._bytes)
+
+
+def _size_of(file: Path) -> int:
+    """Return the bytes of a file; none if it has been sent and removed meanwhile."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _locks(folder: int) -> bool:

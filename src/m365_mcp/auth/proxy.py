@@ -9,6 +9,7 @@ client has its successor.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from starlette.routing import Route
 from m365_mcp.auth import sign_in_events
 from m365_mcp.auth.callback_endpoint import CallbackEndpoint
 from m365_mcp.auth.client_metadata.clients import authenticator_of, clients_of
+from m365_mcp.auth.client_metadata.documents import STALE_SECONDS
 from m365_mcp.auth.client_secrets import issue_secret
 from m365_mcp.auth.consent import ConsentPage
 from m365_mcp.auth.mcp_tokens import McpTokens
@@ -114,12 +116,18 @@ class EntraProxy(CallbackEndpoint):
         """Return the client with that id, restricted to its own redirect URIs, or None."""
         if self._cimd_manager is not None and self._cimd_manager.is_cimd_client_id(client_id):
             # FastMCP 4.2 would look for a registration first. There is one if an older FastMCP has read the document.
-            client = await self._cimd_manager.get_client(client_id) or await self._client_store.get(key=client_id)
+            client = await self._cimd_manager.get_client(client_id) or await self._older_client(client_id)
         else:
             client = await super().get_client(client_id)
         if client is not None:
             sign_in_events.current().client_name = client.client_name
         return restricted(client, self._allowed_uris)
+
+    async def _older_client(self, client_id: str) -> OAuthClientInformationFull | None:
+        """Return what an older FastMCP kept of a document, for as long as a document is used without a fetch."""
+        found = await self._client_store.get(key=client_id)
+        is_fresh = found is not None and time.time() - (found.cimd_fetched_at or 0.0) < STALE_SECONDS
+        return found if is_fresh else None
 
     async def _keep_client(self, client: OAuthClientInformationFull) -> bool:
         """Keep what is stored about a client with which somebody signs in or refreshes; False if it was just dropped.

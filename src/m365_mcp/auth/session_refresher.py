@@ -66,6 +66,7 @@ class SessionRefresher:
     scope: str
     wait_seconds: float = WAIT_SECONDS
     _running: dict[str, asyncio.Task[Session | None]] = field(default_factory=dict, init=False, repr=False)
+    _endings: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
     _failures: TTLCache[str, M365Error] = field(
         default_factory=lambda: TTLCache(MAX_PAUSES, PAUSE_SECONDS), init=False, repr=False
     )
@@ -175,7 +176,11 @@ class SessionRefresher:
     async def _note_refusal(self, session: Session, error: M365Error) -> None:
         """End the session if a new sign-in changes the refusal; otherwise leave a line for the operator."""
         if ends_session(error, "refresh_token"):
-            await self.end_sign_in(session, error)
+            # What has begun to end, ends: with its record, and without the mail that waits.
+            ending = asyncio.create_task(self.end_sign_in(session, error))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            await asyncio.shield(ending)
         elif not isinstance(error, Unavailable):
             known = {"code": error.code, "aadsts": aadsts_of(error), "advice": error.administrator_advice}
             _log.warning("refresh_refused", object_id=session.object_id, **known)

@@ -172,6 +172,8 @@ class Leases:
                 yield [Write(_COLLECTION, lease.name, None) for lease in leases]
         except BaseException:
             _mark(leases, is_released=False)
+            for lease in leases:
+                lease.sure_until = 0.0  # it may have been deleted, and have a new holder
             raise
 
     async def is_held(self, name: str) -> bool:

@@ -18,9 +18,12 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp_types import CallToolRequestParams
 from starlette.authentication import UnauthenticatedUser
 
+from m365_mcp import logs
 from m365_mcp.auth.mcp_tokens import RememberedAccess
-from m365_mcp.errors import M365Error, SignInNeeded
+from m365_mcp.errors import InternalError, M365Error, SignInNeeded
 from m365_mcp.tools import Tool, name_of, writes
+
+_log = logs.get(__name__)
 
 
 class SessionCheck(Middleware):
@@ -47,6 +50,9 @@ class SessionCheck(Middleware):
                 await self._authenticate(access)
             except M365Error as error:
                 raise ToolError(error.explain(), log_level=logging.DEBUG) from error
+            except Exception as fault:  # FastMCP 4.2 would pass its text on to the client
+                _log.exception("session_check_failed")
+                raise ToolError(InternalError().explain(), log_level=logging.DEBUG) from fault
         return await call_next(context)
 
     async def _authenticate(self, access: AccessToken) -> None:
@@ -55,8 +61,11 @@ class SessionCheck(Middleware):
         Where that fails, the client gets a 401 or 503 in the place of the error; see `web.ended_calls`.
         """
         scope = get_http_request().scope
-        scope["user"] = UnauthenticatedUser()
-        found = await self._read_anew(access)
+        try:
+            found = await self._read_anew(access)
+        except M365Error:
+            scope["user"] = UnauthenticatedUser()
+            raise
+        scope["user"] = UnauthenticatedUser() if found is None else AuthenticatedUser(found)
         if found is None:
             raise SignInNeeded
-        scope["user"] = AuthenticatedUser(found)

@@ -7,16 +7,19 @@
 - A body that is no message of JSON-RPC: the SDK answers with `-32602`, without the id, in the words of Pydantic.
 - A body in a coding or a media type that is not served: the SDK answers "Parse error", or plain text.
 
-Only authenticated requests are looked into; the others are challenged as before.
+Only authenticated requests are looked into; the others are challenged as before. The session of a request was read
+before its body, so a body that comes late counts like a session that was read for an earlier request.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from http import HTTPStatus
 from typing import Any
 
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import (
     INVALID_REQUEST,
@@ -30,11 +33,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from m365_mcp.auth.mcp_tokens import RememberedAccess
 from m365_mcp.web.bodies import SERVED_CODINGS, WRONG_CODING, is_coded, limited, too_large
 from m365_mcp.web.protocol_version import with_version_of_body
 
 NO_JSON = object()
 _MESSAGE = "m365_mcp.message"  # in the scope, so that nobody behind parses the body again
+_BEGAN = "m365_mcp.began"  # when the request was authenticated, in monotonic seconds
+LATE_SECONDS = 0.1  # for a body: `tools.session_check` then reads the session again before a tool writes
 _SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_ECHO = 256  # characters of a client's text in an answer
 
@@ -60,10 +66,12 @@ class McpRequests:
             await self._app(scope, receive, send)
             return
         refusal = _refuse_headers(Headers(scope=scope))
-        await (refusal or self._limited)(scope, receive, send)
+        await (refusal or self._limited)({**scope, _BEGAN: time.monotonic()}, receive, send)
 
     async def _check_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = await receive()  # the limit above has joined the parts of the body
+        if time.monotonic() - scope[_BEGAN] > LATE_SECONDS:
+            scope = {**scope, "user": AuthenticatedUser(RememberedAccess(**dict(scope["user"].access_token)))}
         message = _parse(first.get("body", b""))
         if refusal := _refuse_message(message):
             await refusal(scope, receive, send)

@@ -33,6 +33,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from m365_mcp.errors import (
     DEFAULT_WAIT_SECONDS,
     ApprovalTooOften,
+    ClientMetadataUnavailable,
     M365Error,
     SignInReloaded,
     StorageUnavailable,
@@ -144,8 +145,12 @@ class _Count:
 
 
 def _refuses(status: int) -> bool:
+    if status < 400:
+        return False  # whatever was noted on the way
     error = request_error.noted()  # which takes the place of what FastMCP responds to an outage
-    return 400 <= (status if error is None else error.status) < 500
+    # Anybody can name a document that cannot be fetched, so that is no outage of ours.
+    is_theirs = isinstance(error, ClientMetadataUnavailable)
+    return is_theirs or 400 <= (status if error is None else error.status) < 500
 
 
 class RateLimits:

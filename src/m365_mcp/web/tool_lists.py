@@ -24,6 +24,7 @@ from m365_mcp.web.mcp_requests import message_of
 MAX_ANSWERS = 32
 MAX_PARAMETERS = 4096  # characters of JSON; no client says more of itself
 _READ_HEADERS = ("accept", "content-type", "last-event-id")  # besides those of MCP
+_SESSION_ID = "mcp-session-id"  # `McpSessions` has clients send one, and stateless servers do not read it
 _KEPT_HEADERS = {b"content-type", b"content-length", b"cache-control"}
 
 
@@ -70,13 +71,16 @@ def _key(scope: Scope, message: Any) -> Hashable | None:
         return None
     if not message.keys() <= {"jsonrpc", "id", "method", "params"} or not _is_plain(message.get("id")):
         return None
-    parameters = json.dumps(message.get("params"), sort_keys=True)
+    try:
+        parameters = json.dumps(message.get("params"), sort_keys=True)
+    except RecursionError:  # this is deeper in the stack than what has parsed the message
+        return None
     if len(parameters) > MAX_PARAMETERS:
         return None
     headers = sorted(
         (name, value)
         for name, value in Headers(scope=scope).items()
-        if name in _READ_HEADERS or name.startswith("mcp-")
+        if name in _READ_HEADERS or (name.startswith("mcp-") and name != _SESSION_ID)
     )
     return (tuple(scope["auth"].scopes), tuple(headers), parameters)
 

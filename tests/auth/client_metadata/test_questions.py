@@ -59,17 +59,20 @@ class Away(CIMDFetcher):
         raise CIMDFetchError("no answer")
 
 
-async def test_registration_that_an_older_fastmcp_made_of_a_document_counts_while_there_is_no_document() -> None:
-    """FastMCP once stored the clients of documents, and their people go on."""
+@pytest.mark.parametrize(("days", "counts"), [(1, True), (31, False)])
+async def test_registration_that_an_older_fastmcp_made_of_a_document_counts_for_thirty_days(
+    days: int, counts: bool
+) -> None:
+    """FastMCP once stored the clients of documents, and their people go on, as without it."""
     async with running() as world:
         manager = world.container.auth._cimd_manager
         assert manager is not None
         manager._fetcher = Away()
         before = await world.container.auth.get_client(CLIENT)
         old = ProxyDCRClient(client_id=CLIENT, redirect_uris=[AnyUrl(CALLBACK)], client_name="Old")
+        old.cimd_fetched_at = time.time() - days * 24 * 3600
         await world.container.auth._client_store.put(key=CLIENT, value=old)
         found = await world.container.auth.get_client(CLIENT)
 
     assert before is None
-    assert found is not None
-    assert found.client_name == "Old"
+    assert (found is not None and found.client_name == "Old") is counts
