@@ -247,12 +247,13 @@ def test_every_check_is_documented(setup: Setup) -> None:
     assert documented == [check["name"] for check in setup.report()["checks"]]
 
 
-def test_slow_redis_is_found(setup: Setup) -> None:
-    """Every command takes a quarter of a second."""
-    with delayed(setup.redis.port, 0.25) as port:
+@pytest.mark.parametrize(("seconds", "name"), [(0.11, "store_latency"), (0.4, "store_connection")])
+def test_slow_redis_is_found(setup: Setup, seconds: float, name: str) -> None:
+    """Every command takes long; or so long that the server gives up before it is connected."""
+    with delayed(setup.redis.port, seconds) as port:
         found = setup.wrong(REDIS_URL=setup.redis.url.replace(str(setup.redis.port), str(port)))
 
-    assert found == [("store_latency", "fail", "store_slow")]
+    assert found == [(name, "fail", "store_slow")]
 
 
 def test_report_for_people_explains_what_needs_doing(setup: Setup) -> None:

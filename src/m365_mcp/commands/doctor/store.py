@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from m365_mcp.commands.doctor.examination import Check, Warn
 from m365_mcp.commands.doctor.reaching import why_unreachable
@@ -94,7 +95,7 @@ class StoreChecks:
         try:
             await self.ping()
         except StorageUnavailable as error:
-            raise _of_refusal(error.__cause__) or error from error
+            raise _of_refusal(error.__cause__) or _of_time(error.__cause__) or error from error
 
     async def _greet(self, client: Redis) -> None:
         try:
@@ -104,8 +105,8 @@ class StoreChecks:
 
     async def _find_nodes(self) -> list[Redis]:
         """Return the clients of all nodes that have keys. Raises M365Error for a replica or a cluster without slots."""
-        info = await self._read_info(self._redis)
         try:
+            info = await self._read_info(self._redis)
             if info.get("cluster_enabled") == 1:
                 await self._redis.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
             elif info.get("role") == "slave":
@@ -114,7 +115,8 @@ class StoreChecks:
         except (RedisError, OSError) as error:
             if _of_refusal(error):
                 raise StorePermissionMissing(advice=_ALLOW_SLOTS) from error
-            raise StorageUnavailable("The Redis cluster does not serve all of its keys.", advice=_UNTOLD) from error
+            unserved = StorageUnavailable("The Redis cluster does not serve all of its keys.", advice=_UNTOLD)
+            raise _of_time(error) or unserved from error
 
     async def _why(self, error: Exception, client: Redis) -> M365Error:
         if isinstance(error, AuthenticationError) or "NOAUTH" in str(error):
@@ -207,6 +209,12 @@ async def _outcome(look: Callable[[Redis], Awaitable[None]], client: Redis) -> W
 
 def _severity(outcome: Warn | M365Error) -> int:
     return 1 if isinstance(outcome, Warn) else 0 if isinstance(outcome, NotChecked) else 2
+
+
+def _of_time(error: BaseException | None) -> StoreSlow | None:
+    """Return what a time-out after a good PING means: connecting and asking take longer than the server waits."""
+    is_late = isinstance(error, TimeoutError | RedisTimeoutError)
+    return StoreSlow("Redis responds to PING, and too slowly for the server.") if is_late else None
 
 
 def _of_refusal(error: BaseException | None) -> StorePermissionMissing | None:
