@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from structlog.testing import capture_logs
 from m365_mcp import settings
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.person import PersonId
-from m365_mcp.storage import redis_client
+from m365_mcp.storage import backends, redis_client
 from m365_mcp.storage.counters import Change
 from m365_mcp.storage.dated_sets import Bounds
 from m365_mcp.storage.encryption import RecordCipher
@@ -24,7 +25,7 @@ from m365_mcp.storage.opening import Storage, open_storage
 from m365_mcp.storage.records import ABSENT, Versioned, Write
 from m365_mcp.storage.redis_nodes import Address, RedisNodes
 from tests.ids import IDS
-from tests.redis_cluster import Cluster, admin, freeze, is_ok, primary_of_first_slots, running_cluster, thaw
+from tests.redis_cluster import Cluster, admin, freeze, is_ok, primary_of_first_slots, running_cluster, state, thaw
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -192,9 +193,51 @@ def move_slot(cluster: Cluster, key: str, source: Any, target: Any) -> None:
         old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])  # type: ignore[no-untyped-call]
         names = old.execute_command("CLUSTER GETKEYSINSLOT", slot, 100)  # type: ignore[no-untyped-call]
         old.migrate("127.0.0.1", target.port, names, 0, 5000, auth=target.password)
-        for client in (new, old):
+    rest = [node for node in cluster.primaries if node not in (source, target)]
+    for node in (target, source, *rest):
+        with admin(node) as client:
             client.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[1])  # type: ignore[no-untyped-call]
+    epoch = state(target)["cluster_current_epoch"]  # until all nodes know it, the next move could have the same one
+    cluster.wait_until(lambda node: state(node)["cluster_current_epoch"] == epoch)
     assert names
+
+
+async def test_keys_whose_slot_moves_while_they_are_listed_are_listed_once(storage: Storage, cluster: Cluster) -> None:
+    """A key that has moved to a node that was read before is found, and none comes twice."""
+    writes = [Write("m365-sends", person.digest(), VALUE, 60) for person in PEOPLE]
+    await storage.records.create(*writes)
+    first, *_, last = cluster.primaries
+    moving = next(name for write in writes if cluster.owner(name := f"m365-sends:{write.key}") is last)
+    listing = storage.records.keys("m365-sends")
+    listed = [await anext(listing)]
+    move_slot(cluster, moving, last, first)
+    listed += [key async for key in listing]
+    move_slot(cluster, moving, first, last)
+
+    assert cluster.owner(f"m365-sends:{listed[0]}") is first
+    assert sorted(listed) == sorted(write.key for write in writes)
+
+
+async def test_slots_that_do_not_come_to_rest_are_logged(storage: Storage, cluster: Cluster) -> None:
+    """When a slot moves during each scan, the list ends, and the log says that keys may be missing."""
+    first, *_, last = cluster.primaries
+    keys = [person.digest() for person in PEOPLE]
+    at_first = [key for key in keys if cluster.owner(f"m365-sends:{key}") is first][: backends.SCANS]
+    moving = next(key for key in keys if cluster.owner(f"m365-sends:{key}") is last)
+    places, new = [first, last], iter(at_first)  # the slot moves back and forth
+    await storage.records.create(*(Write("m365-sends", key, VALUE, 60) for key in (moving, next(new))))
+    listed = []
+    with capture_logs() as logged:
+        async for key in storage.records.keys("m365-sends"):
+            listed.append(key)
+            if key in at_first:  # once in each scan
+                places.reverse()
+                move_slot(cluster, f"m365-sends:{moving}", *places)
+                await storage.records.create(*(Write("m365-sends", key, VALUE, 60) for key in islice(new, 1)))
+    move_slot(cluster, f"m365-sends:{moving}", *reversed(places))
+
+    assert sorted(listed) == sorted([*at_first, moving])
+    assert [line["event"] for line in logged] == ["keys_listed_incompletely"]
 
 
 async def test_user_who_may_not_ask_is_told_what_to_allow(cluster: Cluster) -> None:
