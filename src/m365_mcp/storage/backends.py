@@ -21,9 +21,8 @@ from redis.exceptions import ResponseError, WatchError
 from m365_mcp import logs
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.redis_nodes import Command, RedisNodes
+from m365_mcp.storage.redis_scan import as_text, keys_of
 
-SCANS = 3  # of all nodes, while slots go to other nodes
-_MOVING = "run the command again when no slot of the Redis cluster moves"
 _log = logs.get(__name__)
 
 
@@ -124,7 +123,7 @@ class RedisBackend:
             return is_new, await self.get(collection, key)
         async with self._guard.within_limits():
             created, found = await self._nodes.run(text.name, partial(_create_and_get, text=text, name=name))
-        text_found = _as_text(found) if isinstance(found, bytes) else None
+        text_found = as_text(found) if isinstance(found, bytes) else None
         if text_found is None and found is not None:
             text_found = await self.get(collection, key)  # which knows what to do with it
         return bool(created), text_found
@@ -145,41 +144,9 @@ class RedisBackend:
         async with self._guard.within_limits():
             return await self._nodes.run(text.name, lambda client: _swap(client, text, old))
 
-    async def keys(self, collection: str) -> AsyncIterator[str]:
-        """Iterate over the keys with SCAN; leave out what is no text, because this server never stores one.
-
-        SCAN of a cluster misses keys that meanwhile change their node. So when a slot has another node afterwards, all
-        nodes are scanned again, and the log says when the slots do not come to rest.
-        """
-        async with self._guard.within_limits():
-            clients = await self._nodes.each()
-        returned: set[str] = set()
-        for _ in range(SCANS):
-            version = self._nodes.version
-            for client in clients:
-                async for key in self._keys_at(client, collection):
-                    if key not in returned:
-                        yield key
-                    if len(clients) > 1:  # a single Redis is scanned once
-                        returned.add(key)
-            async with self._guard.within_limits():
-                clients = await self._nodes.each()
-            if self._nodes.version == version:
-                return
-        _log.warning("keys_listed_incompletely", collection=collection, advice=_MOVING)
-
-    async def _keys_at(self, client: Redis, collection: str) -> AsyncIterator[str]:
-        """Iterate over the keys of a collection at one node."""
-        cursor: int | str = 0
-        while True:
-            options = {NEVER_DECODE: True}
-            async with self._guard.within_limits():
-                cursor, found = await client.scan(int(cursor), f"{collection}:*", 500, None, **options)
-            for name in map(_as_text, found):
-                if name is not None:
-                    yield name.partition(":")[2]
-            if not int(cursor):
-                return
+    def keys(self, collection: str) -> AsyncIterator[str]:
+        """Iterate over the keys with SCAN; leave out what is no text, because this server never stores one."""
+        return keys_of(self._nodes, self._guard, collection)
 
 
 def _creation(text: Text) -> Command:
@@ -222,13 +189,6 @@ async def _swap(client: Redis, text: Text, old: str | None) -> bool:
                 raise
             return False
     return True
-
-
-def _as_text(name: bytes | str) -> str | None:
-    try:
-        return name if isinstance(name, str) else name.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _is_no_text(error: UnicodeDecodeError | ResponseError) -> bool:
