@@ -22,6 +22,7 @@ class Front:
     Attributes:
         url: its address.
         targets: the servers that take turns.
+        is_alone: whether no server is behind it; then it responds with 503, as a load balancer does.
         redirect: the status and the address that every request is answered with.
         hidden: the beginnings of the paths that it does not pass on.
         max_header_bytes: the longest Authorization header that it passes on.
@@ -29,12 +30,15 @@ class Front:
 
     url: str = ""
     targets: list[str] = field(default_factory=list)
+    is_alone: bool = False
     redirect: str | None = None
     hidden: tuple[str, ...] = ()
     max_header_bytes: int = 100_000
 
     def answer(self, handler: BaseHTTPRequestHandler, target: str) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body for a request."""
+        if self.is_alone:
+            return 503, {"Content-Type": "text/html"}, b"<h1>Service Unavailable</h1>"
         if self.redirect is not None:
             return 308, {"Location": self.redirect + handler.path}, b""
         if handler.path.startswith(self.hidden) and self.hidden:

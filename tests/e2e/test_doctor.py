@@ -206,7 +206,16 @@ def test_redis_that_hides_its_configuration_is_no_failure(setup: Setup, tmp_path
 
 def test_port_of_another_program_is_found(setup: Setup) -> None:
     """The port of Redis is taken by another program; that of the running server is its own."""
-    assert setup.wrong(MCP_PORT=str(setup.redis.port)) == [("port", "fail", "port_in_use")]
+    taken = ("port", "fail", "port_in_use")
+    wrong_secret = {"AZURE_CLIENT_SECRET": "another~secret.of.this.application"}
+
+    assert setup.wrong(MCP_PORT=str(setup.redis.port)) == [taken]
+    assert setup.wrong(MCP_PORT=str(setup.redis.port), **wrong_secret)[1:] == [taken]
+
+
+def test_proxy_is_not_asked_for_this_machine(setup: Setup) -> None:
+    """The port and a public URL on this machine are reached directly, whatever NO_PROXY says."""
+    assert setup.wrong(HTTP_PROXY="http://127.0.0.1:1", NO_PROXY="") == []
 
 
 def test_url_without_an_answer_is_a_warning_inside_and_a_failure_outside(setup: Setup) -> None:
@@ -238,12 +247,13 @@ def test_every_check_is_documented(setup: Setup) -> None:
     assert documented == [check["name"] for check in setup.report()["checks"]]
 
 
-def test_slow_redis_is_found(setup: Setup) -> None:
-    """Every command takes a quarter of a second."""
-    with delayed(setup.redis.port, 0.25) as port:
+@pytest.mark.parametrize(("seconds", "name"), [(0.11, "store_latency"), (0.4, "store_connection")])
+def test_slow_redis_is_found(setup: Setup, seconds: float, name: str) -> None:
+    """Every command takes long; or so long that the server gives up before it is connected."""
+    with delayed(setup.redis.port, seconds) as port:
         found = setup.wrong(REDIS_URL=setup.redis.url.replace(str(setup.redis.port), str(port)))
 
-    assert found == [("store_latency", "fail", "store_slow")]
+    assert found == [(name, "fail", "store_slow")]
 
 
 def test_report_for_people_explains_what_needs_doing(setup: Setup) -> None:

@@ -50,6 +50,14 @@ def test_faults_of_the_way_in_are_told_apart(behind: Setup, front: Front) -> Non
     assert behind.wrong() == [("public_url", *WRONG)]
 
 
+def test_load_balancer_without_a_server_is_a_warning_inside_and_a_failure_outside(behind: Setup, front: Front) -> None:
+    """The doctor may run before the server does; clients must not meet that."""
+    front.is_alone = True
+
+    assert behind.wrong() == [("public_url", "warn", "public_url_unreachable")]
+    assert behind.wrong("--url", front.url) == [("public_url", *WRONG)]
+
+
 @pytest.mark.parametrize("path", ["/mcp", "/elsewhere"])
 def test_wrong_path_of_the_public_url_is_found(behind: Setup, front: Front, path: str) -> None:
     """A doubled /mcp, and a path that the proxy does not serve."""

@@ -11,6 +11,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from m365_mcp.errors import SettingsMistake
     from m365_mcp.settings import Settings
+    from m365_mcp.urls import NormalUrl
 
 
 def doctor(
@@ -30,7 +31,8 @@ def doctor(
         url: the public URL of a server; only what clients meet there is examined, and no settings are needed.
         as_json: print the report as JSON, as docs/doctor.md describes it, and nothing else.
     """
-    chosen = _settings_or_mistake() if url is None else None
+    address = None if url is None else _address(url)
+    chosen = _settings_or_mistake() if address is None else None
     import asyncio
 
     from m365_mcp import logs
@@ -38,9 +40,21 @@ def doctor(
 
     logs.configure("critical", "json")
     console = Console()
-    if chosen is None:
-        sys.exit(asyncio.run(examine_from_outside(str(url), console, as_json=as_json)))
-    sys.exit(asyncio.run(run_doctor(chosen, console, as_json=as_json)))
+    if chosen is not None:
+        sys.exit(asyncio.run(run_doctor(chosen, console, as_json=as_json)))
+    if address is not None:
+        sys.exit(asyncio.run(examine_from_outside(address, console, as_json=as_json)))
+
+
+def _address(url: str) -> NormalUrl:
+    """Return the public URL in its normal form; ends the command with exit code 2 where it has none."""
+    from m365_mcp.urls import read_url
+
+    try:
+        return read_url(url)
+    except ValueError as mistake:
+        Console(stderr=True).print(f"--url must be an http or https URL, such as https://mcp.example.com: {mistake}.")
+        sys.exit(2)
 
 
 def _settings_or_mistake() -> Settings | SettingsMistake:

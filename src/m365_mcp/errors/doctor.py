@@ -13,6 +13,8 @@ SetupMistake                       setup_mistake              what the doctor fi
   RedirectUriNotRegistered         redirect_uri_not_registered
   ScopeNotExposed                  scope_not_exposed
   StorePasswordRejected            store_password_rejected
+  StorePermissionMissing           store_permission_missing
+  StoreIsReplica                   store_is_replica
   StoreNotPersistent               store_not_persistent
   StoreEvicts                      store_evicts
   StoreSlow                        store_slow
@@ -131,6 +133,22 @@ class StorePasswordRejected(SetupMistake):
     code = "store_password_rejected"
     sentence = "Redis does not accept the user name or the password."
     advice = "Correct them in REDIS_URL, with special characters percent-encoded."
+
+
+class StorePermissionMissing(SetupMistake):
+    """Redis accepts the password, and refuses a command to this user (ACL)."""
+
+    code = "store_permission_missing"
+    sentence = "Redis does not allow its user a command that this server needs."
+    advice = "Allow the Redis user of REDIS_URL what this server needs: ACL SETUSER <user> ~* +@all -@dangerous +info."
+
+
+class StoreIsReplica(SetupMistake):
+    """Redis is a replica outside a cluster, which accepts no changes."""
+
+    code = "store_is_replica"
+    sentence = "The Redis of REDIS_URL is a replica, which accepts no changes."
+    advice = "Name the primary in REDIS_URL."
 
 
 class StoreNotPersistent(SetupMistake):

@@ -15,8 +15,10 @@ import httpx2
 from cryptography import x509
 
 from m365_mcp.commands.doctor.examination import Check, Warn
-from m365_mcp.commands.doctor.reaching import get
+from m365_mcp.commands.doctor.reaching import REQUEST_SECONDS, SIGN_IN, get
+from m365_mcp.entra import meanings
 from m365_mcp.entra.decipher import aadsts_codes
+from m365_mcp.entra.refusals import REFUSALS
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.errors import (
     AppRegistrationMistake,
@@ -25,6 +27,7 @@ from m365_mcp.errors import (
     ClientSecretRejected,
     ClockWrong,
     CredentialEndsSoon,
+    EntraUnavailable,
     M365Error,
     NotChecked,
     RedirectUriNotRegistered,
@@ -33,12 +36,13 @@ from m365_mcp.errors import (
 )
 from m365_mcp.settings import Settings
 from m365_mcp.settings.clouds import graph_scopes
+from m365_mcp.settings.identity import ORGANIZATIONS
 
 MAX_CLOCK_SECONDS = 120.0  # Entra's tokens are refused from five minutes on
 SOON = timedelta(days=30)
 _OF_CREDENTIAL = (ClientSecretRejected, ClientSecretExpired, ClientAssertionRejected)
-_UNKNOWN_APPLICATION = ("AADSTS700016", "AADSTS700011", "AADSTS7000112")
-_SIGN_IN = "Run m365-mcp doctor --sign-in, which finds it."
+_NOT_IN_TENANT = ("AADSTS700016", "AADSTS700011", "AADSTS7000229")
+_UNKNOWN_APPLICATION = (*_NOT_IN_TENANT, "AADSTS7000112")
 
 
 @dataclass
@@ -63,13 +67,14 @@ class EntraChecks:
         yield Check("clock", self.compare_clocks, ("entra_connection",))
         yield Check("tenant", self.find_tenants, ("entra_connection",))
         yield Check("client_id", self.find_application, ("tenant", "clock"))
-        yield Check("client_credential", self.prove_credential, ("client_id",))
-        yield Check("credential_end", self.see_end_of_credential, ("client_credential",))
+        yield Check("client_credential", self.prove_credential, ("tenant", "clock"), unless=("client_id",))
+        is_asked = self.settings.azure_client_secret is not None  # of the others, nothing is known at Entra ID
+        yield Check("credential_end", self.see_end_of_credential, ("client_credential" if is_asked else "settings",))
         yield Check("scope", self.find_scope, ("client_credential",))
 
     def redirect_uri(self) -> Check:
         """Return the check of the redirect URI; a wrong public URL is one cause of two failures."""
-        return Check("redirect_uri", self.find_redirect_uri, ("client_id",), unless="public_url")
+        return Check("redirect_uri", self.find_redirect_uri, ("tenant", "clock"), unless=("client_id", "public_url"))
 
     @property
     def _tenant(self) -> str:
@@ -110,25 +115,40 @@ class EntraChecks:
                 )
 
     async def find_application(self) -> None:
-        """Return when Entra knows the application, whatever it says of the credential."""
+        """Return when Entra knows the application: it gives a token, or refuses the credential only."""
         refusal = self._refusal(await self._ask(self._graph_scope))
-        if refusal is not None and refusal.reference in _UNKNOWN_APPLICATION:
+        if refusal is None or isinstance(refusal, _OF_CREDENTIAL):
+            return
+        if refusal.reference in _UNKNOWN_APPLICATION and not self._may_lack_consent(refusal):
             raise AppRegistrationMistake(
                 "Entra ID does not know AZURE_CLIENT_ID in this tenant, or the application is disabled.",
                 advice="Set AZURE_CLIENT_ID to the Application (client) ID of the app registration in this tenant.",
                 reference=refusal.reference,
             )
+        raise self._untold(refusal)
 
     async def prove_credential(self) -> None:
         """Return when Entra gives a token for the credential (RFC 6749 section 4.4)."""
         refusal = self._refusal(await self._ask(self._graph_scope))
-        if isinstance(refusal, _OF_CREDENTIAL):
-            raise refusal
         if refusal is not None:
-            raise NotChecked(
-                f"Entra ID gives this application no token of its own ({refusal.reference or refusal.code}).",
-                advice=_SIGN_IN,
-            )
+            raise refusal if isinstance(refusal, _OF_CREDENTIAL) or _is_unread_token(refusal) else self._untold(refusal)
+
+    def _may_lack_consent(self, refusal: M365Error) -> bool:
+        """Whether the application is of another tenant, and this one has not consented to it."""
+        return self.settings.azure_tenant_id == ORGANIZATIONS and refusal.reference in _NOT_IN_TENANT
+
+    def _untold(self, refusal: M365Error) -> NotChecked:
+        """Return what a refusal says that tells nothing of the application and its credential."""
+        if _is_unread_token(refusal):
+            return NotChecked("There is nothing to ask Entra ID with.", advice=refusal.administrator_advice)
+        if isinstance(refusal, EntraUnavailable):
+            return NotChecked("Entra ID does not respond to a token request.", advice="Run the doctor again later.")
+        sentence = f"Entra ID gives this application no token of its own ({refusal.reference or refusal.code})."
+        if not self._may_lack_consent(refusal):
+            return NotChecked(sentence, advice=SIGN_IN)
+        link = f"{self.settings.authority}/{self._tenant}/adminconsent?client_id={self.settings.azure_client_id}"
+        advice = f"If AZURE_CLIENT_ID is right, have an administrator of the tenant {self._tenant} consent at {link}"
+        return NotChecked(sentence, advice=advice)
 
     async def see_end_of_credential(self) -> None:
         """Return when the credential is good for 30 days more, by the certificate or by the application's record."""
@@ -182,12 +202,12 @@ class EntraChecks:
         url = f"{self.settings.authority}/{self.settings.azure_tenant_id}/oauth2/v2.0/authorize?{urlencode(query)}"
         response = await get(self.http, url)
         numbers = aadsts_codes({"error_description": response.text + response.headers.get("Location", "")})
-        if 50011 in numbers:
-            raise RedirectUriNotRegistered(
-                f"The app registration does not have the redirect URI {redirect}.", reference="AADSTS50011"
-            )
+        for number in numbers:
+            if number in REFUSALS and REFUSALS[number].meaning is meanings.REDIRECT_URI:
+                sentence = f"The app registration does not have the redirect URI {redirect}."
+                raise RedirectUriNotRegistered(sentence, reference=f"AADSTS{number}")
         if numbers:
-            raise NotChecked(f"Entra ID's page says AADSTS{numbers[0]}.", advice=_SIGN_IN)
+            raise NotChecked(f"Entra ID's page says AADSTS{numbers[0]}.", advice=SIGN_IN)
 
     @property
     def _graph_scope(self) -> str:
@@ -210,18 +230,24 @@ class EntraChecks:
     async def _application(self) -> dict[str, Any]:
         """Return the record of the application. Raises NotChecked where the application may not read it."""
         answer = await self._ask(self._graph_scope)
-        may_not = NotChecked("The application may not read its own record in Entra ID.", advice=_SIGN_IN)
+        may_not = NotChecked("The application may not read its own record in Entra ID.", advice=SIGN_IN)
         if isinstance(answer, M365Error):
             raise may_not
         url = f"{self.settings.graph}/v1.0/applications(appId='{self.settings.azure_client_id}')"
         try:
-            response = await self.http.get(url, headers={"Authorization": f"Bearer {answer['access_token']}"})
+            headers = {"Authorization": f"Bearer {answer['access_token']}"}
+            response = await self.http.get(url, headers=headers, timeout=REQUEST_SECONDS)
         except httpx2.HTTPError:
             raise may_not from None
         body = _json(response)
         if response.status_code != 200 or not isinstance(body, dict):
             raise may_not
         return body
+
+
+def _is_unread_token(refusal: M365Error | None) -> bool:
+    """Whether no request was made, because the federated token of this pod cannot be read."""
+    return isinstance(refusal, AppRegistrationMistake) and isinstance(refusal.__cause__, OSError)
 
 
 def _json(response: httpx2.Response) -> Any:

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from m365_mcp.commands.doctor.report import Finding, finding_of
-from m365_mcp.errors import M365Error, NotChecked, UnexpectedResponse
+from m365_mcp.errors import InternalError, M365Error, NotChecked, UnexpectedResponse
 
 CHECK_SECONDS = 20.0
+_FAULT = "Tell the people who make this server, with the names of the check and of the error."
 
 
 class Warn(Exception):
@@ -26,6 +27,20 @@ class Warn(Exception):
         self.is_end = is_end
 
 
+class Depends(Exception):
+    """A check failed, which counts only if another one has passed; else it waits for that one.
+
+    Args:
+        error: what has to be changed.
+        name: the other check.
+    """
+
+    def __init__(self, error: M365Error, name: str) -> None:
+        super().__init__(error.code)
+        self.error = error
+        self.name = name
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that the doctor looks at.
@@ -33,17 +48,17 @@ class Check:
     Attributes:
         name: a word of docs/doctor.md.
         run: returns when it is right. Raises Warn where something should be changed, NotChecked where it cannot be
-            told, and another M365Error where something has to be changed.
+            told, Depends where that is another check's to say, and another M365Error where something has to be changed.
         after: the checks that must pass first.
         beside: a check that fails for the same cause, if it fails with the same code.
-        unless: a check whose failure would make this one fail, too; it need not have run to its end.
+        unless: the checks whose failure would make this one fail, too; they need not have run to their end.
     """
 
     name: str
     run: Callable[[], Awaitable[None]]
     after: Sequence[str] = ()
     beside: str | None = None
-    unless: str | None = None
+    unless: Sequence[str] = ()
 
 
 class Examination:
@@ -68,18 +83,18 @@ class Examination:
 
     def _failed(self, check: Check) -> str | None:
         """Return the check that this one has to wait for; the first cause where that one waits, too."""
-        of_unless = self._findings.get(check.unless or "")
-        if of_unless is not None and of_unless.status == "fail":
-            return of_unless.name
-        for name in check.after:
+        for name in check.unless:
             finding = self._findings.get(name)
-            if finding is None:
-                continue
-            if finding.status in ("fail", "skip"):
-                return finding.after or name
-            if name in self._ends:
+            if finding is not None and finding.status == "fail":
                 return name
-        return None
+        return next(filter(None, map(self._cause, check.after)), None)
+
+    def _cause(self, name: str) -> str | None:
+        """Return the check that a check has not passed for; None where it has passed, or was not run."""
+        finding = self._findings.get(name)
+        if finding is not None and finding.status in ("fail", "skip"):
+            return finding.after or name
+        return name if name in self._ends else None
 
     async def _find(self, check: Check) -> Finding:
         finding = await self._run(check)
@@ -96,6 +111,9 @@ class Examination:
             if warning.is_end:
                 self._ends.add(check.name)
             return finding_of(check.name, "warn", warning.error)
+        except Depends as failure:
+            cause = self._cause(failure.name)
+            return finding_of(check.name, "fail", failure.error) if cause is None else _waiting(check.name, cause)
         except NotChecked as error:
             return finding_of(check.name, "skip", error)
         except M365Error as error:
@@ -103,6 +121,9 @@ class Examination:
         except TimeoutError:
             late = UnexpectedResponse(f"The check did not end within {CHECK_SECONDS:.0f} seconds.")
             return finding_of(check.name, "fail", late)
+        except Exception as surprise:
+            fault = InternalError(f"The check ended with {type(surprise).__name__}.", advice=_FAULT)
+            return finding_of(check.name, "fail", fault)
         return Finding(check.name, "ok")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from m365_mcp.commands.doctor.examination import Check
+from m365_mcp.commands.doctor.examination import Check, Depends
 from m365_mcp.errors import PortInUse
 from m365_mcp.loopback import reachable_netloc
 
@@ -21,7 +21,7 @@ class PortCheck:
         host: the address to listen on.
         port: the port.
         instance: the instance id of a server with these settings.
-        http: a client for this machine.
+        http: a client for this machine, which uses no proxy.
     """
 
     host: str
@@ -31,7 +31,7 @@ class PortCheck:
 
     def check(self) -> Check:
         """Return the check."""
-        return Check("port", self.bind, ("settings", "client_credential"))
+        return Check("port", self.bind, ("settings",))
 
     async def bind(self) -> None:
         """Return when the port can be bound, or this same server holds it."""
@@ -47,8 +47,13 @@ class PortCheck:
                     f"This machine lets nobody listen on port {self.port} at {self.host}.",
                     advice="Set MCP_PORT to a port above 1023, and MCP_HOST to an address of this machine.",
                 ) from error
-        if await self._holder() != self.instance:
-            raise PortInUse(f"Another program listens on port {self.port}.")
+        holder = await self._holder()
+        if holder == self.instance:
+            return
+        mistake = PortInUse(f"Another program listens on port {self.port}.")
+        if holder is None:
+            raise mistake
+        raise Depends(mistake, "client_credential")  # with a wrong one this same server has another instance id
 
     async def _holder(self) -> object:
         try:

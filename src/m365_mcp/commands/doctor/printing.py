@@ -36,22 +36,32 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
 def print_report(report: Report, console: Console) -> None:
     """Print every finding, then how many failed."""
+    arrow = "→" if can_print("→", console) else "->"
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in report.findings:
         table.add_row(Text(finding.status, _COLOURS[finding.status]), TITLES[finding.name])
-        for line in _explained(finding):
+        for line in _explained(finding, arrow):
             table.add_row("", line)
     console.print(table)
     failed = sum(finding.status == "fail" for finding in report.findings)
     console.print("Nothing has failed." if not failed else f"Failed: {failed}.", style="bold")
 
 
-def _explained(finding: Finding) -> list[Text]:
+def can_print(text: str, console: Console) -> bool:
+    """Return whether the encoding of the console has the characters of `text`."""
+    try:
+        text.encode(console.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _explained(finding: Finding, arrow: str) -> list[Text]:
     if finding.status == "ok":
         return []
     if finding.status == "skip":
         waits = f"waits for: {TITLES[finding.after]}" if finding.after else f"{finding.cause} {finding.fix}"
         return [Text(waits, "dim")]
-    return [Text(finding.cause or ""), Text(f"→ {finding.fix}"), Text(f"  ({finding.code})", "dim")]
+    return [Text(finding.cause or ""), Text(f"{arrow} {finding.fix}"), Text(f"  ({finding.code})", "dim")]

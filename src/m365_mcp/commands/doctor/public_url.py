@@ -11,10 +11,11 @@ import httpx2
 
 from m365_mcp.commands.doctor.examination import Check, Warn
 from m365_mcp.commands.doctor.reaching import why_unreachable
-from m365_mcp.errors import M365Error, PublicUrlUnreachable, PublicUrlWrong, ReplicasDiffer
+from m365_mcp.errors import M365Error, PublicUrlUnreachable, PublicUrlWrong, ReplicasDiffer, UnexpectedResponse
 
 HEADER_BYTES = 8_000  # a token of this server has about 500; some clients and proxies add much
 _REQUESTS = 12  # with three replicas that take turns by chance, each responds to one of them with 99.2 percent
+_NOT_STARTED = (502, 503, 504)  # what a load balancer says while no server is behind it (RFC 9110 section 15.6)
 _PATH_ADVICE = "Have the proxy pass on every path below the public URL, and both /.well-known paths at its host."
 
 
@@ -50,7 +51,9 @@ class PublicUrlChecks:
         try:
             response = await self.http.get(f"{self.url}/livez")
         except httpx2.HTTPError as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(self._why(error)) from error
+        if response.status_code in _NOT_STARTED and not self.is_outside:
+            raise self._unreachable(UnexpectedResponse(f"Its host responds with HTTP {response.status_code}."))
         self._check_redirect(response)
         live = _object(response)
         if response.status_code == 421:
@@ -81,10 +84,12 @@ class PublicUrlChecks:
         try:
             return _object(await self.http.get(url, headers={"Connection": "close"}))
         except httpx2.HTTPError as error:
-            raise why_unreachable(error, url) from error
+            raise self._why(error) from error
 
-    def _unreachable(self, error: httpx2.HTTPError) -> M365Error | Warn:
-        why = why_unreachable(error, self.url)
+    def _why(self, error: httpx2.HTTPError) -> M365Error:
+        return why_unreachable(error, self.url, uses_proxy=self.http.trust_env)
+
+    def _unreachable(self, why: M365Error) -> M365Error | Warn:
         if self.is_outside:
             return why
         return Warn(PublicUrlUnreachable(f"{PublicUrlUnreachable.sentence} {why.sentence}"), is_end=True)
@@ -123,7 +128,7 @@ class PublicUrlChecks:
         try:
             response = await self.http.get(url)
         except httpx2.HTTPError as error:
-            raise why_unreachable(error, url) from error
+            raise self._why(error) from error
         document = _object(response)
         if response.status_code != 200 or not document:
             path = urlsplit(url).path
@@ -136,7 +141,7 @@ class PublicUrlChecks:
         try:
             response = await self.http.post(f"{self.url}/mcp", headers=headers, json={})
         except httpx2.HTTPError as error:
-            raise why_unreachable(error, self.url) from error
+            raise self._why(error) from error
         if response.status_code != 401 or "WWW-Authenticate" not in response.headers:
             raise PublicUrlWrong(
                 f"A request with a token of 8 KB is answered with HTTP {response.status_code} instead of 401.",

@@ -19,21 +19,43 @@ from m365_mcp.errors import (
     ProxyFailed,
     TlsFailed,
 )
+from m365_mcp.http_clients import plain_client
+
+SIGN_IN = "Sign in with an MCP client once; docs/troubleshooting.md says what each refusal means."
+REQUEST_SECONDS = 5.0  # for one request; several of them are shorter than the limit of a check
+
+
+def patient_client(verify: ssl.SSLContext, *, uses_proxy: bool = True) -> httpx2.AsyncClient:
+    """Return a client that waits five seconds for a response.
+
+    Args:
+        verify: what servers are verified with.
+        uses_proxy: whether it uses the proxy of the environment; nobody reaches this machine itself through one.
+    """
+    http = plain_client(verify=verify, trust_env=uses_proxy)
+    http.timeout = httpx2.Timeout(REQUEST_SECONDS)
+    return http
 
 
 async def get(http: httpx2.AsyncClient, url: str) -> httpx2.Response:
-    """Return the response to a GET of `url`. Raises M365Error that says why there is none."""
+    """Return the response to a GET of `url` within five seconds. Raises M365Error that says why there is none."""
     try:
-        return await http.get(url)
+        return await http.get(url, timeout=REQUEST_SECONDS)
     except httpx2.HTTPError as error:
         raise why_unreachable(error, url) from error
 
 
-def why_unreachable(error: BaseException, url: str) -> M365Error:
-    """Return what an error of a connection to `url` means."""
+def why_unreachable(error: BaseException, url: str, *, uses_proxy: bool = True) -> M365Error:
+    """Return what an error of a connection to `url` means.
+
+    Args:
+        error: the error of the client.
+        url: where it should have led.
+        uses_proxy: whether the client uses the proxy of the environment.
+    """
     host, causes = urlsplit(url).hostname or url, list(_causes(error))
-    if proxy := _proxy_of(url):
-        through = urlsplit(proxy).hostname or proxy
+    if uses_proxy and (proxy := _proxy_of(url)):
+        through = urlsplit(proxy if "://" in proxy else f"http://{proxy}").hostname or "of the environment"
         if isinstance(error, httpx2.ProxyError) or not _of_tls(causes):
             return ProxyFailed(f"The proxy {through} does not pass a connection to {host} on.")
     return _of_certificate(causes, host) or _of_connection(causes, host)
@@ -77,9 +99,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _proxy_of(url: str) -> str | None:
-    """Return the proxy that the environment names for `url`; the settings have checked that it is a URL."""
+    """Return the proxy that the environment names for an http or https URL, with or without a scheme of its own."""
     parts = urlsplit(url)
-    if parts.hostname is None or proxy_bypass(parts.hostname):
+    if parts.scheme not in ("http", "https") or parts.hostname is None or proxy_bypass(parts.hostname):
         return None
     proxies = getproxies()
     return proxies.get(parts.scheme) or proxies.get("all")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
+import httpx2
 from rich.console import Console
 
 from m365_mcp.commands.audit_in_force import audit_warnings
@@ -12,16 +15,20 @@ from m365_mcp.commands.doctor.entra import EntraChecks
 from m365_mcp.commands.doctor.examination import Check, Examination
 from m365_mcp.commands.doctor.graph import GraphCheck
 from m365_mcp.commands.doctor.port import PortCheck
-from m365_mcp.commands.doctor.printing import print_report
+from m365_mcp.commands.doctor.printing import can_print, print_report
 from m365_mcp.commands.doctor.public_url import PublicUrlChecks
+from m365_mcp.commands.doctor.reaching import SIGN_IN, patient_client
 from m365_mcp.commands.doctor.report import Finding, Report
 from m365_mcp.commands.doctor.store import StoreChecks
 from m365_mcp.commands.in_force import in_force
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import NotChecked, SettingsMistake
-from m365_mcp.http_clients import plain_client
+from m365_mcp.loopback import is_loopback
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
+from m365_mcp.settings.environment import unusable_proxies
+from m365_mcp.storage.opening import shared_url
 from m365_mcp.trust import trust_of
+from m365_mcp.urls import NormalUrl
 from m365_mcp.web.health import identity
 
 # Every check of a set-up, for a report about settings that cannot be read.
@@ -47,6 +54,7 @@ NAMES = (
     "redirect_uri",
     "consent",
 )
+OUTSIDE = ("public_url", "public_metadata", "public_headers")
 
 
 async def run_doctor(chosen: Settings | SettingsMistake, console: Console, *, as_json: bool) -> int:
@@ -60,6 +68,8 @@ async def run_doctor(chosen: Settings | SettingsMistake, console: Console, *, as
     if isinstance(chosen, SettingsMistake):
         return _show(Report(None, _unreadable(chosen)), console, as_json=as_json)
     try:
+        if chosen.mcp_workers > 1:
+            shared_url(chosen)
         container = build_container(chosen)
     except SettingsMistake as mistake:
         return _show(Report(None, _unreadable(mistake)), console, as_json=as_json)
@@ -78,36 +88,46 @@ async def run_doctor(chosen: Settings | SettingsMistake, console: Console, *, as
     return code
 
 
-async def examine_from_outside(url: str, console: Console, *, as_json: bool) -> int:
-    """Examine a deployed server by its public URL; print the report and return the exit code."""
-    async with plain_client() as http:
-        checks = PublicUrlChecks(url.rstrip("/"), http, is_outside=True).checks()
-        report = Report(url, await Examination().run(checks))
+async def examine_from_outside(url: NormalUrl, console: Console, *, as_json: bool) -> int:
+    """Examine a deployed server by its public URL; print the report and return the exit code, 0 or 1."""
+    mistakes = unusable_proxies()
+    try:
+        trust = trust_of(None)
+    except OSError:  # ssl.SSLError is an OSError
+        mistakes.append(("SSL_CERT_FILE", "must name a readable PEM file with certificate authorities"))
+    if mistakes:
+        return _show(Report(str(url), _unreadable(SettingsMistake(tuple(mistakes)), OUTSIDE)), console, as_json=as_json)
+    async with patient_client(trust, uses_proxy=not is_loopback(url.host)) as http:
+        checks = PublicUrlChecks(str(url), http, is_outside=True).checks()
+        report = Report(str(url), await Examination().run(checks))
     return _show(report, console, as_json=as_json)
 
 
 def _store_checks(container: Container) -> StoreChecks | None:
     if container.storage.kind != "redis":
         return None
-    return StoreChecks(container.settings.redis_url or DEFAULT_REDIS_URL)
+    return StoreChecks(container.settings.redis_url or DEFAULT_REDIS_URL, container.storage.ping)
 
 
 async def _examine(
     container: Container, store: StoreChecks | None, console: Console, *, as_json: bool
 ) -> list[Finding]:
     chosen = container.settings
-    async with plain_client(verify=trust_of(chosen.ssl_cert_file)) as http:
-        checks = list(
-            _checks(container, store, PublicUrlChecks(chosen.mcp_server_base_url, http, identity(chosen)["instance"]))
-        )
+    trust = trust_of(chosen.ssl_cert_file)
+    async with patient_client(trust) as http, patient_client(trust, uses_proxy=False) as local:
+        checks = _checks(container, store, http, local)
         if as_json:
             return await Examination().run(checks)
-        with console.status("Checking…") as status:
-            return await Examination(lambda name: status.update(f"Checking {name}…")).run(checks)
+        with console.status("Checking", spinner="dots" if can_print("⠋", console) else "line") as status:
+            return await Examination(lambda name: status.update(f"Checking {name}")).run(checks)
 
 
-def _checks(container: Container, store: StoreChecks | None, public: PublicUrlChecks) -> Iterator[Check]:
-    chosen = container.settings
+def _checks(
+    container: Container, store: StoreChecks | None, http: httpx2.AsyncClient, local: httpx2.AsyncClient
+) -> Iterator[Check]:
+    """Yield the checks; `local` is the client for this machine itself, without a proxy."""
+    chosen, instance = container.settings, identity(container.settings)["instance"]
+    url = chosen.mcp_server_base_url
     yield Check("settings", _nothing)
     if store is not None:
         yield from store.checks()
@@ -116,8 +136,8 @@ def _checks(container: Container, store: StoreChecks | None, public: PublicUrlCh
     entra = EntraChecks(chosen, container.http, container.sign_ins.refresher.endpoint)
     yield from entra.checks()
     yield GraphCheck(chosen.graph, container.graph_http).check()
-    yield PortCheck(chosen.mcp_host, chosen.mcp_port, identity(chosen)["instance"], public.http).check()
-    yield from public.checks()
+    yield PortCheck(chosen.mcp_host, chosen.mcp_port, instance, local).check()
+    yield from PublicUrlChecks(url, local if is_loopback(urlsplit(url).hostname) else http, instance).checks()
     yield entra.redirect_uri()
     yield Check("consent", _ask_for_sign_in, ("client_id",))
 
@@ -129,20 +149,20 @@ async def _nothing() -> None:
 async def _ask_for_sign_in() -> None:
     raise NotChecked(
         "Only a sign-in shows whether consent is granted, and which version the tokens have.",
-        advice="Run m365-mcp doctor --sign-in.",
+        advice=SIGN_IN,
     )
 
 
-def _unreadable(mistake: SettingsMistake) -> list[Finding]:
+def _unreadable(mistake: SettingsMistake, names: Sequence[str] = NAMES) -> list[Finding]:
     cause = "; ".join(f"{name} {problem}" for name, problem in mistake.mistakes)
     failed = Finding("settings", "fail", mistake.code, f"{cause}.", mistake.advice)
     waiting = NotChecked("The check settings has to pass first.")
-    return [failed, *(Finding(n, "skip", waiting.code, waiting.sentence, waiting.advice, "settings") for n in NAMES)]
+    return [failed, *(Finding(n, "skip", waiting.code, waiting.sentence, waiting.advice, "settings") for n in names)]
 
 
 def _show(report: Report, console: Console, *, as_json: bool) -> int:
     if as_json:
-        console.print(json.dumps(report.to_json(), ensure_ascii=False), soft_wrap=True, markup=False, highlight=False)
+        sys.stdout.write(json.dumps(report.to_json()) + "\n")  # rich would replace `:name:` by an emoji
     else:
         print_report(report, console)
     return 0 if report.is_ok else 1

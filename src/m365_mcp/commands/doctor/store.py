@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,39 +13,55 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from m365_mcp.commands.doctor.examination import Check, Warn
 from m365_mcp.commands.doctor.reaching import why_unreachable
 from m365_mcp.errors import (
+    CertificateNotTrusted,
     M365Error,
     NotChecked,
     StorageUnavailable,
     StoreEvicts,
     StoreFillsUp,
+    StoreIsReplica,
     StoreNotPersistent,
     StorePasswordRejected,
+    StorePermissionMissing,
     StoreSlow,
     TlsFailed,
 )
 from m365_mcp.loopback import HOSTS
 from m365_mcp.storage.redis_client import connect
+from m365_mcp.storage.redis_nodes import RedisNodes
 
 SLOW_SECONDS = 0.1
 FULL = 0.8
 _PINGS = 5
+_NAME_AUTHORITY = "Name a PEM file with the certificate authority in REDIS_URL: ?ssl_ca_certs=/path/to/file.pem."
+_ALLOW_SLOTS = "Allow the Redis user of REDIS_URL to ask where the keys are (ACL: +cluster|slots)."
 _UNTOLD = "Ask whoever runs Redis."
 
 
 @dataclass
 class StoreChecks:
-    """The checks of the Redis at `url`."""
+    """The checks of the Redis at `url`, and of every node that has keys where it is a cluster.
+
+    Attributes:
+        url: the value of REDIS_URL.
+        ping: returns when the store of the server responds. Raises StorageUnavailable.
+    """
 
     url: str
+    ping: Callable[[], Awaitable[None]]
+    _nodes: RedisNodes = field(init=False)
     _redis: Redis = field(init=False)
-    _info: dict[str, Any] | None = field(default=None, init=False)
+    _clients: Sequence[Redis] = field(default=(), init=False)
+    _infos: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self._redis = connect(self.url)
+        self._nodes = RedisNodes(partial(connect, self.url))
+        self._redis = self._nodes.named
 
     def checks(self) -> Iterator[Check]:
         """Yield the checks, each behind what it depends on."""
@@ -58,24 +74,57 @@ class StoreChecks:
             "store_memory": self.see_memory,
         }
         for name, look in looks.items():
-            yield Check(name, partial(_ask, look), after)
+            yield Check(name, partial(self._ask_each, look), after)
+
+    async def _ask_each(self, look: Callable[[Redis], Awaitable[None]]) -> None:
+        """Look at every node; the worst outcome counts."""
+        outcomes = [outcome for client in self._clients if (outcome := await _outcome(look, client)) is not None]
+        if outcomes:
+            raise max(outcomes, key=_severity)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        await self._nodes.close()
 
     async def connect(self) -> None:
-        """Return when Redis answers a PING."""
+        """Return when every node answers a PING, and the store of the server can be read."""
+        await self._greet(self._redis)
+        self._clients = await self._find_nodes()
+        for client in self._clients:
+            await self._greet(client)
         try:
-            await self._redis.ping()
-        except (RedisError, OSError) as error:
-            raise await self._why(error) from error
+            await self.ping()
+        except StorageUnavailable as error:
+            raise _of_refusal(error.__cause__) or _of_time(error.__cause__) or error from error
 
-    async def _why(self, error: Exception) -> M365Error:
-        if isinstance(error, AuthenticationError | NoPermissionError) or "NOAUTH" in str(error):
+    async def _greet(self, client: Redis) -> None:
+        try:
+            await client.ping()
+        except (RedisError, OSError) as error:
+            raise await self._why(error, client) from error
+
+    async def _find_nodes(self) -> list[Redis]:
+        """Return the clients of all nodes that have keys. Raises M365Error for a replica or a cluster without slots."""
+        try:
+            info = await self._read_info(self._redis)
+            if info.get("cluster_enabled") == 1:
+                await self._redis.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+            elif info.get("role") == "slave":
+                raise StoreIsReplica
+            return await self._nodes.each()
+        except (RedisError, OSError) as error:
+            if _of_refusal(error):
+                raise StorePermissionMissing(advice=_ALLOW_SLOTS) from error
+            unserved = StorageUnavailable("The Redis cluster does not serve all of its keys.", advice=_UNTOLD)
+            raise _of_time(error) or unserved from error
+
+    async def _why(self, error: Exception, client: Redis) -> M365Error:
+        if isinstance(error, AuthenticationError) or "NOAUTH" in str(error):
             return StorePasswordRejected()
-        parts = urlsplit(self.url)
-        host, port = parts.hostname or HOSTS[0], parts.port or 6379
+        if refusal := _of_refusal(error):
+            return refusal
+        parts, options = urlsplit(self.url), client.connection_pool.connection_kwargs
+        host, port = options.get("host", HOSTS[0]), options.get("port", 6379)
         if parts.scheme == "redis" and await _speaks_tls(host, port):
             return TlsFailed(f"Redis at {host} expects TLS.", advice="Write rediss:// in REDIS_URL.")
         if parts.scheme == "rediss" and await _speaks_plain(host, port):
@@ -83,71 +132,93 @@ class StoreChecks:
         why = why_unreachable(error, f"tcp://{host}:{port}")
         if isinstance(error, ResponseError):
             return StorageUnavailable("Redis responds to PING with an error.", advice=_UNTOLD)
+        if isinstance(why, CertificateNotTrusted):
+            if why.advice == CertificateNotTrusted.advice:
+                why.advice = _NAME_AUTHORITY
+            return why
         why.advice = "Check REDIS_URL, that Redis runs, and that this machine or pod may connect to it."
         return why
 
-    async def measure(self) -> None:
+    async def measure(self, client: Redis) -> None:
         """Return when the middle one of five PINGs takes less than 100 ms."""
         seconds = []
         for _ in range(_PINGS):
             begun = time.monotonic()
-            await self._redis.ping()
+            await client.ping()
             seconds.append(time.monotonic() - begun)
         middle = sorted(seconds)[_PINGS // 2]
         if middle > SLOW_SECONDS:
             raise StoreSlow(f"Redis takes {middle * 1000:.0f} ms for a command.")
 
-    async def see_persistence(self) -> None:
+    async def see_persistence(self, client: Redis) -> None:
         """Return when Redis appends to a file, or saves from time to time."""
-        info = await self._read_info()
+        info = await self._read_info(client)
         if info.get("aof_enabled") == 1:
             return
-        save = await self._config("save")
+        save = await self._config(client, "save")
         if save is None:
             raise NotChecked("Redis does not tell whether it keeps anything on disk.", advice=_UNTOLD)
         if not save.strip():
             raise Warn(StoreNotPersistent())
 
-    async def see_eviction(self) -> None:
+    async def see_eviction(self, client: Redis) -> None:
         """Return when Redis removes nothing that has not expired."""
-        info = await self._read_info()
-        policy = info.get("maxmemory_policy") or await self._config("maxmemory-policy")
+        info = await self._read_info(client)
+        policy = info.get("maxmemory_policy") or await self._config(client, "maxmemory-policy")
         if policy is None:
             raise NotChecked("Redis does not tell what it does when its memory is full.", advice=_UNTOLD)
         if policy != "noeviction":
             raise StoreEvicts(f"The maxmemory-policy of Redis is {policy}, which removes records of people.")
 
-    async def see_memory(self) -> None:
+    async def see_memory(self, client: Redis) -> None:
         """Return when less than 80 percent of the memory is used."""
-        info = await self._read_info()
+        info = await self._read_info(client)
         used, most = info.get("used_memory"), info.get("maxmemory")
         if not isinstance(used, int) or not isinstance(most, int):
             raise NotChecked("Redis does not tell how much memory it uses.", advice=_UNTOLD)
         if most and used / most >= FULL:
             raise Warn(StoreFillsUp(f"Redis has used {round(100 * used / most)} percent of its memory."))
 
-    async def _read_info(self) -> dict[str, Any]:
-        if self._info is None:
+    async def _read_info(self, client: Redis) -> dict[str, Any]:
+        if id(client) not in self._infos:
             try:
-                self._info = dict(await self._redis.info("everything"))
+                self._infos[id(client)] = dict(await client.info("everything"))
             except (ResponseError, NoPermissionError):
-                self._info = {}
-        return self._info
+                self._infos[id(client)] = {}
+        return self._infos[id(client)]
 
-    async def _config(self, name: str) -> str | None:
+    async def _config(self, client: Redis, name: str) -> str | None:
         try:
-            found = await self._redis.config_get(name)
+            found = await client.config_get(name)
         except (ResponseError, NoPermissionError):
             return None  # managed Redis hides it
         value = found.get(name)
         return None if value is None else str(value)
 
 
-async def _ask(look: Callable[[], Awaitable[None]]) -> None:
+async def _outcome(look: Callable[[Redis], Awaitable[None]], client: Redis) -> Warn | M365Error | None:
+    """Return what is the matter with a node; None: nothing."""
     try:
-        await look()
-    except (RedisError, OSError) as error:
-        raise StorageUnavailable("Redis stopped to answer while it was examined.", advice=_UNTOLD) from error
+        await look(client)
+    except (Warn, M365Error) as outcome:
+        return outcome
+    except (RedisError, OSError):
+        return StorageUnavailable("Redis stopped to answer while it was examined.", advice=_UNTOLD)
+    return None
+
+
+def _severity(outcome: Warn | M365Error) -> int:
+    return 1 if isinstance(outcome, Warn) else 0 if isinstance(outcome, NotChecked) else 2
+
+
+def _of_time(error: BaseException | None) -> StoreSlow | None:
+    """Return what a time-out after a good PING means: connecting and asking take longer than the server waits."""
+    is_late = isinstance(error, TimeoutError | RedisTimeoutError)
+    return StoreSlow("Redis responds to PING, and too slowly for the server.") if is_late else None
+
+
+def _of_refusal(error: BaseException | None) -> StorePermissionMissing | None:
+    return StorePermissionMissing() if isinstance(error, NoPermissionError) else None
 
 
 async def _speaks_tls(host: str, port: int) -> bool:
