@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 from collections import Counter
@@ -159,6 +160,26 @@ async def test_sigterm_drains_every_worker_and_leaves_none(pair: Server, grant: 
     assert pair.program.end() == 0
     assert not any(map(runs, pids))
     assert len(simulator.outbox) == 4
+
+
+async def test_sigterm_to_every_process_skips_no_delay(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """As systemd ends a service: connections during the delay are answered, also when the workers know of it first."""
+    server = start_pair(tmp_path, simulator, shared_redis.url, MCP_SHUTDOWN_DELAY_SECONDS="60")
+    assert server.program.process is not None
+    pids = workers_of(server)
+    for pid in (*pids, server.program.process.pid):
+        os.kill(pid, signal.SIGTERM)
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as http:
+        for path, code in (("/readyz", 503), ("/livez", 200)):
+            for _ in range(2):  # each worker gets every second connection
+                while (await http.get(f"{server.url}{path}", headers={"Connection": "close"})).status_code != code:
+                    await asyncio.sleep(0.02)
+
+    assert all(map(runs, pids))
+    assert server.program.end() == 0
+    assert not any(map(runs, pids))
 
 
 async def test_ctrl_c_ends_everything(pair: Server) -> None:
