@@ -1,12 +1,15 @@
 """A program: two workers of a small application, which can be held up while it starts.
 
 It takes a port, and the path of a file; while that file exists, no worker has started.
+From SIGUSR1 to SIGUSR2, the supervisor can fork no process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +28,8 @@ from m365_mcp.web.supervisor import Supervisor
 from m365_mcp.web.worker import WorkerServer
 
 PORT, GATE = int(sys.argv[1]), os.open(sys.argv[2], os.O_RDONLY)
-NOBODY_ELSE = 54321  # a user without other processes; root's are never too many
+NOBODY_ELSE = 54321  # another user; root's processes are never too many
+PROCESSES = resource.getrlimit(resource.RLIMIT_NPROC)
 
 
 async def _show_pid(_: Request) -> PlainTextResponse:
@@ -46,10 +50,19 @@ def _become(_: int, channel: socket.socket, on_close: Callable[[], None]) -> Non
     WorkerServer(config, Readiness(()), channel, on_close).serve_handed()
 
 
-if __name__ == "__main__":
-    logs.configure("info", "json")
-    listeners = listen("127.0.0.1", PORT)
-    configure(Starlette(), host="127.0.0.1", port=PORT).load()  # imports what another user may not read
+def _forbid_forks(*_: object) -> None:
     if os.getuid() == 0:
         os.setuid(NOBODY_ELSE)
-    sys.exit(Supervisor(listeners, 2, _become, delay=0.0).run())
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, PROCESSES[1]))
+
+
+def _allow_forks(*_: object) -> None:
+    resource.setrlimit(resource.RLIMIT_NPROC, PROCESSES)
+
+
+if __name__ == "__main__":
+    logs.configure("info", "json")
+    signal.signal(signal.SIGUSR1, _forbid_forks)
+    signal.signal(signal.SIGUSR2, _allow_forks)
+    configure(Starlette(), host="127.0.0.1", port=PORT).load()  # imports what another user may not read
+    sys.exit(Supervisor(listen("127.0.0.1", PORT), 2, _become, delay=0.0).run())

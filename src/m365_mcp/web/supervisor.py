@@ -271,7 +271,7 @@ class Supervisor:
             self._connections.resume()
 
     def _leaving(self) -> list[_Worker]:
-        """Return the workers that leave and still get connections; at the end of everything, all get them to the last."""
+        """Return the workers that leave and still get connections; at the end of everything all do."""
         if self._closes_at is not None:
             return []
         return [each for each in self._workers.values() if each.leaves_at is not None and each.channel.fileno() >= 0]
