@@ -1,4 +1,4 @@
-"""A real Redis cluster on this machine: three primaries with a third of the hash slots each, and replicas if asked."""
+"""A real Redis cluster on this machine: primaries with an equal share of the hash slots, and replicas if asked."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import redis as redis_py
-from redis.crc import key_slot
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from tests.e2e.programs import Redis, free_port, make_redis
 
-SLOTS = [(0, 5460), (5461, 10922), (10923, 16383)]
 NODE_TIMEOUT_MILLISECONDS = "1000"  # how long a primary may be away before its replica takes over
 SLOT_ERRORS = ("CROSSSLOT", "ASK", "TRYAGAIN")
 
 
 @dataclass
 class Cluster:
-    """The nodes; the first three have the slots, in this order, and the others are replicas of the first."""
+    """The nodes; the first ones have the slots, in this order, and the others are replicas of the first.
+
+    Args:
+        nodes: all of them.
+        slots: the first and the last slot of each primary.
+    """
 
     nodes: list[Redis]
+    slots: list[tuple[int, int]]
 
     @property
     def url(self) -> str:
@@ -33,12 +39,14 @@ class Cluster:
 
     @property
     def primaries(self) -> list[Redis]:
-        return self.nodes[: len(SLOTS)]
+        return self.nodes[: len(self.slots)]
 
     def owner(self, key: str) -> Redis:
         """Return the node that has a key as long as no replica has taken over."""
         slot = key_slot(key.encode())
-        return next(node for node, (first, last) in zip(self.nodes, SLOTS, strict=False) if first <= slot <= last)
+        return next(
+            node for node, (first, last) in zip(self.primaries, self.slots, strict=True) if first <= slot <= last
+        )
 
     def refusals(self) -> dict[str, Any]:
         """Return what the nodes have refused because of hash slots, other than by naming another node."""
@@ -93,7 +101,7 @@ def is_ok(node: Redis) -> bool:
 
 
 def primary_of_first_slots(node: Redis) -> int:
-    """Return the port of the node that has the first third of the slots, as `node` knows it."""
+    """Return the port of the node that has the first slots, as `node` knows it."""
     ranges = sorted(_command(node, "CLUSTER", "SLOTS"))
     return int(ranges[0][2][1])
 
@@ -115,20 +123,25 @@ def _bus_port(node: Redis) -> str:
 
 
 @contextmanager
-def running_cluster(folder: Path, *options: str, replicas: int = 0, shared: bool = False) -> Iterator[Cluster]:
+def running_cluster(
+    folder: Path, *options: str, primaries: int = 3, replicas: int = 0, shared: bool = False
+) -> Iterator[Cluster]:
     """Start a cluster, and end its programs by id.
 
     Args:
         folder: for the nodes' data and logs.
         options: of each node.
+        primaries: how many nodes share the slots.
         replicas: how many replicas the first node has.
         shared: whether the cluster outlives the test that starts it.
     """
-    cluster = Cluster([_node(folder / str(number), *options) for number in range(len(SLOTS) + replicas)])
+    nodes = [_node(folder / str(number), *options) for number in range(primaries + replicas)]
+    ends = [REDIS_CLUSTER_HASH_SLOTS * number // primaries for number in range(primaries + 1)]
+    cluster = Cluster(nodes, [(first, after - 1) for first, after in pairwise(ends)])
     for node in cluster.nodes:
         node.program.shared = shared
         node.start()
-    for node, (first, last) in zip(cluster.nodes, SLOTS, strict=False):
+    for node, (first, last) in zip(cluster.primaries, cluster.slots, strict=True):
         _command(node, "CLUSTER", "ADDSLOTSRANGE", first, last)
     for node in cluster.nodes[1:]:
         _command(node, "CLUSTER", "MEET", "127.0.0.1", cluster.nodes[0].port, _bus_port(cluster.nodes[0]))
@@ -143,10 +156,10 @@ def running_cluster(folder: Path, *options: str, replicas: int = 0, shared: bool
 def _follow(cluster: Cluster) -> None:
     """Have the replicas follow the first node, and return once they have its data."""
     first = _command(cluster.nodes[0], "CLUSTER", "MYID").decode()
-    for replica in cluster.nodes[len(SLOTS) :]:
+    for replica in cluster.nodes[len(cluster.slots) :]:
         _command(replica, "CLUSTER", "REPLICATE", first)
         replica.program.wait_until(lambda node=replica: _is_in_step(node))  # type: ignore[misc]
-    if len(cluster.nodes) > len(SLOTS):
+    if len(cluster.nodes) > len(cluster.slots):
         cluster.wait_until(lambda node: len(_command(node, "CLUSTER", "SLOTS")[0]) > len(("first", "last", "primary")))
 
 

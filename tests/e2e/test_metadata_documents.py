@@ -116,6 +116,7 @@ async def place(tmp_path: Path, simulator: Simulator, shared_redis: Redis) -> As
     async with running_host(authority) as host:
         host.answers["/client.json"] = document(host.url())
         settings = {"SSL_CERT_FILE": str(trusted), "MCP_CIMD_ALLOWED_HOSTS": host.netloc}
+        settings["MCP_SESSION_CACHE_SECONDS"] = "0"  # reads what another replica has ended
         replicas = start_replicas(tmp_path, simulator, shared_redis.url, 2, **settings)
         yield Place(host, replicas, simulator, shared_redis)
 

@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "M365_TOOLSETS": "schedule",
     "M365_SEND_APPROVAL": "external",
     "M365_INTERNAL_DOMAINS": "contoso.example",
+    "MCP_SESSION_CACHE_SECONDS": "0",  # reads what another process has ended
 }
 
 

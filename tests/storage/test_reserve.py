@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from m365_mcp.errors import StorageUnavailable
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.redis_client import connect
+from m365_mcp.storage.redis_nodes import RedisNodes
 from m365_mcp.storage.reserve import ASK_REQUESTS, ASK_SECONDS, Memory, RedisMemory, Reserve, unlimited
 from tests.backends import one_node
 from tests.e2e.programs import Redis, make_redis
+from tests.redis_cluster import admin, running_cluster
 
 
 @dataclass
@@ -145,3 +149,15 @@ async def test_h3_redis_that_is_away_is_an_outage() -> None:
     with pytest.raises(StorageUnavailable):
         await RedisMemory(one_node(client), Guard())()
     await client.aclose()
+
+
+async def test_h3_slot_that_no_node_serves_is_an_outage(tmp_path: Path) -> None:
+    """A cluster that does not serve every slot is not mistaken for one that forbids INFO."""
+    with running_cluster(tmp_path, "--cluster-require-full-coverage", "no") as cluster:
+        with admin(cluster.nodes[1]) as client:
+            client.execute_command("CLUSTER DELSLOTS", cluster.slots[1][0])  # type: ignore[no-untyped-call]
+        nodes = RedisNodes(partial(connect, cluster.url))
+
+        with pytest.raises(StorageUnavailable):
+            await RedisMemory(nodes, Guard())()
+        await nodes.close()

@@ -21,6 +21,7 @@ from redis.exceptions import ResponseError, WatchError
 from m365_mcp import logs
 from m365_mcp.storage.guard import Guard
 from m365_mcp.storage.redis_nodes import Command, RedisNodes
+from m365_mcp.storage.redis_scan import as_text, keys_of
 
 _log = logs.get(__name__)
 
@@ -122,7 +123,7 @@ class RedisBackend:
             return is_new, await self.get(collection, key)
         async with self._guard.within_limits():
             created, found = await self._nodes.run(text.name, partial(_create_and_get, text=text, name=name))
-        text_found = _as_text(found) if isinstance(found, bytes) else None
+        text_found = as_text(found) if isinstance(found, bytes) else None
         if text_found is None and found is not None:
             text_found = await self.get(collection, key)  # which knows what to do with it
         return bool(created), text_found
@@ -143,21 +144,9 @@ class RedisBackend:
         async with self._guard.within_limits():
             return await self._nodes.run(text.name, lambda client: _swap(client, text, old))
 
-    async def keys(self, collection: str) -> AsyncIterator[str]:
+    def keys(self, collection: str) -> AsyncIterator[str]:
         """Iterate over the keys with SCAN; leave out what is no text, because this server never stores one."""
-        async with self._guard.within_limits():
-            clients = await self._nodes.each()
-        for client in clients:
-            cursor: int | str = 0
-            while True:
-                options = {NEVER_DECODE: True}
-                async with self._guard.within_limits():
-                    cursor, found = await client.scan(int(cursor), f"{collection}:*", 500, None, **options)
-                for name in map(_as_text, found):
-                    if name is not None:
-                        yield name.partition(":")[2]
-                if not int(cursor):
-                    break
+        return keys_of(self._nodes, self._guard, collection)
 
 
 def _creation(text: Text) -> Command:
@@ -200,13 +189,6 @@ async def _swap(client: Redis, text: Text, old: str | None) -> bool:
                 raise
             return False
     return True
-
-
-def _as_text(name: bytes | str) -> str | None:
-    try:
-        return name if isinstance(name, str) else name.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _is_no_text(error: UnicodeDecodeError | ResponseError) -> bool:

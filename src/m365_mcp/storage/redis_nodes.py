@@ -18,23 +18,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import (
-    AskError,
-    ClusterDownError,
-    ConnectionError,
-    MovedError,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-)
+from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
 
 from m365_mcp import logs, loopback
 from m365_mcp.retries import jittered
+from m365_mcp.storage.redis_slots import BROKEN, ask_for_slots
 
 TRIES = 4
 PAUSE_SECONDS = 0.1  # while a cluster elects a primary or moves a slot
-ASK_SECONDS = 1.0  # for one node's answer to where the slots are
-_BROKEN: Final = (ConnectionError, TimeoutError, OSError)  # OSError includes the TimeoutError of asyncio
 _REFUSED: Final = (
     AskError,
     ClusterDownError,
@@ -62,13 +53,15 @@ class RedisNodes:
     """Runs each operation at the node that has its key.
 
     It asks once whether there is a cluster (`CLUSTER SLOTS`), before the first operation, and again when a node refuses
-    a key, does not respond, or when an operation was given up.
+    a key, does not respond, or when an operation was given up. Once it knows a cluster, it never takes a node for a
+    Redis that is none: two servers with different ideas of where a key is could both make a change.
 
     Args:
         connect: returns the client for a node; for None the client of the address that the operator named.
 
     Attributes:
         named: the client of the address that the operator named.
+        version: changes when a slot has another node.
     """
 
     def __init__(self, connect: Callable[[Address | None], Redis]) -> None:
@@ -76,9 +69,11 @@ class RedisNodes:
         self.named = connect(None)
         self._clients: dict[Address, Redis] = {}
         self._owners: Sequence[Redis | None] = ()  # by slot; empty: this is no cluster
-        self._is_known = False
+        self._doubted: set[Redis] = set()  # nodes with an operation that was given up
         self._asking = asyncio.Lock()
-        self._round = 0
+        self._round = 0  # how many answers were taken in
+        self._turn = 0  # how many questions were asked
+        self.version = 0
 
     async def run(self, key: str, operation: Callable[[Redis], Awaitable[T]]) -> T:
         """Run an operation at the node that has `key`; again, where the cluster says that the key is elsewhere.
@@ -103,11 +98,11 @@ class RedisNodes:
                 if not isinstance(error, MovedError):
                     await asyncio.sleep(jittered(pause, pause))
                     pause *= 2
-            except _BROKEN:
+            except BROKEN:
                 if left == 0 or not await self._has_moved(key, client):
                     raise
             except asyncio.CancelledError:
-                self._is_known = self._is_known and not self._owners  # the node may have stopped responding
+                self._doubted.add(client)  # it may have stopped responding
                 raise
         raise AssertionError("unreachable")  # pragma: no cover
 
@@ -153,7 +148,7 @@ class RedisNodes:
 
     async def each(self) -> list[Redis]:
         """Return the clients of all nodes that have keys, as the cluster says now. Raises as `run` does."""
-        if self._owners or not self._is_known:
+        if self._owners or not self._round:
             await self._ask(self._round)
         if not self._owners:
             return [self.named]
@@ -167,13 +162,16 @@ class RedisNodes:
             await client.aclose()
 
     async def _client_of(self, key: str) -> Redis:
-        if not self._is_known:
+        if not self._round:
             await self._ask(self._round)
         if not self._owners:
             return self.named
-        client = self._owners[key_slot(key.encode())]
+        slot = key_slot(key.encode())
+        client = self._owners[slot]
+        if client is None or client in self._doubted:
+            await self._ask(self._round, avoided=client)
+            client = self._owners[slot]
         if client is None:
-            self._is_known = False
             raise ClusterDownError("CLUSTERDOWN No node serves this slot")
         return client
 
@@ -184,8 +182,9 @@ class RedisNodes:
             _log.error("redis_is_a_cluster", advice="allow the Redis user CLUSTER SLOTS (ACL: +cluster|slots)")
         elif isinstance(refusal, MovedError):
             moved_to = self._client_at(Address(refusal.host or _host_of(client), refusal.port))
-            self._owners = [*self._owners]
-            self._owners[refusal.slot_id] = moved_to
+            owners = [*self._owners]
+            owners[refusal.slot_id] = moved_to
+            self._set_owners(owners)
 
     async def _has_moved(self, key: str, client: Redis) -> bool:
         """Return whether another node has the key now."""
@@ -195,26 +194,25 @@ class RedisNodes:
         return await self._client_of(key) is not client
 
     async def _ask(self, round_: int, avoided: Redis | None = None) -> None:
-        """Ask the nodes, one after the other, where the slots are; concurrent callers share the answer."""
+        """Ask the nodes where the slots are; concurrent callers share the answer.
+
+        Each question begins with another node, so that a node with an old answer is not always the first. The node
+        that the operator named is the second.
+        """
         async with self._asking:
             if round_ != self._round:
-                return None
+                return
             known = [client for client in self._clients.values() if client is not avoided]
-            known = known[round_ % len(known) :] + known[: round_ % len(known)] if known else []  # each in its turn
-            failure: Exception = ClusterDownError("CLUSTERDOWN No node knows the slots")
-            for client in (*known, self.named):
-                try:
-                    async with asyncio.timeout(ASK_SECONDS):
-                        found = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
-                except _BROKEN as error:
-                    failure = error
-                except ResponseError:  # cluster mode is off, or the user may not ask
-                    if client is self.named:
-                        return await self._take_in([], client)
-                else:
-                    if found:  # a node without slots does not belong to the cluster yet
-                        return await self._take_in(found, client)
-            raise failure
+            first = self._turn % len(known) if known else 0
+            known = known[first:] + known[:first]
+            self._turn += 1
+            try:
+                found, client = await ask_for_slots((*known[:1], self.named, *known[1:]))
+            except ResponseError as refusal:  # cluster mode is off, or the user may not ask
+                if self._owners or isinstance(refusal, ClusterDownError):
+                    raise ClusterDownError("CLUSTERDOWN No node tells where the slots are") from refusal
+                found, client = (), self.named
+            await self._take_in(found, client)
 
     async def _take_in(self, found: Sequence[Any], asked: Redis) -> None:
         """Note which node has which slots: `[first slot, last slot, [host, port, …] of the primary, …]` each.
@@ -231,8 +229,14 @@ class RedisNodes:
             await client.connection_pool.disconnect(inuse_connections=False)
         if not self._round:
             _log.info("redis_found", kind="cluster" if found else "one node", nodes=len(self._clients) or 1)
-        self._owners = owners if found else ()
-        self._is_known, self._round = True, self._round + 1
+        self._set_owners(owners if found else ())
+        self._doubted.clear()
+        self._round += 1
+
+    def _set_owners(self, owners: Sequence[Redis | None]) -> None:
+        if owners != self._owners:
+            self.version += 1
+        self._owners = owners
 
     def _client_at(self, address: Address) -> Redis:
         if address not in self._clients:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from redis.exceptions import ResponseError
+from redis.exceptions import ClusterDownError, ResponseError
 
 from m365_mcp import logs
 from m365_mcp.storage.guard import Guard
@@ -107,6 +107,8 @@ class RedisMemory:
         async with self.guard.within_limits():
             try:
                 found = await asyncio.gather(*(client.info("memory") for client in await self.nodes.each()))
+            except ClusterDownError:  # is a ResponseError, too, and an outage
+                raise
             except ResponseError:
                 return None
         memories = [Memory(int(one.get("used_memory", 0)), int(one.get("maxmemory", 0))) for one in found]
