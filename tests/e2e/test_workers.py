@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 from collections import Counter
@@ -159,6 +160,30 @@ async def test_sigterm_drains_every_worker_and_leaves_none(pair: Server, grant: 
     assert pair.program.end() == 0
     assert not any(map(runs, pids))
     assert len(simulator.outbox) == 4
+
+
+async def test_sigterm_to_every_process_skips_no_delay(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """As systemd ends a service: connections during the delay are answered, also when the workers know of it first."""
+    server = start_pair(tmp_path, simulator, shared_redis.url, MCP_SHUTDOWN_DELAY_SECONDS="60")
+    pids = workers_of(server)
+    server.program.send(signal.SIGSTOP)
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    await asyncio.sleep(0.5)  # the supervisor hears of the workers' signals first, and at once of its own
+    server.program.send(signal.SIGTERM)
+    server.program.send(signal.SIGCONT)
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False) as http:
+        while (await http.get(f"{server.url}/readyz")).status_code != 503:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+    async with httpx2.AsyncClient(verify=NO_AUTHORITY, trust_env=False, headers={"Connection": "close"}) as http:
+        codes = [(await http.get(f"{server.url}/livez")).status_code for _ in range(20)]
+
+    assert codes == [200] * 20
+    assert all(map(runs, pids))
+    assert server.program.end() == 0
+    assert not any(map(runs, pids))
 
 
 async def test_ctrl_c_ends_everything(pair: Server) -> None:

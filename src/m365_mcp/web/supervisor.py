@@ -9,6 +9,7 @@ The supervisor therefore has no thread and no event loop.
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import signal
@@ -24,7 +25,9 @@ from m365_mcp import logs
 from m365_mcp.web.connections import Connections
 from m365_mcp.web.worker import LEAVING, READY
 
-_PAUSE_SECONDS = 1.0  # before a worker is replaced that a signal ended while it started
+_PAUSE_SECONDS = 1.0  # before a worker is replaced that has not lived for long, or a fork is tried again
+_LIFE_SECONDS = 10.0  # a worker that has lived for as long is replaced without a pause
+_LEAVING_SECONDS = 0.25  # until a worker that leaves gets nothing more; by then a SIGTERM to all of us has come here
 _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _log = logs.get(__name__)
 
@@ -34,12 +37,14 @@ Become = Callable[[int, socket.socket, Callable[[], None]], None]
 
 @dataclass
 class _Worker:
-    """A worker: its process, the channel to it, and whether it has started."""
+    """A worker: its process, the channel to it, whether it has started, and times in monotonic seconds."""
 
     number: int
     pid: int
     channel: socket.socket
+    forked_at: float
     has_started: bool = False
+    leaves_at: float | None = None  # set: it was told to end, by somebody else than the supervisor
 
 
 def _ignore(pid: int) -> None:
@@ -125,23 +130,39 @@ class Supervisor:
             os.kill(worker.pid, number)  # until it is reaped, the id is its own
 
     def _start(self, number: int) -> None:
-        """Fork a worker."""
+        """Start a worker; later, if processes, memory or files are short."""
+        try:
+            pid, channel = self._fork(number)
+        except OSError as error:
+            reason = errno.errorcode.get(error.errno or 0, "?")
+            _log.error("worker_not_started", worker=number, error=reason, effect="tried again")
+            self._starts_at[number] = time.monotonic() + _PAUSE_SECONDS
+            return
+        self._workers[number] = _Worker(number, pid, channel, time.monotonic())
+        self._selector.register(channel, selectors.EVENT_READ, lambda _: self._hear(number))
+        _log.info("worker_started", worker=number, pid=pid)
+
+    def _fork(self, number: int) -> tuple[int, socket.socket]:
+        """Fork a worker. Returns its process id and the channel to it; raises OSError."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         tally = self._connections.tally(number)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        _flush()
         # A signal that comes before the worker has handlers of its own would wake the supervisor.
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+            ours.close()
+            theirs.close()
+            raise
         if pid == 0:
             ours.close()
             self._run_worker(number, theirs, tally)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
         theirs.close()
-        self._workers[number] = _Worker(number, pid, ours)
-        self._selector.register(ours, selectors.EVENT_READ, lambda _: self._hear(number))
-        _log.info("worker_started", worker=number, pid=pid)
+        return pid, ours
 
     def _run_worker(self, number: int, channel: socket.socket, tally: Callable[[], None]) -> None:
         """Be the worker, in the new process, and end it."""
@@ -155,9 +176,7 @@ class Supervisor:
         except BaseException:  # nothing may run on as a second supervisor
             sys.excepthook(*sys.exc_info())
         finally:
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(OSError, ValueError):
-                    stream.flush()
+            _flush()
             os._exit(code)
 
     def _forget_all(self) -> None:
@@ -186,7 +205,9 @@ class Supervisor:
             said = b""
         if READY in said:
             self._greet(worker)
-        if not said or (LEAVING in said and self._closes_at is None):
+        if LEAVING in said and worker.leaves_at is None:
+            worker.leaves_at = time.monotonic() + _LEAVING_SECONDS
+        if not said:
             self._hang_up(worker)
 
     def _greet(self, worker: _Worker) -> None:
@@ -218,11 +239,13 @@ class Supervisor:
         """Start another worker in the place of one that has ended; end everything if it could not start."""
         if self._closes_at is not None:
             return
-        if not worker.has_started and code >= 0:
-            self._end(code or 1, 0.0)
+        if not worker.has_started and code > 0:
+            self._end(code, 0.0)
             return
         _log.warning("worker_ended", worker=worker.number, pid=worker.pid, code=code, effect="another one starts")
-        self._starts_at[worker.number] = time.monotonic() + (0.0 if worker.has_started else _PAUSE_SECONDS)
+        now = time.monotonic()
+        is_old = worker.has_started and now - worker.forked_at >= _LIFE_SECONDS
+        self._starts_at[worker.number] = now if is_old else now + _PAUSE_SECONDS
 
     def _end(self, code: int, delay: float) -> None:
         """Begin the end: the workers stop being ready, and after the delay nothing is accepted any more."""
@@ -238,17 +261,35 @@ class Supervisor:
             self._connections.close()
             for worker in self._workers.values():
                 self._hang_up(worker)
+        for worker in self._leaving():
+            if worker.leaves_at is not None and now >= worker.leaves_at:
+                self._hang_up(worker)
         for number in [number for number, at in self._starts_at.items() if now >= at]:
             del self._starts_at[number]
             self._start(number)
         if self._connections.resumes_at is not None and now >= self._connections.resumes_at:
             self._connections.resume()
 
+    def _leaving(self) -> list[_Worker]:
+        """Return the workers that leave and still get connections; at the end of everything all do."""
+        if self._closes_at is not None:
+            return []
+        return [each for each in self._workers.values() if each.leaves_at is not None and each.channel.fileno() >= 0]
+
     def _patience(self) -> float | None:
         """Return how long nothing is due, in seconds; None: until something happens."""
         closes = None if self._connections.is_closed else self._closes_at
-        due = [at for at in (closes, self._connections.resumes_at, *self._starts_at.values()) if at is not None]
+        leaving = [worker.leaves_at for worker in self._leaving()]
+        times = [closes, self._connections.resumes_at, *leaving, *self._starts_at.values()]
+        due = [at for at in times if at is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
+
+
+def _flush() -> None:
+    """Write out what is buffered, where the streams are not closed; after the fork it would be written twice."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
 
 
 def _only_wake(number: int, frame: FrameType | None) -> None:

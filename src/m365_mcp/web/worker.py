@@ -16,12 +16,14 @@ from types import FrameType
 
 import uvicorn
 
+from m365_mcp import logs
 from m365_mcp.web.bounded_http import BoundedHttpProtocol
 from m365_mcp.web.health import Readiness
 from m365_mcp.web.serving import Server
 
 READY, LEAVING, HANDED = b"r", b"l", b"c"  # what stands on the channel: two from the worker, one to it
 _AT_ONCE = 64  # connections that a worker takes before it does other work
+_log = logs.get(__name__)
 
 
 class WorkerServer(Server):
@@ -79,6 +81,9 @@ class WorkerServer(Server):
             if not word:
                 self._end()
                 return
+            if not descriptors:  # the kernel has closed the connection: this process may open no more files
+                _log.error("connection_not_taken", error="EMFILE")
+                self._on_close()
             for descriptor in descriptors:
                 self._begin(socket.socket(fileno=descriptor))
 
