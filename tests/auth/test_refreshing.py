@@ -580,5 +580,5 @@ def test_no_token_shows_in_a_representation() -> None:
     """What runs and what failed stays out of the repr of a refresher."""
     fields = SessionRefresher.__dataclass_fields__
 
-    assert [name for name, field in fields.items() if not field.repr] == ["_running", "_failures"]
+    assert [name for name, field in fields.items() if not field.repr] == ["_running", "_endings", "_failures"]
     assert [name for name, field in fields.items() if not field.init] == ["_running", "_failures"]
