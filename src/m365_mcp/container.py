@@ -100,11 +100,6 @@ class Container:
         known = self.services
         return ScheduledReview(Cancelling(known.outgoing, known.tokens, known.graph), self.storage.leases)
 
-    @property
-    def checks(self) -> tuple[health.Check, ...]:
-        """What must work for this server to be useful."""
-        return self.readiness.checks
-
     async def close(self) -> None:
         """Give back connections."""
         self.services.outgoing.composer.close()

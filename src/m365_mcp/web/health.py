@@ -1,4 +1,4 @@
-"""Liveness and readiness probes. A check is a name and a ping; /readyz and `doctor` run the same checks."""
+"""Liveness and readiness probes. A check is a name and a ping; `doctor` looks closer, with checks of its own."""
 
 from __future__ import annotations
 
