@@ -58,7 +58,9 @@ def links(page: Path) -> list[Link]:
             if value and not EXTERNAL.match(value):
                 path, _, anchor = value.partition("#")
                 found.append(Link(page, path, anchor))
-    found += [Link(page, path, "") for path in re.findall(r'<(?:img|source) [^>]*(?:src|srcset)="([^"]+)"', _html(page))]
+    found += [
+        Link(page, path, "") for path in re.findall(r'<(?:img|source) [^>]*(?:src|srcset)="([^"]+)"', _html(page))
+    ]
     return found
 
 
