@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -12,8 +13,8 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[2]
 # Pages outside docs/. Their translations, which have a suffix, belong to them.
-OUTSIDE = ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "k8s/README", "k8s/overlays/simulator/README")
-OUTSIDE += ("simulator/README",)
+OUTSIDE = ["README", "CONTRIBUTING", "CHANGELOG", "SECURITY"]
+OUTSIDE += ["k8s/README", "k8s/overlays/simulator/README", "simulator/README"]
 TRANSLATION = re.compile(r"\.[a-z]{2}(?:-[A-Z][A-Za-z]+)?\.md$")
 EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
@@ -69,7 +70,7 @@ def anchors(page: Path) -> frozenset[str]:
     """Return the anchors of `page`: GitHub's, one for each heading, and those set by hand."""
     found: list[str] = []
     parsed = tokens(page)
-    for opening, inline in zip(parsed, parsed[1:], strict=False):
+    for opening, inline in pairwise(parsed):
         if opening.type == "heading_open":
             slug = re.sub(r"[^\w\- ]", "", _text(inline).lower()).replace(" ", "-")
             repeats = sum(1 for other in found if re.fullmatch(re.escape(slug) + r"(-\d+)?", other))

@@ -1,4 +1,4 @@
-"""The built site (`make check-site`) in Chromium: complete, readable at 390 px and in the dark, nothing from elsewhere."""
+"""The built site (`make check-site`) in Chromium: complete, fit for 390 px, nothing from elsewhere."""
 
 from __future__ import annotations
 
