@@ -26,16 +26,22 @@ RUN = [block for block in SHELL if not block.marker]
 OURS = re.compile(r"(?:\.venv/bin/)?m365-mcp ")
 SETTING = re.compile(r"\b((?:MCP|M365|AZURE|REDIS|STORAGE|JWT)_[A-Z0-9_]+)=")
 NAMED_FILE = re.compile(r"(?<![\w./-])((?:k8s|deploy|docs|tests|requirements|simulator)/[\w./-]+)")
-by_place = {"ids": lambda block: block.place}
+# A command of ours is a program of its own, which takes seconds to start.
+SLOW = [pytest.param(b, marks=[pytest.mark.full] if OURS.search(b.text) else []) for b in RUN]
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in ("json", "yaml")], **by_place)
+def place(block: Block) -> str:
+    """Name a test by its block."""
+    return block.place
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in ("json", "yaml")], ids=place)
 def test_data_is_well_formed(block: Block) -> None:
     """A block of JSON or YAML can be read."""
     assert json.loads(block.text) if block.language == "json" else list(yaml.safe_load_all(block.text))
 
 
-@pytest.mark.parametrize("block", [block for block in SHELL if block.language in ("bash", "sh", "shell")], **by_place)
+@pytest.mark.parametrize("block", [block for block in SHELL if block.language in ("bash", "sh", "shell")], ids=place)
 def test_shell_is_well_formed(block: Block) -> None:
     """bash can parse the block, with a word for each name in angle brackets."""
     text = re.sub(r"<([a-z][a-z -]*)>", "name", block.text)
@@ -43,7 +49,7 @@ def test_shell_is_well_formed(block: Block) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("block", SHELL, **by_place)
+@pytest.mark.parametrize("block", SHELL, ids=place)
 def test_what_a_block_names_exists(block: Block) -> None:
     """Targets of make, commands and options of m365-mcp, settings and files are there."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
@@ -54,7 +60,7 @@ def test_what_a_block_names_exists(block: Block) -> None:
             assert [word for word in words[1:] if "=" not in word and word not in targets] == []
         if OURS.match(command):
             assert unknown_options(words[1:]) == []
-        assert {name for name in SETTING.findall(command)} - {"REDIS_PASSWORD"} <= fields
+        assert set(SETTING.findall(command)) - {"REDIS_PASSWORD"} <= fields
         assert [name for name in NAMED_FILE.findall(command) if not (ROOT / name).exists()] == []
 
 
@@ -74,7 +80,7 @@ def test_mistyped_commands_are_found(line: str) -> None:
     assert unknown_options(line.split()) != []
 
 
-@pytest.mark.parametrize("block", [block for block in SHELL if block.marker], **by_place)
+@pytest.mark.parametrize("block", [block for block in SHELL if block.marker], ids=place)
 def test_marker_tells_a_reason_or_a_test(block: Block) -> None:
     """A marker that names a test names one that is there."""
     kind, _, what = block.marker.partition(": ")
@@ -93,7 +99,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("block", RUN, **by_place)
+@pytest.mark.parametrize("block", SLOW, ids=place)
 async def test_block_runs(block: Block, checkout: Path, server: Server, signed_in_ada: Assistant) -> None:
     """The block runs to its end beside a server with a signed-in person; a command that fails ends it."""
     text = block.text.replace("http://localhost:8000", server.url)
