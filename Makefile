@@ -57,7 +57,8 @@ docs: $(VENV)/.dev ## Write the generated parts of the documents
 site: .venv-site/.done ## The documents as a site, into build/site
 	@.venv-site/bin/python -m tests.docs.site_source build/site-source
 	@cp .venv-site/scripts/* build/site-source/assets/
-	@NO_MKDOCS_2_WARNING=1 .venv-site/bin/python -m mkdocs build --quiet
+	@# Not --quiet: it silences the warnings that --strict counts.
+	@NO_MKDOCS_2_WARNING=1 .venv-site/bin/python -m mkdocs build --strict
 	@echo "Open build/site/index.html"
 
 check-site: site $(VENV)/.dev ## Build the site, and look at it in Chromium: links, search, nothing fetched from elsewhere

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.docs.pages import ROOT, pages, tokens
+from tests.docs.pages import ROOT, is_translation, pages, tokens
 
 SHELL = {"bash", "sh", "shell", "console", "powershell", "pwsh", "cmd"}
 MARKER = re.compile(r"<!-- (not run here|run by):? (.+?) -->")
@@ -46,11 +46,12 @@ class Block:
 
 
 def blocks() -> list[Block]:
-    """Return all fenced blocks of all documents."""
-    return [block for page in pages() for block in _blocks_of(page)]
+    """Return all fenced blocks of all documents; translations have the same ones, which a test compares."""
+    return [block for page in pages() if not is_translation(page) for block in blocks_of(page)]
 
 
-def _blocks_of(page: Path) -> list[Block]:
+def blocks_of(page: Path) -> list[Block]:
+    """Return the fenced blocks of `page`, in their order."""
     found, before = [], ""
     for token in tokens(page):
         if token.type == "fence":

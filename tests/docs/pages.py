@@ -45,6 +45,11 @@ def is_translation(page: Path) -> bool:
     return TRANSLATION.search(page.name) is not None
 
 
+def source_of(page: Path) -> Path:
+    """Return the page that `page` is a translation of."""
+    return page.with_name(TRANSLATION.sub(".md", page.name))
+
+
 def tokens(page: Path) -> list[Token]:
     """Parse `page` as GitHub does."""
     return MARKDOWN.parse(page.read_text(encoding="utf-8"))

@@ -15,8 +15,8 @@ import yaml
 
 from m365_mcp.cli import app
 from m365_mcp.settings import Settings, foreign_environment
-from tests.docs.blocks import Block, blocks
-from tests.docs.pages import ROOT
+from tests.docs.blocks import Block, blocks, blocks_of
+from tests.docs.pages import ROOT, is_translation, pages, source_of
 from tests.e2e.person import Assistant
 from tests.e2e.programs import Server
 
@@ -117,6 +117,13 @@ async def test_block_runs(block: Block, checkout: Path, server: Server, signed_i
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_translations_have_the_commands_of_their_sources() -> None:
+    """A translation has no command that its source does not have; comments in a block may be translated."""
+    for page in filter(is_translation, pages()):
+        known = {line for block in blocks_of(source_of(page)) for line in block.commands}
+        assert [line for b in blocks_of(page) if b.is_shell for line in b.commands if line not in known] == [], page
 
 
 def test_counts_are_in_the_documents() -> None:
