@@ -138,8 +138,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         finally:
             await container.close()
 
-    edge = [
-        # The first sees a request first and its answer last.
+    edge = [  # the first sees a request first and its answer last
         Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted_hosts(container.settings.mcp_trusted_proxies)),
         Middleware(health.Draining, readiness=container.readiness),
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
