@@ -64,6 +64,7 @@ PROOF = {
     "mcp_product_name": "web/test_product.py::test_mcp_product_name_is_the_one_name_everywhere",
     "mcp_product_icon": "web/test_product.py::test_mcp_product_icon_is_served_and_shown",
     "mcp_help_url": "web/test_product.py::test_mcp_product_name_is_the_one_name_everywhere",
+    "mcp_server_card": "web/test_server_card.py::test_mcp_server_card_is_served_where_it_is_switched_on",
     "mcp_data_dir": f"{_TUNED}::test_data_folder_is_the_chosen_one",
     "mcp_workers": "e2e/test_workers.py::test_connections_that_stay_open_are_spread_evenly",
     "mcp_metrics_port": f"{_TUNED}::test_server_listens_where_it_is_told",

@@ -62,6 +62,7 @@ from m365_mcp.web.redirect_uris import RedirectUris
 from m365_mcp.web.request_headers import RequestHeaders
 from m365_mcp.web.request_paths import RequestPaths
 from m365_mcp.web.security_headers import SecurityHeaders
+from m365_mcp.web.server_card import card_routes
 from m365_mcp.web.sign_in_trail import SignInTrail
 from m365_mcp.web.store_reserve import StoreReserve
 from m365_mcp.web.tool_lists import ToolLists
@@ -124,6 +125,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         clock: returns monotonic seconds, for the rate limits; for tests.
     """
     inner = _mcp_application(container)
+    cards = card_routes(container.pages.product) if container.settings.mcp_server_card else []
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -136,14 +138,13 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         finally:
             await container.close()
 
-    edge = [
-        # The first sees a request first and its answer last.
+    edge = [  # the first sees a request first and its answer last
         Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted_hosts(container.settings.mcp_trusted_proxies)),
         Middleware(health.Draining, readiness=container.readiness),
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
         Middleware(RequestPaths, prefix=container.settings.public_path),
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
-        Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
+        Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH, further=cards),
         Middleware(RequestHeaders, mcp_path=MCP_PATH),
         _sign_in_trail(container),
         Middleware(HostOriginGuard, settings=container.settings),
@@ -153,7 +154,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     rates = ApprovalRates(addresses.of, container.metrics, clock)
     probes = health.routes(container.readiness, health.identity(container.settings))
-    routes = [*probes, *_page_routes(container, rates), *_upload_routes(container)]
+    routes = [*probes, *_page_routes(container, rates), *cards, *_upload_routes(container)]
     endpoints = Mount("/", _limits(container, inner, addresses, clock))
     return Starlette(routes=[*routes, endpoints], middleware=edge, lifespan=lifespan)
 

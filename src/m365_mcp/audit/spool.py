@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,10 +17,10 @@ from pathlib import Path
 
 from prometheus_client import Gauge
 
-if sys.platform == "win32":
-    fcntl = None
-else:
+try:
     import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 BLOCK = 4096  # bytes that a small file takes on most disks
 MEASURED_SECONDS = 5.0  # how long a measure is good for; other processes may use the folder, too

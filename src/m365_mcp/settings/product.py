@@ -29,3 +29,8 @@ class ProductSettings(BaseSettings):
         description="Address behind Help on the pages, https:// or mailto:. Unset: no link.",
         examples=["https://intranet.example.com/help"],
     )
+    mcp_server_card: bool = Field(
+        False,
+        description="Whether a server card (/mcp/server-card) and a catalogue (/.well-known/ai-catalog.json) tell "
+        "everybody the server's name, version, icon and endpoint.",
+    )

@@ -7,6 +7,9 @@ serves one path each, and its plain-text 404 makes some clients report a JSON er
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from m365_mcp.urls import escape_path
@@ -50,12 +53,13 @@ class Discovery:
         app: FastMCP's application and the probes, whose paths have no prefix.
         prefix: decoded path of the public URL, or empty.
         mcp_path: path of the MCP endpoint below it.
+        further: routes of documents that are served as they are.
     """
 
-    def __init__(self, app: ASGIApp, prefix: str, mcp_path: str) -> None:
+    def __init__(self, app: ASGIApp, prefix: str, mcp_path: str, further: Iterable[Route] = ()) -> None:
         self._app = app
         self._aliases = aliases(prefix, mcp_path)
-        self._served = {*self._aliases.values()}
+        self._served = {*self._aliases.values(), *(route.path for route in further)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""

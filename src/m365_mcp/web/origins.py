@@ -2,8 +2,8 @@
 
 The guard compares with the public URL and not with the socket's address, so that it works behind TLS termination. Both
 sides are in the normal form of `m365_mcp.urls`. The guard lets health probes pass, because they call by IP address. It
-also lets requests for the public metadata documents and the icon pass, because those are the same for every caller and
-repeat nothing from the request.
+also lets requests for the public metadata documents, the server card and the icon pass, because those are the same for
+every caller and repeat nothing from the request.
 
 The form of the consent page comes with our own origin, because our pages have the referrer policy `same-origin`, also
 where a proxy adds `no-referrer` (Fetch, "append a request Origin header"). It comes with `null` from a sandboxed window
@@ -31,9 +31,10 @@ from m365_mcp.settings import Settings
 from m365_mcp.urls import DEFAULT_PORTS, normal_origin, read_authority, read_url
 from m365_mcp.web.pages.product import ICON_PATH
 from m365_mcp.web.responses import json_error
+from m365_mcp.web.server_card import CARD_PATH
 
 CONSENT = "/consent"
-OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz", ICON_PATH, "/favicon.ico")
+OPEN_PREFIXES = ("/.well-known/", "/livez", "/readyz", ICON_PATH, "/favicon.ico", CARD_PATH)
 _log = logs.get(__name__)
 
 

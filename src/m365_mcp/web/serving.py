@@ -6,7 +6,6 @@ import asyncio
 import gc
 import signal
 import socket
-import sys
 from types import FrameType
 
 import uvicorn
@@ -17,10 +16,10 @@ from m365_mcp.web.bounded_http import HttpLimits, bounded_http
 from m365_mcp.web.health import Readiness
 from m365_mcp.web.listening import listen
 
-if sys.platform == "win32":
-    resource = None
-else:
+try:
     import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 YOUNG_OBJECTS = 10_000  # before the youngest are collected; a call makes some thousands, most of which end with it
 DRAIN_SECONDS = 45  # for running calls: the longest takes 10 s for Entra ID and 30 s for Graph

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -65,7 +66,10 @@ async def running_server(
     folder: Path, server_url: str, listener: socket.socket, simulator: Simulator
 ) -> AsyncIterator[None]:
     """Run the server on the socket `listener`, against `simulator`; enter the block when it says it is ready."""
-    inherited = listener.fileno()
+    port = listener.getsockname()[1]
+    inherited = [listener.fileno()] if hasattr(os, "fork") else []
+    if not inherited:
+        listener.close()  # Windows hands no socket on, so the server opens the port anew
     environment = {
         "AZURE_AUTHORITY_HOST": simulator.authority,
         "GRAPH_BASE_URL": simulator.graph,
@@ -75,12 +79,13 @@ async def running_server(
         "AZURE_CLIENT_SECRET": simulator.client_secret,
         "MCP_SERVER_BASE_URL": server_url,
         "MCP_HOST": "127.0.0.1",
-        "MCP_PORT": str(listener.getsockname()[1]),
+        "MCP_PORT": str(port),
         "MCP_METRICS_PORT": "0",
         "M365_TOOLSETS": "replies",  # one of the mails on the mailbox page is a reply
         "REDIS_URL": "memory://",
     }
-    serve = _running("serve", ["--listen-fd", str(inherited)], environment, folder, inherited)
+    arguments = [word for number in inherited for word in ("--listen-fd", str(number))]
+    serve = _running("serve", arguments, environment, folder, *inherited)
     async with serve as process, httpx2.AsyncClient(trust_env=False) as client:
         async with asyncio.timeout(START_SECONDS):
             while not await _is_ready(client, f"{server_url}/readyz"):
