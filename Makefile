@@ -71,12 +71,13 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 
 # The same commit gives the same archives, bit for bit: hatchling writes the time of the commit into them.
 dist archives: export SOURCE_DATE_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1580601600)
-BUILD = python -m hatchling build
+DIST  ?= dist
+BUILD = python -m hatchling build -d "$(abspath $(DIST))"
 archives: # Wheels, source archives and the versions that were tested, by the hatchling on PATH
-	@rm -rf dist && mkdir dist
-	@$(BUILD) -d dist
-	@cd simulator && $(BUILD) -d ../dist
-	@sed -n 's/ *\\$$//; /^[a-z].*==/p' requirements/run.txt simulator/requirements/run.txt | sort -u > dist/constraints.txt
+	@rm -rf "$(DIST)" && mkdir "$(DIST)"
+	@$(BUILD)
+	@cd simulator && $(BUILD)
+	@sed -n 's/ *\\$$//; /^[a-z].*==/p' requirements/run.txt simulator/requirements/run.txt | LC_ALL=C sort -u > "$(DIST)/constraints.txt"
 
 # The SBOM describes an environment that has what is pinned and nothing else; it names no folder of this machine.
 dist: .venv-dist/.done ## Wheels, source archives, SBOM (CycloneDX), licences and checksums, into dist/
