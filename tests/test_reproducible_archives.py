@@ -1,4 +1,4 @@
-"""`make archives` makes the same wheels and source archives of a commit, wherever, whenever and by whomever it is run."""
+"""`make archives` makes the same wheels and source archives of a commit, wherever and whenever it is run."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_source_archives_hold_what_builds_and_no_tests(builds: tuple[Build, Buil
 
 
 def test_wheel_holds_what_the_server_reads(builds: tuple[Build, Build]) -> None:
-    """Every file of the package that is no source of another is in the wheel: catalogues, pages, schema, sample mails."""
+    """Every file of the package that is no source of another is in the wheel: catalogues, pages, schema, mails."""
     package = builds[0].clone / "src"
     (wheel,) = (builds[0].clone / "dist").glob("m365_mcp_server-*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}

@@ -1,6 +1,6 @@
 """The wheels of a release, installed from their files into an empty environment, run the demo there.
 
-Each test installs the pinned packages, about 60 MB, from the package index; uv takes them from its cache the second time.
+Each test installs the pinned packages, about 60 MB, from the package index; uv has them in its cache the second time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Machine:
         """Run a command as the person would, until it ends."""
         kept = {name: value for name, value in foreign_environment().items() if not name.startswith(("PYTHON", "XDG_"))}
         home = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin", "UV_CACHE_DIR": str(self.folder / "cache")}
-        # The authorities of the machine, with which pip outside reaches the index; and no Python but the one of the test.
+        # The authorities of the machine, with which pip outside reaches the index; and no Python but that of the test.
         uv = {"UV_SYSTEM_CERTS": "true", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1"}
         words = [str(word) for word in command]
         work = self.folder / "work"
@@ -88,7 +88,7 @@ def test_uvx_without_the_extra_says_what_to_install(machine: Machine) -> None:
 
 
 def test_pip_installs_the_tested_versions_and_the_module_runs_the_demo(machine: Machine) -> None:
-    """What pipx does, by hand: a virtual environment, one install with the constraints, and `python -m m365_mcp demo`."""
+    """What pipx does, by hand: a virtual environment, one install with constraints, and `python -m m365_mcp demo`."""
     machine.run(sys.executable, "-m", "venv", machine.folder / "venv").check_returncode()
     python = machine.folder / "venv" / "bin" / "python"
     installed = machine.run(python, "-m", "pip", "install", "-q", *machine.pins, f"{machine.wheel}[demo]")
