@@ -15,7 +15,7 @@ pytestmark = pytest.mark.deploy
 
 URL = ("--base-url", "https://mcp.example.com", "--show-secret")
 ALL = ",".join(PERMISSIONS)
-CASES = [
+CASES: list[list[tuple[str, ...]]] = [
     *([("--toolsets", toolset), ("--toolsets", toolset, "--send-level", "draft")] for toolset in PERMISSIONS),
     *([("--toolsets", toolset, "--send-level", "off")] for toolset in PERMISSIONS),
     [(), ("--toolsets", ALL), ("--toolsets", "People, Drafts"), ("--send-level", "draft"), ("--send-mode", "draft")],

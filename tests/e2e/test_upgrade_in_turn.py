@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from m365_mcp.metrics import Metrics
 from m365_mcp.settings import Settings
 from tests.e2e.attaching import AttachingPerson, content, put
 from tests.e2e.grants import KEYS, Grant, call_tool, refresh, signed_in, start_server
@@ -111,7 +113,7 @@ async def test_what_was_begun_before_the_upgrade_is_finished_after_it(place: Pla
 
     assert receipt["message_id"] == draft["message_id"]
     assert (uploaded.status_code, with_file.get("isError", False)) == (201, False)
-    assert (waiting["message_id"], left["scheduled"]) == (scheduled["message_id"], [])
+    assert (waiting["scheduled_id"], left["scheduled"]) == (scheduled["scheduled_id"], [])
     assert "Later" not in {mail["subject"] for mail in simulator.outbox}
     assert simulator.count(grant_type="authorization_code") == 0
 
@@ -138,3 +140,12 @@ def test_every_setting_of_the_old_version_is_still_one() -> None:
 
     assert len(old) > 20
     assert old - {name.upper() for name in Settings.model_fields} <= {"REDIS_PASSWORD", "SSL_CERT_FILE", "HTTPS_PROXY"}
+
+
+def test_no_metric_of_the_old_version_has_another_name() -> None:
+    """Whoever watches v0.1.0 finds every one of its counters and histograms again."""
+    old = set(re.findall(r'count\(\s*"(\w+)"', read_old_file("src/m365_mcp/metrics.py")))
+    now = {metric.name.removeprefix("m365_mcp_") for metric in Metrics().registry.collect()}
+
+    assert len(old) >= 10
+    assert old | {"graph_seconds"} <= now
