@@ -16,8 +16,8 @@ pytestmark = pytest.mark.deploy
 URL = ("--base-url", "https://mcp.example.com", "--show-secret")
 ALL = ",".join(PERMISSIONS)
 CASES: list[list[tuple[str, ...]]] = [
-    *([("--toolsets", toolset), ("--toolsets", toolset, "--send-level", "draft")] for toolset in PERMISSIONS),
-    *([("--toolsets", toolset, "--send-level", "off")] for toolset in PERMISSIONS),
+    [("--toolsets", toolset) for toolset in PERMISSIONS],
+    [("--toolsets", toolset, "--send-level", level) for toolset in PERMISSIONS for level in ("draft", "off")],
     [(), ("--toolsets", ALL), ("--toolsets", "People, Drafts"), ("--send-level", "draft"), ("--send-mode", "draft")],
     [("--send-from",), ("--send-from", "--send-level", "draft"), ("--send-mode", "draft", "--send-level", "off")],
 ]
