@@ -8,7 +8,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs site check-site translations dist advisories clean
+.PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs site check-site translations dist archives advisories clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -80,11 +80,19 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(subst pyproject.toml,,$(COMPILE)) --no-deps requirements/other-fastmcp.in -o requirements/other-fastmcp.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/site.in -o requirements/site.txt
 
+# The same commit gives the same archives, bit for bit: hatchling writes the time of the commit into them.
+dist archives: export SOURCE_DATE_EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1580601600)
+DIST  ?= dist
+BUILD = python -m hatchling build -d "$(abspath $(DIST))"
+archives: # Wheels, source archives and the versions that were tested, by the hatchling on PATH
+	@rm -rf "$(DIST)" && mkdir "$(DIST)"
+	@$(BUILD)
+	@cd simulator && $(BUILD)
+	@sed -n 's/ *\\$$//; /^[a-z].*==/p' requirements/run.txt simulator/requirements/run.txt | LC_ALL=C sort -u > "$(DIST)/constraints.txt"
+
 # The SBOM describes an environment that has what is pinned and nothing else; it names no folder of this machine.
 dist: .venv-dist/.done ## Wheels, source archives, SBOM (CycloneDX), licences and checksums, into dist/
-	@rm -rf dist && mkdir dist
-	@.venv-dist/tools/bin/python -m hatchling build -d dist
-	@cd simulator && ../.venv-dist/tools/bin/python -m hatchling build -d ../dist
+	@PATH="$(CURDIR)/.venv-dist/tools/bin:$$PATH" $(MAKE) -s archives
 	@.venv-dist/tools/bin/cyclonedx-py environment .venv-dist/run --pyproject pyproject.toml --mc-type application \
 	  --spec-version 1.6 --output-reproducible --validate -o dist/sbom.cdx.json
 	@.venv-dist/tools/bin/pip-licenses --python .venv-dist/run/bin/python --from mixed --order license --format markdown \

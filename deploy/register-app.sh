@@ -7,7 +7,7 @@ usage() {
 Usage: register-app.sh --base-url URL (--env-file FILE | --show-secret | --federated ISSUER SUBJECT) [options]
 
 Creates the app registration for the M365 MCP Server with the Azure CLI (az), or brings the one of that name up to
-date: one tenant, the exposed scope, version 2 tokens, the redirect URI, the Graph permissions Mail.Send and User.Read,
+date: one tenant, the exposed scope, version 2 tokens, the redirect URI, the Graph permissions that the server asks for,
 and admin consent. What an existing registration has beyond that stays as it is. Sign in first: az login
 
 The settings for the server go to standard output, everything else to standard error.
@@ -23,6 +23,13 @@ How the server proves who it is, one of:
                         ISSUER  az aks show -n NAME -g GROUP --query oidcIssuerProfile.issuerUrl -o tsv
                         SUBJECT system:serviceaccount:mcp:mcp-server
 
+What the server may do, which decides the Graph permissions (default: Mail.Send and User.Read):
+  --toolsets LIST       As M365_TOOLSETS, comma separated: drafts, attachments, replies, schedule, people
+  --send-level LEVEL    As M365_SEND_LEVEL: send (default), draft (without Mail.Send) or off (only what reads)
+  --send-mode MODE      As M365_SEND_MODE: direct (default) or draft
+  --send-from           As M365_SEND_FROM=true: also from shared mailboxes
+  --policy-groups       The file in M365_POLICY_FILE names groups
+
 Options:
   --name NAME           Display name of the registration (default: M365 MCP Server)
   --scope NAME          Name of the exposed scope (default: mcp-access)
@@ -32,6 +39,7 @@ Options:
 
 Examples:
   register-app.sh --base-url http://localhost:8000 --env-file .env
+  register-app.sh --base-url http://localhost:8000 --env-file .env --toolsets drafts,replies --send-level draft
   register-app.sh --base-url https://mcp.example.com/mcp-o365 \
     --federated https://oidc.example.com/cluster/ system:serviceaccount:mcp:mcp-server
 
@@ -43,8 +51,18 @@ HELP
 # Well-known ids, the same in every tenant: Microsoft Graph and its delegated permissions.
 # https://learn.microsoft.com/graph/permissions-reference
 readonly GRAPH_APP=00000003-0000-0000-c000-000000000000
-readonly MAIL_SEND=e383f46e-2787-4529-855e-0e479a3ffac0
-readonly USER_READ=e1fe6dd8-ba31-4d61-89e7-88639da4683d
+permission_id() { # NAME
+  case $1 in
+    GroupMember.Read.All) echo bc024368-1153-4739-b217-4326f2e966d0 ;;
+    Mail.Read) echo 570282fd-fa5c-430d-a7fd-fc8dc98a9dca ;;
+    Mail.ReadWrite) echo 024d486e-b451-40bb-833d-3e66d98c5c73 ;;
+    Mail.Send) echo e383f46e-2787-4529-855e-0e479a3ffac0 ;;
+    Mail.Send.Shared) echo a367ab51-6b49-43bf-a716-a1fb06d2a174 ;;
+    People.Read) echo ba47897c-39ec-4d83-8086-ee8256fa737d ;;
+    User.Read) echo e1fe6dd8-ba31-4d61-89e7-88639da4683d ;;
+    User.ReadBasic.All) echo b340eb25-3456-403f-be2f-af7a0d370277 ;;
+  esac
+}
 
 name="M365 MCP Server"
 scope=mcp-access
@@ -55,10 +73,17 @@ issuer=""
 subject=""
 secret_years=1
 consent=yes
+toolsets=""
+send_level=send
+send_mode=direct
+send_from=no
+policy_groups=no
+wanted="" # names of Graph permissions, each followed by a blank
 
 main() {
   read_arguments "$@"
   check_arguments
+  choose_permissions
   find_or_create_app
   bring_up_to_date
   ensure_service_principal
@@ -92,12 +117,14 @@ read_arguments() {
         ;;
       --show-secret) show_secret=yes ;;
       --no-admin-consent) consent=no ;;
+      --send-from) send_from=yes ;;
+      --policy-groups) policy_groups=yes ;;
       --federated)
         [ $# -ge 3 ] || refuse "--federated needs an issuer and a subject."
         issuer=$2 subject=$3
         shift 2
         ;;
-      --base-url | --env-file | --name | --scope | --secret-years)
+      --base-url | --env-file | --name | --scope | --secret-years | --toolsets | --send-level | --send-mode)
         [ $# -ge 2 ] && [ -n "$2" ] || refuse "$1 needs a value."
         set_option "$1" "$2"
         shift
@@ -115,6 +142,9 @@ set_option() {
     --name) name=$2 ;;
     --scope) scope=$2 ;;
     --secret-years) secret_years=$2 ;;
+    --toolsets) toolsets=$(printf '%s' "$2" | tr '[:upper:]' '[:lower:]' | tr -d ' ') ;;
+    --send-level) send_level=$2 ;;
+    --send-mode) send_mode=$2 ;;
   esac
 }
 
@@ -126,6 +156,11 @@ check_arguments() {
   matches "$name" '^[A-Za-z0-9 ._()-]+$' || refuse "--name may have letters, digits, spaces and . _ ( ) - only."
   matches "$scope" '^[A-Za-z0-9._-]+$' || refuse "--scope may have letters, digits and . _ - only."
   matches "$secret_years" '^[12]$' || refuse "--secret-years must be 1 or 2."
+  local toolset='(drafts|attachments|replies|schedule|people)'
+  matches "$toolsets" "^($toolset(,$toolset)*)?\$" ||
+    refuse "--toolsets may name drafts, attachments, replies, schedule and people, comma separated."
+  matches "$send_level" '^(send|draft|off)$' || refuse "--send-level must be send, draft or off."
+  matches "$send_mode" '^(direct|draft)$' || refuse "--send-mode must be direct or draft."
   local ways=0
   [ -z "$env_file" ] || ways=$((ways + 1))
   [ "$show_secret" = no ] || ways=$((ways + 1))
@@ -144,6 +179,36 @@ check_arguments() {
 }
 
 matches() { [[ $1 =~ $2 ]]; }
+
+want() { # NAME…
+  local name
+  for name in "$@"; do
+    case " $wanted" in
+      *" $name "*) ;;
+      *) wanted="$wanted$name " ;;
+    esac
+  done
+}
+
+# The same as the server asks for with these settings (src/m365_mcp/settings/permissions.py); a test compares them.
+choose_permissions() {
+  [ "$send_level" != send ] || want Mail.Send
+  want User.Read
+  local toolset
+  for toolset in ${toolsets//,/ }; do
+    case $toolset:$send_level in
+      people:*) want People.Read User.ReadBasic.All ;;
+      replies:off | schedule:off) want Mail.Read ;;
+      *:off) ;; # nothing of it is offered
+      *) want Mail.ReadWrite ;;
+    esac
+  done
+  if [ "$send_level" = send ]; then
+    [ "$send_mode" = direct ] || want Mail.ReadWrite
+    [ "$send_from" = no ] || want Mail.Send.Shared
+  fi
+  [ "$policy_groups" = no ] || want GroupMember.Read.All
+}
 
 find_or_create_app() {
   tenant_id=$(az account show --query tenantId -o tsv --only-show-errors) || fail "az is not signed in; run: az login"
@@ -170,7 +235,7 @@ show_app() { az ad app show --id "$client_id" --query "$1" -o "$2" --only-show-e
 # One PATCH with the whole of every list, since Graph replaces lists; what stood there before is kept. Every read is an
 # assignment of its own, so that one that fails ends the script before anything is written.
 bring_up_to_date() {
-  local object_id uris redirects scopes scope_id apis permissions
+  local object_id uris redirects scopes scope_id apis permissions others="" entries="" name
   wait_for_app
   object_id=$(show_app id tsv)
   uris=$(show_app "identifierUris[?@ != 'api://$client_id']" json)
@@ -178,14 +243,17 @@ bring_up_to_date() {
   scopes=$(show_app "api.oauth2PermissionScopes[?value != '$scope' || isEnabled]" json)
   scope_id=$(show_app "api.oauth2PermissionScopes[?value == '$scope'].[id, isEnabled] | [0]" tsv)
   apis=$(show_app "requiredResourceAccess[?resourceAppId != '$GRAPH_APP']" json)
-  permissions=$(show_app "requiredResourceAccess[?resourceAppId == '$GRAPH_APP'].resourceAccess[] | \
-    [?id != '$MAIL_SEND' && id != '$USER_READ']" json)
+  for name in $wanted; do
+    others="$others${others:+ && }id != '$(permission_id "$name")'"
+    entries="$entries${entries:+,}$(permission "$name")"
+  done
+  permissions=$(show_app "requiredResourceAccess[?resourceAppId == '$GRAPH_APP'].resourceAccess[] | [?$others]" json)
 
   case $scope_id in
     *[Tt]rue) scopes=$(with_entry "$scopes" "") ;; # exposed already
     *) scopes=$(with_entry "$scopes" "$(scope_entry "${scope_id%%[[:space:]]*}")") ;;
   esac
-  permissions=$(with_entry "$permissions" "$(permission "$MAIL_SEND"),$(permission "$USER_READ")")
+  permissions=$(with_entry "$permissions" "$entries")
   az rest --method PATCH --uri "$graph/v1.0/applications/$object_id" --headers Content-Type=application/json \
     --output none --only-show-errors --body '{
       "signInAudience": "AzureADMyOrg",
@@ -222,7 +290,7 @@ with_entry() { # JSON list or nothing, further entries or nothing
   printf '[%s]' "$list${list:+${2:+,}}$2"
 }
 
-permission() { printf '{"id": "%s", "type": "Scope"}' "$1"; }
+permission() { printf '{"id": "%s", "type": "Scope"}' "$(permission_id "$1")"; }
 
 scope_entry() { # id, or nothing for a new one
   cat <<JSON
@@ -256,16 +324,19 @@ grant_consent() {
     say "An administrator has to grant consent: $command"
     return
   fi
-  say "Granting admin consent for Mail.Send and User.Read"
+  say "Granting admin consent for ${wanted% }"
   try_again "admin consent was not granted; an administrator can do it with: $command" consented
 }
 
 # Right after a change the directory may still grant what was asked for before, so look at what was granted.
 consented() {
-  local granted
+  local granted name
   az ad app permission admin-consent --id "$client_id" --only-show-errors || return
   granted=$(az ad app permission list-grants --id "$client_id" --query "[].scope" -o tsv --only-show-errors) || return
-  [[ $granted == *Mail.Send* && $granted == *User.Read* ]]
+  granted=" $(printf '%s' "$granted" | tr '\n\r\t' '   ') "
+  for name in $wanted; do
+    [[ $granted == *" $name "* ]] || return
+  done
 }
 
 # The name says issuer and subject, so several clusters can be trusted and none twice.
@@ -299,7 +370,10 @@ create_secret() {
 
 print_settings() { # [line about the client secret]
   printf '%s\n' "AZURE_CLIENT_ID=$client_id" ${1:+"$1"} "AZURE_TENANT_ID=$tenant_id" \
-    "MCP_SERVER_BASE_URL=$base_url" "MCP_SCOPE_NAME=$scope"
+    "MCP_SERVER_BASE_URL=$base_url" "MCP_SCOPE_NAME=$scope" ${toolsets:+"M365_TOOLSETS=$toolsets"}
+  [ "$send_level" = send ] || printf 'M365_SEND_LEVEL=%s\n' "$send_level"
+  [ "$send_mode" = direct ] || printf 'M365_SEND_MODE=%s\n' "$send_mode"
+  [ "$send_from" = no ] || printf 'M365_SEND_FROM=true\n'
 }
 
 main "$@"

@@ -37,3 +37,9 @@ def extract_renamed(folder: Path, name: str) -> Path:
     for module in (source / name).rglob("*.py"):
         module.write_text(_IMPORTS.sub(rf"\g<1>{name}", module.read_text()))
     return source
+
+
+def read_old_file(path: str) -> str:
+    """Return the text of a file of the repository as it was at v0.1.0."""
+    shown = subprocess.run(["git", "show", f"{COMMIT}:{path}"], cwd=_ROOT, capture_output=True, text=True, check=True)
+    return shown.stdout

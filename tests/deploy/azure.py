@@ -10,7 +10,7 @@ from typing import Any
 
 from m365_mcp.settings import foreign_environment
 from tests.deploy import fake_az_constants as az
-from tests.deploy.tools import ROOT, run
+from tests.deploy.tools import ROOT, program, run
 
 SCRIPT = ROOT / "deploy/register-app.sh"
 
@@ -47,3 +47,13 @@ class Azure:
         done = run("bash", SCRIPT, *arguments, cwd=self.folder, env={"PATH": path, "REGISTER_APP_PAUSE": "0"})
         assert done.returncode == code, done.stderr
         return done.stdout, done.stderr
+
+
+def open_azure(folder: Path) -> Azure:
+    """Put a stand-in for az into the folder, on an empty directory, and return the script with it."""
+    (folder / "bin").mkdir()
+    executable = folder / "bin/az"
+    python, fake = program("checkov").replace("checkov", "python"), Path(__file__).with_name("fake_az.py")
+    executable.write_text(f'#!/bin/sh\nexec "{python}" "{fake}" "{folder / "state.json"}" "$@"\n')
+    executable.chmod(0o755)
+    return Azure(folder)

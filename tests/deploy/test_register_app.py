@@ -10,7 +10,7 @@ import pytest
 
 from m365_mcp import settings
 from tests.deploy import fake_az_constants as az
-from tests.deploy.azure import SCRIPT, Azure
+from tests.deploy.azure import SCRIPT, Azure, open_azure
 from tests.deploy.tools import program, run
 
 pytestmark = pytest.mark.deploy
@@ -23,12 +23,7 @@ SUBJECT = "system:serviceaccount:mcp:mcp-server"
 @pytest.fixture
 def azure(tmp_path: Path) -> Azure:
     """Return the script with an empty directory."""
-    (tmp_path / "bin").mkdir()
-    executable = tmp_path / "bin/az"
-    python, fake = program("checkov").replace("checkov", "python"), Path(__file__).with_name("fake_az.py")
-    executable.write_text(f'#!/bin/sh\nexec "{python}" "{fake}" "{tmp_path / "state.json"}" "$@"\n')
-    executable.chmod(0o755)
-    return Azure(tmp_path)
+    return open_azure(tmp_path)
 
 
 def test_registration_is_what_the_server_needs(azure: Azure) -> None:
