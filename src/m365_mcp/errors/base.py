@@ -57,6 +57,7 @@ class M365Error(Exception):
     for_person: str | None = None
     for_administrator: str | None = None
     needs_administrator: bool = False
+    client_url: str | None = None  # of a sign-in: where the browser tells the client of this error (RFC 6749 4.1.2.1)
 
     def __init__(
         self,
