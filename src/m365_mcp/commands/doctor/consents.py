@@ -24,13 +24,15 @@ async def lacking_consent(container: Container, token: str) -> str:
         container: of the settings of the server; the session must be in its store.
         token: an access token of the session.
     """
-    reference = container.sign_ins.tokens.read(token, "access")
-    if reference is None:
-        return ""
     lacking = []
     with contextlib.suppress(M365Error):
+        container.auth.set_mcp_path("/mcp")
+        access = await container.auth.load_access_token(token)
+        if access is None:
+            return ""
+        session_id = access.claims["session"]
         for name in container.settings.graph_permissions:
-            if not await _has_consent(container, reference.session_id, name):
+            if not await _has_consent(container, session_id, name):
                 lacking.append(name)
     return ", ".join(_described(name, container.settings.m365_toolsets) for name in lacking)
 
