@@ -9,9 +9,13 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import httpx2
 import pytest
+import redis as redis_py
 
+from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.commands.doctor.sign_in import SUBJECT
 from tests.e2e.grants import KEYS
 from tests.e2e.person import PersonAtBrowser, SignInFailed
@@ -22,6 +26,16 @@ from tests.e2e.test_refusals import OBO, SEND, entra_error
 
 ADDRESS = re.compile(r"^(http://\S+/authorize\?\S+)$", re.MULTILINE)
 BACK = re.compile(r'<a class="button" href="([^"]+)"')
+
+
+class Person(PersonAtBrowser):
+    """Presses Cancel where Microsoft's page has no other button."""
+
+    async def _fill_in(self, http: httpx2.AsyncClient, page: httpx2.Response) -> httpx2.Response:
+        form = read_form(str(page.url), page.text) if page.status_code == 200 else None
+        if form is not None and [value for _, value in form.buttons] == ["cancel"]:
+            return await http.post(form.action, data={**form.fields, "action": "cancel"})
+        return await super()._fill_in(http, page)
 
 
 class Doctor:
@@ -91,7 +105,7 @@ async def examined(
     doctor = Doctor(folder, server.program.environment, *arguments)
     address = await doctor.address()
     if address is not None:
-        await come_back(PersonAtBrowser(simulator.ready["ca_file"], name), address, before)
+        await come_back(Person(simulator.ready["ca_file"], name), address, before)
     return await doctor.finished()
 
 
@@ -102,7 +116,7 @@ async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
     doctor = Doctor(tmp_path, {**running.program.environment, "COLUMNS": "80"})
     address = await doctor.address()
     assert address
-    await come_back(PersonAtBrowser(simulator.ready["ca_file"]), address, bool)
+    await come_back(Person(simulator.ready["ca_file"]), address, bool)
     shown = await doctor.finished()
 
     assert doctor.process.poll() == 0, shown
@@ -115,8 +129,6 @@ async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
 
 
 def sessions_of(redis: Redis) -> int:
-    import redis as redis_py
-
     with redis_py.Redis.from_url(redis.url) as client:
         return sum(1 for _ in client.scan_iter("m365-sessions:*"))
 
@@ -129,7 +141,7 @@ def graph(status: int, code: str) -> dict[str, Any]:
     return {"status": status, "body": {"error": {"code": code, "message": "x"}}}
 
 
-CALLBACK = {"path": "*/authorize"}
+REDIRECT = "redirect_uri_not_registered"
 EXCHANGE = [(53003, "person_not_allowed"), (50076, "step_up_needed"), (50079, "step_up_needed")]
 
 
@@ -138,6 +150,7 @@ EXCHANGE = [(53003, "person_not_allowed"), (50076, "step_up_needed"), (50079, "s
     [
         (("PATCH", "app", {"token_version": 1}), ("sign_in", "fail", "token_version_mistake")),
         (("PATCH", "switches", {"user_consent_allowed": False}), ("sign_in", "fail", "person_declined")),
+        (("PATCH", "app", {"redirect_uris": ["http://localhost/other"]}), ("redirect_uri", "fail", REDIRECT)),
         *(
             (fault(OBO, {"status": 400, "body": entra_error(number, "interaction_required")}), ("consent", "fail", code))
             for number, code in EXCHANGE
@@ -189,12 +202,38 @@ async def test_deployed_server_is_walked_without_settings(running: Server, simul
     doctor = Doctor(tmp_path, {}, "--url", running.url, "--no-test-mail", "--json")
     address = await doctor.address()
     assert address
-    await come_back(PersonAtBrowser(simulator.ready["ca_file"]), address, bool)
+    await come_back(Person(simulator.ready["ca_file"]), address, bool)
     checks = json.loads(await doctor.finished())["checks"]
 
     assert {one["status"] for one in checks} == {"ok"}
     assert [one["name"] for one in checks][-3:] == ["sign_in", "consent", "sign_out"]
     assert simulator.outbox == []
+
+
+async def test_person_of_another_tenant_is_found(running: Server, simulator: Simulator, tmp_path: Path) -> None:
+    """Somebody else's organisation signs in: the report says that the account may not use this server."""
+    for number, code in ((50020, "person_not_allowed"), (90094, "consent_missing")):
+        doctor = Doctor(tmp_path, running.program.environment, "--json")
+        address = await doctor.address()
+        assert address
+        await refused_at_entra(Person(simulator.ready["ca_file"]), address, number)
+
+        out = await doctor.finished()
+
+        assert wrong(out) == [("sign_in", "fail", code)]
+        assert (f"AADSTS{number}" in out, "/adminconsent?client_id=" in out) == (True, code == "consent_missing")
+
+
+async def refused_at_entra(person: Person, address: str, number: int) -> None:
+    """Approve the client; Entra sends the browser back with this number."""
+    async with person.open() as browser:
+        page = await browser.get(address, follow_redirects=True)
+        form = read_form(str(page.url), page.text)
+        to_entra = (await browser.post(form.action, data={**form.fields, "action": "approve"})).headers["Location"]
+        asked = dict(parse_qsl(urlsplit(to_entra).query))
+        told = {"error": "access_denied", "error_description": f"AADSTS{number}: x", "state": asked["state"]}
+        back = await browser.get(f"{asked['redirect_uri']}?{urlencode(told)}", follow_redirects=True)
+        assert back.status_code == 200
 
 
 async def test_server_that_does_not_run_is_run_for_the_walk(
@@ -208,6 +247,24 @@ async def test_server_that_does_not_run_is_run_for_the_walk(
     assert wrong(out) == []
     assert [mail["subject"] for mail in simulator.outbox] == [SUBJECT]
     assert not server._answers("/livez")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"M365_SEND_LEVEL": "draft"}, "M365_SEND_LEVEL"), ({"M365_SEND_APPROVAL": "all"}, "waits for your approval")],
+)
+async def test_mail_that_does_not_leave_by_choice_is_no_failure(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    """The report says what happened instead of a sent mail."""
+    server = make_server(tmp_path, simulator, REDIS_URL=shared_redis.url, **change)
+
+    out = await examined(server, simulator, tmp_path, "--json")
+
+    found = next(one for one in json.loads(out)["checks"] if one["name"] == "test_mail")
+    assert (wrong(out), found["status"]) == ([], "skip")
+    assert said in found["cause"]
+    assert simulator.outbox == []
 
 
 async def test_ctrl_c_ends_the_wait_with_a_report(running: Server, tmp_path: Path) -> None:

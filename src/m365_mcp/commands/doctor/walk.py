@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -45,6 +46,7 @@ class Walk:
             trust: what the server is verified with.
             container: of the settings of that server; None where they are not known.
         """
+        logging.getLogger("mcp").setLevel(logging.CRITICAL)  # the SDK logs a refused sign-in with a traceback
         with listen_on_loopback() as listener:
             factory: Callable[..., httpx2.AsyncClient] = partial(
                 _client, trust, not is_loopback(urlsplit(url).hostname)
