@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,16 @@ class Doctor:
 
     async def address(self) -> str | None:
         """Return where the person signs in; None when the doctor ends without asking."""
-        while True:
-            found, ended = ADDRESS.search(self.err.read_text()), self.process.poll() is not None
-            if found or ended:
-                return found[1] if found else None
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(self.wait_for, "/authorize?")
+        found = ADDRESS.search(self.err.read_text())
+        return found[1] if found else None
+
+    def wait_for(self, text: str) -> None:
+        """Return when the doctor has told the person a line with this text, or has ended."""
+        while self.process.poll() is None and not any(
+            text in line for line in self.err.read_text().splitlines(keepends=True) if line.endswith("\n")
+        ):
+            time.sleep(0.05)
 
     async def finished(self) -> str:
         """Return what the ended doctor has printed."""
@@ -152,7 +158,10 @@ EXCHANGE = [(53003, "person_not_allowed"), (50076, "step_up_needed"), (50079, "s
         (("PATCH", "switches", {"user_consent_allowed": False}), ("sign_in", "fail", "person_declined")),
         (("PATCH", "app", {"redirect_uris": ["http://localhost/other"]}), ("redirect_uri", "fail", REDIRECT)),
         *(
-            (fault(OBO, {"status": 400, "body": entra_error(number, "interaction_required")}), ("consent", "fail", code))
+            (
+                fault(OBO, {"status": 400, "body": entra_error(number, "interaction_required")}),
+                ("consent", "fail", code),
+            )
             for number, code in EXCHANGE
         ),
         (fault(SEND, graph(403, "ErrorAccessDenied")), ("test_mail", "fail", "permission_missing")),
@@ -197,7 +206,9 @@ async def test_toolset_without_consent_is_named(running: Server, simulator: Simu
 PEOPLE = ["https://graph.microsoft.com/People.Read", "https://graph.microsoft.com/User.ReadBasic.All"]
 
 
-async def test_deployed_server_is_walked_without_settings(running: Server, simulator: Simulator, tmp_path: Path) -> None:
+async def test_deployed_server_is_walked_without_settings(
+    running: Server, simulator: Simulator, tmp_path: Path
+) -> None:
     """With --url nothing of the settings is known; without the test mail nothing is sent."""
     doctor = Doctor(tmp_path, {}, "--url", running.url, "--no-test-mail", "--json")
     address = await doctor.address()
@@ -271,9 +282,7 @@ async def test_ctrl_c_ends_the_wait_with_a_report(running: Server, tmp_path: Pat
     """The report says that the sign-in was ended, without a traceback."""
     doctor = Doctor(tmp_path, running.program.environment, "--json")
     assert await doctor.address()
-    while "Ctrl-C" not in doctor.err.read_text():
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(0.2)
+    await asyncio.to_thread(doctor.wait_for, "press 'Tell the app")
     doctor.process.send_signal(signal.SIGINT)
 
     assert wrong(await doctor.finished()) == [("sign_in", "fail", "person_declined")]

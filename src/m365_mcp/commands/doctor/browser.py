@@ -1,6 +1,6 @@
 """The sign-in of `doctor --sign-in`: FastMCP's OAuth client, with a callback that hears why a sign-in was refused.
 
-FastMCP 4.2's own callback server forgets the description of `access_denied`, and listens only after the browser is open.
+FastMCP 4.2's own callback server forgets the description of `access_denied`, and listens only after the browser opens.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _PAGE = (
     b"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s"
 )
 _WAITING = "Waiting for the sign-in in the browser; Ctrl-C ends it."
+_AGAIN = "Run it again; if Microsoft's page shows an AADSTS number, docs/entra-refusals.md says what to do."
 _ERROR_PAGE = "If the browser shows an error page of the server, press 'Tell the app that it did not work' there."
 
 
@@ -68,6 +69,8 @@ class TerminalOAuth(OAuth):
         """Print the address, and open a browser there."""
         self._state = dict(parse_qsl(urlsplit(authorization_url).query)).get("state", "")
         self._server = await asyncio.start_server(self._answer, sock=self._listener)
+        with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C ends the program at once
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._end)
         self._say(f"Sign in here:\n{authorization_url}")
         if self._opens_browser and _has_window():
             webbrowser.open(authorization_url)
@@ -76,20 +79,17 @@ class TerminalOAuth(OAuth):
 
     async def callback_handler(self) -> AuthorizationCodeResult:
         """Return the code. Raises M365Error, and keeps it, where there is none."""
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C ends the program at once
-            loop.add_signal_handler(signal.SIGINT, self._end)
         try:
             query = await asyncio.wait_for(self._returned, WAIT_SECONDS)
         except TimeoutError:
             self.refusal = SignInExpired(
                 f"Nobody finished the sign-in within {WAIT_SECONDS / 60:.0f} minutes.",
-                advice="Run it again; if Microsoft's page shows an AADSTS number, docs/entra-refusals.md says what to do.",
+                advice=_AGAIN,
             )
             raise self.refusal from None
         finally:
             with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(signal.SIGINT)
+                asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
             self._server.close()
         return self._read(query)
 
@@ -98,18 +98,14 @@ class TerminalOAuth(OAuth):
             self._returned.set_result(None)
 
     def _read(self, query: dict[str, str] | None) -> AuthorizationCodeResult:
+        if query is not None and "code" in query:
+            return AuthorizationCodeResult(code=query["code"], state=query.get("state"), iss=query.get("iss"))
         if query is None:
-            self.refusal = PersonDeclined(
-                "The sign-in was ended at the terminal.",
-                advice="Run it again; if Microsoft's page shows an AADSTS number, docs/entra-refusals.md says what to do.",
-            )
-        elif "code" not in query:
+            self.refusal = PersonDeclined("The sign-in was ended at the terminal.", advice=_AGAIN)
+        else:
             told = error_of(query.get("error_description", ""))
             self.refusal = told or (PersonDeclined() if query["error"] == "access_denied" else MicrosoftRefused())
-        if self.refusal is not None:
-            raise self.refusal
-        assert query is not None
-        return AuthorizationCodeResult(code=query["code"], state=query.get("state"), iss=query.get("iss"))
+        raise self.refusal
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request of a browser; only the one with the state of this sign-in counts."""

@@ -1,4 +1,4 @@
-"""Runs the server for `doctor --sign-in` where none listens: a child process with the same settings, ended by its id."""
+"""Runs the server for `doctor --sign-in` where none listens: a child process with the same settings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def serving(chosen: Settings, http: httpx2.AsyncClient) -> AsyncIterator[b
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_SECONDS):
-                    while process.returncode is None and not await _answers(http, f"{address}/readyz"):
+                    while process.returncode is None and not await _answers(http, f"{address}/readyz"):  # noqa: ASYNC110 - another process
                         await asyncio.sleep(0.1)
             yield True
         finally:

@@ -95,9 +95,7 @@ async def run_doctor(
     return code
 
 
-async def examine_from_outside(
-    url: NormalUrl, console: Console, walk: Walk | None = None, *, as_json: bool
-) -> int:
+async def examine_from_outside(url: NormalUrl, console: Console, walk: Walk | None = None, *, as_json: bool) -> int:
     """Examine a deployed server by its public URL; print the report and return the exit code, 0 or 1."""
     mistakes = unusable_proxies()
     try:

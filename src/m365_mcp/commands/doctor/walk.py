@@ -64,7 +64,8 @@ class Walk:
 
 def say(text: str) -> None:
     """Tell the person at the terminal something; the report alone is on standard output."""
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _client(
