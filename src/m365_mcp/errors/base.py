@@ -297,5 +297,4 @@ class SettingsMistake(M365Error):
 
     def __init__(self, mistakes: tuple[tuple[str, str], ...]) -> None:
         self.mistakes = mistakes
-        names = ", ".join(name for name, _ in mistakes)
-        super().__init__(f"Settings that are not valid: {names}.")
+        super().__init__(f"Settings that are not valid: {', '.join(name for name, _ in mistakes)}.")
