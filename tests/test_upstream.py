@@ -666,7 +666,8 @@ async def test_callback_of_a_client_forgets_why_it_was_refused() -> None:
     server = create_oauth_callback_server(9, result_container=found, result_ready=ready)
     query = {"error": "access_denied", "error_description": "consent_missing: x", "state": "s"}
 
-    transport = httpx2.ASGITransport(app=server.config.app)
+    app: Any = server.config.app
+    transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         await http.get("/callback", params=query)
 
