@@ -111,7 +111,8 @@ async def examine_from_outside(url: NormalUrl, console: Console, walk: Walk | No
         else:
             async with walk.checks(str(url), trust) as signing_in:
                 findings = await Examination().run(chain(checks, signing_in.checks()))
-            say(signing_in.summary)
+            if signing_in.summary:
+                say(signing_in.summary)
         report = Report(str(url), findings)
     return _show(report, console, as_json=as_json)
 
@@ -146,7 +147,8 @@ async def _examine_with_sign_in(
         if is_own:
             say("No server was running, so the doctor runs one until it ends.")
         findings = await Examination().run(chain(checks, signing_in.checks()))
-    say(signing_in.summary)
+    if signing_in.summary:
+        say(signing_in.summary)
     return findings
 
 
