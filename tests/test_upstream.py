@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import httpx2
 import pytest
 import uvicorn
@@ -23,6 +24,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp import Client, Context, FastMCP
+from fastmcp.client.oauth_callback import OAuthCallbackResult, create_oauth_callback_server
 from fastmcp.dependencies import Depends
 from fastmcp.server.auth import AccessToken
 from fastmcp.server.auth.cimd import (
@@ -656,3 +658,17 @@ def test_store_checks_types_while_it_runs() -> None:
     words: Any = "many"
     with pytest.warns(UserWarning, match="violates type hint"):
         MemoryStore(max_entries_per_collection=words)
+
+
+async def test_callback_of_a_client_forgets_why_it_was_refused() -> None:
+    """FastMCP 4.2: of `access_denied` the description is lost; else the doctor could use this callback server."""
+    found, ready = OAuthCallbackResult(), anyio.Event()
+    server = create_oauth_callback_server(9, result_container=found, result_ready=ready)
+    query = {"error": "access_denied", "error_description": "consent_missing: x", "state": "s"}
+
+    app: Any = server.config.app
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
+        await http.get("/callback", params=query)
+
+    assert "consent_missing" not in str(found.error)

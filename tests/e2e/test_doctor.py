@@ -244,7 +244,10 @@ def test_every_check_is_documented(setup: Setup) -> None:
     page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
     documented = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
 
-    assert documented == [check["name"] for check in setup.report()["checks"]]
+    of_sign_in = ("sign_in", "test_mail", "sign_out")
+    assert [name for name in documented if name not in of_sign_in] == [
+        check["name"] for check in setup.report()["checks"]
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "name"), [(0.11, "store_latency"), (0.4, "store_connection")])

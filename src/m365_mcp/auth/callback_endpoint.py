@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from fastmcp.server.auth.redirect_validation import build_client_redirect
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal
+from m365_mcp.auth.callbacks import Callbacks, SecondRound, explain_refusal, refusal_code
 from m365_mcp.auth.consent_endpoint import ConsentEndpoint
 from m365_mcp.errors import SignInAlreadyDone
-from m365_mcp.errors.request_error import recorded
+from m365_mcp.errors.request_error import noted, recorded
 
 
 class CallbackEndpoint(ConsentEndpoint):
@@ -34,7 +35,23 @@ class CallbackEndpoint(ConsentEndpoint):
             if callback.second_round is not None:
                 return await self._start_second_round(state, callback.second_round)
             callback.is_done = response.status_code < 400
+            if not callback.is_done:
+                await self._offer_return(state)
             return response
+
+    async def _offer_return(self, state: str) -> None:
+        """Note on the error of this request where the browser tells the client of it, so that the client need not wait.
+
+        The page stays, because the person can read it and try again; only the person leaves it.
+        """
+        error, transaction = noted(), await self._transaction_store.get(key=state)
+        if error is None or transaction is None:
+            return
+        uri = transaction.client_redirect_uri
+        if self._validate_client_redirect_uri(uri):
+            told = {"error": refusal_code(error), "error_description": error.explain()}
+            told |= {"state": transaction.client_state or ""}
+            error.client_url = build_client_redirect(uri, told, iss=str(self.issuer_url))
 
     async def _has_consent(self, request: Request, state: str) -> bool:
         """Return whether the sign-in runs, and was approved in this browser."""

@@ -137,8 +137,11 @@ def read_refusal(query: Mapping[str, str]) -> M365Error:
 
 def _oauth_error(error: str, refusal: M365Error) -> str:
     """Return the `error` for the client: Entra's own if it is one of an authorization endpoint."""
-    if error in _AUTHORIZE_ERRORS:
-        return error
+    return error if error in _AUTHORIZE_ERRORS else refusal_code(refusal)
+
+
+def refusal_code(refusal: M365Error) -> str:
+    """Return the `error` that tells a client of a refusal of ours (RFC 6749 section 4.1.2.1)."""
     if isinstance(refusal, Unavailable):
         return "temporarily_unavailable"
     return "server_error" if refusal.status >= 500 else "access_denied"

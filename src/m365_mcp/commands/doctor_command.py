@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 def doctor(
     *,
     url: str | None = None,
+    sign_in: Annotated[bool, Parameter(negative=())] = False,
+    browser: bool = True,
+    test_mail: bool = True,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Check the settings, the store, Entra ID, Graph and the public URL, and print what to change.
@@ -27,8 +30,13 @@ def doctor(
 
     Example: `m365-mcp doctor --url https://mcp.example.com` examines a deployed server from outside
 
+    Example: `m365-mcp doctor --sign-in` also signs you in, and sends one test mail to yourself
+
     Args:
         url: the public URL of a server; only what clients meet there is examined, and no settings are needed.
+        sign_in: sign in through the server as an MCP client does, and send one test mail to yourself.
+        browser: with --sign-in, open a browser; the address is printed in any case.
+        test_mail: with --sign-in, send the test mail.
         as_json: print the report as JSON, as docs/doctor.md describes it, and nothing else.
     """
     address = None if url is None else _address(url)
@@ -37,13 +45,15 @@ def doctor(
 
     from m365_mcp import logs
     from m365_mcp.commands.doctor.run import examine_from_outside, run_doctor
+    from m365_mcp.commands.doctor.walk import Walk
 
     logs.configure("critical", "json")
     console = Console()
+    walk = Walk(opens_browser=browser, sends=test_mail) if sign_in else None
     if chosen is not None:
-        sys.exit(asyncio.run(run_doctor(chosen, console, as_json=as_json)))
+        sys.exit(asyncio.run(run_doctor(chosen, console, walk, as_json=as_json)))
     if address is not None:
-        sys.exit(asyncio.run(examine_from_outside(address, console, as_json=as_json)))
+        sys.exit(asyncio.run(examine_from_outside(address, console, walk, as_json=as_json)))
 
 
 def _address(url: str) -> NormalUrl:

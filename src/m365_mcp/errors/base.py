@@ -57,6 +57,7 @@ class M365Error(Exception):
     for_person: str | None = None
     for_administrator: str | None = None
     needs_administrator: bool = False
+    client_url: str | None = None  # of a sign-in: where the browser tells the client of this error (RFC 6749 4.1.2.1)
 
     def __init__(
         self,
@@ -296,5 +297,4 @@ class SettingsMistake(M365Error):
 
     def __init__(self, mistakes: tuple[tuple[str, str], ...]) -> None:
         self.mistakes = mistakes
-        names = ", ".join(name for name, _ in mistakes)
-        super().__init__(f"Settings that are not valid: {names}.")
+        super().__init__(f"Settings that are not valid: {', '.join(name for name, _ in mistakes)}.")

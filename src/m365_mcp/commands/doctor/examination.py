@@ -52,6 +52,7 @@ class Check:
         after: the checks that must pass first.
         beside: a check that fails for the same cause, if it fails with the same code.
         unless: the checks whose failure would make this one fail, too; they need not have run to their end.
+        seconds: how long it may take.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Check:
     after: Sequence[str] = ()
     beside: str | None = None
     unless: Sequence[str] = ()
+    seconds: float = CHECK_SECONDS
 
 
 class Examination:
@@ -105,7 +107,7 @@ class Examination:
 
     async def _run(self, check: Check) -> Finding:
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(check.seconds):
                 await check.run()
         except Warn as warning:
             if warning.is_end:
@@ -119,7 +121,7 @@ class Examination:
         except M365Error as error:
             return finding_of(check.name, "fail", error)
         except TimeoutError:
-            late = UnexpectedResponse(f"The check did not end within {CHECK_SECONDS:.0f} seconds.")
+            late = UnexpectedResponse(f"The check did not end within {check.seconds:.0f} seconds.")
             return finding_of(check.name, "fail", late)
         except Exception as surprise:
             fault = InternalError(f"The check ended with {type(surprise).__name__}.", advice=_FAULT)

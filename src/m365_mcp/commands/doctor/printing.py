@@ -29,7 +29,10 @@ TITLES = {
     "replicas": "Replicas at the public URL",
     "public_metadata": "Metadata at the public URL",
     "public_headers": "Large headers at the public URL",
+    "sign_in": "Sign-in",
     "consent": "Consent and token version",
+    "test_mail": "Test mail",
+    "sign_out": "End of the sign-in",
 }
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 

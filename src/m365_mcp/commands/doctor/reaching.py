@@ -21,7 +21,7 @@ from m365_mcp.errors import (
 )
 from m365_mcp.http_clients import plain_client
 
-SIGN_IN = "Sign in with an MCP client once; docs/troubleshooting.md says what each refusal means."
+SIGN_IN = "Run m365-mcp doctor --sign-in."
 REQUEST_SECONDS = 5.0  # for one request; several of them are shorter than the limit of a check
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from urllib.parse import urlsplit
 
 import httpx2
@@ -14,12 +16,14 @@ from m365_mcp.commands.audit_in_force import audit_warnings
 from m365_mcp.commands.doctor.entra import EntraChecks
 from m365_mcp.commands.doctor.examination import Check, Examination
 from m365_mcp.commands.doctor.graph import GraphCheck
+from m365_mcp.commands.doctor.own_server import serving
 from m365_mcp.commands.doctor.port import PortCheck
 from m365_mcp.commands.doctor.printing import can_print, print_report
 from m365_mcp.commands.doctor.public_url import PublicUrlChecks
 from m365_mcp.commands.doctor.reaching import SIGN_IN, patient_client
 from m365_mcp.commands.doctor.report import Finding, Report
 from m365_mcp.commands.doctor.store import StoreChecks
+from m365_mcp.commands.doctor.walk import Walk, say
 from m365_mcp.commands.in_force import in_force
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import NotChecked, SettingsMistake
@@ -57,12 +61,15 @@ NAMES = (
 OUTSIDE = ("public_url", "public_metadata", "public_headers")
 
 
-async def run_doctor(chosen: Settings | SettingsMistake, console: Console, *, as_json: bool) -> int:
+async def run_doctor(
+    chosen: Settings | SettingsMistake, console: Console, walk: Walk | None = None, *, as_json: bool
+) -> int:
     """Examine the set-up that the settings describe; print the report and return the exit code, 0 or 1.
 
     Args:
         chosen: the settings, or why they cannot be read.
         console: where the report is printed.
+        walk: how somebody signs in; None: nobody does.
         as_json: print JSON and nothing else.
     """
     if isinstance(chosen, SettingsMistake):
@@ -75,7 +82,7 @@ async def run_doctor(chosen: Settings | SettingsMistake, console: Console, *, as
         return _show(Report(None, _unreadable(mistake)), console, as_json=as_json)
     store = _store_checks(container)
     try:
-        report = Report(chosen.mcp_server_base_url, await _examine(container, store, console, as_json=as_json))
+        report = Report(chosen.mcp_server_base_url, await _examine(container, store, console, walk, as_json=as_json))
     finally:
         if store is not None:
             await store.close()
@@ -88,7 +95,7 @@ async def run_doctor(chosen: Settings | SettingsMistake, console: Console, *, as
     return code
 
 
-async def examine_from_outside(url: NormalUrl, console: Console, *, as_json: bool) -> int:
+async def examine_from_outside(url: NormalUrl, console: Console, walk: Walk | None = None, *, as_json: bool) -> int:
     """Examine a deployed server by its public URL; print the report and return the exit code, 0 or 1."""
     mistakes = unusable_proxies()
     try:
@@ -99,7 +106,14 @@ async def examine_from_outside(url: NormalUrl, console: Console, *, as_json: boo
         return _show(Report(str(url), _unreadable(SettingsMistake(tuple(mistakes)), OUTSIDE)), console, as_json=as_json)
     async with patient_client(trust, uses_proxy=not is_loopback(url.host)) as http:
         checks = PublicUrlChecks(str(url), http, is_outside=True).checks()
-        report = Report(str(url), await Examination().run(checks))
+        if walk is None:
+            findings = await Examination().run(checks)
+        else:
+            async with walk.checks(str(url), trust) as signing_in:
+                findings = await Examination().run(chain(checks, signing_in.checks()))
+            if signing_in.summary:
+                say(signing_in.summary)
+        report = Report(str(url), findings)
     return _show(report, console, as_json=as_json)
 
 
@@ -110,16 +124,32 @@ def _store_checks(container: Container) -> StoreChecks | None:
 
 
 async def _examine(
-    container: Container, store: StoreChecks | None, console: Console, *, as_json: bool
+    container: Container, store: StoreChecks | None, console: Console, walk: Walk | None, *, as_json: bool
 ) -> list[Finding]:
     chosen = container.settings
     trust = trust_of(chosen.ssl_cert_file)
     async with patient_client(trust) as http, patient_client(trust, uses_proxy=False) as local:
         checks = _checks(container, store, http, local)
+        if walk is not None:
+            return await _examine_with_sign_in(container, checks, walk, trust, local)
+        checks = chain(checks, (Check("consent", _ask_for_sign_in, ("client_id",)),))
         if as_json:
             return await Examination().run(checks)
         with console.status("Checking", spinner="dots" if can_print("⠋", console) else "line") as status:
             return await Examination(lambda name: status.update(f"Checking {name}")).run(checks)
+
+
+async def _examine_with_sign_in(
+    container: Container, checks: Iterator[Check], walk: Walk, trust: ssl.SSLContext, local: httpx2.AsyncClient
+) -> list[Finding]:
+    url = container.settings.mcp_server_base_url
+    async with serving(container.settings, local) as is_own, walk.checks(url, trust, container) as signing_in:
+        if is_own:
+            say("No server was running, so the doctor runs one until it ends.")
+        findings = await Examination().run(chain(checks, signing_in.checks()))
+    if signing_in.summary:
+        say(signing_in.summary)
+    return findings
 
 
 def _checks(
@@ -139,7 +169,6 @@ def _checks(
     yield PortCheck(chosen.mcp_host, chosen.mcp_port, instance, local).check()
     yield from PublicUrlChecks(url, local if is_loopback(urlsplit(url).hostname) else http, instance).checks()
     yield entra.redirect_uri()
-    yield Check("consent", _ask_for_sign_in, ("client_id",))
 
 
 async def _nothing() -> None:

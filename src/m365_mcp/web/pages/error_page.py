@@ -75,6 +75,7 @@ def values(request: Request, error: M365Error, language: Language, now: datetime
         and request.method == "GET"
         and "error" not in request.query_params,
         "redirect_uri": subject.redirect_uri,
+        "client_url": error.client_url,
     }
 
 

@@ -1,0 +1,288 @@
+"""`m365-mcp doctor --sign-in`: a person signs in through the server; each planted fault is found, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx2
+import pytest
+import redis as redis_py
+
+from m365_mcp.commands.demo.sign_in import read_form
+from m365_mcp.commands.doctor.sign_in import SUBJECT
+from tests.e2e.grants import KEYS
+from tests.e2e.person import PersonAtBrowser, SignInFailed
+from tests.e2e.preloaded import PreloadedCommand
+from tests.e2e.programs import PATIENCE_SECONDS, Redis, Server, Simulator, make_server
+from tests.e2e.test_commands import environment_with
+from tests.e2e.test_refusals import OBO, SEND, entra_error
+
+ADDRESS = re.compile(r"^(http://\S+/authorize\?\S+)$", re.MULTILINE)
+BACK = re.compile(r'<a class="button" href="([^"]+)"')
+
+
+class Person(PersonAtBrowser):
+    """Presses Cancel where Microsoft's page has no other button."""
+
+    async def _fill_in(self, http: httpx2.AsyncClient, page: httpx2.Response) -> httpx2.Response:
+        form = read_form(str(page.url), page.text) if page.status_code == 200 else None
+        if form is not None and [value for _, value in form.buttons] == ["cancel"]:
+            return await http.post(form.action, data={**form.fields, "action": "cancel"})
+        return await super()._fill_in(http, page)
+
+
+class Doctor:
+    """A running doctor that waits for a person."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
+        self.out, self.err = folder / "doctor.out", folder / "doctor.err"
+        for file in (self.out, self.err):
+            file.write_text("")
+        command = ["doctor", "--sign-in", "--no-browser", *arguments]
+        self.process = PreloadedCommand(command, environment_with(**environment), folder, (self.out, self.err))
+
+    async def address(self) -> str | None:
+        """Return where the person signs in; None when the doctor ends without asking."""
+        await asyncio.to_thread(self.wait_for, "/authorize?")
+        found = ADDRESS.search(self.err.read_text())
+        return found[1] if found else None
+
+    def wait_for(self, text: str) -> None:
+        """Return when the doctor has told the person a line with this text, or has ended."""
+        while self.process.poll() is None and not any(
+            text in line for line in self.err.read_text().splitlines(keepends=True) if line.endswith("\n")
+        ):
+            time.sleep(0.05)
+
+    async def finished(self) -> str:
+        """Return what the ended doctor has printed."""
+        await asyncio.to_thread(self.process.wait, PATIENCE_SECONDS)
+        assert "Traceback" not in self.err.read_text() + self.out.read_text()
+        return self.out.read_text()
+
+
+async def come_back(person: PersonAtBrowser, address: str, before: Callable[[], object]) -> None:
+    """Sign in and go back to the doctor; on an error page of the server, by its button."""
+    try:
+        target = await person.sign_in(address)
+    except SignInFailed as failure:
+        target = BACK.findall(failure.page.text)[0].replace("&amp;", "&")
+    before()
+    async with person.open() as browser:
+        assert (await browser.get(target)).status_code == 200
+
+
+def wrong(out: str) -> list[tuple[str, str, str]]:
+    """Return name, status and code of what is not right."""
+    checks = json.loads(out)["checks"]
+    return [(one["name"], one["status"], one["code"]) for one in checks if one["status"] in ("fail", "warn")]
+
+
+@pytest.fixture(scope="module")
+def running(
+    shared_simulator: Simulator, shared_redis: Redis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    shared_simulator.control("POST", "reset")
+    folder = tmp_path_factory.mktemp("doctor-sign-in")
+    server = make_server(folder, shared_simulator, REDIS_URL=shared_redis.url, M365_TOOLSETS="people", **KEYS)
+    server.program.shared = True
+    server.start()
+    yield server
+    assert server.program.end() == 0
+
+
+async def examined(
+    server: Server,
+    simulator: Simulator,
+    folder: Path,
+    *arguments: str,
+    name: str = "ada@contoso.example",
+    before: Callable[[], object] = bool,
+) -> str:
+    """Return what a doctor prints after a person has signed in."""
+    doctor = Doctor(folder, server.program.environment, *arguments)
+    address = await doctor.address()
+    if address is not None:
+        await come_back(Person(simulator.ready["ca_file"], name), address, before)
+    return await doctor.finished()
+
+
+async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
+    running: Server, simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """At 80 columns it says who signed in; the mail is in the mailbox, and the session is gone."""
+    doctor = Doctor(tmp_path, {**running.program.environment, "COLUMNS": "80"})
+    address = await doctor.address()
+    assert address
+    await come_back(Person(simulator.ready["ca_file"]), address, bool)
+    shown = await doctor.finished()
+
+    assert doctor.process.poll() == 0, shown
+    assert "Signed in as Ada Lovelace <ada@contoso.example>. The test mail is in your Inbox" in doctor.err.read_text()
+    assert [mail["subject"] for mail in simulator.outbox] == [SUBJECT]
+    assert [one["address"] for one in simulator.outbox[0]["to"]] == ["ada@contoso.example"]
+    assert re.search(r"^ok +Test mail *$", shown, re.MULTILINE)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert sessions_of(shared_redis) == 0
+
+
+def sessions_of(redis: Redis) -> int:
+    with redis_py.Redis.from_url(redis.url) as client:
+        return sum(1 for _ in client.scan_iter("m365-sessions:*"))
+
+
+def fault(where: dict[str, Any], what: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    return "POST", "faults", {"where": where, "what": what, "times": None}
+
+
+def graph(status: int, code: str) -> dict[str, Any]:
+    return {"status": status, "body": {"error": {"code": code, "message": "x"}}}
+
+
+REDIRECT = "redirect_uri_not_registered"
+EXCHANGE = [(53003, "person_not_allowed"), (50076, "step_up_needed"), (50079, "step_up_needed")]
+
+
+@pytest.mark.parametrize(
+    ("planted", "found"),
+    [
+        (("PATCH", "app", {"token_version": 1}), ("sign_in", "fail", "token_version_mistake")),
+        (("PATCH", "switches", {"user_consent_allowed": False}), ("sign_in", "fail", "person_declined")),
+        (("PATCH", "app", {"redirect_uris": ["http://localhost/other"]}), ("redirect_uri", "fail", REDIRECT)),
+        *(
+            (
+                fault(OBO, {"status": 400, "body": entra_error(number, "interaction_required")}),
+                ("consent", "fail", code),
+            )
+            for number, code in EXCHANGE
+        ),
+        (fault(SEND, graph(403, "ErrorAccessDenied")), ("test_mail", "fail", "permission_missing")),
+        (fault(SEND, graph(400, "ErrorInvalidRecipients")), ("test_mail", "fail", "message_refused")),
+        (fault(SEND, graph(404, "MailboxNotEnabledForRESTAPI")), ("test_mail", "fail", "mailbox_missing")),
+    ],
+)
+async def test_fault_of_a_sign_in_is_found_alone(
+    running: Server,
+    simulator: Simulator,
+    shared_redis: Redis,
+    tmp_path: Path,
+    planted: tuple[str, str, dict[str, Any]],
+    found: tuple[str, str, str],
+) -> None:
+    """One cause is one failure; what follows is skipped and names it, and no session is left."""
+    method, path, change = planted
+    simulator.control(method, path, **change)
+
+    out = await examined(running, simulator, tmp_path, "--json")
+
+    assert wrong(out) == [found]
+    assert {one["after"] for one in json.loads(out)["checks"] if one["status"] == "skip"} <= {found[0], None, "sign_in"}
+    assert simulator.outbox == []
+    assert sessions_of(shared_redis) == 0
+
+
+async def test_toolset_without_consent_is_named(running: Server, simulator: Simulator, tmp_path: Path) -> None:
+    """The report names the permissions, their toolset and the page where an administrator consents."""
+
+    def withdraw() -> None:
+        simulator.control("DELETE", "consents", scopes=PEOPLE, person="ada@contoso.example")
+
+    out = await examined(running, simulator, tmp_path, "--json", before=withdraw)
+
+    assert wrong(out) == [("consent", "fail", "consent_missing")]
+    found = next(one for one in json.loads(out)["checks"] if one["name"] == "consent")
+    assert "People.Read (toolset people), User.ReadBasic.All (toolset people)" in found["cause"]
+    assert "/adminconsent?client_id=" in found["fix"]
+
+
+PEOPLE = ["https://graph.microsoft.com/People.Read", "https://graph.microsoft.com/User.ReadBasic.All"]
+
+
+async def test_deployed_server_is_walked_without_settings(
+    running: Server, simulator: Simulator, tmp_path: Path
+) -> None:
+    """With --url nothing of the settings is known; without the test mail nothing is sent."""
+    doctor = Doctor(tmp_path, {}, "--url", running.url, "--no-test-mail", "--json")
+    address = await doctor.address()
+    assert address
+    await come_back(Person(simulator.ready["ca_file"]), address, bool)
+    checks = json.loads(await doctor.finished())["checks"]
+
+    assert {one["status"] for one in checks} == {"ok"}
+    assert [one["name"] for one in checks][-3:] == ["sign_in", "consent", "sign_out"]
+    assert simulator.outbox == []
+
+
+async def test_person_of_another_tenant_is_found(running: Server, simulator: Simulator, tmp_path: Path) -> None:
+    """Somebody else's organisation signs in: the report says that the account may not use this server."""
+    for number, code in ((50020, "person_not_allowed"), (90094, "consent_missing")):
+        doctor = Doctor(tmp_path, running.program.environment, "--json")
+        address = await doctor.address()
+        assert address
+        await refused_at_entra(Person(simulator.ready["ca_file"]), address, number)
+
+        out = await doctor.finished()
+
+        assert wrong(out) == [("sign_in", "fail", code)]
+        assert (f"AADSTS{number}" in out, "/adminconsent?client_id=" in out) == (True, code == "consent_missing")
+
+
+async def refused_at_entra(person: Person, address: str, number: int) -> None:
+    """Approve the client; Entra sends the browser back with this number."""
+    async with person.open() as browser:
+        page = await browser.get(address, follow_redirects=True)
+        form = read_form(str(page.url), page.text)
+        to_entra = (await browser.post(form.action, data={**form.fields, "action": "approve"})).headers["Location"]
+        asked = dict(parse_qsl(urlsplit(to_entra).query))
+        told = {"error": "access_denied", "error_description": f"AADSTS{number}: x", "state": asked["state"]}
+        back = await browser.get(f"{asked['redirect_uri']}?{urlencode(told)}", follow_redirects=True)
+        assert back.status_code == 200
+
+
+async def test_server_that_does_not_run_is_run_for_the_walk(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path
+) -> None:
+    """Nobody listens at the port: the doctor starts the server, and ends it."""
+    server = make_server(tmp_path, simulator, REDIS_URL=shared_redis.url)
+
+    out = await examined(server, simulator, tmp_path, "--json")
+
+    assert wrong(out) == []
+    assert [mail["subject"] for mail in simulator.outbox] == [SUBJECT]
+    assert not server._answers("/livez")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"M365_SEND_LEVEL": "draft"}, "M365_SEND_LEVEL"), ({"M365_SEND_APPROVAL": "all"}, "waits for your approval")],
+)
+async def test_mail_that_does_not_leave_by_choice_is_no_failure(
+    simulator: Simulator, shared_redis: Redis, tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    """The report says what happened instead of a sent mail."""
+    server = make_server(tmp_path, simulator, REDIS_URL=shared_redis.url, **change)
+
+    out = await examined(server, simulator, tmp_path, "--json")
+
+    found = next(one for one in json.loads(out)["checks"] if one["name"] == "test_mail")
+    assert (wrong(out), found["status"]) == ([], "skip")
+    assert said in found["cause"]
+    assert simulator.outbox == []
+
+
+async def test_ctrl_c_ends_the_wait_with_a_report(running: Server, tmp_path: Path) -> None:
+    """The report says that the sign-in was ended, without a traceback."""
+    doctor = Doctor(tmp_path, running.program.environment, "--json")
+    assert await doctor.address()
+    await asyncio.to_thread(doctor.wait_for, "press 'Tell the app")
+    doctor.process.send_signal(signal.SIGINT)
+
+    assert wrong(await doctor.finished()) == [("sign_in", "fail", "person_declined")]
