@@ -2,9 +2,9 @@
 
 The domain `m365_mcp` has the texts of the pages, and `terminal` the others; see `tests.terminal_texts`.
 A text of a page is in a template (`_("…")`), in the class of an error that a page can show (`title`, `sentence`,
-`for_person`, `for_administrator`, `advice`), where the code raises such an error, in a meaning of Entra's refusals, or in
-the form of a sentence with values (`Filled("…")`). A new language is one more folder in `src/m365_mcp/locale`, with empty
-.po files to begin with.
+`for_person`, `for_administrator`, `advice`), where the code raises such an error, in a meaning of Entra's refusals, or
+in the form of a sentence with values (`Filled("…")`). A new language is one more folder in `src/m365_mcp/locale`, with
+empty .po files to begin with.
 """
 
 from __future__ import annotations

@@ -272,7 +272,7 @@ def test_report_for_people_explains_what_needs_doing(setup: Setup) -> None:
 
 
 def test_report_for_people_is_in_the_language_of_the_terminal(setup: Setup) -> None:
-    """By LANG or by --lang: no English sentence, but the codes; JSON stays English, and an unknown language is refused."""
+    """By LANG or by --lang: no English sentence, but the codes; JSON stays English, an unknown language is refused."""
     settings = {**setup.server.program.environment, "AZURE_CLIENT_SECRET": "another~secret.of.this.application"}
     environment = environment_with(**settings, COLUMNS="80", LANG="zh_TW.UTF-8", PYTHONIOENCODING="utf-8")
 
