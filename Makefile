@@ -54,8 +54,8 @@ format: $(VENV)/.dev ## Format and mend what can be mended
 docs: $(VENV)/.dev ## Write the generated parts of the documents
 	@$(BIN)/python -m m365_mcp.commands.reference
 
-translations: $(VENV)/.dev ## Bring the catalogues of the pages' texts up to date, and compile them
-	@$(BIN)/python -m tests.catalogues
+translations: $(VENV)/.dev ## Bring the catalogues of texts up to date (ARGS=docs/errors.zh-Hant.md: say that this translation is, too)
+	@$(BIN)/python -m tests.catalogues $(ARGS)
 
 # A lock of the simulator's own takes the versions of the product's, because both live in one environment.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q

@@ -10,6 +10,7 @@ empty .po files to begin with.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -34,7 +35,7 @@ from m365_mcp.errors import (
 )
 from m365_mcp.web.pages import error_page
 from m365_mcp.web.pages.languages import DOMAIN, ENGLISH
-from tests import terminal_texts
+from tests import terminal_texts, translated_documents
 
 SOURCES = Path(__file__).parents[1] / "src" / "m365_mcp"
 TEMPLATES = SOURCES / "web" / "pages" / "templates"
@@ -181,3 +182,5 @@ def update(path: Path) -> None:
 if __name__ == "__main__":
     for one in CATALOGUES:
         update(one)
+    for named in sys.argv[1:]:
+        translated_documents.stamp(Path(named).resolve())

@@ -38,6 +38,7 @@ def texts(pages: Catalog) -> Catalog:
 
 def _texts_of_errors() -> Iterator[tuple[str, str]]:
     kinds: list[type[M365Error]] = [M365Error, *every_error()]
+    yield from ((text, "errors.zh-Hant.md") for text in ("Code", "What happened", "What to do"))
     for kind in kinds:
         yield from ((text, kind.code) for text in (kind.sentence, kind.advice))
 
