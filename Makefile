@@ -64,8 +64,8 @@ site: .venv-site/.done ## The documents as a site, into build/site
 check-site: site $(VENV)/.dev ## Build the site, and look at it in Chromium: links, search, nothing fetched from elsewhere
 	@$(BIN)/python -m pytest -m site -n 0 $(ARGS)
 
-translations: $(VENV)/.dev ## Bring the catalogues of the pages' texts up to date, and compile them
-	@$(BIN)/python -m tests.catalogues
+translations: $(VENV)/.dev ## Bring the catalogues of texts up to date (ARGS=docs/errors.zh-Hant.md: say that this translation is, too)
+	@$(BIN)/python -m tests.catalogues $(ARGS)
 
 # A lock of the simulator's own takes the versions of the product's, because both live in one environment.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q

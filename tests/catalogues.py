@@ -1,14 +1,16 @@
-"""The catalogues of the pages' texts: what has to be translated, and `python -m tests.catalogues`, which updates them.
+"""The catalogues of texts: what has to be translated, and `python -m tests.catalogues`, which updates them.
 
-A text is in a template (`_("…")`), in the class of an error that a page can show (`title`, `sentence`, `for_person`,
-`for_administrator`, `advice`), where the code raises such an error, in a meaning of Entra's refusals, or in the form of
-a sentence with values (`Filled("…")`). A new language is one more folder in `src/m365_mcp/locale`, with an empty .po
-file to begin with.
+The domain `m365_mcp` has the texts of the pages, and `terminal` the others; see `tests.terminal_texts`.
+A text of a page is in a template (`_("…")`), in the class of an error that a page can show (`title`, `sentence`,
+`for_person`, `for_administrator`, `advice`), where the code raises such an error, in a meaning of Entra's refusals, or
+in the form of a sentence with values (`Filled("…")`). A new language is one more folder in `src/m365_mcp/locale`, with
+empty .po files to begin with.
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -32,11 +34,12 @@ from m365_mcp.errors import (
     doctor,
 )
 from m365_mcp.web.pages import error_page
-from m365_mcp.web.pages.languages import ENGLISH
+from m365_mcp.web.pages.languages import DOMAIN, ENGLISH
+from tests import terminal_texts, translated_documents
 
 SOURCES = Path(__file__).parents[1] / "src" / "m365_mcp"
 TEMPLATES = SOURCES / "web" / "pages" / "templates"
-CATALOGUES = sorted((SOURCES / "locale").glob("*/LC_MESSAGES/m365_mcp.po"))
+CATALOGUES = sorted((SOURCES / "locale").glob("*/LC_MESSAGES/*.po"))
 _OPTIONS = {"newstyle_gettext": "true", "trimmed": "true"}
 # Errors of the tools' arguments, of the start of the server and of the doctor: no browser meets them.
 _OF_TOOLS = (DraftUnknown, InvalidArgument, SettingsMistake, TooManyHeld)
@@ -69,8 +72,14 @@ def meanings_of_refusals() -> list[Meaning]:
     return [one for one in vars(meanings).values() if isinstance(one, Meaning)]
 
 
+def texts_of(path: Path) -> Catalog:
+    """Return every text of the domain of a .po file, without translations."""
+    pages = texts()
+    return pages if path.stem == DOMAIN else terminal_texts.texts(pages)
+
+
 def texts() -> Catalog:
-    """Return every text that has to be translated, without translations."""
+    """Return every text of the pages, without translations."""
     catalogue = Catalog()
     # Its translation is what a language calls itself; the other languages link to it by that name.
     catalogue.add(ENGLISH.name, auto_comments=["Write the name of your own language here, in that language."])
@@ -127,8 +136,8 @@ def _texts_of_raisers() -> Iterator[tuple[str, str]]:
 
 
 def _forms() -> Iterator[tuple[str, str]]:
-    """Find the form of every sentence with values."""
-    for path in sorted(SOURCES.rglob("*.py")):
+    """Find the form of every sentence with values that a page shows."""
+    for path in sorted(set(SOURCES.rglob("*.py")) - set(terminal_texts.MODULES)):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == Filled.__name__:
                 form = node.args[0]
@@ -163,7 +172,7 @@ def compiled(catalogue: Catalog) -> bytes:
 def update(path: Path) -> None:
     """Bring one .po file up to date with the texts, and compile it. A text that is gone is dropped."""
     catalogue = read(path)
-    catalogue.update(texts(), no_fuzzy_matching=True, update_creation_date=False)
+    catalogue.update(texts_of(path), no_fuzzy_matching=True, update_creation_date=False)
     catalogue.obsolete.clear()
     with path.open("wb") as file:
         write_po(file, catalogue, width=0, ignore_obsolete=True, include_lineno=False)
@@ -173,3 +182,5 @@ def update(path: Path) -> None:
 if __name__ == "__main__":
     for one in CATALOGUES:
         update(one)
+    for named in sys.argv[1:]:
+        translated_documents.stamp(Path(named).resolve())

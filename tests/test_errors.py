@@ -4,6 +4,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from m365_mcp import errors
+from m365_mcp.commands.languages import language_of_terminal
 from m365_mcp.commands.reference import every_error
 
 
@@ -15,6 +16,20 @@ def test_every_error_explains_itself() -> None:
 
     assert [kind.code for kind in kinds if not kind.sentence.endswith(".") or not kind.advice.endswith(".")] == []
     assert [kind.code for kind in kinds if kind.__name__ not in words or kind.code not in words] == []
+
+
+def test_every_error_is_explained_in_chinese() -> None:
+    """docs/errors.zh-Hant.md has sentence and advice of every code, from the catalogues (`make docs`)."""
+    chinese = language_of_terminal("zh-Hant")
+    assert chinese is not None
+
+    english = [
+        kind.code
+        for kind in every_error()
+        if kind.sentence == chinese.translate(kind.sentence) or kind.advice == chinese.translate(kind.advice)
+    ]
+
+    assert english == [], "Translate them in locale/zh_Hant/LC_MESSAGES, and run `make translations` before and after."
 
 
 def test_codes_are_unique() -> None:

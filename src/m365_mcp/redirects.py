@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from m365_mcp.errors import Filled
 from m365_mcp.loopback import is_loopback
 from m365_mcp.urls import DEFAULT_PORTS, decode_segment, normal_query, read_authority
 
@@ -80,7 +81,8 @@ class RedirectPattern:
         try:
             uri = RedirectUri.read(written)
         except ValueError as reason:
-            raise ValueError(f"{_FULL_URI_ADVICE} ({reason})") from None
+            both = {"advice": Filled(_FULL_URI_ADVICE), "reason": Filled(str(reason))}
+            raise ValueError(Filled("%(advice)s (%(reason)s)", **both)) from None
         if wildcards and not is_loopback(uri.host):
             raise ValueError("only a loopback address may have any port (:*)")
         parts = urlsplit(written)

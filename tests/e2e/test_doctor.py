@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
+from rich.cells import cell_len
 
 from tests.e2e.front import delayed
 from tests.e2e.preloaded import run_preloaded
@@ -271,3 +272,22 @@ def test_report_for_people_explains_what_needs_doing(setup: Setup) -> None:
     assert re.search(r"^fail Client credential *$", shown, re.MULTILINE)
     assert "(client_secret_rejected)" in shown
     assert "Failed: 1." in shown
+
+
+def test_report_for_people_is_in_the_language_of_the_terminal(setup: Setup) -> None:
+    """By LANG or by --lang: no English sentence, but the codes; JSON stays English, an unknown language is refused."""
+    settings = {**setup.server.program.environment, "AZURE_CLIENT_SECRET": "another~secret.of.this.application"}
+    environment = environment_with(**settings, COLUMNS="80", LANG="zh_TW.UTF-8", PYTHONIOENCODING="utf-8")
+
+    ran = [
+        run_preloaded("doctor", *arguments, folder=setup.folder, environment=environment)
+        for arguments in ((), ("--lang", "zh-Hant"), ("--json", "--lang", "zh-Hant"), ("--lang", "tlh"))
+    ]
+
+    assert [one.returncode for one in ran] == [1, 1, 1, 2]
+    assert ran[0].stdout == ran[1].stdout
+    assert max(map(cell_len, ran[0].stdout.splitlines())) <= 80
+    assert re.search(r"^失敗 用戶端認證 *$", ran[0].stdout, re.MULTILINE)
+    assert re.findall(r"(?:[A-Za-z']+,? ){3,}[a-z]+", ran[0].stdout) == []
+    assert "密碼" not in ran[2].stdout
+    assert (ran[3].stdout, "en, zh-Hant" in ran[3].stderr) == ("", True)

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from m365_mcp.errors import Filled
 from m365_mcp.loopback import is_loopback
 from m365_mcp.settings import Settings
 from m365_mcp.settings.audit import FILE
 
 
-def audit_line(settings: Settings) -> str:
+def audit_line(settings: Settings) -> Filled:
     """Return where the records go, whether a send needs one, what they contain, and whether they are signed."""
     if settings.m365_audit == "off":
-        return "off: nothing is recorded"
-    return "; ".join(
-        (
-            _output(settings),
-            "required before each send" if settings.m365_audit_required else "no send waits for its record",
-            "signed" if settings.m365_audit_key_file else "not signed",
-            _content(settings),
-        )
-    )
+        return Filled("off: nothing is recorded")
+    waits = Filled("required before each send" if settings.m365_audit_required else "no send waits for its record")
+    signed = Filled("signed") if settings.m365_audit_key_file else Filled("not signed")
+    parts = {"output": _output(settings), "waits": waits, "signed": signed, "content": _content(settings)}
+    return Filled("%(output)s; %(waits)s; %(signed)s; %(content)s", **parts)
 
 
 def audit_warnings(settings: Settings) -> Iterator[str]:
@@ -59,16 +56,17 @@ def _of_collector(settings: Settings) -> Iterator[str]:
         )
 
 
-def _output(settings: Settings) -> str:
+def _output(settings: Settings) -> Filled:
     if settings.m365_audit == "stdout":
-        return "to standard output"
+        return Filled("to standard output")
     if settings.m365_audit.startswith(FILE):
-        return f"to the file {settings.m365_audit.removeprefix(FILE)}"
+        return Filled("to the file %(file)s", file=settings.m365_audit.removeprefix(FILE))
     address = urlsplit(settings.m365_audit)  # its query may have a token
-    spool = f"spool {settings.m365_audit_spool}, at most {settings.m365_audit_spool_mb} MB"
-    return f"to {address.scheme}://{address.netloc}, {spool}"
+    spool = {"spool": str(settings.m365_audit_spool), "most": str(settings.m365_audit_spool_mb)}
+    form = "to %(address)s, spool %(spool)s, at most %(most)s MB"
+    return Filled(form, address=f"{address.scheme}://{address.netloc}", **spool)
 
 
-def _content(settings: Settings) -> str:
+def _content(settings: Settings) -> Filled:
     named = ", ".join(settings.m365_audit_content)
-    return f"with {named} of each mail" if named else "no address, subject or body"
+    return Filled("with %(parts)s of each mail", parts=named) if named else Filled("no address, subject or body")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from m365_mcp.errors import SettingsMistake
     from m365_mcp.settings import Settings
     from m365_mcp.urls import NormalUrl
+    from m365_mcp.web.pages.languages import Language
 
 
 def doctor(
@@ -21,12 +22,15 @@ def doctor(
     browser: bool = True,
     test_mail: bool = True,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    lang: str | None = None,
 ) -> None:
     """Check the settings, the store, Entra ID, Graph and the public URL, and print what to change.
 
     Exit code 0: no check failed. 1: one did, or the settings cannot be read. 2: wrong usage.
 
     Example: `m365-mcp doctor`
+
+    Example: `m365-mcp doctor --lang zh-Hant` prints in Traditional Chinese
 
     Example: `m365-mcp doctor --url https://mcp.example.com` examines a deployed server from outside
 
@@ -37,7 +41,8 @@ def doctor(
         sign_in: sign in through the server as an MCP client does, and send one test mail to yourself.
         browser: with --sign-in, open a browser; the address is printed in any case.
         test_mail: with --sign-in, send the test mail.
-        as_json: print the report as JSON, as docs/doctor.md describes it, and nothing else.
+        as_json: print the report as JSON, as docs/doctor.md describes it, and nothing else; always in English.
+        lang: `en` or `zh-Hant`; left out, LC_ALL, LC_MESSAGES or LANG decides.
     """
     address = None if url is None else _address(url)
     chosen = _settings_or_mistake() if address is None else None
@@ -49,11 +54,12 @@ def doctor(
 
     logs.configure("critical", "json")
     console = Console()
+    language = _language(lang, console)
     walk = Walk(opens_browser=browser, sends=test_mail) if sign_in else None
     if chosen is not None:
-        sys.exit(asyncio.run(run_doctor(chosen, console, walk, as_json=as_json)))
+        sys.exit(asyncio.run(run_doctor(chosen, console, language, walk, as_json=as_json)))
     if address is not None:
-        sys.exit(asyncio.run(examine_from_outside(address, console, walk, as_json=as_json)))
+        sys.exit(asyncio.run(examine_from_outside(address, console, language, walk, as_json=as_json)))
 
 
 def _address(url: str) -> NormalUrl:
@@ -65,6 +71,20 @@ def _address(url: str) -> NormalUrl:
     except ValueError as mistake:
         Console(stderr=True).print(f"--url must be an http or https URL, such as https://mcp.example.com: {mistake}.")
         sys.exit(2)
+
+
+def _language(tag: str | None, console: Console) -> Language:
+    """Return the language to print in; ends the command with exit code 2 where a tag names none."""
+    from m365_mcp.commands.doctor.printing import can_print
+    from m365_mcp.commands.languages import language_of_terminal
+    from m365_mcp.web.pages.languages import ENGLISH, languages
+
+    found = language_of_terminal(tag)
+    if found is None:
+        spoken = ", ".join(language.tag for language in languages().values())
+        Console(stderr=True).print(f"--lang must be one of: {spoken}.", markup=False, highlight=False)
+        sys.exit(2)
+    return found if can_print(found.name, console) else ENGLISH
 
 
 def _settings_or_mistake() -> Settings | SettingsMistake:

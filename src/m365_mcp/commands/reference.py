@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from m365_mcp import errors
+from m365_mcp.commands.languages import language_of_terminal
 from m365_mcp.entra.refusals import REFUSALS
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
 from m365_mcp.tools import TOOLSETS, tools_for
 from m365_mcp.tools.published import publish
+from m365_mcp.web.pages.languages import ENGLISH, Language
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = ROOT / "docs" / "settings.md"
 EXAMPLE = ROOT / ".env.example"
 ERRORS = ROOT / "docs" / "errors.md"
+ERRORS_IN_CHINESE = ROOT / "docs" / "errors.zh-Hant.md"
 ENTRA_REFUSALS = ROOT / "docs" / "entra-refusals.md"
 TOOLS_PAGE = ROOT / "docs" / "tools.md"
 SCHEMAS = ROOT / "docs" / "tools.json"
@@ -108,10 +111,12 @@ def every_error() -> list[type[M365Error]]:
     return below(M365Error)
 
 
-def errors_table() -> str:
-    """Return every error with its sentence and advice, as a Markdown table."""
-    rows = ["| Code | What happened | What to do |", "|---|---|---|"]
-    rows += [f"| `{error.code}` | {error.sentence} | {error.advice} |" for error in every_error()]
+def errors_table(language: Language = ENGLISH) -> str:
+    """Return every error with its sentence and advice in a language, as a Markdown table."""
+    headings = map(language.translate, ("Code", "What happened", "What to do"))
+    rows = [f"| {' | '.join(headings)} |", "|---|---|---|"]
+    for error in every_error():
+        rows.append(f"| `{error.code}` | {language.translate(error.sentence)} | {language.translate(error.advice)} |")
     return "\n".join(rows)
 
 
@@ -159,10 +164,12 @@ def _argument_row(tool: dict[str, Any], name: str, schema: dict[str, Any]) -> st
 def documents() -> dict[Path, str]:
     """Return the up-to-date text of each document."""
     schemas = tool_schemas()
+    chinese = language_of_terminal("zh-Hant") or ENGLISH
     return {
         SETTINGS: _put(SETTINGS.read_text(), "settings", settings_table()),
         TOOLS_PAGE: _put(TOOLS_PAGE.read_text(), "tools", tools_table(schemas)),
         ERRORS: _put(ERRORS.read_text(), "errors", errors_table()),
+        ERRORS_IN_CHINESE: _put(ERRORS_IN_CHINESE.read_text(), "errors", errors_table(chinese)),
         ENTRA_REFUSALS: _put(ENTRA_REFUSALS.read_text(), "refusals", refusals_table()),
         EXAMPLE: example_file(),
         SCHEMAS: json.dumps(schemas, indent=2, ensure_ascii=False) + "\n",

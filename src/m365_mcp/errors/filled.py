@@ -1,4 +1,4 @@
-"""Sentences with values in them, which a page can fill into a translation."""
+"""Sentences with values in them, which a page or a command can fill into a translation."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ class Filled(str):
 
     def __new__(cls, form: str, **values: str) -> Self:
         """Fill the values in."""
-        filled = super().__new__(cls, form % values)
+        filled = super().__new__(cls, form % values if values else form)
         filled.form, filled.values = form, values
         return filled
+
+    @classmethod
+    def of(cls, text: str) -> Filled:
+        """Return a text as a value that is translated where it is filled in."""
+        return text if isinstance(text, Filled) else Filled(text)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from m365_mcp.errors import SettingsMistake
+from m365_mcp.errors import Filled, SettingsMistake
 from m365_mcp.settings import environment
 from m365_mcp.settings.audit import AuditSettings
 from m365_mcp.settings.checks import EMPTY_DOMAINS
@@ -50,8 +50,8 @@ def load(**overrides: Any) -> Settings:
     try:
         chosen = Settings(**overrides)
     except ValidationError as error:
-        # The details leave values and context out, so that no secret gets into a message.
-        details = error.errors(include_url=False, include_input=False, include_context=False)
+        # The details leave values out, so that no secret gets into a message.
+        details = error.errors(include_url=False, include_input=False)
         mistakes += [(str(d["loc"][0]).upper(), _problem(d)) for d in details]
     if mistakes:
         raise SettingsMistake(tuple(mistakes)) from None
@@ -61,6 +61,9 @@ def load(**overrides: Any) -> Settings:
 def _problem(detail: Any) -> str:
     if detail["type"] == "missing":
         return NOT_SET
+    raised = detail.get("ctx", {}).get("error")
+    if isinstance(raised, ValueError) and isinstance(raised.args[0], Filled):
+        return raised.args[0]  # with its form, for a translation
     return str(detail["msg"]).removeprefix("Value error, ")
 
 

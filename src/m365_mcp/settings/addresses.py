@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+from m365_mcp.errors import Filled
 from m365_mcp.loopback import is_loopback
 from m365_mcp.urls import NormalUrl, normal_host, normal_origin, read_authority, read_url
 
@@ -17,7 +18,8 @@ def _read(url: str, example: str) -> NormalUrl:
     try:
         return read_url(url)
     except ValueError as reason:
-        raise ValueError(f"must be a full URL such as {example} ({reason})") from None
+        form = "must be a full URL such as %(example)s (%(reason)s)"
+        raise ValueError(Filled(form, example=example, reason=Filled(str(reason)))) from None
 
 
 def check_public_url(value: str) -> str:
@@ -61,9 +63,8 @@ def check_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     try:
         return tuple(map(normal_host, value))
     except ValueError as reason:
-        raise ValueError(
-            f"every entry must be a host name without scheme and port, such as inner.example.com ({reason})"
-        ) from None
+        form = "every entry must be a host name without scheme and port, such as inner.example.com (%(reason)s)"
+        raise ValueError(Filled(form, reason=Filled(str(reason)))) from None
 
 
 def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,10 +72,11 @@ def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
     try:
         return tuple(map(normal_origin, value))
     except ValueError as reason:
-        raise ValueError(
+        form = (
             "every entry must be an origin such as https://inspector.example.com or app://obsidian.md, without a path "
-            f"({reason})"
-        ) from None
+            "(%(reason)s)"
+        )
+        raise ValueError(Filled(form, reason=Filled(str(reason)))) from None
 
 
 def check_host(value: str) -> str:
@@ -104,9 +106,8 @@ def _read_host_and_port(entry: str) -> str:
     try:
         host, port = read_authority(entry)
     except ValueError as reason:
-        raise ValueError(
-            f"every entry must be a host, or a host and a port, such as clients.example.com:8443 ({reason})"
-        ) from None
+        form = "every entry must be a host, or a host and a port, such as clients.example.com:8443 (%(reason)s)"
+        raise ValueError(Filled(form, reason=Filled(str(reason)))) from None
     host = f"[{host}]" if ":" in host else host
     return host if port is None else f"{host}:{port}"
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
+from m365_mcp.errors import Filled
 from m365_mcp.settings.checks import CommaSeparated
 
 CONTENT = ("recipients", "subject", "body")
@@ -47,7 +48,7 @@ def _check_file(path: Path) -> Path:
 def check_content(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return what of a mail's content is recorded, each once."""
     if any(name.lower() not in CONTENT for name in value):
-        raise ValueError(f"must name only these parts: {', '.join(CONTENT)}")
+        raise ValueError(Filled("must name only these parts: %(names)s", names=", ".join(CONTENT)))
     return tuple(dict.fromkeys(name.lower() for name in value))
 
 

@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, SecretStr, ValidationInfo
 from pydantic_settings import NoDecode
 
 from m365_mcp.clients import CLIENTS
+from m365_mcp.errors import Filled
 from m365_mcp.redirects import RedirectPattern
 from m365_mcp.settings.permissions import PERMISSIONS
 from m365_mcp.trust import trust_of
@@ -60,9 +61,8 @@ def check_fernet_keys(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         try:
             Fernet(key.get_secret_value())
         except ValueError:
-            raise ValueError(
-                f"key number {number} is not a Fernet key; make one with: openssl rand -base64 32 | tr '+/' '-_'"
-            ) from None
+            form = "key number %(number)s is not a Fernet key; make one with: openssl rand -base64 32 | tr '+/' '-_'"
+            raise ValueError(Filled(form, number=str(number))) from None
     return value
 
 
@@ -86,7 +86,7 @@ def check_clients(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of clients, each once."""
     unknown = [name for name in value if name.lower() not in CLIENTS]
     if unknown:
-        raise ValueError(f"must name only these clients: {', '.join(CLIENTS)}")
+        raise ValueError(Filled("must name only these clients: %(names)s", names=", ".join(CLIENTS)))
     return tuple(dict.fromkeys(name.lower() for name in value))
 
 
@@ -94,7 +94,7 @@ def check_toolsets(value: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of toolsets, each once."""
     unknown = [name for name in value if name.lower() not in PERMISSIONS]
     if unknown:
-        raise ValueError(f"must name only these toolsets: {', '.join(PERMISSIONS)}")
+        raise ValueError(Filled("must name only these toolsets: %(names)s", names=", ".join(PERMISSIONS)))
     return tuple(dict.fromkeys(name.lower() for name in value))
 
 
@@ -154,7 +154,8 @@ def check_product_name(value: str) -> str:
     """Return the name of the product without blanks at its ends."""
     name = value.strip()
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise ValueError(f"must have 1 to {MAX_NAME} characters, and no line break or other invisible character")
+        form = "must have 1 to %(most)s characters, and no line break or other invisible character"
+        raise ValueError(Filled(form, most=str(MAX_NAME)))
     return name
 
 

@@ -44,6 +44,11 @@ def _problem_of(path: Path) -> str | None:
     return None
 
 
+def locale_of_messages() -> str:
+    """Return the locale of messages, by the first variable that is set (POSIX, Base Definitions section 8.2)."""
+    return next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")  # noqa: TID251
+
+
 def ignore_dotenv() -> None:
     """Let FastMCP, which reads `.env` while it is imported, pass over it; for a command that needs no settings."""
     os.environ["FASTMCP_ENV_FILE"] = os.devnull  # noqa: TID251

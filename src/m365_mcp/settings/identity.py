@@ -6,11 +6,13 @@ import re
 
 from pydantic import SecretStr
 
+from m365_mcp.errors import Filled
+
 ORGANIZATIONS = "organizations"  # Entra's name for "accounts of any work or school tenant"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # What a scope may have (RFC 6749 section 3.3) without the : and / of api://<id>/<name>, which the server writes itself.
 _SCOPE = re.compile(r"[!#-.0-9;-\[\]-~]+")
-_SHAPE = "such as 11111111-2222-4333-8444-555555555555, without quotes, braces and api://"
+_SHAPE = Filled("such as 11111111-2222-4333-8444-555555555555, without quotes, braces and api://")
 
 
 def refuse_placeholder(value: str) -> str:
@@ -35,7 +37,7 @@ def check_secret(value: SecretStr) -> SecretStr:
 def check_app(value: str) -> str:
     """Return an application id in lower case, as it appears in tokens."""
     if not _GUID.fullmatch(refuse_placeholder(value).lower()):
-        raise ValueError(f"must be the Application (client) ID, {_SHAPE}")
+        raise ValueError(Filled("must be the Application (client) ID, %(shape)s", shape=_SHAPE))
     return value.lower()
 
 
@@ -47,7 +49,7 @@ def check_tenant(value: str) -> str:
     if "." in value:
         raise ValueError("must be the Directory (tenant) ID, not a domain name: the issuer in tokens contains the id")
     if lower != ORGANIZATIONS and not _GUID.fullmatch(lower):
-        raise ValueError(f"must be the Directory (tenant) ID, {_SHAPE}")
+        raise ValueError(Filled("must be the Directory (tenant) ID, %(shape)s", shape=_SHAPE))
     return lower
 
 

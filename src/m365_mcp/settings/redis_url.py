@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from m365_mcp.errors import Filled
 from m365_mcp.settings.addresses import check_host
 
 MAX_DATABASE = 15  # Redis has 16 databases unless its configuration says otherwise
@@ -57,16 +58,19 @@ def _check_options(parts: SplitResult, database: str) -> None:
         raise ValueError("has an option that the Redis client does not know, or an ssl_ option without rediss://")
     for name, (form, meaning) in _FORMS.items():
         if name in options and not form.fullmatch(options[name]):
-            raise ValueError(f"has the option {name}, which must be {meaning}")
+            raise ValueError(
+                Filled("has the option %(name)s, which must be %(wanted)s", name=name, wanted=Filled(meaning))
+            )
     for name in _SECONDS:
         if name in options and not _is_positive(options[name]):
-            raise ValueError(f"has the option {name}, which must be a number above 0")
+            raise ValueError(Filled("has the option %(name)s, which must be a number above 0", name=name))
     number = options.get("db", database)
     if not number.isascii() or not number.isdigit() or len(number) > 2 or int(number) > MAX_DATABASE:
-        raise ValueError(
-            f"must name a database from 0 to {MAX_DATABASE}; a Redis has others only if it is configured to, and this "
-            "server uses none of them"
+        problem = (
+            "must name a database from 0 to %(most)s; a Redis has others only if it is configured to, and this server "
+            "uses none of them"
         )
+        raise ValueError(Filled(problem, most=str(MAX_DATABASE)))
 
 
 def _is_positive(number: str) -> bool:

@@ -20,7 +20,7 @@ from key_value.aio.stores.redis import RedisStore
 from platformdirs import user_data_path
 
 from m365_mcp import logs
-from m365_mcp.errors import SettingsMistake
+from m365_mcp.errors import Filled, SettingsMistake
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.storage import redis_client
 from m365_mcp.storage.backends import LocalBackend, RedisBackend
@@ -119,8 +119,13 @@ def shared_url(settings: Settings, default_url: str = DEFAULT_REDIS_URL) -> str:
     url = settings.redis_url or (default_url if redis_client.is_reachable(default_url) else None)
     if url is None or url.startswith("memory:"):
         workers = settings.mcp_workers
-        advice = f"is needed for {workers} workers, because they share a Redis and nothing else, and none answers at "
-        raise SettingsMistake((("REDIS_URL", f"{advice}{default_url}. Set it to your Redis, or MCP_WORKERS to 1."),))
+        problem = Filled(
+            "is needed for %(number)s workers, because they share a Redis and nothing else, and none answers at "
+            "%(url)s. Set it to your Redis, or MCP_WORKERS to 1.",
+            number=str(workers),
+            url=default_url,
+        )
+        raise SettingsMistake((("REDIS_URL", problem),))
     return url
 
 

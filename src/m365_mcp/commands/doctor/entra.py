@@ -28,6 +28,7 @@ from m365_mcp.errors import (
     ClockWrong,
     CredentialEndsSoon,
     EntraUnavailable,
+    Filled,
     M365Error,
     NotChecked,
     RedirectUriNotRegistered,
@@ -85,7 +86,8 @@ class EntraChecks:
         """Return when the metadata of the first tenant is there, or Entra says that it does not know the tenant."""
         response = await get(self.http, self._metadata_url(self._tenant))
         if not isinstance(_json(response), dict):
-            raise UnexpectedResponse(f"What responds at {self.settings.authority} is not Entra ID.")
+            form = "What responds at %(url)s is not Entra ID."
+            raise UnexpectedResponse(Filled(form, url=self.settings.authority))
         self._date = response.headers.get("Date", "")
 
     def _metadata_url(self, tenant: str) -> str:
@@ -99,8 +101,11 @@ class EntraChecks:
             raise NotChecked("The response of Entra ID has no date.", advice="Compare the clock by hand.") from None
         ahead = time.time() - entra
         if abs(ahead) > MAX_CLOCK_SECONDS:
-            way = "fast" if ahead > 0 else "slow"
-            raise ClockWrong(f"The clock of this machine is {round(abs(ahead) / 60)} minutes {way}.")
+            fast, slow = (
+                "The clock of this machine is %(minutes)s minutes fast.",
+                "The clock of this machine is %(minutes)s minutes slow.",
+            )
+            raise ClockWrong(Filled(fast if ahead > 0 else slow, minutes=str(round(abs(ahead) / 60))))
 
     async def find_tenants(self) -> None:
         """Return when Entra knows each tenant by the id that its tokens have in their issuer."""
@@ -110,7 +115,7 @@ class EntraChecks:
             issuer = body.get("issuer") if isinstance(body, dict) else None
             if issuer != f"{self.settings.authority}/{tenant}/v2.0":
                 raise AppRegistrationMistake(
-                    f"Entra ID does not know a tenant with the id {tenant}.",
+                    Filled("Entra ID does not know a tenant with the id %(tenant)s.", tenant=tenant),
                     advice="Set AZURE_TENANT_ID (or AZURE_ALLOWED_TENANTS) to the Directory (tenant) ID, a GUID.",
                 )
 
@@ -143,18 +148,19 @@ class EntraChecks:
             return NotChecked("There is nothing to ask Entra ID with.", advice=refusal.administrator_advice)
         if isinstance(refusal, EntraUnavailable):
             return NotChecked("Entra ID does not respond to a token request.", advice="Run the doctor again later.")
-        sentence = f"Entra ID gives this application no token of its own ({refusal.reference or refusal.code})."
+        form = "Entra ID gives this application no token of its own (%(reference)s)."
+        sentence = Filled(form, reference=refusal.reference or refusal.code)
         if not self._may_lack_consent(refusal):
             return NotChecked(sentence, advice=SIGN_IN)
         link = f"{self.settings.authority}/{self._tenant}/adminconsent?client_id={self.settings.azure_client_id}"
-        advice = f"If AZURE_CLIENT_ID is right, have an administrator of the tenant {self._tenant} consent at {link}"
-        return NotChecked(sentence, advice=advice)
+        form = "If AZURE_CLIENT_ID is right, have an administrator of the tenant %(tenant)s consent at %(link)s"
+        return NotChecked(sentence, advice=Filled(form, tenant=self._tenant, link=link))
 
     async def see_end_of_credential(self) -> None:
         """Return when the credential is good for 30 days more, by the certificate or by the application's record."""
         end = await self._end_of_credential()
         if end - datetime.now(UTC) < SOON:
-            raise Warn(CredentialEndsSoon(f"The client credential ends on {end:%Y-%m-%d}."))
+            raise Warn(CredentialEndsSoon(Filled("The client credential ends on %(date)s.", date=f"{end:%Y-%m-%d}")))
 
     async def _end_of_credential(self) -> datetime:
         certificate = self.settings.azure_client_certificate_path
@@ -179,13 +185,13 @@ class EntraChecks:
         resource = f"api://{self.settings.azure_client_id}"
         refusal = self._refusal(await self._ask(f"{resource}/.default"))
         if refusal is not None and refusal.reference in ("AADSTS500011", "AADSTS50001"):
-            raise ScopeNotExposed(
-                f"The app registration does not have the Application ID URI {resource}.", reference=refusal.reference
-            )
+            form = "The app registration does not have the Application ID URI %(uri)s."
+            raise ScopeNotExposed(Filled(form, uri=resource), reference=refusal.reference)
         api = (await self._application()).get("api", {})
         names = [scope.get("value") for scope in api.get("oauth2PermissionScopes", []) if scope.get("isEnabled", True)]
         if self.settings.mcp_scope_name not in names:
-            raise ScopeNotExposed(f"The app registration does not expose the scope {self.settings.mcp_scope_name}.")
+            form = "The app registration does not expose the scope %(scope)s."
+            raise ScopeNotExposed(Filled(form, scope=self.settings.mcp_scope_name))
 
     async def find_redirect_uri(self) -> None:
         """Return when Entra shows its sign-in page for the redirect URI of this server."""
@@ -204,10 +210,10 @@ class EntraChecks:
         numbers = aadsts_codes({"error_description": response.text + response.headers.get("Location", "")})
         for number in numbers:
             if number in REFUSALS and REFUSALS[number].meaning is meanings.REDIRECT_URI:
-                sentence = f"The app registration does not have the redirect URI {redirect}."
-                raise RedirectUriNotRegistered(sentence, reference=f"AADSTS{number}")
+                form = "The app registration does not have the redirect URI %(uri)s."
+                raise RedirectUriNotRegistered(Filled(form, uri=redirect), reference=f"AADSTS{number}")
         if numbers:
-            raise NotChecked(f"Entra ID's page says AADSTS{numbers[0]}.", advice=SIGN_IN)
+            raise NotChecked(Filled("Entra ID's page says AADSTS%(number)s.", number=str(numbers[0])), advice=SIGN_IN)
 
     @property
     def _graph_scope(self) -> str:

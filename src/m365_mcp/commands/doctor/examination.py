@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from m365_mcp.commands.doctor.report import Finding, finding_of
-from m365_mcp.errors import InternalError, M365Error, NotChecked, UnexpectedResponse
+from m365_mcp.errors import Filled, InternalError, M365Error, NotChecked, UnexpectedResponse
 
 CHECK_SECONDS = 20.0
 _FAULT = "Tell the people who make this server, with the names of the check and of the error."
@@ -121,13 +121,18 @@ class Examination:
         except M365Error as error:
             return finding_of(check.name, "fail", error)
         except TimeoutError:
-            late = UnexpectedResponse(f"The check did not end within {check.seconds:.0f} seconds.")
-            return finding_of(check.name, "fail", late)
+            late = Filled("The check did not end within %(seconds)s seconds.", seconds=f"{check.seconds:.0f}")
+            return finding_of(check.name, "fail", UnexpectedResponse(late))
         except Exception as surprise:
-            fault = InternalError(f"The check ended with {type(surprise).__name__}.", advice=_FAULT)
-            return finding_of(check.name, "fail", fault)
+            fault = Filled("The check ended with %(error)s.", error=type(surprise).__name__)
+            return finding_of(check.name, "fail", InternalError(fault, advice=_FAULT))
         return Finding(check.name, "ok")
 
 
 def _waiting(name: str, failed: str) -> Finding:
-    return finding_of(name, "skip", NotChecked(f"The check {failed} has to pass first."), failed)
+    return finding_of(name, "skip", waiting_for(failed), failed)
+
+
+def waiting_for(name: str) -> NotChecked:
+    """Return why a check was not run that depends on another one."""
+    return NotChecked(Filled("The check %(name)s has to pass first.", name=name))

@@ -8,7 +8,7 @@ import httpx2
 
 from m365_mcp.commands.doctor.examination import Check
 from m365_mcp.commands.doctor.reaching import get
-from m365_mcp.errors import UnexpectedResponse
+from m365_mcp.errors import Filled, UnexpectedResponse
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,4 @@ class GraphCheck:
         except (ValueError, KeyError, TypeError):
             code = None
         if code != "InvalidAuthenticationToken":
-            raise UnexpectedResponse(f"What responds at {self.url} is not Microsoft Graph.")
+            raise UnexpectedResponse(Filled("What responds at %(url)s is not Microsoft Graph.", url=self.url))

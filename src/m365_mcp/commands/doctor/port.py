@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx2
 
 from m365_mcp.commands.doctor.examination import Check, Depends
-from m365_mcp.errors import PortInUse
+from m365_mcp.errors import Filled, PortInUse
 from m365_mcp.loopback import reachable_netloc
 
 
@@ -43,14 +43,15 @@ class PortCheck:
                 return
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
+                where = {"port": str(self.port), "host": self.host}
                 raise PortInUse(
-                    f"This machine lets nobody listen on port {self.port} at {self.host}.",
+                    Filled("This machine lets nobody listen on port %(port)s at %(host)s.", **where),
                     advice="Set MCP_PORT to a port above 1023, and MCP_HOST to an address of this machine.",
                 ) from error
         holder = await self._holder()
         if holder == self.instance:
             return
-        mistake = PortInUse(f"Another program listens on port {self.port}.")
+        mistake = PortInUse(Filled("Another program listens on port %(port)s.", port=str(self.port)))
         if holder is None:
             raise mistake
         raise Depends(mistake, "client_credential")  # with a wrong one this same server has another instance id

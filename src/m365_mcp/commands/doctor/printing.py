@@ -7,6 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from m365_mcp.commands.doctor.report import Finding, Report
+from m365_mcp.errors import Filled
+from m365_mcp.web.pages.languages import ENGLISH, Language
 
 TITLES = {
     "settings": "Settings",
@@ -35,21 +37,24 @@ TITLES = {
     "sign_out": "End of the sign-in",
 }
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+_STATUSES = {"ok": Filled("ok"), "warn": Filled("warn"), "fail": Filled("fail"), "skip": Filled("skip")}
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Print every finding, then how many failed."""
+def print_report(report: Report, console: Console, language: Language = ENGLISH) -> None:
+    """Print every finding, then how many failed, in a language."""
     arrow = "→" if can_print("→", console) else "->"
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in report.findings:
-        table.add_row(Text(finding.status, _COLOURS[finding.status]), TITLES[finding.name])
-        for line in _explained(finding, arrow):
+        status = Text(language.translate(_STATUSES[finding.status]), _COLOURS[finding.status])
+        table.add_row(status, language.translate(TITLES[finding.name]))
+        for line in _explained(finding, arrow, language):
             table.add_row("", line)
     console.print(table)
     failed = sum(finding.status == "fail" for finding in report.findings)
-    console.print("Nothing has failed." if not failed else f"Failed: {failed}.", style="bold")
+    ending = Filled("Failed: %(number)s.", number=str(failed)) if failed else Filled("Nothing has failed.")
+    console.print(language.translate(ending), style="bold")
 
 
 def can_print(text: str, console: Console) -> bool:
@@ -61,10 +66,17 @@ def can_print(text: str, console: Console) -> bool:
     return True
 
 
-def _explained(finding: Finding, arrow: str) -> list[Text]:
+def _explained(finding: Finding, arrow: str, language: Language) -> list[Text]:
     if finding.status == "ok":
         return []
     if finding.status == "skip":
-        waits = f"waits for: {TITLES[finding.after]}" if finding.after else f"{finding.cause} {finding.fix}"
-        return [Text(waits, "dim")]
-    return [Text(finding.cause or ""), Text(f"{arrow} {finding.fix}"), Text(f"  ({finding.code})", "dim")]
+        return [Text(language.translate(_skipped(finding)), "dim")]
+    cause, fix = (language.translate(text or "") for text in (finding.cause, finding.fix))
+    return [Text(cause), Text(f"{arrow} {fix}"), Text(f"  ({finding.code})", "dim")]
+
+
+def _skipped(finding: Finding) -> Filled:
+    if finding.after:
+        return Filled("waits for: %(title)s", title=Filled(TITLES[finding.after]))
+    both = {"sentence": Filled.of(finding.cause or ""), "advice": Filled.of(finding.fix or "")}
+    return Filled("%(sentence)s %(advice)s", **both)

@@ -11,7 +11,14 @@ import httpx2
 
 from m365_mcp.commands.doctor.examination import Check, Warn
 from m365_mcp.commands.doctor.reaching import why_unreachable
-from m365_mcp.errors import M365Error, PublicUrlUnreachable, PublicUrlWrong, ReplicasDiffer, UnexpectedResponse
+from m365_mcp.errors import (
+    Filled,
+    M365Error,
+    PublicUrlUnreachable,
+    PublicUrlWrong,
+    ReplicasDiffer,
+    UnexpectedResponse,
+)
 
 HEADER_BYTES = 8_000  # a token of this server has about 500; some clients and proxies add much
 _REQUESTS = 12  # with three replicas that take turns by chance, each responds to one of them with 99.2 percent
@@ -53,7 +60,8 @@ class PublicUrlChecks:
         except httpx2.HTTPError as error:
             raise self._unreachable(self._why(error)) from error
         if response.status_code in _NOT_STARTED and not self.is_outside:
-            raise self._unreachable(UnexpectedResponse(f"Its host responds with HTTP {response.status_code}."))
+            answer = Filled("Its host responds with HTTP %(status)s.", status=str(response.status_code))
+            raise self._unreachable(UnexpectedResponse(answer))
         self._check_redirect(response)
         live = _object(response)
         if response.status_code == 421:
@@ -62,10 +70,8 @@ class PublicUrlChecks:
                 advice="Set MCP_SERVER_BASE_URL to that host, or have the proxy pass the Host header on unchanged.",
             )
         if response.status_code != 200 or live.get("status") != "ok" or "instance" not in live:
-            raise PublicUrlWrong(
-                f"No server of this project responds at the public URL (HTTP {response.status_code}).",
-                advice=_PATH_ADVICE,
-            )
+            form = "No server of this project responds at the public URL (HTTP %(status)s)."
+            raise PublicUrlWrong(Filled(form, status=str(response.status_code)), advice=_PATH_ADVICE)
 
     async def compare_replicas(self) -> None:
         """Return when every replica behind the public URL has the keys of these settings, and all one version."""
@@ -92,7 +98,8 @@ class PublicUrlChecks:
     def _unreachable(self, why: M365Error) -> M365Error | Warn:
         if self.is_outside:
             return why
-        return Warn(PublicUrlUnreachable(f"{PublicUrlUnreachable.sentence} {why.sentence}"), is_end=True)
+        both = {"sentence": Filled(PublicUrlUnreachable.sentence), "why": Filled.of(why.sentence)}
+        return Warn(PublicUrlUnreachable(Filled("%(sentence)s %(why)s", **both)), is_end=True)
 
     def _check_redirect(self, response: httpx2.Response) -> None:
         if not 300 <= response.status_code < 400:
@@ -131,8 +138,9 @@ class PublicUrlChecks:
             raise self._why(error) from error
         document = _object(response)
         if response.status_code != 200 or not document:
-            path = urlsplit(url).path
-            raise PublicUrlWrong(f"There is no metadata at {path} (HTTP {response.status_code}).", advice=_PATH_ADVICE)
+            what = {"path": urlsplit(url).path, "status": str(response.status_code)}
+            sentence = Filled("There is no metadata at %(path)s (HTTP %(status)s).", **what)
+            raise PublicUrlWrong(sentence, advice=_PATH_ADVICE)
         return document
 
     async def send_large_header(self) -> None:
@@ -143,8 +151,9 @@ class PublicUrlChecks:
         except httpx2.HTTPError as error:
             raise self._why(error) from error
         if response.status_code != 401 or "WWW-Authenticate" not in response.headers:
+            form = "A request with a token of 8 KB is answered with HTTP %(status)s instead of 401."
             raise PublicUrlWrong(
-                f"A request with a token of 8 KB is answered with HTTP {response.status_code} instead of 401.",
+                Filled(form, status=str(response.status_code)),
                 advice="Give the proxy buffers for headers of 16 KB, and have it pass on 401 and WWW-Authenticate.",
             )
 

@@ -14,6 +14,7 @@ from m365_mcp.errors import (
     CertificateNotTrusted,
     ConnectionRefused,
     ConnectionTimedOut,
+    Filled,
     M365Error,
     NameNotResolved,
     ProxyFailed,
@@ -55,9 +56,10 @@ def why_unreachable(error: BaseException, url: str, *, uses_proxy: bool = True) 
     """
     host, causes = urlsplit(url).hostname or url, list(_causes(error))
     if uses_proxy and (proxy := _proxy_of(url)):
-        through = urlsplit(proxy if "://" in proxy else f"http://{proxy}").hostname or "of the environment"
+        through = urlsplit(proxy if "://" in proxy else f"http://{proxy}").hostname or Filled("of the environment")
         if isinstance(error, httpx2.ProxyError) or not _of_tls(causes):
-            return ProxyFailed(f"The proxy {through} does not pass a connection to {host} on.")
+            form = "The proxy %(proxy)s does not pass a connection to %(host)s on."
+            return ProxyFailed(Filled(form, proxy=through, host=host))
     return _of_certificate(causes, host) or _of_connection(causes, host)
 
 
@@ -65,22 +67,26 @@ def _of_certificate(causes: list[BaseException], host: str) -> M365Error | None:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             if cause.verify_code == 10:  # X509_V_ERR_CERT_HAS_EXPIRED
-                return CertificateNotTrusted(f"The certificate of {host} has expired.", advice="Renew it.")
+                return CertificateNotTrusted(
+                    Filled("The certificate of %(host)s has expired.", host=host), advice="Renew it."
+                )
             if cause.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
                 advice = "Check that the name leads to the right address, and that nothing on the way inspects TLS."
-                return CertificateNotTrusted(f"The certificate of {host} is for another name.", advice=advice)
-            return CertificateNotTrusted(f"The certificate of {host} is of an authority that nobody trusts here.")
+                named = Filled("The certificate of %(host)s is for another name.", host=host)
+                return CertificateNotTrusted(named, advice=advice)
+            form = "The certificate of %(host)s is of an authority that nobody trusts here."
+            return CertificateNotTrusted(Filled(form, host=host))
     if _of_tls(causes):
-        return TlsFailed(f"The TLS handshake with {host} fails.")
+        return TlsFailed(Filled("The TLS handshake with %(host)s fails.", host=host))
     return None
 
 
 def _of_connection(causes: list[BaseException], host: str) -> M365Error:
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return NameNotResolved(f"DNS has no address for {host}.")
+        return NameNotResolved(Filled("DNS has no address for %(host)s.", host=host))
     if any(isinstance(cause, ConnectionRefusedError | ConnectionResetError) for cause in causes):
-        return ConnectionRefused(f"{host} refuses the connection.")
-    return ConnectionTimedOut(f"{host} does not respond.")
+        return ConnectionRefused(Filled("%(host)s refuses the connection.", host=host))
+    return ConnectionTimedOut(Filled("%(host)s does not respond.", host=host))
 
 
 def _of_tls(causes: list[BaseException]) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from m365_mcp import __version__
-from m365_mcp.errors import M365Error
+from m365_mcp.errors import Filled, M365Error
 
 Status = Literal["ok", "warn", "fail", "skip"]
 
@@ -36,7 +36,9 @@ class Finding:
 
 def finding_of(name: str, status: Status, error: M365Error, after: str | None = None) -> Finding:
     """Return what an error says about a check."""
-    cause = f"{error.sentence} ({error.reference})" if error.reference else error.sentence
+    cause = error.sentence
+    if error.reference:
+        cause = Filled("%(sentence)s (%(reference)s)", sentence=Filled.of(cause), reference=error.reference)
     return Finding(name, status, error.code, cause, error.administrator_advice, after)
 
 

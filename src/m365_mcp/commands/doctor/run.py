@@ -14,19 +14,19 @@ from rich.console import Console
 
 from m365_mcp.commands.audit_in_force import audit_warnings
 from m365_mcp.commands.doctor.entra import EntraChecks
-from m365_mcp.commands.doctor.examination import Check, Examination
+from m365_mcp.commands.doctor.examination import Check, Examination, waiting_for
 from m365_mcp.commands.doctor.graph import GraphCheck
 from m365_mcp.commands.doctor.own_server import serving
 from m365_mcp.commands.doctor.port import PortCheck
 from m365_mcp.commands.doctor.printing import can_print, print_report
 from m365_mcp.commands.doctor.public_url import PublicUrlChecks
 from m365_mcp.commands.doctor.reaching import SIGN_IN, patient_client
-from m365_mcp.commands.doctor.report import Finding, Report
+from m365_mcp.commands.doctor.report import Finding, Report, finding_of
 from m365_mcp.commands.doctor.store import StoreChecks
 from m365_mcp.commands.doctor.walk import Walk, say
 from m365_mcp.commands.in_force import in_force
 from m365_mcp.container import Container, build_container
-from m365_mcp.errors import NotChecked, SettingsMistake
+from m365_mcp.errors import Filled, NotChecked, SettingsMistake
 from m365_mcp.loopback import is_loopback
 from m365_mcp.settings import DEFAULT_REDIS_URL, Settings
 from m365_mcp.settings.environment import unusable_proxies
@@ -34,6 +34,7 @@ from m365_mcp.storage.opening import shared_url
 from m365_mcp.trust import trust_of
 from m365_mcp.urls import NormalUrl
 from m365_mcp.web.health import identity
+from m365_mcp.web.pages.languages import ENGLISH, Language
 
 # Every check of a set-up, for a report about settings that cannot be read.
 NAMES = (
@@ -62,40 +63,48 @@ OUTSIDE = ("public_url", "public_metadata", "public_headers")
 
 
 async def run_doctor(
-    chosen: Settings | SettingsMistake, console: Console, walk: Walk | None = None, *, as_json: bool
+    chosen: Settings | SettingsMistake,
+    console: Console,
+    language: Language = ENGLISH,
+    walk: Walk | None = None,
+    *,
+    as_json: bool,
 ) -> int:
     """Examine the set-up that the settings describe; print the report and return the exit code, 0 or 1.
 
     Args:
         chosen: the settings, or why they cannot be read.
         console: where the report is printed.
+        language: what it is printed in; JSON is English.
         walk: how somebody signs in; None: nobody does.
         as_json: print JSON and nothing else.
     """
     if isinstance(chosen, SettingsMistake):
-        return _show(Report(None, _unreadable(chosen)), console, as_json=as_json)
+        return _show(Report(None, _unreadable(chosen)), console, language, as_json=as_json)
     try:
         if chosen.mcp_workers > 1:
             shared_url(chosen)
         container = build_container(chosen)
     except SettingsMistake as mistake:
-        return _show(Report(None, _unreadable(mistake)), console, as_json=as_json)
+        return _show(Report(None, _unreadable(mistake)), console, language, as_json=as_json)
     store = _store_checks(container)
     try:
-        report = Report(chosen.mcp_server_base_url, await _examine(container, store, console, walk, as_json=as_json))
+        findings = await _examine(container, store, console, language, walk, as_json=as_json)
     finally:
         if store is not None:
             await store.close()
         await container.close()
-    code = _show(report, console, as_json=as_json)
+    code = _show(Report(chosen.mcp_server_base_url, findings), console, language, as_json=as_json)
     if not as_json:
-        console.print(in_force(chosen, container.services.outgoing.policies.policies))
+        console.print(in_force(chosen, container.services.outgoing.policies.policies, language))
         for warning in audit_warnings(chosen):
-            console.print(warning, style="yellow", markup=False)
+            console.print(language.translate(warning), style="yellow", markup=False)
     return code
 
 
-async def examine_from_outside(url: NormalUrl, console: Console, walk: Walk | None = None, *, as_json: bool) -> int:
+async def examine_from_outside(
+    url: NormalUrl, console: Console, language: Language = ENGLISH, walk: Walk | None = None, *, as_json: bool
+) -> int:
     """Examine a deployed server by its public URL; print the report and return the exit code, 0 or 1."""
     mistakes = unusable_proxies()
     try:
@@ -103,7 +112,8 @@ async def examine_from_outside(url: NormalUrl, console: Console, walk: Walk | No
     except OSError:  # ssl.SSLError is an OSError
         mistakes.append(("SSL_CERT_FILE", "must name a readable PEM file with certificate authorities"))
     if mistakes:
-        return _show(Report(str(url), _unreadable(SettingsMistake(tuple(mistakes)), OUTSIDE)), console, as_json=as_json)
+        unreadable = Report(str(url), _unreadable(SettingsMistake(tuple(mistakes)), OUTSIDE))
+        return _show(unreadable, console, language, as_json=as_json)
     async with patient_client(trust, uses_proxy=not is_loopback(url.host)) as http:
         checks = PublicUrlChecks(str(url), http, is_outside=True).checks()
         if walk is None:
@@ -114,7 +124,7 @@ async def examine_from_outside(url: NormalUrl, console: Console, walk: Walk | No
             if signing_in.summary:
                 say(signing_in.summary)
         report = Report(str(url), findings)
-    return _show(report, console, as_json=as_json)
+    return _show(report, console, language, as_json=as_json)
 
 
 def _store_checks(container: Container) -> StoreChecks | None:
@@ -124,7 +134,13 @@ def _store_checks(container: Container) -> StoreChecks | None:
 
 
 async def _examine(
-    container: Container, store: StoreChecks | None, console: Console, walk: Walk | None, *, as_json: bool
+    container: Container,
+    store: StoreChecks | None,
+    console: Console,
+    language: Language,
+    walk: Walk | None,
+    *,
+    as_json: bool,
 ) -> list[Finding]:
     chosen = container.settings
     trust = trust_of(chosen.ssl_cert_file)
@@ -135,8 +151,9 @@ async def _examine(
         checks = chain(checks, (Check("consent", _ask_for_sign_in, ("client_id",)),))
         if as_json:
             return await Examination().run(checks)
-        with console.status("Checking", spinner="dots" if can_print("⠋", console) else "line") as status:
-            return await Examination(lambda name: status.update(f"Checking {name}")).run(checks)
+        with console.status("", spinner="dots" if can_print("⠋", console) else "line") as status:
+            watch = Examination(lambda name: status.update(language.translate(Filled("Checking %(name)s", name=name))))
+            return await watch.run(checks)
 
 
 async def _examine_with_sign_in(
@@ -183,15 +200,19 @@ async def _ask_for_sign_in() -> None:
 
 
 def _unreadable(mistake: SettingsMistake, names: Sequence[str] = NAMES) -> list[Finding]:
-    cause = "; ".join(f"{name} {problem}" for name, problem in mistake.mistakes)
-    failed = Finding("settings", "fail", mistake.code, f"{cause}.", mistake.advice)
-    waiting = NotChecked("The check settings has to pass first.")
-    return [failed, *(Finding(n, "skip", waiting.code, waiting.sentence, waiting.advice, "settings") for n in names)]
+    listed, *others = [
+        Filled("%(variable)s %(problem)s", variable=name, problem=Filled.of(problem))
+        for name, problem in mistake.mistakes
+    ]
+    for one in others:
+        listed = Filled("%(first)s; %(rest)s", first=listed, rest=one)
+    failed = Finding("settings", "fail", mistake.code, Filled("%(mistakes)s.", mistakes=listed), mistake.advice)
+    return [failed, *(finding_of(name, "skip", waiting_for("settings"), "settings") for name in names)]
 
 
-def _show(report: Report, console: Console, *, as_json: bool) -> int:
+def _show(report: Report, console: Console, language: Language, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")  # rich would replace `:name:` by an emoji
     else:
-        print_report(report, console)
+        print_report(report, console, language)
     return 0 if report.is_ok else 1

@@ -19,6 +19,7 @@ from m365_mcp.commands.doctor.examination import Check, Warn
 from m365_mcp.commands.doctor.reaching import why_unreachable
 from m365_mcp.errors import (
     CertificateNotTrusted,
+    Filled,
     M365Error,
     NotChecked,
     StorageUnavailable,
@@ -126,9 +127,12 @@ class StoreChecks:
         parts, options = urlsplit(self.url), client.connection_pool.connection_kwargs
         host, port = options.get("host", HOSTS[0]), options.get("port", 6379)
         if parts.scheme == "redis" and await _speaks_tls(host, port):
-            return TlsFailed(f"Redis at {host} expects TLS.", advice="Write rediss:// in REDIS_URL.")
+            return TlsFailed(
+                Filled("Redis at %(host)s expects TLS.", host=host), advice="Write rediss:// in REDIS_URL."
+            )
         if parts.scheme == "rediss" and await _speaks_plain(host, port):
-            return TlsFailed(f"Redis at {host} does not use TLS on this port.", advice="Write redis:// in REDIS_URL.")
+            plain = Filled("Redis at %(host)s does not use TLS on this port.", host=host)
+            return TlsFailed(plain, advice="Write redis:// in REDIS_URL.")
         why = why_unreachable(error, f"tcp://{host}:{port}")
         if isinstance(error, ResponseError):
             return StorageUnavailable("Redis responds to PING with an error.", advice=_UNTOLD)
@@ -148,7 +152,7 @@ class StoreChecks:
             seconds.append(time.monotonic() - begun)
         middle = sorted(seconds)[_PINGS // 2]
         if middle > SLOW_SECONDS:
-            raise StoreSlow(f"Redis takes {middle * 1000:.0f} ms for a command.")
+            raise StoreSlow(Filled("Redis takes %(number)s ms for a command.", number=f"{middle * 1000:.0f}"))
 
     async def see_persistence(self, client: Redis) -> None:
         """Return when Redis appends to a file, or saves from time to time."""
@@ -168,7 +172,8 @@ class StoreChecks:
         if policy is None:
             raise NotChecked("Redis does not tell what it does when its memory is full.", advice=_UNTOLD)
         if policy != "noeviction":
-            raise StoreEvicts(f"The maxmemory-policy of Redis is {policy}, which removes records of people.")
+            form = "The maxmemory-policy of Redis is %(policy)s, which removes records of people."
+            raise StoreEvicts(Filled(form, policy=str(policy)))
 
     async def see_memory(self, client: Redis) -> None:
         """Return when less than 80 percent of the memory is used."""
@@ -177,7 +182,8 @@ class StoreChecks:
         if not isinstance(used, int) or not isinstance(most, int):
             raise NotChecked("Redis does not tell how much memory it uses.", advice=_UNTOLD)
         if most and used / most >= FULL:
-            raise Warn(StoreFillsUp(f"Redis has used {round(100 * used / most)} percent of its memory."))
+            percent = str(round(100 * used / most))
+            raise Warn(StoreFillsUp(Filled("Redis has used %(percent)s percent of its memory.", percent=percent)))
 
     async def _read_info(self, client: Redis) -> dict[str, Any]:
         if id(client) not in self._infos:

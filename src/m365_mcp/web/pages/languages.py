@@ -46,9 +46,9 @@ class Language:
     def _translation(self, text: str) -> str | None:
         form = text.form if isinstance(text, Filled) else text
         translated = self.catalogue.gettext(form)
-        if translated == form:
+        if translated == form or not form:  # the translation of an empty text is the header of the catalogue
             return None
-        return translated % self._values(text) if isinstance(text, Filled) else translated
+        return translated % self._values(text) if isinstance(text, Filled) and text.values else translated
 
     def _values(self, text: Filled) -> dict[str, str]:
         texts = {name: value for name, value in text.values.items() if isinstance(value, Filled)}
@@ -75,13 +75,24 @@ def languages() -> dict[str, Language]:
 def language_of(request: Request) -> Language:
     """Return the language to answer a request in."""
     accepted = _by_preference(request.headers.get("accept-language", ""))
-    kept = _lookup(request.cookies.get(COOKIE, ""))
-    return chosen_language(request) or kept or next(filter(None, map(_lookup, accepted)), ENGLISH)
+    kept = find_language(request.cookies.get(COOKIE, ""))
+    return chosen_language(request) or kept or next(filter(None, map(find_language, accepted)), ENGLISH)
 
 
 def chosen_language(request: Request) -> Language | None:
     """Return the language that the address of a request names, if the pages speak it."""
-    return _lookup(request.query_params.get("lang", ""))
+    return find_language(request.query_params.get("lang", ""))
+
+
+def find_language(tag: str) -> Language | None:
+    """Return the language that a tag names, such as `zh-TW` or `zh_Hant`; None: the pages do not speak it."""
+    wanted = tag.strip().replace("_", "-").lower()
+    while wanted and wanted not in _SIMPLIFIED:
+        found = languages().get("zh-hant" if wanted in _TRADITIONAL else wanted)
+        if found is not None:
+            return found
+        wanted = wanted.rpartition("-")[0]
+    return None
 
 
 def _by_preference(header: str) -> list[str]:
@@ -97,13 +108,3 @@ def _weigh(part: str) -> tuple[str, float]:
         return name.strip(), float(value) if key.strip().lower() == "q" else 1.0
     except ValueError:
         return name.strip(), 0.0
-
-
-def _lookup(tag: str) -> Language | None:
-    wanted = tag.strip().replace("_", "-").lower()
-    while wanted and wanted not in _SIMPLIFIED:
-        found = languages().get("zh-hant" if wanted in _TRADITIONAL else wanted)
-        if found is not None:
-            return found
-        wanted = wanted.rpartition("-")[0]
-    return None

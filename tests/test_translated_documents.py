@@ -1,0 +1,51 @@
+"""Documents in Traditional Chinese: each is as new as its source, and has the same sections and the same commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.translated_documents import ROOT, changes, code_of, documents, headings_of, sections_of, source_of
+
+EACH = pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
+SOURCE = "# One\n\nText.\n\n## Two\n\n```bash\n# no heading\n```\n"
+
+
+def stamped(source: str) -> str:
+    rows = "".join(f"{digest} {heading}\n" for digest, heading in sections_of(source))
+    return f"<!-- translation of docs/one.md\n{rows}-->\n# 一\n"
+
+
+@EACH
+def test_translation_is_not_older_than_its_source(document: Path) -> None:
+    """Who changes a section of the source changes its translation, too, and stamps it."""
+    found = changes(document.read_text(), source_of(document).read_text())
+
+    name = document.relative_to(ROOT)
+    assert found == [], f"Translate what changed into {name}, then: make translations ARGS={name}"
+
+
+@EACH
+def test_translation_has_the_sections_and_the_commands_of_its_source(document: Path) -> None:
+    """Headings have the same levels in the same order, and blocks of code are the same."""
+    translated, source = document.read_text(), source_of(document).read_text()
+
+    assert headings_of(translated) == headings_of(source)
+    assert code_of(translated) == code_of(source)
+
+
+def test_changed_section_is_named() -> None:
+    """Only what has changed, is new or is gone; what is in a block of code is no heading."""
+    assert changes(stamped(SOURCE), SOURCE) == []
+    assert changes(stamped(SOURCE), SOURCE.replace("Text.", "Other text.")) == ["changed or new: One"]
+    assert changes(stamped(SOURCE), SOURCE.replace("# no", "# now no")) == ["changed or new: Two"]
+    assert changes(stamped(SOURCE), SOURCE.replace("Two", "Three")) == ["changed or new: Three", "gone: Two"]
+    assert changes("# 一\n", SOURCE) == ["changed or new: One", "changed or new: Two"]
+
+
+def test_generated_part_does_not_count() -> None:
+    """It is written in each language by the same program."""
+    source = "# One\n\n<!-- begin: errors -->\n{}\n<!-- end: errors -->\n"
+
+    assert changes(stamped(source.format("| a |")), source.format("| b |")) == []
