@@ -85,9 +85,8 @@ class Metrics:
         )
         self.store_rollbacks = count("store_rollbacks", "Records that the store had in an older state.", "collection")
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
-        self._gauge("build_info", "The version of this server; always 1.", "livemax", "version").labels(
-            __version__
-        ).set(1)
+        self.build_info = self._gauge("build_info", "The version of this server; always 1.", "livemax", "version")
+        self.build_info.labels(__version__).set(1)
         if shared is None:  # of several processes it would show the one that answers
             ProcessCollector(registry=self.registry)
 
