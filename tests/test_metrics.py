@@ -32,7 +32,7 @@ def defined() -> Iterator[tuple[str, str, set[str]]]:
     """Iterate over name, type and labels of each metric of the server."""
     for metric in vars(Metrics()).values():
         if isinstance(metric, MetricWrapperBase):
-            yield metric._name, metric._type, set(metric._labelnames)
+            yield metric._name, str(metric._type), set(metric._labelnames)
 
 
 def test_every_metric_is_in_the_table() -> None:
