@@ -30,6 +30,7 @@ UNUSED |= {
     "m365_simulator",
     "msal",
 }
+UNUSED |= {"m365_mcp.tracing.export", "opentelemetry.exporter", "opentelemetry.sdk"}
 UNUSED |= {"docket", "jsonschema", "openapi_pydantic", "webauthn", "yaml"}
 HELPS = ["", "serve", "demo", "doctor", "policy", "policy explain", "sessions", "sessions end", "passkeys remove"]
 HELPS += ["contacts", "audit verify", "simulator"]

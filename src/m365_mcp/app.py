@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import fastmcp
@@ -20,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from m365_mcp import __version__, logs
+from m365_mcp import __version__, logs, tracing
 from m365_mcp.audit.events import RefusedCall
 from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.passkey_challenges import PasskeyChallenges
@@ -66,6 +65,7 @@ from m365_mcp.web.security_headers import SecurityHeaders
 from m365_mcp.web.sign_in_trail import SignInTrail
 from m365_mcp.web.store_reserve import StoreReserve
 from m365_mcp.web.tool_lists import ToolLists
+from m365_mcp.web.traced_requests import TracedRequests
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -106,10 +106,9 @@ def build_server(container: Container) -> FastMCP[Any]:
 
 
 def _spare_spans() -> None:
-    """Have FastMCP make no spans where nothing could take them: without an SDK of OpenTelemetry, unless asked to."""
-    is_chosen = "telemetry_mode" in fastmcp.settings.model_fields_set
-    if not is_chosen and find_spec("opentelemetry.sdk") is None:
-        fastmcp.settings.telemetry_mode = "off"
+    """Have FastMCP make spans only where they are exported, unless asked to."""
+    if "telemetry_mode" not in fastmcp.settings.model_fields_set:
+        fastmcp.settings.telemetry_mode = "native" if tracing.is_on() else "off"
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -144,6 +143,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
         Middleware(RequestPaths, prefix=container.settings.public_path),
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
+        *([Middleware(TracedRequests, mcp_path=MCP_PATH)] if tracing.is_on() else []),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH),
         Middleware(RequestHeaders, mcp_path=MCP_PATH),
         _sign_in_trail(container),

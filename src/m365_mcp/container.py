@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import httpx2
 
-from m365_mcp import retries
+from m365_mcp import retries, tracing
 from m365_mcp.audit.opening import open_audit
 from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.browser_proof import BrowserProofs, ProofClient
@@ -109,6 +110,7 @@ class Container:
         await self.graph_http.aclose()
         await self.sign_ins.close()
         await self.storage.close()
+        await asyncio.to_thread(tracing.stop)
 
 
 def build_container(

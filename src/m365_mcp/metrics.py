@@ -10,7 +10,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
-from m365_mcp import __version__
+from m365_mcp import __version__, tracing
 
 # Why a session ended; `by_client` is RFC 7009.
 EndReason = Literal[
@@ -109,12 +109,22 @@ class Metrics:
         """Measure one operation of the store, with its wait for a turn; what raises counts as a failure."""
         start = perf_counter()
         try:
-            yield
+            with tracing.client_span(f"store {operation}", {"db.operation.name": operation}):
+                yield
         except Exception:
             self.store_failures.labels(operation).inc()
             raise
         finally:
             self.store_seconds.labels(operation).observe(perf_counter() - start)
+
+    @contextmanager
+    def entra_request(self, operation: EntraOperation) -> Iterator[None]:
+        """Measure one request to Entra."""
+        with (
+            self.entra_seconds.labels(operation).time(),
+            tracing.client_span(f"entra {operation}", {"m365.operation": operation}),
+        ):
+            yield
 
     def count_decision(self, action: str, decision: Decision) -> None:
         """Count one decision of the policies about one action."""

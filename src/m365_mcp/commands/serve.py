@@ -32,6 +32,7 @@ def serve_alone(chosen: Settings, listener: socket.socket | None) -> None:
     logs.configure(
         chosen.mcp_log_level, chosen.mcp_log_format, may_colour=settings.wants_colour()
     )  # after the import: FastMCP brings a handler of its own
+    _start_traces(chosen)
     container = build_container(chosen)
     _say_that_it_starts(chosen)
     config = configure(assemble(container), host=chosen.mcp_host, port=chosen.mcp_port, public_path=chosen.public_path)
@@ -85,6 +86,23 @@ def _supervise(chosen: Settings, listener: socket.socket | None, metrics: Path |
     return Supervisor(listeners, chosen.mcp_workers, worker.run, delay=delay, on_end=on_end).run()
 
 
+def _start_traces(chosen: Settings) -> None:
+    """Export spans, if the environment names a collector; in each process of its own, because it starts a thread."""
+    if not settings.wants_traces():
+        return
+    from m365_mcp import tracing
+    from m365_mcp.storage.encryption import derive
+    from m365_mcp.tools import TOOLSETS, name_of, tools_for
+
+    try:
+        names = frozenset(name_of(tool) for tool in tools_for(tuple(TOOLSETS), may_ask=True))
+        tracing.start(derive(chosen.signing_secrets[0], "traces"), names)
+    except ImportError:
+        _log.warning(
+            "traces_not_exported", advice="install m365-mcp-server[otel], or unset OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
+
+
 def _say_that_it_starts(chosen: Settings) -> None:
     endpoint, workers = f"{chosen.mcp_server_base_url}/mcp", chosen.mcp_workers
     _log.info("starting", endpoint=endpoint, port=chosen.mcp_port, **({} if workers == 1 else {"workers": workers}))
@@ -129,6 +147,7 @@ class Worker:
             logs.configure(
                 chosen.mcp_log_level, chosen.mcp_log_format, worker=number, may_colour=settings.wants_colour()
             )
+            _start_traces(chosen)
             container = build_container(chosen, metrics=Metrics(self.metrics))
             application, public_path = assemble(container), chosen.public_path
             config = configure(application, host=chosen.mcp_host, port=chosen.mcp_port, public_path=public_path)

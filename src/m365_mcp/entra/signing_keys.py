@@ -119,7 +119,7 @@ class SigningKeys:
 
     async def _fetch_once(self) -> list[jwt.PyJWK]:
         try:
-            with self._metrics.entra_seconds.labels("keys").time():
+            with self._metrics.entra_request("keys"):
                 response = await self._http.get(self._url)
             response.raise_for_status()
             # RFC 7517 section 5: a client ignores keys that it does not understand.

@@ -71,9 +71,9 @@ class TokenEndpoint:
     async def _once(self, url: str, form: Mapping[str, str], seconds: float) -> dict[str, Any]:
         grant = form["grant_type"].rpartition(":")[2]
         try:
-            with self.metrics.entra_seconds.labels(_OPERATIONS[grant]).time():
+            with self.metrics.entra_request(_OPERATIONS[grant]):
                 response = await self._post(url, form, seconds)
-            token = _read_token(response)
+                token = _read_token(response)
         except M365Error as error:
             self.metrics.token_requests.labels(grant, error.code).inc()
             raise

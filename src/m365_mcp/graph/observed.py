@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from m365_mcp import tracing
 from m365_mcp.errors import GraphUnavailable
 from m365_mcp.metrics import GraphOutcome, Metrics
 
@@ -27,8 +28,13 @@ def observing(metrics: Metrics, operation: str) -> Iterator[Observation]:
     """
     seen, outcome = Observation(), "unclear"
     try:
-        with metrics.graph_seconds.labels(operation).time():
+        with (
+            metrics.graph_seconds.labels(operation).time(),
+            tracing.client_span(f"graph {operation}", {"m365.operation": operation}) as span,
+        ):
             yield seen
+            if seen.status is not None:
+                tracing.note_status(span, seen.status)
         outcome = _outcome_of(seen.status)
     except GraphUnavailable:
         outcome = "unreachable"  # no byte of the request was sent

@@ -15,7 +15,7 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp_types import CallToolRequestParams
 
-from m365_mcp import logs
+from m365_mcp import logs, tracing
 from m365_mcp.audit.calls import following_call
 from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.sign_in_events import clean_client_id
@@ -95,12 +95,14 @@ class ToolOutcome(Middleware):
         self._metrics.tool_calls.labels(tool, outcome).inc()
         self._metrics.tool_seconds.labels(tool).observe(seconds)
         token = get_access_token()
+        object_id = token.claims.get("oid") if token else None
+        tracing.note_call(object_id, None if outcome == "ok" else outcome)
         _log.info(
             "tool_called",
             tool=tool,
             outcome=outcome,
             reference=reference,
-            object_id=token.claims.get("oid") if token else None,
+            object_id=object_id,
             client_id=clean_client_id(token.client_id) if token else None,
             message_id=message_id,
             ms=round(seconds * 1000),
