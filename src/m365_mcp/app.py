@@ -136,8 +136,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         finally:
             await container.close()
 
-    edge = [
-        # The first sees a request first and its answer last.
+    edge = [  # the first sees a request first and its answer last
         Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted_hosts(container.settings.mcp_trusted_proxies)),
         Middleware(health.Draining, readiness=container.readiness),
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
@@ -154,9 +153,9 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     rates = ApprovalRates(addresses.of, container.metrics, clock)
     probes = health.routes(container.readiness, health.identity(container.settings))
-    routes = [*probes, *_page_routes(container, rates), *_upload_routes(container)]
     endpoints = Mount("/", _limits(container, inner, addresses, clock))
-    return Starlette(routes=[*routes, endpoints], middleware=edge, lifespan=lifespan)
+    routes = [*probes, *_page_routes(container, rates), *_upload_routes(container), endpoints]
+    return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
 
 
 def _mcp_application(container: Container) -> StarletteWithLifespan:
