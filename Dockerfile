@@ -10,10 +10,12 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/tools && python -m venv --without-pip /opt/venv
 
 # Only wheels, so that no compiler is needed; only known hashes, so that no other package gets in.
-COPY requirements/build.txt requirements/run.txt requirements/
+# LOCK=otel brings the extra `otel` as well, for traces; the image has it only where somebody asks for it.
+ARG LOCK=run
+COPY requirements/build.txt requirements/${LOCK}.txt requirements/
 RUN /opt/tools/bin/pip install --only-binary :all: --require-hashes --no-deps -r requirements/build.txt \
     && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-compile \
-        --only-binary :all: --require-hashes --no-deps -r requirements/run.txt
+        --only-binary :all: --require-hashes --no-deps -r requirements/${LOCK}.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY src src

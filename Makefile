@@ -71,6 +71,7 @@ translations: $(VENV)/.dev ## Bring the catalogues of texts up to date (ARGS=doc
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
 lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(COMPILE) -U -o requirements/run.txt
+	@$(COMPILE) -U --extra otel -c requirements/run.txt -o requirements/otel.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U --group build -o requirements/build.txt
 	@$(subst pyproject.toml,simulator/pyproject.toml,$(COMPILE)) -U -c requirements/run.txt -o simulator/requirements/run.txt
 	@$(COMPILE) simulator/pyproject.toml -U --extra dev -o requirements/dev.txt

@@ -30,6 +30,8 @@ UNUSED |= {
     "m365_simulator",
     "msal",
 }
+# redis-py 8.1 imports `opentelemetry.sdk.metrics` where it is installed; the image does not have it by default.
+UNUSED |= {"google", "m365_mcp.tracing.export", "opentelemetry.exporter", "opentelemetry.sdk.trace"}
 UNUSED |= {"docket", "jsonschema", "openapi_pydantic", "webauthn", "yaml"}
 HELPS = ["", "serve", "demo", "doctor", "policy", "policy explain", "sessions", "sessions end", "passkeys remove"]
 HELPS += ["contacts", "audit verify", "simulator"]

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import fastmcp
@@ -20,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from m365_mcp import __version__, logs
+from m365_mcp import __version__, logs, tracing
 from m365_mcp.audit.events import RefusedCall
 from m365_mcp.audit.trail import AuditTrail
 from m365_mcp.auth.passkey_challenges import PasskeyChallenges
@@ -41,6 +40,7 @@ from m365_mcp.tools.session_check import SessionCheck
 from m365_mcp.tools.url_elicitation import UrlElicitation
 from m365_mcp.uploads.links import UploadLink
 from m365_mcp.uploads.receiver import UploadReceiver
+from m365_mcp.uploads.slots import UploadSlots
 from m365_mcp.web import health
 from m365_mcp.web.approvals import ApprovalCallback, ApprovalPages
 from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
@@ -66,6 +66,7 @@ from m365_mcp.web.server_card import card_routes
 from m365_mcp.web.sign_in_trail import SignInTrail
 from m365_mcp.web.store_reserve import StoreReserve
 from m365_mcp.web.tool_lists import ToolLists
+from m365_mcp.web.traced_requests import TracedRequests
 from m365_mcp.web.uploads import upload_route
 
 MCP_PATH = "/mcp"
@@ -106,10 +107,9 @@ def build_server(container: Container) -> FastMCP[Any]:
 
 
 def _spare_spans() -> None:
-    """Have FastMCP make no spans where nothing could take them: without an SDK of OpenTelemetry, unless asked to."""
-    is_chosen = "telemetry_mode" in fastmcp.settings.model_fields_set
-    if not is_chosen and find_spec("opentelemetry.sdk") is None:
-        fastmcp.settings.telemetry_mode = "off"
+    """Have FastMCP make spans only where they are exported, unless asked to."""
+    if "telemetry_mode" not in fastmcp.settings.model_fields_set:
+        fastmcp.settings.telemetry_mode = "native" if tracing.is_on() else "off"
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -144,6 +144,7 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         Middleware(SecurityHeaders, hsts_seconds=container.settings.hsts_seconds),
         Middleware(RequestPaths, prefix=container.settings.public_path),
         Middleware(ErrorOverride, metrics=container.metrics, pages=container.pages, mcp_path=MCP_PATH),
+        *([Middleware(TracedRequests, mcp_path=MCP_PATH)] if tracing.is_on() else []),
         Middleware(Discovery, prefix=container.settings.public_path, mcp_path=MCP_PATH, further=cards),
         Middleware(RequestHeaders, mcp_path=MCP_PATH),
         _sign_in_trail(container),
@@ -154,9 +155,9 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
     rates = ApprovalRates(addresses.of, container.metrics, clock)
     probes = health.routes(container.readiness, health.identity(container.settings))
-    routes = [*probes, *_page_routes(container, rates), *cards, *_upload_routes(container)]
     endpoints = Mount("/", _limits(container, inner, addresses, clock))
-    return Starlette(routes=[*routes, endpoints], middleware=edge, lifespan=lifespan)
+    routes = [*probes, *_page_routes(container, rates), *cards, *_upload_routes(container), endpoints]
+    return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
 
 
 def _mcp_application(container: Container) -> StarletteWithLifespan:
@@ -261,6 +262,7 @@ def _upload_routes(container: Container) -> list[Route]:
         outgoing.delivery.slots,
         outgoing.rules,
         container.metrics,
+        UploadSlots(on_refusal=container.metrics.limit_refusals.labels("upload_slots").inc),
         on_refusal=partial(_record_refused_file, container.audit),
     )
     return [upload_route(receiver, container.pages)]

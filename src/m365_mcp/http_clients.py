@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from m365_mcp import __version__
+from m365_mcp import __version__, tracing
 from m365_mcp.settings import Settings
 from m365_mcp.trust import trust_of
 
@@ -26,10 +26,15 @@ def make_http_clients(
     entra = httpx2.Limits(max_connections=100, max_keepalive_connections=10)
     graph = httpx2.Limits(max_connections=200, max_keepalive_connections=20)
     trust = trust_of(settings.ssl_cert_file)
+    hooks = {"request": [_pass_trace_on]} if tracing.is_on() else {}
     return (
-        plain_client(verify=trust, limits=entra, transport=transport),
-        plain_client(verify=trust, limits=graph, transport=transport),
+        plain_client(verify=trust, limits=entra, transport=transport, event_hooks=hooks),
+        plain_client(verify=trust, limits=graph, transport=transport, event_hooks=hooks),
     )
+
+
+async def _pass_trace_on(request: httpx2.Request) -> None:
+    tracing.pass_on(request.headers)
 
 
 def plain_client(**options: Any) -> httpx2.AsyncClient:

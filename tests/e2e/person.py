@@ -94,7 +94,8 @@ def direct_client(
 class Assistant:
     """An MCP client that remembers its tokens, as a person's assistant does between conversations."""
 
-    def __init__(self, server_url: str, person: PersonAtBrowser) -> None:
+    def __init__(self, server_url: str, person: PersonAtBrowser, headers: dict[str, str] | None = None) -> None:
+        self.headers = headers
         self.endpoint = f"{server_url}/mcp"
         # Wrapped, because the client warns about a bare MemoryStore; it lives as long as this assistant.
         self.storage = PrefixKeysWrapper(MemoryStore(), "assistant")
@@ -104,7 +105,9 @@ class Assistant:
     async def call(self, tool: str, arguments: dict[str, Any] | None = None) -> Any:
         """Connect, call one tool, disconnect; return the result, errors included."""
         oauth = PersonOAuth(self.person, self.storage)
-        transport = StreamableHttpTransport(self.endpoint, auth=oauth, httpx_client_factory=direct_client)
+        transport = StreamableHttpTransport(
+            self.endpoint, headers=self.headers, auth=oauth, httpx_client_factory=direct_client
+        )
         try:
             async with Client(transport) as client:
                 return await client.call_tool(tool, arguments or {}, raise_on_error=False)

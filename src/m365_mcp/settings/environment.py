@@ -54,6 +54,18 @@ def ignore_dotenv() -> None:
     os.environ["FASTMCP_ENV_FILE"] = os.devnull  # noqa: TID251
 
 
+def wants_colour() -> bool:
+    """Return whether a terminal may have colours. Source: no-color.org, `NO_COLOR` with any value but an empty one."""
+    return not os.environ.get("NO_COLOR")  # noqa: TID251
+
+
+def wants_traces() -> bool:
+    """Return whether spans are to be exported. All other `OTEL_` variables belong to OpenTelemetry's SDK alone."""
+    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    is_disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"  # noqa: TID251
+    return not is_disabled and any(os.environ.get(name) for name in names)  # noqa: TID251
+
+
 def share_metrics(folder: Path) -> None:
     """Let the workers of this process share their metrics in `folder`; before prometheus_client is imported."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # noqa: TID251

@@ -1,0 +1,47 @@
+"""What tracing does where nothing is exported, and what it passes on to other servers."""
+
+import subprocess
+import sys
+from contextlib import nullcontext
+
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
+
+from m365_mcp import tracing
+from m365_mcp.settings import foreign_environment
+
+
+def test_nothing_happens_while_it_is_off() -> None:
+    """A request makes no span, and no object either."""
+    first, second = tracing.client_span("graph sendMail", {}), tracing.client_span("store read", {})
+
+    assert first is second
+    assert isinstance(first, nullcontext)
+    assert not tracing.is_on()
+
+
+def test_trace_is_passed_on_without_baggage() -> None:
+    """A request to Microsoft has `traceparent` of the current span, and nothing else."""
+    headers: dict[str, str] = {}
+    context = SpanContext(0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7, False, TraceFlags(1))
+
+    with use_span(NonRecordingSpan(context)):
+        tracing.pass_on(headers)
+
+    assert headers == {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+
+
+def test_server_without_the_extra_says_what_to_install() -> None:
+    """Who names a collector and has no SDK reads it in the log, and the server goes on."""
+    program = (
+        "import sys\n"
+        "sys.modules['opentelemetry.sdk'] = None\n"
+        "sys.modules['opentelemetry.exporter'] = None\n"
+        "from m365_mcp import settings\n"
+        "from m365_mcp.commands import serve\n"
+        "from tests.ids import IDS\n"
+        "serve._start_traces(settings.load(**IDS))\n"
+    )
+    environment = {**foreign_environment(), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+
+    assert "traces_not_exported" in ran.stdout + ran.stderr
