@@ -41,6 +41,7 @@ from m365_mcp.tools.session_check import SessionCheck
 from m365_mcp.tools.url_elicitation import UrlElicitation
 from m365_mcp.uploads.links import UploadLink
 from m365_mcp.uploads.receiver import UploadReceiver
+from m365_mcp.uploads.slots import UploadSlots
 from m365_mcp.web import health
 from m365_mcp.web.approvals import ApprovalCallback, ApprovalPages
 from m365_mcp.web.client_address import ClientAddresses, trusted_hosts
@@ -260,6 +261,7 @@ def _upload_routes(container: Container) -> list[Route]:
         outgoing.delivery.slots,
         outgoing.rules,
         container.metrics,
+        UploadSlots(on_refusal=container.metrics.limit_refusals.labels("upload_slots").inc),
         on_refusal=partial(_record_refused_file, container.audit),
     )
     return [upload_route(receiver, container.pages)]

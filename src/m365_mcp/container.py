@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -122,10 +122,10 @@ def build_container(
     metrics, pages = metrics or Metrics(), Pages(settings)
     http, graph_http = make_http_clients(settings, transport)
     cipher = make_cipher([key.get_secret_value() for key in settings.storage_encryption_key], settings.signing_secrets)
-    storage = open_storage(settings, cipher)
+    storage = open_storage(settings, cipher, watch=metrics.store_operation)
     audit = open_audit(settings, storage.records, metrics)
     storage.rollbacks.observers += [audit.record, lambda event: metrics.store_rollbacks.labels(event.collection).inc()]
-    keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http)
+    keys = SigningKeys(f"{settings.authority}/{settings.azure_tenant_id}/discovery/v2.0/keys", http, metrics=metrics)
     endpoint = _token_endpoint(settings, http, metrics)
     delivery = build_delivery(settings, storage, metrics, audit)
     sign_ins = build_sign_ins(settings, storage, endpoint, keys, build_sessions(settings, delivery, audit))
@@ -169,7 +169,11 @@ def build_services(
     outgoing = build_outgoing(settings, audit, groups, delivery)
     links, batches = UploadLinks(storage.records, storage.leases), UploadBatches(storage.records)
     uploads = Uploads(links, batches, settings.mcp_server_base_url)
-    return Services(tokens, graph, outgoing, uploads, CallLimits(SlidingCounts(storage.counters)))
+    return Services(tokens, graph, outgoing, uploads, _call_limits(storage, delivery.metrics))
+
+
+def _call_limits(storage: Storage, metrics: Metrics) -> CallLimits:
+    return CallLimits(SlidingCounts(storage.counters), metrics.limit_refusals.labels("calls").inc)
 
 
 def build_delivery(settings: Settings, storage: Storage, metrics: Metrics, audit: AuditTrail) -> Delivery:
@@ -177,8 +181,8 @@ def build_delivery(settings: Settings, storage: Storage, metrics: Metrics, audit
     windows = RepeatWindows(key=settings.m365_send_key_hours * 3600.0, message=settings.m365_send_repeat_minutes * 60.0)
     return Delivery(
         Ledger(storage.records, storage.leases, windows),
-        MailboxSlots(storage.leases),
-        send_limits(settings, storage),
+        MailboxSlots(storage.leases, on_refusal=metrics.limit_refusals.labels("mailbox_slots").inc),
+        replace(send_limits(settings, storage), count=lambda name: metrics.limit_refusals.labels(name).inc()),
         metrics,
         settings.m365_send_throttled_seconds,
         approval_terms(settings),
@@ -191,10 +195,10 @@ def build_outgoing(settings: Settings, audit: AuditTrail, groups: GroupLookup, d
     rules = mail_rules(settings)
     return Outgoing(
         rules,
-        Composer(),
+        Composer(on_refusal=delivery.metrics.limit_refusals.labels("composing").inc),
         delivery,
         settings.m365_send_mode == "draft",
-        _decision_point(settings, rules, audit),
+        replace(_decision_point(settings, rules, audit), count=delivery.metrics.count_decision),
         groups,
         settings.m365_show_previews,
     )

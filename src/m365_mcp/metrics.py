@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+
+from m365_mcp import __version__
 
 # Why a session ended; `by_client` is RFC 7009.
 EndReason = Literal[
     "by_client", "by_operator", "code_replayed", "refresh_token_reused", "ended_by_microsoft", "step_up"
 ]
+
+StoreOperation = Literal["read", "write", "transaction", "scan", "memory"]
+EntraOperation = Literal["authorization_code", "refresh_token", "on_behalf_of", "client_credentials", "keys"]
+# What became of a request to Graph; `unclear`: it was sent, and no complete response came back.
+GraphOutcome = Literal["ok", "throttled", "refused", "failed", "unreachable", "unclear"]
+Decision = Literal["permit", "forbid", "error"]
+# The answers of Redis come within a millisecond, the default buckets begin at five.
+_STORE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Metrics:
@@ -27,8 +40,18 @@ class Metrics:
         count = self._counter
         self.tool_calls = count("tool_calls", "Tool calls by outcome code.", "tool", "outcome")
         self.token_requests = count("token_requests", "Requests to Entra's token endpoint.", "grant", "outcome")
-        self.graph_seconds = Histogram(
-            "m365_mcp_graph_seconds", "Time of one Graph request, in seconds.", ["operation"], registry=self.registry
+        self.tool_seconds = self._histogram("tool_seconds", "Time of one tool call, in seconds.", "tool")
+        self.in_flight = self._gauge("requests_in_flight", "HTTP requests that are being answered.", "livesum")
+        self.graph_seconds = self._histogram("graph_seconds", "Time of one Graph request, in seconds.", "operation")
+        self.graph_requests = count("graph_requests", "Requests to Graph by outcome.", "operation", "outcome")
+        self.entra_seconds = self._histogram("entra_seconds", "Time of one request to Entra, in seconds.", "operation")
+        self.store_seconds = self._histogram(
+            "store_seconds", "Time of one operation of the store, in seconds.", "operation", buckets=_STORE_BUCKETS
+        )
+        self.store_failures = count("store_failures", "Operations of the store that failed.", "operation")
+        self.limit_refusals = count("limit_refusals", "What was refused at a limit of this server.", "limit")
+        self.policy_decisions = count(
+            "policy_decisions", "Decisions of the policies: permit, forbid, error.", "action", "decision"
         )
         self.http_refusals = count("http_refusals", "HTTP responses with an error code of this server.", "code")
         self.rate_limited = count(
@@ -45,7 +68,8 @@ class Metrics:
         self.graph_tokens = count("graph_tokens", "Where Graph tokens came from: memory, store, exchange.", "source")
         self.sends = count(
             "sends",
-            "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before), held, declined, expired.",
+            "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before), held, approved, declined,"
+            " expired, cancelled, not_cancelled.",
             "outcome",
         )
         self.settlements = count("settlements", "Unclear sends that were looked up: sent, not_sent, unclear.", "found")
@@ -61,11 +85,39 @@ class Metrics:
         )
         self.store_rollbacks = count("store_rollbacks", "Records that the store had in an older state.", "collection")
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
+        self._gauge("build_info", "The version of this server; always 1.", "livemax", "version").labels(
+            __version__
+        ).set(1)
+        if shared is None:  # of several processes it would show the one that answers
+            ProcessCollector(registry=self.registry)
+
+    @contextmanager
+    def store_operation(self, operation: StoreOperation) -> Iterator[None]:
+        """Measure one operation of the store, with its wait for a turn; what raises counts as a failure."""
+        start = perf_counter()
+        try:
+            yield
+        except Exception:
+            self.store_failures.labels(operation).inc()
+            raise
+        finally:
+            self.store_seconds.labels(operation).observe(perf_counter() - start)
+
+    def count_decision(self, action: str, decision: Decision) -> None:
+        """Count one decision of the policies about one action."""
+        self.policy_decisions.labels(action, decision).inc()
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"m365_mcp_{name}_total", meaning, labels, registry=self.registry)
 
-    def _gauge(self, name: str, meaning: str, among: Literal["livesum", "livemostrecent"], *labels: str) -> Gauge:
+    def _histogram(
+        self, name: str, meaning: str, label: str, buckets: tuple[float, ...] = Histogram.DEFAULT_BUCKETS
+    ) -> Histogram:
+        return Histogram(f"m365_mcp_{name}", meaning, [label], registry=self.registry, buckets=buckets)
+
+    def _gauge(
+        self, name: str, meaning: str, among: Literal["livesum", "livemax", "livemostrecent"], *labels: str
+    ) -> Gauge:
         """Return a gauge; `among` says what it shows of several workers."""
         return Gauge(f"m365_mcp_{name}", meaning, labels, registry=self.registry, multiprocess_mode=among)
 

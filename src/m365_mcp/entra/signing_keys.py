@@ -17,6 +17,7 @@ import jwt
 
 from m365_mcp import logs
 from m365_mcp.errors import EntraUnavailable
+from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry
 
 FRESH_SECONDS = 3600.0
@@ -36,12 +37,20 @@ class SigningKeys:
         url: the JWKS address.
         http: the shared HTTP client.
         clock: returns monotonic seconds; for tests.
+        metrics: record the duration of a fetch.
     """
 
-    def __init__(self, url: str, http: httpx2.AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        http: httpx2.AsyncClient,
+        clock: Callable[[], float] = time.monotonic,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._url = url
         self._http = http
         self._clock = clock
+        self._metrics = metrics or Metrics()
         self._keys: list[jwt.PyJWK] = []
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
@@ -110,7 +119,8 @@ class SigningKeys:
 
     async def _fetch_once(self) -> list[jwt.PyJWK]:
         try:
-            response = await self._http.get(self._url)
+            with self._metrics.entra_seconds.labels("keys").time():
+                response = await self._http.get(self._url)
             response.raise_for_status()
             # RFC 7517 section 5: a client ignores keys that it does not understand.
             keys = [key for key in jwt.PyJWKSet.from_dict(response.json()).keys if _signs_tokens(key)]

@@ -17,10 +17,16 @@ import httpx2
 from m365_mcp.entra.client_credential import ClientCredential
 from m365_mcp.entra.decipher import decipher
 from m365_mcp.errors import EntraUnavailable, M365Error
-from m365_mcp.metrics import Metrics
+from m365_mcp.metrics import EntraOperation, Metrics
 from m365_mcp.retries import NEVER_CONNECTED, RetryPolicy, parse_retry_after, retry, when_unavailable
 
 RETRIES = RetryPolicy(seconds=10.0, first_pause=0.3, tries=2)
+_OPERATIONS: Mapping[str, EntraOperation] = {
+    "authorization_code": "authorization_code",
+    "refresh_token": "refresh_token",
+    "jwt-bearer": "on_behalf_of",
+    "client_credentials": "client_credentials",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ class TokenEndpoint:
     async def _once(self, url: str, form: Mapping[str, str], seconds: float) -> dict[str, Any]:
         grant = form["grant_type"].rpartition(":")[2]
         try:
-            response = await self._post(url, form, seconds)
+            with self.metrics.entra_seconds.labels(_OPERATIONS[grant]).time():
+                response = await self._post(url, form, seconds)
             token = _read_token(response)
         except M365Error as error:
             self.metrics.token_requests.labels(grant, error.code).inc()

@@ -14,6 +14,7 @@ import httpx2
 
 from m365_mcp.errors import GraphUnavailable, OutcomeUnknown
 from m365_mcp.graph.decipher import GraphResponse
+from m365_mcp.graph.observed import observing
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import NEVER_CONNECTED, RetryPolicy, parse_retry_after, retry
 
@@ -117,12 +118,13 @@ class GraphClient:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         url = f"{self.base_url}/v1.0{call.path}"
-        with self.metrics.graph_seconds.labels(call.operation).time():
+        with observing(self.metrics, call.operation) as seen:
             try:
                 async with asyncio.timeout(seconds):
                     response = await self._connect_and_send(call.method, url, headers, call.body)
             except (httpx2.HTTPError, TimeoutError) as error:
                 raise _Interrupted from error
+            seen.status = response.status_code
         received = {name.lower(): value for name, value in response.headers.items()}
         return GraphResponse(response.status_code, received, response.content)
 

@@ -17,6 +17,7 @@ import httpx2
 
 from m365_mcp.errors import FileRefused, FileTooLarge, GraphUnavailable, M365Error, MessageTooLarge, Unavailable
 from m365_mcp.graph.decipher import GraphResponse, decipher
+from m365_mcp.graph.observed import observing
 from m365_mcp.metrics import Metrics
 from m365_mcp.retries import RetryPolicy, retry, when_unavailable
 
@@ -110,8 +111,9 @@ class UploadSession:
     ) -> GraphResponse:
         try:
             async with self.slot(), asyncio.timeout(REQUEST_SECONDS):
-                with self.metrics.graph_seconds.labels(operation).time():
+                with observing(self.metrics, operation) as seen:
                     response = await self.http.request(method, self.url, headers=headers, content=content)
+                    seen.status = response.status_code
         except (httpx2.HTTPError, TimeoutError) as error:
             raise GraphUnavailable("Microsoft's upload host could not be reached, or the connection broke.") from error
         return GraphResponse(

@@ -11,6 +11,7 @@ from pathlib import Path
 from m365_mcp import logs
 from m365_mcp.errors import PolicyDenied, PolicyFailed, PolicyUnavailable, SettingsMistake
 from m365_mcp.mail import MailRules
+from m365_mcp.metrics import Decision
 from m365_mcp.person import PersonId
 from m365_mcp.policy.facts import (
     NO_COUNTS,
@@ -54,6 +55,10 @@ def _ignore(_: PolicyRefusal) -> None:
     return
 
 
+def _count_nothing(_: str, __: Decision) -> None:
+    return
+
+
 @dataclass
 class PolicyDecisionPoint:
     """The policies in force.
@@ -64,6 +69,7 @@ class PolicyDecisionPoint:
         time_zone: in which the policies tell hours and weekdays.
         now: returns the time; for tests.
         observe: is told of every decision that denies.
+        count: is told of every decision: the action, and what was decided.
     """
 
     policies: PolicySet
@@ -71,6 +77,7 @@ class PolicyDecisionPoint:
     time_zone: tzinfo = UTC
     now: Callable[[tzinfo], datetime] = datetime.now
     observe: Callable[[PolicyRefusal], None] = _ignore
+    count: Callable[[str, Decision], None] = _count_nothing
 
     @property
     def edition(self) -> str:
@@ -161,6 +168,16 @@ class PolicyDecisionPoint:
         return Told(actions, message, Circumstances(client, self.now(self.time_zone), counts, tool))
 
     def _decide(self, person: PersonId, told: Told, memberships: Memberships) -> Verdict:
+        decision: Decision = "error"
+        try:
+            verdict = self._evaluate(person, told, memberships)
+            decision = "permit" if verdict.is_permitted else "error" if verdict.failed else "forbid"
+        finally:
+            for action in told.actions:
+                self.count(action, decision)
+        return verdict
+
+    def _evaluate(self, person: PersonId, told: Told, memberships: Memberships) -> Verdict:
         if not self.policies.named_for(*told.actions).are_known(person, memberships):
             # Without it a policy that forbids something to a group would let its members through.
             raise PolicyUnavailable("A policy names groups or roles, and it is not known which of them the person has.")

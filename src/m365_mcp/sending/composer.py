@@ -28,13 +28,20 @@ class Composer:
     Args:
         workers: how many messages the composer composes at a time.
         wait_seconds: how long a call waits for a worker.
+        on_refusal: is told of each call that found no worker in time.
     """
 
-    def __init__(self, workers: int = WORKERS, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self,
+        workers: int = WORKERS,
+        wait_seconds: float = WAIT_SECONDS,
+        on_refusal: Callable[[], None] = lambda: None,
+    ) -> None:
         self._threads = ThreadPoolExecutor(workers, "compose")
         self._idle_workers = asyncio.Semaphore(workers)
         self._locks: WeakValueDictionary[PersonId, asyncio.Lock] = WeakValueDictionary()
         self._wait_seconds = wait_seconds
+        self._on_refusal = on_refusal
 
     async def run(self, person: PersonId, work: Callable[[], Result]) -> Result:
         """Run `work` in a worker thread and return its result; raises what `work` raises.
@@ -63,6 +70,7 @@ class Composer:
                     lock.release()
                     raise
         except TimeoutError as error:
+            self._on_refusal()
             raise ServerBusy from error
 
     def _release(self, lock: asyncio.Lock) -> None:

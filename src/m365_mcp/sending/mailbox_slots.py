@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -27,10 +27,12 @@ class MailboxSlots:
     Attributes:
         leases: each slot is a lease.
         wait_seconds: how long a call waits for a slot.
+        on_refusal: is told of each call that found no slot in time.
     """
 
     leases: Leases
     wait_seconds: float = WAIT_SECONDS
+    on_refusal: Callable[[], None] = lambda: None
 
     @asynccontextmanager
     async def slot(self, person: PersonId, taken: Lease | None = None) -> AsyncIterator[Lease]:
@@ -51,6 +53,7 @@ class MailboxSlots:
         try:
             return await self.leases.acquire(slot_names(person), self.wait_seconds)
         except TimeoutError as error:
+            self.on_refusal()
             raise Throttled("This mailbox is busy with other messages.", retry_after=10) from error
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -107,6 +107,10 @@ class _Reserved:
         return SendCounts(*numbers)
 
 
+def _count_nothing(_: str) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class SendLimits:
     """Counts what leaves, and refuses what goes over a limit.
@@ -116,12 +120,14 @@ class SendLimits:
         most: the most by variable, see `LIMITS`; 0, or no entry, for no limit.
         secret: makes digests of addresses, so that nobody reads or tries them in the store.
         contacts: remembers whom each person has written to, if a policy needs it; None: nobody does.
+        count: is told the variable of each limit that refuses a message.
     """
 
     counts: SlidingCounts
     most: Mapping[str, int] = field(default_factory=dict)
     secret: bytes = field(default=b"", repr=False)
     contacts: Contacts | None = None
+    count: Callable[[str], None] = _count_nothing
 
     @asynccontextmanager
     async def counting(self, person: PersonId, addresses: Sequence[str]) -> AsyncIterator[None]:
@@ -164,6 +170,7 @@ class SendLimits:
         """Return if waiting can help: the message alone is below every limit."""
         for variable, limit, most in self._in_force():
             if limit.unit == RECIPIENTS and recipients > most:
+                self.count(variable)
                 raise InvalidArgument(
                     limit.sentence.format(most=most),
                     advice=f"Write to fewer people at a time. The operator sets {variable}.",
@@ -181,7 +188,9 @@ class SendLimits:
         refusals = sorted(self._refusals(reserved), key=lambda one: one[0])
         if refusals:
             await self._take_back(reserved)
-            raise refusals[-1][1]  # the one with the longest wait, so that one wait is enough
+            for _, variable, _ in refusals:
+                self.count(variable)
+            raise refusals[-1][2]  # the one with the longest wait, so that one wait is enough
         return reserved
 
     def _of_addresses(self, person: PersonId, addresses: Sequence[str]) -> Iterator[Addition]:
@@ -190,13 +199,13 @@ class SendLimits:
                 digest = hmac.digest(self.secret, mailbox.encode(), "sha256").hex()
                 yield Addition(person.record_key("count", digest), (HOUR,), {MESSAGES: 1})
 
-    def _refusals(self, reserved: _Reserved) -> Iterator[tuple[float, RateLimited]]:
-        """Iterate over the limits that are reached: the seconds to wait, and the error."""
+    def _refusals(self, reserved: _Reserved) -> Iterator[tuple[float, str, RateLimited]]:
+        """Iterate over the limits that are reached: the seconds to wait, the variable, and the error."""
         for variable, limit, most in self._in_force():
             wait = max((one.wait(limit.window, limit.unit, most) for one in reserved.of(limit.scope)), default=0.0)
             if wait > 0:
                 sentence, advice = limit.sentence.format(most=most), _advice(wait, variable)
-                yield wait, RateLimited(sentence, advice=advice, retry_after=float(math.ceil(wait)))
+                yield wait, variable, RateLimited(sentence, advice=advice, retry_after=float(math.ceil(wait)))
 
     def _in_force(self) -> Iterator[tuple[str, Limit, int]]:
         for variable, limit in LIMITS.items():

@@ -94,7 +94,7 @@ class RedisBackend:
     async def get(self, collection: str, key: str) -> str | None:
         """Return the text, or None. Delete a value that is not text: this server never stores one."""
         name = f"{collection}:{key}"
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("read"):
             try:
                 text = await self._nodes.run(name, lambda client: client.get(name))
             except (UnicodeDecodeError, ResponseError) as error:
@@ -107,7 +107,7 @@ class RedisBackend:
 
     async def create(self, texts: Sequence[Text]) -> list[bool]:
         """Store each text whose key has none, with SET NX, in one round trip."""
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("write"):
             return [bool(stored) for stored in await self._nodes.run_each([_creation(text) for text in texts])]
 
     async def create_and_get(self, text: Text, collection: str, key: str) -> tuple[bool, str | None]:
@@ -116,12 +116,12 @@ class RedisBackend:
         Where two nodes of a cluster have the keys, it is two round trips: nothing else keeps the order.
         """
         name = f"{collection}:{key}"
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("read"):
             one_node = await self._nodes.have_one_node(text.name, name)
         if not one_node:
             [is_new] = await self.create([text])
             return is_new, await self.get(collection, key)
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("write"):
             created, found = await self._nodes.run(text.name, partial(_create_and_get, text=text, name=name))
         text_found = as_text(found) if isinstance(found, bytes) else None
         if text_found is None and found is not None:
@@ -130,7 +130,7 @@ class RedisBackend:
 
     async def overwrite(self, texts: Sequence[Text]) -> None:
         """Store or delete each text in one round trip."""
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("write"):
             await self._nodes.run_each([_overwriting(text) for text in texts])
 
     async def compare_and_swap(
@@ -141,7 +141,7 @@ class RedisBackend:
             [is_new] = await self.create([Text(collection, key, new, seconds)])
             return is_new or await self.get(collection, key) == new  # the client may have asked again
         text = Text(collection, key, new, seconds)
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("transaction"):
             return await self._nodes.run(text.name, lambda client: _swap(client, text, old))
 
     def keys(self, collection: str) -> AsyncIterator[str]:

@@ -63,7 +63,7 @@ class RedisCounters:
 
     async def add(self, changes: Sequence[Change]) -> list[dict[str, int]]:
         """Make each change at once; return the counters under each key afterwards. Raises StorageUnavailable."""
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("transaction"):
             try:
                 return await self._execute(changes)
             except (ResponseError, ValueError) as error:  # UnicodeDecodeError is a ValueError
@@ -84,7 +84,7 @@ class RedisCounters:
 
     async def drop(self, key: str, names: Sequence[str]) -> None:
         """Delete counters. Raises StorageUnavailable."""
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("write"):
             await self._nodes.run(_name(key), lambda client: client.hdel(_name(key), *names))
 
 

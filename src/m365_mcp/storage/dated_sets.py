@@ -54,7 +54,7 @@ class RedisDatedSets:
 
     async def dates(self, key: str, members: Sequence[str]) -> list[float | None]:
         """Return the date of each of `members`, in epoch seconds; None: it is no member. Raises StorageUnavailable."""
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("read"):
             try:
                 return list(await self._nodes.run(_name(key), lambda client: client.zmscore(_name(key), list(members))))
             except ResponseError as error:
@@ -63,7 +63,7 @@ class RedisDatedSets:
 
     async def add(self, key: str, members: Collection[str], at: float, bounds: Bounds) -> None:
         """Add members with this date, and remove what the set keeps no longer. Raises StorageUnavailable."""
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("transaction"):
             try:
                 await self._add(_name(key), members, at, bounds)
             except ResponseError as error:
@@ -83,7 +83,7 @@ class RedisDatedSets:
 
     async def delete(self, key: str) -> bool:
         """Delete a set; return whether it existed. Raises StorageUnavailable."""
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("write"):
             return bool(await self._nodes.run(_name(key), lambda client: client.delete(_name(key))))
 
     async def _forget_unreadable(self, key: str, error: ResponseError) -> None:

@@ -37,7 +37,7 @@ class RedisNumbers:
     async def next(self, name: str) -> int:
         """Count one up and return the number, which no other caller gets. Raises StorageUnavailable."""
         key = f"{_COLLECTION}:{name}"
-        async with self._guard.within_limits():
+        async with self._guard.within_limits("write"):
             try:
                 return int(await self._nodes.run(key, lambda client: client.incr(key)))
             except ResponseError as error:

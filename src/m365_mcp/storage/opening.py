@@ -29,7 +29,7 @@ from m365_mcp.storage.counters import Counters, LocalCounters, RedisCounters
 from m365_mcp.storage.dated_sets import DatedSets, LocalDatedSets, RedisDatedSets
 from m365_mcp.storage.encrypted_store import EncryptedStore
 from m365_mcp.storage.encryption import RecordCipher
-from m365_mcp.storage.guard import Guard, GuardedStore
+from m365_mcp.storage.guard import Guard, GuardedStore, Watch, unwatched
 from m365_mcp.storage.leases import Leases
 from m365_mcp.storage.newest_seen import NewestSeen, RollbackReports
 from m365_mcp.storage.numbers import LocalNumbers, Numbers, RedisNumbers
@@ -76,8 +76,10 @@ class Storage:
         await self.records.read("m365-health", "ping")
 
 
-def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DEFAULT_REDIS_URL) -> Storage:
-    """Open the store that the settings choose; blocks for half a second at most.
+def open_storage(
+    settings: Settings, cipher: RecordCipher, default_url: str = DEFAULT_REDIS_URL, watch: Watch = unwatched
+) -> Storage:
+    """Open the store that the settings choose; blocks for half a second at most. `watch` sees its operations.
 
     Without `REDIS_URL`, this function tries the default address. When no Redis responds there, the store is on disk,
     for one process. With `REDIS_URL`, the server never falls back to the disk: it waits until Redis responds again.
@@ -86,12 +88,12 @@ def open_storage(settings: Settings, cipher: RecordCipher, default_url: str = DE
     if url is None:
         url = default_url if redis_client.is_reachable(default_url) else None
     if url is None:
-        return _on_disk(settings, cipher)
+        return _on_disk(settings, cipher, watch)
     if url.startswith("memory:"):
-        return _in_memory(cipher)
+        return _in_memory(cipher, watch)
     _log.info("storage_opened", kind="redis", chosen="REDIS_URL" if settings.redis_url else "default address")
     nodes = RedisNodes(partial(redis_client.connect, url))
-    guard = Guard(redis_client.MAX_CONNECTIONS)
+    guard = Guard(redis_client.MAX_CONNECTIONS, watch=watch)
     rollbacks = RollbackReports()
     records = Records(RedisBackend(nodes, guard), cipher, NewestSeen(rollbacks))
     return Storage(
@@ -124,9 +126,9 @@ def shared_url(settings: Settings, default_url: str = DEFAULT_REDIS_URL) -> str:
     return url
 
 
-def _in_memory(cipher: RecordCipher) -> Storage:
+def _in_memory(cipher: RecordCipher, watch: Watch) -> Storage:
     _log.warning("storage_opened", kind="memory", note="the server loses all sign-ins when it stops")
-    return _in_one_process("memory", GuardedStore(MemoryStore()), cipher)
+    return _in_one_process("memory", GuardedStore(MemoryStore(), Guard(watch=watch)), cipher)
 
 
 def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> Storage:
@@ -146,20 +148,20 @@ def _in_one_process(kind: Kind, store: GuardedStore, cipher: RecordCipher) -> St
     )
 
 
-def _on_disk(settings: Settings, cipher: RecordCipher) -> Storage:
+def _on_disk(settings: Settings, cipher: RecordCipher, watch: Watch) -> Storage:
     folder = (settings.mcp_data_dir or user_data_path("m365-mcp")) / _app_folder(settings)
     try:
         _make_private(folder)
     except OSError:
         _log.warning("data_folder_unusable", advice="set MCP_DATA_DIR to a writable folder, or REDIS_URL")
-        return _in_memory(cipher)
+        return _in_memory(cipher, watch)
     store = FileTreeStore(
         data_directory=folder,
         key_sanitization_strategy=FileTreeV1KeySanitizationStrategy(folder),
         collection_sanitization_strategy=FileTreeV1CollectionSanitizationStrategy(folder),
     )
     _log.info("storage_opened", kind="disk", note="for one server process; set REDIS_URL for more than one")
-    return _in_one_process("disk", GuardedStore(store), cipher)
+    return _in_one_process("disk", GuardedStore(store, Guard(watch=watch)), cipher)
 
 
 def _app_folder(settings: Settings) -> str:

@@ -26,7 +26,7 @@ async def keys_of(nodes: RedisNodes, guard: Guard, collection: str) -> AsyncIter
     Raises:
         StorageUnavailable: a node does not answer.
     """
-    async with guard.within_limits():
+    async with guard.within_limits("scan"):
         clients = await nodes.each()
     returned: set[str] = set()
     for _ in range(SCANS):
@@ -37,7 +37,7 @@ async def keys_of(nodes: RedisNodes, guard: Guard, collection: str) -> AsyncIter
                     yield key
                 if len(clients) > 1:  # a single Redis is scanned once
                     returned.add(key)
-        async with guard.within_limits():
+        async with guard.within_limits("scan"):
             clients = await nodes.each()
         if nodes.version == version:
             return
@@ -48,7 +48,7 @@ async def _keys_at(client: Redis, guard: Guard, collection: str) -> AsyncIterato
     cursor: int | str = 0
     while True:
         options = {NEVER_DECODE: True}
-        async with guard.within_limits():
+        async with guard.within_limits("scan"):
             cursor, found = await client.scan(int(cursor), f"{collection}:*", 500, None, **options)
         for name in map(as_text, found):
             if name is not None:

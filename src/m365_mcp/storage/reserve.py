@@ -104,7 +104,7 @@ class RedisMemory:
 
     async def __call__(self) -> Memory | None:
         """Return the memory; None when the Redis user may not ask. Raises StorageUnavailable."""
-        async with self.guard.within_limits():
+        async with self.guard.within_limits("memory"):
             try:
                 found = await asyncio.gather(*(client.info("memory") for client in await self.nodes.each()))
             except ClusterDownError:  # is a ResponseError, too, and an outage

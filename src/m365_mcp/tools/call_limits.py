@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from m365_mcp.errors import RateLimited, StorageUnavailable
@@ -25,9 +26,11 @@ class CallLimits:
 
     Attributes:
         counts: the counts, shared by all replicas.
+        on_refusal: is told of each call over the limit.
     """
 
     counts: SlidingCounts
+    on_refusal: Callable[[], None] = lambda: None
 
     async def count(self, person: PersonId, tool: str) -> None:
         """Count one call of a tool.
@@ -40,6 +43,7 @@ class CallLimits:
         wait = counted.wait(_HOUR, _CALLS, MOST)
         if not wait:
             return
+        self.on_refusal()
         with contextlib.suppress(StorageUnavailable):  # then the call counts for an hour
             await self.counts.take_back(counted)
         raise RateLimited(

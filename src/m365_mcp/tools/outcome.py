@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import wraps
+from time import perf_counter
 from typing import Any
 
 from fastmcp.exceptions import FastMCPError, NotFoundError, ToolError
@@ -66,26 +67,29 @@ class ToolOutcome(Middleware):
     ) -> ToolResult:
         """Run the tool; turn its exception into a text that a model can act on."""
         tool = context.message.name
+        start = perf_counter()
         try:
             with following_call() as call:
                 result = await call_next(context)
         except NotFoundError:
-            self._count("unknown", "unknown_tool")
+            self._count(start, "unknown", "unknown_tool")
             raise
         except FastMCPError as failure:
             error = _explain(failure)
-            self._count(tool, error.code, error.reference)
+            self._count(start, tool, error.code, error.reference)
             if self._audit.is_on and tool in self._writers and not call.is_recorded:
                 self._audit.record(refused_call(context.message, error))
             raise ToolError(_as_text(error, sends=tool in self._senders), log_level=logging.DEBUG) from failure
         except asyncio.CancelledError:
-            self._count(tool, "cancelled")  # the client disconnected; a send that has begun still finishes
+            self._count(start, tool, "cancelled")  # the client disconnected; a send that has begun still finishes
             raise
-        self._count(tool, "ok")
+        self._count(start, tool, "ok")
         return result
 
-    def _count(self, tool: str, outcome: str, reference: str | None = None) -> None:
+    def _count(self, start: float, tool: str, outcome: str, reference: str | None = None) -> None:
+        seconds = perf_counter() - start
         self._metrics.tool_calls.labels(tool, outcome).inc()
+        self._metrics.tool_seconds.labels(tool).observe(seconds)
         _log.info("tool_called", tool=tool, outcome=outcome, reference=reference)
 
 

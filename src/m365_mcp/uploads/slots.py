@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from m365_mcp.errors import ServerBusy
@@ -19,22 +19,28 @@ class UploadSlots:
     Args:
         total: number of slots.
         per_person: number of slots that one person may use.
+        on_refusal: is told of each upload that found no free slot.
     """
 
-    def __init__(self, total: int = SLOTS, per_person: int = SLOTS_PER_PERSON) -> None:
+    def __init__(
+        self, total: int = SLOTS, per_person: int = SLOTS_PER_PERSON, on_refusal: Callable[[], None] = lambda: None
+    ) -> None:
         self._total = total
         self._per_person = per_person
+        self._on_refusal = on_refusal
         self._in_use: Counter[PersonId] = Counter()
 
     @contextmanager
     def slot(self, person: PersonId) -> Iterator[None]:
         """Hold a slot while the block runs. Raises ServerBusy."""
         if self._in_use[person] >= self._per_person:
+            self._on_refusal()
             raise ServerBusy(
                 "This person is already uploading as many files as one person may at a time.",
                 advice="Upload this file when one of them has arrived.",
             )
         if self._in_use.total() >= self._total:
+            self._on_refusal()
             raise ServerBusy(
                 "This server is already receiving as many files as it can.", advice="Try again in a moment."
             )

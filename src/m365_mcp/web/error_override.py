@@ -42,7 +42,7 @@ class ErrorOverride:
 
     Args:
         app: the application.
-        metrics: counts what was replaced.
+        metrics: counts what is replaced, and the requests that are being answered.
         pages: renders the errors for people.
         mcp_path: path of the MCP endpoint.
     """
@@ -58,7 +58,7 @@ class ErrorOverride:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with request_error.recording() as record:
+        with self.metrics.in_flight.track_inprogress(), request_error.recording() as record:
             response = _ResponseFilter(self, scope, receive, send, record)
             try:
                 await self._app(scope, receive, response.send)
