@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tests.e2e.programs import Redis, Server, Simulator, free_port, make_redis, 
 from tests.e2e.test_approvals import decide
 
 SEND = "/v1.0/me/sendMail"
-POLICY = '@id("no-{0}") forbid(principal, action, resource) when {{ resource.recipients.domains.contains("{0}") }};'
+POLICY = '@id("no-{0}") forbid(principal, action == Action::"Send", resource) when {{ resource.domains.contains("{0}") }};'
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Observed:
     prometheus: Prometheus
     policies: Path
     pause: float  # seconds
+    round: int = 0
 
     async def until(self, expression: str) -> None:
         """Return when Prometheus has a sample for the expression."""
@@ -60,6 +62,7 @@ def started(folder: Path, pause: float) -> Iterator[Observed]:
         "M365_AUDIT": f"file:{folder / 'audit.ndjson'}",
     }
     server = make_server(folder, simulator, **chosen)
+    server.program.preloaded = False  # a process of its own, whose memory is that of a server
     server.start()
     prometheus = start_prometheus(folder, metrics)
     yield Observed(simulator, redis, server, prometheus, policies, pause)
@@ -67,12 +70,12 @@ def started(folder: Path, pause: float) -> Iterator[Observed]:
         assert program.end() == 0
 
 
-async def everything_happens(run: Observed) -> None:
+async def everything_happens(run: Observed, rounds: int = 1) -> None:
     """Sign in, send, be refused, lose Graph and Redis, change policies; somebody works all the time."""
     await run.until("m365_mcp_build_info")
     person = AttachingPerson(run.server, await signed_in(run.server, run.simulator))
     async with _working(person, run.pause):
-        for step in STEPS:
+        for run.round, step in itertools.product(range(rounds), STEPS):
             await step(run, person)
             await asyncio.sleep(run.pause)
 
@@ -145,10 +148,8 @@ async def _limits_and_policies_refuse(run: Observed, person: AttachingPerson) ->
 
 
 async def _mail_is_approved(run: Observed, person: AttachingPerson) -> None:
-    reply = await call_tool(
-        run.server.url, person.grant.access, "send_mail", to=["kai@partner.example"], subject="Offer", body="See below."
-    )
-    await decide(run.browser(), reply.json()["result"]["structuredContent"]["approval_url"], "send")
+    result = await person.call("send_mail", to=["kai@partner.example"], subject=f"Offer {run.round}", body="See below.")
+    await decide(run.browser(), result["structuredContent"]["approval_url"], "send")
 
 
 async def _graph_is_at_fault(run: Observed, person: AttachingPerson) -> None:
@@ -159,9 +160,9 @@ async def _graph_is_at_fault(run: Observed, person: AttachingPerson) -> None:
     run.simulator.control("POST", "faults", where=where, what={"delay_seconds": 0.6}, skip=3, times=4)
     for when in ("before", "after"):
         run.simulator.control("POST", "faults", where={"path": SEND}, what={"reset": True}, when=when)
-        await _send(person, f"Lost {when}", f"{when}@contoso.example")
+        await _send(person, f"Lost {when} {run.round}", f"{when}@contoso.example")
     run.simulator.control("POST", "faults", where={"path": SEND}, what={"status": 503}, times=4)
-    await _send(person, "Refused", "refused@contoso.example")
+    await _send(person, f"Refused {run.round}", "refused@contoso.example")
 
 
 async def _store_is_away(run: Observed, person: AttachingPerson) -> None:
@@ -175,7 +176,7 @@ async def _store_is_away(run: Observed, person: AttachingPerson) -> None:
 
 async def _policies_change(run: Observed, _: AttachingPerson) -> None:
     """The file of policies is changed, first well, then with a mistake."""
-    for text in (POLICY.format("evil.example"), "forbid("):
+    for text in (POLICY.format(f"evil{run.round}.example"), "forbid("):
         run.policies.write_text(text)
         run.server.program.send(signal.SIGHUP)
         outcome = "refused" if text == "forbid(" else "in_force"
