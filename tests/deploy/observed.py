@@ -14,9 +14,8 @@ from typing import Any
 from tests.deploy.prometheus import Prometheus, start_prometheus
 from tests.e2e.attaching import AttachingPerson, content, put
 from tests.e2e.grants import call_tool, post_token, refresh, signed_in
-from tests.e2e.person import PersonAtBrowser, direct_client
+from tests.e2e.person import PersonAtBrowser, decide, direct_client
 from tests.e2e.programs import Redis, Server, Simulator, free_port, make_redis, make_server, start_simulator
-from tests.e2e.test_approvals import decide
 
 SEND = "/v1.0/me/sendMail"
 POLICY = '@id("no-{0}") forbid(principal, action == Action::"Send", resource) when {{ resource.domains.contains("{0}") }};'
