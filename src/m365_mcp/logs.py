@@ -32,6 +32,7 @@ _SHORTEST_OPAQUE = 32
 _OPAQUE = re.compile(rf"\b(?=[\w~.-]*\d)(?=[\w~.-]*[A-Za-z])[\w~-]{{{_SHORTEST_OPAQUE},}}\b")
 _QUERY = re.compile(r"\?[^\s\"'>]+")
 _MARKS = re.compile(r"[@?]|eyJ")  # each address, query string and token has one of these
+_SHAPE = ("timestamp", "level", "event", "logger")
 _GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 
 
@@ -49,13 +50,19 @@ def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     }
 
 
-def configure(level: str, style: str, worker: int | None = None) -> None:
+def _in_order(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put what every record has before its own fields."""
+    return {**{name: event[name] for name in _SHAPE if name in event}, **event}
+
+
+def configure(level: str, style: str, worker: int | None = None, *, may_colour: bool = False) -> None:
     """Send every log record of the process to standard error, redacted.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
         style: `json`, `text`, or `auto` (text in a terminal).
         worker: number of this process, which each of its records then has; None: there are no workers.
+        may_colour: whether text in a terminal has colours.
     """
     as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
@@ -65,14 +72,19 @@ def configure(level: str, style: str, worker: int | None = None) -> None:
         *([] if worker is None else [_numbered(worker)]),
     ]
     # The last line of a traceback is the exception's text, so tracebacks are formatted before redaction.
-    final: list[Any] = [structlog.processors.format_exc_info, _redact_event]
-    renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    final: list[Any] = [structlog.processors.format_exc_info, _redact_event, _in_order]
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=may_colour and sys.stderr.isatty())
+        if as_text
+        else structlog.processors.JSONRenderer()
+    )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final, renderer],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    logging.captureWarnings(True)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -37,6 +37,16 @@ class Metrics:
     def __init__(self, shared: Path | None = None) -> None:
         self._shared = shared
         self.registry = CollectorRegistry()
+        self._add_calls()
+        self._add_sign_ins()
+        self._add_sends()
+        self.build_info = self._gauge("build_info", "The version of this server; always 1.", "livemax", "version")
+        self.build_info.labels(__version__).set(1)
+        if shared is None:  # of several processes it would show the one that answers
+            ProcessCollector(registry=self.registry)
+
+    def _add_calls(self) -> None:
+        """Add the metrics of calls, and what they ask of other systems."""
         count = self._counter
         self.tool_calls = count("tool_calls", "Tool calls by outcome code.", "tool", "outcome")
         self.token_requests = count("token_requests", "Requests to Entra's token endpoint.", "grant", "outcome")
@@ -57,6 +67,10 @@ class Metrics:
         self.rate_limited = count(
             "rate_limited", "Requests over a rate limit, by endpoint and by what the limit counts.", "endpoint", "limit"
         )
+
+    def _add_sign_ins(self) -> None:
+        """Add the metrics of sign-ins and sessions."""
+        count = self._counter
         self.sign_ins = count(
             "sign_ins", "Sign-ins begun, completed and refused, with the code of a refusal.", "outcome", "code"
         )
@@ -66,6 +80,10 @@ class Metrics:
             "refreshes", "Responses to refresh tokens: a new pair, or the pair of the first use (replayed).", "answer"
         )
         self.graph_tokens = count("graph_tokens", "Where Graph tokens came from: memory, store, exchange.", "source")
+
+    def _add_sends(self) -> None:
+        """Add the metrics of mail, policies, audit trail and store."""
+        count = self._counter
         self.sends = count(
             "sends",
             "Sends by outcome: sent, failed (not sent), unknown, repeat (sent before), held, approved, declined,"
@@ -85,11 +103,6 @@ class Metrics:
         )
         self.store_rollbacks = count("store_rollbacks", "Records that the store had in an older state.", "collection")
         self.uploads = count("uploads", "Uploads by link: done, failed, broken_off.", "outcome")
-        self._gauge("build_info", "The version of this server; always 1.", "livemax", "version").labels(
-            __version__
-        ).set(1)
-        if shared is None:  # of several processes it would show the one that answers
-            ProcessCollector(registry=self.registry)
 
     @contextmanager
     def store_operation(self, operation: StoreOperation) -> Iterator[None]:

@@ -29,7 +29,9 @@ def serve_alone(chosen: Settings, listener: socket.socket | None) -> None:
         from m365_mcp.container import build_container
         from m365_mcp.web.serving import configure, run
 
-    logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)  # after the import: FastMCP brings a handler of its own
+    logs.configure(
+        chosen.mcp_log_level, chosen.mcp_log_format, may_colour=settings.wants_colour()
+    )  # after the import: FastMCP brings a handler of its own
     container = build_container(chosen)
     _say_that_it_starts(chosen)
     config = configure(assemble(container), host=chosen.mcp_host, port=chosen.mcp_port, public_path=chosen.public_path)
@@ -73,7 +75,7 @@ def _supervise(chosen: Settings, listener: socket.socket | None, metrics: Path |
         from m365_mcp.web.listening import listen
         from m365_mcp.web.supervisor import Supervisor
 
-    logs.configure(chosen.mcp_log_level, chosen.mcp_log_format)
+    logs.configure(chosen.mcp_log_level, chosen.mcp_log_format, may_colour=settings.wants_colour())
     chosen = chosen.model_copy(update={"redis_url": shared_url(chosen)})
     build_container(chosen)  # to find what is wrong; each worker builds its own
     listeners = listen(chosen.mcp_host, chosen.mcp_port) if listener is None else [listener]
@@ -124,7 +126,9 @@ class Worker:
 
         chosen = self.settings if number == 0 else self.settings.model_copy(update={"mcp_metrics_port": 0})
         with errors_as_messages():
-            logs.configure(chosen.mcp_log_level, chosen.mcp_log_format, worker=number)
+            logs.configure(
+                chosen.mcp_log_level, chosen.mcp_log_format, worker=number, may_colour=settings.wants_colour()
+            )
             container = build_container(chosen, metrics=Metrics(self.metrics))
             application, public_path = assemble(container), chosen.public_path
             config = configure(application, host=chosen.mcp_host, port=chosen.mcp_port, public_path=public_path)

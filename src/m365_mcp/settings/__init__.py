@@ -21,6 +21,7 @@ from m365_mcp.settings.clients import ClientSettings
 from m365_mcp.settings.environment import ignore_dotenv as ignore_dotenv
 from m365_mcp.settings.environment import share_metrics as share_metrics
 from m365_mcp.settings.environment import skip_type_checks as skip_type_checks
+from m365_mcp.settings.environment import wants_colour as wants_colour
 from m365_mcp.settings.permissions import PERMISSIONS as PERMISSIONS
 from m365_mcp.settings.product import ProductSettings
 from m365_mcp.settings.sending import SendingSettings

@@ -49,6 +49,11 @@ def ignore_dotenv() -> None:
     os.environ["FASTMCP_ENV_FILE"] = os.devnull  # noqa: TID251
 
 
+def wants_colour() -> bool:
+    """Return whether a terminal may have colours. Source: no-color.org, `NO_COLOR` with any value but an empty one."""
+    return not os.environ.get("NO_COLOR")  # noqa: TID251
+
+
 def share_metrics(folder: Path) -> None:
     """Let the workers of this process share their metrics in `folder`; before prometheus_client is imported."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # noqa: TID251

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from fastmcp.exceptions import FastMCPError, NotFoundError, ToolError
+from fastmcp.server.dependencies import get_access_token
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp_types import CallToolRequestParams
@@ -17,6 +18,7 @@ from mcp_types import CallToolRequestParams
 from m365_mcp import logs
 from m365_mcp.audit.calls import following_call
 from m365_mcp.audit.trail import AuditTrail
+from m365_mcp.auth.sign_in_events import clean_client_id
 from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown
 from m365_mcp.metrics import Metrics
 from m365_mcp.tools import TOOLSETS, Tool, name_of, sends_mail, tools_for, writes
@@ -83,14 +85,33 @@ class ToolOutcome(Middleware):
         except asyncio.CancelledError:
             self._count(start, tool, "cancelled")  # the client disconnected; a send that has begun still finishes
             raise
-        self._count(start, tool, "ok")
+        self._count(start, tool, "ok", message_id=_message_id(result))
         return result
 
-    def _count(self, start: float, tool: str, outcome: str, reference: str | None = None) -> None:
+    def _count(
+        self, start: float, tool: str, outcome: str, reference: str | None = None, message_id: str | None = None
+    ) -> None:
         seconds = perf_counter() - start
         self._metrics.tool_calls.labels(tool, outcome).inc()
         self._metrics.tool_seconds.labels(tool).observe(seconds)
-        _log.info("tool_called", tool=tool, outcome=outcome, reference=reference)
+        token = get_access_token()
+        _log.info(
+            "tool_called",
+            tool=tool,
+            outcome=outcome,
+            reference=reference,
+            object_id=token.claims.get("oid") if token else None,
+            client_id=clean_client_id(token.client_id) if token else None,
+            message_id=message_id,
+            ms=round(seconds * 1000),
+        )
+
+
+def _message_id(result: ToolResult) -> str | None:
+    """Return this server's id of the message that a result is about."""
+    found = result.structured_content
+    identifier = found.get("message_id") if found else None
+    return identifier if isinstance(identifier, str) else None
 
 
 def _explain(failure: FastMCPError) -> M365Error:
