@@ -1,4 +1,4 @@
-"""Draws the Grafana dashboard from a real run, as docs/operate.md shows it: `make dashboard`. Grafana has no part in it.
+"""Draws the Grafana dashboard from a real run, for docs/operate.md (`make dashboard`). Grafana has no part in it.
 
 A real Prometheus watches the real server in `tests/deploy/observed.py`; the panels, their places and their queries are
 those of `deploy/observability/dashboard.json`.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ THEMES = {
     "dashboard": {"page": "#f4f5f5", "panel": "#ffffff", "ink": "#24292e", "line": "#d8dade"},
     "dashboard-dark": {"page": "#111217", "panel": "#181b1f", "ink": "#ccccdc", "line": "#34373d"},
 }
+STYLE = {"svg.hashsalt": "m365", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 7}
 Shown = list[tuple[dict[str, Any], Series]]
 
 
@@ -40,7 +42,7 @@ def main() -> None:
     finally:
         end_all(shared=True)
     for name, theme in THEMES.items():
-        with mpl.rc_context({"svg.hashsalt": "m365", "font.size": 7, "svg.fonttype": "path"}):
+        with mpl.rc_context(STYLE):
             _draw(shown, begun, theme).savefig(ROOT / "docs" / "images" / f"{name}.svg", metadata={"Date": None})
 
 
@@ -71,7 +73,9 @@ def _draw(shown: Shown, begun: float, theme: dict[str, str]) -> Figure:
     return figure
 
 
-def _panel(figure: Any, box: tuple[float, ...], panel: dict[str, Any], series: Series, begun: float, theme: Any) -> None:
+def _panel(
+    figure: Any, box: tuple[float, ...], panel: dict[str, Any], series: Series, begun: float, theme: Any
+) -> None:
     """Draw the frame and the title, and in it the lines or the one number."""
     frame = figure.add_axes(box, facecolor=theme["panel"], xticks=[], yticks=[])
     frame.spines[:].set_color(theme["line"])
@@ -90,7 +94,7 @@ def _panel(figure: Any, box: tuple[float, ...], panel: dict[str, Any], series: S
 def _lines(axes: Any, panel: dict[str, Any], series: Series, begun: float, theme: dict[str, str]) -> None:
     for number, (legend, values) in enumerate(sorted(series.items())):
         colour = COLOURS[number % len(COLOURS)]
-        minutes, heights = [(at - begun) / 60 for at, _ in values], [value for _, value in values]
+        minutes, heights = [(at - begun) / 60 for at, _ in values], _broken(values)
         axes.plot(minutes, heights, color=colour, linewidth=0.9, label=legend)
         axes.fill_between(minutes, heights, color=colour, alpha=0.08, linewidth=0)
     axes.set_ylim(bottom=0)
@@ -105,6 +109,12 @@ def _lines(axes: Any, panel: dict[str, Any], series: Series, begun: float, theme
     axes.grid(color=theme["line"], linewidth=0.5)
     place = {"loc": "upper left", "bbox_to_anchor": (-0.06, -0.17), "ncols": max(2, panel["gridPos"]["w"] // 3)}
     axes.legend(**place, fontsize=5.5, frameon=False, labelcolor=theme["ink"], handlelength=1, columnspacing=0.8)
+
+
+def _broken(values: list[tuple[float, float]]) -> list[float]:
+    """Return the values, with none at the end of each part, so that no line leads over a time without any."""
+    ends = [after - at > 1.5 for (at, _), (after, _) in pairwise(values)]
+    return [float("nan") if is_end else value for (_, value), is_end in zip(values, [*ends, False], strict=True)]
 
 
 if __name__ == "__main__":

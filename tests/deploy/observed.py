@@ -18,7 +18,9 @@ from tests.e2e.person import PersonAtBrowser, decide, direct_client
 from tests.e2e.programs import Redis, Server, Simulator, free_port, make_redis, make_server, start_simulator
 
 SEND = "/v1.0/me/sendMail"
-POLICY = '@id("no-{0}") forbid(principal, action == Action::"Send", resource) when {{ resource.domains.contains("{0}") }};'
+POLICY = (
+    '@id("no-{0}") forbid(principal, action == Action::"Send", resource) when {{ resource.domains.contains("{0}") }};'
+)
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Observed:
     async def until(self, expression: str) -> None:
         """Return when Prometheus has a sample for the expression."""
         async with asyncio.timeout(120):
-            while not self.prometheus.instant(expression):
+            while not self.prometheus.instant(expression):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.5)
 
     def browser(self, name: str = "ada@contoso.example") -> PersonAtBrowser:

@@ -75,9 +75,7 @@ def start_prometheus(folder: Path, *ports: int) -> Prometheus:
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     port = free_port()
     options = ["--config.file=prometheus.yml", f"--storage.tsdb.path={folder / 'data'}", "--log.level=warn"]
-    program = Program(
-        [PROMETHEUS, *options, f"--web.listen-address=127.0.0.1:{port}"], folder / "prometheus.log"
-    )
+    program = Program([PROMETHEUS, *options, f"--web.listen-address=127.0.0.1:{port}"], folder / "prometheus.log")
     found = Prometheus(f"http://127.0.0.1:{port}", program)
     program.start()
     program.wait_until(lambda: _is_ready(found.url))
@@ -110,7 +108,7 @@ def alerts() -> list[dict[str, Any]]:
 
 def _legend(pattern: str, labels: dict[str, str]) -> str:
     for name, value in labels.items():
-        pattern = pattern.replace("{{%s}}" % name, value)
+        pattern = pattern.replace("{{" + name + "}}", value)
     return pattern
 
 
