@@ -96,14 +96,13 @@ def _lines(axes: Any, panel: dict[str, Any], series: Series, begun: float, theme
         colour = COLOURS[number % len(COLOURS)]
         minutes, heights = [(at - begun) / 60 for at, _ in values], _broken(values)
         axes.plot(minutes, heights, color=colour, linewidth=0.9, label=legend)
-        axes.fill_between(minutes, heights, color=colour, alpha=0.08, linewidth=0)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter("{x:.1f} min")
     units = {"s": EngFormatter("s"), "bytes": EngFormatter("B"), "percentunit": PercentFormatter(1)}
-    axes.yaxis.set_major_formatter(units.get(panel["fieldConfig"]["defaults"]["unit"], EngFormatter()))
+    axes.yaxis.set_major_formatter(units.get(panel["fieldConfig"]["defaults"]["unit"], "{x:g}"))
     axes.tick_params(colors=theme["ink"], labelsize=6, length=2, color=theme["line"])
     axes.spines[:].set_visible(False)
     axes.grid(color=theme["line"], linewidth=0.5)
