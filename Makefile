@@ -8,7 +8,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check-deploy chaos bench dashboard mutants check format lock docs translations dist advisories clean
+.PHONY: help demo serve simulator test check-deploy chaos bench dashboard mutants check format lock docs site check-site translations dist advisories clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -57,6 +57,16 @@ format: $(VENV)/.dev ## Format and mend what can be mended
 docs: $(VENV)/.dev ## Write the generated parts of the documents
 	@$(BIN)/python -m m365_mcp.commands.reference
 
+site: .venv-site/.done ## The documents as a site, into build/site
+	@.venv-site/bin/python -m tests.docs.site_source build/site-source
+	@cp .venv-site/scripts/* build/site-source/assets/
+	@# Not --quiet: it silences the warnings that --strict counts.
+	@NO_MKDOCS_2_WARNING=1 .venv-site/bin/python -m mkdocs build --strict
+	@echo "Open build/site/index.html"
+
+check-site: site $(VENV)/.dev ## Build the site, and look at it in Chromium: links, search, nothing fetched from elsewhere
+	@$(BIN)/python -m pytest -m site -n 0 $(ARGS)
+
 translations: $(VENV)/.dev ## Bring the catalogues of the pages' texts up to date, and compile them
 	@$(BIN)/python -m tests.catalogues
 
@@ -71,6 +81,7 @@ lock: $(VENV)/.dev ## Choose dependency versions anew (hashed, no addresses)
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
 	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/dist.in -o requirements/dist.txt
 	@$(subst pyproject.toml,,$(COMPILE)) --no-deps requirements/other-fastmcp.in -o requirements/other-fastmcp.txt
+	@$(subst pyproject.toml,,$(COMPILE)) -U requirements/site.in -o requirements/site.txt
 
 # The SBOM describes an environment that has what is pinned and nothing else; it names no folder of this machine.
 dist: .venv-dist/.done ## Wheels, source archives, SBOM (CycloneDX), licences and checksums, into dist/
@@ -87,7 +98,7 @@ advisories: $(VENV)/.dev ## Compare what is pinned with published vulnerabilitie
 	@$(BIN)/python -m tests.advisories $(ARGS)
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .venv-deploy .venv-bench .venv-dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-deploy .venv-bench .venv-dist .venv-site build/site build/site-source .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # `.run` holds what the server and the simulator need, `.dev` also what the tests and checks need.
 PROJECTS = pyproject.toml simulator/pyproject.toml
@@ -127,6 +138,14 @@ $(VENV)/.dev: requirements/dev.txt $(PROJECTS) | $(VENV)/bin/python
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
 	  $(LOCKS:%=-r %) -r requirements/bench.txt
 	@.venv-bench/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+
+# The generator of the site pins much of what the project uses, so it stands apart too.
+.venv-site/.done: requirements/site.txt website/fetch-scripts.sh website/scripts.sha256 website/no-mermaid.js
+	@echo "Installing what builds the site"
+	@$(PYTHON) -m venv .venv-site
+	@.venv-site/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/site.txt
+	@website/fetch-scripts.sh .venv-site/scripts
 	@touch $@
 
 # What describes a release stands apart from what is described: `tools` runs, `run` has the pinned packages and no pip.
