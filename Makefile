@@ -8,7 +8,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve simulator test check-deploy chaos bench mutants check format lock docs site check-site translations dist archives advisories clean
+.PHONY: help demo serve simulator test check-deploy chaos bench dashboard mutants check format lock docs site check-site translations dist archives advisories clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ chaos: $(VENV)/.dev ## Outages of everything under load, into docs/reliability.m
 
 bench: .venv-bench/.done ## This server beside others, into docs/performance.md (half an hour); ARGS=--obo: the exchange, into docs/reliability.md
 	@.venv-bench/bin/python -m benchmarks $(ARGS)
+
+dashboard: .venv-bench/.done ## Draw the Grafana dashboard from a real run, into docs/images (needs Debian's package prometheus)
+	@.venv-bench/bin/python -m benchmarks.dashboard
 
 mutants: $(VENV)/.dev ## Small bugs put in one at a time, the survivors into docs/testing.md (ARGS=mail/html/css.py to choose)
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -9,6 +9,7 @@ readonly packages=(
   catatonit                    # the init process podman wants to find
   debootstrap                  # base images without a registry
   nginx-light                  # the ingress tests
+  prometheus                   # promtool and the run that fills the dashboard
 )
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
@@ -26,5 +27,5 @@ done
 echo "Installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-# RUNLEVEL=1: installing nginx is not to start one on port 80; the tests start their own.
+# RUNLEVEL=1: installing nginx and prometheus is not to start them; the tests start their own.
 RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

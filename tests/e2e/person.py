@@ -123,6 +123,21 @@ class Assistant:
         return tokens.access_token
 
 
+async def decide(person: PersonAtBrowser, url: str, decision: str) -> httpx2.Response:
+    """Open the page of a mail, sign in with Microsoft, and press a button."""
+    async with person.open() as http:
+        page = await http.get(url)
+        while "approvals" not in str(page.url) or "Location" in page.headers:
+            if "Location" in page.headers:
+                page = await http.get(page.headers["Location"])
+                continue
+            form = read_form(str(page.url), page.text)
+            known = {("action", "accept"), ("username", person.username)}
+            name, value = next(button for button in form.buttons if button in known)
+            page = await http.post(form.action, data={**form.fields, name: value})
+        return await http.post(url, data={**read_form(url, page.text).fields, "decision": decision})
+
+
 def text_of(result: Any) -> str:
     return "\n".join(block.text for block in result.content)
 

@@ -12,28 +12,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
 from mcp_types import ElicitRequestParams, ElicitResult
 
-from m365_mcp.commands.demo.sign_in import read_form
 from tests.e2e.grants import signed_in, start_replicas, start_server
-from tests.e2e.person import Assistant, PersonAtBrowser, direct_client, done, refused
+from tests.e2e.person import Assistant, PersonAtBrowser, decide, direct_client, done, refused
 from tests.e2e.programs import Redis, Simulator
 
 ADA, MARIE = "ada@contoso.example", "marie@fabrikam.example"
 MAIL: dict[str, Any] = {"to": [MARIE], "subject": "Lunch?", "body": "At noon?"}
-
-
-async def decide(person: PersonAtBrowser, url: str, decision: str) -> httpx2.Response:
-    """Open the page of a mail, sign in with Microsoft, and press a button."""
-    async with person.open() as http:
-        page = await http.get(url)
-        while "approvals" not in str(page.url) or "Location" in page.headers:
-            if "Location" in page.headers:
-                page = await http.get(page.headers["Location"])
-                continue
-            form = read_form(str(page.url), page.text)
-            known = {("action", "accept"), ("username", person.username)}
-            name, value = next(button for button in form.buttons if button in known)
-            page = await http.post(form.action, data={**form.fields, name: value})
-        return await http.post(url, data={**read_form(url, page.text).fields, "decision": decision})
 
 
 async def test_i1_l1_held_mail_outlives_a_restart_and_its_sender_sends_it(

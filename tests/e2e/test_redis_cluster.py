@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.grants import Grant, assistant_at, call_tool, grant_of, refresh, signed_in, start_replicas
-from tests.e2e.person import done
+from tests.e2e.person import decide, done
 from tests.e2e.programs import Server, Simulator
-from tests.e2e.test_approvals import decide
 from tests.e2e.test_ending_sessions import operate
 from tests.e2e.test_scheduling import in_hours
 from tests.e2e.test_sending_once import said
