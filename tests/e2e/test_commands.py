@@ -418,4 +418,4 @@ def test_h11_sessions_are_seen_and_ended_without_the_policies(tmp_path: Path) ->
     ended = run("sessions", "end", "--all", folder=tmp_path, **VARIABLES, **data)
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "0 session(s) ended" in ended.stdout
+    assert "0 sessions ended" in ended.stdout

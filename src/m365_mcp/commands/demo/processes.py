@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from typing import Any
 import httpx2
 
 from m365_mcp.errors import Unavailable
-from m365_mcp.settings import foreign_environment
+from m365_mcp.settings import PERMISSIONS, foreign_environment, mail_variables
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -55,7 +56,7 @@ async def running_simulator(folder: Path, server_url: str) -> AsyncIterator[Simu
     async with _running("simulator", arguments, {}, folder) as process:
         async with asyncio.timeout(START_SECONDS):
             while not ready_file.exists():
-                await _still_alive(process, folder)
+                await _still_alive(process)
         ready: dict[str, Any] = json.loads(ready_file.read_text())
         yield Simulator(**{name: ready[name] for name in Simulator.__dataclass_fields__})
 
@@ -77,15 +78,33 @@ async def running_server(
         "MCP_HOST": "127.0.0.1",
         "MCP_PORT": str(listener.getsockname()[1]),
         "MCP_METRICS_PORT": "0",
-        "M365_TOOLSETS": "replies",  # one of the mails on the mailbox page is a reply
+        "JWT_SIGNING_KEY": secrets.token_hex(32),  # so that no other server has this one's instance id
+        "MCP_CLIENTS": "claude,loopback,vscode,cursor",
         "REDIS_URL": "memory://",
+        "M365_TOOLSETS": ",".join(PERMISSIONS),
+        **mail_variables(),
     }
     serve = _running("serve", ["--listen-fd", str(inherited)], environment, folder, inherited)
     async with serve as process, httpx2.AsyncClient(trust_env=False) as client:
         async with asyncio.timeout(START_SECONDS):
-            while not await _is_ready(client, f"{server_url}/readyz"):
-                await _still_alive(process, folder)
+            # Asked by its address: `localhost` may lead to another program.
+            while not await _is_ready(client, "http://{}:{}/readyz".format(*listener.getsockname())):
+                await _still_alive(process)
+        await _require_same_server(client, server_url, listener)
         yield
+
+
+async def _require_same_server(client: httpx2.AsyncClient, server_url: str, listener: socket.socket) -> None:
+    """Raise Unavailable where `localhost` leads to another program, as one that listens on the IPv6 address does."""
+    named, own = f"{server_url}/livez", "http://{}:{}/livez".format(*listener.getsockname())
+    try:
+        both = [(await client.get(url)).json()["instance"] for url in (named, own)]
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+        both = []
+    if len(set(both)) != 1:
+        raise Unavailable(
+            f"Another program answers at {server_url}.", advice="Choose another port: m365-mcp demo --port 8100"
+        )
 
 
 @asynccontextmanager
@@ -126,13 +145,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _still_alive(process: asyncio.subprocess.Process, folder: Path) -> None:
+async def _still_alive(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
-        raise Unavailable(f"A part of the demo stopped while starting. Its log says:\n{_logs(folder)}", advice="")
+        raise Unavailable(
+            "A part of the demo stopped while starting.", advice="Its log tells more: m365-mcp demo --verbose"
+        )
     await asyncio.sleep(0.05)
 
 
-def _logs(folder: Path) -> str:
+def logs_in(folder: Path) -> str:
+    """Return the ends of the logs of both programs."""
     return "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob("*.log")))
 
 
