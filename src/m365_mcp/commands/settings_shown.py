@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -88,7 +87,7 @@ def _without_password(text: str) -> str:
 
 def show(chosen: Settings, console: Console, *, as_json: bool) -> None:
     """Print the settings and what they allow. Raises SettingsMistake where the policies cannot be read."""
-    policies = read_policies(chosen, mail_rules(chosen))
+    policies = read_policies(mail_rules(chosen), chosen.m365_policy_file)
     rows = list(shown(chosen))
     warnings = list(audit_warnings(chosen))
     if as_json:
@@ -114,7 +113,7 @@ def show(chosen: Settings, console: Console, *, as_json: bool) -> None:
 
 
 def _table(group: str, rows: list[Shown]) -> Table:
-    table = Table(title=group, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=group, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("Variable", no_wrap=True)
     table.add_column("Value", overflow="fold")
     table.add_column("From", no_wrap=True)
