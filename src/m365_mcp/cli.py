@@ -1,4 +1,4 @@
-"""The command line: serve, demo, call, doctor, settings, policy, sessions, passkeys, contacts, audit, simulator, version."""
+"""The command line: serve, demo, call, doctor, settings, policy, sessions and other commands of operators."""
 
 from __future__ import annotations
 

@@ -56,9 +56,10 @@ class Terminal:
             for _ in range(100):  # the listener may be a moment later than the address
                 try:
                     await http.get(target)
-                    return
                 except httpx2.ConnectError:
                     await asyncio.sleep(0.1)
+                else:
+                    return
 
     def kept(self) -> list[Path]:
         """Return the files of the tokens."""

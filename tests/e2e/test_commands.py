@@ -419,4 +419,3 @@ def test_h11_sessions_are_seen_and_ended_without_the_policies(tmp_path: Path) ->
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "0 sessions ended" in ended.stdout
-/root/.pyenv/libexec/pyenv-hooks: line 24: enable: cannot open shared object /root/.pyenv/libexec/pyenv-realpath.dylib: /root/.pyenv/libexec/pyenv-realpath.dylib: cannot open shared object file: No such file or directory

@@ -44,8 +44,7 @@ class Options:
 async def run_call(options: Options, tool: str | None, words: Sequence[str], *, ends_session: bool) -> int:
     """Call the tool, or list the tools, or end the session; return the exit code."""
     try:
-        if urlsplit(options.url).scheme not in ("http", "https"):
-            raise InvalidArgument("--url must be an http or https URL, such as http://localhost:8000/mcp.", advice="")
+        _check_address(options.url)
         if ends_session:
             return await _end_session(options)
         return await _call(options, tool, words)
@@ -55,9 +54,16 @@ async def run_call(options: Options, tool: str | None, words: Sequence[str], *, 
     except M365Error as error:
         _tell(f"{error.sentence} {error.advice}")
         return UNREACHABLE
-    except Exception:  # noqa: BLE001 - FastMCP and its transport raise many kinds, also groups of them
-        _tell(f"The server or the sign-in did not answer at {options.endpoint}. Is it running? Its address ends in /mcp.")
+    except Exception:  # FastMCP and its transport raise many kinds, also groups of them
+        _tell(
+            f"The server or the sign-in did not answer at {options.endpoint}. Is it running? Its address ends in /mcp."
+        )
         return UNREACHABLE
+
+
+def _check_address(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise InvalidArgument("--url must be an http or https URL.", advice="Example: http://localhost:8000/mcp")
 
 
 async def _end_session(options: Options) -> int:

@@ -64,9 +64,7 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
         mails = _counted(left, "scheduled mail")
         console.print(f"{mails} of these sessions {stays} with Exchange: {_LEAVES}", soft_wrap=True)
     if failed:
-        raise StorageUnavailable(
-            f"{_counted(failed, 'session')} could not be ended.", advice="Run the command again."
-        )
+        raise StorageUnavailable(f"{_counted(failed, 'session')} could not be ended.", advice="Run the command again.")
 
 
 def _table() -> Table:
@@ -125,7 +123,12 @@ def belongs_to(session: Session, person: str | None) -> bool:
 
 def _row(session: Session) -> tuple[str, str, str, str]:
     person = f"{printable(session.sign_in_name)}\n{session.object_id}"
-    return person, printable(session.client_name or session.client_id), format_time(session.started_at), format_time(session.current.at)
+    return (
+        person,
+        printable(session.client_name or session.client_id),
+        format_time(session.started_at),
+        format_time(session.current.at),
+    )
 
 
 def printable(text: str) -> str:

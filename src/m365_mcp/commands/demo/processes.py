@@ -90,13 +90,13 @@ async def running_server(
             # Asked by its address: `localhost` may lead to another program.
             while not await _is_ready(client, "http://{}:{}/readyz".format(*listener.getsockname())):
                 await _still_alive(process)
-        await _require_same_server(client, server_url, listener)
+        await require_same_server(client, server_url, listener.getsockname())
         yield
 
 
-async def _require_same_server(client: httpx2.AsyncClient, server_url: str, listener: socket.socket) -> None:
+async def require_same_server(client: httpx2.AsyncClient, server_url: str, address: tuple[str, int]) -> None:
     """Raise Unavailable where `localhost` leads to another program, as one that listens on the IPv6 address does."""
-    named, own = f"{server_url}/livez", "http://{}:{}/livez".format(*listener.getsockname())
+    named, own = f"{server_url}/livez", "http://{}:{}/livez".format(*address)
     try:
         both = [(await client.get(url)).json()["instance"] for url in (named, own)]
     except (httpx2.HTTPError, ValueError, KeyError, TypeError):
