@@ -10,7 +10,7 @@ from typing import Any
 
 from m365_mcp.errors import InvalidArgument
 
-_USAGE = "m365-mcp call TOOL --help shows the arguments."
+_USAGE = "m365-mcp call TOOL --arguments shows the arguments."
 
 
 def read_arguments(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:

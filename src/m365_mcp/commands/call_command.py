@@ -21,12 +21,9 @@ def call(
 ) -> None:
     """Call a tool of a running server as yourself; without a tool, list the tools.
 
-    Values: `to=ada@contoso.example` (a key that comes again adds to a list), JSON where the tool wants a list, a number
-    or true and false, `body=@notes.md` from a file, `body=-` from standard input, `subject=@@home` for `@home`.
+    docs/command-line.md says how values are written.
 
     Exit code 0: done. 1: the tool refused. 2: wrong usage. 3: the server or the sign-in failed.
-
-    Example: `m365-mcp call` lists the tools
 
     Example: `m365-mcp call send_mail --arguments` shows the arguments of a tool
 
