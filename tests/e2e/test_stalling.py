@@ -33,7 +33,6 @@ TOOLS: dict[str, tuple[dict[str, Any], str]] = {
     "reply": ({"message_id": "nope"}, "message_missing"),
     "forward": ({"message_id": "nope", "to": [GRACE]}, "message_missing"),
 }
-LONGEST_GAP = 0.5  # seconds
 HEAVY = MARKDOWN["wide table"](200_000)  # among the most expensive bodies; see tests/mail/measuring.py
 
 
@@ -41,7 +40,8 @@ class LoopWatch:
     """Polls /livez and notes how much processor time the server uses until each answer.
 
     Processor time, because a busy machine lets every server wait. While a server composes on its event loop, it answers
-    nothing until it has used all the time that takes.
+    nothing until it has used all the time that takes: nearly all that a call with a heavy body costs. So an answer must
+    come within half of that, on whatever machine.
     """
 
     def __init__(self, server: Server) -> None:
@@ -108,8 +108,7 @@ async def test_h1_h2_heavy_body_stalls_no_other_call(
 
     assert outcome in answer.text, answer.text
     assert "grace@contoso.example" in profile.text
-    assert cost > LONGEST_GAP, "the body is too light to show anything"
-    assert max(watch.gaps) < LONGEST_GAP, sorted(watch.gaps)[-5:]
+    assert max(watch.gaps) < cost / 2, sorted(watch.gaps)[-5:]
 
 
 @pytest.mark.full
@@ -119,21 +118,24 @@ async def test_h1_send_under_way_keeps_its_lease_while_others_compose(
     """A send that Microsoft is slow to answer is not given up because heavy bodies are composed beside it."""
     forget_sends(shared_redis)
     ada, grace = tokens
+    bodies = 3
     shared_simulator.control(
         "POST", "faults", where={"method": "POST", "path": "/v1.0/me/sendMail"}, what={"delay_seconds": 6}
     )
     async with watching(whole_server) as watch:
+        began = watch.used()
         slow = asyncio.create_task(call_tool(whole_server.url, grace, "send_mail", **MAIL, body="<p>Hi</p>"))
         heavy = [
             call_tool(whole_server.url, ada, "create_draft", **MAIL, body=HEAVY, content_type="Markdown")
-            for _ in range(3)
+            for _ in range(bodies)
         ]
         drafts = await asyncio.gather(*heavy)
         sent = await slow
+        cost = watch.used() - began
 
     assert '"sent"' in sent.text, sent.text
     assert all('"draft_id"' in draft.text or "server_busy" in draft.text for draft in drafts)
-    assert max(watch.gaps) < LONGEST_GAP, sorted(watch.gaps)[-5:]
+    assert max(watch.gaps) < cost / bodies / 2, sorted(watch.gaps)[-5:]
 
 
 async def test_h8_trickling_uploads_of_one_person_leave_slots_to_others(
