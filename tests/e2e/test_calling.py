@@ -76,14 +76,15 @@ async def test_person_signs_in_once_calls_tools_and_signs_out(
     listed = await terminal.call()
     mail = ["to=grace@contoso.example", "subject=By hand", "body=@notes.md", "content_type=Markdown", "--json"]
     sent = await terminal.call("send_mail", *mail)
-    kept, tokens = terminal.kept(), [token for path in terminal.kept() for token in tokens_in(path)]
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in terminal.kept()}
+    tokens = [token for path in terminal.kept() for token in tokens_in(path)]
     signed_out, again = await terminal.call("--sign-out"), await terminal.call("--sign-out")
 
     assert "send_mail" in listed[1]
     assert (sent[0], json.loads(sent[1])["status"], terminal.sign_ins) == (0, "sent", 1), sent
     assert simulator.outbox[-1]["to"][0]["address"] == "grace@contoso.example"
     assert "<strong>Hello</strong>" in simulator.outbox[-1]["body"]["content"]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+    assert modes == {0o600}
     assert (signed_out, again) == ((0, "", "Signed out.\n"), (0, "", "Nobody was signed in.\n"))
     assert tokens
     assert {await status_with(server.url, token) for token in tokens} == {401}

@@ -40,6 +40,20 @@ def call(
         no_browser: only print the address of the sign-in.
         sign_out: end the session at the server, and delete its tokens.
     """
+    ways = {"as_json": as_json, "shows_arguments": arguments_of, "opens_browser": not no_browser}
+    sys.exit(_run(url, tool, arguments, ends_session=sign_out, **ways))
+
+
+def _run(
+    url: str,
+    tool: str | None,
+    arguments: tuple[str, ...],
+    *,
+    as_json: bool,
+    shows_arguments: bool,
+    opens_browser: bool,
+    ends_session: bool,
+) -> int:
     import asyncio
 
     from m365_mcp import logs, settings
@@ -49,5 +63,5 @@ def call(
     from m365_mcp.commands.calling import Options, run_call
 
     logs.configure("critical", "text")
-    options = Options(url, as_json=as_json, opens_browser=not no_browser, shows_arguments=arguments_of)
-    sys.exit(asyncio.run(run_call(options, tool, arguments, ends_session=sign_out)))
+    options = Options(url, as_json=as_json, opens_browser=opens_browser, shows_arguments=shows_arguments)
+    return asyncio.run(run_call(options, tool, arguments, ends_session=ends_session))
