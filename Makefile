@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo serve simulator test check-deploy chaos bench dashboard mutants check format lock docs site check-site translations dist archives advisories clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s  %s\n", $$1, $$2}'
 
 demo: $(VENV)/.run ## Sign in and send a mail against the simulator (ARGS=--once stops after the mails)
 	@$(BIN)/m365-mcp demo $(ARGS)
@@ -119,16 +119,22 @@ $(VENV)/bin/python:
 	@echo "Setting up $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 
-INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check
+# pip says what it collects; one line for every ten libraries shows that it goes on, with and without a terminal.
+# What goes wrong, pip writes to standard error, which is not shortened; the file keeps what a pipe in sh forgets.
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+PROGRESS = '/^ *(Collecting|Processing) / && ++n % 10 == 0 {print "  " n " libraries"; fflush()} /^Installing /{print "  all fetched; installing"; fflush()}'
+shortened = rm -f $(VENV)/.ok; { $(1) && touch $(VENV)/.ok; } | awk $(PROGRESS) && test -e $(VENV)/.ok
 $(VENV)/.run: $(LOCKS) $(PROJECTS) | $(VENV)/bin/python
-	@$(INSTALL) --require-hashes --no-deps $(LOCKS:%=-r %)
-	@$(INSTALL) --no-deps --no-build-isolation $(EDITABLE)
+	@echo "Step 1 of 2: the libraries"
+	@$(call shortened,$(INSTALL) --require-hashes --no-deps $(LOCKS:%=-r %))
+	@echo "Step 2 of 2: this project"
+	@$(INSTALL) -q --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(PROJECTS) | $(VENV)/bin/python
 	@echo "Installing what the tests and checks need"
-	@$(INSTALL) --require-hashes --no-deps -r requirements/dev.txt
-	@$(INSTALL) --no-deps --no-build-isolation $(EDITABLE)
+	@$(call shortened,$(INSTALL) --require-hashes --no-deps -r requirements/dev.txt)
+	@$(INSTALL) -q --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@ $(VENV)/.run
 
 # Tools of the deployment tests stand apart: one of them pins much of what the project uses.

@@ -34,7 +34,7 @@ UNUSED |= {
 UNUSED |= {"google", "m365_mcp.tracing.export", "opentelemetry.exporter", "opentelemetry.sdk.trace"}
 UNUSED |= {"docket", "jsonschema", "openapi_pydantic", "webauthn", "yaml"}
 HELPS = ["", "serve", "demo", "doctor", "policy", "policy explain", "sessions", "sessions end", "passkeys remove"]
-HELPS += ["contacts", "audit verify", "simulator"]
+HELPS += ["contacts", "audit verify", "simulator", "call", "settings"]
 
 
 def imported(log: str) -> set[str]:

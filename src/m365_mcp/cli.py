@@ -1,4 +1,4 @@
-"""The command line: serve, demo, doctor, policy, sessions, passkeys, contacts, audit, simulator, version."""
+"""The command line: serve, demo, call, doctor, settings, policy, sessions and other commands of operators."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 import m365_mcp
+from m365_mcp.commands.call_command import call
 from m365_mcp.commands.doctor_command import doctor
 from m365_mcp.commands.error_messages import errors_as_messages
 from m365_mcp.commands.people import contacts, passkeys
 from m365_mcp.commands.running import importing
 from m365_mcp.commands.session_commands import sessions
+from m365_mcp.commands.settings_command import show_settings
 
 app = App(
     name="m365-mcp",
@@ -24,6 +26,8 @@ app = App(
     help_format="markdown",
 )
 app.command(doctor)
+app.command(call)
+app.command(show_settings, name="settings")
 app.command(sessions)
 app.command(contacts)
 policy = App(name="policy", help="See the policies about what may leave.")
@@ -65,16 +69,24 @@ def serve(*, workers: int | None = None, listen_fd: Annotated[int | None, Parame
 
 
 @app.command
-def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8000) -> None:
+def demo(
+    *,
+    once: Annotated[bool, Parameter(negative=())] = False,
+    port: int = 8000,
+    verbose: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
     """Sign in and send a mail against the simulator, step by step; needs no tenant and no Redis.
+
+    It has every toolset; `M365_TOOLSETS` and other `M365_` variables of the environment change that.
 
     Example: `m365-mcp demo` keeps running afterwards, so that you can connect your own MCP client
 
-    Example: `m365-mcp demo --once` ends after the mails
+    Example: `m365-mcp demo --once` ends after the mail
 
     Args:
-        once: end after the mails instead of running on.
+        once: end after the mail instead of running on.
         port: port of the server; when it is in use, another free port is used.
+        verbose: where something fails, show the traceback and the logs, too.
     """
     import asyncio
 
@@ -84,7 +96,7 @@ def demo(*, once: Annotated[bool, Parameter(negative=())] = False, port: int = 8
     from m365_mcp.commands.demo.run import run_demo
 
     _require_simulator()
-    sys.exit(asyncio.run(run_demo(Console(), once=once, port=port)))
+    sys.exit(asyncio.run(run_demo(Console(), once=once, port=port, verbose=verbose)))
 
 
 @policy.command(name="check")

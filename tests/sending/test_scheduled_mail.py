@@ -472,4 +472,4 @@ async def test_h18_end_of_sessions_says_what_leaves_all_the_same(tmp_path: Path)
         await schedule(one.grace)
         await sessions.end(one.world.container.settings, said, ADA, everybody=False)
 
-    assert "1 scheduled mail(s) of these sessions stay with Exchange" in said.export_text()
+    assert "1 scheduled mail of these sessions stays with Exchange" in said.export_text()

@@ -20,6 +20,7 @@ from m365_mcp.commands.languages import language_of_terminal
 from m365_mcp.entra.refusals import REFUSALS
 from m365_mcp.errors import M365Error
 from m365_mcp.settings import Settings
+from m365_mcp.settings.groups import HEADINGS
 from m365_mcp.tools import TOOLSETS, tools_for
 from m365_mcp.tools.published import publish
 from m365_mcp.web.pages.languages import ENGLISH, Language
@@ -32,17 +33,6 @@ ERRORS_IN_CHINESE = ROOT / "docs" / "errors.zh-Hant.md"
 ENTRA_REFUSALS = ROOT / "docs" / "entra-refusals.md"
 TOOLS_PAGE = ROOT / "docs" / "tools.md"
 SCHEMAS = ROOT / "docs" / "tools.json"
-# The heading in front of each group of settings, by the first one of the group.
-_HEADINGS = {
-    "azure_client_id": "The app registration in Entra ID",
-    "mcp_server_base_url": "This server",
-    "redis_url": "The store and the keys",
-    "mcp_clients": "Who may call",
-    "azure_cloud": "Other clouds",
-    "mcp_product_name": "What people see",
-    "m365_send_mode": "What may be sent",
-    "m365_audit": "What is recorded",
-}
 # Arguments that a model knows by their names, so that the schemas do not describe them.
 _WELL_KNOWN = {
     "subject": "One line.",
@@ -59,8 +49,8 @@ def settings_table() -> str:
     """Return every setting with its default and meaning, as a Markdown table for each group."""
     rows = []
     for name, field in Settings.model_fields.items():
-        if name in _HEADINGS:
-            rows += ["", f"## {_HEADINGS[name]}", "", "| Variable | Default | Meaning |", "|---|---|---|"]
+        if name in HEADINGS:
+            rows += ["", f"## {HEADINGS[name]}", "", "| Variable | Default | Meaning |", "|---|---|---|"]
         meaning = str(field.description).replace("|", "\\|")
         rows.append(f"| `{name.upper()}` | {_default(field)} | {meaning} |")
     return "\n".join([*rows, ""])
@@ -80,8 +70,8 @@ def example_file() -> str:
     """Return the text of `.env.example`: every setting with its meaning, and its default or a sample value."""
     lines = ["# Copy to .env and fill in the three ids. Lines that begin with # show defaults and samples."]
     for name, field in Settings.model_fields.items():
-        if name in _HEADINGS:
-            lines += ["", f"# --- {_HEADINGS[name]} ---"]
+        if name in HEADINGS:
+            lines += ["", f"# --- {HEADINGS[name]} ---"]
         lines += textwrap.wrap(f"# {field.description}", 118, subsequent_indent="# ", break_on_hyphens=False)
         lines.append(f"{'' if _is_set_in_example(field) else '# '}{name.upper()}={_sample(field)}")
     return "\n".join([*lines, ""])

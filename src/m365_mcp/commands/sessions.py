@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -24,7 +25,7 @@ _LEAVES = "it leaves at its time. m365-mcp sessions cancel needs a session of th
 
 async def show(settings: Settings, console: Console, person: str | None) -> None:
     """Print one line per session. Raises M365Error."""
-    table = Table("Person", "Object id", "MCP client", "Signed in", "Last refresh", "Scheduled mail", title="Sessions")
+    table = _table()
     count = 0
     async with open_container(settings) as container:
         sessions = container.sign_ins.sessions
@@ -35,7 +36,7 @@ async def show(settings: Settings, console: Console, person: str | None) -> None
                     table.add_row(*_row(session), str(scheduled[session.id]))
                     count += 1
     console.print(table)
-    console.print(f"{count} session(s)")
+    console.print(_counted(count, "session"))
 
 
 async def end(settings: Settings, console: Console, person: str | None, *, everybody: bool) -> None:
@@ -54,12 +55,30 @@ async def end(settings: Settings, console: Console, person: str | None, *, every
         finally:
             container.audit.record(OperatorCommand("sessions end", operator_name(), ended, everybody, is_complete))
         scheduled = await _scheduled(container)
-    console.print(f"{ended} session(s) ended")
+    if person is not None and not found:
+        raise InvalidArgument("This person has no session.", advice="m365-mcp sessions list shows who has one.")
+    console.print(f"{_counted(ended, 'session')} ended")
     left = sum(scheduled[session_id] for session_id in found)
     if left:
-        console.print(f"{left} scheduled mail(s) of these sessions stay with Exchange: {_LEAVES}", soft_wrap=True)
+        stays = "stays" if left == 1 else "stay"
+        mails = _counted(left, "scheduled mail")
+        console.print(f"{mails} of these sessions {stays} with Exchange: {_LEAVES}", soft_wrap=True)
     if failed:
-        raise StorageUnavailable(f"{failed} session(s) could not be ended.", advice="Run the command again.")
+        raise StorageUnavailable(f"{_counted(failed, 'session')} could not be ended.", advice="Run the command again.")
+
+
+def _table() -> Table:
+    """Return a table without rows; in 80 columns, an object id stands whole in it, because people copy it."""
+    table = Table(title="Sessions", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Person, object id", min_width=36, overflow="fold")
+    table.add_column("MCP client", overflow="fold")
+    for heading in ("Signed in", "Refreshed", "Mails"):
+        table.add_column(heading)
+    return table
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 async def _scheduled(container: Container) -> Counter[str]:
@@ -102,9 +121,14 @@ def belongs_to(session: Session, person: str | None) -> bool:
     return person is None or person.casefold() in names or person in names
 
 
-def _row(session: Session) -> tuple[str, str, str, str, str]:
-    names = printable(session.sign_in_name), session.object_id, printable(session.client_name or session.client_id)
-    return *names, format_time(session.started_at), format_time(session.current.at)
+def _row(session: Session) -> tuple[str, str, str, str]:
+    person = f"{printable(session.sign_in_name)}\n{session.object_id}"
+    return (
+        person,
+        printable(session.client_name or session.client_id),
+        format_time(session.started_at),
+        format_time(session.current.at),
+    )
 
 
 def printable(text: str) -> str:

@@ -72,3 +72,25 @@ def _problem(detail: Any) -> str:
 def foreign_environment() -> dict[str, str]:
     """Return this process's environment without our settings, for child processes that get settings of their own."""
     return environment.foreign_environment(Settings)
+
+
+def mail_variables() -> dict[str, str]:
+    """Return the variables about mail (`M365_`) of this process's environment, empty ones too."""
+    return environment.mail_variables(Settings)
+
+
+def check_mail_variables() -> None:
+    """Check the variables about mail alone, as for a server that gets everything else. Raises SettingsMistake."""
+    others = {
+        name: field.get_default()
+        for name, field in Settings.model_fields.items()
+        if not name.startswith("m365_") and not field.is_required()
+    }
+    sample = "00000000-0000-4000-8000-000000000001"
+    others |= {"azure_client_id": sample, "azure_tenant_id": sample, "azure_client_secret": "the-demo-brings-its-own"}
+    load(_env_file=None, **others)
+
+
+def sources() -> dict[str, str]:
+    """Return, by field name, where each value that is set comes from: `environment` or `.env`."""
+    return environment.sources(Settings, environment.DOTENV)

@@ -115,3 +115,21 @@ def foreign_environment(settings: type[BaseSettings]) -> dict[str, str]:
     """Return this process's environment without our settings, for child processes that get settings of their own."""
     ours = {name.upper() for name in settings.model_fields}
     return {name: value for name, value in os.environ.items() if name.upper() not in ours}  # noqa: TID251
+
+
+def mail_variables(settings: type[BaseSettings]) -> dict[str, str]:
+    """Return the variables about mail (`M365_`) of the environment, empty ones too; a file's path becomes absolute."""
+    ours = {name.upper() for name in settings.model_fields if name.startswith("m365_")}
+    found = {name.upper(): value for name, value in os.environ.items() if name.upper() in ours}  # noqa: TID251
+    if found.get("M365_POLICY_FILE"):
+        found["M365_POLICY_FILE"] = str(Path(found["M365_POLICY_FILE"]).absolute())
+    return found
+
+
+def sources(settings: type[BaseSettings], path: str | None) -> dict[str, str]:
+    """Return where the value of each field that is set comes from: `environment` or `.env`."""
+    dotenv = DotEnvSettingsSource(settings, env_file=path, env_file_encoding=ENCODING).env_vars
+    environment = EnvSettingsSource(settings).env_vars
+    found = dict.fromkeys((name for name, value in dotenv.items() if (value or "").strip()), DOTENV)
+    found |= dict.fromkeys((name for name, value in environment.items() if (value or "").strip()), "environment")
+    return {name: source for name, source in found.items() if name in settings.model_fields}

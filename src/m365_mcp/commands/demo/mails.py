@@ -47,10 +47,15 @@ async def ask(grace: Client[Any]) -> None:
     await grace.call_tool("send_mail", QUESTION.arguments)
 
 
-async def write_and_reply(ada: Client[Any]) -> list[str]:
-    """Let Ada send her mails and answer Grace's question; return the subjects that Grace finds in her mailbox."""
+async def write(ada: Client[Any]) -> list[str]:
+    """Let Ada send her mails; return the subjects that Grace finds in her mailbox."""
     for mail in FROM_ADA:
         await ada.call_tool("send_mail", mail.arguments)
+    return [mail.subject for mail in FROM_ADA]
+
+
+async def reply(ada: Client[Any]) -> str:
+    """Let Ada answer Grace's question; return the subject of the answer."""
     listed = (await ada.call_tool("list_messages", {"top": 1})).structured_content or {}
     if [one["subject"] for one in listed["messages"]] != [QUESTION.subject]:
         raise InternalError("Grace's question did not arrive in Ada's mailbox.")
@@ -60,4 +65,4 @@ async def write_and_reply(ada: Client[Any]) -> list[str]:
         "content_type": "Markdown",
     }
     await ada.call_tool("reply", answer)
-    return [*(mail.subject for mail in FROM_ADA), f"RE: {QUESTION.subject}"]
+    return f"RE: {QUESTION.subject}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ from typing import Any
 import httpx2
 
 from m365_mcp.errors import Unavailable
-from m365_mcp.settings import foreign_environment
+from m365_mcp.settings import PERMISSIONS, foreign_environment, mail_variables
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -56,7 +57,7 @@ async def running_simulator(folder: Path, server_url: str) -> AsyncIterator[Simu
     async with _running("simulator", arguments, {}, folder) as process:
         async with asyncio.timeout(START_SECONDS):
             while not ready_file.exists():
-                await _still_alive(process, folder)
+                await _still_alive(process)
         ready: dict[str, Any] = json.loads(ready_file.read_text())
         yield Simulator(**{name: ready[name] for name in Simulator.__dataclass_fields__})
 
@@ -66,7 +67,7 @@ async def running_server(
     folder: Path, server_url: str, listener: socket.socket, simulator: Simulator
 ) -> AsyncIterator[None]:
     """Run the server on the socket `listener`, against `simulator`; enter the block when it says it is ready."""
-    port = listener.getsockname()[1]
+    address = listener.getsockname()
     inherited = [listener.fileno()] if hasattr(os, "fork") else []
     if not inherited:
         listener.close()  # Windows hands no socket on, so the server opens the port anew
@@ -79,18 +80,36 @@ async def running_server(
         "AZURE_CLIENT_SECRET": simulator.client_secret,
         "MCP_SERVER_BASE_URL": server_url,
         "MCP_HOST": "127.0.0.1",
-        "MCP_PORT": str(port),
+        "MCP_PORT": str(address[1]),
         "MCP_METRICS_PORT": "0",
-        "M365_TOOLSETS": "replies",  # one of the mails on the mailbox page is a reply
+        "JWT_SIGNING_KEY": secrets.token_hex(32),  # so that no other server has this one's instance id
+        "MCP_CLIENTS": "claude,loopback,vscode,cursor",
         "REDIS_URL": "memory://",
+        "M365_TOOLSETS": ",".join(PERMISSIONS),
+        **mail_variables(),
     }
     arguments = [word for number in inherited for word in ("--listen-fd", str(number))]
     serve = _running("serve", arguments, environment, folder, *inherited)
     async with serve as process, httpx2.AsyncClient(trust_env=False) as client:
         async with asyncio.timeout(START_SECONDS):
-            while not await _is_ready(client, f"{server_url}/readyz"):
-                await _still_alive(process, folder)
+            # Asked by its address: `localhost` may lead to another program.
+            while not await _is_ready(client, "http://{}:{}/readyz".format(*address)):
+                await _still_alive(process)
+        await require_same_server(client, server_url, address)
         yield
+
+
+async def require_same_server(client: httpx2.AsyncClient, server_url: str, address: tuple[str, int]) -> None:
+    """Raise Unavailable where `localhost` leads to another program, as one that listens on the IPv6 address does."""
+    named, own = f"{server_url}/livez", "http://{}:{}/livez".format(*address)
+    try:
+        both = [(await client.get(url)).json()["instance"] for url in (named, own)]
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+        both = []
+    if len(set(both)) != 1:
+        raise Unavailable(
+            f"Another program answers at {server_url}.", advice="Choose another port: m365-mcp demo --port 8100"
+        )
 
 
 @asynccontextmanager
@@ -131,13 +150,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _still_alive(process: asyncio.subprocess.Process, folder: Path) -> None:
+async def _still_alive(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
-        raise Unavailable(f"A part of the demo stopped while starting. Its log says:\n{_logs(folder)}", advice="")
+        raise Unavailable(
+            "A part of the demo stopped while starting.", advice="Its log tells more: m365-mcp demo --verbose"
+        )
     await asyncio.sleep(0.05)
 
 
-def _logs(folder: Path) -> str:
+def logs_in(folder: Path) -> str:
+    """Return the ends of the logs of both programs."""
     return "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob("*.log")))
 
 
