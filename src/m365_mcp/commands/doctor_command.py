@@ -55,7 +55,7 @@ def doctor(
     logs.configure("critical", "json")
     console = Console()
     language = _language(lang, console)
-    walk = Walk(opens_browser=browser, sends=test_mail) if sign_in else None
+    walk = Walk(opens_browser=browser, sends=test_mail, language=language) if sign_in else None
     if chosen is not None:
         sys.exit(asyncio.run(run_doctor(chosen, console, language, walk, as_json=as_json)))
     if address is not None:
