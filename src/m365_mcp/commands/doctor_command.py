@@ -51,8 +51,9 @@ def doctor(
 
     logs.configure("critical", "json")
     console = Console()
-    walk = Walk(opens_browser=browser, sends=test_mail) if sign_in else None
-    sys.exit(_examine(target, console, _language(lang, console), walk, as_json=as_json))
+    language = _language(lang, console)
+    walk = Walk(opens_browser=browser, sends=test_mail, language=language) if sign_in else None
+    sys.exit(_examine(target, console, language, walk, as_json=as_json))
 
 
 def _examine(
