@@ -5,6 +5,7 @@ It holds the pages and the files that they link to, and nothing else.
 
 The site itself links a page to its translation, so the line that does so on GitHub is left out. A translated heading
 has the anchor of its source: where a page has no translation, its links lead to translations of the pages they name.
+Sentences of Chinese stand on lines of their own in a source; a browser would show a blank between them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from tests.docs.pages import ROOT, anchors_of_headings, is_translation, links, p
 
 ASSETS = "website/assets"
 _LANGUAGES = re.compile(r"^(?:English|\[English\]\(\S+\)) · .+\n\n", re.MULTILINE)
+# The end of a line between two sentences of Chinese, where no entry of a list and no block of code begins.
+_BETWEEN = re.compile(r"(?<=[。！？；：])\n *(?!\d|```|\* )(?=[\w（「\[`*])")
 
 
 def sources() -> list[Path]:
@@ -41,7 +44,7 @@ def on_site(page: Path) -> str:
     """Return the text of `page` as the site needs it."""
     text = page.read_text(encoding="utf-8")
     if is_translation(page):
-        text = _with_anchors(page, text)
+        text = _BETWEEN.sub("", _with_anchors(page, text))
     return _LANGUAGES.sub("", text, count=1)
 
 

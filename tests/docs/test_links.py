@@ -57,6 +57,15 @@ def test_every_title_of_the_navigation_is_translated() -> None:
         assert titles == language["nav_translations"].keys() | NAMES_OF_PRODUCTS
 
 
+def test_no_blank_stands_between_sentences_of_chinese() -> None:
+    """On the site they are on one line, but for entries of lists and blocks of code."""
+    text = on_site(ROOT / "docs/quick-start.zh-Hant.md")
+
+    assert "六個步驟。重新導向 URI 為" in text
+    assert "`http://localhost:8000/auth/callback`。\n2. 建立設定檔" in text
+    assert "```bash\n    cp .env.example .env\n" in text
+
+
 def test_translated_headings_have_the_anchors_of_their_source() -> None:
     """On the site a link to a section leads there in both languages; the line that links the two is left out."""
     text = on_site(ROOT / "docs/entra.zh-Hant.md")
