@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 import m365_mcp
-from m365_mcp.commands.call_command import call
+from m365_mcp.commands.call_command import app as call
 from m365_mcp.commands.doctor_command import doctor
 from m365_mcp.commands.error_messages import errors_as_messages
 from m365_mcp.commands.people import contacts, passkeys

@@ -134,6 +134,18 @@ def test_settings_have_sources_and_no_secret(tmp_path: Path) -> None:
     assert re.search(rf"^AZURE_CLIENT_ID +{VARIABLES['AZURE_CLIENT_ID']} +environment *$", said, re.MULTILINE)
 
 
+def test_settings_name_what_is_misspelt(tmp_path: Path) -> None:
+    """A variable that is nearly a setting is told with its name; what a cluster or Azure's tools set is not."""
+    (tmp_path / ".env").write_text("mcp_prot=8123\n")
+    others = {"MCP_SERVER_SERVICE_HOST": "10.0.0.1", "MCP_SERVER_PORT_8000_TCP": "x", "AZURE_CONFIG_DIR": "azure"}
+    chosen = {**VARIABLES, **others, "M365_TOOLSET": "drafts"}
+
+    report = json.loads(in_terminal("settings", "--json", folder=tmp_path, **chosen))
+
+    told = [re.findall(r"[A-Z0-9_]{4,}", warning) for warning in report["warnings"]]
+    assert told == [["M365_TOOLSET", "M365_TOOLSETS"], ["MCP_PROT", "MCP_PORT"]]
+
+
 def test_settings_name_every_mistake(tmp_path: Path) -> None:
     """Settings that are not valid end with the table of `serve`, and none is shown."""
     said = in_terminal("settings", folder=tmp_path, MCP_PORT="none")

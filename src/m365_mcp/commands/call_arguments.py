@@ -11,6 +11,7 @@ from typing import Any
 from m365_mcp.errors import InvalidArgument
 
 _USAGE = "m365-mcp call TOOL --arguments shows the arguments."
+_LITERAL = "Files and standard input must be text in UTF-8. A value that begins with @ is written @@."
 
 
 def read_arguments(words: Sequence[str], schema: dict[str, Any]) -> dict[str, Any]:
@@ -51,17 +52,23 @@ def types_of(part: dict[str, Any], schema: dict[str, Any]) -> set[str]:
 
 def _read(text: str) -> str:
     if text == "-":
-        return sys.stdin.read()
+        return _as_text(sys.stdin.buffer.read())
     if text.startswith("@@"):
         return text[1:]
     if not text.startswith("@"):
         return text
     try:
-        return Path(text[1:]).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise InvalidArgument(
-            "The file behind @ cannot be read as UTF-8.", advice="Write @@ for a value that begins with @."
-        ) from None
+        content = Path(text[1:]).read_bytes()
+    except OSError:
+        raise InvalidArgument("The file behind @ cannot be read.", advice=_LITERAL) from None
+    return _as_text(content)
+
+
+def _as_text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidArgument("A value is not text in UTF-8.", advice=_LITERAL) from None
 
 
 def _value(text: str, types: set[str]) -> Any:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 Flag = Parameter(negative=())
+# `call TOOL --help` is about the tool, so that it is no flag of cyclopts here.
+app = App(
+    name="call",
+    help_flags=[],
+    version_flags=[],
+    help_format="markdown",
+    usage="Usage: m365-mcp call [TOOL] [KEY=VALUE…] [OPTIONS]",
+)
 
 
+@app.default
 def call(
     tool: str | None = None,
     *arguments: str,
     url: str = "http://localhost:8000/mcp",
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    arguments_of: Annotated[bool, Parameter(name="--arguments", negative=())] = False,
+    arguments_of: Annotated[bool, Parameter(name=("--arguments", "--help", "-h"), negative=())] = False,
     no_browser: Annotated[bool, Flag] = False,
     sign_out: Annotated[bool, Flag] = False,
 ) -> None:
@@ -36,10 +45,13 @@ def call(
         arguments: its arguments, each as key=value.
         url: address of the MCP endpoint.
         as_json: print the structured result.
-        arguments_of: print the arguments of the tool instead of calling it.
+        arguments_of: print the arguments of the tool instead of calling it; without a tool, this help.
         no_browser: only print the address of the sign-in.
         sign_out: end the session at the server, and delete its tokens.
     """
+    if arguments_of and tool is None:
+        app.help_print([])
+        return
     ways = {"as_json": as_json, "shows_arguments": arguments_of, "opens_browser": not no_browser}
     sys.exit(_run(url, tool, arguments, ends_session=sign_out, **ways))
 
@@ -55,13 +67,14 @@ def _run(
     ends_session: bool,
 ) -> int:
     import asyncio
+    import logging
 
-    from m365_mcp import logs, settings
+    from m365_mcp import settings
 
     settings.ignore_dotenv()
     settings.skip_type_checks()
     from m365_mcp.commands.calling import Options, run_call
 
-    logs.configure("critical", "text")
+    logging.disable(logging.CRITICAL)  # the libraries' warnings are for programmers; what matters is in our sentences
     options = Options(url, as_json=as_json, opens_browser=opens_browser, shows_arguments=shows_arguments)
     return asyncio.run(run_call(options, tool, arguments, ends_session=ends_session))

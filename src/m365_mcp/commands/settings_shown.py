@@ -89,7 +89,9 @@ def show(chosen: Settings, console: Console, *, as_json: bool) -> None:
     """Print the settings and what they allow. Raises SettingsMistake where the policies cannot be read."""
     policies = read_policies(mail_rules(chosen), chosen.m365_policy_file)
     rows = list(shown(chosen))
-    warnings = list(audit_warnings(chosen))
+    unknown = settings.misspelt().items()
+    warnings = [f"{name} is no setting and has no effect; {meant} is one." for name, meant in unknown]
+    warnings += audit_warnings(chosen)
     if as_json:
         report = {
             "version": __version__,

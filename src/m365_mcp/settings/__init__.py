@@ -94,3 +94,8 @@ def check_mail_variables() -> None:
 def sources() -> dict[str, str]:
     """Return, by field name, where each value that is set comes from: `environment` or `.env`."""
     return environment.sources(Settings, environment.DOTENV)
+
+
+def misspelt() -> dict[str, str]:
+    """Return the variables that are nearly the name of a setting and so have no effect, with that name."""
+    return environment.misspelt(Settings, environment.DOTENV)

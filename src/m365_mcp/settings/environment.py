@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.request import getproxies
 
@@ -13,6 +14,8 @@ from m365_mcp.settings.addresses import check_host
 from m365_mcp.urls import MAX_PORT
 
 DOTENV = ".env"
+_PREFIXES = ("AZURE_", "GRAPH_", "JWT_", "M365_", "MCP_", "REDIS_", "STORAGE_")
+_NEAR = 0.85  # of 1, the same name: a letter more, less or exchanged; not what Kubernetes names after a service
 ENCODING = "utf-8-sig"  # UTF-8, with or without a byte order mark
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -133,3 +136,12 @@ def sources(settings: type[BaseSettings], path: str | None) -> dict[str, str]:
     found = dict.fromkeys((name for name, value in dotenv.items() if (value or "").strip()), DOTENV)
     found |= dict.fromkeys((name for name, value in environment.items() if (value or "").strip()), "environment")
     return {name: source for name, source in found.items() if name in settings.model_fields}
+
+
+def misspelt(settings: type[BaseSettings], path: str | None) -> dict[str, str]:
+    """Return the variables that are nearly the name of a setting and so have no effect, with that name."""
+    dotenv = DotEnvSettingsSource(settings, env_file=path, env_file_encoding=ENCODING).env_vars
+    ours = [name.upper() for name in settings.model_fields]
+    names = {name.upper() for name in (*dotenv, *os.environ) if name.upper().startswith(_PREFIXES)}  # noqa: TID251
+    near = {name: get_close_matches(name, ours, n=1, cutoff=_NEAR) for name in sorted(names - set(ours))}
+    return {name: found[0] for name, found in near.items() if found}
