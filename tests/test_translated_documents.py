@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.catalogues import CATALOGUES
 from tests.translated_documents import ROOT, changes, code_of, documents, headings_of, sections_of, source_of
 
 EACH = pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
@@ -33,6 +34,12 @@ def test_translation_has_the_sections_and_the_commands_of_its_source(document: P
 
     assert headings_of(translated) == headings_of(source)
     assert code_of(translated) == code_of(source)
+
+
+@pytest.mark.parametrize("path", [*documents(), *CATALOGUES], ids=lambda path: path.name)
+def test_policy_has_one_word(path: Path) -> None:
+    """It is 原則, as in Microsoft's own documentation (條件式存取原則); docs/glossary.md lists such words."""
+    assert [line for line in path.read_text().splitlines() if "政策" in line] == []
 
 
 def test_changed_section_is_named() -> None:
