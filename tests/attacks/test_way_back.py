@@ -46,7 +46,7 @@ async def returned(world: World, uri: str = CALLBACK, state: str = "s") -> tuple
 
 
 @pytest.mark.parametrize("state", ["s", "a&error=&iss=https://evil.example#x", "<'\"> ü"])
-async def test_button_carries_error_state_and_issuer_and_nothing_of_entra(world: World, state: str) -> None:
+async def test_a23_button_carries_error_state_and_issuer_and_nothing_of_entra(world: World, state: str) -> None:
     """RFC 6749 section 4.1.2.1 and RFC 9207: each once, as given; no code; the page's own address stays here."""
     http, back = await returned(world, state=state)
     page = await http.get(back)
@@ -84,7 +84,7 @@ async def test_button_leads_to_the_redirect_uri_of_the_client(world: World, uri:
     assert "evil.example" not in page.text
 
 
-async def test_other_browser_gets_no_button(world: World) -> None:
+async def test_a23_other_browser_gets_no_button(world: World) -> None:
     """Whoever lures a victim to the end of the stranger's sign-in brings no error to the stranger's client."""
     stranger, victim = world.person(), world.person(GRACE)
     async with stranger.open() as one, victim.open() as other:
@@ -94,7 +94,7 @@ async def test_other_browser_gets_no_button(world: World) -> None:
     assert (page.status_code, buttons(page)) == (403, [])
 
 
-async def test_redirect_uri_that_is_no_longer_allowed_gets_no_button(world: World) -> None:
+async def test_a23_redirect_uri_that_is_no_longer_allowed_gets_no_button(world: World) -> None:
     """The operator takes the address out of the list while somebody signs in."""
     http, back = await returned(world)
     found, sign_in = [], dict(parse_qsl(urlsplit(back).query))["state"]

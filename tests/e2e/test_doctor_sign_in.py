@@ -6,84 +6,17 @@ import asyncio
 import json
 import re
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import httpx2
 import pytest
-import redis as redis_py
 
-from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.commands.doctor.sign_in import SUBJECT
+from tests.e2e.doctors import Doctor, Person, come_back, examined, refused_at_entra, sessions_of, wrong
 from tests.e2e.grants import KEYS
-from tests.e2e.person import PersonAtBrowser, SignInFailed
-from tests.e2e.preloaded import PreloadedCommand
-from tests.e2e.programs import PATIENCE_SECONDS, Redis, Server, Simulator, make_server
-from tests.e2e.test_commands import environment_with
+from tests.e2e.programs import Redis, Server, Simulator, make_server
 from tests.e2e.test_refusals import OBO, SEND, entra_error
-
-ADDRESS = re.compile(r"^(http://\S+/authorize\?\S+)$", re.MULTILINE)
-BACK = re.compile(r'<a class="button" href="([^"]+)"')
-
-
-class Person(PersonAtBrowser):
-    """Presses Cancel where Microsoft's page has no other button."""
-
-    async def _fill_in(self, http: httpx2.AsyncClient, page: httpx2.Response) -> httpx2.Response:
-        form = read_form(str(page.url), page.text) if page.status_code == 200 else None
-        if form is not None and [value for _, value in form.buttons] == ["cancel"]:
-            return await http.post(form.action, data={**form.fields, "action": "cancel"})
-        return await super()._fill_in(http, page)
-
-
-class Doctor:
-    """A running doctor that waits for a person."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
-        self.out, self.err = folder / "doctor.out", folder / "doctor.err"
-        for file in (self.out, self.err):
-            file.write_text("")
-        command = ["doctor", "--sign-in", "--no-browser", *arguments]
-        self.process = PreloadedCommand(command, environment_with(**environment), folder, (self.out, self.err))
-
-    async def address(self) -> str | None:
-        """Return where the person signs in; None when the doctor ends without asking."""
-        await asyncio.to_thread(self.wait_for, "/authorize?")
-        found = ADDRESS.search(self.err.read_text())
-        return found[1] if found else None
-
-    def wait_for(self, text: str) -> None:
-        """Return when the doctor has told the person a line with this text, or has ended."""
-        while self.process.poll() is None and not any(
-            text in line for line in self.err.read_text().splitlines(keepends=True) if line.endswith("\n")
-        ):
-            time.sleep(0.05)
-
-    async def finished(self) -> str:
-        """Return what the ended doctor has printed."""
-        await asyncio.to_thread(self.process.wait, PATIENCE_SECONDS)
-        assert "Traceback" not in self.err.read_text() + self.out.read_text()
-        return self.out.read_text()
-
-
-async def come_back(person: PersonAtBrowser, address: str, before: Callable[[], object]) -> None:
-    """Sign in and go back to the doctor; on an error page of the server, by its button."""
-    try:
-        target = await person.sign_in(address)
-    except SignInFailed as failure:
-        target = BACK.findall(failure.page.text)[0].replace("&amp;", "&")
-    before()
-    async with person.open() as browser:
-        assert (await browser.get(target)).status_code == 200
-
-
-def wrong(out: str) -> list[tuple[str, str, str]]:
-    """Return name, status and code of what is not right."""
-    checks = json.loads(out)["checks"]
-    return [(one["name"], one["status"], one["code"]) for one in checks if one["status"] in ("fail", "warn")]
 
 
 @pytest.fixture(scope="module")
@@ -97,22 +30,6 @@ def running(
     server.start()
     yield server
     assert server.program.end() == 0
-
-
-async def examined(
-    server: Server,
-    simulator: Simulator,
-    folder: Path,
-    *arguments: str,
-    name: str = "ada@contoso.example",
-    before: Callable[[], object] = bool,
-) -> str:
-    """Return what a doctor prints after a person has signed in."""
-    doctor = Doctor(folder, server.program.environment, *arguments)
-    address = await doctor.address()
-    if address is not None:
-        await come_back(Person(simulator.ready["ca_file"], name), address, before)
-    return await doctor.finished()
 
 
 async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
@@ -149,11 +66,6 @@ async def test_walk_in_chinese_has_no_english_sentence(running: Server, simulato
     assert "已登入為 Ada Lovelace <ada@contoso.example>。\n測試郵件在您的「收件匣」中：" in doctor.err.read_text()
     assert ("告訴應用程式登入沒有成功" in shown, "請回到終端機" in page.text) == (True, True)
     assert re.findall(r"[a-z]+ [a-z]+ [a-z]+", shown + simulator.outbox[0]["subject"]) == []
-
-
-def sessions_of(redis: Redis) -> int:
-    with redis_py.Redis.from_url(redis.url) as client:
-        return sum(1 for _ in client.scan_iter("m365-sessions:*"))
 
 
 def fault(where: dict[str, Any], what: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
@@ -220,6 +132,30 @@ async def test_toolset_without_consent_is_named(running: Server, simulator: Simu
     assert "/adminconsent?client_id=" in found["fix"]
 
 
+async def test_deployed_server_names_the_page_where_an_administrator_consents(
+    running: Server, simulator: Simulator, tmp_path: Path
+) -> None:
+    """Without settings the server's own words have the link: from the exchange, and from Entra's page."""
+    doctors = [Doctor(tmp_path / name, {}, "--url", running.url, "--json") for name in ("exchange", "page")]
+    addresses = [await doctor.address() for doctor in doctors]
+    assert all(addresses)
+    person = Person(simulator.ready["ca_file"])
+
+    def withdraw() -> None:
+        simulator.control("DELETE", "consents", scopes=PEOPLE, person="ada@contoso.example")
+
+    await come_back(person, str(addresses[0]), withdraw)
+    await refused_at_entra(person, str(addresses[1]), 90094)
+
+    for doctor, name in zip(doctors, ("consent", "sign_in"), strict=True):
+        out = await doctor.finished()
+        found = next(one for one in json.loads(out)["checks"] if one["name"] == name)
+        assert wrong(out) == [(name, "fail", "consent_missing")]
+        assert found["fix"].endswith(
+            f"/{simulator.settings['AZURE_TENANT_ID']}/adminconsent?client_id={simulator.settings['AZURE_CLIENT_ID']}"
+        )
+
+
 PEOPLE = ["https://graph.microsoft.com/People.Read", "https://graph.microsoft.com/User.ReadBasic.All"]
 
 
@@ -252,18 +188,6 @@ async def test_person_of_another_tenant_is_found(running: Server, simulator: Sim
         assert (f"AADSTS{number}" in out, "/adminconsent?client_id=" in out) == (True, code == "consent_missing")
 
 
-async def refused_at_entra(person: Person, address: str, number: int) -> None:
-    """Approve the client; Entra sends the browser back with this number."""
-    async with person.open() as browser:
-        page = await browser.get(address, follow_redirects=True)
-        form = read_form(str(page.url), page.text)
-        to_entra = (await browser.post(form.action, data={**form.fields, "action": "approve"})).headers["Location"]
-        asked = dict(parse_qsl(urlsplit(to_entra).query))
-        told = {"error": "access_denied", "error_description": f"AADSTS{number}: x", "state": asked["state"]}
-        back = await browser.get(f"{asked['redirect_uri']}?{urlencode(told)}", follow_redirects=True)
-        assert back.status_code == 200
-
-
 async def test_server_that_does_not_run_is_run_for_the_walk(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path
 ) -> None:
@@ -275,24 +199,6 @@ async def test_server_that_does_not_run_is_run_for_the_walk(
     assert wrong(out) == []
     assert [mail["subject"] for mail in simulator.outbox] == [SUBJECT]
     assert not server._answers("/livez")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [({"M365_SEND_LEVEL": "draft"}, "M365_SEND_LEVEL"), ({"M365_SEND_APPROVAL": "all"}, "waits for your approval")],
-)
-async def test_mail_that_does_not_leave_by_choice_is_no_failure(
-    simulator: Simulator, shared_redis: Redis, tmp_path: Path, change: dict[str, str], said: str
-) -> None:
-    """The report says what happened instead of a sent mail."""
-    server = make_server(tmp_path, simulator, REDIS_URL=shared_redis.url, **change)
-
-    out = await examined(server, simulator, tmp_path, "--json")
-
-    found = next(one for one in json.loads(out)["checks"] if one["name"] == "test_mail")
-    assert (wrong(out), found["status"]) == ([], "skip")
-    assert said in found["cause"]
-    assert simulator.outbox == []
 
 
 async def test_ctrl_c_ends_the_wait_with_a_report(running: Server, tmp_path: Path) -> None:

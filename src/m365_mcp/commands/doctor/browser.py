@@ -27,6 +27,7 @@ from m365_mcp.web.pages.languages import ENGLISH, Language
 WAIT_SECONDS = 300.0
 _HEAD_SECONDS = 5.0
 _MAX_LINE = 16_384
+_UNREADABLE = (OSError, ValueError, IndexError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 _PAGE = (
     b"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s"
 )
@@ -122,7 +123,7 @@ class TerminalOAuth(OAuth):
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request of a browser; only the one with the state of this sign-in counts."""
-        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError, TimeoutError):
+        with contextlib.suppress(*_UNREADABLE), contextlib.closing(writer):
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD_SECONDS)
             target = urlsplit(head.split(b" ", 2)[1].decode("ascii")[:_MAX_LINE])
             query = dict(parse_qsl(target.query))
@@ -134,7 +135,6 @@ class TerminalOAuth(OAuth):
             else:
                 writer.write(_PAGE % (b"404 Not Found", b"Nothing is here."))
             await writer.drain()
-        writer.close()
 
 
 def listen_on_loopback() -> socket.socket:
