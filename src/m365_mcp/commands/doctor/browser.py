@@ -11,6 +11,7 @@ import signal
 import socket
 import webbrowser
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from fastmcp.client.auth import OAuth
@@ -77,12 +78,15 @@ class TerminalOAuth(OAuth):
         self._opens_browser = opens_browser
         self._done = language.translate(_DONE).encode()
         self._state = ""
+        self._on_ctrl_c: Any = None  # what Ctrl-C did before the wait
+        self._is_late = False  # whether Ctrl-C came after the wait
         self._returned: asyncio.Future[dict[str, str] | None] = asyncio.get_running_loop().create_future()
 
     async def redirect_handler(self, authorization_url: str) -> None:
         """Print the address, and open a browser there."""
         self._state = dict(parse_qsl(urlsplit(authorization_url).query)).get("state", "")
         self._server = await asyncio.start_server(self._answer, sock=self._listener)
+        self._on_ctrl_c = signal.getsignal(signal.SIGINT)
         with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C ends the program at once
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._end)
         self._say(Filled("Sign in here:\n%(link)s", link=authorization_url))
@@ -102,13 +106,27 @@ class TerminalOAuth(OAuth):
             )
             raise self.refusal from None
         finally:
-            with contextlib.suppress(NotImplementedError):
-                asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
             self._server.close()
         return self._read(query)
 
+    def give_ctrl_c_back(self) -> None:
+        """Let Ctrl-C cancel the examination again; one that came while the token was on its way counts now.
+
+        So a token that the server has issued is always known here, and revoked.
+        """
+        if self._on_ctrl_c is None:
+            return
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, self._on_ctrl_c)  # asyncio's own; removing ours leaves Python's in its place
+        self._on_ctrl_c = None
+        if self._is_late:
+            signal.raise_signal(signal.SIGINT)
+
     def _end(self) -> None:
-        if not self._returned.done():
+        if self._returned.done():
+            self._is_late = True
+        else:
             self._returned.set_result(None)
 
     def _read(self, query: dict[str, str] | None) -> AuthorizationCodeResult:

@@ -96,6 +96,8 @@ class SignInChecks:
                 raise why_unreachable(error, self.url) from error
             sentence = Filled("The sign-in ended with %(error)s.", error=type(error).__name__)
             raise UnexpectedResponse(sentence, advice=_LATER) from error
+        finally:
+            self.oauth.give_ctrl_c_back()
 
     async def read_profile(self) -> None:
         """Return when the server has a Graph token for the person (On-Behalf-Of), and Graph says who it is."""
