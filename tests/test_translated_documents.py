@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import translated_drawings
 from tests.catalogues import CATALOGUES
 from tests.translated_documents import ROOT, changes, code_of, documents, headings_of, sections_of, source_of
 
@@ -56,3 +57,17 @@ def test_generated_part_does_not_count() -> None:
     source = "# One\n\n<!-- begin: errors -->\n{}\n<!-- end: errors -->\n"
 
     assert changes(stamped(source.format("| a |")), source.format("| b |")) == []
+
+
+@pytest.mark.parametrize("path", translated_drawings.DRAWINGS, ids=lambda path: path.stem)
+def test_drawing_of_the_portal_has_its_chinese_names(path: Path) -> None:
+    """Every name in a drawing has a translation or is none, and `make translations` has written the file."""
+    texts = translated_drawings.texts_of(path.read_text())
+    unknown = [
+        text
+        for text in texts
+        if text not in translated_drawings.NAMES and not translated_drawings.UNCHANGED.fullmatch(text)
+    ]
+
+    assert unknown == []
+    assert translated_drawings.target_of(path).read_text() == translated_drawings.translated(path)
