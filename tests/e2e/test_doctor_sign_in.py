@@ -6,26 +6,17 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-import redis as redis_py
 
-from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.commands.doctor.sign_in import SUBJECT
-from tests.e2e.doctor_walk import Doctor, Person, come_back
+from tests.e2e.doctors import Doctor, Person, come_back, examined, refused_at_entra, sessions_of, wrong
 from tests.e2e.grants import KEYS
 from tests.e2e.programs import Redis, Server, Simulator, make_server
 from tests.e2e.test_refusals import OBO, SEND, entra_error
-
-
-def wrong(out: str) -> list[tuple[str, str, str]]:
-    """Return name, status and code of what is not right."""
-    checks = json.loads(out)["checks"]
-    return [(one["name"], one["status"], one["code"]) for one in checks if one["status"] in ("fail", "warn")]
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +30,6 @@ def running(
     server.start()
     yield server
     assert server.program.end() == 0
-
-
-async def examined(
-    server: Server,
-    simulator: Simulator,
-    folder: Path,
-    *arguments: str,
-    name: str = "ada@contoso.example",
-    before: Callable[[], object] = bool,
-) -> str:
-    """Return what a doctor prints after a person has signed in."""
-    doctor = Doctor(folder, server.program.environment, *arguments)
-    address = await doctor.address()
-    if address is not None:
-        await come_back(Person(simulator.ready["ca_file"], name), address, before)
-    return await doctor.finished()
 
 
 async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
@@ -91,11 +66,6 @@ async def test_walk_in_chinese_has_no_english_sentence(running: Server, simulato
     assert "已登入為 Ada Lovelace <ada@contoso.example>。\n測試郵件在您的「收件匣」中：" in doctor.err.read_text()
     assert ("告訴應用程式登入沒有成功" in shown, "請回到終端機" in page.text) == (True, True)
     assert re.findall(r"[a-z]+ [a-z]+ [a-z]+", shown + simulator.outbox[0]["subject"]) == []
-
-
-def sessions_of(redis: Redis) -> int:
-    with redis_py.Redis.from_url(redis.url) as client:
-        return sum(1 for _ in client.scan_iter("m365-sessions:*"))
 
 
 def fault(where: dict[str, Any], what: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
@@ -162,6 +132,30 @@ async def test_toolset_without_consent_is_named(running: Server, simulator: Simu
     assert "/adminconsent?client_id=" in found["fix"]
 
 
+async def test_deployed_server_names_the_page_where_an_administrator_consents(
+    running: Server, simulator: Simulator, tmp_path: Path
+) -> None:
+    """Without settings the server's own words have the link: from the exchange, and from Entra's page."""
+    doctors = [Doctor(tmp_path / name, {}, "--url", running.url, "--json") for name in ("exchange", "page")]
+    addresses = [await doctor.address() for doctor in doctors]
+    assert all(addresses)
+    person = Person(simulator.ready["ca_file"])
+
+    def withdraw() -> None:
+        simulator.control("DELETE", "consents", scopes=PEOPLE, person="ada@contoso.example")
+
+    await come_back(person, str(addresses[0]), withdraw)
+    await refused_at_entra(person, str(addresses[1]), 90094)
+
+    for doctor, name in zip(doctors, ("consent", "sign_in"), strict=True):
+        out = await doctor.finished()
+        found = next(one for one in json.loads(out)["checks"] if one["name"] == name)
+        assert wrong(out) == [(name, "fail", "consent_missing")]
+        assert found["fix"].endswith(
+            f"/{simulator.settings['AZURE_TENANT_ID']}/adminconsent?client_id={simulator.settings['AZURE_CLIENT_ID']}"
+        )
+
+
 PEOPLE = ["https://graph.microsoft.com/People.Read", "https://graph.microsoft.com/User.ReadBasic.All"]
 
 
@@ -194,18 +188,6 @@ async def test_person_of_another_tenant_is_found(running: Server, simulator: Sim
         assert (f"AADSTS{number}" in out, "/adminconsent?client_id=" in out) == (True, code == "consent_missing")
 
 
-async def refused_at_entra(person: Person, address: str, number: int) -> None:
-    """Approve the client; Entra sends the browser back with this number."""
-    async with person.open() as browser:
-        page = await browser.get(address, follow_redirects=True)
-        form = read_form(str(page.url), page.text)
-        to_entra = (await browser.post(form.action, data={**form.fields, "action": "approve"})).headers["Location"]
-        asked = dict(parse_qsl(urlsplit(to_entra).query))
-        told = {"error": "access_denied", "error_description": f"AADSTS{number}: x", "state": asked["state"]}
-        back = await browser.get(f"{asked['redirect_uri']}?{urlencode(told)}", follow_redirects=True)
-        assert back.status_code == 200
-
-
 async def test_server_that_does_not_run_is_run_for_the_walk(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path
 ) -> None:
@@ -217,24 +199,6 @@ async def test_server_that_does_not_run_is_run_for_the_walk(
     assert wrong(out) == []
     assert [mail["subject"] for mail in simulator.outbox] == [SUBJECT]
     assert not server._answers("/livez")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [({"M365_SEND_LEVEL": "draft"}, "M365_SEND_LEVEL"), ({"M365_SEND_APPROVAL": "all"}, "waits for your approval")],
-)
-async def test_mail_that_does_not_leave_by_choice_is_no_failure(
-    simulator: Simulator, shared_redis: Redis, tmp_path: Path, change: dict[str, str], said: str
-) -> None:
-    """The report says what happened instead of a sent mail."""
-    server = make_server(tmp_path, simulator, REDIS_URL=shared_redis.url, **change)
-
-    out = await examined(server, simulator, tmp_path, "--json")
-
-    found = next(one for one in json.loads(out)["checks"] if one["name"] == "test_mail")
-    assert (wrong(out), found["status"]) == ([], "skip")
-    assert said in found["cause"]
-    assert simulator.outbox == []
 
 
 async def test_ctrl_c_ends_the_wait_with_a_report(running: Server, tmp_path: Path) -> None:

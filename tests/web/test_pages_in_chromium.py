@@ -26,6 +26,7 @@ from m365_mcp.errors import (
     OriginNotAllowed,
     SignInReloaded,
     StorageUnavailable,
+    TokenVersionMistake,
     UploadLinkEnded,
 )
 from m365_mcp.errors.request_error import note
@@ -41,8 +42,11 @@ pytestmark = [*NEEDS_CHROMIUM, pytest.mark.full, pytest.mark.xdist_group("chromi
 URL = "http://localhost:8000"
 TOOLSETS = ("drafts", "attachments", "replies", "schedule", "people")
 # What is refused elsewhere, and only after Entra ID has answered.
+FAILED = TokenVersionMistake()
+FAILED.client_url = f"{CALLBACK}?error=access_denied&state=s"
 SHOWN = {
     "administrator": ClientSecretExpired(reference="AADSTS7000222"),
+    "failed sign-in": FAILED,
     "outage": StorageUnavailable(),
     "ended": UploadLinkEnded(),
     "other host": HostNotServed(),

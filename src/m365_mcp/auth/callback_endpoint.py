@@ -16,11 +16,12 @@ class CallbackEndpoint(ConsentEndpoint):
     """FastMCP's proxy with a callback that is claimed, and whose refusals are explained in our words."""
 
     _callbacks: Callbacks
+    _consent_url: str
 
     @recorded
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Handle Entra's callback; a refusal is explained in our words, never with the text in the URL."""
-        request = explain_refusal(request)
+        request = explain_refusal(request, self._consent_url)
         state = request.query_params.get("state")
         if state is None or "code" not in request.query_params:
             return await super()._handle_idp_callback(request)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.requests import Request
 
 from m365_mcp.entra.decipher import decipher
-from m365_mcp.errors import M365Error, SignInFailed, Unavailable, request_error
+from m365_mcp.errors import ConsentMissing, M365Error, SignInFailed, Unavailable, request_error
 from m365_mcp.storage.records import Records, Versioned
 
 _COLLECTION = "m365-returns"
@@ -112,16 +112,22 @@ def _key(state: str) -> str:
     return hashlib.sha256(state.encode()).hexdigest()
 
 
-def explain_refusal(request: Request) -> Request:
+def explain_refusal(request: Request, consent_url: str = "") -> Request:
     """Return the callback request with its error description replaced by our explanation.
 
     Anyone can write the description into the URL, so its text is never shown. The error is noted on the request, for
     the page that is shown when the client cannot be told.
+
+    Args:
+        request: the callback.
+        consent_url: where an administrator consents, for a refusal that says that consent is missing; empty: not named.
     """
     query = request.query_params
     if "error" not in query:
         return request
     refusal = read_refusal(query)
+    if consent_url and isinstance(refusal, ConsentMissing):
+        refusal.name_page(consent_url)
     request_error.note(refusal)
     told = {"error": _oauth_error(query["error"], refusal), "error_description": refusal.explain()}
     query_string = urlencode({**told, "state": query.get("state", "")})

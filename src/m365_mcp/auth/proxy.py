@@ -93,6 +93,7 @@ class EntraProxy(CallbackEndpoint):
         self._sign_ins = sign_ins
         self._leases, self._callbacks = sign_ins.leases, sign_ins.callbacks
         self._sessions = sign_ins.sessions
+        self._consent_url = sign_ins.refresher.endpoint.consent_url()
         self._registrations = RegistrationStore(self._client_store, sign_ins.unused_registrations)
         self.sign_in_records = SignInRecords(self._transaction_store, self._code_store, self._client_store)
 

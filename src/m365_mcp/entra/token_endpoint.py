@@ -16,7 +16,7 @@ import httpx2
 
 from m365_mcp.entra.client_credential import ClientCredential
 from m365_mcp.entra.decipher import decipher
-from m365_mcp.errors import EntraUnavailable, M365Error
+from m365_mcp.errors import ConsentMissing, EntraUnavailable, M365Error
 from m365_mcp.metrics import EntraOperation, Metrics
 from m365_mcp.retries import NEVER_CONNECTED, RetryPolicy, parse_retry_after, retry, when_unavailable
 
@@ -66,7 +66,19 @@ class TokenEndpoint:
         def may_pass(error: Exception) -> bool | float:
             return (repeatable or isinstance(error, _NeverConnected)) and when_unavailable(error)
 
-        return await retry(RETRIES, lambda left: self._once(url, form, left), may_pass)
+        try:
+            return await retry(RETRIES, lambda left: self._once(url, form, left), may_pass)
+        except ConsentMissing as error:
+            error.name_page(self.consent_url(tenant))
+            raise
+
+    def consent_url(self, tenant: str | None = None) -> str:
+        """Return the page where an administrator consents to what the application asks for.
+
+        Args:
+            tenant: the person's own tenant, if known.
+        """
+        return f"{self.authority}/{tenant or self.tenant}/adminconsent?client_id={self.client_id}"
 
     async def _once(self, url: str, form: Mapping[str, str], seconds: float) -> dict[str, Any]:
         grant = form["grant_type"].rpartition(":")[2]

@@ -16,6 +16,7 @@ AdministratorNeeded        administrator_needed
 from __future__ import annotations
 
 from m365_mcp.errors.base import M365Error
+from m365_mcp.errors.filled import Filled
 
 
 class AdministratorNeeded(M365Error):
@@ -43,6 +44,17 @@ class ConsentMissing(AdministratorNeeded):
         "Open the app registration in the Azure portal, go to API permissions, and choose 'Grant admin consent' for "
         "User.Read, Mail.Send (only where M365_SEND_LEVEL is send) and the permissions that M365_TOOLSETS and "
         "M365_SEND_MODE need."
+    )
+
+    def name_page(self, url: str) -> None:
+        """Add the page where an administrator consents to all that the application asks for."""
+        self.for_administrator = _with_page(self.administrator_advice, url)
+        self.advice = _with_page(self.advice, url)
+
+
+def _with_page(advice: str, url: str) -> Filled:
+    return Filled(
+        "%(advice)s An administrator of the tenant can also consent at %(link)s", advice=Filled.of(advice), link=url
     )
 
 

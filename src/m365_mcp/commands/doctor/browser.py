@@ -11,6 +11,7 @@ import signal
 import socket
 import webbrowser
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from fastmcp.client.auth import OAuth
@@ -27,6 +28,7 @@ from m365_mcp.web.pages.languages import ENGLISH, Language
 WAIT_SECONDS = 300.0
 _HEAD_SECONDS = 5.0
 _MAX_LINE = 16_384
+_UNREADABLE = (OSError, ValueError, IndexError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 _PAGE = (
     b"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s"
 )
@@ -76,12 +78,15 @@ class TerminalOAuth(OAuth):
         self._opens_browser = opens_browser
         self._done = language.translate(_DONE).encode()
         self._state = ""
+        self._on_ctrl_c: Any = None  # what Ctrl-C did before the wait
+        self._is_late = False  # whether Ctrl-C came after the wait
         self._returned: asyncio.Future[dict[str, str] | None] = asyncio.get_running_loop().create_future()
 
     async def redirect_handler(self, authorization_url: str) -> None:
         """Print the address, and open a browser there."""
         self._state = dict(parse_qsl(urlsplit(authorization_url).query)).get("state", "")
         self._server = await asyncio.start_server(self._answer, sock=self._listener)
+        self._on_ctrl_c = signal.getsignal(signal.SIGINT)
         with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C ends the program at once
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._end)
         self._say(Filled("Sign in here:\n%(link)s", link=authorization_url))
@@ -101,13 +106,27 @@ class TerminalOAuth(OAuth):
             )
             raise self.refusal from None
         finally:
-            with contextlib.suppress(NotImplementedError):
-                asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
             self._server.close()
         return self._read(query)
 
+    def give_ctrl_c_back(self) -> None:
+        """Let Ctrl-C cancel the examination again; one that came while the token was on its way counts now.
+
+        So a token that the server has issued is always known here, and revoked.
+        """
+        if self._on_ctrl_c is None:
+            return
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, self._on_ctrl_c)  # asyncio's own; removing ours leaves Python's in its place
+        self._on_ctrl_c = None
+        if self._is_late:
+            signal.raise_signal(signal.SIGINT)
+
     def _end(self) -> None:
-        if not self._returned.done():
+        if self._returned.done():
+            self._is_late = True
+        else:
             self._returned.set_result(None)
 
     def _read(self, query: dict[str, str] | None) -> AuthorizationCodeResult:
@@ -122,7 +141,7 @@ class TerminalOAuth(OAuth):
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request of a browser; only the one with the state of this sign-in counts."""
-        with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError, TimeoutError):
+        with contextlib.suppress(*_UNREADABLE), contextlib.closing(writer):
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD_SECONDS)
             target = urlsplit(head.split(b" ", 2)[1].decode("ascii")[:_MAX_LINE])
             query = dict(parse_qsl(target.query))
@@ -134,7 +153,6 @@ class TerminalOAuth(OAuth):
             else:
                 writer.write(_PAGE % (b"404 Not Found", b"Nothing is here."))
             await writer.drain()
-        writer.close()
 
 
 def listen_on_loopback() -> socket.socket:

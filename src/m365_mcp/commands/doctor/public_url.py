@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,16 +35,18 @@ class PublicUrlChecks:
         http: a client that follows no redirects.
         instance: the instance id of the server that should respond; None: any server of this project.
         is_outside: whether this program stands where clients are, so that silence is a failure.
+        unless: the checks whose failure is the cause of what is found here.
     """
 
     url: str
     http: httpx2.AsyncClient
     instance: str | None = None
     is_outside: bool = False
+    unless: Sequence[str] = ()
 
     def checks(self) -> Iterator[Check]:
         """Yield the checks, each behind what it depends on."""
-        yield Check("public_url", self.reach, ("settings",))
+        yield Check("public_url", self.reach, ("settings",), unless=self.unless)
         if self.instance is not None:
             yield Check("replicas", self.compare_replicas, ("public_url", "client_credential"))
         yield Check("public_metadata", self.read_metadata, ("public_url",))

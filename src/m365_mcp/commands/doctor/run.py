@@ -182,7 +182,9 @@ def _checks(
     yield from entra.checks()
     yield GraphCheck(chosen.graph, container.graph_http).check()
     yield PortCheck(chosen.mcp_host, chosen.mcp_port, instance, local).check()
-    yield from PublicUrlChecks(url, local if is_loopback(urlsplit(url).hostname) else http, instance).checks()
+    is_local = is_loopback(urlsplit(url).hostname)
+    same = ("port",) if is_local and urlsplit(url).port == chosen.mcp_port else ()
+    yield from PublicUrlChecks(url, local if is_local else http, instance, unless=same).checks()
     yield entra.redirect_uri()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,13 +18,29 @@ from m365_mcp.commands.doctor.browser import WAIT_SECONDS, TerminalOAuth
 from m365_mcp.commands.doctor.examination import Check
 from m365_mcp.commands.doctor.reaching import why_unreachable
 from m365_mcp.commands.doctor.told import error_of
-from m365_mcp.errors import ConsentMissing, Filled, M365Error, NotChecked, PermissionMissing, UnexpectedResponse
+from m365_mcp.errors import (
+    ConsentMissing,
+    Filled,
+    M365Error,
+    NotChecked,
+    PermissionMissing,
+    PolicyDenied,
+    RateLimited,
+    RecipientNotAllowed,
+    TooManyHeld,
+    UnexpectedResponse,
+)
 from m365_mcp.web.pages.languages import ENGLISH, Language
 
 SUBJECT = "Test mail of m365-mcp doctor"
 _CALL_SECONDS = 90.0
+_CONSENT_URL = re.compile(r"https?://\S+/adminconsent\?client_id=[0-9a-f-]+")  # as `ConsentMissing` names it
 _LATER = "Compare the version of the server with that of the doctor, and look into the log of the server."
 _BEFORE = ("client_id", "client_credential", "scope", "redirect_uri", "store_connection", "public_metadata")
+
+# What the operator has chosen, so that a test mail is no more welcome than another one.
+_BY_CHOICE = (PolicyDenied, RecipientNotAllowed, RateLimited, TooManyHeld)
+_CHOSEN = "If it should be allowed, change the policy or the limit; else nothing has to be done."
 
 # Returns what lacks consent, for the sentence of a report; empty where it cannot be told.
 LackingConsent = Callable[[str], Awaitable[str]]
@@ -79,6 +96,8 @@ class SignInChecks:
                 raise why_unreachable(error, self.url) from error
             sentence = Filled("The sign-in ended with %(error)s.", error=type(error).__name__)
             raise UnexpectedResponse(sentence, advice=_LATER) from error
+        finally:
+            self.oauth.give_ctrl_c_back()
 
     async def read_profile(self) -> None:
         """Return when the server has a Graph token for the person (On-Behalf-Of), and Graph says who it is."""
@@ -100,7 +119,7 @@ class SignInChecks:
         """Return when Microsoft has accepted one mail to the person. Raises NotChecked where none was to be sent."""
         if "send_mail" not in self._tools:
             raise NotChecked("This server sends no mail (M365_SEND_LEVEL).", advice="Nothing has to be done.")
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")  # two doctors at once send two mails
         body = Filled(
             "m365-mcp doctor sent this mail to you at %(time)s, to see whether the server at %(url)s works.",
             time=now,
@@ -112,6 +131,11 @@ class SignInChecks:
             receipt = await self._call("send_mail", mail)
         except PermissionMissing as error:
             raise self._with_consent_url(error) from error
+        except _BY_CHOICE as error:
+            unsent = Filled(
+                "The settings of the server hold the test mail back. %(reason)s", reason=Filled.of(error.sentence)
+            )
+            raise NotChecked(unsent, advice=_CHOSEN) from error
         if receipt.get("approval_url"):
             raise NotChecked(
                 "The test mail was not sent, because it waits for your approval.",
@@ -161,8 +185,8 @@ class SignInChecks:
 
     def _with_consent_url(self, error: M365Error) -> M365Error:
         """Return a refusal that names the page where an administrator consents, if consent is what is missing."""
-        if isinstance(error, ConsentMissing | PermissionMissing) and self.consent_url:
-            error.for_administrator = Filled(
-                "Have an administrator of the tenant consent at %(link)s", link=self.consent_url
-            )
+        told = _CONSENT_URL.search(error.advice)
+        link = self.consent_url or (told[0] if told else "")
+        if isinstance(error, ConsentMissing | PermissionMissing) and link:
+            error.for_administrator = Filled("Have an administrator of the tenant consent at %(link)s", link=link)
         return error

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
+import redis as redis_py
 
 from m365_mcp.commands.demo.sign_in import read_form
 from tests.e2e.person import PersonAtBrowser, SignInFailed
 from tests.e2e.preloaded import PreloadedCommand
-from tests.e2e.programs import PATIENCE_SECONDS
+from tests.e2e.programs import PATIENCE_SECONDS, Redis, Server, Simulator
 from tests.e2e.test_commands import environment_with
 
 ADDRESS = re.compile(r"^(http://\S+/authorize\?\S+)$", re.MULTILINE)
@@ -34,6 +37,7 @@ class Doctor:
     """A running doctor that waits for a person."""
 
     def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
+        folder.mkdir(exist_ok=True)
         self.out, self.err = folder / "doctor.out", folder / "doctor.err"
         for file in (self.out, self.err):
             file.write_text("")
@@ -69,3 +73,42 @@ async def come_back(person: PersonAtBrowser, address: str, before: Callable[[], 
     before()
     async with person.open() as browser:
         assert (await browser.get(target)).status_code == 200
+
+
+def wrong(out: str) -> list[tuple[str, str, str]]:
+    """Return name, status and code of what is not right."""
+    checks = json.loads(out)["checks"]
+    return [(one["name"], one["status"], one["code"]) for one in checks if one["status"] in ("fail", "warn")]
+
+
+async def examined(
+    server: Server,
+    simulator: Simulator,
+    folder: Path,
+    *arguments: str,
+    name: str = "ada@contoso.example",
+    before: Callable[[], object] = bool,
+) -> str:
+    """Return what a doctor prints after a person has signed in."""
+    doctor = Doctor(folder, server.program.environment, *arguments)
+    address = await doctor.address()
+    if address is not None:
+        await come_back(Person(simulator.ready["ca_file"], name), address, before)
+    return await doctor.finished()
+
+
+async def refused_at_entra(person: Person, address: str, number: int) -> None:
+    """Approve the client; Entra sends the browser back with this number."""
+    async with person.open() as browser:
+        page = await browser.get(address, follow_redirects=True)
+        form = read_form(str(page.url), page.text)
+        to_entra = (await browser.post(form.action, data={**form.fields, "action": "approve"})).headers["Location"]
+        asked = dict(parse_qsl(urlsplit(to_entra).query))
+        told = {"error": "access_denied", "error_description": f"AADSTS{number}: x", "state": asked["state"]}
+        back = await browser.get(f"{asked['redirect_uri']}?{urlencode(told)}", follow_redirects=True)
+        assert back.status_code == 200
+
+
+def sessions_of(redis: Redis) -> int:
+    with redis_py.Redis.from_url(redis.url) as client:
+        return sum(1 for _ in client.scan_iter("m365-sessions:*"))
