@@ -59,7 +59,7 @@ NAMES = (
     "redirect_uri",
     "consent",
 )
-OUTSIDE = ("public_url", "public_metadata", "public_headers")
+OUTSIDE = ("public_url", "replicas", "public_metadata", "public_headers")
 
 
 async def run_doctor(
