@@ -126,12 +126,30 @@ async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
     shown = await doctor.finished()
 
     assert doctor.process.poll() == 0, shown
-    assert "Signed in as Ada Lovelace <ada@contoso.example>. The test mail is in your Inbox" in doctor.err.read_text()
+    assert "Signed in as Ada Lovelace <ada@contoso.example>.\nThe test mail is in your Inbox" in doctor.err.read_text()
     assert [mail["subject"] for mail in simulator.outbox] == [SUBJECT]
     assert [one["address"] for one in simulator.outbox[0]["to"]] == ["ada@contoso.example"]
     assert re.search(r"^ok +Test mail *$", shown, re.MULTILINE)
+    assert re.search(r"^ok +Scope of the application *$", shown, re.MULTILINE)
     assert max(map(len, shown.splitlines())) <= 80
     assert sessions_of(shared_redis) == 0
+
+
+async def test_walk_in_chinese_has_no_english_sentence(running: Server, simulator: Simulator, tmp_path: Path) -> None:
+    """What stands on the terminal, in the browser and in the test mail is in the language of `--lang`."""
+    doctor = Doctor(tmp_path, {**running.program.environment, "PYTHONUTF8": "1"}, "--lang", "zh-Hant")
+    address = await doctor.address()
+    assert address
+    person = Person(simulator.ready["ca_file"])
+    target = await person.sign_in(address)
+    async with person.open() as browser:
+        page = await browser.get(target)
+    shown = doctor.err.read_text().replace(address, "") + page.text + await doctor.finished()
+
+    assert doctor.process.poll() == 0, shown
+    assert "已登入為 Ada Lovelace <ada@contoso.example>。\n測試郵件在您的「收件匣」中：" in doctor.err.read_text()
+    assert ("告訴應用程式登入沒有成功" in shown, "請回到終端機" in page.text) == (True, True)
+    assert re.findall(r"[a-z]+ [a-z]+ [a-z]+", shown + simulator.outbox[0]["subject"]) == []
 
 
 def sessions_of(redis: Redis) -> int:
