@@ -66,6 +66,16 @@ async def test_program_that_accepts_and_says_nothing(monkeypatch: pytest.MonkeyP
     ]
 
 
+async def test_server_on_this_machine_that_does_not_run_is_to_be_started() -> None:
+    """Nobody outside could tell more about it."""
+    async with patient_client(trust_of(None), uses_proxy=False) as http:
+        check, *_ = PublicUrlChecks("http://localhost:1", http).checks()
+        (found,) = await Examination().run([check])
+
+    assert (found.status, found.code) == ("warn", "public_url_unreachable")
+    assert found.fix == "Start the server, then run the doctor again."
+
+
 async def nothing() -> None:
     """A check that passes."""
 
@@ -105,6 +115,23 @@ def test_report_fits_the_encoding_of_the_output(encoding: str, arrow: bytes) -> 
     stream.flush()
 
     assert arrow + b"Set it." in raw.getvalue()
+
+
+def test_checks_that_wait_for_the_same_one_are_told_together() -> None:
+    """A wrong setting leaves twenty others waiting, and the failure stays in sight."""
+    waiting = [Finding(name, "skip", after="settings") for name in ("clock", "tenant", "port")]
+    failed = Finding("settings", "fail", "settings_mistake", "Wrong.", "Set it.")
+    console = Console(file=io.StringIO(), width=80)
+
+    print_report(Report(None, [failed, *waiting, Finding("scope", "ok")]), console)
+
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert lines[-4:] == [
+        "skip Clock of this machine, Tenant in Entra ID, Port to listen on",
+        "     waits for: Settings",
+        "ok   Scope of the application",
+        "Failed: 1.",
+    ]
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ def serve(*, workers: int | None = None, listen_fd: Annotated[int | None, Parame
 
     Example: `AZURE_CLIENT_ID=… AZURE_CLIENT_SECRET=… AZURE_TENANT_ID=… m365-mcp serve`
 
-    Example: `cp .env.example .env`, fill in the three ids, then `m365-mcp serve`
+    Example: `cp .env.example .env`, fill in the two ids and the secret, then `m365-mcp serve`
 
     Example: `m365-mcp serve --workers 2` serves one port from two processes, with a Redis
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import redis as redis_py
 
 from tests.e2e.attaching import AttachingPerson
 from tests.e2e.grants import KEYS, Grant, assistant_at, signed_in
@@ -50,6 +51,19 @@ def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     redis.start()
     yield redis
     assert redis.program.end() == 0
+
+
+@pytest.fixture
+def no_session_left(shared_redis: Redis) -> Iterator[None]:
+    """Have the test end every session that it begins; those of earlier tests may be there."""
+
+    def sessions() -> set[str]:
+        with redis_py.Redis.from_url(shared_redis.url, decode_responses=True) as client:
+            return set(client.scan_iter("m365-sessions:*"))
+
+    before = sessions()
+    yield
+    assert sessions() <= before
 
 
 @pytest.fixture(autouse=True)

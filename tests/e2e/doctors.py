@@ -11,12 +11,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
-import redis as redis_py
 
 from m365_mcp.commands.demo.sign_in import read_form
 from tests.e2e.person import PersonAtBrowser, SignInFailed
 from tests.e2e.preloaded import PreloadedCommand
-from tests.e2e.programs import PATIENCE_SECONDS, Redis, Server, Simulator
+from tests.e2e.programs import PATIENCE_SECONDS, Server, Simulator
 from tests.e2e.test_commands import environment_with
 
 ADDRESS = re.compile(r"^(http://\S+/authorize\?\S+)$", re.MULTILINE)
@@ -107,8 +106,3 @@ async def refused_at_entra(person: Person, address: str, number: int) -> None:
         told = {"error": "access_denied", "error_description": f"AADSTS{number}: x", "state": asked["state"]}
         back = await browser.get(f"{asked['redirect_uri']}?{urlencode(told)}", follow_redirects=True)
         assert back.status_code == 200
-
-
-def sessions_of(redis: Redis) -> int:
-    with redis_py.Redis.from_url(redis.url) as client:
-        return sum(1 for _ in client.scan_iter("m365-sessions:*"))

@@ -161,3 +161,31 @@ def test_json_has_only_characters_of_ascii(setup: Setup) -> None:
 
     assert ran.stdout.isascii()
     assert not json.loads(ran.stdout)["ok"]
+
+
+def test_scope_that_entra_refuses_at_its_page_is_found(setup: Setup) -> None:
+    """Without a right to read its record, the application learns it from the page that people would see."""
+    found = setup.report(MCP_SCOPE_NAME="another")["checks"]
+
+    told = {check["name"]: check for check in found}
+    assert [name for name, check in told.items() if check["status"] == "fail"] == ["scope"]
+    assert "AADSTS650053" in told["scope"]["cause"]
+    assert told["redirect_uri"]["after"] == "scope"
+
+
+def test_disabled_application_is_not_an_unknown_one(setup: Setup) -> None:
+    """Another AZURE_CLIENT_ID would not help."""
+    setup.simulator.control("PATCH", "app", enabled=False)
+
+    found = told(setup)["client_id"]
+
+    assert (found["status"], found["code"]) == ("fail", "app_registration_mistake")
+    assert "Enable" in found["fix"]
+
+
+def test_end_of_a_secret_that_entra_does_not_tell_is_to_be_looked_up(setup: Setup) -> None:
+    """No sign-in tells it."""
+    (found,) = [check for check in setup.report()["checks"] if check["name"] == "credential_end"]
+
+    assert found["status"] == "skip"
+    assert "portal" in found["fix"]

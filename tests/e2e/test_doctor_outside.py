@@ -69,6 +69,7 @@ def test_url_of_another_name_is_found(behind: Setup, front: Front) -> None:
     other = front.url.replace("127.0.0.1", "localhost")
 
     assert behind.wrong("--url", other) == [("public_metadata", *WRONG)]
+    assert behind.wrong(MCP_SERVER_BASE_URL=other) == [("public_metadata", *WRONG)]
 
 
 def test_replica_with_other_keys_is_found(behind: Setup, front: Front, tmp_path: Path) -> None:
@@ -80,4 +81,5 @@ def test_replica_with_other_keys_is_found(behind: Setup, front: Front, tmp_path:
     front.targets.append(other.url.replace("localhost", "127.0.0.1"))
 
     assert behind.wrong() == [("replicas", "fail", "replicas_differ")]
+    assert behind.wrong("--url", front.url) == [("replicas", "fail", "replicas_differ")]
     assert other.program.end() == 0

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from m365_mcp.commands.doctor.sign_in import SUBJECT
-from tests.e2e.doctors import Doctor, Person, come_back, examined, refused_at_entra, sessions_of, wrong
+from tests.e2e.doctors import Doctor, Person, come_back, examined, refused_at_entra, wrong
 from tests.e2e.grants import KEYS
 from tests.e2e.programs import Redis, Server, Simulator, make_server
 from tests.e2e.test_refusals import OBO, SEND, entra_error
@@ -32,6 +32,7 @@ def running(
     assert server.program.end() == 0
 
 
+@pytest.mark.usefixtures("no_session_left")
 async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
     running: Server, simulator: Simulator, shared_redis: Redis, tmp_path: Path
 ) -> None:
@@ -47,8 +48,8 @@ async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
     assert [mail["subject"] for mail in simulator.outbox] == [SUBJECT]
     assert [one["address"] for one in simulator.outbox[0]["to"]] == ["ada@contoso.example"]
     assert re.search(r"^ok +Test mail *$", shown, re.MULTILINE)
+    assert re.search(r"^ok +Scope of the application *$", shown, re.MULTILINE)
     assert max(map(len, shown.splitlines())) <= 80
-    assert sessions_of(shared_redis) == 0
 
 
 async def test_walk_in_chinese_has_no_english_sentence(running: Server, simulator: Simulator, tmp_path: Path) -> None:
@@ -80,6 +81,7 @@ REDIRECT = "redirect_uri_not_registered"
 EXCHANGE = [(53003, "person_not_allowed"), (50076, "step_up_needed"), (50079, "step_up_needed")]
 
 
+@pytest.mark.usefixtures("no_session_left")
 @pytest.mark.parametrize(
     ("planted", "found"),
     [
@@ -115,7 +117,6 @@ async def test_fault_of_a_sign_in_is_found_alone(
     assert wrong(out) == [found]
     assert {one["after"] for one in json.loads(out)["checks"] if one["status"] == "skip"} <= {found[0], None, "sign_in"}
     assert simulator.outbox == []
-    assert sessions_of(shared_redis) == 0
 
 
 async def test_toolset_without_consent_is_named(running: Server, simulator: Simulator, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.e2e.doctors import Doctor, Person, come_back, examined, sessions_of, wrong
+from tests.e2e.doctors import Doctor, Person, come_back, examined, wrong
 from tests.e2e.grants import start_server
 from tests.e2e.programs import Redis, Simulator, make_server
 from tests.e2e.test_refusals import SEND
@@ -61,6 +61,7 @@ async def test_public_url_that_is_not_reachable_is_a_warning_and_nobody_signs_in
     assert (found["status"], found["after"]) == ("skip", "public_url")
 
 
+@pytest.mark.usefixtures("no_session_left")
 @pytest.mark.parametrize("requests", [1, 2], ids=["token", "call"])
 async def test_ctrl_c_after_the_wait_leaves_no_session(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path, requests: int
@@ -77,10 +78,10 @@ async def test_ctrl_c_after_the_wait_leaves_no_session(
     doctor.process.send_signal(signal.SIGINT)
     await doctor.finished()
 
-    assert sessions_of(shared_redis) == 0
     assert doctor.process.poll() != 0
 
 
+@pytest.mark.usefixtures("no_session_left")
 async def test_two_doctors_at_once_do_not_disturb_each_other(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path
 ) -> None:
@@ -96,7 +97,6 @@ async def test_two_doctors_at_once_do_not_disturb_each_other(
     assert [wrong(await doctor.finished()) for doctor in doctors] == [[], []]
     assert ["Unhandled" in doctor.err.read_text() for doctor in doctors] == [False, False]
     assert len(simulator.outbox) == 2
-    assert sessions_of(shared_redis) == 0
 
 
 async def disturb(port: int) -> None:

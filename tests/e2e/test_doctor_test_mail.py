@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.doctors import examined, sessions_of, wrong
+from tests.e2e.doctors import examined, wrong
 from tests.e2e.programs import Redis, Simulator, make_server
 
 FORBID = '@id("no-mail-at-all") forbid (principal, action == Action::"Send", resource);'
@@ -15,6 +15,7 @@ BROKEN = """@id("too-large") forbid (principal, action == Action::"Send", resour
 when { resource.recipientCount + 9223372036854775807 > 0 };"""
 
 
+@pytest.mark.usefixtures("no_session_left")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -48,9 +49,9 @@ async def test_mail_that_does_not_leave_by_choice_is_no_failure(
     assert (wrong(out), found["status"], found["code"]) == ([], "skip", "not_checked")
     assert said in found["cause"]
     assert len(simulator.outbox) == (1 if is_limit else 0)
-    assert sessions_of(shared_redis) == 0
 
 
+@pytest.mark.usefixtures("no_session_left")
 async def test_policy_that_cannot_be_evaluated_is_a_fault(
     simulator: Simulator, shared_redis: Redis, tmp_path: Path
 ) -> None:
@@ -62,4 +63,3 @@ async def test_policy_that_cannot_be_evaluated_is_a_fault(
 
     assert wrong(out) == [("test_mail", "fail", "policy_error")]
     assert simulator.outbox == []
-    assert sessions_of(shared_redis) == 0

@@ -68,7 +68,9 @@ def _default(field: Any) -> str:
 
 def example_file() -> str:
     """Return the text of `.env.example`: every setting with its meaning, and its default or a sample value."""
-    lines = ["# Copy to .env and fill in the three ids. Lines that begin with # show defaults and samples."]
+    lines = [
+        "# Copy to .env and fill in the two ids and the secret. Lines that begin with # show defaults and samples."
+    ]
     for name, field in Settings.model_fields.items():
         if name in HEADINGS:
             lines += ["", f"# --- {HEADINGS[name]} ---"]

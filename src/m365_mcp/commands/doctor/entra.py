@@ -18,6 +18,7 @@ from m365_mcp.commands.doctor.examination import Check, Warn
 from m365_mcp.commands.doctor.reaching import REQUEST_SECONDS, SIGN_IN, get
 from m365_mcp.entra import meanings
 from m365_mcp.entra.decipher import aadsts_codes
+from m365_mcp.entra.meaning import Meaning
 from m365_mcp.entra.refusals import REFUSALS
 from m365_mcp.entra.token_endpoint import TokenEndpoint
 from m365_mcp.errors import (
@@ -43,7 +44,7 @@ MAX_CLOCK_SECONDS = 120.0  # Entra's tokens are refused from five minutes on
 SOON = timedelta(days=30)
 _OF_CREDENTIAL = (ClientSecretRejected, ClientSecretExpired, ClientAssertionRejected)
 _NOT_IN_TENANT = ("AADSTS700016", "AADSTS700011", "AADSTS7000229")
-_UNKNOWN_APPLICATION = (*_NOT_IN_TENANT, "AADSTS7000112")
+_DISABLED = "AADSTS7000112"
 
 
 @dataclass
@@ -60,6 +61,7 @@ class EntraChecks:
     http: httpx2.AsyncClient
     endpoint: TokenEndpoint
     _date: str = field(default="", init=False)
+    _page: tuple[int, ...] | None = field(default=None, init=False)
     _answers: dict[str, dict[str, Any] | M365Error] = field(default_factory=dict, init=False)
 
     def checks(self) -> Iterator[Check]:
@@ -74,8 +76,9 @@ class EntraChecks:
         yield Check("scope", self.find_scope, ("client_credential",))
 
     def redirect_uri(self) -> Check:
-        """Return the check of the redirect URI; a wrong public URL is one cause of two failures."""
-        return Check("redirect_uri", self.find_redirect_uri, ("tenant", "clock"), unless=("client_id", "public_url"))
+        """Return the check of the redirect URI; a wrong public URL or scope is one cause of two failures."""
+        causes = ("client_id", "public_url", "public_metadata", "scope")
+        return Check("redirect_uri", self.find_redirect_uri, ("tenant", "clock"), unless=causes)
 
     @property
     def _tenant(self) -> str:
@@ -124,9 +127,15 @@ class EntraChecks:
         refusal = self._refusal(await self._ask(self._graph_scope))
         if refusal is None or isinstance(refusal, _OF_CREDENTIAL):
             return
-        if refusal.reference in _UNKNOWN_APPLICATION and not self._may_lack_consent(refusal):
+        if refusal.reference == _DISABLED:
             raise AppRegistrationMistake(
-                "Entra ID does not know AZURE_CLIENT_ID in this tenant, or the application is disabled.",
+                "The application is disabled in Entra ID.",
+                advice="Enable it: Enterprise applications, Properties, 'Enabled for users to sign-in'.",
+                reference=refusal.reference,
+            )
+        if refusal.reference in _NOT_IN_TENANT and not self._may_lack_consent(refusal):
+            raise AppRegistrationMistake(
+                "Entra ID does not know AZURE_CLIENT_ID in this tenant.",
                 advice="Set AZURE_CLIENT_ID to the Application (client) ID of the app registration in this tenant.",
                 reference=refusal.reference,
             )
@@ -171,7 +180,7 @@ class EntraChecks:
         hint = self.settings.azure_client_secret.get_secret_value()[:3]
         ends = [
             datetime.fromisoformat(one["endDateTime"])
-            for one in (await self._application()).get("passwordCredentials", [])
+            for one in (await self._application() or {}).get("passwordCredentials", [])
             if one.get("hint") == hint and one.get("endDateTime")
         ]
         if not ends:
@@ -181,39 +190,60 @@ class EntraChecks:
         return max(ends)
 
     async def find_scope(self) -> None:
-        """Return when the application exposes the scope, by its record; Entra's refusal tells a missing URI only."""
+        """Return when the application exposes the scope, by its record.
+
+        Where the application may not read that, Entra's sign-in page may refuse the scope. A page that does not has
+        not looked at it, so NotChecked is raised.
+        """
         resource = f"api://{self.settings.azure_client_id}"
         refusal = self._refusal(await self._ask(f"{resource}/.default"))
         if refusal is not None and refusal.reference in ("AADSTS500011", "AADSTS50001"):
             form = "The app registration does not have the Application ID URI %(uri)s."
             raise ScopeNotExposed(Filled(form, uri=resource), reference=refusal.reference)
-        api = (await self._application()).get("api", {})
-        names = [scope.get("value") for scope in api.get("oauth2PermissionScopes", []) if scope.get("isEnabled", True)]
+        application, number = await self._application(), None
+        if application is None and (number := await self._number_of(meanings.SCOPE_UNKNOWN)) is None:
+            raise NotChecked("The application may not read its own record in Entra ID.", advice=SIGN_IN)
+        exposed = (application or {}).get("api", {}).get("oauth2PermissionScopes", [])
+        names = [scope.get("value") for scope in exposed if scope.get("isEnabled", True)]
         if self.settings.mcp_scope_name not in names:
             form = "The app registration does not expose the scope %(scope)s."
-            raise ScopeNotExposed(Filled(form, scope=self.settings.mcp_scope_name))
+            reference = f"AADSTS{number}" if number else None
+            raise ScopeNotExposed(Filled(form, scope=self.settings.mcp_scope_name), reference=reference)
 
     async def find_redirect_uri(self) -> None:
         """Return when Entra shows its sign-in page for the redirect URI of this server."""
-        redirect = f"{self.settings.mcp_server_base_url}/auth/callback"
-        query = {
-            "client_id": self.settings.azure_client_id,
-            "response_type": "code",
-            "redirect_uri": redirect,
-            "scope": f"api://{self.settings.azure_client_id}/{self.settings.mcp_scope_name} openid",
-            "state": "doctor",
-            "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",  # of RFC 7636 appendix B
-            "code_challenge_method": "S256",
-        }
-        url = f"{self.settings.authority}/{self.settings.azure_tenant_id}/oauth2/v2.0/authorize?{urlencode(query)}"
-        response = await get(self.http, url)
-        numbers = aadsts_codes({"error_description": response.text + response.headers.get("Location", "")})
-        for number in numbers:
-            if number in REFUSALS and REFUSALS[number].meaning is meanings.REDIRECT_URI:
-                form = "The app registration does not have the redirect URI %(uri)s."
-                raise RedirectUriNotRegistered(Filled(form, uri=redirect), reference=f"AADSTS{number}")
-        if numbers:
+        if number := await self._number_of(meanings.REDIRECT_URI):
+            form = "The app registration does not have the redirect URI %(uri)s."
+            raise RedirectUriNotRegistered(Filled(form, uri=self._redirect_uri), reference=f"AADSTS{number}")
+        if numbers := await self._numbers_of_page():
             raise NotChecked(Filled("Entra ID's page says AADSTS%(number)s.", number=str(numbers[0])), advice=SIGN_IN)
+
+    async def _number_of(self, meaning: Meaning) -> int | None:
+        """Return the number of a refusal with this meaning on Entra's sign-in page, None without one."""
+        numbers = await self._numbers_of_page()
+        return next((one for one in numbers if one in REFUSALS and REFUSALS[one].meaning is meaning), None)
+
+    async def _numbers_of_page(self) -> tuple[int, ...]:
+        """Return the AADSTS numbers on Entra's sign-in page for this server; asks once."""
+        if self._page is None:
+            query = {
+                "client_id": self.settings.azure_client_id,
+                "response_type": "code",
+                "redirect_uri": self._redirect_uri,
+                "scope": f"api://{self.settings.azure_client_id}/{self.settings.mcp_scope_name} openid",
+                "state": "doctor",
+                "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",  # of RFC 7636 appendix B
+                "code_challenge_method": "S256",
+            }
+            url = f"{self.settings.authority}/{self.settings.azure_tenant_id}/oauth2/v2.0/authorize?{urlencode(query)}"
+            response = await get(self.http, url)
+            text = response.text + response.headers.get("Location", "")
+            self._page = tuple(aadsts_codes({"error_description": text}))
+        return self._page
+
+    @property
+    def _redirect_uri(self) -> str:
+        return f"{self.settings.mcp_server_base_url}/auth/callback"
 
     @property
     def _graph_scope(self) -> str:
@@ -233,22 +263,19 @@ class EntraChecks:
     def _refusal(answer: dict[str, Any] | M365Error) -> M365Error | None:
         return answer if isinstance(answer, M365Error) else None
 
-    async def _application(self) -> dict[str, Any]:
-        """Return the record of the application. Raises NotChecked where the application may not read it."""
+    async def _application(self) -> dict[str, Any] | None:
+        """Return the record of the application; None where the application may not read it."""
         answer = await self._ask(self._graph_scope)
-        may_not = NotChecked("The application may not read its own record in Entra ID.", advice=SIGN_IN)
         if isinstance(answer, M365Error):
-            raise may_not
+            return None
         url = f"{self.settings.graph}/v1.0/applications(appId='{self.settings.azure_client_id}')"
         try:
             headers = {"Authorization": f"Bearer {answer['access_token']}"}
             response = await self.http.get(url, headers=headers, timeout=REQUEST_SECONDS)
         except httpx2.HTTPError:
-            raise may_not from None
+            return None
         body = _json(response)
-        if response.status_code != 200 or not isinstance(body, dict):
-            raise may_not
-        return body
+        return body if response.status_code == 200 and isinstance(body, dict) else None
 
 
 def _is_unread_token(refusal: M365Error | None) -> bool:

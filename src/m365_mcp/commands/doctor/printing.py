@@ -1,6 +1,9 @@
-"""Prints a report for a person: a line for each check, and below those that need something, what to do."""
+"""Prints a report for a person: the checks, and below those that need something, what to do."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
@@ -46,15 +49,22 @@ def print_report(report: Report, console: Console, language: Language = ENGLISH)
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for finding in report.findings:
+    for finding, titles in _gathered(report.findings):
         status = Text(language.translate(_STATUSES[finding.status]), _COLOURS[finding.status])
-        table.add_row(status, language.translate(TITLES[finding.name]))
+        table.add_row(status, ", ".join(language.translate(title) for title in titles))
         for line in _explained(finding, arrow, language):
             table.add_row("", line)
     console.print(table)
     failed = sum(finding.status == "fail" for finding in report.findings)
     ending = Filled("Failed: %(number)s.", number=str(failed)) if failed else Filled("Nothing has failed.")
     console.print(language.translate(ending), style="bold")
+
+
+def _gathered(findings: Iterable[Finding]) -> Iterator[tuple[Finding, list[str]]]:
+    """Yield each finding with its title; those in a row that wait for the same check are one, with all titles."""
+    for _, group in groupby(findings, key=lambda one: (one.after, "" if one.after else one.name)):
+        several = list(group)
+        yield several[0], [TITLES[one.name] for one in several]
 
 
 def can_print(text: str, console: Console) -> bool:

@@ -12,6 +12,7 @@ import httpx2
 from m365_mcp.commands.doctor.examination import Check, Warn
 from m365_mcp.commands.doctor.reaching import why_unreachable
 from m365_mcp.errors import (
+    ConnectionRefused,
     Filled,
     M365Error,
     PublicUrlUnreachable,
@@ -19,10 +20,13 @@ from m365_mcp.errors import (
     ReplicasDiffer,
     UnexpectedResponse,
 )
+from m365_mcp.loopback import is_loopback
 
 HEADER_BYTES = 8_000  # a token of this server has about 500; some clients and proxies add much
 _REQUESTS = 12  # with three replicas that take turns by chance, each responds to one of them with 99.2 percent
 _NOT_STARTED = (502, 503, 504)  # what a load balancer says while no server is behind it (RFC 9110 section 15.6)
+_SERVER_ADVICE = "Check that the server runs and is ready (/readyz), and that the proxy leads to its port."
+_HOST_ADVICE = "Check host and path of the public URL, and that the proxy passes on every path below it to this server."
 _PATH_ADVICE = "Have the proxy pass on every path below the public URL, and both /.well-known paths at its host."
 
 
@@ -47,8 +51,7 @@ class PublicUrlChecks:
     def checks(self) -> Iterator[Check]:
         """Yield the checks, each behind what it depends on."""
         yield Check("public_url", self.reach, ("settings",), unless=self.unless)
-        if self.instance is not None:
-            yield Check("replicas", self.compare_replicas, ("public_url", "client_credential"))
+        yield Check("replicas", self.compare_replicas, ("public_url", "client_credential"))
         yield Check("public_metadata", self.read_metadata, ("public_url",))
         yield Check("public_headers", self.send_large_header, ("public_url",))
 
@@ -64,6 +67,9 @@ class PublicUrlChecks:
         if response.status_code in _NOT_STARTED and not self.is_outside:
             answer = Filled("Its host responds with HTTP %(status)s.", status=str(response.status_code))
             raise self._unreachable(UnexpectedResponse(answer))
+        if response.status_code in _NOT_STARTED:
+            form = "The proxy at the public URL reaches no server (HTTP %(status)s)."
+            raise PublicUrlWrong(Filled(form, status=str(response.status_code)), advice=_SERVER_ADVICE)
         self._check_redirect(response)
         live = _object(response)
         if response.status_code == 421:
@@ -73,12 +79,17 @@ class PublicUrlChecks:
             )
         if response.status_code != 200 or live.get("status") != "ok" or "instance" not in live:
             form = "No server of this project responds at the public URL (HTTP %(status)s)."
-            raise PublicUrlWrong(Filled(form, status=str(response.status_code)), advice=_PATH_ADVICE)
+            raise PublicUrlWrong(Filled(form, status=str(response.status_code)), advice=_HOST_ADVICE)
 
     async def compare_replicas(self) -> None:
-        """Return when every replica behind the public URL has the keys of these settings, and all one version."""
+        """Return when all replicas behind the public URL have one version, and the keys of these settings if known."""
         seen = [await self._live() for _ in range(_REQUESTS)]
-        if any(live.get("instance") != self.instance for live in seen):
+        if self.instance is None and len({live.get("instance") for live in seen}) > 1:
+            raise ReplicasDiffer(
+                "The replicas behind the public URL have different keys.",
+                advice="Give all replicas the same keys and secrets.",
+            )
+        if self.instance is not None and any(live.get("instance") != self.instance for live in seen):
             raise ReplicasDiffer(
                 "A server with other keys responds at the public URL.",
                 advice="Check where the host leads, and give all replicas the same keys and secrets.",
@@ -100,6 +111,9 @@ class PublicUrlChecks:
     def _unreachable(self, why: M365Error) -> M365Error | Warn:
         if self.is_outside:
             return why
+        if isinstance(why, ConnectionRefused) and is_loopback(urlsplit(self.url).hostname):
+            sentence, advice = "No server runs at the public URL.", "Start the server, then run the doctor again."
+            return Warn(PublicUrlUnreachable(sentence, advice=advice), is_end=True)
         both = {"sentence": Filled(PublicUrlUnreachable.sentence), "why": Filled.of(why.sentence)}
         return Warn(PublicUrlUnreachable(Filled("%(sentence)s %(why)s", **both)), is_end=True)
 
