@@ -159,4 +159,10 @@ class Metrics:
 
             registry = CollectorRegistry()
             MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]  # prometheus_client 0.2x
-        start_http_server(port, addr=host, registry=registry)
+        server, _ = start_http_server(port, addr=host, registry=registry)
+        # socketserver prints a traceback to standard error when somebody breaks a connection off.
+        server.handle_error = _ignore_broken_connection  # type: ignore[method-assign, assignment]
+
+
+def _ignore_broken_connection(*_: object) -> None:
+    return
