@@ -74,6 +74,12 @@ class Metrics:
         self.sign_ins = count(
             "sign_ins", "Sign-ins begun, completed and refused, with the code of a refusal.", "outcome", "code"
         )
+        self.token_refusals = count(
+            "token_refusals",
+            "Tokens refused at /mcp, and requests refused at /token outside a sign-in.",
+            "endpoint",
+            "code",
+        )
         self.sessions_begun = count("sessions_begun", "Sign-ins completed.")
         self.sessions_ended = count("sessions_ended", "Sessions that ended before they expired.", "reason")
         self.refreshes = count(
