@@ -198,9 +198,8 @@ class Delivery:
         """Keep the message for the person's approval. Raises TooManyHeld, StorageUnavailable; nothing was sent."""
         now = self.ledger.clock()
         until = now + self.approval.seconds
-        request, addresses = observed.event.request, observed.event.addresses
-        content = strategy.to_hold()
-        mail = new_held_mail(request, addresses, reservation, content, rule, (now, until))
+        event, content = observed.event, strategy.to_hold()
+        mail = new_held_mail(event.request, event.addresses, reservation, content, rule, (now, until))
         try:
             await self.held.hold(mail, content.message, self.approval.seconds + reservation.seconds)
         except M365Error:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -93,7 +94,7 @@ class McpRequests:
             await self._app(scope, replay, send)
 
 
-def _meta(message: Any) -> dict[str, Any]:
+def _meta(message: Any) -> Mapping[Any, Any]:
     match message:
         case {"params": {"_meta": {**meta}}}:
             return meta
