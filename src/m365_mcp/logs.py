@@ -42,8 +42,8 @@ _GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE
 
 def redact(text: str) -> str:
     """Return `text` without addresses, tokens, codes and query strings. Request ids (GUIDs) stay."""
-    if len(text) < _SHORTEST_OPAQUE and not _MARKS.search(text):
-        return text  # nothing below can match, and most texts of our own events are codes
+    if (len(text) < _SHORTEST_OPAQUE and not _MARKS.search(text)) or _GUID.match(text):
+        return text  # nothing below can match, and most texts of our own events are codes and ids
     text = _QUERY.sub("?[query]", _ADDRESS.sub("[address]", _TOKEN.sub("[token]", text)))
     return _OPAQUE.sub(lambda found: found.group() if _GUID.match(found.group()) else "[opaque]", text)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -266,6 +267,7 @@ def host_of(uri: str | None) -> str | None:
     return clean(host or (f"{parts.scheme}:" if parts.scheme else None), MAX_ID)
 
 
+@lru_cache(maxsize=256)  # each call of a tool asks for that of its client
 def clean_client_id(client_id: str | None) -> str | None:
     """Return a client id as one short line; of the URL of a metadata document only the host."""
     is_url = client_id is not None and "://" in client_id

@@ -196,8 +196,7 @@ class Delivery:
         self, reservation: Reservation, observed: ObservedSend, strategy: SendStrategy, rule: str
     ) -> SendReceipt:
         """Keep the message for the person's approval. Raises TooManyHeld, StorageUnavailable; nothing was sent."""
-        now = self.ledger.clock()
-        until = now + self.approval.seconds
+        until = (now := self.ledger.clock()) + self.approval.seconds
         event, content = observed.event, strategy.to_hold()
         mail = new_held_mail(event.request, event.addresses, reservation, content, rule, (now, until))
         try:
