@@ -35,7 +35,7 @@ from m365_mcp.errors import (
 )
 from m365_mcp.web.pages import error_page
 from m365_mcp.web.pages.languages import DOMAIN, ENGLISH
-from tests import terminal_texts, translated_documents
+from tests import terminal_texts, translated_documents, translated_drawings
 
 SOURCES = Path(__file__).parents[1] / "src" / "m365_mcp"
 TEMPLATES = SOURCES / "web" / "pages" / "templates"
@@ -182,5 +182,6 @@ def update(path: Path) -> None:
 if __name__ == "__main__":
     for one in CATALOGUES:
         update(one)
+    translated_drawings.write()
     for named in sys.argv[1:]:
         translated_documents.stamp(Path(named).resolve())

@@ -76,6 +76,8 @@ def _shown(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
         is_of_program = isinstance(child, ast.keyword) and child.arg in _NOT_SHOWN
+        is_pattern = isinstance(child, ast.Call) and ast.unparse(child.func) == "re.compile"
         is_assertion = isinstance(child, ast.Raise) and "AssertionError" in ast.unparse(child)
-        if not (is_docstring or is_of_program or is_assertion or isinstance(node, ast.JoinedStr)):
+        is_unseen = is_docstring or is_of_program or is_pattern or is_assertion
+        if not (is_unseen or isinstance(node, ast.JoinedStr)):
             yield from _shown(child)

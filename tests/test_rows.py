@@ -4,6 +4,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from m365_mcp.commands.doctor.printing import TITLES
+
 TESTS = Path(__file__).parent
 DOCS = TESTS.parent / "docs"
 # All rows of the acceptance suite: how many each of its letters has.
@@ -47,6 +49,7 @@ def lines_of_the_page() -> list[tuple[list[str], list[str]]]:
 def test_pages_name_only_tests_that_exist() -> None:
     """What a page says is proved by a test is proved by a test of that name."""
     named = {name for page in DOCS.glob("*.md") for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    named -= set(TITLES)  # one check of the doctor sends a test mail
 
     assert named
     assert named - names() == set()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import translated_drawings
+from tests.catalogues import CATALOGUES
 from tests.translated_documents import ROOT, changes, code_of, documents, headings_of, sections_of, source_of
 
 EACH = pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
@@ -35,6 +37,12 @@ def test_translation_has_the_sections_and_the_commands_of_its_source(document: P
     assert code_of(translated) == code_of(source)
 
 
+@pytest.mark.parametrize("path", [*documents(), *CATALOGUES], ids=lambda path: path.name)
+def test_policy_has_one_word(path: Path) -> None:
+    """It is 原則, as in Microsoft's own documentation (條件式存取原則); docs/glossary.md lists such words."""
+    assert [line for line in path.read_text().splitlines() if "政策" in line] == []
+
+
 def test_changed_section_is_named() -> None:
     """Only what has changed, is new or is gone; what is in a block of code is no heading."""
     assert changes(stamped(SOURCE), SOURCE) == []
@@ -49,3 +57,17 @@ def test_generated_part_does_not_count() -> None:
     source = "# One\n\n<!-- begin: errors -->\n{}\n<!-- end: errors -->\n"
 
     assert changes(stamped(source.format("| a |")), source.format("| b |")) == []
+
+
+@pytest.mark.parametrize("path", translated_drawings.DRAWINGS, ids=lambda path: path.stem)
+def test_drawing_of_the_portal_has_its_chinese_names(path: Path) -> None:
+    """Every name in a drawing has a translation or is none, and `make translations` has written the file."""
+    texts = translated_drawings.texts_of(path.read_text())
+    unknown = [
+        text
+        for text in texts
+        if text not in translated_drawings.NAMES and not translated_drawings.UNCHANGED.fullmatch(text)
+    ]
+
+    assert unknown == []
+    assert translated_drawings.target_of(path).read_text() == translated_drawings.translated(path)

@@ -120,9 +120,7 @@ def create_app(settings: Settings) -> Starlette:
 def assemble(container: Container, clock: Callable[[], float] = time.monotonic) -> Starlette:
     """Return the whole application: probes outside, then the edge, then FastMCP.
 
-    Args:
-        container: the long-lived objects.
-        clock: returns monotonic seconds, for the rate limits; for tests.
+    `clock` returns monotonic seconds, for the rate limits; for tests.
     """
     inner = _mcp_application(container)
     cards = card_routes(container.pages.product) if container.settings.mcp_server_card else []
@@ -153,10 +151,10 @@ def assemble(container: Container, clock: Callable[[], float] = time.monotonic) 
         Middleware(McpEndpoint, mcp_path=MCP_PATH, endpoint=inner),
     ]
     addresses = ClientAddresses(container.settings.mcp_trusted_proxies)
-    rates = ApprovalRates(addresses.of, container.metrics, clock)
     probes = health.routes(container.readiness, health.identity(container.settings))
+    pages = _page_routes(container, ApprovalRates(addresses.of, container.metrics, clock))
     endpoints = Mount("/", _limits(container, inner, addresses, clock))
-    routes = [*probes, *_page_routes(container, rates), *cards, *_upload_routes(container), endpoints]
+    routes = [*probes, *pages, *cards, *_upload_routes(container), endpoints]
     return Starlette(routes=routes, middleware=edge, lifespan=lifespan)
 
 

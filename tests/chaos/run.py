@@ -94,5 +94,7 @@ def _broken_promises(world: World, phase: Phase, tally: Tally) -> list[str]:
 
 
 def _wrong(phase: Phase, tally: Tally) -> list[Answer]:
+    """Return what should not be. A call that was under way when everything was lost is told to sign in, too."""
     allowed = {("/mcp", 401), ("/token", 401), ("/token", 400)} if phase.signs_out else set()
-    return [answer for answer in tally.wrong if (answer.path, answer.status) not in allowed]
+    told = {"sign_in_needed", "assertion_refused"} if phase.signs_out else set()
+    return [one for one in tally.wrong if (one.path, one.status) not in allowed and one.code not in told]

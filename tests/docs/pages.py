@@ -14,7 +14,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).resolve().parents[2]
 # Pages outside docs/. Their translations, which have a suffix, belong to them.
 OUTSIDE = ["README", "CONTRIBUTING", "CHANGELOG", "SECURITY"]
-OUTSIDE += ["k8s/README", "k8s/overlays/simulator/README", "simulator/README"]
+OUTSIDE += ["deploy/helm/README", "k8s/README", "k8s/overlays/simulator/README", "simulator/README"]
 TRANSLATION = re.compile(r"\.[a-z]{2}(?:-[A-Z][A-Za-z]+)?\.md$")
 EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.I)
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
@@ -73,6 +73,12 @@ def links(page: Path) -> list[Link]:
 @cache
 def anchors(page: Path) -> frozenset[str]:
     """Return the anchors of `page`: GitHub's, one for each heading, and those set by hand."""
+    by_hand = re.findall(r'<a (?:id|name)="([^"]+)"', page.read_text(encoding="utf-8"))
+    return frozenset([*anchors_of_headings(page), *by_hand])
+
+
+def anchors_of_headings(page: Path) -> list[str]:
+    """Return the anchor that GitHub gives each heading of `page`, in their order."""
     found: list[str] = []
     parsed = tokens(page)
     for opening, inline in pairwise(parsed):
@@ -80,7 +86,7 @@ def anchors(page: Path) -> frozenset[str]:
             slug = re.sub(r"[^\w\- ]", "", _text(inline).lower()).replace(" ", "-")
             repeats = sum(1 for other in found if re.fullmatch(re.escape(slug) + r"(-\d+)?", other))
             found.append(f"{slug}-{repeats}" if slug in found else slug)
-    return frozenset(found) | frozenset(re.findall(r'<a (?:id|name)="([^"]+)"', page.read_text(encoding="utf-8")))
+    return found
 
 
 def _inline(parsed: list[Token]) -> list[Token]:

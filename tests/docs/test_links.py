@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.docs.pages import ROOT, anchors, is_translation, links, pages
-from tests.docs.site_source import sources
+from tests.docs.site_source import on_site, sources
 
 
 class Names(yaml.SafeLoader):
@@ -18,10 +18,14 @@ class Names(yaml.SafeLoader):
 Names.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: suffix)
 
 
-def navigation() -> list[str]:
-    """Return the pages that the site's navigation names."""
-    entries = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Names)["nav"]  # noqa: S506 - a safe loader
-    return [path for section in entries for pages in section.values() for page in pages for path in page.values()]
+CONFIGURATION = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Names)  # noqa: S506 - a safe loader
+NAMES_OF_PRODUCTS = {"Entra ID", "Helm", "Kubernetes", "Windows"}
+
+
+def navigation() -> list[tuple[str, str]]:
+    """Return the titles and the pages that the site's navigation names."""
+    sections = [pages for section in CONFIGURATION["nav"] for pages in section.values()]
+    return [(title, path) for pages in sections for page in pages for title, path in page.items()]
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
@@ -41,7 +45,34 @@ def test_links_to_folders_are_none() -> None:
 def test_every_page_is_in_the_navigation() -> None:
     """The navigation of mkdocs.yml names every document once, but for translations, and no other."""
     expected = [page.relative_to(ROOT).as_posix() for page in pages() if not is_translation(page)]
-    assert sorted(navigation()) == sorted(expected)
+    assert sorted(path for _, path in navigation()) == sorted(expected)
+
+
+def test_every_title_of_the_navigation_is_translated() -> None:
+    """The Chinese pages of the site have Chinese titles beside them, but for names of products."""
+    languages = next(plugin["i18n"] for plugin in CONFIGURATION["plugins"] if "i18n" in plugin)["languages"]
+    titles = {title for title, _ in navigation()} | {title for section in CONFIGURATION["nav"] for title in section}
+
+    for language in languages[1:]:
+        assert titles == language["nav_translations"].keys() | NAMES_OF_PRODUCTS
+
+
+def test_no_blank_stands_between_sentences_of_chinese() -> None:
+    """On the site they are on one line, but for entries of lists and blocks of code."""
+    text = on_site(ROOT / "docs/quick-start.zh-Hant.md")
+
+    assert "六個步驟。重新導向 URI 為" in text
+    assert "`http://localhost:8000/auth/callback`。\n2. 建立設定檔" in text
+    assert "```bash\n    cp .env.example .env\n" in text
+
+
+def test_translated_headings_have_the_anchors_of_their_source() -> None:
+    """On the site a link to a section leads there in both languages; the line that links the two is left out."""
+    text = on_site(ROOT / "docs/entra.zh-Hant.md")
+
+    assert "## 5. 權限 {#5-permissions}\n" in text
+    assert on_site(ROOT / "docs/entra.md") == (ROOT / "docs/entra.md").read_text(encoding="utf-8")
+    assert "README" not in on_site(ROOT / "README.zh-Hant.md").split("##")[0].split("-->")[1]
 
 
 def test_site_has_what_its_pages_link_to() -> None:

@@ -11,18 +11,19 @@ import pytest
 from playwright.async_api import Page
 
 from tests.browsers import NEEDS_CHROMIUM, open_profile
-from tests.docs.pages import ROOT, is_translation, pages, tokens
+from tests.docs.pages import ROOT, is_translation, pages, source_of, tokens
 
 SITE = ROOT / "build/site"
 pytestmark = [pytest.mark.site, *NEEDS_CHROMIUM]
 SHOWN = ("table", "li", "h2", "h3", "blockquote")
-ORIGINALS = [page for page in pages() if not is_translation(page)]
+CHINESE = SITE / "zh-Hant"
 
 
 def built(page: Path) -> Path:
     """Return the file that the site has for `page`."""
-    path = page.relative_to(ROOT)
-    return SITE / (path.parent / "index.html" if path.name == "README.md" else path.with_suffix(".html"))
+    path = (source_of(page) if is_translation(page) else page).relative_to(ROOT)
+    folder = CHINESE if is_translation(page) else SITE
+    return folder / (path.parent / "index.html" if path.name == "README.md" else path.with_suffix(".html"))
 
 
 class Article(HTMLParser):
@@ -53,7 +54,7 @@ def on_github(page: Path) -> Counter[str]:
     return Counter(name for name in names if name in (*SHOWN, "code"))
 
 
-@pytest.mark.parametrize("page", ORIGINALS, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_has_the_blocks_that_github_shows(page: Path) -> None:
     """A page has as many headings, tables, entries and code blocks as on GitHub: the two read Markdown differently."""
     assert Article(page).counts == on_github(page)
@@ -76,7 +77,7 @@ def asked() -> list[str]:
 
 async def test_pages_ask_no_other_host(browser: Page, asked: list[str]) -> None:
     """Every page fetches only files of the site, and fits 390 px."""
-    for page in ORIGINALS:
+    for page in pages():
         await browser.goto(built(page).as_uri())
         assert await browser.evaluate("document.documentElement.scrollWidth") <= 390, page
     assert [url for url in asked if not url.startswith((SITE.as_uri(), "data:", "blob:"))] == []
@@ -102,6 +103,18 @@ async def test_search_works_from_a_folder(browser: Page, asked: list[str]) -> No
     await found.wait_for()
     assert "docs/" in (await found.get_attribute("href") or "")
     assert [url for url in asked if url.startswith("http")] == []
+
+
+async def test_chinese_pages_have_a_chinese_navigation(browser: Page) -> None:
+    """The titles of the navigation are translated, and the choice of the language leads to the same page in English."""
+    await browser.set_viewport_size({"width": 1280, "height": 900})
+    await browser.goto((CHINESE / "docs/entra.html").as_uri())
+    tabs = await browser.locator(".md-tabs__link").all_inner_texts()
+    english = browser.locator('a[hreflang="en"]').first
+
+    assert await browser.evaluate("document.documentElement.lang") == "zh-Hant"
+    assert [tab for tab in tabs if tab.isascii()] == []
+    assert await english.evaluate("link => link.href") == (SITE / "docs/entra.html").as_uri()
 
 
 async def test_dark_is_dark(browser: Page) -> None:

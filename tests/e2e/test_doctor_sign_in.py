@@ -6,78 +6,20 @@ import asyncio
 import json
 import re
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import httpx2
 import pytest
 import redis as redis_py
 
 from m365_mcp.commands.demo.sign_in import read_form
 from m365_mcp.commands.doctor.sign_in import SUBJECT
+from tests.e2e.doctor_walk import Doctor, Person, come_back
 from tests.e2e.grants import KEYS
-from tests.e2e.person import PersonAtBrowser, SignInFailed
-from tests.e2e.preloaded import PreloadedCommand
-from tests.e2e.programs import PATIENCE_SECONDS, Redis, Server, Simulator, make_server
-from tests.e2e.test_commands import environment_with
+from tests.e2e.programs import Redis, Server, Simulator, make_server
 from tests.e2e.test_refusals import OBO, SEND, entra_error
-
-ADDRESS = re.compile(r"^(http://\S+/authorize\?\S+)$", re.MULTILINE)
-BACK = re.compile(r'<a class="button" href="([^"]+)"')
-
-
-class Person(PersonAtBrowser):
-    """Presses Cancel where Microsoft's page has no other button."""
-
-    async def _fill_in(self, http: httpx2.AsyncClient, page: httpx2.Response) -> httpx2.Response:
-        form = read_form(str(page.url), page.text) if page.status_code == 200 else None
-        if form is not None and [value for _, value in form.buttons] == ["cancel"]:
-            return await http.post(form.action, data={**form.fields, "action": "cancel"})
-        return await super()._fill_in(http, page)
-
-
-class Doctor:
-    """A running doctor that waits for a person."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
-        self.out, self.err = folder / "doctor.out", folder / "doctor.err"
-        for file in (self.out, self.err):
-            file.write_text("")
-        command = ["doctor", "--sign-in", "--no-browser", *arguments]
-        self.process = PreloadedCommand(command, environment_with(**environment), folder, (self.out, self.err))
-
-    async def address(self) -> str | None:
-        """Return where the person signs in; None when the doctor ends without asking."""
-        await asyncio.to_thread(self.wait_for, "/authorize?")
-        found = ADDRESS.search(self.err.read_text())
-        return found[1] if found else None
-
-    def wait_for(self, text: str) -> None:
-        """Return when the doctor has told the person a line with this text, or has ended."""
-        while self.process.poll() is None and not any(
-            text in line for line in self.err.read_text().splitlines(keepends=True) if line.endswith("\n")
-        ):
-            time.sleep(0.05)
-
-    async def finished(self) -> str:
-        """Return what the ended doctor has printed."""
-        await asyncio.to_thread(self.process.wait, PATIENCE_SECONDS)
-        assert "Traceback" not in self.err.read_text() + self.out.read_text()
-        return self.out.read_text()
-
-
-async def come_back(person: PersonAtBrowser, address: str, before: Callable[[], object]) -> None:
-    """Sign in and go back to the doctor; on an error page of the server, by its button."""
-    try:
-        target = await person.sign_in(address)
-    except SignInFailed as failure:
-        target = BACK.findall(failure.page.text)[0].replace("&amp;", "&")
-    before()
-    async with person.open() as browser:
-        assert (await browser.get(target)).status_code == 200
 
 
 def wrong(out: str) -> list[tuple[str, str, str]]:
@@ -126,12 +68,29 @@ async def test_healthy_walk_sends_one_mail_and_leaves_no_session(
     shown = await doctor.finished()
 
     assert doctor.process.poll() == 0, shown
-    assert "Signed in as Ada Lovelace <ada@contoso.example>. The test mail is in your Inbox" in doctor.err.read_text()
+    assert "Signed in as Ada Lovelace <ada@contoso.example>.\nThe test mail is in your Inbox" in doctor.err.read_text()
     assert [mail["subject"] for mail in simulator.outbox] == [SUBJECT]
     assert [one["address"] for one in simulator.outbox[0]["to"]] == ["ada@contoso.example"]
     assert re.search(r"^ok +Test mail *$", shown, re.MULTILINE)
     assert max(map(len, shown.splitlines())) <= 80
     assert sessions_of(shared_redis) == 0
+
+
+async def test_walk_in_chinese_has_no_english_sentence(running: Server, simulator: Simulator, tmp_path: Path) -> None:
+    """What stands on the terminal, in the browser and in the test mail is in the language of `--lang`."""
+    doctor = Doctor(tmp_path, {**running.program.environment, "PYTHONUTF8": "1"}, "--lang", "zh-Hant")
+    address = await doctor.address()
+    assert address
+    person = Person(simulator.ready["ca_file"])
+    target = await person.sign_in(address)
+    async with person.open() as browser:
+        page = await browser.get(target)
+    shown = doctor.err.read_text().replace(address, "") + page.text + await doctor.finished()
+
+    assert doctor.process.poll() == 0, shown
+    assert "已登入為 Ada Lovelace <ada@contoso.example>。\n測試郵件在您的「收件匣」中：" in doctor.err.read_text()
+    assert ("告訴應用程式登入沒有成功" in shown, "請回到終端機" in page.text) == (True, True)
+    assert re.findall(r"[a-z]+ [a-z]+ [a-z]+", shown + simulator.outbox[0]["subject"]) == []
 
 
 def sessions_of(redis: Redis) -> int:

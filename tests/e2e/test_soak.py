@@ -75,7 +75,7 @@ async def test_j3_process_and_store_are_no_larger_after_hundreds_of_calls(simula
     assert server.program.end() == redis.program.end() == 0
 
     assert statuses == {200: 2 * CLIENTS * ROUNDS * len(CALLS)}
-    assert second.files <= first.files + 2
+    assert second.files <= first.files + 2 * CLIENTS  # pools grow by what is asked at once
     assert second.threads <= first.threads + 1
     assert second.keys <= first.keys  # what a sign-in needs for a few minutes has ended
     assert second.memory - first.memory < 8_000_000, (first.memory, second.memory)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from m365_mcp.commands.doctor.walk import Walk
     from m365_mcp.errors import SettingsMistake
     from m365_mcp.settings import Settings
     from m365_mcp.urls import NormalUrl
@@ -44,22 +45,34 @@ def doctor(
         as_json: print the report as JSON, as docs/doctor.md describes it, and nothing else; always in English.
         lang: `en` or `zh-Hant`; left out, LC_ALL, LC_MESSAGES or LANG decides.
     """
-    address = None if url is None else _address(url)
-    chosen = _settings_or_mistake() if address is None else None
-    import asyncio
-
+    target = _settings_or_mistake() if url is None else _address(url)
     from m365_mcp import logs
-    from m365_mcp.commands.doctor.run import examine_from_outside, run_doctor
     from m365_mcp.commands.doctor.walk import Walk
 
     logs.configure("critical", "json")
     console = Console()
     language = _language(lang, console)
-    walk = Walk(opens_browser=browser, sends=test_mail) if sign_in else None
-    if chosen is not None:
-        sys.exit(asyncio.run(run_doctor(chosen, console, language, walk, as_json=as_json)))
-    if address is not None:
-        sys.exit(asyncio.run(examine_from_outside(address, console, language, walk, as_json=as_json)))
+    walk = Walk(opens_browser=browser, sends=test_mail, language=language) if sign_in else None
+    sys.exit(_examine(target, console, language, walk, as_json=as_json))
+
+
+def _examine(
+    target: Settings | SettingsMistake | NormalUrl,
+    console: Console,
+    language: Language,
+    walk: Walk | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Examine the set-up that the settings describe, or the server at an address; return the exit code."""
+    import asyncio
+
+    from m365_mcp.commands.doctor.run import examine_from_outside, run_doctor
+    from m365_mcp.urls import NormalUrl
+
+    if isinstance(target, NormalUrl):
+        return asyncio.run(examine_from_outside(target, console, language, walk, as_json=as_json))
+    return asyncio.run(run_doctor(target, console, language, walk, as_json=as_json))
 
 
 def _address(url: str) -> NormalUrl:

@@ -20,8 +20,9 @@ from mcp.shared._httpx_utils import McpHttpClientFactory
 from mcp.shared.auth import AuthorizationCodeResult
 
 from m365_mcp.commands.doctor.told import error_of
-from m365_mcp.errors import M365Error, MicrosoftRefused, PersonDeclined, SignInExpired
+from m365_mcp.errors import Filled, M365Error, MicrosoftRefused, PersonDeclined, SignInExpired
 from m365_mcp.loopback import HOSTS
+from m365_mcp.web.pages.languages import ENGLISH, Language
 
 WAIT_SECONDS = 300.0
 _HEAD_SECONDS = 5.0
@@ -31,7 +32,11 @@ _PAGE = (
 )
 _WAITING = "Waiting for the sign-in in the browser; Ctrl-C ends it."
 _AGAIN = "Run it again; if Microsoft's page shows an AADSTS number, docs/entra-refusals.md says what to do."
-_ERROR_PAGE = "If the browser shows an error page of the server, press 'Tell the app that it did not work' there."
+_ERROR_PAGE = Filled(
+    "If the browser shows an error page of the server, press '%(button)s' there.",
+    button=Filled("Tell the app that it did not work"),
+)
+_DONE = "Go back to the terminal. You can close this page."
 
 
 class TerminalOAuth(OAuth):
@@ -42,13 +47,20 @@ class TerminalOAuth(OAuth):
         say: is told what the person has to do.
         opens_browser: whether a browser is opened; the address is printed in any case.
         factory: makes the HTTP clients.
+        language: what the browser shows at the end.
 
     Attributes:
         refusal: why there is no sign-in.
     """
 
     def __init__(
-        self, listener: socket.socket, say: Callable[[str], None], factory: McpHttpClientFactory, *, opens_browser: bool
+        self,
+        listener: socket.socket,
+        say: Callable[[str], None],
+        factory: McpHttpClientFactory,
+        *,
+        opens_browser: bool,
+        language: Language = ENGLISH,
     ) -> None:
         super().__init__(
             client_name="m365-mcp doctor",
@@ -62,6 +74,7 @@ class TerminalOAuth(OAuth):
         self._listener = listener
         self._say = say
         self._opens_browser = opens_browser
+        self._done = language.translate(_DONE).encode()
         self._state = ""
         self._returned: asyncio.Future[dict[str, str] | None] = asyncio.get_running_loop().create_future()
 
@@ -71,7 +84,7 @@ class TerminalOAuth(OAuth):
         self._server = await asyncio.start_server(self._answer, sock=self._listener)
         with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl-C ends the program at once
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._end)
-        self._say(f"Sign in here:\n{authorization_url}")
+        self._say(Filled("Sign in here:\n%(link)s", link=authorization_url))
         if self._opens_browser and _has_window():
             webbrowser.open(authorization_url)
         self._say(_WAITING)
@@ -83,7 +96,7 @@ class TerminalOAuth(OAuth):
             query = await asyncio.wait_for(self._returned, WAIT_SECONDS)
         except TimeoutError:
             self.refusal = SignInExpired(
-                f"Nobody finished the sign-in within {WAIT_SECONDS / 60:.0f} minutes.",
+                Filled("Nobody finished the sign-in within %(minutes)s minutes.", minutes=f"{WAIT_SECONDS / 60:.0f}"),
                 advice=_AGAIN,
             )
             raise self.refusal from None
@@ -115,7 +128,7 @@ class TerminalOAuth(OAuth):
             query = dict(parse_qsl(target.query))
             is_ours = target.path == "/callback" and self._state and query.get("state") == self._state
             if is_ours and ("code" in query or "error" in query):
-                writer.write(_PAGE % (b"200 OK", b"Go back to the terminal. You can close this page."))
+                writer.write(_PAGE % (b"200 OK", self._done))
                 if not self._returned.done():
                     self._returned.set_result(query)
             else:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import reduce
 
 from m365_mcp.auth.graph_permissions import graph_tokens
 from m365_mcp.container import Container
-from m365_mcp.errors import ConsentMissing, M365Error
+from m365_mcp.errors import ConsentMissing, Filled, M365Error
 from m365_mcp.settings.permissions import PERMISSIONS
 
 
@@ -34,7 +35,10 @@ async def lacking_consent(container: Container, token: str) -> str:
         for name in container.settings.graph_permissions:
             if not await _has_consent(container, session_id, name):
                 lacking.append(name)
-    return ", ".join(_described(name, container.settings.m365_toolsets) for name in lacking)
+    described = [_described(name, container.settings.m365_toolsets) for name in lacking]
+    return (
+        reduce(lambda first, rest: Filled("%(first)s, %(rest)s", first=first, rest=rest), described) if lacking else ""
+    )
 
 
 async def _has_consent(container: Container, session_id: str, name: str) -> bool:
@@ -47,6 +51,8 @@ async def _has_consent(container: Container, session_id: str, name: str) -> bool
     return True
 
 
-def _described(name: str, toolsets: Sequence[str]) -> str:
+def _described(name: str, toolsets: Sequence[str]) -> Filled:
     of = [toolset for toolset in toolsets if name in PERMISSIONS[toolset]]
-    return f"{name} (toolset {', '.join(of)})" if of else name
+    if not of:
+        return Filled.of(name)
+    return Filled("%(permission)s (toolset %(toolsets)s)", permission=name, toolsets=", ".join(of))

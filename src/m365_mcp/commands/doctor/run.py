@@ -23,7 +23,7 @@ from m365_mcp.commands.doctor.public_url import PublicUrlChecks
 from m365_mcp.commands.doctor.reaching import SIGN_IN, patient_client
 from m365_mcp.commands.doctor.report import Finding, Report, finding_of
 from m365_mcp.commands.doctor.store import StoreChecks
-from m365_mcp.commands.doctor.walk import Walk, say
+from m365_mcp.commands.doctor.walk import Walk
 from m365_mcp.commands.in_force import in_force
 from m365_mcp.container import Container, build_container
 from m365_mcp.errors import Filled, NotChecked, SettingsMistake
@@ -121,8 +121,7 @@ async def examine_from_outside(
         else:
             async with walk.checks(str(url), trust) as signing_in:
                 findings = await Examination().run(chain(checks, signing_in.checks()))
-            if signing_in.summary:
-                say(signing_in.summary)
+            walk.say(*signing_in.summary)
         report = Report(str(url), findings)
     return _show(report, console, language, as_json=as_json)
 
@@ -162,10 +161,9 @@ async def _examine_with_sign_in(
     url = container.settings.mcp_server_base_url
     async with serving(container.settings, local) as is_own, walk.checks(url, trust, container) as signing_in:
         if is_own:
-            say("No server was running, so the doctor runs one until it ends.")
+            walk.say("No server was running, so the doctor runs one until it ends.")
         findings = await Examination().run(chain(checks, signing_in.checks()))
-    if signing_in.summary:
-        say(signing_in.summary)
+    walk.say(*signing_in.summary)
     return findings
 
 

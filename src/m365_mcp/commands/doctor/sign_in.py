@@ -17,7 +17,8 @@ from m365_mcp.commands.doctor.browser import WAIT_SECONDS, TerminalOAuth
 from m365_mcp.commands.doctor.examination import Check
 from m365_mcp.commands.doctor.reaching import why_unreachable
 from m365_mcp.commands.doctor.told import error_of
-from m365_mcp.errors import ConsentMissing, M365Error, NotChecked, PermissionMissing, UnexpectedResponse
+from m365_mcp.errors import ConsentMissing, Filled, M365Error, NotChecked, PermissionMissing, UnexpectedResponse
+from m365_mcp.web.pages.languages import ENGLISH, Language
 
 SUBJECT = "Test mail of m365-mcp doctor"
 _CALL_SECONDS = 90.0
@@ -43,7 +44,8 @@ class SignInChecks:
         sends: whether a test mail is sent to the person.
         consent_url: where an administrator consents; empty where that is not known.
         lacking_consent: names the permissions without consent, for an access token.
-        summary: what was done, in a sentence for the person.
+        summary: what was done, in sentences for the person.
+        language: what the test mail is written in.
     """
 
     url: str
@@ -52,7 +54,8 @@ class SignInChecks:
     sends: bool = True
     consent_url: str = ""
     lacking_consent: LackingConsent = _unknown
-    summary: str = ""
+    summary: list[str] = field(default_factory=list)
+    language: Language = ENGLISH
     _tools: frozenset[str] = frozenset()
     _profile: dict[str, Any] = field(default_factory=dict)
 
@@ -74,7 +77,8 @@ class SignInChecks:
                 raise self._with_consent_url(self.oauth.refusal) from error
             if isinstance(error, httpx2.HTTPError):
                 raise why_unreachable(error, self.url) from error
-            raise UnexpectedResponse(f"The sign-in ended with {type(error).__name__}.", advice=_LATER) from error
+            sentence = Filled("The sign-in ended with %(error)s.", error=type(error).__name__)
+            raise UnexpectedResponse(sentence, advice=_LATER) from error
 
     async def read_profile(self) -> None:
         """Return when the server has a Graph token for the person (On-Behalf-Of), and Graph says who it is."""
@@ -83,9 +87,10 @@ class SignInChecks:
         except ConsentMissing as error:
             lacking = await self.lacking_consent(await self._token())
             if lacking:
-                error.sentence = f"Consent is missing for {lacking}."
+                error.sentence = Filled("Consent is missing for %(permissions)s.", permissions=lacking)
             raise self._with_consent_url(error) from error
-        self.summary = f"Signed in as {self._profile.get('displayName') or self._address} <{self._address}>."
+        name = str(self._profile.get("displayName") or self._address)
+        self.summary.append(Filled("Signed in as %(name)s <%(address)s>.", name=name, address=self._address))
 
     @property
     def _address(self) -> str:
@@ -96,8 +101,13 @@ class SignInChecks:
         if "send_mail" not in self._tools:
             raise NotChecked("This server sends no mail (M365_SEND_LEVEL).", advice="Nothing has to be done.")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        body = f"m365-mcp doctor sent this mail to you at {now}, to see whether the server at {self.url} works."
-        mail = {"to": [self._address], "subject": SUBJECT, "body": body, "content_type": "Text"}
+        body = Filled(
+            "m365-mcp doctor sent this mail to you at %(time)s, to see whether the server at %(url)s works.",
+            time=now,
+            url=self.url,
+        )
+        subject, text = self.language.translate(SUBJECT), self.language.translate(body)
+        mail = {"to": [self._address], "subject": subject, "body": text, "content_type": "Text"}
         try:
             receipt = await self._call("send_mail", mail)
         except PermissionMissing as error:
@@ -105,9 +115,9 @@ class SignInChecks:
         if receipt.get("approval_url"):
             raise NotChecked(
                 "The test mail was not sent, because it waits for your approval.",
-                advice=f"Send or discard it at {receipt['approval_url']}",
+                advice=Filled("Send or discard it at %(link)s", link=str(receipt["approval_url"])),
             )
-        self.summary += f" The test mail is in your Inbox: {SUBJECT}"
+        self.summary.append(Filled("The test mail is in your Inbox: %(subject)s", subject=subject))
 
     async def revoke(self) -> None:
         """Return when the server has ended the session (RFC 7009), so that no token is left."""
@@ -141,14 +151,18 @@ class SignInChecks:
         except Exception as error:
             if isinstance(error, httpx2.HTTPError):
                 raise why_unreachable(error, self.url) from error
-            raise UnexpectedResponse(f"The call of {tool} ended with {type(error).__name__}.", advice=_LATER) from error
+            ended = Filled("The call of %(tool)s ended with %(error)s.", tool=tool, error=type(error).__name__)
+            raise UnexpectedResponse(ended, advice=_LATER) from error
         if not result.is_error:
             return result.structured_content or {}
         text = "".join(getattr(block, "text", "") for block in result.content)
-        raise error_of(text) or UnexpectedResponse(f"The call of {tool} failed, with no reason.", advice=_LATER)
+        unexplained = Filled("The call of %(tool)s failed, with no reason.", tool=tool)
+        raise error_of(text) or UnexpectedResponse(unexplained, advice=_LATER)
 
     def _with_consent_url(self, error: M365Error) -> M365Error:
         """Return a refusal that names the page where an administrator consents, if consent is what is missing."""
         if isinstance(error, ConsentMissing | PermissionMissing) and self.consent_url:
-            error.for_administrator = f"Have an administrator of the tenant consent at {self.consent_url}"
+            error.for_administrator = Filled(
+                "Have an administrator of the tenant consent at %(link)s", link=self.consent_url
+            )
         return error

@@ -19,6 +19,7 @@ from m365_mcp.commands.doctor.consents import consent_url, lacking_consent
 from m365_mcp.commands.doctor.sign_in import SignInChecks
 from m365_mcp.container import Container
 from m365_mcp.loopback import is_loopback
+from m365_mcp.web.pages.languages import ENGLISH, Language
 
 _REQUEST_SECONDS = 60.0  # a send may wait for Microsoft
 
@@ -30,10 +31,12 @@ class Walk:
     Attributes:
         opens_browser: whether a browser is opened.
         sends: whether a test mail is sent.
+        language: what the person is told in.
     """
 
     opens_browser: bool = True
     sends: bool = True
+    language: Language = ENGLISH
 
     @asynccontextmanager
     async def checks(
@@ -51,8 +54,8 @@ class Walk:
             factory: Callable[..., httpx2.AsyncClient] = partial(
                 _client, trust, not is_loopback(urlsplit(url).hostname)
             )
-            oauth = TerminalOAuth(listener, say, factory, opens_browser=self.opens_browser)
-            walk = SignInChecks(url, oauth, factory, sends=self.sends)
+            oauth = TerminalOAuth(listener, self.say, factory, opens_browser=self.opens_browser, language=self.language)
+            walk = SignInChecks(url, oauth, factory, sends=self.sends, language=self.language)
             if container is not None:
                 walk.consent_url = consent_url(container)
                 walk.lacking_consent = partial(lacking_consent, container)
@@ -61,11 +64,10 @@ class Walk:
             finally:
                 await walk.close()
 
-
-def say(text: str) -> None:
-    """Tell the person at the terminal something; the report alone is on standard output."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    def say(self, *sentences: str) -> None:
+        """Tell the person at the terminal something; the report alone is on standard output."""
+        sys.stderr.write("".join(f"{self.language.translate(sentence)}\n" for sentence in sentences))
+        sys.stderr.flush()
 
 
 def _client(
