@@ -15,6 +15,7 @@ from m365_mcp.auth.sign_in_events import _NOT_LOGGED, SignInEvent
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "m365_mcp"
+CHOSEN = ("log", "level")
 METHODS = ("info", "warning", "error", "exception")
 ROW = re.compile(r"^\| `([a-z_]+)` \| (.*?) \| (.*?) ?\|$", re.MULTILINE)
 # What the source does not say as one literal: events by name, and the fields that a mapping adds.
@@ -26,6 +27,7 @@ NAMED_AT_RUN_TIME = {
     "sign_in": {one.name for one in fields(SignInEvent)} - set(_NOT_LOGGED),
 }
 ADDED_AT_RUN_TIME = {
+    "error_page": {"redirect_host", "client_host", "advice"},
     "session_ended": {"aadsts"},
     "refresh_refused": {"code", "aadsts", "advice"},
     "client_metadata_not_fetched": {"member"},
@@ -38,18 +40,30 @@ def logged() -> Iterator[tuple[str, set[str]]]:
     """Iterate over the events that the source names, with the fields that it names."""
     for file in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
-                continue
-            is_log = isinstance(node.func.value, ast.Name) and node.func.value.id == "_log"
-            if is_log and node.func.attr in METHODS and isinstance(node.args[0], ast.Constant):
+            if (
+                isinstance(node, ast.Call)
+                and node.args
+                and _is_log(node.func)
+                and isinstance(node.args[0], ast.Constant)
+            ):
                 yield str(node.args[0].value), {one.arg for one in node.keywords if one.arg}
+
+
+def _is_log(function: ast.expr) -> bool:
+    """Return whether this is a method of a logger, or a name that one was given because the level depends."""
+    if isinstance(function, ast.Name):
+        return function.id in CHOSEN
+    is_log = (
+        isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "_log"
+    )
+    return is_log and isinstance(function, ast.Attribute) and function.attr in METHODS
 
 
 def test_inventory_names_every_event_with_its_fields() -> None:
     """Collectors look for these names: an event or field that is new, gone or renamed is seen here."""
     found: dict[str, set[str]] = defaultdict(set)
     for event, names in logged():
-        found[event] |= names | ADDED_AT_RUN_TIME.get(event, set())
+        found[event] |= (names - {"exc_info"}) | ADDED_AT_RUN_TIME.get(event, set())
     listed = {event: set(re.findall(r"`(\w+)`", names)) for event, _, names in ROW.findall(_inventory())}
 
     assert listed == {**found, **NAMED_AT_RUN_TIME}

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
+import fastmcp
 import httpx2
 import pytest
 import uvicorn
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp import Client, Context, FastMCP
 from fastmcp.client.oauth_callback import OAuthCallbackResult, create_oauth_callback_server
 from fastmcp.dependencies import Depends
+from fastmcp.exceptions import ToolError
 from fastmcp.server.auth import AccessToken
 from fastmcp.server.auth.cimd import (
     CIMDAssertionValidator,
@@ -40,6 +42,7 @@ from fastmcp.server.auth.redirect_validation import matches_allowed_pattern
 from fastmcp.server.auth.ssrf import is_ip_allowed
 from fastmcp.server.dependencies import get_access_token, get_http_request
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.telemetry import error_span_attributes, extract_trace_context
 from fastmcp.tools import Tool
 from jwt.algorithms import RSAAlgorithm
 from key_value.aio.stores.memory import MemoryStore
@@ -50,6 +53,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.settings import RevocationOptions
 from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY, ElicitRequestURLParams
+from opentelemetry import trace
 from redis.asyncio import BlockingConnectionPool
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -672,3 +676,21 @@ async def test_callback_of_a_client_forgets_why_it_was_refused() -> None:
         await http.get("/callback", params=query)
 
     assert "consent_missing" not in str(found.error)
+
+
+def test_trace_of_a_message_gives_way_to_that_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tracing.below`: FastMCP reads `traceparent` in `_meta` only where no header has named a trace."""
+    monkeypatch.setattr(fastmcp.settings, "telemetry_mode", "native")
+    meta = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+    ambient = trace.SpanContext(3, 4, is_remote=True)
+
+    with trace.use_span(trace.NonRecordingSpan(ambient)):
+        found = trace.get_current_span(extract_trace_context(meta)).get_span_context()
+
+    assert found == ambient
+    assert trace.get_current_span(extract_trace_context(meta)).get_span_context().trace_id == int("1" * 32, 16)
+
+
+def test_error_of_a_span_is_the_name_of_its_exception() -> None:
+    """`tracing.ERROR_CODE`: FastMCP writes `error.type` after our middleware, so the code needs a name of its own."""
+    assert error_span_attributes(ToolError("mailbox_missing: x"))["error.type"] == "tool_error"

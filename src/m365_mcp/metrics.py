@@ -74,6 +74,12 @@ class Metrics:
         self.sign_ins = count(
             "sign_ins", "Sign-ins begun, completed and refused, with the code of a refusal.", "outcome", "code"
         )
+        self.token_refusals = count(
+            "token_refusals",
+            "Tokens refused at /mcp, and requests refused at /token outside a sign-in.",
+            "endpoint",
+            "code",
+        )
         self.sessions_begun = count("sessions_begun", "Sign-ins completed.")
         self.sessions_ended = count("sessions_ended", "Sessions that ended before they expired.", "reason")
         self.refreshes = count(
@@ -159,4 +165,10 @@ class Metrics:
 
             registry = CollectorRegistry()
             MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]  # prometheus_client 0.2x
-        start_http_server(port, addr=host, registry=registry)
+        server, _ = start_http_server(port, addr=host, registry=registry)
+        # socketserver prints a traceback to standard error when somebody breaks a connection off.
+        server.handle_error = _ignore_broken_connection  # type: ignore[method-assign, assignment]
+
+
+def _ignore_broken_connection(*_: object) -> None:
+    return

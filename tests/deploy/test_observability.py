@@ -12,13 +12,15 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
+from m365_mcp.commands.reference import every_error
 from m365_mcp.metrics import Metrics
 from m365_mcp.settings import foreign_environment
-from tests.deploy.prometheus import FOLDER, PROMTOOL, alerts, panels
+from tests.deploy.prometheus import FOLDER, INSTALL, IS_REQUIRED, PROMTOOL, alerts, panels
 from tests.deploy.tools import ROOT, build, parse, run
+from tests.test_metrics import documented
 
 pytestmark = pytest.mark.deploy
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool on this machine: apt-get install prometheus")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None and not IS_REQUIRED, reason=INSTALL)
 SCHEMA = json.loads((Path(__file__).parent / "dashboard.schema.json").read_text())
 OPERATE = (ROOT / "docs" / "operate.md").read_text()
 SCHEMAS = foreign_environment().get("GRAFANA_SCHEMAS")
@@ -32,7 +34,8 @@ OF_PROMETHEUS = {"up", "ALERTS"}
 )
 def test_promtool_accepts(arguments: tuple[str, ...]) -> None:
     """promtool finds no mistake in the configuration and the alerts, and each alert fires when it should."""
-    done = run(str(PROMTOOL), *arguments, cwd=FOLDER)
+    assert PROMTOOL is not None, INSTALL
+    done = run(PROMTOOL, *arguments, cwd=FOLDER)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -84,6 +87,25 @@ def test_metrics_that_are_asked_for_exist() -> None:
     assert {name for name in known if name.startswith("m365_mcp_")} >= asked - OF_PROMETHEUS - {
         n for n in asked if n[0] == "p"
     }
+
+
+def test_labels_that_are_asked_for_exist() -> None:
+    """A selector names a label that the metric has, and a value that the table in docs/deploy.md or docs/errors.md has.
+
+    A value that no series has is an alert that never fires.
+    """
+    texts = [alert["expr"] for alert in alerts()] + [t["expr"] for panel in panels() for t in panel["targets"]]
+    table, wrong = documented(), set()
+    codes = {kind.code for kind in every_error()} | {"ok", "cancelled", "unknown_tool"}
+    for name, selector in re.findall(r"(m365_mcp_\w+)\{([^}]*)\}", " ".join(texts)):
+        labels = table[re.sub(r"_(total|bucket|count|sum)$", "", name)][1]
+        for label, operator, value in re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', selector):
+            if label in ("namespace", "job"):
+                continue
+            known = codes if labels.get(label) == set() else labels.get(label, set())
+            values = value.split("|") if operator == "=~" else [re.escape(value)]
+            wrong |= {(name, label, one) for one in values if not any(re.fullmatch(one, code) for code in known)}
+    assert wrong == set()
 
 
 def _names(family: Metric) -> set[str]:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.observed import Observed, everything_happens, started
-from tests.deploy.prometheus import PROMETHEUS, alerts, panels, queries
+from tests.deploy.prometheus import INSTALL, IS_REQUIRED, PROMETHEUS, alerts, panels, queries
 from tests.e2e.programs import end_all
 
 pytestmark = [
     pytest.mark.deploy,
-    pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus on this machine: apt-get install prometheus"),
+    pytest.mark.skipif(PROMETHEUS is None and not IS_REQUIRED, reason=INSTALL),
 ]
 # Panels that have nothing to show in this run, and why.
 EMPTY = {"Rollbacks": "the store is not taken back here; tests/test_rolled_back_store.py counts it"}
@@ -23,6 +23,7 @@ FIRING = {"M365McpStoreUnavailable", "M365McpSendUnclear", "M365McpPoliciesRefus
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     """A run that has happened, and its Prometheus."""
+    assert PROMETHEUS is not None, INSTALL
     try:
         with started(tmp_path_factory.mktemp("observed"), pause=2) as run:
             assert run.prometheus.firing <= {"M365McpAbsent"}

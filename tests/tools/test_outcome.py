@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp_types import CallToolRequestParams
+from structlog.testing import capture_logs
 
+from m365_mcp.auth.sign_in_events import MAX_NAME
 from m365_mcp.commands.reference import every_error
 from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown, SettingsMistake
 from m365_mcp.metrics import Metrics
 from m365_mcp.tools import TOOLSETS, sends_mail, tools_for
 from m365_mcp.tools.outcome import ToolOutcome
+from tests.attacks.serving import call, serving
 
 TOOLS = {tool.__name__: sends_mail(tool) for tool in tools_for(tuple(TOOLSETS), may_ask=True)}
 ERRORS = [kind for kind in every_error() if kind is not SettingsMistake]  # which stops the start, and no call meets
@@ -50,3 +55,36 @@ async def test_fault_of_this_server_while_sending_leaves_the_outcome_open(tool: 
 
     assert (OutcomeUnknown.advice in text) is TOOLS[tool]
     assert ("it is not known whether the message was sent" in text) is TOOLS[tool]
+
+
+@pytest.mark.parametrize("fault", [ToolError("masked"), RuntimeError("c4n4ry"), asyncio.CancelledError()])
+async def test_name_that_a_client_made_up_is_no_label(fault: BaseException) -> None:
+    """A name that is no tool's could be an address, or new for each call, whatever the call ends in."""
+    metrics = Metrics()
+
+    async def fail(context: MiddlewareContext[CallToolRequestParams]) -> ToolResult:
+        raise fault
+
+    context = MiddlewareContext(message=CallToolRequestParams(name="ada@contoso.example", arguments={}))
+    with capture_logs() as logged, pytest.raises(type(fault)):
+        await ToolOutcome(metrics).on_call_tool(context, fail)
+
+    outcome = "cancelled" if isinstance(fault, asyncio.CancelledError) else "internal_error"
+    value = metrics.registry.get_sample_value
+    assert value("m365_mcp_tool_calls_total", {"tool": "unknown", "outcome": outcome}) == 1
+    assert [(one["tool"], one["outcome"]) for one in logged] == [("unknown", outcome)]
+
+
+async def test_record_of_a_call_names_the_client_cleaned() -> None:
+    """The name that a client gave itself is one short line without an address; it cannot feign a record."""
+    name = "Evil\n2026 [info] tool_called\x1b[2J ada@contoso.example " + "x" * 200
+    async with serving() as world:
+        client_id = (await world.register(client_name=name)).json()["client_id"]
+        tokens = (await world.redeem(client_id, await world.code(client_id))).json()
+        with capture_logs() as logged:
+            await call(world, tokens["access_token"], "get_my_profile")
+
+    [record] = [one for one in logged if one["event"] == "tool_called"]
+    assert record["client_name"].startswith("Evil 2026 [info] tool_called [2J [address] xxx")
+    assert len(record["client_name"]) <= MAX_NAME
+    assert (record["client_id"], record["outcome"]) == (client_id, "ok")

@@ -101,6 +101,8 @@ def _facts(tenant: Tenant, scope: Scope, body: bytes) -> RequestFacts:
         resource=fields.get("resource"),
         cookies="cookie" in headers,
         content_range=headers.get("content-range"),
+        traceparent=headers.get("traceparent"),
+        baggage=headers.get("baggage"),
     )
 
 

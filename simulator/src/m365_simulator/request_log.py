@@ -10,7 +10,8 @@ REMEMBERED = 10_000
 class RequestFacts:
     """Who asked for what; `fields` are the names of the form fields, `client_auth` is how the client proved itself.
 
-    `cookies` says whether any came along, `content_range` which part of a file.
+    `cookies` says whether any came along, `content_range` which part of a file, `traceparent` and `baggage` are
+    those of W3C Trace Context and Baggage.
     """
 
     id: int
@@ -26,6 +27,8 @@ class RequestFacts:
     resource: str | None = None
     cookies: bool = False
     content_range: str | None = None
+    traceparent: str | None = None
+    baggage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

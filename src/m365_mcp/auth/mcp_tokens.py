@@ -120,6 +120,7 @@ def assertion_of(session: Session, expires_at: int) -> AccessToken:
         "session": session.id,
         "preferred_username": session.sign_in_name,
         "groups": session.told_groups,
+        "client_name": session.client_name,
     }
     return AccessToken(
         token=session.upstream.access_token,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -26,6 +27,9 @@ Step = Literal["register", "authorize", "consent", "callback", "token"]
 Outcome = Literal["begun", "completed", "refused"]
 # Why a redirect URI was refused: what it is, the operator's list, or the client's own registration or document.
 RedirectCause = Literal["not_usable", "not_allowed", "not_registered", "not_in_document"]
+# Where a client brings a token, or asks for one without a sign-in.
+TokenEndpoint = Literal["mcp", "token"]
+NO_TOKEN = "no_token"  # noqa: S105 - a code
 MAX_NAME = 60  # characters
 MAX_ID = 80
 _NUMBER = re.compile(r"AADSTS([0-9]+)")
@@ -229,6 +233,18 @@ class SignInLog:
         log = _log.warning if event.advice else _log.info
         log("sign_in", **fields)
 
+    def write_token(self, endpoint: TokenEndpoint, code: str, client_id: str | None = None) -> None:
+        """Write that a token was refused, and count it.
+
+        Args:
+            endpoint: where.
+            code: of ours or of OAuth; `no_token` is counted only, because a client that has none begins so.
+            client_id: the client's id, not cleaned yet.
+        """
+        self.metrics.token_refusals.labels(endpoint, code).inc()
+        if code != NO_TOKEN:
+            _log.info("token_refused", endpoint=endpoint, code=code, client_id=clean_client_id(client_id))
+
 
 def clean(text: str | None, limit: int) -> str | None:
     """Return `text` as one short line without control characters, addresses and tokens; None when nothing is left."""
@@ -251,6 +267,7 @@ def host_of(uri: str | None) -> str | None:
     return clean(host or (f"{parts.scheme}:" if parts.scheme else None), MAX_ID)
 
 
+@lru_cache(maxsize=256)  # each call of a tool asks for that of its client
 def clean_client_id(client_id: str | None) -> str | None:
     """Return a client id as one short line; of the URL of a metadata document only the host."""
     is_url = client_id is not None and "://" in client_id

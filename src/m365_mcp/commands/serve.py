@@ -29,9 +29,7 @@ def serve_alone(chosen: Settings, listener: socket.socket | None) -> None:
         from m365_mcp.container import build_container
         from m365_mcp.web.serving import configure, run
 
-    logs.configure(
-        chosen.mcp_log_level, chosen.mcp_log_format, may_colour=settings.wants_colour()
-    )  # after the import: FastMCP brings a handler of its own
+    _configure_logs(chosen)  # after the import: FastMCP brings a handler of its own
     _start_traces(chosen)
     container = build_container(chosen)
     _say_that_it_starts(chosen)
@@ -76,7 +74,7 @@ def _supervise(chosen: Settings, listener: socket.socket | None, metrics: Path |
         from m365_mcp.web.listening import listen
         from m365_mcp.web.supervisor import Supervisor
 
-    logs.configure(chosen.mcp_log_level, chosen.mcp_log_format, may_colour=settings.wants_colour())
+    _configure_logs(chosen)
     chosen = chosen.model_copy(update={"redis_url": shared_url(chosen)})
     build_container(chosen)  # to find what is wrong; each worker builds its own
     listeners = listen(chosen.mcp_host, chosen.mcp_port) if listener is None else [listener]
@@ -84,6 +82,11 @@ def _supervise(chosen: Settings, listener: socket.socket | None, metrics: Path |
     worker = Worker(chosen, metrics)
     delay, on_end = chosen.mcp_shutdown_delay_seconds, partial(_drop_gauges, metrics)
     return Supervisor(listeners, chosen.mcp_workers, worker.run, delay=delay, on_end=on_end).run()
+
+
+def _configure_logs(chosen: Settings, worker: int | None = None) -> None:
+    logs.configure(chosen.mcp_log_level, chosen.mcp_log_format, worker=worker, may_colour=settings.wants_colour())
+    logs.catch_uncaught()
 
 
 def _start_traces(chosen: Settings) -> None:
@@ -144,9 +147,7 @@ class Worker:
 
         chosen = self.settings if number == 0 else self.settings.model_copy(update={"mcp_metrics_port": 0})
         with errors_as_messages():
-            logs.configure(
-                chosen.mcp_log_level, chosen.mcp_log_format, worker=number, may_colour=settings.wants_colour()
-            )
+            _configure_logs(chosen, number)
             _start_traces(chosen)
             container = build_container(chosen, metrics=Metrics(self.metrics))
             application, public_path = assemble(container), chosen.public_path

@@ -146,7 +146,6 @@ class Approvals:
         except M365Error as error:
             tell_of_refusal(delivery.observer, mail, error, delivery.approval.proof)
             raise
-        delivery.metrics.sends.labels("approved").inc()
         await delivery.send_held(mail, strategy)
         return mail
 

@@ -97,8 +97,8 @@ class Delivery:
         """Discard a held message; an equal one asks anew after the window. Raises ApprovalOver, StorageUnavailable."""
         seconds = min(mail.window_seconds, self.ledger.windows.message)
         await self.ledger.decide(mail.names, mail.id, "declined", seconds)
-        await self.held.close(mail, seconds)
         self.metrics.sends.labels("declined").inc()
+        await self.held.close(mail, seconds)
         self.observer.end(event_of(mail, None, "declined"))
 
     @property
@@ -146,6 +146,7 @@ class Delivery:
     async def _send_held(self, observed: ObservedSend, mail: HeldMail, strategy: SendStrategy) -> SendReceipt:
         await observed.begin()  # first, so that the mail still waits if the send cannot be recorded
         reservation = await self.ledger.decide(mail.names, mail.id, "sending", mail.window_seconds)
+        self.metrics.sends.labels("approved").inc()  # of two clicks, the store has let one decide
         try:
             async with self.ledger.holding_lease(reservation):
                 receipt = await self._perform(RunningSend(reservation), observed, strategy, no_progress)
@@ -195,19 +196,18 @@ class Delivery:
         self, reservation: Reservation, observed: ObservedSend, strategy: SendStrategy, rule: str
     ) -> SendReceipt:
         """Keep the message for the person's approval. Raises TooManyHeld, StorageUnavailable; nothing was sent."""
-        now = self.ledger.clock()
-        until = now + self.approval.seconds
-        request, addresses = observed.event.request, observed.event.addresses
-        content = strategy.to_hold()
-        mail = new_held_mail(request, addresses, reservation, content, rule, (now, until))
+        until = (now := self.ledger.clock()) + self.approval.seconds
+        event, content = observed.event, strategy.to_hold()
+        mail = new_held_mail(event.request, event.addresses, reservation, content, rule, (now, until))
         try:
             await self.held.hold(mail, content.message, self.approval.seconds + reservation.seconds)
         except M365Error:
             await self._store_outcome(reservation, "failed")
             raise
+        waiting = await self.ledger.hold(reservation, until, rule)
         self.metrics.sends.labels("held").inc()
         observed.held(rule)
-        return self._repeat(await self.ledger.hold(reservation, until, rule), is_new=True)
+        return self._repeat(waiting, is_new=True)
 
     async def _send_with_retries(self, running: RunningSend, strategy: SendStrategy, progress: Progress) -> str | None:
         """Send the message; retry as long as the operator allows while Graph throttles it and so does not accept it."""

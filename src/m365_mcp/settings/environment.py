@@ -58,8 +58,8 @@ def ignore_dotenv() -> None:
 
 
 def wants_colour() -> bool:
-    """Return whether a terminal may have colours. Source: no-color.org, `NO_COLOR` with any value but an empty one."""
-    return not os.environ.get("NO_COLOR")  # noqa: TID251
+    """Return whether a terminal may have colours. Sources: no-color.org (`NO_COLOR`, not empty); `TERM=dumb`."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"  # noqa: TID251
 
 
 def wants_traces() -> bool:

@@ -18,7 +18,7 @@ from mcp_types import CallToolRequestParams
 from m365_mcp import logs, tracing
 from m365_mcp.audit.calls import following_call
 from m365_mcp.audit.trail import AuditTrail
-from m365_mcp.auth.sign_in_events import clean_client_id
+from m365_mcp.auth.sign_in_events import MAX_NAME, clean, clean_client_id
 from m365_mcp.errors import AlreadySent, InternalError, M365Error, OutcomeUnknown
 from m365_mcp.metrics import Metrics
 from m365_mcp.tools import TOOLSETS, Tool, name_of, sends_mail, tools_for, writes
@@ -62,6 +62,7 @@ class ToolOutcome(Middleware):
         self._metrics = metrics
         self._senders = frozenset(name_of(tool) for tool in tools if sends_mail(tool))
         self._writers = frozenset(name_of(tool) for tool in tools if writes(tool))
+        self._names = frozenset(name_of(tool) for tool in tools)
         self._audit = audit or AuditTrail()
 
     async def on_call_tool(
@@ -74,7 +75,7 @@ class ToolOutcome(Middleware):
             with following_call() as call:
                 result = await call_next(context)
         except NotFoundError:
-            self._count(start, "unknown", "unknown_tool")
+            self._count(start, tool, "unknown_tool")
             raise
         except FastMCPError as failure:
             error = _explain(failure)
@@ -85,6 +86,9 @@ class ToolOutcome(Middleware):
         except asyncio.CancelledError:
             self._count(start, tool, "cancelled")  # the client disconnected; a send that has begun still finishes
             raise
+        except Exception:  # FastMCP 4.2 lets some pass, such as those of the protocol
+            self._count(start, tool, InternalError.code)
+            raise
         self._count(start, tool, "ok", message_id=_message_id(result))
         return result
 
@@ -92,6 +96,7 @@ class ToolOutcome(Middleware):
         self, start: float, tool: str, outcome: str, reference: str | None = None, message_id: str | None = None
     ) -> None:
         seconds = perf_counter() - start
+        tool = tool if tool in self._names else "unknown"  # a client made it up, so it may be anything
         self._metrics.tool_calls.labels(tool, outcome).inc()
         self._metrics.tool_seconds.labels(tool).observe(seconds)
         token = get_access_token()
@@ -104,6 +109,7 @@ class ToolOutcome(Middleware):
             reference=reference,
             object_id=object_id,
             client_id=clean_client_id(token.client_id) if token else None,
+            client_name=clean(token.claims.get("client_name"), MAX_NAME) if token else None,
             message_id=message_id,
             ms=round(seconds * 1000),
         )

@@ -152,3 +152,28 @@ def continuing(headers: Mapping[str, str], name: str | None) -> Iterator[None]:
             yield
     finally:
         context.detach(token)
+
+
+def below(meta: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Let the spans of the block continue the trace that the `_meta` of a message names, if it names one.
+
+    It goes before that of the HTTP request. Source: OpenTelemetry, "Semantic conventions for MCP", context propagation.
+    """
+    return _NOTHING if _running is None or "traceparent" not in meta else _below(meta)
+
+
+@contextmanager
+def _below(meta: Mapping[str, Any]) -> Iterator[None]:
+    from opentelemetry import context, trace
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier = {name: meta[name] for name in ("traceparent", "tracestate") if isinstance(meta.get(name), str)}
+    found = TraceContextTextMapPropagator().extract(carrier, context.Context())
+    if not trace.get_current_span(found).get_span_context().is_valid:
+        yield
+        return
+    token = context.attach(found)
+    try:
+        yield
+    finally:
+        context.detach(token)

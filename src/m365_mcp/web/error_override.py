@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from m365_mcp.auth.sign_in_events import NO_TOKEN, SignInLog
 from m365_mcp.errors import (
     AddressForClients,
     AuthorizationRequestInvalid,
@@ -50,6 +51,7 @@ class ErrorOverride:
     def __init__(self, app: ASGIApp, metrics: Metrics, pages: Pages, mcp_path: str) -> None:
         self._app = app
         self.metrics = metrics
+        self.log = SignInLog(metrics)
         self.pages = pages
         self.mcp_path = mcp_path
 
@@ -103,6 +105,8 @@ class _ResponseFilter:
         if status < 400:
             return None
         error = self._record.error
+        if status == 401 and self._scope["path"] == self._parent.mcp_path:
+            self._parent.log.write_token("mcp", self._code_of_401())
         if is_for_a_person(self._scope):
             shown = error or self._error_of(status, headers)
             response = self._page(shown, status if error is None else shown.status)
@@ -117,6 +121,12 @@ class _ResponseFilter:
         kept = [(name, value) for name, value in headers.raw if name.decode("latin-1").lower().startswith(_KEPT)]
         response.raw_headers.extend(header for header in kept if header[0] not in sent - {b"set-cookie"})
         return response
+
+    def _code_of_401(self) -> str:
+        if self._record.error is not None:
+            return self._record.error.code
+        sent = Headers(scope=self._scope).get("authorization", "")
+        return "invalid_token" if sent.lower().startswith("bearer ") else NO_TOKEN
 
     def _page(self, error: M365Error, status: int) -> Response:
         return self._parent.pages.error(Request(self._scope), error, status=status, headers=retry_header(error))

@@ -99,6 +99,9 @@ class SignInTrail:
         fields, refusal = exchange.fields, exchange.refusal
         is_refresh = attempt.step == "token" and fields.get("grant_type") != "authorization_code"
         if is_refresh and not attempt.refused_caller:  # of whom is refused, the form is not read
+            if refusal is not None:
+                code = refusal if isinstance(refusal, str) else refusal.code
+                self._log.write_token("token", code, fields.get("client_id"))
             return None
         attempt.client_id = attempt.client_id or fields.get("client_id")
         attempt.client_name = attempt.client_name or fields.get("client_name")
