@@ -98,6 +98,7 @@ async def test_session_and_tokens_say_who_signed_in_with_what() -> None:
         "oid": session.object_id,
         "sub": session.subject,
         "session": session.id,
+        "client_name": "Claude",
         "preferred_username": ADA,
         "groups": NOTHING_TOLD,
     }

@@ -205,7 +205,7 @@ async def test_server_that_does_not_run_is_run_for_the_walk(
 async def test_ctrl_c_ends_the_wait_with_a_report(running: Server, tmp_path: Path) -> None:
     """The report says that the sign-in was ended, without a traceback."""
     doctor = Doctor(tmp_path, running.program.environment, "--json")
-    assert await doctor.address()
+    assert await doctor.address(), await doctor.finished()
     await asyncio.to_thread(doctor.wait_for, "press 'Tell the app")
     doctor.process.send_signal(signal.SIGINT)
 
