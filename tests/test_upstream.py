@@ -13,10 +13,9 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-import anyio
 import fastmcp
 import httpx2
 import pytest
@@ -666,7 +665,7 @@ def test_store_checks_types_while_it_runs() -> None:
 
 async def test_callback_of_a_client_forgets_why_it_was_refused() -> None:
     """FastMCP 4.2: of `access_denied` the description is lost; else the doctor could use this callback server."""
-    found, ready = OAuthCallbackResult(), anyio.Event()
+    found, ready = OAuthCallbackResult(), cast("Any", asyncio.Event())
     server = create_oauth_callback_server(9, result_container=found, result_ready=ready)
     query = {"error": "access_denied", "error_description": "consent_missing: x", "state": "s"}
 

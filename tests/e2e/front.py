@@ -26,6 +26,7 @@ class Front:
         redirect: the status and the address that every request is answered with.
         hidden: the beginnings of the paths that it does not pass on.
         max_header_bytes: the longest Authorization header that it passes on.
+        buffers: whether it collects a response before it passes anything on.
     """
 
     url: str = ""
@@ -34,6 +35,7 @@ class Front:
     redirect: str | None = None
     hidden: tuple[str, ...] = ()
     max_header_bytes: int = 100_000
+    buffers: bool = False
 
     def answer(self, handler: BaseHTTPRequestHandler, target: str) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body for a request."""
@@ -89,12 +91,25 @@ def running_front(*targets: str) -> Iterator[Front]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.headers.get("Accept") == "text/event-stream" and not front.buffers:
+                self.stream(front.targets[next(turns) % len(front.targets)])
+                return
             status, headers, body = front.answer(self, front.targets[next(turns) % len(front.targets)])
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def stream(self, target: str) -> None:
+            """Pass each part of a response on as it comes; the end of the connection is the end of the response."""
+            headers = {"Accept": self.headers["Accept"], "Host": self.headers["Host"]}
+            with httpx2.stream("GET", target + self.path, headers=headers, trust_env=False) as reply:
+                self.send_response(reply.status_code)
+                self.send_header("Content-Type", reply.headers["content-type"])
+                self.end_headers()
+                for part in reply.iter_raw():
+                    self.wfile.write(part)
 
         do_POST = do_GET  # noqa: N815 - the name that the library calls
 

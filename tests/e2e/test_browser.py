@@ -224,7 +224,7 @@ async def test_dropped_program_is_refused_and_the_right_file_taken(
 
     await page.goto(url)
     await page.evaluate(DROP, ["MZ is how a program begins", 1_000_000])
-    await expect(page.get_by_role("status")).to_contain_text("is a program, by its content")
+    await expect(page.get_by_role("status")).to_contain_text("is a program and cannot be attached")
     assert "invalid_argument" not in await page.inner_text("main")
     await page.evaluate(DROP, ["plain notes", 1])
     await expect(page.get_by_role("status")).to_contain_text("notes.txt is in your mail (11 bytes)")
@@ -245,7 +245,7 @@ async def test_f18_upload_page_speaks_one_language_and_stops_waiting(
     await page.goto(f"{url}?lang=zh-Hant")
     until = await page.inner_text("#expiry")
     await page.evaluate(DROP, ["MZ is how a program begins", 1_000_000])
-    await expect(status).to_have_text("依內容判斷，這個檔案是程式。請改用連結分享（例如 OneDrive），不要附加到郵件。")
+    await expect(status).to_have_text("這個檔案是程式，無法附加。請改用連結分享（例如 OneDrive），不要附加到郵件。")
     await page.evaluate(DROP, ["plain notes", 1])
     await expect(status).to_contain_text("「notes.pdf」已加入您的郵件")
 

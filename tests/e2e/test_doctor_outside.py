@@ -50,6 +50,14 @@ def test_faults_of_the_way_in_are_told_apart(behind: Setup, front: Front) -> Non
     assert behind.wrong() == [("public_url", *WRONG)]
 
 
+def test_proxy_that_buffers_is_a_warning(behind: Setup, front: Front) -> None:
+    """Nothing is lost by it, but a client sees the progress of a send late."""
+    front.buffers = True
+
+    assert behind.wrong() == [("public_streaming", "warn", "public_url_buffers")]
+    assert behind.wrong("--url", front.url) == [("public_streaming", "warn", "public_url_buffers")]
+
+
 def test_load_balancer_without_a_server_is_a_warning_inside_and_a_failure_outside(behind: Setup, front: Front) -> None:
     """The doctor may run before the server does; clients must not meet that."""
     front.is_alone = True

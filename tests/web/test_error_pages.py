@@ -497,10 +497,10 @@ def main_of(page: str) -> str:
 
 def test_f18_file_that_is_refused_is_explained_in_the_persons_language() -> None:
     """F18: the upload page says in one language why, and what to do; no blank stands between Chinese sentences."""
-    refused = FileIsProgram("The file is a program, by its content.")
+    refused = FileIsProgram("This file is a program and cannot be attached.")
 
     assert told_to_a_script(refused, "zh-Hant") == (
-        "依內容判斷，這個檔案是程式。請改用連結分享（例如 OneDrive），不要附加到郵件。"
+        "這個檔案是程式，無法附加。請改用連結分享（例如 OneDrive），不要附加到郵件。"
     )
     assert told_to_a_script(refused, "en") == f"{FileIsProgram.sentence} {FileIsProgram.advice}"
 

@@ -21,6 +21,7 @@ SetupMistake                       setup_mistake              what the doctor fi
   StoreFillsUp                     store_fills_up
   PublicUrlWrong                   public_url_wrong
   PublicUrlUnreachable             public_url_unreachable
+  PublicUrlBuffers                 public_url_buffers
   ReplicasDiffer                   replicas_differ
   PortInUse                        port_in_use
   NotChecked                       not_checked                it cannot be told, or waits for another check
@@ -197,6 +198,14 @@ class PublicUrlUnreachable(SetupMistake):
     code = "public_url_unreachable"
     sentence = "MCP_SERVER_BASE_URL cannot be reached from here, which may be right inside a network."
     advice = "Run m365-mcp doctor --url with the public URL from outside."
+
+
+class PublicUrlBuffers(SetupMistake):
+    """A proxy collects a response before it passes anything on; nothing is lost by it, but progress comes late."""
+
+    code = "public_url_buffers"
+    sentence = "A proxy in front of the server collects responses before it passes them on, so progress is seen late."
+    advice = "Switch the buffering of responses off at the proxy: in nginx, proxy_buffering off."
 
 
 class ReplicasDiffer(SetupMistake):

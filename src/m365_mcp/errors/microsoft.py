@@ -53,9 +53,7 @@ class ConsentMissing(AdministratorNeeded):
 
 
 def _with_page(advice: str, url: str) -> Filled:
-    return Filled(
-        "%(advice)s An administrator of the tenant can also consent at %(link)s", advice=Filled.of(advice), link=url
-    )
+    return Filled("%(advice)s The page for admin consent: %(link)s", advice=Filled.of(advice), link=url)
 
 
 class TokenVersionMistake(AdministratorNeeded):

@@ -66,7 +66,7 @@ class FileIsProgram(InvalidArgument):
     """The file is a program or a script, by its first bytes, whatever its name is."""
 
     code = "file_is_program"
-    sentence = "The file is a program, by its content."
+    sentence = "This file is a program and cannot be attached."
     advice = "Share it by a link, for example from OneDrive, instead of attaching it."
 
 

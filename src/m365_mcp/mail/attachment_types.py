@@ -109,4 +109,4 @@ def check_attachment_start(start: bytes, rules: MailRules, where: str = "The att
         FileIsProgram: the file is a program.
     """
     if rules.blocked_extensions and start.startswith(_PROGRAMS + _SCRIPTS):
-        raise FileIsProgram(f"{where} is a program, by its content.")
+        raise FileIsProgram(f"{where} is a program and cannot be attached.")

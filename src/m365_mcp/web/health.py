@@ -1,15 +1,18 @@
-"""Liveness and readiness probes. A check is a name and a ping; `doctor` looks closer, with checks of its own."""
+"""Liveness and readiness probes. A check is a name and a ping; `doctor` looks closer, with checks of its own.
+
+Asked for an event stream, /livez responds in two parts with a pause, so that `doctor` sees a proxy that buffers.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +22,9 @@ from m365_mcp.settings import Settings
 from m365_mcp.storage.encryption import derive
 
 CHECK_SECONDS = 3.0
+EVENT_STREAM = "text/event-stream"
+PAUSE_SECONDS = 0.4  # between the two parts of an event stream of /livez
+_MAX_STREAMS = 8  # at a time; beyond that, the response comes in one part
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,12 @@ def routes(readiness: Readiness, known_as: dict[str, str]) -> list[Route]:
         known_as: what /livez tells of the server, see `identity`.
     """
 
-    async def live(_: Request) -> Response:
+    streams = asyncio.Semaphore(_MAX_STREAMS)
+
+    async def live(request: Request) -> Response:
         # The result depends on no other service, because a restart of this process cannot repair one.
+        if request.headers.get("Accept") == EVENT_STREAM and not streams.locked():
+            return StreamingResponse(_in_two_parts(streams), media_type=EVENT_STREAM)
         return JSONResponse({"status": "ok", **known_as})
 
     async def ready(_: Request) -> Response:
@@ -125,3 +135,10 @@ def routes(readiness: Readiness, known_as: dict[str, str]) -> list[Route]:
         return JSONResponse({"status": state, "checks": checks}, status, {"Cache-Control": "no-store"})
 
     return [Route("/livez", live), Route("/readyz", ready)]
+
+
+async def _in_two_parts(streams: asyncio.Semaphore) -> AsyncIterator[str]:
+    async with streams:
+        yield "data: first\n\n"
+        await asyncio.sleep(PAUSE_SECONDS)
+        yield "data: second\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +16,19 @@ from m365_mcp.errors import (
     ConnectionRefused,
     Filled,
     M365Error,
+    NotChecked,
+    PublicUrlBuffers,
     PublicUrlUnreachable,
     PublicUrlWrong,
     ReplicasDiffer,
     UnexpectedResponse,
 )
 from m365_mcp.loopback import is_loopback
+from m365_mcp.web.health import EVENT_STREAM, PAUSE_SECONDS
 
 HEADER_BYTES = 8_000  # a token of this server has about 500; some clients and proxies add much
 _REQUESTS = 12  # with three replicas that take turns by chance, each responds to one of them with 99.2 percent
+_ATTEMPTS = 3  # a busy machine, too, may read both parts of a stream at once
 _NOT_STARTED = (502, 503, 504)  # what a load balancer says while no server is behind it (RFC 9110 section 15.6)
 _SERVER_ADVICE = "Check that the server runs and is ready (/readyz), and that the proxy leads to its port."
 _HOST_ADVICE = "Check host and path of the public URL, and that the proxy passes on every path below it to this server."
@@ -54,6 +59,7 @@ class PublicUrlChecks:
         yield Check("replicas", self.compare_replicas, ("public_url", "client_credential"))
         yield Check("public_metadata", self.read_metadata, ("public_url",))
         yield Check("public_headers", self.send_large_header, ("public_url",))
+        yield Check("public_streaming", self.receive_in_parts, ("public_url",))
 
     async def reach(self) -> None:
         """Return when this server responds at the public URL."""
@@ -172,6 +178,24 @@ class PublicUrlChecks:
                 Filled(form, status=str(response.status_code)),
                 advice="Give the proxy buffers for headers of 16 KB, and have it pass on 401 and WWW-Authenticate.",
             )
+
+    async def receive_in_parts(self) -> None:
+        """Return when the first part of a response arrives before the second is sent."""
+        for _ in range(_ATTEMPTS):
+            if await self._pause() > PAUSE_SECONDS / 4:
+                return
+        raise Warn(PublicUrlBuffers())
+
+    async def _pause(self) -> float:
+        """Return the seconds from the first part of a response to its end."""
+        try:
+            async with self.http.stream("GET", f"{self.url}/livez", headers={"Accept": EVENT_STREAM}) as response:
+                if not response.headers.get("Content-Type", "").startswith(EVENT_STREAM):
+                    raise NotChecked("The server sends no response in parts; it has another version, or is busy.")
+                arrived = [time.monotonic() async for _ in response.aiter_raw()]
+        except httpx2.HTTPError as error:
+            raise self._why(error) from error
+        return time.monotonic() - arrived[0] if arrived else 0.0
 
 
 def _object(response: httpx2.Response) -> dict[str, Any]:

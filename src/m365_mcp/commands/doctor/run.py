@@ -56,10 +56,11 @@ NAMES = (
     "replicas",
     "public_metadata",
     "public_headers",
+    "public_streaming",
     "redirect_uri",
     "consent",
 )
-OUTSIDE = ("public_url", "replicas", "public_metadata", "public_headers")
+OUTSIDE = ("public_url", "replicas", "public_metadata", "public_headers", "public_streaming")
 
 
 async def run_doctor(
