@@ -46,7 +46,7 @@ def test_settings_that_no_worker_can_start_with_are_told_once(
     code, said = run_serve(tmp_path, simulator, "--workers", "2", **changes)
 
     assert code == 2
-    assert said.count("The server cannot start") == 1
+    assert said.count("Settings that are not valid") == 1
     assert variable in said
     assert advice in said
     assert "Traceback" not in said
@@ -74,7 +74,7 @@ async def test_worker_that_can_no_longer_start_ends_everything(
     assert server.program.process is not None
 
     assert await asyncio.to_thread(server.program.process.wait, 120) == 2
-    assert server.log.count("The server cannot start") == 1
+    assert server.log.count("Settings that are not valid") == 1
     assert "Traceback" not in server.log
     assert not any(map(runs, pids))
 

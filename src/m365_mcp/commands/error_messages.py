@@ -38,7 +38,7 @@ def errors_as_messages() -> Iterator[None]:
 
 
 def _show_mistakes(mistake: SettingsMistake) -> None:
-    table = Table("Variable", "What is wrong", title="The server cannot start", title_style="bold red")
+    table = Table("Variable", "What is wrong", title="Settings that are not valid", title_style="bold red")
     for name, problem in mistake.mistakes:
         table.add_row(name, Text(problem))
     console = Console(stderr=True)
