@@ -97,4 +97,7 @@ def _wrong(phase: Phase, tally: Tally) -> list[Answer]:
     """Return what should not be. A call that was under way when everything was lost is told to sign in, too."""
     allowed = {("/mcp", 401), ("/token", 401), ("/token", 400)} if phase.signs_out else set()
     told = {"sign_in_needed", "assertion_refused"} if phase.signs_out else set()
-    return [one for one in tally.wrong if (one.path, one.status) not in allowed and one.code not in told]
+    wrong = [answer for answer in tally.wrong if (answer.path, answer.status) not in allowed]
+    under_way = [one for one in wrong if (one.path, one.status) == ("/mcp", 200) and one.code in told]
+    once = {one.who: one for one in under_way}.values()  # a client makes one call at a time
+    return [answer for answer in wrong if not any(answer is one for one in once)]

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 
+from m365_mcp.commands.children import end_child
 from m365_mcp.errors import Unavailable
 from m365_mcp.settings import PERMISSIONS, foreign_environment, mail_variables
 
@@ -136,18 +137,7 @@ async def _running(
         yield process
     finally:
         log.close()
-        await _end(process)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        await end_child(process, STOP_SECONDS)
 
 
 async def _still_alive(process: asyncio.subprocess.Process) -> None:

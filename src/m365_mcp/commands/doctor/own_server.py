@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 
+from m365_mcp.commands.children import end_child
 from m365_mcp.loopback import reachable_netloc
 from m365_mcp.settings import Settings
 
@@ -48,18 +49,7 @@ async def serving(chosen: Settings, http: httpx2.AsyncClient) -> AsyncIterator[b
                         await asyncio.sleep(0.1)
             yield True
         finally:
-            await _end(process)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+            await end_child(process, _STOP_SECONDS)
 
 
 async def _answers(http: httpx2.AsyncClient, url: str) -> bool:
