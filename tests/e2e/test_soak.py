@@ -59,7 +59,7 @@ async def use(http: httpx2.AsyncClient, grant: Grant, statuses: Counter[int]) ->
 
 @pytest.mark.full
 async def test_j3_process_and_store_are_no_larger_after_hundreds_of_calls(simulator: Simulator, tmp_path: Path) -> None:
-    """288 calls and 96 refreshes of eight clients, repeated: nobody is refused, and in the end no part adds anything."""
+    """288 calls and 96 refreshes of eight clients, repeated: nobody is refused, and the last part adds nothing."""
     redis = make_redis(tmp_path)
     redis.start()
     server = start_server(tmp_path, simulator, REDIS_URL=redis.url)
